@@ -1,0 +1,1 @@
+//! The write side: v1 commands, decide, append, mirror, barrier.

@@ -1,0 +1,1 @@
+//! The read side: gate, projector, v1 reads, response cache.

@@ -1,0 +1,1 @@
+//! v1 wire types: envelope, error codes, cursors, rate headers, OpenAPI parts.

@@ -1,0 +1,1 @@
+//! Ids, events, the org's state, decide and evolve; knows no IO.

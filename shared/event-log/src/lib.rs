@@ -1,0 +1,1 @@
+//! The log: append, read, subscribe on Postgres, mirror on JetStream.

@@ -1,0 +1,1 @@
+//! Who may call: credential cache, apply task, window, quota.

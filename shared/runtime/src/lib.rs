@@ -1,0 +1,1 @@
+//! Configuration, clock, telemetry, lifecycle, health, local servers.

@@ -1,0 +1,1 @@
+//! Private Postgres and NATS, fault proxy, waiting with a deadline.
