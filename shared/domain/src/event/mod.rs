@@ -1,0 +1,423 @@
+//! Everything that can happen, as it stands in the log and leaves it.
+//!
+//! Names, fields and versions are for ever: a sample of every version ever written stands in
+//! `shared/domain/events/` and must load. A field that changes its meaning makes a new version,
+//! and [`Event::decode`] lifts the old one.
+
+mod creators;
+mod decode;
+mod keys;
+mod observations;
+mod orgs;
+mod projects;
+mod videos;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::creators::{
+    CreatorAdded, CreatorAutoDisabled, CreatorChanged, CreatorReactivated, CreatorReenabled,
+    CreatorRemoved, CreatorRenamed, TrackingMode,
+};
+pub use self::decode::DecodeError;
+pub use self::keys::{KeyChanged, KeyCreated, KeyRevoked, KeyRotated, RevocationReason};
+pub use self::observations::{
+    CommentId, CommentReading, CreatorProfile, ObservationRecorded, Reading, VideoDetails,
+    VideoStats,
+};
+pub use self::orgs::{
+    HandleBanned, HandleUnbanned, LimitChanged, LimitWarned, MemberBanned, MemberJoined,
+    MemberRemoved, MemberRoleChanged, MemberUnbanned, OrgChanged, OrgCreated, OrgReinstated,
+    OrgSuspended, PlanChanged, Role,
+};
+pub use self::projects::{ProjectAdded, ProjectChanged, ProjectRemoved};
+pub use self::videos::{
+    MediaType, TrackingDisabledReason, TrackingStatus, VideoAdded, VideoChanged, VideoDiscovered,
+    VideoPromoted, VideoRemoved, VideoReviewed, VideoTrackingDisabled, VideoTrackingEnabled,
+};
+
+use crate::credential::CredentialHash;
+use crate::ids::{EventId, GlobalPosition, KeyId, OrgId, StreamVersion, UserId};
+use crate::jcs;
+use crate::time::Timestamp;
+
+/// Which of an org's two streams an event belongs to; the numbers are stored and stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(i16)]
+pub enum Stream {
+    /// What was decided; appended on an expected version.
+    Decisions = 0,
+    /// Facts from outside; appended unconditionally.
+    Observations = 1,
+}
+
+impl Stream {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decisions => "decisions",
+            Self::Observations => "observations",
+        }
+    }
+
+    /// The stored number.
+    pub const fn number(self) -> i16 {
+        self as i16
+    }
+
+    /// From the stored number.
+    pub const fn from_number(number: i16) -> Option<Self> {
+        match number {
+            0 => Some(Self::Decisions),
+            1 => Some(Self::Observations),
+            _ => None,
+        }
+    }
+}
+
+/// Who caused an event; written `user:<id>`, `key:<id>` or `system`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A person, through a session.
+    User(UserId),
+    /// A program, through an API key.
+    Key(KeyId),
+    /// The operator or the service itself.
+    System,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Key(id) => write!(f, "key:{id}"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+impl std::str::FromStr for Actor {
+    type Err = crate::ids::InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            Some(("user", id)) => id.parse().map(Self::User),
+            Some(("key", id)) => id.parse().map(Self::Key),
+            None if text == "system" => Ok(Self::System),
+            _ => Err(crate::ids::InvalidId),
+        }
+    }
+}
+
+impl Serialize for Actor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// SHA-256 of an event and all before it in its stream (v1-contract.md 19.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChainHash([u8; 32]);
+
+impl ChainHash {
+    /// What stands before the first event of a stream.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// Wraps the stored 32 bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// From a column's bytes; `None` if they are not 32.
+    pub fn try_from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for ChainHash {
+    type Err = crate::ids::InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(crate::ids::InvalidId);
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16)
+                .map_err(|_| crate::ids::InvalidId)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+macro_rules! events {
+    ($($variant:ident($data:ty) = $entity:literal, $verb:literal, v $version:literal $(, $auth:ident)?);+ $(;)?) => {
+        /// One thing that happened.
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum Event {
+            $(#[doc = concat!("`", $entity, ".", $verb, "`")] $variant($data)),+
+        }
+
+        /// The type of an event: what stands before its version in the CloudEvents type.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventType {
+            $(#[doc = concat!("`", $entity, ".", $verb, "`")] $variant),+
+        }
+
+        impl EventType {
+            /// Every type, grouped by entity.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable name, for example `key.revoked`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => concat!($entity, ".", $verb)),+ }
+            }
+
+            /// The entity part of the name.
+            pub const fn entity(self) -> &'static str {
+                match self { $(Self::$variant => $entity),+ }
+            }
+
+            /// The version written today.
+            pub const fn schema_version(self) -> u16 {
+                match self { $(Self::$variant => $version),+ }
+            }
+
+            /// Whether it changes who may call (revocation.md 4).
+            pub const fn is_auth(self) -> bool {
+                match self { $(Self::$variant => is_auth!($($auth)?)),+ }
+            }
+
+            /// The JSON schema of its data.
+            pub fn data_schema(self) -> schemars::Schema {
+                match self { $(Self::$variant => schemars::schema_for!($data)),+ }
+            }
+        }
+
+        impl Event {
+            /// Its type.
+            pub const fn event_type(&self) -> EventType {
+                match self { $(Self::$variant(_) => EventType::$variant),+ }
+            }
+
+            /// Its data in RFC 8785 form: what is hashed and what leaves, without any secret.
+            pub fn data(&self) -> String {
+                match self { $(Self::$variant(data) => jcs::to_string(data)),+ }
+            }
+
+            fn decode_current(event_type: EventType, data: &str) -> Result<Self, serde_json::Error> {
+                Ok(match event_type {
+                    $(EventType::$variant => Self::$variant(serde_json::from_str(data)?)),+
+                })
+            }
+        }
+
+        $(impl From<$data> for Event {
+            fn from(data: $data) -> Self {
+                Self::$variant(data)
+            }
+        })+
+    };
+}
+
+macro_rules! is_auth {
+    () => {
+        false
+    };
+    (auth) => {
+        true
+    };
+}
+
+events! {
+    OrgCreated(OrgCreated) = "org", "created", v 1, auth;
+    OrgChanged(OrgChanged) = "org", "changed", v 1;
+    PlanChanged(PlanChanged) = "org", "plan_changed", v 1, auth;
+    LimitChanged(LimitChanged) = "org", "limit_changed", v 1, auth;
+    OrgSuspended(OrgSuspended) = "org", "suspended", v 1, auth;
+    OrgReinstated(OrgReinstated) = "org", "reinstated", v 1, auth;
+    MemberJoined(MemberJoined) = "member", "joined", v 1, auth;
+    MemberRoleChanged(MemberRoleChanged) = "member", "role_changed", v 1, auth;
+    MemberRemoved(MemberRemoved) = "member", "removed", v 1, auth;
+    MemberBanned(MemberBanned) = "member", "banned", v 1, auth;
+    MemberUnbanned(MemberUnbanned) = "member", "unbanned", v 1, auth;
+    HandleBanned(HandleBanned) = "handle", "banned", v 1;
+    HandleUnbanned(HandleUnbanned) = "handle", "unbanned", v 1;
+    KeyCreated(KeyCreated) = "key", "created", v 1, auth;
+    KeyChanged(KeyChanged) = "key", "changed", v 1, auth;
+    KeyRotated(KeyRotated) = "key", "rotated", v 1, auth;
+    KeyRevoked(KeyRevoked) = "key", "revoked", v 1, auth;
+    ProjectAdded(ProjectAdded) = "project", "added", v 1;
+    ProjectChanged(ProjectChanged) = "project", "changed", v 1;
+    ProjectRemoved(ProjectRemoved) = "project", "removed", v 1;
+    CreatorAdded(CreatorAdded) = "creator", "added", v 1;
+    CreatorChanged(CreatorChanged) = "creator", "changed", v 1;
+    CreatorRenamed(CreatorRenamed) = "creator", "renamed", v 1;
+    CreatorReactivated(CreatorReactivated) = "creator", "reactivated", v 1;
+    CreatorRemoved(CreatorRemoved) = "creator", "removed", v 1;
+    CreatorAutoDisabled(CreatorAutoDisabled) = "creator", "auto_disabled", v 1;
+    CreatorReenabled(CreatorReenabled) = "creator", "reenabled", v 1;
+    VideoAdded(VideoAdded) = "video", "added", v 1;
+    VideoDiscovered(VideoDiscovered) = "video", "discovered", v 1;
+    VideoChanged(VideoChanged) = "video", "changed", v 1;
+    VideoPromoted(VideoPromoted) = "video", "promoted", v 1;
+    VideoReviewed(VideoReviewed) = "video", "reviewed", v 1;
+    VideoTrackingDisabled(VideoTrackingDisabled) = "video", "tracking_disabled", v 1;
+    VideoTrackingEnabled(VideoTrackingEnabled) = "video", "tracking_enabled", v 1;
+    VideoRemoved(VideoRemoved) = "video", "removed", v 1;
+    LimitWarned(LimitWarned) = "limit", "warned", v 1;
+    ObservationRecorded(ObservationRecorded) = "observation", "recorded", v 1;
+}
+
+impl EventType {
+    /// The type of a stable name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|event_type| event_type.name() == name)
+    }
+
+    /// The stream its events belong to.
+    pub const fn stream(self) -> Stream {
+        match self {
+            Self::ObservationRecorded => Stream::Observations,
+            _ => Stream::Decisions,
+        }
+    }
+}
+
+impl Event {
+    /// The stream it belongs to.
+    pub const fn stream(&self) -> Stream {
+        self.event_type().stream()
+    }
+
+    /// What must be kept of it but neither hashed nor sent: the hash of a new key.
+    pub const fn secret(&self) -> Option<CredentialHash> {
+        match self {
+            Self::KeyCreated(created) => created.hash,
+            _ => None,
+        }
+    }
+
+    /// What it is about, for example `keys/<id>`.
+    pub fn subject(&self, org: OrgId) -> String {
+        match self {
+            Self::OrgCreated(_)
+            | Self::OrgChanged(_)
+            | Self::PlanChanged(_)
+            | Self::LimitChanged(_)
+            | Self::OrgSuspended(_)
+            | Self::OrgReinstated(_)
+            | Self::LimitWarned(_)
+            | Self::ObservationRecorded(_) => format!("orgs/{org}"),
+            Self::MemberJoined(MemberJoined { user_id, .. })
+            | Self::MemberRoleChanged(MemberRoleChanged { user_id, .. })
+            | Self::MemberRemoved(MemberRemoved { user_id, .. })
+            | Self::MemberBanned(MemberBanned { user_id, .. })
+            | Self::MemberUnbanned(MemberUnbanned { user_id, .. }) => format!("members/{user_id}"),
+            Self::HandleBanned(HandleBanned {
+                platform, handle, ..
+            })
+            | Self::HandleUnbanned(HandleUnbanned {
+                platform, handle, ..
+            }) => {
+                format!("handles/{platform}/{}", handle.as_str())
+            }
+            Self::KeyCreated(KeyCreated { key_id, .. })
+            | Self::KeyChanged(KeyChanged { key_id, .. })
+            | Self::KeyRotated(KeyRotated { key_id, .. })
+            | Self::KeyRevoked(KeyRevoked { key_id, .. }) => format!("keys/{key_id}"),
+            Self::ProjectAdded(ProjectAdded { project_id, .. })
+            | Self::ProjectChanged(ProjectChanged { project_id, .. })
+            | Self::ProjectRemoved(ProjectRemoved { project_id, .. }) => {
+                format!("projects/{project_id}")
+            }
+            Self::CreatorAdded(CreatorAdded { creator_id, .. })
+            | Self::CreatorChanged(CreatorChanged { creator_id, .. })
+            | Self::CreatorRenamed(CreatorRenamed { creator_id, .. })
+            | Self::CreatorReactivated(CreatorReactivated { creator_id, .. })
+            | Self::CreatorRemoved(CreatorRemoved { creator_id, .. })
+            | Self::CreatorAutoDisabled(CreatorAutoDisabled { creator_id, .. })
+            | Self::CreatorReenabled(CreatorReenabled { creator_id, .. }) => {
+                format!("creators/{creator_id}")
+            }
+            Self::VideoAdded(VideoAdded { video_id, .. })
+            | Self::VideoDiscovered(VideoDiscovered { video_id, .. })
+            | Self::VideoChanged(VideoChanged { video_id, .. })
+            | Self::VideoPromoted(VideoPromoted { video_id, .. })
+            | Self::VideoReviewed(VideoReviewed { video_id, .. })
+            | Self::VideoTrackingDisabled(VideoTrackingDisabled { video_id, .. })
+            | Self::VideoTrackingEnabled(VideoTrackingEnabled { video_id, .. })
+            | Self::VideoRemoved(VideoRemoved { video_id, .. }) => format!("videos/{video_id}"),
+        }
+    }
+}
+
+/// An event with its place in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedEvent {
+    /// Its place in the whole log.
+    pub position: GlobalPosition,
+    /// Its own id.
+    pub event_id: EventId,
+    /// Whose it is.
+    pub org_id: OrgId,
+    /// Its place in its stream.
+    pub version: StreamVersion,
+    /// What happened.
+    pub event: Event,
+    /// Who caused it.
+    pub actor: Actor,
+    /// The `X-Request-Id` of the request that caused it.
+    pub correlation_id: String,
+    /// When it was appended; never earlier than the event before it in the log.
+    pub recorded_at: Timestamp,
+    /// For an event that changes who may call: the position of the one before it.
+    pub auth_prev: Option<GlobalPosition>,
+    /// Hash of the event before it in its stream.
+    pub prev_hash: ChainHash,
+    /// Hash of this event and all before it in its stream.
+    pub hash: ChainHash,
+}
+
+/// Serde for a field of a `changed` event: absent is unchanged, null is cleared.
+mod cleared {
+    use serde::{Deserialize, Deserializer};
+
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+    where
+        T: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Option::deserialize(deserializer).map(Some)
+    }
+}

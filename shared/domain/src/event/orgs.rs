@@ -1,0 +1,165 @@
+//! Events of the org itself, its members, the handles it may not follow, and its limits.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::UserId;
+use crate::plan::{LimitKey, Plan};
+use crate::platform::{Handle, Platform};
+use crate::text::Name;
+
+/// What a member may do.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Manages members, settings and keys.
+    Admin,
+    /// Reads and writes.
+    Member,
+}
+
+impl Role {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+}
+
+/// The org exists from now on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OrgCreated {
+    /// Its name.
+    pub name: Name,
+    /// Its first plan.
+    pub plan: Plan,
+    /// IANA name of the zone in which its days begin.
+    pub timezone: String,
+}
+
+/// Name or zone changed; absent fields stay.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OrgChanged {
+    /// The new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// The new zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+}
+
+/// The operator changed the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PlanChanged {
+    /// The new plan.
+    pub plan: Plan,
+    /// The former plan.
+    pub previous: Plan,
+}
+
+/// The operator set a limit for this org in place of the plan's, or took that back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LimitChanged {
+    /// Which limit.
+    pub limit_key: LimitKey,
+    /// The operator's number; null: the plan's holds again.
+    pub value: Option<u64>,
+}
+
+/// Nobody may call for this org any more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OrgSuspended {
+    /// Why, for the trail.
+    pub reason: Option<String>,
+}
+
+/// The suspension is over.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OrgReinstated {}
+
+/// A person belongs to the org.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MemberJoined {
+    /// The person.
+    pub user_id: UserId,
+    /// Their role.
+    pub role: Role,
+}
+
+/// A member has another role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MemberRoleChanged {
+    /// The person.
+    pub user_id: UserId,
+    /// The new role.
+    pub role: Role,
+    /// The former role.
+    pub previous: Role,
+}
+
+/// A person no longer belongs to the org; what became of their keys stands in events of the keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MemberRemoved {
+    /// The person.
+    pub user_id: UserId,
+}
+
+/// The operator shut a person out of this org, and every key they own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MemberBanned {
+    /// The person.
+    pub user_id: UserId,
+    /// Why, for the trail.
+    pub reason: Option<String>,
+}
+
+/// The ban is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MemberUnbanned {
+    /// The person.
+    pub user_id: UserId,
+}
+
+/// The operator forbids the org to follow an account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct HandleBanned {
+    /// Its platform.
+    pub platform: Platform,
+    /// The account.
+    pub handle: Handle,
+    /// Why, for the trail.
+    pub reason: Option<String>,
+}
+
+/// The account may be followed again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct HandleUnbanned {
+    /// Its platform.
+    pub platform: Platform,
+    /// The account.
+    pub handle: Handle,
+}
+
+/// A count limit is used to 80 % or more; once per limit and UTC day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LimitWarned {
+    /// Which limit.
+    pub limit_key: LimitKey,
+    /// How many there are.
+    pub current: u64,
+    /// How many there may be.
+    pub max: u64,
+}

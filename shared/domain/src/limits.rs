@@ -1,0 +1,96 @@
+//! Every bound that a caller can meet, with its unit, in one place (v1-contract.md 1.2, 1.5, 7, 12).
+
+/// Largest body of a request, in bytes; ingest has [`INGEST_BODY_BYTES`].
+pub const BODY_BYTES: usize = 1024 * 1024;
+/// Largest body of an ingest request, in bytes.
+pub const INGEST_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Most lines of one ingest request.
+pub const INGEST_LINES: usize = 5_000;
+/// Longest line of an ingest request, in bytes.
+pub const INGEST_LINE_BYTES: usize = 16 * 1024;
+/// How far in the future an observation may lie, in seconds.
+pub const OBSERVED_AHEAD_SECONDS: i64 = 5 * 60;
+/// Earliest year of an observation or a post.
+pub const EARLIEST_YEAR: i32 = 2005;
+/// Seconds within which a body must have arrived.
+pub const BODY_SECONDS: u64 = 30;
+/// Longest request target, in bytes.
+pub const TARGET_BYTES: usize = 8 * 1024;
+/// All request headers together, in bytes.
+pub const HEADER_BYTES: usize = 16 * 1024;
+/// Deepest nesting of a JSON body.
+pub const JSON_DEPTH: usize = 32;
+/// Largest integer that JSON readers keep exactly: 2^53 - 1.
+pub const MAX_COUNT: u64 = (1 << 53) - 1;
+
+/// Default number of items on a page.
+pub const PAGE_DEFAULT: u16 = 50;
+/// Most items on a page.
+pub const PAGE_MAX: u16 = 100;
+/// Longest cursor, in characters.
+pub const CURSOR_CHARS: usize = 512;
+/// Longest search text, in characters.
+pub const SEARCH_CHARS: usize = 100;
+/// Longest `Idempotency-Key`, in characters.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 255;
+/// How long the answer to an `Idempotency-Key` is kept, in hours.
+pub const IDEMPOTENCY_HOURS: i64 = 24;
+/// Longest inbound `X-Request-Id`, in characters.
+pub const REQUEST_ID_CHARS: usize = 64;
+
+/// Longest name, in characters.
+pub const NAME_CHARS: usize = 100;
+/// Longest name of a project, in characters.
+pub const PROJECT_NAME_CHARS: usize = 200;
+/// Longest readme, in characters.
+pub const README_CHARS: usize = 20_000;
+/// Largest `metadata`, in bytes of its canonical form.
+pub const METADATA_BYTES: usize = 16 * 1024;
+/// Deepest nesting of `metadata`.
+pub const METADATA_DEPTH: usize = 8;
+/// Longest title of a video, in characters.
+pub const TITLE_CHARS: usize = 4_000;
+/// Longest display name of a creator, in characters.
+pub const DISPLAY_NAME_CHARS: usize = 200;
+/// Longest URL, in characters.
+pub const URL_CHARS: usize = 2_048;
+/// Longest reason an operator may give, in characters.
+pub const REASON_CHARS: usize = 500;
+
+/// Most creators or videos added by one bulk request.
+pub const BULK_ADD_ITEMS: usize = 50;
+/// Most ids of one bulk request.
+pub const BULK_ID_ITEMS: usize = 100;
+
+/// Most CIDRs of one key's allow-list.
+pub const IP_ALLOWLIST_ENTRIES: usize = 50;
+/// Default of a key's `rate_limit_per_minute`.
+pub const KEY_RATE_DEFAULT: u64 = 60;
+/// A session's requests in any trailing 60 s.
+pub const SESSION_RATE: u64 = 600;
+/// A key's shortest life when `expires_at` is given, in seconds.
+pub const KEY_LIFE_MIN_SECONDS: i64 = 60;
+/// A key's longest life when `expires_at` is given, in days (ten years).
+pub const KEY_LIFE_MAX_DAYS: i64 = 3_652;
+/// Longest overlap of a rotation, in seconds (30 days).
+pub const ROTATION_OVERLAP_MAX_SECONDS: i64 = 2_592_000;
+/// Default overlap of a rotation, in seconds (one day).
+pub const ROTATION_OVERLAP_DEFAULT_SECONDS: i64 = 86_400;
+
+/// Most readings in one event.
+pub const EVENT_READINGS: usize = 500;
+/// Largest `data` of one event, in bytes; kept far below NATS' `max_payload` of 1 MiB.
+pub const EVENT_DATA_BYTES: usize = 256 * 1024;
+/// Share of a count limit, in percent, at which a warning is recorded.
+pub const LIMIT_WARNING_PERCENT: u64 = 80;
+/// How often a command decides again after a conflict before it answers 409.
+pub const DECIDE_ATTEMPTS: u32 = 5;
+
+/// Most entities of one analytics request.
+pub const ANALYTICS_ENTITIES: usize = 10;
+/// Most buckets of one analytics request.
+pub const ANALYTICS_BUCKETS: usize = 1_100;
+/// Widest custom bucket, in days.
+pub const BUCKET_DAYS_MAX: u16 = 90;
+/// Days of a range when `from` is not given.
+pub const RANGE_DEFAULT_DAYS: i64 = 30;

@@ -1,0 +1,246 @@
+//! Texts that people and programs give us, parsed once (v1-contract.md 1.2).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::jcs;
+use crate::limits::{METADATA_BYTES, METADATA_DEPTH, NAME_CHARS, PROJECT_NAME_CHARS, README_CHARS};
+
+/// Why a text is not accepted; the message says what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TextError {
+    /// Nothing but spaces.
+    #[error("must not be empty")]
+    Empty,
+    /// Longer than allowed.
+    #[error("must have at most {max} characters")]
+    TooLong {
+        /// Most characters.
+        max: usize,
+    },
+    /// A character that could disturb how the text is shown.
+    #[error("must not contain control characters, line breaks or bidirectional overrides")]
+    Forbidden,
+    /// Not an object, too large or too deep.
+    #[error("must be a JSON object of at most {METADATA_BYTES} bytes and {METADATA_DEPTH} levels")]
+    Metadata,
+}
+
+/// A one-line name of 1 to `MAX` characters, trimmed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Line<const MAX: usize>(String);
+
+/// A name of 1 to 100 characters.
+pub type Name = Line<NAME_CHARS>;
+/// A project's name, 1 to 200 characters.
+pub type ProjectName = Line<PROJECT_NAME_CHARS>;
+
+impl<const MAX: usize> Line<MAX> {
+    /// Trims and checks.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(TextError::Empty);
+        }
+        if text.chars().any(|c| is_line_break(c) || is_forbidden(c)) {
+            return Err(TextError::Forbidden);
+        }
+        within(text, MAX)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Markdown notes of people to agents, at most 20,000 characters; line breaks and tabs allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Readme(String);
+
+impl Readme {
+    /// Checks; keeps spaces as they are.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let breaks = |c| matches!(c, '\n' | '\r' | '\t') || is_line_break(c);
+        if text.chars().any(|c| is_forbidden(c) && !breaks(c)) {
+            return Err(TextError::Forbidden);
+        }
+        within(text, README_CHARS)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The agents' own space: a JSON object, kept in its canonical form (RFC 8785).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub struct Metadata(String);
+
+impl Metadata {
+    /// The empty object.
+    pub fn empty() -> Self {
+        Self("{}".to_owned())
+    }
+
+    /// Checks size and depth.
+    pub fn parse(value: &Value) -> Result<Self, TextError> {
+        if !value.is_object() || depth(value) > METADATA_DEPTH {
+            return Err(TextError::Metadata);
+        }
+        let canonical = jcs::from_value(value);
+        if canonical.len() > METADATA_BYTES {
+            Err(TextError::Metadata)
+        } else {
+            Ok(Self(canonical))
+        }
+    }
+
+    /// The canonical JSON text.
+    pub fn as_json(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<Value> for Metadata {
+    type Error = TextError;
+
+    fn try_from(value: Value) -> Result<Self, TextError> {
+        Self::parse(&value)
+    }
+}
+
+impl From<Metadata> for Value {
+    fn from(metadata: Metadata) -> Self {
+        serde_json::from_str(&metadata.0).unwrap_or(Self::Null)
+    }
+}
+
+impl schemars::JsonSchema for Metadata {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Metadata".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "object"})
+    }
+}
+
+/// Cleans text from outside: line breaks and tabs become spaces, other control characters and
+/// bidirectional overrides go, spaces around go. `None` if nothing is left.
+pub fn clean(text: &str) -> Option<String> {
+    let cleaned: String = text
+        .chars()
+        .filter_map(|c| match c {
+            c if is_line_break(c) || c == '\t' => Some(' '),
+            c if is_forbidden(c) => None,
+            c => Some(c),
+        })
+        .collect();
+    let cleaned = cleaned.trim();
+    (!cleaned.is_empty()).then(|| cleaned.to_owned())
+}
+
+fn within(text: &str, max: usize) -> Result<(), TextError> {
+    // A scalar value has at most four bytes, so most texts need no counting.
+    if text.len() > max && text.chars().count() > max {
+        return Err(TextError::TooLong { max });
+    }
+    Ok(())
+}
+
+const fn is_line_break(c: char) -> bool {
+    matches!(
+        c,
+        '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+fn is_forbidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_trimmed_and_counted_in_characters() {
+        assert_eq!(Name::parse("  Élan 🐐 ").unwrap().as_str(), "Élan 🐐");
+        assert!(Name::parse(&"🐐".repeat(100)).is_ok());
+        assert_eq!(
+            Name::parse(&"🐐".repeat(101)),
+            Err(TextError::TooLong { max: 100 })
+        );
+        assert_eq!(Name::parse(" \u{3000}"), Err(TextError::Empty));
+        for bad in [
+            "a\nb",
+            "a\u{0}b",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "a\u{2028}b",
+            "a\tb",
+        ] {
+            assert_eq!(Name::parse(bad), Err(TextError::Forbidden), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_readme_keeps_line_breaks_but_no_other_control_characters() {
+        assert_eq!(
+            Readme::parse("# A\n\tb\r\n").unwrap().as_str(),
+            "# A\n\tb\r\n"
+        );
+        assert_eq!(Readme::parse("a\u{1b}[0m"), Err(TextError::Forbidden));
+        assert_eq!(
+            Readme::parse(&"a".repeat(20_001)),
+            Err(TextError::TooLong { max: 20_000 })
+        );
+    }
+
+    #[test]
+    fn metadata_is_a_small_shallow_object_in_canonical_form() {
+        let metadata = Metadata::parse(&json!({"b": 1, "a": [1.0, null]})).unwrap();
+        assert_eq!(metadata.as_json(), r#"{"a":[1,null],"b":1}"#);
+        let deep = (0..8).fold(json!(1), |inner, _| json!({"a": inner}));
+        assert!(Metadata::parse(&deep).is_ok());
+        for bad in [
+            json!([]),
+            json!("x"),
+            json!({ "a": deep }),
+            json!({"a": "x".repeat(16_385)}),
+        ] {
+            assert_eq!(Metadata::parse(&bad), Err(TextError::Metadata));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cleaned_text_is_accepted_as_it_is(text in ".{0,80}") {
+            if let Some(cleaned) = clean(&text) {
+                prop_assert_eq!(clean(&cleaned), Some(cleaned.clone()));
+                prop_assert!(Name::parse(&cleaned).is_ok());
+            }
+        }
+    }
+}
