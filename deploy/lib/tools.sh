@@ -88,6 +88,12 @@ need_node() {
   have node && have npm || apt_install "Node.js" nodejs npm
 }
 
+# npm_fetch SOURCE FOLDER: installs exactly what the lock file in SOURCE says; no package may run code of its own.
+npm_fetch() {
+  cp "$1/package.json" "$1/package-lock.json" "$2"
+  quietly "$tools/log/npm.log" npm ci --prefix "$2" --ignore-scripts --no-audit --no-fund
+}
+
 cargo_deny_version=0.20.2
 
 need_cargo_deny() {
