@@ -102,7 +102,7 @@ need_cargo_deny() {
   [ "$version" = "$cargo_deny_version" ] && return
   say "building cargo-deny $cargo_deny_version into .tools (once; takes minutes)"
   quietly "$tools/log/cargo-deny.log" env -u CARGO_INCREMENTAL \
-    cargo install --locked --root "$tools" --target-dir "$tools/build" \
+    cargo install --locked --root "$tools" --target-dir "$tools/build/cargo-deny" \
     "cargo-deny@$cargo_deny_version" || die "cargo-deny could not be built"
-  rm -rf "$tools/build"
+  rm -rf "$tools/build/cargo-deny"
 }

@@ -1,0 +1,3 @@
+//! What needs more than one service, or the whole checkout.
+
+mod tidy;
