@@ -1,0 +1,137 @@
+//! Who decides: the caller is judged by the same state that the command is.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::{KeyStatus, OrgState, Rejection};
+use crate::event::{Actor, Role};
+use crate::ids::{KeyId, UserId};
+use crate::scope::{Scope, Scopes};
+use crate::sealed::{Sealed, SubjectKey};
+use crate::time::Timestamp;
+
+/// Who made the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The operator, or the service itself.
+    Operator,
+    /// A program, through this key of the org.
+    Key(KeyId),
+    /// A person, through a session in the org.
+    User(UserId),
+}
+
+impl Caller {
+    /// As it stands in events.
+    pub const fn actor(self) -> Actor {
+        match self {
+            Self::Operator => Actor::System,
+            Self::Key(id) => Actor::Key(id),
+            Self::User(id) => Actor::User(id),
+        }
+    }
+}
+
+/// Everything a decision needs beside state and command.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The present.
+    pub now: Timestamp,
+    /// Who made the request.
+    pub caller: Caller,
+    /// The keys of the subjects whose personal data the command carries.
+    pub subject_keys: &'a SubjectKeys,
+}
+
+/// What the caller holds at this moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Authority {
+    /// Their scopes.
+    pub scopes: Scopes,
+    /// The person behind them, who will own what keys they make.
+    pub owner_id: Option<UserId>,
+}
+
+/// Keys of subjects by subject.
+#[derive(Debug, Default)]
+pub struct SubjectKeys(HashMap<Uuid, SubjectKey>);
+
+impl SubjectKeys {
+    /// Adds keys that were loaded.
+    pub fn extend(&mut self, keys: impl IntoIterator<Item = (Uuid, SubjectKey)>) {
+        self.0.extend(keys);
+    }
+
+    /// The subject's key, if it was loaded.
+    pub fn get(&self, subject: Uuid) -> Option<&SubjectKey> {
+        self.0.get(&subject)
+    }
+
+    /// Seals a text of the subject, or asks for the key.
+    pub(crate) fn seal(&self, subject: Uuid, field: &str, text: &str) -> Result<Sealed, Rejection> {
+        let key = self
+            .get(subject)
+            .ok_or_else(|| Rejection::SubjectKeysNeeded(vec![subject]))?;
+        Ok(key.seal(field, text))
+    }
+}
+
+/// Judges the caller by the state. `required` none: only the operator may.
+pub(super) fn authorise(
+    state: &OrgState,
+    required: Option<Scope>,
+    context: &Context<'_>,
+) -> Result<Authority, Rejection> {
+    let profile = state.profile.as_ref().ok_or(Rejection::NoSuchOrg)?;
+    let authority = match context.caller {
+        Caller::Operator => {
+            return Ok(Authority {
+                scopes: Scopes::ALL,
+                owner_id: None,
+            });
+        }
+        Caller::Key(id) => {
+            let key = state.keys.get(&id).ok_or(Rejection::CallerInvalid)?;
+            match key.status(context.now) {
+                KeyStatus::Active | KeyStatus::Rotating => {}
+                KeyStatus::Expired | KeyStatus::Revoked => return Err(Rejection::CallerInvalid),
+            }
+            Authority {
+                scopes: key.scopes,
+                owner_id: key.owner_id,
+            }
+        }
+        Caller::User(id) => {
+            let member = state.members.get(&id).ok_or(Rejection::CallerInvalid)?;
+            let scopes = match member.role {
+                Role::Admin => Scopes::ORG_ADMIN,
+                Role::Member => Scopes::DEFAULT,
+            };
+            Authority {
+                scopes,
+                owner_id: Some(id),
+            }
+        }
+    };
+    if profile.suspended {
+        return Err(Rejection::OrgSuspended);
+    }
+    if authority
+        .owner_id
+        .is_some_and(|owner| state.banned_users.contains(&owner))
+    {
+        return Err(Rejection::UserSuspended);
+    }
+    match required {
+        Some(scope) if authority.scopes.contains(scope) => Ok(authority),
+        Some(required) => Err(Rejection::InsufficientScope {
+            required,
+            granted: authority.scopes,
+        }),
+        None => Err(Rejection::InsufficientScope {
+            required: Scope::Admin,
+            granted: authority.scopes,
+        }),
+    }
+}

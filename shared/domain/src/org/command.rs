@@ -1,0 +1,328 @@
+//! What can be asked of an org. Texts are parsed and ids made before they come here.
+
+use chrono::NaiveDate;
+use ipnet::IpNet;
+
+use super::OPERATOR;
+use crate::credential::CredentialHash;
+use crate::event::{MediaType, Role, TrackingDisabledReason, TrackingMode, TrackingStatus};
+use crate::ids::{CreatorId, KeyId, ProjectId, UserId, VideoId};
+use crate::plan::{LimitKey, Plan};
+use crate::platform::{Handle, Platform, PlatformVideoId};
+use crate::scope::{Scope, Scopes};
+use crate::text::{Metadata, Name, ProjectName, Readme};
+use crate::time::Timestamp;
+
+/// One command.
+#[derive(Debug, Clone)]
+#[expect(
+    missing_docs,
+    reason = "variants and fields say what the contract's calls say"
+)]
+pub enum Command {
+    CreateOrg {
+        name: Name,
+        plan: Plan,
+        timezone: String,
+    },
+    ChangeOrg {
+        name: Option<Name>,
+        timezone: Option<String>,
+    },
+    SetPlan {
+        plan: Plan,
+    },
+    SetLimit {
+        limit_key: LimitKey,
+        value: Option<u64>,
+    },
+    Suspend {
+        reason: Option<String>,
+    },
+    Reinstate,
+    JoinMember {
+        user_id: UserId,
+        role: Role,
+    },
+    ChangeRole {
+        user_id: UserId,
+        role: Role,
+    },
+    RemoveMember {
+        user_id: UserId,
+        keys: Option<KeyDisposition>,
+    },
+    BanMember {
+        user_id: UserId,
+        reason: Option<String>,
+    },
+    UnbanMember {
+        user_id: UserId,
+    },
+    BanHandle {
+        platform: Platform,
+        handle: Handle,
+        reason: Option<String>,
+    },
+    UnbanHandle {
+        platform: Platform,
+        handle: Handle,
+    },
+    CreateKey(NewKey),
+    ChangeKey {
+        key_id: KeyId,
+        patch: KeyPatch,
+    },
+    RotateKey {
+        key_id: KeyId,
+        rotation: Rotation,
+    },
+    RevokeKey {
+        key_id: KeyId,
+    },
+    AddProject {
+        project_id: ProjectId,
+        name: ProjectName,
+        readme: Option<Readme>,
+        metadata: Metadata,
+    },
+    ChangeProject {
+        project_id: ProjectId,
+        patch: ProjectPatch,
+    },
+    RemoveProject {
+        project_id: ProjectId,
+    },
+    AddCreator {
+        project_id: ProjectId,
+        creator: NewCreator,
+    },
+    AddCreators {
+        project_id: ProjectId,
+        creators: Vec<NewCreator>,
+    },
+    ChangeCreator {
+        creator_id: CreatorId,
+        patch: CreatorPatch,
+    },
+    RemoveCreator {
+        creator_id: CreatorId,
+    },
+    RemoveCreators {
+        project_id: ProjectId,
+        creator_ids: Vec<CreatorId>,
+    },
+    ReenableCreators {
+        project_id: ProjectId,
+        creator_ids: Vec<CreatorId>,
+    },
+    AutoDisableCreator {
+        creator_id: CreatorId,
+        reason: String,
+    },
+    AddVideo {
+        project_id: ProjectId,
+        video: NewVideo,
+    },
+    AddVideos {
+        project_id: ProjectId,
+        videos: Vec<NewVideo>,
+    },
+    ChangeVideo {
+        video_id: VideoId,
+        patch: VideoPatch,
+    },
+    RemoveVideo {
+        video_id: VideoId,
+    },
+    ReviewVideo {
+        video_id: VideoId,
+        decision: ReviewDecision,
+    },
+    ReviewVideos {
+        project_id: ProjectId,
+        decision: ReviewDecision,
+        video_ids: Vec<VideoId>,
+    },
+    DisableTracking {
+        video_id: VideoId,
+        reason: TrackingDisabledReason,
+    },
+    DisableTrackingMany {
+        project_id: ProjectId,
+        video_ids: Vec<VideoId>,
+    },
+}
+
+impl Command {
+    /// The scope the caller needs; none: only the operator may.
+    pub(super) const fn required_scope(&self) -> Option<Scope> {
+        match self {
+            Self::CreateOrg { .. }
+            | Self::SetPlan { .. }
+            | Self::SetLimit { .. }
+            | Self::Suspend { .. }
+            | Self::Reinstate
+            | Self::BanMember { .. }
+            | Self::UnbanMember { .. }
+            | Self::BanHandle { .. }
+            | Self::UnbanHandle { .. }
+            | Self::AutoDisableCreator { .. } => OPERATOR,
+            Self::ChangeOrg { .. }
+            | Self::JoinMember { .. }
+            | Self::ChangeRole { .. }
+            | Self::RemoveMember { .. }
+            | Self::CreateKey(_)
+            | Self::ChangeKey { .. }
+            | Self::RotateKey { .. } => Some(Scope::Keys),
+            // A key may always end itself: `keys::revoke` asks for the scope otherwise.
+            Self::RevokeKey { .. } => Some(Scope::Keys),
+            Self::AddProject { .. }
+            | Self::ChangeProject { .. }
+            | Self::RemoveProject { .. }
+            | Self::AddCreator { .. }
+            | Self::AddCreators { .. }
+            | Self::ChangeCreator { .. }
+            | Self::RemoveCreator { .. }
+            | Self::RemoveCreators { .. }
+            | Self::ReenableCreators { .. }
+            | Self::AddVideo { .. }
+            | Self::AddVideos { .. }
+            | Self::ChangeVideo { .. }
+            | Self::RemoveVideo { .. }
+            | Self::ReviewVideo { .. }
+            | Self::ReviewVideos { .. }
+            | Self::DisableTracking { .. }
+            | Self::DisableTrackingMany { .. } => Some(Scope::Write),
+        }
+    }
+}
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 7.2")]
+pub struct NewKey {
+    pub key_id: KeyId,
+    pub name: Name,
+    pub prefix: String,
+    pub hash: CredentialHash,
+    pub scopes: Scopes,
+    pub expires_at: Option<Timestamp>,
+    pub ip_allowlist: Option<Vec<IpNet>>,
+    /// None: 60, or the org's maximum if lower.
+    pub rate_limit_per_minute: Option<u64>,
+    pub strict: bool,
+}
+
+/// Changes of a key; `None` stays.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 7.2")]
+pub struct KeyPatch {
+    pub name: Option<Name>,
+    pub scopes: Option<Scopes>,
+    pub expires_at: Option<Option<Timestamp>>,
+    pub ip_allowlist: Option<Option<Vec<IpNet>>>,
+    pub rate_limit_per_minute: Option<u64>,
+    pub strict: Option<bool>,
+}
+
+/// A key's replacement.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 7.2")]
+pub struct Rotation {
+    pub new_key_id: KeyId,
+    pub prefix: String,
+    pub hash: CredentialHash,
+    pub overlap_seconds: i64,
+    pub name: Option<Name>,
+    /// None: the old key's span from now; `Some(None)`: never.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// What becomes of the active keys a leaving member owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "variants are those of v1-contract.md 8.2")]
+pub enum KeyDisposition {
+    Revoke,
+    Transfer(UserId),
+    Keep,
+}
+
+/// Changes of a project; `None` stays.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 9")]
+pub struct ProjectPatch {
+    pub name: Option<ProjectName>,
+    pub readme: Option<Option<Readme>>,
+    pub metadata: Option<Metadata>,
+}
+
+/// A creator to be followed; `None` of the optional fields: not sent.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 10.2")]
+pub struct NewCreator {
+    pub creator_id: CreatorId,
+    pub platform: Platform,
+    pub handle: Handle,
+    pub tracking_mode: Option<TrackingMode>,
+    /// None: today in the org's zone.
+    pub tracking_start_date: Option<Option<NaiveDate>>,
+    pub display_name: Option<Option<String>>,
+    pub readme: Option<Option<Readme>>,
+    pub metadata: Option<Metadata>,
+}
+
+/// Changes of a creator; `None` stays.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 10.2")]
+pub struct CreatorPatch {
+    /// As it was sent; the creator's platform says whether it is one.
+    pub handle: Option<String>,
+    pub tracking_mode: Option<TrackingMode>,
+    pub tracking_start_date: Option<Option<NaiveDate>>,
+    pub display_name: Option<Option<String>>,
+    pub readme: Option<Option<Readme>>,
+    pub metadata: Option<Metadata>,
+}
+
+/// A video to be added by URL or id.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 11.2")]
+pub struct NewVideo {
+    pub video_id: VideoId,
+    pub platform: Platform,
+    pub platform_video_id: PlatformVideoId,
+    pub url: String,
+    pub media_type: MediaType,
+    pub readme: Option<Option<Readme>>,
+    pub metadata: Option<Metadata>,
+}
+
+/// Changes of a video; `None` stays.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 11.2")]
+pub struct VideoPatch {
+    pub readme: Option<Option<Readme>>,
+    pub metadata: Option<Metadata>,
+    pub decision: Option<ReviewDecision>,
+    pub tracking_enabled: Option<bool>,
+}
+
+/// What a person decides on a found video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewDecision {
+    /// It counts.
+    Include,
+    /// It does not.
+    Exclude,
+}
+
+impl ReviewDecision {
+    /// The status it leads to.
+    pub const fn status(self) -> TrackingStatus {
+        match self {
+            Self::Include => TrackingStatus::Included,
+            Self::Exclude => TrackingStatus::Excluded,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a decision comes to.
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::event::Event;
+use crate::plan::LimitKey;
+use crate::platform::PlatformError;
+use crate::scope::{Scope, Scopes};
+
+/// Events to append together, and what to answer once they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// In their order; none if everything is already so.
+    pub events: Vec<Event>,
+    /// What to answer.
+    pub outcome: Outcome,
+}
+
+impl Decision {
+    pub(super) fn done(events: Vec<Event>) -> Self {
+        let outcome = if events.is_empty() {
+            Outcome::Unchanged
+        } else {
+            Outcome::Changed
+        };
+        Self { events, outcome }
+    }
+}
+
+/// What to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Everything was already so.
+    Unchanged,
+    /// It is so now.
+    Changed,
+    /// A new thing of this id exists.
+    Created(Uuid),
+    /// A removed thing of this id is back.
+    Reactivated(Uuid),
+    /// One result per item, in their order.
+    Items(Vec<ItemOutcome>),
+}
+
+/// What became of one item of a bulk request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemOutcome {
+    /// The thing concerned, where there is one.
+    pub id: Option<Uuid>,
+    /// What became of it.
+    pub result: Result<ItemStatus, Rejection>,
+}
+
+/// What became of a good item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "variants are those of v1-contract.md 1.5")]
+pub enum ItemStatus {
+    Created,
+    Reactivated,
+    Changed,
+    Unchanged,
+}
+
+/// Why a command is refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[expect(
+    missing_docs,
+    reason = "fields are those of the contract's error bodies"
+)]
+pub enum Rejection {
+    #[error("the caller's key is unknown, expired or revoked")]
+    CallerInvalid,
+    #[error("the org is suspended")]
+    OrgSuspended,
+    #[error("the person behind the credential is banned")]
+    UserSuspended,
+    #[error("the action requires the '{required}' scope")]
+    InsufficientScope { required: Scope, granted: Scopes },
+    #[error("limit reached: {limit_key}")]
+    LimitReached {
+        limit_key: LimitKey,
+        current: u64,
+        max: u64,
+    },
+    #[error("not found")]
+    NotFound,
+    #[error("it exists already")]
+    Duplicate { id: Uuid },
+    #[error("another creator of the project has the handle")]
+    HandleTaken { id: Uuid },
+    #[error("the operator has banned the handle")]
+    CreatorBanned,
+    #[error("not a handle of the creator's platform")]
+    InvalidHandle(#[source] PlatformError),
+    #[error("the handle is the same")]
+    NoChange,
+    #[error("the key is neither active nor rotating")]
+    KeyNotActive,
+    #[error("the org needs an admin")]
+    LastAdmin,
+    #[error("the person is a member already")]
+    AlreadyMember,
+    #[error("the member owns {active_keys} active keys")]
+    MemberHasKeys { active_keys: u64 },
+    #[error("{0}")]
+    StateConflict(&'static str),
+    #[error("{field} {message}")]
+    Invalid {
+        field: &'static str,
+        message: String,
+    },
+    #[error("the org does not exist")]
+    NoSuchOrg,
+    #[error("the org exists already")]
+    OrgExists,
+    /// Not an answer: load or make these keys and decide again.
+    #[error("keys of subjects are needed")]
+    SubjectKeysNeeded(Vec<Uuid>),
+}
