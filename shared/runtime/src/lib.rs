@@ -11,5 +11,7 @@
 pub mod clock;
 pub mod entropy;
 pub mod lifecycle;
+pub mod local;
+pub mod nats;
 pub mod retry;
 pub mod telemetry;

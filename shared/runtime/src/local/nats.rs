@@ -1,0 +1,294 @@
+use std::fmt;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use super::LocalError;
+use super::account::Account;
+use super::postgres::until_ended;
+use super::process::{FolderLock, Program, Watchdog};
+use super::{binary, port, secret_file};
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::lifecycle::Tasks;
+
+const NAME: &str = "nats-server";
+const USER: &str = "trackagoat";
+const SYSTEM_USER: &str = "system";
+const STARTS: usize = 5;
+const GREETING: &[u8; 5] = b"INFO ";
+const GREETING_WITHIN: Duration = Duration::from_secs(1);
+
+/// Where and how to run a private NATS server.
+#[derive(Clone, Debug)]
+pub struct NatsConfig {
+    /// The server's folder; made if missing, used again if not.
+    pub folder: PathBuf,
+    /// The longest message, in bytes.
+    pub max_payload: u32,
+    /// The most that JetStream may store, in bytes.
+    pub max_store: u64,
+    /// A folder to delete when the server, or this process, ends.
+    pub delete: Option<PathBuf>,
+}
+
+/// A private NATS server with JetStream on a loopback port. Stopped when dropped, and when this
+/// process dies.
+pub struct NatsServer {
+    program: Program,
+    config: NatsConfig,
+    /// The folder resolved, without links.
+    folder: PathBuf,
+    port: u16,
+    password: SecretString,
+    system_password: SecretString,
+    child: Option<Child>,
+    watchdog: Watchdog,
+    _lock: FolderLock,
+}
+
+impl NatsConfig {
+    /// A server in `folder`: messages up to 1 MiB, a store up to 10 GiB.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            max_payload: 1 << 20,
+            max_store: 10 << 30,
+            delete: None,
+        }
+    }
+}
+
+impl NatsServer {
+    /// Starts the server in its folder.
+    ///
+    /// # Errors
+    /// If no binary fits, the folder is in use or out of reach, or the server does not come up.
+    pub async fn init(
+        config: NatsConfig,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<Self, LocalError> {
+        let account = Account::for_folder(&config.folder);
+        account.make_folder(&config.folder)?;
+        let folder = config
+            .folder
+            .canonicalize()
+            .map_err(LocalError::io("resolve", &config.folder))?;
+        account.check_reach(NAME, &folder)?;
+        let lock = FolderLock::take(NAME, &folder)?;
+        let binary = binary::nats_server()?;
+        account.check_reach(NAME, &binary)?;
+        let password = secret_file::password(&folder.join("password"), &account, entropy)?;
+        let system = secret_file::password(&folder.join("system.password"), &account, entropy)?;
+        let program = Program {
+            name: NAME,
+            binary,
+            log: folder.join("server.log"),
+            folder: folder.clone(),
+            account,
+            stop_signal: Signal::INT,
+            clock: clock.clone(),
+        };
+        program.stop_leftovers().await?;
+        let mut server = Self {
+            watchdog: Watchdog::start(&program, config.delete.as_deref())?,
+            program,
+            config,
+            folder,
+            port: 0,
+            password,
+            system_password: system,
+            child: None,
+            _lock: lock,
+        };
+        server.start_somewhere(entropy).await?;
+        Ok(server)
+    }
+
+    /// A URL for the user who may do everything in the one account. It holds the password.
+    pub fn url(&self) -> String {
+        let (password, port) = (self.password.expose_secret(), self.port);
+        format!("nats://{USER}:{password}@127.0.0.1:{port}")
+    }
+
+    /// A URL for the system account. It holds the password.
+    pub fn system_url(&self) -> String {
+        let (password, port) = (self.system_password.expose_secret(), self.port);
+        format!("nats://{SYSTEM_USER}:{password}@127.0.0.1:{port}")
+    }
+
+    /// The port on 127.0.0.1; it stays the same when the server is started again.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process's id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Starts the server again after it was stopped or killed.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start(&mut self) -> Result<(), LocalError> {
+        self.program.stop_leftovers().await?;
+        let file = self.folder.join("nats.conf");
+        let account = &self.program.account;
+        secret_file::write_private(&file, self.configuration().as_bytes(), account)?;
+        let arguments = ["--config".to_owned(), file.display().to_string()];
+        let mut child = self.program.spawn(&arguments)?;
+        self.watchdog
+            .watch(&child)
+            .map_err(LocalError::io("watch over", &self.folder))?;
+        let (clock, port) = (&self.program.clock, self.port);
+        let ready = async |_| greets(clock, port).await;
+        let started = self.program.wait_ready(&mut child, ready).await;
+        self.child = Some(child);
+        started
+    }
+
+    /// Stops the server cleanly.
+    ///
+    /// # Errors
+    /// If it does not end, not even when killed.
+    pub async fn stop(&mut self) -> Result<(), LocalError> {
+        self.stop_with(Signal::INT).await
+    }
+
+    /// Kills it, as a crash would.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub async fn kill(&mut self) -> Result<(), LocalError> {
+        self.stop_with(Signal::KILL).await
+    }
+
+    /// Deletes everything JetStream stored; the server must be stopped.
+    ///
+    /// # Errors
+    /// If the store cannot be deleted.
+    pub fn wipe(&mut self) -> Result<(), LocalError> {
+        let store = self.store();
+        if store.exists() {
+            fs::remove_dir_all(&store).map_err(LocalError::io("delete", &store))?;
+        }
+        Ok(())
+    }
+
+    /// The folder that JetStream stores in.
+    pub fn store(&self) -> PathBuf {
+        self.folder.join("store")
+    }
+
+    /// Stops the process where it stands, until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.program.signal_all(Signal::STOP);
+    }
+
+    /// Lets the process go on.
+    pub fn resume(&self) {
+        self.program.signal_all(Signal::CONT);
+    }
+
+    /// Whether the server runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child
+            .as_mut()
+            .is_some_and(|child| matches!(self.program.has_ended(child), Ok(false)))
+    }
+
+    /// Keeps the server until the stage of `tasks` stops, then stops it. Fails if it ends before.
+    ///
+    /// # Errors
+    /// If the server ends by itself or cannot be stopped.
+    pub async fn supervise(mut self, tasks: Tasks) -> Result<(), LocalError> {
+        tokio::select! {
+            biased;
+            () = tasks.stopping() => {}
+            error = until_ended(&self.program, self.child.as_mut()) => return Err(error),
+        }
+        self.shut_down().await
+    }
+
+    /// Stops the server for good and waits until its folder, if it was to be deleted, is gone.
+    ///
+    /// # Errors
+    /// If the server cannot be stopped.
+    pub async fn shut_down(mut self) -> Result<(), LocalError> {
+        self.stop().await?;
+        let clock = self.program.clock.clone();
+        let finished = self.watchdog.finish(&clock).await;
+        finished.map_err(LocalError::io("clean up", &self.folder))
+    }
+
+    async fn stop_with(&mut self, signal: Signal) -> Result<(), LocalError> {
+        match self.child.take() {
+            Some(mut child) => self.program.stop(&mut child, signal).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts on a free port, and on another if someone else was quicker.
+    async fn start_somewhere(&mut self, entropy: &Entropy) -> Result<(), LocalError> {
+        for _ in 1..STARTS {
+            self.port = port::free_port(entropy);
+            match self.start().await {
+                Err(error) if port::was_taken(&error) => {}
+                settled => return settled,
+            }
+        }
+        self.port = port::free_port(entropy);
+        self.start().await
+    }
+
+    fn configuration(&self) -> String {
+        let quoted = |path: &Path| format!("{:?}", path.display().to_string());
+        format!(
+            "listen: \"127.0.0.1:{port}\"\n\
+             max_payload: {max_payload}\n\
+             jetstream {{ store_dir: {store}, max_mem: 0, max_file: {max_store} }}\n\
+             accounts {{\n\
+             \x20 TGA {{ jetstream: enabled, users: [{{ user: {USER}, password: \"{password}\" }}] }}\n\
+             \x20 SYS {{ users: [{{ user: {SYSTEM_USER}, password: \"{system}\" }}] }}\n\
+             }}\n\
+             system_account: SYS\n",
+            port = self.port,
+            max_payload = self.config.max_payload,
+            store = quoted(&self.store()),
+            max_store = self.config.max_store,
+            password = self.password.expose_secret(),
+            system = self.system_password.expose_secret(),
+        )
+    }
+}
+
+impl fmt::Debug for NatsServer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NatsServer")
+            .field("folder", &self.folder)
+            .field("port", &self.port)
+            .field("pid", &self.pid())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a NATS server speaks on the port; it does so once JetStream is up.
+async fn greets(clock: &Clock, port: u16) -> bool {
+    let greeting = async {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        let mut start = [0; GREETING.len()];
+        stream.read_exact(&mut start).await?;
+        std::io::Result::Ok(start == *GREETING)
+    };
+    matches!(clock.timeout(GREETING_WITHIN, greeting).await, Ok(Ok(true)))
+}

@@ -1,0 +1,3 @@
+//! Tests of `runtime` that need real processes and real sockets.
+
+mod local;
