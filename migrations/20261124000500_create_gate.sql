@@ -28,7 +28,7 @@ comment on column gate.credentials.strict is 'whether every request is checked o
 comment on column gate.credentials.owner_id is 'the person behind it';
 comment on column gate.credentials.owner_banned is 'whether the operator shut that person out of the org';
 comment on column gate.credentials.rate_limit_per_minute is 'requests in any trailing 60 s';
-comment on column gate.credentials.ip_allowlist is 'from where it may call; null: anywhere';
+comment on column gate.credentials.ip_allowlist is 'from where it may call; null: anywhere. Functions give it as text[]';
 comment on column gate.credentials.expires_at is 'when it ends by itself; null: never';
 comment on column gate.credentials.overlap_ends_at is 'when a replaced key ends; it ends at the earlier of the two';
 comment on column gate.credentials.position is 'the newest event that changed the row';

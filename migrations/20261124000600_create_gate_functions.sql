@@ -13,7 +13,7 @@ returns table (
     owner_id uuid,
     owner_banned boolean,
     rate_limit_per_minute bigint,
-    ip_allowlist cidr[],
+    ip_allowlist text[],
     expires_at timestamptz,
     overlap_ends_at timestamptz,
     "position" bigint,
@@ -30,7 +30,7 @@ returns table (
 )
 language sql stable security definer set search_path = pg_catalog as $$
     select c.id, c.org_id, c.kind, c.status, c.scopes, c.strict, c.owner_id, c.owner_banned,
-        c.rate_limit_per_minute, c.ip_allowlist, c.expires_at, c.overlap_ends_at, c.position,
+        c.rate_limit_per_minute, c.ip_allowlist::text[], c.expires_at, c.overlap_ends_at, c.position,
         o.plan, o.requests_per_day, o.requests_per_minute_per_key, o.suspended, o.position,
         l.auth_position, l.epoch, g.settled, g.lease_max_ms, pg_is_in_recovery()
     from log.head l
@@ -65,12 +65,12 @@ comment on function gate.load_orgs() is 'R0 LOAD: every org; called in one REPEA
 create function gate.load_credentials(after bytea, count integer)
 returns table (
     hash bytea, id uuid, org_id uuid, kind smallint, status smallint, scopes smallint, strict boolean,
-    owner_id uuid, owner_banned boolean, rate_limit_per_minute bigint, ip_allowlist cidr[],
+    owner_id uuid, owner_banned boolean, rate_limit_per_minute bigint, ip_allowlist text[],
     expires_at timestamptz, overlap_ends_at timestamptz, "position" bigint
 )
 language sql stable security definer set search_path = pg_catalog rows 10000 as $$
     select c.hash, c.id, c.org_id, c.kind, c.status, c.scopes, c.strict, c.owner_id, c.owner_banned,
-        c.rate_limit_per_minute, c.ip_allowlist, c.expires_at, c.overlap_ends_at, c.position
+        c.rate_limit_per_minute, c.ip_allowlist::text[], c.expires_at, c.overlap_ends_at, c.position
     from gate.credentials c
     join gate.orgs o on o.org_id = c.org_id
     where c.hash > after and c.status < 3 and not c.owner_banned and not o.suspended
