@@ -6,7 +6,6 @@ tools=$root/.tools
 
 # Tools we installed come first: what else is on PATH was missing or too old.
 export PATH="$tools/bin:$PATH"
-export CARGO_INCREMENTAL=1
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -31,7 +30,7 @@ quietly() {
   shift
   mkdir -p "$(dirname "$log")"
   if ! "$@" >"$log" 2>&1 </dev/null; then
-    tail -n 40 "$log" >&2
+    tail -n 60 "$log" >&2
     return 1
   fi
 }
