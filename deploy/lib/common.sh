@@ -7,6 +7,10 @@ tools=$root/.tools
 # Tools we installed come first: what else is on PATH was missing or too old.
 export PATH="$tools/bin:$PATH"
 
+# The SQL macros compile from what is committed in .sqlx, whatever database the caller's shell names.
+export SQLX_OFFLINE=true
+unset DATABASE_URL SQLX_OFFLINE_DIR
+
 say() { printf '%s\n' "$*" >&2; }
 
 die() {
