@@ -102,21 +102,32 @@ impl RecordedEvent {
     /// The public form.
     pub fn to_cloud_event(&self) -> String {
         let subject = self.event.subject(self.org_id);
+        self.envelope(&subject)
+            .to_json(self.prev_hash, self.hash, &self.event.data())
+    }
+
+    /// What its hash must be.
+    pub fn compute_hash(&self) -> ChainHash {
+        let subject = self.event.subject(self.org_id);
+        self.envelope(&subject)
+            .hash(self.prev_hash, &self.event.data())
+    }
+
+    fn envelope<'a>(&'a self, subject: &'a str) -> Envelope<'a> {
         let event_type = self.event.event_type();
-        let envelope = Envelope {
+        Envelope {
             event_id: self.event_id,
             org_id: self.org_id,
             type_name: event_type.name(),
             schema_version: event_type.schema_version(),
-            subject: &subject,
+            subject,
             time: self.recorded_at,
             position: self.position,
             stream: self.event.stream(),
             version: self.version,
             actor: self.actor,
             correlation_id: &self.correlation_id,
-        };
-        envelope.to_json(self.prev_hash, self.hash, &self.event.data())
+        }
     }
 }
 

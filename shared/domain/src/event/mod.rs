@@ -10,6 +10,8 @@ mod keys;
 mod observations;
 mod orgs;
 mod projects;
+#[cfg(test)]
+mod tests;
 mod videos;
 
 use std::fmt;

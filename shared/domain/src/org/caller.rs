@@ -77,10 +77,21 @@ impl SubjectKeys {
     }
 }
 
-/// Judges the caller by the state. `required` none: only the operator may.
+/// What a command asks of its caller.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Required {
+    /// A valid credential.
+    Nothing,
+    /// A credential with this scope.
+    Scope(Scope),
+    /// The operator: no key and no session will do.
+    Operator,
+}
+
+/// Judges the caller by the state.
 pub(super) fn authorise(
     state: &OrgState,
-    required: Option<Scope>,
+    required: Required,
     context: &Context<'_>,
 ) -> Result<Authority, Rejection> {
     let profile = state.profile.as_ref().ok_or(Rejection::NoSuchOrg)?;
@@ -123,14 +134,15 @@ pub(super) fn authorise(
     {
         return Err(Rejection::UserSuspended);
     }
-    match required {
-        Some(scope) if authority.scopes.contains(scope) => Ok(authority),
+    let missing = match required {
+        Required::Nothing => None,
+        Required::Operator => Some(Scope::Admin),
+        Required::Scope(scope) => Some(scope).filter(|scope| !authority.scopes.contains(*scope)),
+    };
+    match missing {
+        None => Ok(authority),
         Some(required) => Err(Rejection::InsufficientScope {
             required,
-            granted: authority.scopes,
-        }),
-        None => Err(Rejection::InsufficientScope {
-            required: Scope::Admin,
             granted: authority.scopes,
         }),
     }

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use ipnet::IpNet;
 
-use super::OPERATOR;
+use super::{Caller, Required};
 use crate::credential::CredentialHash;
 use crate::event::{MediaType, Role, TrackingDisabledReason, TrackingMode, TrackingStatus};
 use crate::ids::{CreatorId, KeyId, ProjectId, UserId, VideoId};
@@ -155,9 +155,11 @@ pub enum Command {
 }
 
 impl Command {
-    /// The scope the caller needs; none: only the operator may.
-    pub(super) const fn required_scope(&self) -> Option<Scope> {
+    /// What the caller needs.
+    pub(super) fn required_of(&self, caller: Caller) -> Required {
         match self {
+            // A key may always end itself, whatever its scopes.
+            Self::RevokeKey { key_id } if caller == Caller::Key(*key_id) => Required::Nothing,
             Self::CreateOrg { .. }
             | Self::SetPlan { .. }
             | Self::SetLimit { .. }
@@ -167,16 +169,15 @@ impl Command {
             | Self::UnbanMember { .. }
             | Self::BanHandle { .. }
             | Self::UnbanHandle { .. }
-            | Self::AutoDisableCreator { .. } => OPERATOR,
+            | Self::AutoDisableCreator { .. } => Required::Operator,
             Self::ChangeOrg { .. }
             | Self::JoinMember { .. }
             | Self::ChangeRole { .. }
             | Self::RemoveMember { .. }
             | Self::CreateKey(_)
             | Self::ChangeKey { .. }
-            | Self::RotateKey { .. } => Some(Scope::Keys),
-            // A key may always end itself: `keys::revoke` asks for the scope otherwise.
-            Self::RevokeKey { .. } => Some(Scope::Keys),
+            | Self::RotateKey { .. }
+            | Self::RevokeKey { .. } => Required::Scope(Scope::Keys),
             Self::AddProject { .. }
             | Self::ChangeProject { .. }
             | Self::RemoveProject { .. }
@@ -193,7 +194,7 @@ impl Command {
             | Self::ReviewVideo { .. }
             | Self::ReviewVideos { .. }
             | Self::DisableTracking { .. }
-            | Self::DisableTrackingMany { .. } => Some(Scope::Write),
+            | Self::DisableTrackingMany { .. } => Required::Scope(Scope::Write),
         }
     }
 }

@@ -110,6 +110,11 @@ fn add(
     {
         return Err(Rejection::Duplicate { id: id.as_uuid() });
     }
+    if known.is_none() && state.creators.contains_key(&new.creator_id) {
+        return Err(Rejection::Duplicate {
+            id: new.creator_id.as_uuid(),
+        });
+    }
     check_limit(state, LIMIT, state.active_creators + earlier.added, 1)?;
     let (id, status) = if let Some((id, creator)) = known {
         let patch = CreatorPatch {
@@ -260,12 +265,12 @@ pub(super) fn remove_many(
     ids: &[CreatorId],
 ) -> Result<Decision, Rejection> {
     state.project(project_id).ok_or(Rejection::NotFound)?;
-    each(state, project_id, ids, |id, _, earlier| {
+    Ok(each(state, project_id, ids, |id, _, earlier| {
         if earlier.touched.contains(&id) {
             return Err(Rejection::NotFound);
         }
         Ok(Some(CreatorRemoved { creator_id: id }.into()))
-    })
+    }))
 }
 
 pub(super) fn reenable_many(
@@ -282,7 +287,7 @@ pub(super) fn reenable_many(
         check_limit(state, LIMIT, state.active_creators + earlier.added, 1)?;
         earlier.added += 1;
         Ok(Some(CreatorReenabled { creator_id: id }.into()))
-    })?;
+    });
     let added = decision.events.len() as u64;
     if added > 0 {
         let current = state.active_creators + added;
@@ -297,7 +302,7 @@ fn each(
     project_id: ProjectId,
     ids: &[CreatorId],
     mut judge: impl FnMut(CreatorId, &Creator, &mut Earlier) -> Result<Option<Event>, Rejection>,
-) -> Result<Decision, Rejection> {
+) -> Decision {
     let mut events = Vec::new();
     let mut earlier = Earlier::default();
     let mut items = Vec::with_capacity(ids.len());
@@ -323,10 +328,10 @@ fn each(
             result,
         });
     }
-    Ok(Decision {
+    Decision {
         events,
         outcome: Outcome::Items(items),
-    })
+    }
 }
 
 pub(super) fn auto_disable(
@@ -367,7 +372,7 @@ pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
                 }
             }
             with(state, id, recorded, |creator| {
-                creator.handle = renamed.handle.clone()
+                creator.handle = renamed.handle.clone();
             });
             state.index_creator(id);
         }

@@ -1,6 +1,6 @@
 //! Accounts that the operator forbids an org to follow.
 
-use super::{Decision, OrgState, Rejection};
+use super::{Decision, OrgState};
 use crate::event::{Event, HandleBanned, HandleUnbanned};
 use crate::platform::{Handle, Platform};
 
@@ -9,9 +9,9 @@ pub(super) fn ban(
     platform: Platform,
     handle: &Handle,
     reason: Option<&str>,
-) -> Result<Decision, Rejection> {
+) -> Decision {
     if is_banned(state, platform, handle) {
-        return Ok(Decision::done(vec![]));
+        return Decision::done(vec![]);
     }
     let reason = reason.map(str::to_owned);
     let banned = HandleBanned {
@@ -19,24 +19,20 @@ pub(super) fn ban(
         handle: handle.clone(),
         reason,
     };
-    Ok(Decision::done(vec![banned.into()]))
+    Decision::done(vec![banned.into()])
 }
 
-pub(super) fn unban(
-    state: &OrgState,
-    platform: Platform,
-    handle: &Handle,
-) -> Result<Decision, Rejection> {
+pub(super) fn unban(state: &OrgState, platform: Platform, handle: &Handle) -> Decision {
     if !is_banned(state, platform, handle) {
-        return Ok(Decision::done(vec![]));
+        return Decision::done(vec![]);
     }
-    Ok(Decision::done(vec![
+    Decision::done(vec![
         HandleUnbanned {
             platform,
             handle: handle.clone(),
         }
         .into(),
-    ]))
+    ])
 }
 
 pub(super) fn is_banned(state: &OrgState, platform: Platform, handle: &Handle) -> bool {

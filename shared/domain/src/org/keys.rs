@@ -24,6 +24,11 @@ pub(super) fn create(
     authority: &Authority,
     context: &Context<'_>,
 ) -> Result<Decision, Rejection> {
+    if state.keys.contains_key(&new.key_id) {
+        return Err(Rejection::Duplicate {
+            id: new.key_id.as_uuid(),
+        });
+    }
     check_scopes(new.scopes, authority)?;
     check_expiry(new.expires_at, context.now)?;
     check_allowlist(new.ip_allowlist.as_deref())?;
@@ -116,6 +121,11 @@ pub(super) fn rotate(
     let key = state.keys.get(&key_id).ok_or(Rejection::NotFound)?;
     if key.status(context.now) != KeyStatus::Active {
         return Err(Rejection::KeyNotActive);
+    }
+    if state.keys.contains_key(&rotation.new_key_id) {
+        return Err(Rejection::Duplicate {
+            id: rotation.new_key_id.as_uuid(),
+        });
     }
     if !(0..=ROTATION_OVERLAP_MAX_SECONDS).contains(&rotation.overlap_seconds) {
         let message = format!("must be 0 to {ROTATION_OVERLAP_MAX_SECONDS}");

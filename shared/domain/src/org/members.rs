@@ -64,7 +64,7 @@ pub(super) fn change_role(
 pub(super) fn remove(
     state: &OrgState,
     user_id: UserId,
-    keys: &Option<KeyDisposition>,
+    keys: Option<KeyDisposition>,
     context: &Context<'_>,
 ) -> Result<Decision, Rejection> {
     let member = state.members.get(&user_id).ok_or(Rejection::NotFound)?;
@@ -85,46 +85,34 @@ pub(super) fn remove(
             });
         }
         Some(KeyDisposition::Transfer(heir))
-            if *heir == user_id || !state.members.contains_key(heir) =>
+            if heir == user_id || !state.members.contains_key(&heir) =>
         {
             return Err(Rejection::NotFound);
         }
         None => {}
         Some(disposition) => {
-            events.extend(
-                owned
-                    .into_iter()
-                    .map(|key_id| dispose(key_id, *disposition)),
-            );
+            events.extend(owned.into_iter().map(|key_id| dispose(key_id, disposition)));
         }
     }
     Ok(Decision::done(events))
 }
 
-pub(super) fn ban(
-    state: &OrgState,
-    user_id: UserId,
-    reason: Option<&str>,
-) -> Result<Decision, Rejection> {
+pub(super) fn ban(state: &OrgState, user_id: UserId, reason: Option<&str>) -> Decision {
     let banned = MemberBanned {
         user_id,
         reason: reason.map(str::to_owned),
     };
     let already = state.banned_users.contains(&user_id);
-    Ok(Decision::done(if already {
-        vec![]
-    } else {
-        vec![banned.into()]
-    }))
+    Decision::done(if already { vec![] } else { vec![banned.into()] })
 }
 
-pub(super) fn unban(state: &OrgState, user_id: UserId) -> Result<Decision, Rejection> {
+pub(super) fn unban(state: &OrgState, user_id: UserId) -> Decision {
     let banned = state.banned_users.contains(&user_id);
-    Ok(Decision::done(if banned {
+    Decision::done(if banned {
         vec![MemberUnbanned { user_id }.into()]
     } else {
         vec![]
-    }))
+    })
 }
 
 fn dispose(key_id: KeyId, disposition: KeyDisposition) -> Event {

@@ -21,6 +21,7 @@ mod videos_evolve;
 #[cfg(test)]
 mod tests;
 
+use self::caller::Required;
 pub use self::caller::{Authority, Caller, Context, SubjectKeys};
 pub use self::command::{
     Command, CreatorPatch, KeyDisposition, KeyPatch, NewCreator, NewKey, NewVideo, ProjectPatch,
@@ -29,12 +30,11 @@ pub use self::command::{
 pub use self::rejection::{Decision, ItemOutcome, ItemStatus, Outcome, Rejection};
 pub use self::state::{
     Creator, CreatorStatus, Denial, Key, KeyStatus, Member, OrgState, Profile, Project, Recorded,
-    Review, Video,
+    Review, SNAPSHOT_FORMAT, Video,
 };
 
 use crate::event::Event;
 use crate::plan::LimitKey;
-use crate::scope::Scope;
 
 /// What the command makes of the state: events to append and what to answer, or why not.
 ///
@@ -52,7 +52,7 @@ pub fn decide(
     {
         return account::create(state, name, *plan, timezone, context);
     }
-    let authority = caller::authorise(state, command.required_scope(), context)?;
+    let authority = caller::authorise(state, command.required_of(context.caller), context)?;
     match command {
         Command::CreateOrg { .. } => Err(Rejection::OrgExists),
         Command::ChangeOrg { name, timezone } => {
@@ -68,15 +68,17 @@ pub fn decide(
         Command::ChangeRole { user_id, role } => {
             members::change_role(state, *user_id, *role, &authority)
         }
-        Command::RemoveMember { user_id, keys } => members::remove(state, *user_id, keys, context),
-        Command::BanMember { user_id, reason } => members::ban(state, *user_id, reason.as_deref()),
-        Command::UnbanMember { user_id } => members::unban(state, *user_id),
+        Command::RemoveMember { user_id, keys } => members::remove(state, *user_id, *keys, context),
+        Command::BanMember { user_id, reason } => {
+            Ok(members::ban(state, *user_id, reason.as_deref()))
+        }
+        Command::UnbanMember { user_id } => Ok(members::unban(state, *user_id)),
         Command::BanHandle {
             platform,
             handle,
             reason,
-        } => handles::ban(state, *platform, handle, reason.as_deref()),
-        Command::UnbanHandle { platform, handle } => handles::unban(state, *platform, handle),
+        } => Ok(handles::ban(state, *platform, handle, reason.as_deref())),
+        Command::UnbanHandle { platform, handle } => Ok(handles::unban(state, *platform, handle)),
         Command::CreateKey(new) => keys::create(state, new, &authority, context),
         Command::ChangeKey { key_id, patch } => {
             keys::change(state, *key_id, patch, &authority, context)
@@ -204,6 +206,3 @@ fn check_limit(
         _ => Ok(()),
     }
 }
-
-/// Scope that the operator's commands need: nobody but the operator holds it by a key of an org.
-const OPERATOR: Option<Scope> = None;

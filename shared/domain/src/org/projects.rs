@@ -17,6 +17,11 @@ pub(super) fn add(
     metadata: &Metadata,
     context: &Context<'_>,
 ) -> Result<Decision, Rejection> {
+    if state.projects.contains_key(&project_id) {
+        return Err(Rejection::Duplicate {
+            id: project_id.as_uuid(),
+        });
+    }
     let current = state.live_projects().count() as u64;
     check_limit(state, LimitKey::MaxProjectsPerOrg, current, 1)?;
     let added = ProjectAdded {

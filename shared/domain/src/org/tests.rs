@@ -1,2 +1,7 @@
-#[test]
-fn placeholder() {}
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod harness;
+mod keys;
+mod members_and_plan;
+mod properties;
+mod tracking;

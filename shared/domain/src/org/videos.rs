@@ -103,6 +103,11 @@ fn add(
     {
         return Err(Rejection::Duplicate { id: id.as_uuid() });
     }
+    if known.is_none() && state.videos.contains_key(&new.video_id) {
+        return Err(Rejection::Duplicate {
+            id: new.video_id.as_uuid(),
+        });
+    }
     check_limit(state, LIMIT, state.tracked_direct_adds + earlier.added, 1)?;
     let (id, status) = if let Some((id, video)) = known {
         events.push(VideoPromoted { video_id: id }.into());

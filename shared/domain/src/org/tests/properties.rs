@@ -1,0 +1,160 @@
+use chrono::TimeDelta;
+use proptest::prelude::*;
+
+use super::harness::{
+    Given, creator, key, new_creator, new_key, new_video, project, project_added, user, video,
+};
+use crate::event::{Role, TrackingDisabledReason};
+use crate::org::{
+    Caller, Command, CreatorPatch, CreatorStatus, KeyDisposition, OrgState, ReviewDecision,
+};
+use crate::plan::{LimitKey, Plan};
+use crate::text::{Metadata, ProjectName};
+
+fn command() -> impl Strategy<Value = Command> {
+    let small = 1..6_u8;
+    prop_oneof![
+        (small.clone(), 1..40_u8).prop_map(|(p, n)| Command::AddCreator {
+            project_id: project(p),
+            creator: new_creator(p * 12 + n % 12, &format!("goat{}", n % 12)),
+        }),
+        (small.clone(), prop::collection::vec(1..40_u8, 1..6)).prop_map(|(p, numbers)| {
+            let creators = numbers
+                .iter()
+                .map(|n| new_creator(*n, &format!("goat{}", n % 12)))
+                .collect();
+            Command::AddCreators {
+                project_id: project(p),
+                creators,
+            }
+        }),
+        (1..40_u8, 0..12_u8).prop_map(|(n, handle)| Command::ChangeCreator {
+            creator_id: creator(n),
+            patch: CreatorPatch {
+                handle: Some(format!("goat{handle}")),
+                display_name: Some((n % 2 == 0).then(|| "Billy".to_owned())),
+                ..CreatorPatch::default()
+            },
+        }),
+        (1..40_u8).prop_map(|n| Command::RemoveCreator {
+            creator_id: creator(n)
+        }),
+        (1..40_u8).prop_map(|n| Command::AutoDisableCreator {
+            creator_id: creator(n),
+            reason: "gone".to_owned()
+        }),
+        (small.clone(), prop::collection::vec(1..40_u8, 1..6)).prop_map(|(p, n)| {
+            let creator_ids = n.into_iter().map(creator).collect();
+            Command::ReenableCreators {
+                project_id: project(p),
+                creator_ids,
+            }
+        }),
+        (small.clone(), 1..80_u8).prop_map(|(p, n)| Command::AddVideo {
+            project_id: project(p),
+            video: new_video(n)
+        }),
+        (1..80_u8).prop_map(|n| Command::RemoveVideo { video_id: video(n) }),
+        (1..80_u8, any::<bool>()).prop_map(|(n, include)| Command::ReviewVideo {
+            video_id: video(n),
+            decision: if include {
+                ReviewDecision::Include
+            } else {
+                ReviewDecision::Exclude
+            },
+        }),
+        (1..80_u8).prop_map(|n| Command::DisableTracking {
+            video_id: video(n),
+            reason: TrackingDisabledReason::Manual
+        }),
+        small.clone().prop_map(|p| Command::AddProject {
+            project_id: project(p),
+            name: ProjectName::parse("Spring").unwrap(),
+            readme: None,
+            metadata: Metadata::empty(),
+        }),
+        small.clone().prop_map(|p| Command::RemoveProject {
+            project_id: project(p)
+        }),
+        (1..9_u8).prop_map(|n| Command::CreateKey(new_key(n))),
+        (1..9_u8).prop_map(|n| Command::RevokeKey { key_id: key(n) }),
+        (small.clone(), any::<bool>()).prop_map(|(n, admin)| Command::JoinMember {
+            user_id: user(n),
+            role: if admin { Role::Admin } else { Role::Member },
+        }),
+        small.clone().prop_map(|n| Command::RemoveMember {
+            user_id: user(n),
+            keys: Some(KeyDisposition::Revoke)
+        }),
+        small.prop_map(|n| Command::SetPlan {
+            plan: if n % 2 == 0 {
+                Plan::Free
+            } else {
+                Plan::Starter
+            }
+        }),
+    ]
+}
+
+/// Counts from scratch, without the state's own counters.
+fn counts(state: &OrgState) -> (u64, u64) {
+    let creators = state
+        .creators
+        .values()
+        .filter(|c| c.status == CreatorStatus::Active && state.project(c.project_id).is_some());
+    let videos = state
+        .videos
+        .values()
+        .filter(|v| v.is_tracked_direct_add() && state.project(v.project_id).is_some());
+    (creators.count() as u64, videos.count() as u64)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_accepted_history_folds_keeps_its_counts_and_holds_its_limits(
+        commands in prop::collection::vec(command(), 1..120),
+    ) {
+        let mut given = Given::org(Plan::Starter).and(project_added(1));
+        for command in commands {
+            let limits = [LimitKey::MaxCreatorsPerOrg, LimitKey::MaxTrackedVideosPerOrg,
+                LimitKey::MaxProjectsPerOrg, LimitKey::MaxMembersPerOrg, LimitKey::MaxApiKeysPerOrg];
+            let before = limits.map(|key| given.state.current(key, given.at));
+            let decided = given.when(&command);
+            for (key, before) in limits.into_iter().zip(before) {
+                let current = given.state.current(key, given.at).unwrap();
+                let max = given.state.limits().max(key).unwrap();
+                // What a lowered plan left above the limit stays, but never grows.
+                prop_assert!(current <= max.max(before.unwrap()), "{key} {current} > {max}");
+            }
+            let (creators, videos) = counts(&given.state);
+            prop_assert_eq!(given.state.current(LimitKey::MaxCreatorsPerOrg, given.at), Some(creators));
+            prop_assert_eq!(given.state.current(LimitKey::MaxTrackedVideosPerOrg, given.at), Some(videos));
+            if decided.is_ok() {
+                let again = given.decide(&command);
+                let silent = again.as_ref().map_or(true, |decision| decision.events.is_empty());
+                prop_assert!(silent, "decided twice: {command:?} {again:?}");
+            }
+        }
+        let stored = serde_json::to_vec(&given.state).unwrap();
+        let loaded: OrgState = serde_json::from_slice(&stored).unwrap();
+        prop_assert_eq!(counts(&loaded), counts(&given.state));
+        prop_assert_eq!(loaded.creators_by_handle, given.state.creators_by_handle);
+        prop_assert_eq!(loaded.videos_by_platform_id, given.state.videos_by_platform_id);
+        prop_assert_eq!(serde_json::to_value(&loaded.keys).unwrap(), serde_json::to_value(&given.state.keys).unwrap());
+    }
+
+    #[test]
+    fn a_revoked_key_never_decides_again(
+        commands in prop::collection::vec(command(), 1..40),
+        hours in 0..48_i64,
+    ) {
+        let mut given = Given::org(Plan::Ultra).and_key(200, crate::scope::Scopes::ALL);
+        given.then(&Command::RevokeKey { key_id: key(200) });
+        let given = given.by(Caller::Key(key(200))).later(TimeDelta::hours(hours));
+        for command in commands {
+            prop_assert!(given.decide(&command).is_err());
+        }
+    }
+}
