@@ -349,8 +349,9 @@ impl OrgState {
         }
     }
 
-    /// Recounts what counts after a change that concerns many things at once.
-    pub(super) fn recount(&mut self) {
+    /// Recounts what counts: after a change that concerns many things at once, and for a state put
+    /// together of some of an org's things.
+    pub fn recount(&mut self) {
         let live = |project: ProjectId| self.project(project).is_some();
         let active_creators = self
             .creators
