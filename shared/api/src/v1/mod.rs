@@ -1,0 +1,64 @@
+//! The objects of v1 as they stand on the wire: names, order and types of the fields are the
+//! contract's. What the domain folds becomes them here, so that commands and queries answer alike.
+
+mod analytics;
+mod bulk;
+mod creators;
+mod ingest;
+mod keys;
+mod limits;
+mod names;
+mod orgs;
+mod projects;
+mod receipt;
+pub mod request;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod videos;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+pub use self::analytics::{
+    Analytics, Annotation, AnnotationEntity, CSV_HEADER, EntityRef, Figure, Point, Series,
+};
+pub use self::bulk::{BulkAnswer, BulkResult, BulkStatus, BulkSummary};
+pub use self::creators::{Creator, CreatorProfile, CreatorRef};
+pub use self::ingest::{IngestAnswer, IngestError};
+pub use self::keys::{
+    ActorRef, ApiKey, ApiKeyChanged, ApiKeyCreated, ApiKeyRotated, ApiKeySelf, ApiKeyUsage,
+    DayUsage, KeyContext, OrgOfKey, Revocation, Rotation, RouteUsage, ScopeUsage,
+};
+pub use self::limits::{LimitAnswer, LimitsAnswer};
+pub use self::names::{
+    ActorKindName, AnalyticsEntityName, CreatorStatusName, GranularityName, KeyStatusName,
+    LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName, PlanName,
+    PlatformName, RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName,
+    TrackingStatusName, UnitName,
+};
+pub use self::orgs::{Org, OrgOfPerson};
+pub use self::projects::Project;
+pub use self::receipt::{Barrier, Ledger, Receipt, ReplicaState, ReplicaWait};
+pub use self::schema::{
+    EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
+};
+pub use self::videos::{InboxVideo, Video, VideoReadings};
+
+/// The agents' own object, passed on as the bytes that are stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MetadataJson(Box<RawValue>);
+
+impl From<&domain::text::Metadata> for MetadataJson {
+    fn from(metadata: &domain::text::Metadata) -> Self {
+        let text = metadata.as_json().to_owned();
+        Self(RawValue::from_string(text).expect("metadata is JSON by its own door"))
+    }
+}
+
+impl PartialEq for MetadataJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}

@@ -1,0 +1,104 @@
+//! The lists of stable names, for the document: the types themselves belong to the domain, which
+//! does not know `OpenAPI`.
+
+use std::borrow::Cow;
+
+use domain::event::{MediaType, Role, TrackingDisabledReason, TrackingMode, TrackingStatus};
+use domain::observation::LineErrorCode;
+use domain::plan::{LimitKey, Plan};
+use domain::platform::Platform;
+use domain::scope::Scope;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $type:ident as $name:literal: $names:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub enum $type {}
+
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .enum_values(Some($names))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        }
+    )+};
+}
+
+names! {
+    /// Who did something.
+    ActorKindName as "ActorKind": ["user", "key", "system"];
+    /// Of what analytics are.
+    AnalyticsEntityName as "AnalyticsEntity": ["video", "creator", "project"];
+    /// Whether a creator is followed.
+    CreatorStatusName as "CreatorStatus": ["active", "auto_disabled"];
+    /// Width of a bucket.
+    GranularityName as "Granularity": ["day", "week", "month", "custom"];
+    /// Whether a key is accepted.
+    KeyStatusName as "KeyStatus": ["active", "rotating", "expired", "revoked"];
+    /// A limit of a plan.
+    LimitKeyName as "LimitKey": LimitKey::ALL.iter().map(|key| key.name());
+    /// What a limit counts in.
+    LimitUnitName as "LimitUnit": ["count", "per_day", "per_minute", "hours", "days"];
+    /// Why a line of an ingest is not taken.
+    LineCodeName as "LineCode": LINE_CODES.map(LineErrorCode::name);
+    /// What a post is.
+    MediaTypeName as "MediaType": [MediaType::Video, MediaType::Photo].map(MediaType::name);
+    /// What analytics can show.
+    MetricName as "Metric": METRICS;
+    /// Gained in a bucket, or running total.
+    ModeName as "Mode": ["new", "cumulative"];
+    /// A plan.
+    PlanName as "Plan": Plan::ALL.map(Plan::name);
+    /// A platform.
+    PlatformName as "Platform": Platform::ALL.map(Platform::name);
+    /// A member's role.
+    RoleName as "Role": [Role::Admin, Role::Member].map(Role::name);
+    /// A permission.
+    ScopeName as "Scope": Scope::ALL.map(Scope::name);
+    /// Why a video gets no more updates.
+    TrackingDisabledReasonName as "TrackingDisabledReason": [
+        TrackingDisabledReason::Manual,
+        TrackingDisabledReason::Expired,
+        TrackingDisabledReason::Unavailable,
+    ].map(TrackingDisabledReason::name);
+    /// What becomes of a creator's new videos.
+    TrackingModeName as "TrackingMode": [TrackingMode::Auto, TrackingMode::Selective].map(TrackingMode::name);
+    /// How a video came to be tracked.
+    TrackingStatusName as "TrackingStatus": TrackingStatus::ALL.map(TrackingStatus::name);
+    /// What a metric counts in.
+    UnitName as "Unit": ["count", "percent", "posts_per_week"];
+}
+
+const LINE_CODES: [LineErrorCode; 9] = [
+    LineErrorCode::InvalidJson,
+    LineErrorCode::UnknownKind,
+    LineErrorCode::InvalidLine,
+    LineErrorCode::LineTooLong,
+    LineErrorCode::UnknownCreator,
+    LineErrorCode::UnknownVideo,
+    LineErrorCode::VideoRemoved,
+    LineErrorCode::BeforeTrackingStart,
+    LineErrorCode::ObservedInFuture,
+];
+
+const METRICS: [&str; 8] = [
+    "views",
+    "likes",
+    "comments",
+    "shares",
+    "saves",
+    "followers",
+    "posts",
+    "engagement_rate_by_views",
+];

@@ -1,0 +1,389 @@
+//! Bodies of commands as callers write them: for the document and for clients of ours. What is
+//! `None` is not sent. The services read the same fields more strictly than a derive could
+//! ([`crate::input`]); a test there holds the two together.
+
+use chrono::NaiveDate;
+use domain::event::TrackingMode;
+use domain::ids::{CreatorId, VideoId};
+use domain::platform::Platform;
+use domain::scope::Scopes;
+use domain::time::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::MetadataJson;
+use super::names::{PlatformName, ScopeName, TrackingModeName};
+
+/// `POST /api-keys`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateApiKey {
+    /// What people call it; need not be unique.
+    #[schema(min_length = 1, max_length = 100, example = "Reporting")]
+    pub name: String,
+    /// Default read and write. Nobody grants what they lack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ScopeName>, min_items = 1, max_items = 6, required = false, example = json!(["read"]))]
+    pub scopes: Option<Scopes>,
+    /// 60 seconds to 10 years ahead; null: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
+    pub expires_at: Option<Timestamp>,
+    /// CIDRs without host bits, or bare addresses; null: anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 50, example = json!(["203.0.113.0/24"]))]
+    pub ip_allowlist: Option<Vec<String>>,
+    /// Requests in any trailing 60 s; default 60, at most the plan's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_i64, required = false, example = 60)]
+    pub rate_limit_per_minute: Option<u64>,
+    /// Whether every request is checked against the primary; default false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false, example = false)]
+    pub strict: Option<bool>,
+}
+
+/// `PATCH /api-keys/{id}`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeApiKey {
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, min_length = 1, max_length = 100, required = false, example = "Reporting")]
+    pub name: Option<String>,
+    /// What it may do; widening only by who holds the scopes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ScopeName>, min_items = 1, max_items = 6, required = false, example = json!(["read"]))]
+    pub scopes: Option<Scopes>,
+    /// 60 seconds to 10 years ahead; null: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
+    pub expires_at: Option<Option<Timestamp>>,
+    /// CIDRs without host bits, or bare addresses; null: anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 50, example = json!(["203.0.113.0/24"]))]
+    pub ip_allowlist: Option<Option<Vec<String>>>,
+    /// Requests in any trailing 60 s, at most the plan's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_i64, required = false, example = 60)]
+    pub rate_limit_per_minute: Option<u64>,
+    /// Whether every request is checked against the primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false, example = true)]
+    pub strict: Option<bool>,
+}
+
+/// `POST /api-keys/{id}/rotate`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateApiKey {
+    /// Seconds for which the old key is still accepted; default 86400, 0 ends it at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, minimum = 0, maximum = 2_592_000, required = false, example = 86_400)]
+    pub overlap_seconds: Option<u64>,
+    /// Default: the old one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, min_length = 1, max_length = 100, required = false, example = "Reporting 2")]
+    pub name: Option<String>,
+    /// Default: the old one's span from now; null: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+/// `PATCH /orgs/self`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeOrg {
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, min_length = 1, max_length = 100, required = false, example = "Acme")]
+    pub name: Option<String>,
+    /// IANA name of the zone in which its days begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "Europe/Berlin")]
+    pub timezone: Option<String>,
+}
+
+/// `POST /projects`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateProject {
+    /// Need not be unique.
+    #[schema(min_length = 1, max_length = 200, example = "Spring launch")]
+    pub name: String,
+    /// People's notes to agents, markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20_000, example = "Target: 1 M views by May.")]
+    pub readme: Option<String>,
+    /// Another name of `readme`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20_000, example = "Target: 1 M views by May.")]
+    pub description: Option<String>,
+    /// The agents' own space; default `{}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, example = json!({"phase": 2}))]
+    pub metadata: Option<MetadataJson>,
+}
+
+/// `PATCH /projects/{id}`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeProject {
+    /// Need not be unique.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, min_length = 1, max_length = 200, required = false, example = "Summer launch")]
+    pub name: Option<String>,
+    /// People's notes to agents, markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    pub readme: Option<Option<String>>,
+    /// Another name of `readme`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    pub description: Option<Option<String>>,
+    /// The agents' own space, replaced whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, example = json!({"phase": 3}))]
+    pub metadata: Option<MetadataJson>,
+}
+
+/// `POST /projects/{id}/creators`: one, or several.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AddCreators {
+    /// One.
+    One(Box<AddCreator>),
+    /// Several.
+    Many(AddManyCreators),
+}
+
+/// Several creators; each is judged on its own.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddManyCreators {
+    /// Judged in order.
+    #[schema(min_items = 1, max_items = 50)]
+    pub creators: Vec<AddCreator>,
+}
+
+/// A creator to be followed: one of `handle`, `tiktok_handle`, `url` is required.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddCreator {
+    /// Default: the URL's, else `tiktok`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = PlatformName, required = false)]
+    pub platform: Option<Platform>,
+    /// The account on the platform; on YouTube the channel id. A leading `@` is dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "charlidamelio")]
+    pub handle: Option<String>,
+    /// The account on TikTok.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    pub tiktok_handle: Option<String>,
+    /// The account's page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://www.tiktok.com/@charlidamelio")]
+    pub url: Option<String>,
+    /// Whether new videos are tracked at once or wait in the inbox; default `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = TrackingModeName, required = false)]
+    pub tracking_mode: Option<TrackingMode>,
+    /// Videos posted before this day are not taken up; default today, null: all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NaiveDate>)]
+    pub tracking_start_date: Option<Option<NaiveDate>>,
+    /// In place of the platform's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200, example = "Charli")]
+    pub display_name: Option<String>,
+    /// People's notes to agents, markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20_000, example = json!(null))]
+    pub readme: Option<String>,
+    /// Another name of `readme`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20_000, example = json!(null))]
+    pub description: Option<String>,
+    /// The agents' own space; default `{}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, example = json!({}))]
+    pub metadata: Option<MetadataJson>,
+}
+
+/// `PATCH /creators/{id}`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeCreator {
+    /// The account's new handle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "charli")]
+    pub handle: Option<String>,
+    /// Another name of `handle`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "charli")]
+    pub tiktok_handle: Option<String>,
+    /// Holds for videos found later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = TrackingModeName, required = false)]
+    pub tracking_mode: Option<TrackingMode>,
+    /// Does not touch videos already tracked; null: all are taken up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NaiveDate>)]
+    pub tracking_start_date: Option<Option<NaiveDate>>,
+    /// Null: the platform's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 200, example = "Charli")]
+    pub display_name: Option<Option<String>>,
+    /// People's notes to agents, markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    pub readme: Option<Option<String>>,
+    /// Another name of `readme`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    pub description: Option<Option<String>>,
+    /// The agents' own space, replaced whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, example = json!({}))]
+    pub metadata: Option<MetadataJson>,
+}
+
+/// `POST /projects/{id}/creators/bulk-reenable` and `bulk-remove`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatorIds {
+    /// The creators concerned.
+    #[schema(value_type = Vec<Uuid>, min_items = 1, max_items = 100)]
+    pub creator_ids: Vec<CreatorId>,
+}
+
+/// `POST /projects/{id}/videos`: one, or several.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AddVideos {
+    /// One.
+    One(Box<AddVideo>),
+    /// Several.
+    Many(AddManyVideos),
+}
+
+/// Several videos; each is judged on its own.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddManyVideos {
+    /// Judged in order.
+    #[schema(min_items = 1, max_items = 50)]
+    pub videos: Vec<AddVideo>,
+}
+
+/// A video to be tracked: `url`, or `platform` and `platform_video_id`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddVideo {
+    /// Its page in the long form; other query parameters are dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://www.tiktok.com/@charlidamelio/video/7301234567890123456")]
+    pub url: Option<String>,
+    /// Its platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PlatformName>)]
+    pub platform: Option<Platform>,
+    /// Its id there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "7301234567890123456")]
+    pub platform_video_id: Option<String>,
+    /// People's notes to agents, markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20_000, example = json!(null))]
+    pub readme: Option<String>,
+    /// Another name of `readme`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20_000, example = json!(null))]
+    pub description: Option<String>,
+    /// The agents' own space; default `{}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, example = json!({}))]
+    pub metadata: Option<MetadataJson>,
+}
+
+/// What a person decides on a found video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It counts.
+    Include,
+    /// It does not.
+    Exclude,
+}
+
+/// What a person makes of a found video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecidedStatus {
+    /// It counts.
+    Included,
+    /// It does not.
+    Excluded,
+}
+
+/// `PATCH /videos/{id}`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeVideo {
+    /// People's notes to agents, markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = "Reuse the hook.")]
+    pub readme: Option<Option<String>>,
+    /// Another name of `readme`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = "Reuse the hook.")]
+    pub description: Option<Option<String>>,
+    /// The agents' own space, replaced whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, example = json!({}))]
+    pub metadata: Option<MetadataJson>,
+    /// A decision, as `POST /videos/{id}/review` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = DecidedStatus, required = false)]
+    pub tracking_status: Option<DecidedStatus>,
+    /// Whether it gets updates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false, example = false)]
+    pub tracking_enabled: Option<bool>,
+}
+
+/// `POST /videos/{id}/review`.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewVideo {
+    /// What is decided.
+    pub decision: Decision,
+}
+
+/// `POST /projects/{id}/inbox/review`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewVideos {
+    /// What is decided.
+    pub decision: Decision,
+    /// On which videos.
+    #[schema(value_type = Vec<Uuid>, min_items = 1, max_items = 100)]
+    pub video_ids: Vec<VideoId>,
+}
+
+/// `POST /projects/{id}/videos/bulk-tracking-disable`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VideoIds {
+    /// The videos concerned.
+    #[schema(value_type = Vec<Uuid>, min_items = 1, max_items = 100)]
+    pub video_ids: Vec<VideoId>,
+}
+
+/// No field: a command that says everything in its path. The body may be left out.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoFields {}
