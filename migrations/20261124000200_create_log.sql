@@ -60,6 +60,9 @@ comment on column log.events.hash is 'SHA-256 as in v1-contract.md 19.1';
 comment on column log.events.metadata is 'what is neither hashed nor sent: the SHA-256 of a new key';
 comment on column log.events.data is 'RFC 8785 form, byte for byte what was hashed (json keeps the text, jsonb does not)';
 
+-- Who follows only what changes who may call reads by this.
+create index events_auth on log.events (position) where auth_prev is not null;
+
 create function log.refuse_change() returns trigger
 language plpgsql set search_path = pg_catalog as $$
 begin

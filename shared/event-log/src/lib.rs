@@ -1,1 +1,38 @@
-//! The log: append, read, subscribe on Postgres, mirror on JetStream.
+//! The log: append and read it (Postgres), mirror it (JetStream), follow it.
+//!
+//! May depend on `domain` and `runtime`.
+//!
+//! Architecture invariant: this crate knows no rule of the business and no HTTP. It does not know
+//! what an event means, with one exception: [`inline`](self) names the events that change who may
+//! call, because their rows must be as fresh as the log itself. NATS is never asked what is true.
+//!
+//! Where to look: [`append`] is the one way in (group commit under the lock of `log.head`),
+//! [`EventLog`] reads, [`Feed`] follows from any position without gaps, [`Mirror`] publishes.
+#![warn(missing_docs)]
+
+mod append;
+mod error;
+mod idempotency;
+mod inline;
+mod log;
+pub mod metrics;
+mod migrate;
+mod read;
+mod readings;
+mod recent;
+mod snapshots;
+mod stored;
+mod subject_keys;
+mod sweep;
+
+pub use self::append::{
+    AppendError, AppendRequest, Appended, Appender, Config, IdempotencyRecord, NotCommitted,
+    StoredAnswer,
+};
+pub use self::error::{CorruptRow, ReadError};
+pub use self::log::{EventLog, Head};
+pub use self::migrate::{MigrateError, migrate};
+pub use self::readings::{KnownReading, ReadingKey};
+pub use self::snapshots::Snapshot;
+pub use self::stored::StoredEvent;
+pub use self::sweep::Sweeper;

@@ -182,7 +182,6 @@ macro_rules! events {
     ($($variant:ident($data:ty) = $entity:literal, $verb:literal, v $version:literal $(, $auth:ident)?);+ $(;)?) => {
         /// One thing that happened.
         #[derive(Debug, Clone, PartialEq)]
-        #[non_exhaustive]
         pub enum Event {
             $(#[doc = concat!("`", $entity, ".", $verb, "`")] $variant($data)),+
         }

@@ -1,0 +1,124 @@
+//! What can be done before an append has its place: in the caller's task, many at once.
+
+use std::sync::Arc;
+
+use domain::event::{Actor, Event, EventType, Stream};
+use domain::ids::{EventId, KeyId, OrgId, StreamVersion};
+use domain::limits::EVENT_DATA_BYTES;
+use domain::time::Timestamp;
+use runtime::entropy::Entropy;
+
+use super::{APPEND_BYTES, APPEND_EVENTS, AppendError, AppendRequest, IdempotencyRecord};
+use crate::inline::{Change, change_of};
+use crate::readings::ReadingRow;
+
+/// An append that lacks nothing but its place.
+#[derive(Debug)]
+pub struct Prepared {
+    pub org_id: OrgId,
+    pub expected: Option<StreamVersion>,
+    pub guard: Option<KeyId>,
+    pub idempotency: Option<IdempotencyRecord>,
+    pub actor: Actor,
+    pub correlation_id: Arc<str>,
+    pub events: Vec<PreparedEvent>,
+    /// What it counts for in queues and batches.
+    pub bytes: usize,
+}
+
+#[derive(Debug)]
+pub struct PreparedEvent {
+    pub event_id: EventId,
+    pub event_type: EventType,
+    pub subject: Arc<str>,
+    pub data: Arc<str>,
+    /// JSON of what is neither hashed nor sent.
+    pub metadata: Option<String>,
+    pub change: Option<Change>,
+    pub readings: Vec<ReadingRow>,
+}
+
+/// Room that an append takes beside its events' data.
+const OVERHEAD_BYTES: usize = 512;
+
+impl Prepared {
+    /// Encodes the events and checks what one append may have.
+    pub fn try_new(
+        request: AppendRequest,
+        now: Timestamp,
+        entropy: &Entropy,
+    ) -> Result<Self, AppendError> {
+        check("events of one append", request.events.len(), APPEND_EVENTS)?;
+        let events: Vec<_> = request
+            .events
+            .iter()
+            .map(|event| PreparedEvent::new(event, request.org_id, now, entropy))
+            .collect();
+        for event in &events {
+            check("bytes of one event", event.data.len(), EVENT_DATA_BYTES)?;
+        }
+        let answer = request.idempotency.as_ref().map_or(0, |r| r.answer.len());
+        let data: usize = events.iter().map(|event| event.data.len()).sum();
+        let bytes = data + answer + OVERHEAD_BYTES * (1 + events.len());
+        check("bytes of one append", bytes, APPEND_BYTES as usize)?;
+        Ok(Self {
+            org_id: request.org_id,
+            expected: request.expected,
+            guard: request.guard,
+            idempotency: request.idempotency,
+            actor: request.actor,
+            correlation_id: request.correlation_id.into(),
+            events,
+            bytes,
+        })
+    }
+
+    /// The streams its place depends on.
+    pub fn streams(&self) -> impl Iterator<Item = (OrgId, Stream)> {
+        let expected = self.expected.map(|_| Stream::Decisions);
+        let has = |stream| self.events.iter().any(|event| event.stream() == stream);
+        [Stream::Decisions, Stream::Observations]
+            .into_iter()
+            .filter(move |stream| expected == Some(*stream) || has(*stream))
+            .map(|stream| (self.org_id, stream))
+    }
+}
+
+impl PreparedEvent {
+    fn new(event: &Event, org: OrgId, now: Timestamp, entropy: &Entropy) -> Self {
+        let readings = match event {
+            Event::ObservationRecorded(recorded) => {
+                recorded.readings.iter().map(ReadingRow::of).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            event_id: EventId::generate(now, entropy.bytes()),
+            event_type: event.event_type(),
+            subject: event.subject(org).into(),
+            data: event.data().into(),
+            metadata: event.secret().map(|hash| {
+                let hex: String = hash.as_bytes().iter().map(hex_byte).collect();
+                format!("{{\"credential_sha256\":\"{hex}\"}}")
+            }),
+            change: change_of(event),
+            readings,
+        }
+    }
+
+    pub const fn stream(&self) -> Stream {
+        self.event_type.stream()
+    }
+}
+
+fn hex_byte(byte: &u8) -> String {
+    format!("{byte:02x}")
+}
+
+fn check(what: &'static str, size: usize, max: usize) -> Result<(), AppendError> {
+    if size <= max {
+        Ok(())
+    } else {
+        Err(AppendError::TooLarge { what, size, max })
+    }
+}

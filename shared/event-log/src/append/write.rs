@@ -1,0 +1,180 @@
+//! Writing a settled batch: one statement for the events, their streams and the head, and one for
+//! each of the tables beside the log that the batch concerns.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use domain::ids::OrgId;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoredAnswer;
+use super::settle::{PlacedReading, Settlement};
+use crate::log::Head;
+
+/// Writes everything of a settlement in the caller's transaction.
+pub async fn settlement_in_tx(
+    connection: &mut PgConnection,
+    settlement: &Settlement<'_>,
+    head: &Head,
+) -> Result<(), sqlx::Error> {
+    if !settlement.events.is_empty() {
+        events_in_tx(connection, settlement, head).await?;
+    }
+    if !settlement.readings.is_empty() {
+        readings_in_tx(connection, &settlement.readings).await?;
+    }
+    if !settlement.answers.is_empty() {
+        answers_in_tx(connection, &settlement.answers).await?;
+    }
+    super::gate_rows::changes_in_tx(connection, &settlement.changes).await
+}
+
+async fn events_in_tx(
+    connection: &mut PgConnection,
+    settlement: &Settlement<'_>,
+    head: &Head,
+) -> Result<(), sqlx::Error> {
+    let events = &settlement.events;
+    macro_rules! column {
+        ($event:ident => $value:expr) => {
+            events.iter().map(|$event| $value).collect::<Vec<_>>()
+        };
+    }
+    let mut actors: Vec<String> = Vec::with_capacity(events.len());
+    for event in events {
+        let mut actor = String::with_capacity(41);
+        write!(actor, "{}", event.actor).expect("writing to a String");
+        actors.push(actor);
+    }
+    let ends = &settlement.ends;
+    let end_orgs: Vec<Uuid> = ends.iter().map(|((org, _), _)| org.as_uuid()).collect();
+    let end_streams: Vec<i16> = ends.iter().map(|((_, s), _)| s.number()).collect();
+    let end_versions: Vec<i64> = ends.iter().map(|(_, end)| end.version.as_i64()).collect();
+    let end_hashes: Vec<&[u8]> = ends
+        .iter()
+        .map(|(_, end)| &end.hash.as_bytes()[..])
+        .collect();
+    let written = sqlx::query!(
+        "with moved as (
+             update log.head set position = $1, auth_position = $2, recorded_at = $3
+         ), ended as (
+             insert into log.streams (org_id, stream, version, hash)
+             select * from unnest($4::uuid[], $5::smallint[], $6::bigint[], $7::bytea[])
+             on conflict (org_id, stream) do update set
+                 version = excluded.version, hash = excluded.hash
+         )
+         insert into log.events (position, version, auth_prev, recorded_at, stream, schema_version,
+             event_id, org_id, type, subject, actor, correlation_id, prev_hash, hash, metadata, data)
+         select e.position, e.version, e.auth_prev, $3, e.stream, e.schema_version, e.event_id,
+             e.org_id, e.type, e.subject, e.actor, e.correlation_id, e.prev_hash, e.hash,
+             e.metadata::json, e.data::json
+         from unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::smallint[], $12::smallint[],
+             $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[],
+             $19::bytea[], $20::bytea[], $21::text[], $22::text[])
+             as e (position, version, auth_prev, stream, schema_version, event_id, org_id, type,
+                 subject, actor, correlation_id, prev_hash, hash, metadata, data)",
+        head.position.as_i64(),
+        head.auth_position.as_i64(),
+        head.recorded_at.datetime(),
+        &end_orgs,
+        &end_streams,
+        &end_versions,
+        &end_hashes as _,
+        &column!(e => e.position.as_i64()),
+        &column!(e => e.version.as_i64()),
+        &column!(e => e.auth_prev.map(|p| p.as_i64())) as _,
+        &column!(e => e.stream.number()),
+        &column!(e => e.schema_version.cast_signed()),
+        &column!(e => e.event_id.as_uuid()),
+        &column!(e => e.org_id.as_uuid()),
+        &column!(e => &*e.type_name) as _,
+        &column!(e => &*e.subject) as _,
+        &actors,
+        &column!(e => &*e.correlation_id) as _,
+        &column!(e => &e.prev_hash.as_bytes()[..]) as _,
+        &column!(e => &e.hash.as_bytes()[..]) as _,
+        &settlement.metadata as _,
+        &column!(e => &*e.data) as _
+    )
+    .execute(connection)
+    .await?;
+    expect_rows(written.rows_affected(), events.len())
+}
+
+async fn readings_in_tx(
+    connection: &mut PgConnection,
+    readings: &[PlacedReading<'_>],
+) -> Result<(), sqlx::Error> {
+    macro_rules! column {
+        ($placed:ident => $value:expr) => {
+            readings.iter().map(|$placed| $value).collect::<Vec<_>>()
+        };
+    }
+    let written = sqlx::query!(
+        "insert into log.reading_keys (org_id, kind, subject, observed_at, position, carries, digest)
+         select * from unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::timestamptz[], $5::bigint[],
+             $6::smallint[], $7::bytea[])
+         on conflict (org_id, kind, subject, observed_at) do update set
+             position = excluded.position, carries = excluded.carries, digest = excluded.digest",
+        &column!(r => r.org_id.as_uuid()),
+        &column!(r => r.reading.key.kind),
+        &column!(r => r.reading.key.subject),
+        &column!(r => r.reading.key.observed_at.datetime()),
+        &column!(r => r.position.as_i64()),
+        &column!(r => r.reading.carries),
+        &column!(r => &r.reading.digest[..]) as _
+    )
+    .execute(connection)
+    .await?;
+    expect_rows(written.rows_affected(), readings.len())
+}
+
+async fn answers_in_tx(
+    connection: &mut PgConnection,
+    answers: &[(OrgId, StoredAnswer)],
+) -> Result<(), sqlx::Error> {
+    macro_rules! column {
+        ($answer:ident => $value:expr) => {
+            answers
+                .iter()
+                .map(|(_, $answer)| $value)
+                .collect::<Vec<_>>()
+        };
+    }
+    let orgs: Vec<Uuid> = answers.iter().map(|(org, _)| org.as_uuid()).collect();
+    let instants: Vec<DateTime<Utc>> = column!(a => a.recorded_at.datetime());
+    // A row that is there is one that has expired: this was looked at under the head's lock.
+    let written = sqlx::query!(
+        "insert into log.idempotency (org_id, key, route, fingerprint, status, answer,
+             first_position, last_position, recorded_at)
+         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::smallint[],
+             $6::bytea[], $7::bigint[], $8::bigint[], $9::timestamptz[])
+         on conflict (org_id, key) do update set
+             route = excluded.route, fingerprint = excluded.fingerprint, status = excluded.status,
+             answer = excluded.answer, first_position = excluded.first_position,
+             last_position = excluded.last_position, recorded_at = excluded.recorded_at",
+        &orgs,
+        &column!(a => a.record.key.as_str()) as _,
+        &column!(a => a.record.route.as_str()) as _,
+        &column!(a => &a.record.fingerprint[..]) as _,
+        &column!(a => a.record.status.cast_signed()),
+        &column!(a => &a.record.answer[..]) as _,
+        &column!(a => a.first.as_i64()),
+        &column!(a => a.last.as_i64()),
+        &instants
+    )
+    .execute(connection)
+    .await?;
+    expect_rows(written.rows_affected(), answers.len())
+}
+
+/// A write that touches another number of rows than it should is no write.
+fn expect_rows(written: u64, expected: usize) -> Result<(), sqlx::Error> {
+    if written == expected as u64 {
+        Ok(())
+    } else {
+        let text = format!("wrote {written} rows in place of {expected}");
+        Err(sqlx::Error::Protocol(text))
+    }
+}

@@ -1,0 +1,226 @@
+//! The handle to the log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::event::{Reading, Stream};
+use domain::ids::{GlobalPosition, LogEpoch, OrgId, StreamVersion};
+use domain::sealed::SubjectKey;
+use domain::time::Timestamp;
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use sqlx::PgPool;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::append::{
+    AppendError, AppendRequest, Appended, Appender, Config, Prepared, Queue, StoredAnswer,
+};
+use crate::error::ReadError;
+use crate::readings::{KnownReading, ReadingKey};
+use crate::recent::Recent;
+use crate::snapshots::Snapshot;
+use crate::stored::StoredEvent;
+use crate::{idempotency, read, readings, snapshots, subject_keys};
+
+/// The end of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Position of the newest event.
+    pub position: GlobalPosition,
+    /// Position of the newest event that changes who may call.
+    pub auth_position: GlobalPosition,
+    /// When the newest event was appended.
+    pub recorded_at: Timestamp,
+    /// The life of this log: another one after a restore.
+    pub epoch: LogEpoch,
+}
+
+/// Appends to the log and reads it; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct EventLog {
+    pool: PgPool,
+    clock: Clock,
+    entropy: Entropy,
+    queue: Queue,
+    recent: Arc<Recent>,
+}
+
+impl EventLog {
+    /// A handle, and the task that appends. A process that only reads drops the task: then every
+    /// append is refused as not committed.
+    pub fn new(pool: PgPool, clock: Clock, entropy: Entropy, config: Config) -> (Self, Appender) {
+        let (queue, receiver) = Queue::new(clock.clone(), &config);
+        let recent = Arc::new(Recent::default());
+        let appender = Appender::new(
+            pool.connect_options().as_ref().clone(),
+            clock.clone(),
+            config,
+            receiver,
+            Arc::clone(&recent),
+        );
+        let log = Self {
+            pool,
+            clock,
+            entropy,
+            queue,
+            recent,
+        };
+        (log, appender)
+    }
+
+    /// Appends all events of the request, or none. Dropping the future does not take it back: it
+    /// may still be appended.
+    ///
+    /// # Errors
+    /// [`AppendError`]; all but [`AppendError::OutcomeUnknown`] mean that nothing was written.
+    pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+        let now = Timestamp::from_datetime(self.clock.now());
+        let prepared = Prepared::try_new(request, now, &self.entropy)?;
+        self.queue.append(prepared).await
+    }
+
+    /// The end of the log.
+    pub async fn head(&self) -> Result<Head, ReadError> {
+        read::head(&self.pool).await
+    }
+
+    /// Up to `limit` (5,000 at most) events after a position, without gaps.
+    pub async fn read(
+        &self,
+        after: GlobalPosition,
+        limit: u16,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        read::after(&self.pool, after, limit).await
+    }
+
+    /// Up to `limit` (5,000 at most) events after a position that change who may call; each names
+    /// the one before it in `auth_prev`.
+    pub async fn read_auth(
+        &self,
+        after: GlobalPosition,
+        limit: u16,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        read::auth_after(&self.pool, after, limit).await
+    }
+
+    /// The events at these positions, in order of position; unknown positions are left out.
+    pub async fn read_at(
+        &self,
+        positions: &[GlobalPosition],
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        let positions: Vec<_> = positions.iter().map(|position| position.as_i64()).collect();
+        read::at_positions(&self.pool, &positions).await
+    }
+
+    /// Up to `limit` (5,000 at most) events of one stream after a version, without gaps.
+    pub async fn read_stream(
+        &self,
+        org: OrgId,
+        stream: Stream,
+        after: StreamVersion,
+        limit: u16,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        read::stream(&self.pool, org, stream, after, limit).await
+    }
+
+    /// The answer that is remembered under an org's `Idempotency-Key`.
+    pub async fn idempotent_answer(
+        &self,
+        org: OrgId,
+        key: &str,
+    ) -> Result<Option<StoredAnswer>, ReadError> {
+        idempotency::find(&self.pool, org, key, self.clock.now()).await
+    }
+
+    /// The newest snapshot of an org in this format, if there is one that unpacks.
+    pub async fn load_snapshot(
+        &self,
+        org: OrgId,
+        format: i16,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        snapshots::load(&self.pool, org, format).await
+    }
+
+    /// Keeps a snapshot of an org, unless a newer one of this format is kept.
+    pub async fn store_snapshot(
+        &self,
+        org: OrgId,
+        format: i16,
+        snapshot: Snapshot,
+    ) -> Result<(), ReadError> {
+        snapshots::store(&self.pool, org, format, snapshot).await
+    }
+
+    /// Those of the keys under which the log holds a reading.
+    pub async fn known_readings(
+        &self,
+        org: OrgId,
+        keys: &[ReadingKey],
+    ) -> Result<Vec<KnownReading>, ReadError> {
+        readings::known(&self.pool, org, keys).await
+    }
+
+    /// By subject the newest known value of every field of this kind of reading
+    /// ([`Reading::kind_number`]), as one reading dated by the newest of them.
+    pub async fn latest_readings(
+        &self,
+        org: OrgId,
+        kind: i16,
+        subjects: &[Uuid],
+    ) -> Result<HashMap<Uuid, Reading>, ReadError> {
+        readings::latest(&self.pool, org, kind, subjects).await
+    }
+
+    /// The keys of these subjects' personal data; who has none gets one, committed before this
+    /// returns.
+    pub async fn subject_keys(
+        &self,
+        org: OrgId,
+        subjects: &[Uuid],
+    ) -> Result<Vec<(Uuid, SubjectKey)>, ReadError> {
+        subject_keys::find_or_make(&self.pool, &self.entropy, org, subjects).await
+    }
+
+    /// The keys of those subjects that have one: who was erased has none.
+    pub async fn find_subject_keys(
+        &self,
+        org: OrgId,
+        subjects: &[Uuid],
+    ) -> Result<Vec<(Uuid, SubjectKey)>, ReadError> {
+        subject_keys::find(&self.pool, org, subjects).await
+    }
+
+    /// The newest position that this process has committed; a hint, for waking up.
+    pub fn committed(&self) -> watch::Receiver<GlobalPosition> {
+        self.recent.committed()
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn entropy(&self) -> &Entropy {
+        &self.entropy
+    }
+
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
+    }
+}
+
+impl Head {
+    /// The head of an empty log.
+    pub(crate) fn before(epoch: LogEpoch) -> Self {
+        Self {
+            position: GlobalPosition::ZERO,
+            auth_position: GlobalPosition::ZERO,
+            recorded_at: Timestamp::from_datetime(chrono::DateTime::UNIX_EPOCH),
+            epoch,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Reading the log. Pages are short statements, so that no reader holds a snapshot for long.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::event::{ChainHash, Stream};
+use domain::ids::{EventId, GlobalPosition, LogEpoch, OrgId, StreamVersion};
+use domain::time::Timestamp;
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
+
+use crate::error::{CorruptRow, ReadError};
+use crate::log::Head;
+use crate::stored::{StoredEvent, type_name};
+
+/// Most events of one page.
+pub const PAGE_MAX: u16 = 5_000;
+
+/// A row of `log.events` without its metadata, which no reader sees.
+struct Row {
+    position: i64,
+    event_id: Uuid,
+    org_id: Uuid,
+    stream: i16,
+    version: i64,
+    type_name: String,
+    schema_version: i16,
+    subject: String,
+    actor: String,
+    correlation_id: String,
+    recorded_at: DateTime<Utc>,
+    auth_prev: Option<i64>,
+    prev_hash: Vec<u8>,
+    hash: Vec<u8>,
+    data: String,
+}
+
+impl TryFrom<Row> for StoredEvent {
+    type Error = CorruptRow;
+
+    fn try_from(row: Row) -> Result<Self, CorruptRow> {
+        let key = row.position;
+        let corrupt = |column, problem| CorruptRow::new("log.events", column, key, problem);
+        let position = |column, value| {
+            GlobalPosition::try_from_i64(value).ok_or_else(|| corrupt(column, "is negative"))
+        };
+        let hash = |column, bytes: &[u8]| {
+            ChainHash::try_from_slice(bytes).ok_or_else(|| corrupt(column, "is not 32 bytes"))
+        };
+        Ok(Self {
+            position: position("position", row.position)?,
+            event_id: EventId::from_uuid(row.event_id),
+            org_id: OrgId::from_uuid(row.org_id),
+            stream: Stream::from_number(row.stream)
+                .ok_or_else(|| corrupt("stream", "is no stream"))?,
+            version: StreamVersion::try_from_i64(row.version)
+                .ok_or_else(|| corrupt("version", "is negative"))?,
+            type_name: type_name(row.type_name),
+            schema_version: u16::try_from(row.schema_version)
+                .map_err(|_| corrupt("schema_version", "is negative"))?,
+            subject: Arc::from(row.subject),
+            actor: row
+                .actor
+                .parse()
+                .map_err(|_| corrupt("actor", "is no actor"))?,
+            correlation_id: Arc::from(row.correlation_id),
+            recorded_at: Timestamp::from_datetime(row.recorded_at),
+            auth_prev: row
+                .auth_prev
+                .map(|value| position("auth_prev", value))
+                .transpose()?,
+            prev_hash: hash("prev_hash", &row.prev_hash)?,
+            hash: hash("hash", &row.hash)?,
+            data: Arc::from(row.data),
+        })
+    }
+}
+
+/// The end of the log.
+pub async fn head(executor: impl PgExecutor<'_>) -> Result<Head, ReadError> {
+    let row = sqlx::query!("select position, auth_position, recorded_at, epoch from log.head")
+        .fetch_one(executor)
+        .await?;
+    Ok(Head::try_from_row(
+        row.position,
+        row.auth_position,
+        row.recorded_at,
+        row.epoch,
+    )?)
+}
+
+impl Head {
+    pub(crate) fn try_from_row(
+        position: i64,
+        auth_position: i64,
+        recorded_at: DateTime<Utc>,
+        epoch: Uuid,
+    ) -> Result<Self, CorruptRow> {
+        let counter = |column, value| {
+            GlobalPosition::try_from_i64(value)
+                .ok_or_else(|| CorruptRow::new("log.head", column, "the row", "is negative"))
+        };
+        Ok(Self {
+            position: counter("position", position)?,
+            auth_position: counter("auth_position", auth_position)?,
+            recorded_at: Timestamp::from_datetime(recorded_at),
+            epoch: LogEpoch::from_uuid(epoch),
+        })
+    }
+}
+
+/// The events after a position, without gaps.
+pub async fn after(
+    pool: &PgPool,
+    after: GlobalPosition,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, ReadError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
+               subject, actor, correlation_id, recorded_at, auth_prev, prev_hash, hash,
+               data::text as "data!"
+           from log.events where position > $1 and position <= $1 + $2::bigint
+           order by position"#,
+        after.as_i64(),
+        i64::from(limit.min(PAGE_MAX))
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut last = after;
+    rows.into_iter()
+        .map(|row| {
+            let event = StoredEvent::try_from(row)?;
+            last = last.next();
+            if event.position == last {
+                Ok(event)
+            } else {
+                Err(CorruptRow::new("log.events", "position", last, "is missing").into())
+            }
+        })
+        .collect()
+}
+
+/// The events at these positions, in their order.
+pub async fn at_positions(pool: &PgPool, positions: &[i64]) -> Result<Vec<StoredEvent>, ReadError> {
+    if positions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
+               subject, actor, correlation_id, recorded_at, auth_prev, prev_hash, hash,
+               data::text as "data!"
+           from log.events where position = any($1) order by position"#,
+        positions
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(convert(rows)?)
+}
+
+/// The events of one stream after a version, without gaps.
+pub async fn stream(
+    pool: &PgPool,
+    org: OrgId,
+    stream: Stream,
+    after: StreamVersion,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, ReadError> {
+    let limit = i64::from(limit.min(PAGE_MAX));
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
+               subject, actor, correlation_id, recorded_at, auth_prev, prev_hash, hash,
+               data::text as "data!"
+           from log.events
+           where org_id = $1 and stream = $2 and version > $3 and version <= $3 + $4::bigint
+           order by version"#,
+        org.as_uuid(),
+        stream.number(),
+        after.as_i64(),
+        limit
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(convert(rows)?)
+}
+
+/// The events after a position that change who may call.
+pub async fn auth_after(
+    pool: &PgPool,
+    after: GlobalPosition,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, ReadError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
+               subject, actor, correlation_id, recorded_at, auth_prev, prev_hash, hash,
+               data::text as "data!"
+           from log.events where auth_prev is not null and position > $1
+           order by position limit $2"#,
+        after.as_i64(),
+        i64::from(limit.min(PAGE_MAX))
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(convert(rows)?)
+}
+
+fn convert(rows: Vec<Row>) -> Result<Vec<StoredEvent>, CorruptRow> {
+    rows.into_iter().map(StoredEvent::try_from).collect()
+}

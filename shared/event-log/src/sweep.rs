@@ -1,0 +1,54 @@
+//! Housekeeping of the log's companions.
+
+use std::time::Duration;
+
+use runtime::lifecycle::Tasks;
+
+use crate::idempotency;
+use crate::log::EventLog;
+
+const EVERY: Duration = Duration::from_secs(60);
+/// Rows of one transaction, so that none lasts long.
+const BATCH: i64 = 1_000;
+
+/// Deletes answers by `Idempotency-Key` that are older than 24 hours. Every command process runs
+/// one; they do not disturb each other.
+#[derive(Debug)]
+pub struct Sweeper {
+    log: EventLog,
+}
+
+impl Sweeper {
+    /// A sweeper of this log.
+    pub const fn new(log: EventLog) -> Self {
+        Self { log }
+    }
+
+    /// Runs until the process stops; a disposable task.
+    pub async fn run(self, tasks: Tasks) {
+        while !tasks.is_stopping() {
+            match self.sweep().await {
+                Ok(0) => {}
+                Ok(count) => tracing::debug!(rows = count, "old idempotency keys deleted"),
+                Err(error) => tracing::warn!(error = %error, "old idempotency keys not deleted"),
+            }
+            tokio::select! {
+                () = self.log.clock().sleep(EVERY) => {}
+                () = tasks.stopping() => {}
+            }
+        }
+    }
+
+    /// Deletes what is too old, a bounded batch at a time; returns how many rows.
+    pub async fn sweep(&self) -> Result<u64, sqlx::Error> {
+        let mut count = 0;
+        loop {
+            let now = self.log.clock().now();
+            let deleted = idempotency::sweep(self.log.pool(), now, BATCH).await?;
+            count += deleted;
+            if deleted < BATCH.unsigned_abs() {
+                return Ok(count);
+            }
+        }
+    }
+}
