@@ -1,1 +1,4 @@
-//! Who may call: credential cache, apply task, window, quota.
+//! Who may call.
+#![warn(missing_docs)]
+
+pub mod core;

@@ -1,0 +1,394 @@
+//! Rows of the primary, what they allow, and what of them is cached.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use domain::credential::CredentialKind;
+use domain::ids::{KeyId, OrgId, SessionId, UserId};
+use domain::limits::SESSION_RATE;
+use domain::scope::Scopes;
+use domain::time::Timestamp;
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use super::decision::Facts;
+use super::registry::{Credential, Org, OrgTerms, Owner, Registry};
+use super::stamp::Stamp;
+
+/// Whom a credential stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Principal {
+    /// A program.
+    Key {
+        /// The key.
+        id: KeyId,
+        /// Its org.
+        org: OrgId,
+        /// What it may do.
+        scopes: Scopes,
+        /// The person behind it.
+        owner: Option<UserId>,
+    },
+    /// A person.
+    Session {
+        /// The sign-in.
+        id: SessionId,
+        /// The org the person acts in.
+        org: OrgId,
+        /// What they may do.
+        scopes: Scopes,
+        /// The person.
+        user: UserId,
+    },
+}
+
+/// A credential's row on the primary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRow {
+    /// The key or session.
+    pub id: Uuid,
+    /// Whose it is.
+    pub org: OrgId,
+    /// Which of the two.
+    pub kind: CredentialKind,
+    /// Whether it was ended for good.
+    pub ended: bool,
+    /// Whether it was replaced and is accepted until `ends_at`.
+    pub rotating: bool,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Whether every request is checked on the primary.
+    pub strict: bool,
+    /// The person behind it.
+    pub owner: Option<UserId>,
+    /// Whether the operator shut that person out of the org.
+    pub owner_banned: bool,
+    /// Requests in any trailing 60 s.
+    pub rate: u32,
+    /// From where it may call; none: anywhere.
+    pub addresses: Option<Box<[IpNet]>>,
+    /// When it ends by itself.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// An org's row on the primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrgRow {
+    /// Its limits on requests.
+    pub terms: OrgTerms,
+    /// Whether nobody may call for it.
+    pub suspended: bool,
+}
+
+/// Why a row does not let a request in, in the contract's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It was ended for good, or has come to its end.
+    Ended,
+    /// Not from that address.
+    Address,
+    /// The org is suspended.
+    OrgSuspended,
+    /// The person is shut out.
+    OwnerBanned,
+}
+
+impl CredentialRow {
+    /// Whether the row lets a request from `peer` in at `now`.
+    pub fn judge(&self, org: &OrgRow, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
+        if self.ended || self.ends_at.is_some_and(|ends_at| ends_at <= now) {
+            Err(Refused::Ended)
+        } else if !allows(self.addresses.as_deref(), peer) {
+            Err(Refused::Address)
+        } else if org.suspended {
+            Err(Refused::OrgSuspended)
+        } else if self.owner_banned {
+            Err(Refused::OwnerBanned)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What is cached of an allowed credential: small, for a million of them are kept.
+#[derive(Debug)]
+pub struct Entry {
+    stamp: Stamp,
+    id: Uuid,
+    owner: Arc<Owner>,
+    /// Found on first use.
+    credential: OnceLock<Arc<Credential>>,
+    bounds: Option<Box<Bounds>>,
+    rate: u32,
+    scopes: Scopes,
+    is_session: bool,
+    strict: bool,
+}
+
+/// What most keys have not.
+#[derive(Debug)]
+struct Bounds {
+    addresses: Option<Box<[IpNet]>>,
+    ends_at: Option<Timestamp>,
+    rotating: bool,
+}
+
+impl Entry {
+    /// Of rows that one snapshot showed.
+    pub fn new(row: CredentialRow, org: &OrgRow, stamp: Stamp, registry: &Registry) -> Self {
+        let bounded = row.addresses.is_some() || row.ends_at.is_some();
+        Self {
+            stamp,
+            id: row.id,
+            owner: registry.owner(row.org, row.owner, stamp, org.terms),
+            credential: OnceLock::new(),
+            bounds: bounded.then(|| {
+                Box::new(Bounds {
+                    addresses: row.addresses,
+                    ends_at: row.ends_at,
+                    rotating: row.rotating,
+                })
+            }),
+            rate: row.rate,
+            scopes: row.scopes,
+            is_session: row.kind == CredentialKind::Session,
+            strict: row.strict,
+        }
+    }
+
+    /// What the decision rests on. Read after the deadlines (pitfall 6).
+    pub fn facts(&self, registry: &Registry) -> Facts {
+        Facts {
+            stamp: self.stamp,
+            strict: self.strict,
+            credential: self.credential(registry).tomb(),
+            owner: self.owner.tomb(),
+            org: self.owner.org.tomb(),
+        }
+    }
+
+    /// What outlives the entry.
+    pub fn credential(&self, registry: &Registry) -> &Arc<Credential> {
+        self.credential
+            .get_or_init(|| registry.credential(self.id, self.owner.org.id))
+    }
+
+    /// Its org.
+    pub fn org(&self) -> &Arc<Org> {
+        &self.owner.org
+    }
+
+    /// Whether it lets a request from `peer` in at `now`, as far as the entry itself can tell.
+    pub fn judge(&self, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
+        match &self.bounds {
+            None => Ok(()),
+            Some(bounds) if bounds.ends_at.is_some_and(|ends_at| ends_at <= now) => {
+                Err(Refused::Ended)
+            }
+            Some(bounds) if !allows(bounds.addresses.as_deref(), peer) => Err(Refused::Address),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Requests in any trailing 60 s.
+    pub fn per_minute(&self) -> u32 {
+        if self.is_session {
+            u32::try_from(SESSION_RATE).unwrap_or(u32::MAX)
+        } else {
+            self.rate.min(self.owner.org.terms().per_minute)
+        }
+    }
+
+    /// Requests of its org in a UTC day; none if they are not counted.
+    pub fn per_day(&self) -> Option<u64> {
+        if self.is_session {
+            None
+        } else {
+            self.owner.org.terms().per_day
+        }
+    }
+
+    /// Whether it stands for a person.
+    pub const fn is_session(&self) -> bool {
+        self.is_session
+    }
+
+    /// Whom it stands for.
+    pub fn principal(&self) -> Principal {
+        let (org, scopes) = (self.owner.org.id, self.scopes);
+        match self.owner.user {
+            Some(user) if self.is_session => Principal::Session {
+                id: SessionId::from_uuid(self.id),
+                org,
+                scopes,
+                user,
+            },
+            owner => Principal::Key {
+                id: KeyId::from_uuid(self.id),
+                org,
+                scopes,
+                owner,
+            },
+        }
+    }
+
+    /// When it ends by itself, and whether that is because it was replaced.
+    pub fn end(&self) -> Option<(Timestamp, bool)> {
+        let bounds = self.bounds.as_ref()?;
+        Some((bounds.ends_at?, bounds.rotating))
+    }
+
+    /// What it rests on.
+    pub const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Bytes it takes beside the cache's own, for the cache's bound.
+    pub fn weight(&self) -> u32 {
+        let addresses = self
+            .bounds
+            .as_ref()
+            .and_then(|bounds| bounds.addresses.as_deref());
+        let bounds = self.bounds.as_ref().map_or(0, |_| size_of::<Bounds>());
+        let bytes = size_of::<Self>() + bounds + addresses.map_or(0, size_of_val);
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
+fn allows(addresses: Option<&[IpNet]>, peer: IpAddr) -> bool {
+    let Some(addresses) = addresses else {
+        return true;
+    };
+    // An IPv4 peer of a socket that takes both families.
+    let peer = peer.to_canonical();
+    addresses.iter().any(|range| range.contains(&peer))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-01-05T00:00:00Z").unwrap()
+    }
+
+    fn row() -> CredentialRow {
+        CredentialRow {
+            id: Uuid::from_u128(1),
+            org: OrgId::from_uuid(Uuid::from_u128(2)),
+            kind: CredentialKind::ApiKey,
+            ended: false,
+            rotating: false,
+            scopes: Scopes::DEFAULT,
+            strict: false,
+            owner: None,
+            owner_banned: false,
+            rate: 100,
+            addresses: None,
+            ends_at: None,
+        }
+    }
+
+    fn org() -> OrgRow {
+        OrgRow {
+            terms: OrgTerms {
+                per_day: Some(1_000),
+                per_minute: 60,
+            },
+            suspended: false,
+        }
+    }
+
+    fn ranges(texts: &[&str]) -> Option<Box<[IpNet]>> {
+        Some(texts.iter().map(|text| text.parse().unwrap()).collect())
+    }
+
+    #[test]
+    fn an_entry_of_a_plain_key_is_small() {
+        assert!(size_of::<Entry>() <= 72, "{}", size_of::<Entry>());
+    }
+
+    #[test]
+    fn the_first_refusal_of_the_contract_counts() {
+        let suspended = OrgRow {
+            suspended: true,
+            ..org()
+        };
+        let mut row = CredentialRow {
+            ended: true,
+            addresses: ranges(&["10.0.0.0/8"]),
+            owner_banned: true,
+            ..row()
+        };
+        assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Ended));
+        row.ended = false;
+        row.ends_at = Some(now());
+        assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Ended));
+        row.ends_at = None;
+        assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Address));
+        row.addresses = ranges(&["127.0.0.1/32"]);
+        assert_eq!(
+            row.judge(&suspended, PEER, now()),
+            Err(Refused::OrgSuspended)
+        );
+        assert_eq!(row.judge(&org(), PEER, now()), Err(Refused::OwnerBanned));
+        row.owner_banned = false;
+        assert_eq!(row.judge(&org(), PEER, now()), Ok(()));
+    }
+
+    #[test]
+    fn addresses_of_both_families_are_compared_as_what_they_are() {
+        let list = ranges(&["192.0.2.0/24", "2001:db8::/32"]);
+        for (peer, expected) in [
+            ("192.0.2.7", true),
+            ("::ffff:192.0.2.7", true),
+            ("192.0.3.7", false),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+        ] {
+            assert_eq!(
+                allows(list.as_deref(), peer.parse().unwrap()),
+                expected,
+                "{peer}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_judges_as_its_row_does() {
+        let registry = Registry::default();
+        let soon = now().plus(chrono::TimeDelta::seconds(5));
+        let row = CredentialRow {
+            ends_at: Some(soon),
+            rotating: true,
+            addresses: ranges(&["127.0.0.0/8"]),
+            ..row()
+        };
+        let entry = Entry::new(row.clone(), &org(), Stamp::default(), &registry);
+        for at in [now(), soon] {
+            for peer in [PEER, "192.0.2.7".parse().unwrap()] {
+                assert_eq!(entry.judge(peer, at), row.judge(&org(), peer, at));
+            }
+        }
+        assert_eq!(entry.end(), Some((soon, true)));
+        assert_eq!((entry.per_minute(), entry.per_day()), (60, Some(1_000)));
+    }
+
+    #[test]
+    fn a_session_has_its_own_window_and_no_day() {
+        let registry = Registry::default();
+        let user = UserId::from_uuid(Uuid::from_u128(3));
+        let row = CredentialRow {
+            kind: CredentialKind::Session,
+            owner: Some(user),
+            ..row()
+        };
+        let entry = Entry::new(row, &org(), Stamp::default(), &registry);
+        assert_eq!((entry.per_minute(), entry.per_day()), (600, None));
+        assert!(matches!(entry.principal(), Principal::Session { user: who, .. } if who == user));
+    }
+}

@@ -1,0 +1,394 @@
+//! An org's requests of a UTC day, as far as this process may hand them out.
+//!
+//! Postgres hands out blocks and names the day; a block is counted down by one atomic. What was
+//! reserved and not used is lost in a crash, so the fleet never admits more than the limit.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use runtime::clock::Boottime;
+
+/// The first block of a process.
+const FIRST_BLOCK: u64 = 8;
+/// The largest block.
+const BLOCK_MAX: u64 = 65_536;
+/// A block is at most this part of what is left of the day, so blocks shrink to 1 near the limit.
+const BLOCK_PART: u64 = 32;
+/// A block spent sooner makes the next one larger.
+const SPENT_FAST: Duration = Duration::from_secs(1);
+/// A block that lasted longer makes the next one smaller.
+const SPENT_SLOWLY: Duration = Duration::from_secs(4);
+/// How long nobody asks again after the day was spent: others may have given back.
+const SPENT_FOR: Duration = Duration::from_secs(1);
+/// How long nobody asks again after Postgres did not answer.
+const FAILED_FOR: Duration = Duration::from_millis(100);
+
+/// What this process holds of an org's day.
+#[derive(Debug, Default)]
+pub struct Allowance {
+    /// What is left of the blocks.
+    left: AtomicU64,
+    /// At this number the next block is fetched ahead of need.
+    low: AtomicU64,
+    /// What nobody had reserved when the newest block was.
+    beyond: AtomicU64,
+    /// The limit under which the blocks were reserved.
+    limit: AtomicU64,
+    /// When their day ends, on CLOCK_BOOTTIME.
+    ends: AtomicU64,
+    /// Until when the day counts as spent.
+    spent_until: AtomicU64,
+    /// Until when Postgres counts as away.
+    failed_until: AtomicU64,
+    /// For whoever reserves; requests never take it.
+    book: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    day: Option<NaiveDate>,
+    size: u64,
+    granted_at: Option<Boottime>,
+}
+
+/// What the day said to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Day {
+    /// It took its place.
+    Admitted {
+        /// What is left of the day, as far as this process knows.
+        remaining: u64,
+        /// Whether the next block should be fetched now; said to one request per block.
+        fetch: bool,
+    },
+    /// The limit is used up.
+    Spent,
+    /// Postgres did not answer just now.
+    Unavailable,
+    /// A block must be reserved first.
+    Ask,
+}
+
+/// A reservation to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    /// How many to ask for.
+    pub wanted: u64,
+    /// Reserved under another limit, to be given back first: the day and how many.
+    pub give_back: Option<(NaiveDate, u64)>,
+}
+
+/// The answer of Postgres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// The UTC day, as Postgres has it.
+    pub day: NaiveDate,
+    /// How many were handed out; 0 if the limit is used up.
+    pub granted: u64,
+    /// How many are now handed out in all.
+    pub reserved: u64,
+    /// Until the end of the day.
+    pub ends_in: Duration,
+}
+
+impl Allowance {
+    /// Asks for a place under `limit` requests a day.
+    pub fn take(&self, limit: u64, now: Boottime) -> Day {
+        if limit == 0 {
+            return Day::Spent;
+        }
+        let now = now.as_nanos();
+        let current =
+            self.limit.load(Ordering::Acquire) == limit && now < self.ends.load(Ordering::Acquire);
+        if current {
+            let taken = self
+                .left
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                    left.checked_sub(1)
+                });
+            if let Ok(before) = taken {
+                let left = before - 1;
+                return Day::Admitted {
+                    remaining: left + self.beyond.load(Ordering::Relaxed),
+                    fetch: left == self.low.load(Ordering::Relaxed),
+                };
+            }
+            if now < self.spent_until.load(Ordering::Acquire) {
+                return Day::Spent;
+            }
+        }
+        if now < self.failed_until.load(Ordering::Acquire) {
+            Day::Unavailable
+        } else {
+            Day::Ask
+        }
+    }
+
+    /// How long the day still lasts; none if no block of it was reserved.
+    pub fn ends_in(&self, now: Boottime) -> Option<Duration> {
+        let ends = Boottime::from_nanos(self.ends.load(Ordering::Acquire));
+        (now < ends).then(|| ends.saturating_since(now))
+    }
+
+    /// What to reserve next under `limit`. One caller at a time; [`granted`](Self::granted) or
+    /// [`failed`](Self::failed) must follow.
+    pub fn reserve(&self, limit: u64, now: Boottime) -> Reservation {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let same_limit = self.limit.load(Ordering::Acquire) == limit;
+        let give_back = (!same_limit)
+            .then(|| self.left.swap(0, Ordering::AcqRel))
+            .filter(|left| *left > 0)
+            .and_then(|left| Some((book.day?, left)));
+        let lasted = book.granted_at.map(|at| now.saturating_since(at));
+        book.size = match lasted {
+            None => FIRST_BLOCK,
+            Some(lasted) if lasted < SPENT_FAST => book.size.saturating_mul(4).min(BLOCK_MAX),
+            Some(lasted) if lasted > SPENT_SLOWLY => (book.size / 4).max(1),
+            Some(_) => book.size,
+        };
+        let known = same_limit && now.as_nanos() < self.ends.load(Ordering::Acquire);
+        let open = if known {
+            self.beyond.load(Ordering::Acquire)
+        } else {
+            limit
+        };
+        Reservation {
+            wanted: book.size.clamp(1, (open / BLOCK_PART).max(1)),
+            give_back,
+        }
+    }
+
+    /// Takes the answer to a reservation that was sent at `sent` under `limit`.
+    pub fn granted(&self, limit: u64, sent: Boottime, grant: &Grant) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        if book.day != Some(grant.day) {
+            // What is left of the former day goes with it.
+            self.left.store(0, Ordering::Release);
+            book.day = Some(grant.day);
+        }
+        book.granted_at = Some(sent);
+        let beyond = limit.saturating_sub(grant.reserved);
+        self.beyond.store(beyond, Ordering::Release);
+        self.low.store(grant.granted / 4, Ordering::Release);
+        // Counted from before the question: never later than Postgres's own midnight.
+        let ends = sent + grant.ends_in;
+        self.ends.store(ends.as_nanos(), Ordering::Release);
+        self.limit.store(limit, Ordering::Release);
+        if grant.granted == 0 {
+            let until = (sent + SPENT_FOR).as_nanos();
+            self.spent_until.store(until, Ordering::Release);
+        } else {
+            self.spent_until.store(0, Ordering::Release);
+            self.left.fetch_add(grant.granted, Ordering::AcqRel);
+        }
+    }
+
+    /// Postgres did not answer. What it may have handed out all the same is lost.
+    pub fn failed(&self, now: Boottime) {
+        let until = (now + FAILED_FOR).as_nanos();
+        self.failed_until.store(until, Ordering::Release);
+    }
+
+    /// Takes what is left, to be given back when the process stops: the day and how many.
+    pub fn close(&self) -> Option<(NaiveDate, u64)> {
+        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = self.left.swap(0, Ordering::AcqRel);
+        book.day.filter(|_| left > 0).map(|day| (day, left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn at(seconds: u64) -> Boottime {
+        Boottime::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn day(number: i32) -> NaiveDate {
+        NaiveDate::from_num_days_from_ce_opt(740_000 + number).unwrap()
+    }
+
+    fn grant(granted: u64, reserved: u64) -> Grant {
+        Grant {
+            day: day(0),
+            granted,
+            reserved,
+            ends_in: DAY,
+        }
+    }
+
+    #[test]
+    fn a_block_is_counted_down_and_the_next_is_asked_for_once() {
+        let allowance = Allowance::default();
+        assert_eq!(allowance.take(1_000, at(1)), Day::Ask);
+        assert_eq!(
+            allowance.reserve(1_000, at(1)),
+            Reservation {
+                wanted: 8,
+                give_back: None
+            }
+        );
+        allowance.granted(1_000, at(1), &grant(8, 20));
+        let taken: Vec<_> = (0..9).map(|_| allowance.take(1_000, at(2))).collect();
+        let fetches = taken
+            .iter()
+            .filter(|one| matches!(one, Day::Admitted { fetch: true, .. }));
+        assert_eq!(fetches.count(), 1);
+        assert_eq!(
+            taken[0],
+            Day::Admitted {
+                remaining: 987,
+                fetch: false
+            }
+        );
+        assert_eq!(taken[8], Day::Ask);
+    }
+
+    #[test]
+    fn blocks_grow_with_the_rate_and_shrink_to_one_near_the_limit() {
+        let allowance = Allowance::default();
+        let mut reserved = 0;
+        let mut sizes = Vec::new();
+        for _ in 0..2_000 {
+            let wanted = allowance.reserve(100_000, at(1)).wanted;
+            let granted = wanted.min(100_000 - reserved);
+            reserved += granted;
+            sizes.push(granted);
+            allowance.granted(100_000, at(1), &grant(granted, reserved));
+        }
+        assert_eq!(sizes[..4], [8, 32, 128, 512]);
+        assert_eq!(sizes.iter().max(), Some(&3_039));
+        assert_eq!(reserved, 100_000);
+        assert_eq!(sizes.iter().rev().find(|size| **size > 0), Some(&1));
+        allowance.granted(100_000, at(10), &grant(1, 90_000));
+        assert!(allowance.reserve(100_000, at(100)).wanted <= 312);
+    }
+
+    #[test]
+    fn a_spent_day_is_asked_for_again_after_a_second() {
+        let allowance = Allowance::default();
+        assert_eq!(allowance.take(0, at(1)), Day::Spent);
+        allowance.reserve(10, at(1));
+        allowance.granted(10, at(1), &grant(0, 10));
+        assert_eq!(allowance.take(10, at(1)), Day::Spent);
+        assert_eq!(allowance.take(10, at(2)), Day::Ask);
+    }
+
+    #[test]
+    fn while_postgres_is_away_only_what_is_reserved_is_handed_out() {
+        let allowance = Allowance::default();
+        allowance.reserve(100, at(1));
+        allowance.granted(100, at(1), &grant(1, 1));
+        assert!(matches!(allowance.take(100, at(2)), Day::Admitted { .. }));
+        allowance.reserve(100, at(2));
+        allowance.failed(at(2));
+        assert_eq!(allowance.take(100, at(2)), Day::Unavailable);
+        assert_eq!(allowance.take(100, at(3)), Day::Ask);
+    }
+
+    #[test]
+    fn the_day_of_postgres_ends_the_block() {
+        let allowance = Allowance::default();
+        allowance.reserve(100, at(1));
+        let short = Grant {
+            ends_in: 5 * SECOND,
+            ..grant(8, 8)
+        };
+        allowance.granted(100, at(1), &short);
+        assert_eq!(allowance.ends_in(at(2)), Some(4 * SECOND));
+        assert!(matches!(allowance.take(100, at(5)), Day::Admitted { .. }));
+        assert_eq!(allowance.take(100, at(6)), Day::Ask);
+        allowance.reserve(100, at(6));
+        allowance.granted(
+            100,
+            at(6),
+            &Grant {
+                day: day(1),
+                ..grant(2, 2)
+            },
+        );
+        assert_eq!(
+            allowance.take(100, at(6)),
+            Day::Admitted {
+                remaining: 99,
+                fetch: false
+            }
+        );
+        assert_eq!(allowance.close(), Some((day(1), 1)));
+        assert_eq!(allowance.close(), None);
+    }
+
+    #[test]
+    fn another_limit_gives_the_block_back() {
+        let allowance = Allowance::default();
+        allowance.reserve(1_000, at(1));
+        allowance.granted(1_000, at(1), &grant(8, 500));
+        assert_eq!(allowance.take(100, at(2)), Day::Ask);
+        let reservation = allowance.reserve(100, at(2));
+        assert_eq!(reservation.give_back, Some((day(0), 8)));
+        assert_eq!(reservation.wanted, 3);
+        allowance.granted(100, at(2), &grant(0, 492));
+        assert_eq!(allowance.take(100, at(2)), Day::Spent);
+    }
+
+    proptest! {
+        /// Several processes, crashes, answers that are lost, days that end.
+        #[test]
+        fn the_fleet_never_admits_more_than_the_limit(
+            steps in prop::collection::vec((0..3_usize, 0..40_u8), 1..400), limit in 1..200_u64
+        ) {
+            let mut fleet: Vec<Allowance> = (0..3).map(|_| Allowance::default()).collect();
+            let mut reserved: BTreeMap<NaiveDate, u64> = BTreeMap::new();
+            let mut admitted: BTreeMap<NaiveDate, u64> = BTreeMap::new();
+            let mut held: Vec<Option<NaiveDate>> = vec![None; 3];
+            let mut now = 1_u64;
+            for (process, what) in steps {
+                match what {
+                    0 => {
+                        fleet[process] = Allowance::default();
+                        held[process] = None;
+                        continue;
+                    }
+                    1 => now += 3_000,
+                    2..=8 => now += 1,
+                    _ => {}
+                }
+                let today = day(i32::try_from(now / 10_000).unwrap());
+                let ends_in = Duration::from_secs(10_000 - now % 10_000);
+                let allowance = &fleet[process];
+                match allowance.take(limit, at(now)) {
+                    Day::Admitted { .. } => {
+                        *admitted.entry(held[process].unwrap()).or_default() += 1;
+                    }
+                    Day::Ask => {
+                        let wanted = allowance.reserve(limit, at(now)).wanted;
+                        let total = reserved.entry(today).or_default();
+                        let granted = wanted.min(limit - *total);
+                        *total += granted;
+                        if what == 9 {
+                            allowance.failed(at(now));
+                        } else {
+                            held[process] = Some(today);
+                            let answer = Grant { day: today, granted, reserved: *total, ends_in };
+                            allowance.granted(limit, at(now), &answer);
+                        }
+                    }
+                    Day::Spent | Day::Unavailable => {}
+                }
+            }
+            prop_assert!(admitted.values().all(|count| *count <= limit));
+        }
+    }
+}

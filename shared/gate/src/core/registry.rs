@@ -1,0 +1,428 @@
+//! What outlives a cached entry: tombstones, windows, usage, the org's day.
+//!
+//! An entry keeps pointers to its credential, its owner and its org, so a request takes no lock
+//! that two keys share: the locks here are taken when an entry is made or first used, by the apply
+//! task, and by the sweeper.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::ids::{OrgId, UserId};
+use runtime::clock::Boottime;
+use uuid::Uuid;
+
+use super::auth::Subject;
+use super::quota::Allowance;
+use super::stamp::{Stamp, Tomb, TombCell};
+use super::usage::Usage;
+use super::window::Window;
+
+const SHARDS: usize = 64;
+const UNLIMITED: u64 = u64::MAX;
+
+/// Everything by subject. Tombstones are never evicted by pressure (revocation.md 7, rule 3).
+#[derive(Debug, Default)]
+pub struct Registry {
+    credentials: Shards<Uuid, Credential>,
+    owners: Shards<(OrgId, Option<UserId>), Owner>,
+    orgs: Shards<OrgId, Org>,
+}
+
+/// A credential that was used in this process.
+#[derive(Debug)]
+pub struct Credential {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub org: OrgId,
+    tomb: TombCell,
+    state: Mutex<CredentialState>,
+}
+
+/// What requests of one credential change.
+#[derive(Debug, Default)]
+pub struct CredentialState {
+    /// The last 60 s.
+    pub window: Window,
+    /// What is not flushed yet.
+    pub usage: Usage,
+}
+
+/// A person in one org, or nobody in particular.
+#[derive(Debug)]
+pub struct Owner {
+    /// The org.
+    pub org: Arc<Org>,
+    /// The person.
+    pub user: Option<UserId>,
+    tomb: TombCell,
+}
+
+/// An org.
+#[derive(Debug)]
+pub struct Org {
+    /// Its id.
+    pub id: OrgId,
+    /// Its day.
+    pub allowance: Allowance,
+    tomb: TombCell,
+    terms: Terms,
+}
+
+/// An org's limits, as the newest row that this process read shows them.
+#[derive(Debug)]
+struct Terms {
+    stamp: AtomicU64,
+    per_day: AtomicU64,
+    per_minute: AtomicU32,
+}
+
+/// An org's limits on requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrgTerms {
+    /// Requests with keys per UTC day; none is unlimited.
+    pub per_day: Option<u64>,
+    /// The most a key may send in any trailing 60 s.
+    pub per_minute: u32,
+}
+
+impl Registry {
+    /// The credential's cell, made if it is not there.
+    pub fn credential(&self, id: Uuid, org: OrgId) -> Arc<Credential> {
+        self.credentials.attach(&id, |tomb| Credential {
+            id,
+            org,
+            tomb: TombCell::new(tomb),
+            state: Mutex::default(),
+        })
+    }
+
+    /// The owner's cell, made if it is not there; its org then has at least the terms of `stamp`.
+    pub fn owner(
+        &self,
+        org: OrgId,
+        user: Option<UserId>,
+        stamp: Stamp,
+        terms: OrgTerms,
+    ) -> Arc<Owner> {
+        let owner = self.owners.attach(&(org, user), |tomb| Owner {
+            org: self.orgs.attach(&org, |tomb| Org {
+                id: org,
+                allowance: Allowance::default(),
+                tomb: TombCell::new(tomb),
+                terms: Terms {
+                    stamp: AtomicU64::new(0),
+                    per_day: AtomicU64::new(0),
+                    per_minute: AtomicU32::new(0),
+                },
+            }),
+            user,
+            tomb: TombCell::new(tomb),
+        });
+        self.orgs
+            .exclusively(&org, || owner.org.learn(stamp, terms));
+        owner
+    }
+
+    /// Remembers an auth event. From here on no entry older than it is accepted.
+    pub fn entomb(&self, subject: Subject, tomb: Tomb) {
+        match subject {
+            Subject::Credential(id) => self.credentials.entomb(id, tomb),
+            Subject::Owner(org, user) => self.owners.entomb((org, Some(user)), tomb),
+            Subject::Org(org) => self.orgs.entomb(org, tomb),
+        }
+    }
+
+    /// Every credential used in this process.
+    pub fn credentials(&self) -> impl Iterator<Item = Arc<Credential>> {
+        self.credentials.all()
+    }
+
+    /// Every org used in this process.
+    pub fn orgs(&self) -> impl Iterator<Item = Arc<Org>> {
+        self.orgs.all()
+    }
+
+    /// Frees idle windows, and what nothing points to any more. Tombstones below `floor` go too:
+    /// they speak only to entries that are forgotten.
+    pub fn sweep(&self, now: Boottime, floor: Stamp) {
+        self.credentials.sweep(floor, |credential| {
+            let mut state = credential.state();
+            state.window.release_if_idle(now) && state.usage.is_empty()
+        });
+        self.owners.sweep(floor, |_| true);
+        // An org without entries may still hold a block of its day.
+        self.orgs
+            .sweep(floor, |org| org.allowance.ends_in(now).is_none());
+    }
+
+    /// How many tombstones there are.
+    pub fn tombs(&self) -> usize {
+        self.credentials.tombs() + self.owners.tombs() + self.orgs.tombs()
+    }
+}
+
+impl Credential {
+    /// The newest auth event about it.
+    pub fn tomb(&self) -> Tomb {
+        self.tomb.load()
+    }
+
+    /// Its window and usage: the one lock of a request, and of this credential alone.
+    pub fn state(&self) -> MutexGuard<'_, CredentialState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Owner {
+    /// The newest auth event about the person.
+    pub fn tomb(&self) -> Tomb {
+        self.tomb.load()
+    }
+}
+
+impl Org {
+    /// The newest auth event about the org.
+    pub fn tomb(&self) -> Tomb {
+        self.tomb.load()
+    }
+
+    /// Its limits.
+    pub fn terms(&self) -> OrgTerms {
+        let per_day = self.terms.per_day.load(Ordering::Relaxed);
+        OrgTerms {
+            per_day: (per_day != UNLIMITED).then_some(per_day),
+            per_minute: self.terms.per_minute.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes the terms of a row unless those of a newer one are known. One caller at a time.
+    fn learn(&self, stamp: Stamp, terms: OrgTerms) {
+        let bits = stamp.to_bits();
+        // The first row may have the lowest stamp there is.
+        if bits >= self.terms.stamp.load(Ordering::Relaxed) {
+            let per_day = terms.per_day.unwrap_or(UNLIMITED);
+            self.terms.per_day.store(per_day, Ordering::Relaxed);
+            self.terms
+                .per_minute
+                .store(terms.per_minute, Ordering::Relaxed);
+            self.terms.stamp.store(bits, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What has a tombstone of its own.
+trait Mortal {
+    fn cell(&self) -> &TombCell;
+}
+
+impl Mortal for Credential {
+    fn cell(&self) -> &TombCell {
+        &self.tomb
+    }
+}
+
+impl Mortal for Owner {
+    fn cell(&self) -> &TombCell {
+        &self.tomb
+    }
+}
+
+impl Mortal for Org {
+    fn cell(&self) -> &TombCell {
+        &self.tomb
+    }
+}
+
+/// Things by subject, and tombstones of subjects that may have none.
+#[derive(Debug)]
+struct Shards<K, V> {
+    shards: [Mutex<Shard<K, V>>; SHARDS],
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Shard<K, V> {
+    things: HashMap<K, Arc<V>>,
+    tombs: HashMap<K, Tomb>,
+}
+
+impl<K, V> Default for Shards<K, V> {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| {
+                Mutex::new(Shard {
+                    things: HashMap::new(),
+                    tombs: HashMap::new(),
+                })
+            }),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash, V: Mortal> Shards<K, V> {
+    /// Under one lock with [`entomb`](Self::entomb): either this sees the tombstone, or that sees
+    /// the thing.
+    fn attach(&self, key: &K, make: impl FnOnce(Tomb) -> V) -> Arc<V> {
+        let mut shard = self.shard(key);
+        if let Some(thing) = shard.things.get(key) {
+            return Arc::clone(thing);
+        }
+        let tomb = shard.tombs.get(key).copied().unwrap_or(Tomb::NONE);
+        let thing = Arc::new(make(tomb));
+        shard.things.insert(*key, Arc::clone(&thing));
+        thing
+    }
+
+    fn entomb(&self, key: K, tomb: Tomb) {
+        let mut shard = self.shard(&key);
+        let kept = shard.tombs.entry(key).or_insert(Tomb::NONE);
+        *kept = tomb.max(*kept);
+        if let Some(thing) = shard.things.get(&key) {
+            thing.cell().raise(tomb);
+        }
+    }
+
+    fn exclusively(&self, key: &K, act: impl FnOnce()) {
+        let _shard = self.shard(key);
+        act();
+    }
+
+    fn all(&self) -> impl Iterator<Item = Arc<V>> {
+        self.shards.iter().flat_map(|shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.things.values().cloned().collect::<Vec<_>>()
+        })
+    }
+
+    /// Drops things that are idle and that nothing else points to: only [`attach`](Self::attach)
+    /// gives out pointers, and it waits for this lock.
+    fn sweep(&self, floor: Stamp, idle: impl Fn(&V) -> bool) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard
+                .things
+                .retain(|_, thing| !idle(thing) || Arc::strong_count(thing) > 1);
+            shard.tombs.retain(|_, tomb| tomb.stamp() >= floor);
+        }
+    }
+
+    fn tombs(&self) -> usize {
+        let count = |shard: &Mutex<Shard<K, V>>| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.tombs.len()
+        };
+        self.shards.iter().map(count).sum()
+    }
+
+    fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K, V>> {
+        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use domain::ids::GlobalPosition;
+
+    use super::*;
+    use crate::core::stamp::{Generation, Mark};
+
+    const TERMS: OrgTerms = OrgTerms {
+        per_day: Some(10),
+        per_minute: 60,
+    };
+
+    fn at(position: u64) -> Stamp {
+        Generation::NONE
+            .next()
+            .unwrap()
+            .at(GlobalPosition::new(position))
+    }
+
+    fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    fn org(number: u128) -> OrgId {
+        OrgId::from_uuid(id(number))
+    }
+
+    fn clock(seconds: u64) -> Boottime {
+        Boottime::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_tombstone_is_seen_by_who_came_before_and_who_comes_after() {
+        let registry = Registry::default();
+        let tomb = Tomb::new(at(5), Mark::Ended);
+        let before = registry.credential(id(1), org(1));
+        assert_eq!(before.tomb(), Tomb::NONE);
+        for number in [1, 2] {
+            registry.entomb(Subject::Credential(id(number)), tomb);
+        }
+        assert_eq!(before.tomb(), tomb);
+        assert_eq!(registry.credential(id(2), org(1)).tomb(), tomb);
+        assert_eq!(registry.credential(id(3), org(1)).tomb(), Tomb::NONE);
+        assert_eq!(registry.tombs(), 2);
+    }
+
+    #[test]
+    fn owner_and_org_are_told_apart() {
+        let registry = Registry::default();
+        let user = UserId::from_uuid(id(7));
+        let owner = registry.owner(org(1), Some(user), at(1), TERMS);
+        let nobody = registry.owner(org(1), None, at(1), TERMS);
+        registry.entomb(
+            Subject::Owner(org(1), user),
+            Tomb::new(at(5), Mark::Changed),
+        );
+        registry.entomb(Subject::Org(org(1)), Tomb::new(at(6), Mark::Ended));
+        assert_eq!(owner.tomb().stamp(), at(5));
+        assert_eq!(nobody.tomb(), Tomb::NONE);
+        assert_eq!(nobody.org.tomb().stamp(), at(6));
+        assert!(Arc::ptr_eq(&owner.org, &nobody.org));
+    }
+
+    #[test]
+    fn the_newest_terms_of_an_org_hold_for_all_its_entries() {
+        let registry = Registry::default();
+        let owner = registry.owner(org(1), None, at(5), TERMS);
+        let unlimited = OrgTerms {
+            per_day: None,
+            ..TERMS
+        };
+        registry.owner(org(1), None, at(4), unlimited);
+        assert_eq!(owner.org.terms(), TERMS);
+        registry.owner(org(1), None, at(6), unlimited);
+        assert_eq!(owner.org.terms(), unlimited);
+    }
+
+    #[test]
+    fn only_what_is_idle_and_unreferenced_is_swept() {
+        let registry = Registry::default();
+        let kept = registry.credential(id(1), org(1));
+        registry
+            .credential(id(2), org(1))
+            .state()
+            .window
+            .take(clock(1), 60);
+        registry.entomb(Subject::Credential(id(9)), Tomb::new(at(5), Mark::Ended));
+        registry.sweep(clock(30), at(0));
+        assert_eq!(registry.credentials().count(), 2);
+        registry.sweep(clock(200), at(0));
+        assert_eq!(registry.credentials().count(), 1);
+        assert!(Arc::ptr_eq(&kept, &registry.credential(id(1), org(1))));
+        assert_eq!(registry.tombs(), 1);
+        registry.sweep(clock(200), at(6));
+        assert_eq!(registry.tombs(), 0);
+    }
+}
