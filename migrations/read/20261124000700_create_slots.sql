@@ -33,3 +33,14 @@ CREATE TABLE slots (
     followers_base   bigint,
     PRIMARY KEY (unit_id, slot)
 ) WITH (fillfactor = 90);
+
+-- The sum, null for zero. Held within 62 bits, so that it never overflows: sums of readings come
+-- nowhere near, unless readings are absurd, and those must not stop the projection.
+CREATE FUNCTION slot_sum(a bigint, b bigint) RETURNS bigint IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT nullif(least(greatest(coalesce(a, 0) + coalesce(b, 0), -4611686018427387903),
+                        4611686018427387903), 0)
+$$;
+
+CREATE FUNCTION slot_sum(a integer, b integer) RETURNS integer IMMUTABLE PARALLEL SAFE LANGUAGE sql AS $$
+    SELECT nullif(coalesce(a, 0) + coalesce(b, 0), 0)
+$$;

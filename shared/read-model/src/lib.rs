@@ -1,1 +1,33 @@
-//! Projections and the queries over them.
+//! Projections and the queries over them: what was recorded, brought into tables that answer.
+//!
+//! May depend on `domain`, `event-log` and `runtime`.
+//!
+//! Architecture invariant: this crate knows neither HTTP nor the wire. It decides nothing: what an
+//! event makes of an org is `domain::org::evolve`, and whether a caller may ask is the gate's.
+//! Nothing is read here that the log could not make again.
+//!
+//! Where to look: [`Projector`] follows the log and calls [`projection::apply_in_tx`] for each
+//! batch; [`ReadModel::org`] gives an [`OrgReader`], through which every question about an org
+//! goes; [`analytics`] computes series. How the roll-ups work stands in `README.md`.
+#![warn(missing_docs)]
+
+pub mod analytics;
+mod error;
+pub mod projection;
+mod projector;
+mod queries;
+mod reader;
+mod schema;
+mod text;
+
+pub use self::error::{CorruptRow, ReadError};
+pub use self::projection::keyring::SubjectKeyring;
+pub use self::queries::analytics::{AnalyticsRequest, EntityRef, EntitySeries, Source};
+pub use self::queries::api_keys::{ApiKey, KeyFilter};
+pub use self::queries::creators::{Creator, CreatorFilter};
+pub use self::queries::orgs::{KeptHistory, LimitCounts, Org};
+pub use self::queries::page::{Cursor, Listed, Page};
+pub use self::queries::projects::Project;
+pub use self::queries::videos::{Video, VideoFilter};
+pub use self::reader::{OrgReader, ReadModel};
+pub use self::schema::{ProjectionVersion, SchemaError};

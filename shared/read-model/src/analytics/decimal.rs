@@ -1,0 +1,121 @@
+//! Quotients of exact integers, rounded once (v1-contract.md 15.2).
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+const SCALE: i128 = 10_000;
+
+/// A number with four decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Decimal4(i128);
+
+impl Decimal4 {
+    /// `numerator / denominator`, rounded half away from zero. `None` if the denominator is 0 or
+    /// the numerator too large to be scaled.
+    pub fn quotient(numerator: i128, denominator: i128) -> Option<Self> {
+        if denominator == 0 {
+            return None;
+        }
+        let scaled = numerator.checked_mul(SCALE)?;
+        let (quotient, rest) = (scaled / denominator, scaled % denominator);
+        let is_half_or_more = rest.unsigned_abs() >= denominator.unsigned_abs().div_ceil(2);
+        let away = if (scaled < 0) == (denominator < 0) {
+            1
+        } else {
+            -1
+        };
+        Some(Self(quotient + if is_half_or_more { away } else { 0 }))
+    }
+
+    /// The number times 10,000.
+    pub const fn scaled(self) -> i128 {
+        self.0
+    }
+
+    /// The nearest binary number; prints back as the same decimals below 9 * 10^11.
+    pub fn to_f64(self) -> f64 {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "exact below 2^53, beyond it the nearest is meant"
+        )]
+        let scaled = self.0 as f64;
+        scaled / 10_000.0
+    }
+}
+
+impl fmt::Display for Decimal4 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let magnitude = self.0.unsigned_abs();
+        let (whole, fraction) = (magnitude / 10_000, magnitude % 10_000);
+        if fraction == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let digits = format!("{fraction:04}");
+        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+impl Serialize for Decimal4 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.to_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::Decimal4;
+
+    fn text(numerator: i128, denominator: i128) -> String {
+        Decimal4::quotient(numerator, denominator)
+            .unwrap()
+            .to_string()
+    }
+
+    #[test]
+    fn it_rounds_half_away_from_zero() {
+        for (numerator, denominator, expected) in [
+            (1, 3, "0.3333"),
+            (2, 3, "0.6667"),
+            (-2, 3, "-0.6667"),
+            (1, 20_000, "0.0001"),
+            (-1, 20_000, "-0.0001"),
+            (1, 20_001, "0"),
+            (-1, 20_001, "0"),
+            (1, -20_000, "-0.0001"),
+            (5, 1, "5"),
+            (0, 7, "0"),
+            (15, 10, "1.5"),
+            (-12_345_600, 10_000, "-1234.56"),
+        ] {
+            assert_eq!(text(numerator, denominator), expected);
+        }
+        assert_eq!(Decimal4::quotient(1, 0), None);
+        assert_eq!(Decimal4::quotient(i128::MAX, 1), None);
+    }
+
+    #[test]
+    fn json_has_the_same_decimals() {
+        let rate = Decimal4::quotient(100_000, 81).unwrap();
+        assert_eq!(rate.to_string(), "1234.5679");
+        assert_eq!(serde_json::to_string(&rate).unwrap(), "1234.5679");
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_nearest(numerator in -1_000_000_000_000_i128..1_000_000_000_000, denominator in 1_i128..1_000_000) {
+            let rounded = Decimal4::quotient(numerator, denominator).unwrap().scaled();
+            // |rounded / 10^4 - n/d| <= 1/2 * 10^-4
+            let distance = (rounded * denominator - numerator * 10_000).abs();
+            prop_assert!(2 * distance <= denominator);
+            if 2 * distance == denominator {
+                prop_assert!(rounded.abs() * denominator >= (numerator * 10_000).abs());
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Levels from raw readings: how a video is answered, and what roll-ups are held against (law 2).
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::time::Timestamp;
+use futures_util::TryStreamExt;
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+use crate::analytics::{Changes, Counter, EntityKind, Level, Levels, edge_after};
+use crate::error::ReadError;
+use crate::queries::columns::timestamp;
+use crate::reader::OrgReader;
+
+/// An instant before all readings.
+const BEGINNING: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+/// Which entity's figures a unit's readings go to.
+type Owners = HashMap<Uuid, Vec<Uuid>>;
+
+impl OrgReader {
+    /// The levels of entities of one kind at ascending edges, from the readings themselves. Costs
+    /// as much as there are readings, so it serves single videos; creators and projects are asked
+    /// like this to check their roll-ups.
+    pub async fn from_raw(
+        &mut self,
+        kind: EntityKind,
+        ids: &[Uuid],
+        edges: &[Timestamp],
+    ) -> Result<HashMap<Uuid, Levels>, ReadError> {
+        let none = Changes::none(edges.len());
+        let mut changes: HashMap<Uuid, Changes> =
+            ids.iter().map(|id| (*id, none.clone())).collect();
+        let videos = match kind {
+            EntityKind::Video => ids.iter().map(|id| (*id, vec![*id])).collect(),
+            EntityKind::Creator => self.counted_videos(ids, edges, &mut changes, false).await?,
+            EntityKind::Project => self.counted_videos(ids, edges, &mut changes, true).await?,
+        };
+        self.add_video_readings(&videos, edges, &mut changes).await?;
+        let creators = match kind {
+            EntityKind::Video => Owners::new(),
+            EntityKind::Creator => ids.iter().map(|id| (*id, vec![*id])).collect(),
+            EntityKind::Project => self.live_creators(ids).await?,
+        };
+        self.add_creator_readings(&creators, edges, &mut changes)
+            .await?;
+        Ok(changes
+            .into_iter()
+            .map(|(id, changes)| (id, changes.into_levels()))
+            .collect())
+    }
+
+    /// The counted videos of creators or projects; their posts are added on the way.
+    async fn counted_videos(
+        &mut self,
+        ids: &[Uuid],
+        edges: &[Timestamp],
+        changes: &mut HashMap<Uuid, Changes>,
+        of_projects: bool,
+    ) -> Result<Owners, ReadError> {
+        let rows = sqlx::query!(
+            r#"SELECT v.video_id, v.creator_id, v.project_id,
+                      coalesce(d.posted_at, v.posted_at, v.created_at) AS "posted_at!"
+               FROM videos v LEFT JOIN video_details d ON d.video_id = v.video_id
+               WHERE v.org_id = $1 AND NOT v.removed AND v.tracking_status = ANY ($4)
+                 AND (v.creator_id = ANY ($2) OR v.project_id = ANY ($3) AND NOT v.creator_removed)"#,
+            self.org.as_uuid(),
+            if of_projects { &[] } else { ids },
+            if of_projects { ids } else { &[] },
+            &COUNTED.map(str::to_owned),
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let mut owners = Owners::new();
+        for row in rows {
+            let owner = if of_projects {
+                Some(row.project_id)
+            } else {
+                row.creator_id
+            };
+            let Some(owner) = owner else { continue };
+            owners.entry(row.video_id).or_default().push(owner);
+            if let Some(changes) = changes.get_mut(&owner) {
+                changes.add_posts(edge_after(edges, timestamp(row.posted_at)), 1);
+            }
+        }
+        Ok(owners)
+    }
+
+    async fn live_creators(&mut self, projects: &[Uuid]) -> Result<Owners, ReadError> {
+        let rows = sqlx::query!(
+            "SELECT creator_id, project_id FROM creators
+             WHERE org_id = $1 AND project_id = ANY ($2) AND status <> 'removed'",
+            self.org.as_uuid(),
+            projects,
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.creator_id, vec![row.project_id]))
+            .collect())
+    }
+
+    async fn add_video_readings(
+        &mut self,
+        owners: &Owners,
+        edges: &[Timestamp],
+        changes: &mut HashMap<Uuid, Changes>,
+    ) -> Result<(), ReadError> {
+        let ids: Vec<Uuid> = owners.keys().copied().collect();
+        // What was last known before the first edge, then every reading up to the last edge. A
+        // reading before the first edge stands there as a baseline: only differences from there
+        // on are asked for, and whether there was one.
+        let mut rows = sqlx::query!(
+            r#"SELECT u.video_id AS "unit!", $3 AS "observed_at!",
+                      views.last AS views, likes.last AS likes, comments.last AS comments,
+                      shares.last AS shares, saves.last AS saves
+               FROM unnest($2::uuid[]) AS u (video_id)
+               LEFT JOIN LATERAL (
+                   SELECT r.views AS last FROM video_readings r
+                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
+                     AND r.views IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) views ON true
+               LEFT JOIN LATERAL (
+                   SELECT r.likes AS last FROM video_readings r
+                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
+                     AND r.likes IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) likes ON true
+               LEFT JOIN LATERAL (
+                   SELECT r.comments AS last FROM video_readings r
+                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
+                     AND r.comments IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) comments ON true
+               LEFT JOIN LATERAL (
+                   SELECT r.shares AS last FROM video_readings r
+                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
+                     AND r.shares IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) shares ON true
+               LEFT JOIN LATERAL (
+                   SELECT r.saves AS last FROM video_readings r
+                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
+                     AND r.saves IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) saves ON true
+               UNION ALL
+               SELECT video_id, observed_at, views, likes, comments, shares, saves
+               FROM video_readings
+               WHERE org_id = $1 AND video_id = ANY ($2) AND observed_at >= $4 AND observed_at < $5
+               ORDER BY 1, 2"#,
+            self.org.as_uuid(),
+            &ids,
+            BEGINNING,
+            edge(edges.first()),
+            edge(edges.last()),
+        )
+        .fetch(&mut *self.tx);
+        let mut fold = Fold::new(edges, owners, changes);
+        while let Some(row) = rows.try_next().await? {
+            let values = [row.views, row.likes, row.comments, row.shares, row.saves];
+            let values = Counter::OF_VIDEOS.into_iter().zip(values);
+            fold.add(row.unit, row.observed_at, values);
+        }
+        Ok(())
+    }
+
+    async fn add_creator_readings(
+        &mut self,
+        owners: &Owners,
+        edges: &[Timestamp],
+        changes: &mut HashMap<Uuid, Changes>,
+    ) -> Result<(), ReadError> {
+        let ids: Vec<Uuid> = owners.keys().copied().collect();
+        let tx: &mut Transaction<'static, Postgres> = &mut self.tx;
+        let mut rows = sqlx::query!(
+            "SELECT creator_id, observed_at, followers FROM creator_readings
+             WHERE org_id = $1 AND creator_id = ANY ($2) AND observed_at < $3
+               AND followers IS NOT NULL
+             ORDER BY creator_id, observed_at",
+            self.org.as_uuid(),
+            &ids,
+            edge(edges.last()),
+        )
+        .fetch(&mut **tx);
+        let mut fold = Fold::new(edges, owners, changes);
+        while let Some(row) = rows.try_next().await? {
+            let values = [(Counter::Followers, row.followers)];
+            fold.add(row.creator_id, row.observed_at, values);
+        }
+        Ok(())
+    }
+}
+
+/// The statuses of [`domain::event::TrackingStatus::is_counted`].
+const COUNTED: [&str; 3] = ["auto_tracked", "included", "direct_add"];
+
+fn edge(edge: Option<&Timestamp>) -> DateTime<Utc> {
+    edge.map_or(BEGINNING, |edge| edge.datetime())
+}
+
+/// Adds up readings that come in the order of units and, within a unit, of time.
+struct Fold<'a> {
+    edges: &'a [Timestamp],
+    owners: &'a Owners,
+    changes: &'a mut HashMap<Uuid, Changes>,
+    unit: Option<Uuid>,
+    last: [Option<i64>; Counter::COUNT],
+}
+
+impl<'a> Fold<'a> {
+    fn new(
+        edges: &'a [Timestamp],
+        owners: &'a Owners,
+        changes: &'a mut HashMap<Uuid, Changes>,
+    ) -> Self {
+        Self {
+            edges,
+            owners,
+            changes,
+            unit: None,
+            last: [None; Counter::COUNT],
+        }
+    }
+
+    fn add(
+        &mut self,
+        unit: Uuid,
+        at: DateTime<Utc>,
+        values: impl IntoIterator<Item = (Counter, Option<i64>)>,
+    ) {
+        if self.unit != Some(unit) {
+            self.unit = Some(unit);
+            self.last = [None; Counter::COUNT];
+        }
+        let edge = edge_after(self.edges, timestamp(at));
+        for (counter, value) in values {
+            let Some(value) = value else { continue };
+            let change = match self.last[counter.index()].replace(value) {
+                Some(last) => Level {
+                    value: i128::from(value) - i128::from(last),
+                    base: 0,
+                    units: 0,
+                },
+                None => Level {
+                    value: i128::from(value),
+                    base: i128::from(value),
+                    units: 1,
+                },
+            };
+            for owner in self.owners.get(&unit).into_iter().flatten() {
+                if let Some(changes) = self.changes.get_mut(owner) {
+                    changes.add(edge, counter, change);
+                }
+            }
+        }
+    }
+}
