@@ -10,7 +10,6 @@ use domain::time::Timestamp;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::etag::ETag;
@@ -20,15 +19,13 @@ use crate::header::{
 };
 
 /// `meta` of a success; null unless a section names a member.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Meta {
     /// Where the next page begins; null at the end. Only of lists.
     #[serde(rename = "nextCursor", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 512)]
     next_cursor: Option<Option<String>>,
     /// When the answer can next change by time alone; null: never.
     #[serde(rename = "validUntil", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
     valid_until: Option<Option<Timestamp>>,
     /// How many rows there are before `limit` and `offset`.
     #[serde(skip_serializing_if = "Option::is_none")]

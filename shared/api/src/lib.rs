@@ -8,7 +8,9 @@ pub mod error;
 pub mod etag;
 pub mod header;
 pub mod input;
+pub mod openapi;
 pub mod rate;
+pub mod route;
 pub mod v1;
 
 /// Where v1 is mounted.

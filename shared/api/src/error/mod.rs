@@ -13,6 +13,8 @@ use std::fmt;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
+use crate::input::issue::Issue;
+
 pub use self::code::{ErrorCode, UnknownCode};
 pub use self::public::{Caller, HandleRefusal, Jitter, Presented};
 pub use self::render::{Rendering, negotiate};
@@ -25,7 +27,9 @@ pub struct ApiError(Box<Parts>);
 struct Parts {
     code: ErrorCode,
     message: Cow<'static, str>,
-    /// Members of `meta` after `code`, in the contract's order.
+    /// `meta.issues`, the first member after `code`.
+    issues: Vec<Issue>,
+    /// Further members of `meta`, in the contract's order.
     meta: Vec<(&'static str, Value)>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<Box<dyn Error + Send + Sync>>,
@@ -36,6 +40,7 @@ impl ApiError {
         Self(Box::new(Parts {
             code,
             message: message.into(),
+            issues: Vec::new(),
             meta: Vec::new(),
             headers: Vec::new(),
             cause: None,
@@ -78,7 +83,12 @@ impl ApiError {
         &self.0.message
     }
 
-    /// A member of `meta`.
+    /// What is wrong with the input, at most 20.
+    pub fn issues(&self) -> &[Issue] {
+        &self.0.issues
+    }
+
+    /// Another member of `meta`.
     pub fn meta(&self, name: &str) -> Option<&Value> {
         let members = self.0.meta.iter();
         members

@@ -9,7 +9,6 @@ use domain::plan::LimitKey;
 use domain::scope::{Scope, Scopes};
 use http::HeaderValue;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{ApiError, ErrorCode};
@@ -102,12 +101,9 @@ impl ApiError {
     }
 
     fn invalid(code: ErrorCode, what: &str, issues: &Issues) -> Self {
-        let list: Vec<Value> = issues
-            .as_slice()
-            .iter()
-            .map(|issue| json!({"path": issue.path, "message": issue.message}))
-            .collect();
-        Self::new(code, issues.sentence(what)).with("issues", list)
+        let mut error = Self::new(code, issues.sentence(what));
+        error.0.issues = issues.as_slice().to_vec();
+        error
     }
 
     /// 408: the body did not arrive in time.

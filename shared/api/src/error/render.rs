@@ -148,7 +148,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-struct Envelope<'a>(&'a ApiError);
+pub(super) struct Envelope<'a>(pub(super) &'a ApiError);
 struct Meta<'a>(&'a ApiError);
 struct Problem<'a>(&'a ApiError);
 
@@ -166,6 +166,9 @@ impl Serialize for Meta<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("code", self.0.code().name())?;
+        if !self.0.issues().is_empty() {
+            map.serialize_entry("issues", self.0.issues())?;
+        }
         for (name, value) in &self.0.0.meta {
             map.serialize_entry(name, value)?;
         }
@@ -185,6 +188,9 @@ impl Serialize for Problem<'_> {
             map.serialize_entry("detail", self.0.message())?;
         }
         map.serialize_entry("code", code.name())?;
+        if !self.0.issues().is_empty() {
+            map.serialize_entry("issues", self.0.issues())?;
+        }
         for (name, value) in &self.0.0.meta {
             map.serialize_entry(name, value)?;
         }

@@ -34,3 +34,6 @@ pub mod node;
 pub mod path;
 pub mod query;
 pub mod text;
+
+#[cfg(test)]
+mod tests;

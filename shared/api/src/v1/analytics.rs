@@ -97,16 +97,16 @@ pub struct Analytics {
     #[schema(value_type = MetricName)]
     pub metric: &'static str,
     /// Null for derived metrics.
-    #[schema(value_type = Option<ModeName>)]
+    #[schema(value_type = Option<ModeName>, required)]
     pub mode: Option<&'static str>,
     /// Width of a bucket.
     #[schema(value_type = GranularityName)]
     pub granularity: &'static str,
     /// Days of a custom bucket.
-    #[schema(example = json!(null))]
+    #[schema(example = json!(null), required)]
     pub bucket_days: Option<u16>,
     /// Of which metric the growth is shown.
-    #[schema(value_type = Option<MetricName>, example = json!(null))]
+    #[schema(value_type = Option<MetricName>, example = json!(null), required)]
     pub base_metric: Option<&'static str>,
     /// What the values count in.
     #[schema(value_type = UnitName)]
@@ -129,7 +129,7 @@ pub struct Analytics {
     /// Marks on the time axis, newest first, at most 200.
     pub annotations: Vec<Annotation>,
     /// Days of history of the org's plan; null: unlimited.
-    #[schema(example = 365)]
+    #[schema(example = 365, required)]
     pub tier_retention_days: Option<u64>,
 }
 
@@ -141,10 +141,10 @@ pub struct Series {
     /// One per bucket up to now, without gaps.
     pub points: Vec<Point>,
     /// `new`: the sum; `cumulative`: the last value; derived: of the whole range.
-    #[schema(value_type = Option<Figure>)]
+    #[schema(value_type = Option<Figure>, required)]
     pub total: Option<Figure>,
     /// Cumulative at the start; null for derived metrics.
-    #[schema(example = 91_000)]
+    #[schema(example = 91_000, required)]
     pub start_value: Option<i64>,
 }
 
@@ -170,7 +170,7 @@ pub struct Point {
     #[schema(example = "2026-01-01")]
     pub t: NaiveDate,
     /// Null if nothing was reported.
-    #[schema(value_type = Option<Figure>)]
+    #[schema(value_type = Option<Figure>, required)]
     pub value: Option<Figure>,
     /// Not over yet, or clipped by the range.
     #[schema(example = false)]
@@ -191,6 +191,7 @@ pub struct Annotation {
     /// The project.
     pub project_id: Uuid,
     /// What it is about; null: the whole project.
+    #[schema(required)]
     pub entity: Option<AnnotationEntity>,
     /// What kind of mark.
     #[schema(example = "launch")]
@@ -204,7 +205,7 @@ pub struct Annotation {
     #[schema(example = "Campaign starts")]
     pub label: String,
     /// More words.
-    #[schema(example = json!(null))]
+    #[schema(example = json!(null), required)]
     pub body: Option<String>,
     /// Who made it.
     pub created_by: ActorRef,

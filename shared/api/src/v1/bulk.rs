@@ -25,12 +25,13 @@ pub struct BulkResult {
     /// What became of it.
     pub status: BulkStatus,
     /// The object concerned, where there is one.
+    #[schema(required)]
     pub id: Option<Uuid>,
     /// Of an error: what programs branch on.
-    #[schema(example = json!(null))]
+    #[schema(example = json!(null), required)]
     pub code: Option<ErrorCode>,
     /// Of an error: a sentence for people.
-    #[schema(example = json!(null))]
+    #[schema(example = json!(null), required)]
     pub message: Option<String>,
 }
 

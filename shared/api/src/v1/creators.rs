@@ -29,16 +29,16 @@ pub struct Creator {
     #[schema(example = "charlidamelio")]
     pub handle: String,
     /// The handle on TikTok, else null.
-    #[schema(example = "charlidamelio")]
+    #[schema(example = "charlidamelio", required)]
     pub tiktok_handle: Option<String>,
     /// The name people gave, else the platform's.
-    #[schema(example = "charli d'amelio")]
+    #[schema(example = "charli d'amelio", required)]
     pub display_name: Option<String>,
     /// The same as `readme`.
-    #[schema(max_length = 20_000)]
+    #[schema(max_length = 20_000, required)]
     pub description: Option<String>,
     /// People's notes to agents, markdown.
-    #[schema(max_length = 20_000)]
+    #[schema(max_length = 20_000, required)]
     pub readme: Option<String>,
     /// The agents' own space.
     #[schema(value_type = Object, example = json!({}))]
@@ -47,36 +47,37 @@ pub struct Creator {
     #[schema(value_type = TrackingModeName)]
     pub tracking_mode: TrackingMode,
     /// Videos posted before this day are not taken up; null: all are.
+    #[schema(required)]
     pub tracking_start_date: Option<NaiveDate>,
     /// Whether it is followed.
     #[schema(value_type = CreatorStatusName)]
     pub status: CreatorStatus,
     /// Why it is not followed.
-    #[schema(example = json!(null))]
+    #[schema(example = json!(null), required)]
     pub disabled_reason: Option<String>,
     /// Since when it is not followed.
-    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
+    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null), required)]
     pub disabled_at: Option<Timestamp>,
     /// The account's page.
     #[schema(example = "https://www.tiktok.com/@charlidamelio")]
     pub profile_url: String,
     /// The account's picture, as last reported.
-    #[schema(example = "https://example.com/avatar.jpg")]
+    #[schema(example = "https://example.com/avatar.jpg", required)]
     pub avatar_url: Option<String>,
     /// As last reported; null: never.
-    #[schema(example = 155_000_000)]
+    #[schema(example = 155_000_000, required)]
     pub follower_count: Option<u64>,
     /// As last reported; null: never.
-    #[schema(example = 1_300)]
+    #[schema(example = 1_300, required)]
     pub following_count: Option<u64>,
     /// As last reported; null: never.
-    #[schema(example = 11_700_000_000_u64)]
+    #[schema(example = 11_700_000_000_u64, required)]
     pub like_count: Option<u64>,
     /// As last reported; null: never.
-    #[schema(example = 2_800)]
+    #[schema(example = 2_800, required)]
     pub video_count: Option<u64>,
     /// When the profile was last reported.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub profile_at: Option<Timestamp>,
     /// When it was added.
     #[schema(value_type = DateTime<Utc>)]
@@ -151,7 +152,7 @@ pub struct CreatorRef {
     #[schema(example = "charlidamelio")]
     pub handle: String,
     /// The name people gave, else the platform's.
-    #[schema(example = "charli d'amelio")]
+    #[schema(example = "charli d'amelio", required)]
     pub display_name: Option<String>,
 }
 

@@ -22,6 +22,7 @@ pub struct ActorRef {
     #[schema(value_type = ActorKindName)]
     pub kind: String,
     /// The person or key; null for the system.
+    #[schema(required)]
     pub id: Option<Uuid>,
 }
 
@@ -66,19 +67,19 @@ pub struct ApiKey {
     /// By whom it was made.
     pub created_by: ActorRef,
     /// The person who made it, or whose key made it; null once that person has left.
-    #[schema(value_type = Option<Uuid>)]
+    #[schema(value_type = Option<Uuid>, required)]
     pub owner_id: Option<UserId>,
     /// When it ends by itself; null: never.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub expires_at: Option<Timestamp>,
     /// From where it may call, as CIDRs; null: anywhere.
-    #[schema(example = json!(["203.0.113.0/24"]))]
+    #[schema(example = json!(["203.0.113.0/24"]), required)]
     pub ip_allowlist: Option<Vec<String>>,
     /// Requests in any trailing 60 s.
     #[schema(example = 60)]
     pub rate_limit_per_minute: u64,
     /// At most 60 s late; null: never.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub last_used_at: Option<Timestamp>,
     /// Admitted requests of the UTC day, at most 60 s late.
     #[schema(example = 12)]
@@ -87,16 +88,19 @@ pub struct ApiKey {
     #[schema(min_items = 7, max_items = 7, example = json!([0, 0, 0, 0, 3, 40, 12]))]
     pub requests_by_day: [u64; 7],
     /// Scopes not needed for 30 days; null for a younger key.
-    #[schema(value_type = Option<Vec<ScopeName>>)]
+    #[schema(value_type = Option<Vec<ScopeName>>, required)]
     pub unused_scopes: Option<Vec<Scope>>,
     /// The rotation that the key takes part in, old or new.
+    #[schema(required)]
     pub rotation: Option<Rotation>,
     /// When it was revoked.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub revoked_at: Option<Timestamp>,
     /// By whom it was revoked.
+    #[schema(required)]
     pub revoked_by: Option<ActorRef>,
     /// Its revocation.
+    #[schema(required)]
     pub revocation: Option<Revocation>,
 }
 
@@ -113,7 +117,7 @@ pub struct Rotation {
     #[schema(value_type = DateTime<Utc>)]
     pub ends_at: Timestamp,
     /// The old key's share of their requests in the last hour, 0 to 1; null if there were none.
-    #[schema(minimum = 0.0, maximum = 1.0, example = 0.25)]
+    #[schema(minimum = 0.0, maximum = 1.0, example = 0.25, required)]
     pub old_share_1h: Option<f64>,
 }
 
@@ -124,7 +128,7 @@ pub struct Revocation {
     #[schema(value_type = u64, example = 184_467)]
     pub position: GlobalPosition,
     /// When it was in force everywhere; null until then.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub effective_at: Option<Timestamp>,
 }
 
@@ -201,7 +205,8 @@ pub struct ApiKeyCreated {
     /// The secret, told this once; null in a replay.
     #[schema(
         pattern = "^tga_[0-9a-f]{64}$",
-        example = "tga_0123456789abcdef0123456789abcdef0123456789abcdef012345671c637e5a"
+        example = "tga_0123456789abcdef0123456789abcdef0123456789abcdef012345671c637e5a",
+        required
     )]
     pub key: Option<String>,
     /// In a replay only: rotate the key if its secret was lost.
@@ -236,6 +241,7 @@ pub struct ApiKeyChanged {
     #[serde(flatten)]
     pub object: ApiKey,
     /// If the change, or an earlier one, took something away.
+    #[schema(required)]
     pub receipt: Option<Receipt>,
 }
 
@@ -247,6 +253,7 @@ pub struct ApiKeyRotated {
     /// The key that ends.
     pub old: ApiKey,
     /// If the old one ended at once.
+    #[schema(required)]
     pub receipt: Option<Receipt>,
 }
 
@@ -314,7 +321,7 @@ pub struct RouteUsage {
     #[schema(example = 40)]
     pub requests: u64,
     /// When it was last called.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -325,6 +332,6 @@ pub struct ScopeUsage {
     #[schema(value_type = ScopeName)]
     pub scope: Scope,
     /// When it was last needed; null: never.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub last_used_at: Option<Timestamp>,
 }

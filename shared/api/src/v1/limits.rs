@@ -25,23 +25,23 @@ pub struct LimitAnswer {
     pub key: LimitKey,
     /// How far it is used: the highest of any one where it counts per project, campaign or
     /// creator; null where nothing is counted.
-    #[schema(example = 3)]
+    #[schema(example = 3, required)]
     pub current: Option<u64>,
     /// What holds; null: unlimited.
-    #[schema(example = 50)]
+    #[schema(example = 50, required)]
     pub max: Option<u64>,
     /// What the plan grants; null: unlimited.
-    #[schema(example = 50)]
+    #[schema(example = 50, required)]
     pub plan_max: Option<u64>,
     /// The operator's number in place of the plan's.
     #[serde(rename = "override")]
-    #[schema(example = json!(null))]
+    #[schema(example = json!(null), required)]
     pub override_: Option<u64>,
     /// What it counts in.
     #[schema(value_type = LimitUnitName)]
     pub unit: LimitUnit,
     /// When `current` begins at 0 again; null: it does not.
-    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
+    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null), required)]
     pub resets_at: Option<Timestamp>,
 }
 

@@ -58,6 +58,6 @@ pub struct OrgOfPerson {
     #[serde(flatten)]
     pub object: Org,
     /// The caller's role in it; null for a key.
-    #[schema(value_type = Option<RoleName>)]
+    #[schema(value_type = Option<RoleName>, required)]
     pub role: Option<Role>,
 }

@@ -18,10 +18,10 @@ pub struct Project {
     #[schema(min_length = 1, max_length = 200, example = "Spring launch")]
     pub name: String,
     /// The same as `readme`.
-    #[schema(max_length = 20_000, example = "Target: 1 M views by May.")]
+    #[schema(max_length = 20_000, example = "Target: 1 M views by May.", required)]
     pub description: Option<String>,
     /// People's notes to agents, markdown.
-    #[schema(max_length = 20_000, example = "Target: 1 M views by May.")]
+    #[schema(max_length = 20_000, example = "Target: 1 M views by May.", required)]
     pub readme: Option<String>,
     /// The org it belongs to.
     #[schema(value_type = Uuid)]

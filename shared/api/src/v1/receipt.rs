@@ -18,9 +18,10 @@ pub struct Receipt {
     #[schema(value_type = u64, example = 184_467)]
     pub position: GlobalPosition,
     /// When it was in force on every replica, as of this call; null in an asynchronous answer.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub effective_at: Option<Timestamp>,
     /// How that was made sure; null in an asynchronous answer.
+    #[schema(required)]
     pub barrier: Option<Barrier>,
     /// The life of the log in which the position counts.
     #[schema(value_type = Uuid)]

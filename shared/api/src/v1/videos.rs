@@ -23,7 +23,7 @@ pub struct Video {
     #[schema(value_type = Uuid)]
     pub project_id: ProjectId,
     /// The creator under which it was found; null for direct adds.
-    #[schema(value_type = Option<Uuid>)]
+    #[schema(value_type = Option<Uuid>, required)]
     pub creator_id: Option<CreatorId>,
     /// The platform.
     #[schema(value_type = PlatformName)]
@@ -32,19 +32,19 @@ pub struct Video {
     #[schema(example = "7301234567890123456")]
     pub platform_video_id: String,
     /// Its id on TikTok, else null.
-    #[schema(example = "7301234567890123456")]
+    #[schema(example = "7301234567890123456", required)]
     pub tiktok_video_id: Option<String>,
     /// Its page.
     #[schema(example = "https://www.tiktok.com/@charlidamelio/video/7301234567890123456")]
     pub url: String,
     /// The caption, as last reported.
-    #[schema(example = "a new dance")]
+    #[schema(example = "a new dance", required)]
     pub title: Option<String>,
     /// The same as `readme`: the team's notes, not the caption.
-    #[schema(max_length = 20_000)]
+    #[schema(max_length = 20_000, required)]
     pub description: Option<String>,
     /// People's notes to agents, markdown.
-    #[schema(max_length = 20_000)]
+    #[schema(max_length = 20_000, required)]
     pub readme: Option<String>,
     /// The agents' own space.
     #[schema(value_type = Object, example = json!({}))]
@@ -56,34 +56,34 @@ pub struct Video {
     #[schema(example = true)]
     pub tracking_enabled: bool,
     /// Why it gets none.
-    #[schema(value_type = Option<TrackingDisabledReasonName>, example = json!(null))]
+    #[schema(value_type = Option<TrackingDisabledReasonName>, example = json!(null), required)]
     pub tracking_disabled_reason: Option<TrackingDisabledReason>,
     /// What it is.
     #[schema(value_type = MediaTypeName)]
     pub media_type: MediaType,
     /// Its picture, as last reported.
-    #[schema(example = "https://example.com/thumbnail.jpg")]
+    #[schema(example = "https://example.com/thumbnail.jpg", required)]
     pub thumbnail_url: Option<String>,
     /// When it was posted.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub posted_at: Option<Timestamp>,
     /// As last reported; null: never.
-    #[schema(example = 12_345)]
+    #[schema(example = 12_345, required)]
     pub view_count: Option<u64>,
     /// As last reported; null: never.
-    #[schema(example = 678)]
+    #[schema(example = 678, required)]
     pub like_count: Option<u64>,
     /// As last reported; null: never.
-    #[schema(example = 45)]
+    #[schema(example = 45, required)]
     pub comment_count: Option<u64>,
     /// As last reported; null: never.
-    #[schema(example = json!(null))]
+    #[schema(example = json!(null), required)]
     pub share_count: Option<u64>,
     /// As last reported; null: never.
-    #[schema(example = json!(null))]
+    #[schema(example = json!(null), required)]
     pub save_count: Option<u64>,
     /// When figures were last reported.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub stats_at: Option<Timestamp>,
     /// When it was taken up.
     #[schema(value_type = DateTime<Utc>)]
@@ -162,10 +162,12 @@ pub struct InboxVideo {
     #[serde(flatten)]
     pub object: Video,
     /// The creator under which it was found.
+    #[schema(required)]
     pub creator: Option<CreatorRef>,
     /// When a person decided on it.
-    #[schema(value_type = Option<DateTime<Utc>>)]
+    #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub reviewed_at: Option<Timestamp>,
     /// Who decided.
+    #[schema(required)]
     pub reviewed_by: Option<ActorRef>,
 }

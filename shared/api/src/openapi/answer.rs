@@ -1,0 +1,57 @@
+//! The envelope in the document: `body = Answer<Project>`, `body = Page<Project>`.
+
+use domain::time::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+/// An answer with one object.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Answer<T> {
+    /// What was asked for.
+    data: T,
+    /// Always null.
+    #[schema(schema_with = null)]
+    error: (),
+    #[schema(required)]
+    meta: Option<AnswerMeta>,
+}
+
+/// An answer with a page of objects.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The page.
+    data: Vec<T>,
+    /// Always null.
+    #[schema(schema_with = null)]
+    error: (),
+    meta: PageMeta,
+}
+
+/// What there is to say of an answer; mostly null.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!(null))]
+struct AnswerMeta {
+    /// When the answer can next change by time alone; null: never.
+    #[serde(rename = "validUntil", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
+    valid_until: Option<Timestamp>,
+}
+
+/// What there is to say of a page.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"nextCursor": null}))]
+struct PageMeta {
+    /// `cursor` of the next page; null at the end.
+    #[serde(rename = "nextCursor")]
+    #[schema(max_length = 512, required, example = json!(null))]
+    next_cursor: Option<String>,
+    /// When the answer can next change by time alone; null: never.
+    #[serde(rename = "validUntil", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
+    valid_until: Option<Timestamp>,
+}
+
+pub(super) fn null() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Null)
+}

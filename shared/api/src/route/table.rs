@@ -1,0 +1,85 @@
+//! The table itself, in the order of v1-contract.md 2. A path without ids stands before one with
+//! ids that it would fit.
+
+use domain::scope::Scope;
+
+use super::Access::{Any, Public};
+use super::Verb::{Delete, Get, Patch, Post};
+use super::{Access, Route};
+use crate::error::ErrorCode::{
+    CreatorBanned, Duplicate, Forbidden, HandleTaken, InsufficientScope, InvalidHandle,
+    KeyNotActive, LimitReached, NoChange, NotFound, RetentionExceeded, StateConflict,
+};
+
+const READ: Access = Access::Scope(Scope::Read);
+const WRITE: Access = Access::Scope(Scope::Write);
+const KEYS: Access = Access::Scope(Scope::Keys);
+const INGEST: Access = Access::Scope(Scope::Ingest);
+
+const ANALYTICS: &str = "/api/v1/analytics";
+const OPENAPI: &str = "/api/v1/openapi.json";
+
+/// Every route that is served.
+pub const ROUTES: &[Route] = &[
+    // 18, 6
+    Route::new(Get, "/openapi.json", Public),
+    Route::new(Get, "/schema", READ),
+    Route::new(Get, "/limits", READ),
+    // 7
+    Route::new(Get, "/api-keys", KEYS),
+    Route::new(Post, "/api-keys", KEYS).own(&[LimitReached, InsufficientScope]),
+    Route::new(Get, "/api-keys/self", Any).own(&[Forbidden]),
+    Route::new(Delete, "/api-keys/self", Any).own(&[Forbidden]),
+    Route::new(Get, "/api-keys/{id}", KEYS),
+    Route::new(Patch, "/api-keys/{id}", KEYS).own(&[KeyNotActive, LimitReached]),
+    Route::new(Delete, "/api-keys/{id}", KEYS),
+    Route::new(Post, "/api-keys/{id}/rotate", KEYS).own(&[KeyNotActive, LimitReached]),
+    // 8
+    Route::new(Get, "/orgs/self", Any),
+    Route::new(Patch, "/orgs/self", KEYS),
+    // 9
+    Route::new(Get, "/projects", READ),
+    Route::new(Post, "/projects", WRITE).own(&[LimitReached]),
+    Route::new(Get, "/projects/{id}", READ),
+    Route::new(Patch, "/projects/{id}", WRITE),
+    Route::new(Delete, "/projects/{id}", WRITE),
+    // 10
+    Route::new(Get, "/creators", READ).own(&[NotFound]),
+    Route::new(Get, "/creators/{id}", READ),
+    Route::new(Patch, "/creators/{id}", WRITE).own(&[
+        HandleTaken,
+        CreatorBanned,
+        InvalidHandle,
+        NoChange,
+    ]),
+    Route::new(Delete, "/creators/{id}", WRITE),
+    Route::new(Post, "/projects/{id}/creators", WRITE).own(&[
+        CreatorBanned,
+        Duplicate,
+        LimitReached,
+    ]),
+    Route::new(Post, "/projects/{id}/creators/bulk-reenable", WRITE),
+    Route::new(Post, "/projects/{id}/creators/bulk-remove", WRITE),
+    // 11
+    Route::new(Get, "/videos", READ).own(&[NotFound]),
+    Route::new(Get, "/videos/{id}", READ),
+    Route::new(Patch, "/videos/{id}", WRITE).own(&[LimitReached, StateConflict]),
+    Route::new(Delete, "/videos/{id}", WRITE),
+    Route::new(Post, "/videos/{id}/review", WRITE).own(&[StateConflict]),
+    Route::new(Post, "/videos/{id}/tracking-disable", WRITE),
+    Route::new(Post, "/projects/{id}/videos", WRITE).own(&[Duplicate, LimitReached]),
+    Route::new(Post, "/projects/{id}/videos/bulk-tracking-disable", WRITE),
+    Route::new(Get, "/projects/{id}/inbox", READ),
+    Route::new(Post, "/projects/{id}/inbox/review", WRITE),
+    // 12
+    Route::new(Post, "/ingest/observations", INGEST)
+        .ndjson()
+        .own(&[NotFound]),
+    // 15
+    Route::new(Get, "/analytics", READ).own(&[NotFound, RetentionExceeded]),
+    // 18.3
+    Route::new(Get, "/analytics/schema", READ).removed(OPENAPI),
+    Route::new(Get, "/campaigns/{id}/stats", READ).removed(ANALYTICS),
+    Route::new(Get, "/creators/{id}/stats", READ).removed(ANALYTICS),
+    Route::new(Get, "/videos/{id}/stats", READ).removed(ANALYTICS),
+];
