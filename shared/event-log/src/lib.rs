@@ -12,11 +12,13 @@
 
 mod append;
 mod error;
+mod feed;
 mod idempotency;
 mod inline;
 mod log;
 pub mod metrics;
 mod migrate;
+mod mirror;
 mod read;
 mod readings;
 mod recent;
@@ -30,8 +32,10 @@ pub use self::append::{
     StoredAnswer,
 };
 pub use self::error::{CorruptRow, ReadError};
+pub use self::feed::{Feed, FeedConfig, FeedError};
 pub use self::log::{EventLog, Head};
 pub use self::migrate::{MigrateError, migrate};
+pub use self::mirror::{Mirror, MirrorConfig, MirrorError, STREAM_NAME, subject_of_org};
 pub use self::readings::{KnownReading, ReadingKey};
 pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;

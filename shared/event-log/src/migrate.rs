@@ -12,7 +12,7 @@ static EMBEDDED: Migrator = sqlx::migrate!("../../migrations");
 /// Number of the advisory lock that whoever migrates holds.
 const LOCK: i64 = 0x7467_615f_6d69_6772;
 const TRY_AGAIN: Duration = Duration::from_millis(200);
-const GIVE_UP: Duration = Duration::from_secs(60);
+const GIVE_UP: Duration = Duration::from_mins(1);
 
 /// Why the database could not be brought up to date.
 #[derive(Debug, Error)]

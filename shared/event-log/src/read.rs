@@ -210,3 +210,15 @@ pub async fn auth_after(
 fn convert(rows: Vec<Row>) -> Result<Vec<StoredEvent>, CorruptRow> {
     rows.into_iter().map(StoredEvent::try_from).collect()
 }
+
+/// Begins a new epoch, unless another one has begun since `old`.
+pub async fn begin_epoch(pool: &PgPool, old: LogEpoch, new: LogEpoch) -> Result<(), ReadError> {
+    sqlx::query!(
+        "update log.head set epoch = $2 where epoch = $1",
+        old.as_uuid(),
+        new.as_uuid()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

@@ -7,7 +7,7 @@ use runtime::lifecycle::Tasks;
 use crate::idempotency;
 use crate::log::EventLog;
 
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// Rows of one transaction, so that none lasts long.
 const BATCH: i64 = 1_000;
 

@@ -6,6 +6,7 @@
 use domain::credential::CredentialHash;
 use domain::event::{KeyChanged, KeyCreated};
 use domain::ids::{GlobalPosition, OrgId, UserId};
+use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -86,7 +87,7 @@ async fn credentials_in_tx(
         &column!(m => m.key.owner_id.map(UserId::as_uuid)) as _,
         &column!(m => as_bigint(m.key.rate_limit_per_minute)),
         &allowlists as _,
-        &column!(m => m.key.expires_at.map(|at| at.datetime())) as _,
+        &column!(m => m.key.expires_at.map(Timestamp::datetime)) as _,
         &column!(m => m.position.as_i64()),
         KIND_API_KEY,
         ACTIVE
@@ -149,11 +150,10 @@ async fn alter_in_tx(
     org: Uuid,
     position: i64,
 ) -> Result<(), sqlx::Error> {
-    let expires_at = changed.expires_at.map(|at| at.map(|at| at.datetime()));
-    let allowlist = changed
-        .ip_allowlist
-        .as_ref()
-        .map(|networks| networks.as_deref().map(joined));
+    let expires_at = changed.expires_at.map(|at| at.map(Timestamp::datetime));
+    let relists = changed.ip_allowlist.is_some();
+    let networks = changed.ip_allowlist.iter().flatten().next();
+    let networks = networks.map(|networks| joined(networks));
     sqlx::query!(
         "update gate.credentials set
              position = $3,
@@ -176,8 +176,8 @@ async fn alter_in_tx(
         changed.rate_limit_per_minute.map(as_bigint),
         expires_at.is_some(),
         expires_at.flatten(),
-        allowlist.is_some(),
-        allowlist.flatten(),
+        relists,
+        networks,
         changed.owner_id.is_some(),
         changed.owner_id.flatten().map(UserId::as_uuid)
     )

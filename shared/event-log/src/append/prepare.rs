@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::event::{Actor, Event, EventType, Stream};
+use domain::event::{Actor, ChainHash, Event, EventType, Stream};
 use domain::ids::{EventId, KeyId, OrgId, StreamVersion};
 use domain::limits::EVENT_DATA_BYTES;
 use domain::time::Timestamp;
@@ -98,8 +98,8 @@ impl PreparedEvent {
             subject: event.subject(org).into(),
             data: event.data().into(),
             metadata: event.secret().map(|hash| {
-                let hex: String = hash.as_bytes().iter().map(hex_byte).collect();
-                format!("{{\"credential_sha256\":\"{hex}\"}}")
+                let hash = ChainHash::from_bytes(*hash.as_bytes());
+                format!("{{\"credential_sha256\":\"{hash}\"}}")
             }),
             change: change_of(event),
             readings,
@@ -109,10 +109,6 @@ impl PreparedEvent {
     pub const fn stream(&self) -> Stream {
         self.event_type.stream()
     }
-}
-
-fn hex_byte(byte: &u8) -> String {
-    format!("{byte:02x}")
 }
 
 fn check(what: &'static str, size: usize, max: usize) -> Result<(), AppendError> {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use domain::ids::OrgId;
+use domain::ids::{GlobalPosition, OrgId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ async fn events_in_tx(
         &end_hashes as _,
         &column!(e => e.position.as_i64()),
         &column!(e => e.version.as_i64()),
-        &column!(e => e.auth_prev.map(|p| p.as_i64())) as _,
+        &column!(e => e.auth_prev.map(GlobalPosition::as_i64)) as _,
         &column!(e => e.stream.number()),
         &column!(e => e.schema_version.cast_signed()),
         &column!(e => e.event_id.as_uuid()),

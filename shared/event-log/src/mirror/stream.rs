@@ -1,0 +1,182 @@
+//! The stream itself: made when it is gone, compared with the log, replaced when it holds another
+//! history.
+
+use std::collections::HashMap;
+
+use async_nats::jetstream::context::{Context, GetStreamErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::{ErrorCode, context, stream};
+use domain::ids::{GlobalPosition, LogEpoch};
+
+use super::message::HASH;
+use super::{ALL_SUBJECTS, MirrorConfig, MirrorError, STREAM_NAME};
+use crate::log::{EventLog, Head};
+use crate::metrics as names;
+use crate::read;
+
+/// Where the stream keeps the epoch of the log it mirrors.
+const EPOCH_KEY: &str = "tga_epoch";
+
+pub struct MirrorStream {
+    context: Context,
+    log: EventLog,
+    config: MirrorConfig,
+}
+
+impl MirrorStream {
+    pub const fn new(context: Context, log: EventLog, config: MirrorConfig) -> Self {
+        Self {
+            context,
+            log,
+            config,
+        }
+    }
+
+    /// The last position on the stream, as it says.
+    pub async fn last(&self) -> Result<GlobalPosition, MirrorError> {
+        match self.info().await? {
+            Some((_, info)) => Ok(GlobalPosition::new(info.state.last_sequence)),
+            None => self.ensure().await,
+        }
+    }
+
+    /// Makes sure that the stream is there and holds this log's history; returns its last position.
+    pub async fn ensure(&self) -> Result<GlobalPosition, MirrorError> {
+        // First the stream, then the log: what is on the stream was committed before.
+        let found = self.info().await?;
+        let head = self.log.head().await?;
+        let Some((stream, info)) = found else {
+            return self.make(&head).await;
+        };
+        let of_epoch = info.config.metadata.get(EPOCH_KEY);
+        let last = GlobalPosition::new(info.state.last_sequence);
+        if of_epoch != Some(&head.epoch.to_string()) {
+            tracing::warn!("the stream is of another epoch of the log, replacing it");
+            return self.replace(&head).await;
+        }
+        if self.holds_this_log(&stream, &info, &head).await? {
+            return Ok(last);
+        }
+        // The log went back without anybody saying so: a restore, a failover that lost commits.
+        tracing::error!(
+            stream.last = last.get(),
+            log.head = head.position.get(),
+            "the stream holds another history than the log, beginning a new epoch"
+        );
+        let epoch = LogEpoch::from_uuid(self.log.entropy().uuid_v4());
+        read::begin_epoch(self.log.pool(), head.epoch, epoch).await?;
+        let head = self.log.head().await?;
+        self.replace(&head).await
+    }
+
+    async fn holds_this_log(
+        &self,
+        stream: &stream::Stream,
+        info: &Info,
+        head: &Head,
+    ) -> Result<bool, MirrorError> {
+        let last = GlobalPosition::new(info.state.last_sequence);
+        if last > head.position {
+            return Ok(false);
+        }
+        if info.state.messages == 0 {
+            return Ok(true);
+        }
+        let message = match stream.get_raw_message(last.get()).await {
+            Ok(message) => message,
+            Err(error) => return Err(nats("read its last message", error)),
+        };
+        let row = self.log.read_at(&[last]).await?;
+        let stated = message
+            .headers
+            .get(HASH)
+            .map(|hash| hash.as_str().to_owned());
+        Ok(stated == row.first().map(|event| event.hash.to_string()))
+    }
+
+    async fn replace(&self, head: &Head) -> Result<GlobalPosition, MirrorError> {
+        match self.context.delete_stream(STREAM_NAME).await {
+            Ok(_) => {}
+            Err(error) if is_gone(error.kind()) => {}
+            Err(error) => return Err(nats("delete a stream", error)),
+        }
+        self.make(head).await
+    }
+
+    /// Makes a stream that begins so that the newest events fit the backfill.
+    async fn make(&self, head: &Head) -> Result<GlobalPosition, MirrorError> {
+        let before = head.position.get().saturating_sub(self.config.backfill);
+        let wanted = before + 1;
+        let made = self
+            .context
+            .create_stream(Config {
+                name: STREAM_NAME.to_owned(),
+                description: Some("The log, event by event: sequence is position".to_owned()),
+                subjects: vec![ALL_SUBJECTS.to_owned()],
+                retention: RetentionPolicy::Limits,
+                discard: DiscardPolicy::Old,
+                storage: StorageType::File,
+                max_age: self.config.max_age,
+                max_bytes: self.config.max_bytes,
+                num_replicas: self.config.replicas,
+                deny_delete: true,
+                deny_purge: true,
+                allow_direct: true,
+                first_sequence: Some(wanted),
+                metadata: HashMap::from([(EPOCH_KEY.to_owned(), head.epoch.to_string())]),
+                ..Config::default()
+            })
+            .await
+            .map_err(|error| nats("make a stream", error))?;
+        metrics::counter!(names::STREAMS_MADE).increment(1);
+        let state = &made.cached_info().state;
+        if state.messages == 0 && state.last_sequence != before {
+            return Err(MirrorError::TooOld {
+                wanted,
+                found: state.last_sequence + 1,
+            });
+        }
+        tracing::info!(stream.first = wanted, "a new stream mirrors the log");
+        Ok(GlobalPosition::new(state.last_sequence))
+    }
+
+    async fn info(&self) -> Result<Option<(stream::Stream, Info)>, MirrorError> {
+        let clock = self.log.clock();
+        let get = self.context.get_stream(STREAM_NAME);
+        let Ok(found) = clock.timeout(self.config.deadline, get).await else {
+            return Err(MirrorError::Late {
+                what: "describe the stream",
+            });
+        };
+        match found {
+            Ok(stream) => {
+                let info = stream.cached_info().clone();
+                Ok(Some((stream, info)))
+            }
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(nats("describe the stream", error)),
+        }
+    }
+}
+
+fn is_not_found(error: &context::GetStreamError) -> bool {
+    matches!(
+        error.kind(),
+        GetStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND
+    )
+}
+
+fn is_gone(kind: context::DeleteStreamErrorKind) -> bool {
+    matches!(
+        kind,
+        context::DeleteStreamErrorKind::JetStream(cause)
+            if cause.error_code() == ErrorCode::STREAM_NOT_FOUND
+    )
+}
+
+fn nats(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> MirrorError {
+    MirrorError::Nats {
+        what,
+        source: Box::new(source),
+    }
+}
