@@ -43,7 +43,11 @@ impl Sums {
     }
 
     fn is_none(&self) -> bool {
-        self.posts == 0 && self.counters.iter().all(|change| *change == Change::default())
+        self.posts == 0
+            && self
+                .counters
+                .iter()
+                .all(|change| *change == Change::default())
     }
 }
 
@@ -76,7 +80,9 @@ impl SlotChanges {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Uuid, i32, &Sums)> {
-        self.0.iter().map(|((unit, slot), sums)| (*unit, *slot, sums))
+        self.0
+            .iter()
+            .map(|((unit, slot), sums)| (*unit, *slot, sums))
     }
 
     pub fn len(&self) -> usize {

@@ -85,7 +85,8 @@ impl Decisions {
                 continue;
             }
             let state = self.states.entry(recorded.org_id).or_default();
-            let history = |state: &OrgState| state.limits().max(LimitKey::StatsHistoryRetentionDays);
+            let history =
+                |state: &OrgState| state.limits().max(LimitKey::StatsHistoryRetentionDays);
             let before = state.profile.is_some().then(|| history(state));
             evolve(state, &Recorded::from(recorded));
             if let (Some(before), Event::PlanChanged(_) | Event::LimitChanged(_)) =
@@ -98,7 +99,10 @@ impl Decisions {
     }
 
     pub fn creator(&self, id: Uuid, org: OrgId) -> Option<&Creator> {
-        self.states.get(&org)?.creators.get(&CreatorId::from_uuid(id))
+        self.states
+            .get(&org)?
+            .creators
+            .get(&CreatorId::from_uuid(id))
     }
 
     pub fn video(&self, id: Uuid, org: OrgId) -> Option<&Video> {
@@ -106,13 +110,7 @@ impl Decisions {
     }
 
     /// After a downgrade the former window stays for a while; one that still runs is not shortened.
-    fn keep_history(
-        &mut self,
-        org: OrgId,
-        before: Option<u64>,
-        after: Option<u64>,
-        at: Timestamp,
-    ) {
+    fn keep_history(&mut self, org: OrgId, before: Option<u64>, after: Option<u64>, at: Timestamp) {
         if longer(before, after) == after {
             return;
         }

@@ -194,11 +194,14 @@ impl<'a> Columns<'a> {
         self.title.push(title);
         self.title_at.push(row.title.at());
         self.search.push(title.map(fold));
-        self.posted_at.push(row.posted_at.value().map(|at| at.datetime()));
+        self.posted_at
+            .push(row.posted_at.value().map(|at| at.datetime()));
         self.posted_at_at.push(row.posted_at.at());
-        self.media_type.push(row.media_type.value().map(|media| media.name()));
+        self.media_type
+            .push(row.media_type.value().map(|media| media.name()));
         self.media_type_at.push(row.media_type.at());
-        self.thumbnail_url.push(row.thumbnail_url.value().map(String::as_str));
+        self.thumbnail_url
+            .push(row.thumbnail_url.value().map(String::as_str));
         self.thumbnail_url_at.push(row.thumbnail_url.at());
     }
 

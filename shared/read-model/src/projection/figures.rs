@@ -63,7 +63,10 @@ impl<const N: usize> History<N> {
         let last = &self.last;
         self.around.get_or_insert_with(|| {
             Box::new(std::array::from_fn(|count| {
-                last[count].map(|(at, value)| (at, Some(value))).into_iter().collect()
+                last[count]
+                    .map(|(at, value)| (at, Some(value)))
+                    .into_iter()
+                    .collect()
             }))
         });
     }
@@ -84,7 +87,11 @@ impl<const N: usize> History<N> {
                 for (count, value) in values.into_iter().enumerate() {
                     let Some(value) = value else { continue };
                     let before = self.last[count].replace((at, value));
-                    sink(count, at, contribution(before.map(|(_, value)| value), value));
+                    sink(
+                        count,
+                        at,
+                        contribution(before.map(|(_, value)| value), value),
+                    );
                 }
             }
             Some(around) => {
@@ -126,7 +133,11 @@ fn take_up(
         sink(count, at, contribution(before, value));
     }
     if let Some((after_at, after)) = after {
-        sink(count, after_at, contribution(old.or(before), after).negated());
+        sink(
+            count,
+            after_at,
+            contribution(old.or(before), after).negated(),
+        );
         sink(count, after_at, contribution(value.or(before), after));
     }
 }

@@ -60,7 +60,9 @@ impl SubjectKeyring {
 
 impl FromIterator<(OrgId, Uuid, SubjectKey)> for SubjectKeyring {
     fn from_iter<I: IntoIterator<Item = (OrgId, Uuid, SubjectKey)>>(keys: I) -> Self {
-        let entries = keys.into_iter().map(|(org, subject, key)| ((org, subject), key));
+        let entries = keys
+            .into_iter()
+            .map(|(org, subject, key)| ((org, subject), key));
         Self(entries.collect())
     }
 }
@@ -80,14 +82,17 @@ fn subjects(events: &[RecordedEvent]) -> BTreeSet<(OrgId, Uuid)> {
             Event::CreatorAutoDisabled(event) => Some(event.creator_id),
             Event::CreatorReenabled(event) => Some(event.creator_id),
             Event::ObservationRecorded(observation) => {
-                let profiles = observation.readings.iter().filter_map(|reading| match reading {
-                    Reading::CreatorProfile(profile)
-                        if profile.display_name.is_some() || profile.avatar_url.is_some() =>
-                    {
-                        Some((recorded.org_id, profile.creator_id.as_uuid()))
-                    }
-                    _ => None,
-                });
+                let profiles = observation
+                    .readings
+                    .iter()
+                    .filter_map(|reading| match reading {
+                        Reading::CreatorProfile(profile)
+                            if profile.display_name.is_some() || profile.avatar_url.is_some() =>
+                        {
+                            Some((recorded.org_id, profile.creator_id.as_uuid()))
+                        }
+                        _ => None,
+                    });
                 subjects.extend(profiles);
                 None
             }

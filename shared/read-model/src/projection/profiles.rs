@@ -94,7 +94,8 @@ impl Profiles {
         row.is_changed = true;
         let name = open("display_name", &reading.display_name);
         row.display_name.see(name, at);
-        row.avatar_url.see(open("avatar_url", &reading.avatar_url), at);
+        row.avatar_url
+            .see(open("avatar_url", &reading.avatar_url), at);
         let counts = [
             reading.follower_count,
             reading.following_count,
@@ -223,7 +224,8 @@ impl<'a> Columns<'a> {
         self.display_name.push(name);
         self.display_name_at.push(row.display_name.at());
         self.search.push(name.map(fold));
-        self.avatar_url.push(row.avatar_url.value().map(String::as_str));
+        self.avatar_url
+            .push(row.avatar_url.value().map(String::as_str));
         self.avatar_url_at.push(row.avatar_url.at());
         for (count, last) in row.history.last.iter().enumerate() {
             self.counts[count].push(last.map(|(_, value)| value));

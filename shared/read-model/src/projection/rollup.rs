@@ -199,7 +199,11 @@ async fn move_creators(
                 base: base.unwrap_or(0),
                 firsts: firsts.unwrap_or(0),
             };
-            if row.sign < 0 { change.negated() } else { change }
+            if row.sign < 0 {
+                change.negated()
+            } else {
+                change
+            }
         };
         let sums = Sums {
             org: OrgId::from_uuid(row.org_id),
@@ -210,7 +214,11 @@ async fn move_creators(
                 change(row.comments_delta, row.comments_base, row.comments_firsts),
                 change(row.shares_delta, row.shares_base, row.shares_firsts),
                 change(row.saves_delta, row.saves_base, row.saves_firsts),
-                change(row.followers_delta, row.followers_base, row.followers_firsts),
+                change(
+                    row.followers_delta,
+                    row.followers_base,
+                    row.followers_firsts,
+                ),
             ],
         };
         changes.add_sums(row.project_id, row.slot, &sums);

@@ -36,7 +36,10 @@ impl Decisions {
     async fn store_orgs(&self, connection: &mut PgConnection) -> Result<(), ApplyError> {
         for id in &self.orgs {
             let org = OrgId::from_uuid(*id);
-            let profile = self.states.get(&org).and_then(|state| state.profile.as_ref());
+            let profile = self
+                .states
+                .get(&org)
+                .and_then(|state| state.profile.as_ref());
             let Some(profile) = profile else { continue };
             let kept = self.kept_history.get(&org);
             sqlx::query!(
@@ -187,7 +190,8 @@ impl Decisions {
         if rows.is_empty() {
             return Ok(());
         }
-        let sealed = |creator: &Creator| creator.display_name.as_ref().map(|s| s.as_str().to_owned());
+        let sealed =
+            |creator: &Creator| creator.display_name.as_ref().map(|s| s.as_str().to_owned());
         sqlx::query!(
             "INSERT INTO creators (creator_id, org_id, project_id, platform, handle,
                     display_name_sealed, display_name, search, readme, metadata, tracking_mode,
@@ -220,7 +224,8 @@ impl Decisions {
             &each(&rows, |(.., c, _)| c.tracking_start_date) as &[Option<NaiveDate>],
             &each(&rows, |(.., c, _)| status_name(c.status)) as &[&str],
             &each(&rows, |(.., c, _)| c.disabled_reason.as_deref()) as &[Option<&str>],
-            &each(&rows, |(.., c, _)| c.disabled_at.map(Timestamp::datetime)) as &[Option<Instant>],
+            &each(&rows, |(.., c, _)| c.disabled_at.map(Timestamp::datetime))
+                as &[Option<Instant>],
             &each(&rows, |(.., c, _)| c.created_at.datetime()),
             &each(&rows, |(.., c, _)| c.updated_at.datetime()),
         )
@@ -270,14 +275,17 @@ impl Decisions {
             &each(&rows, |(.., v, _)| v.readme.as_ref().map(Readme::as_str)) as &[Option<&str>],
             &each(&rows, |(.., v, _)| v.metadata.as_json()) as &[&str],
             &each(&rows, |(.., v, _)| v.tracking_status.name()) as &[&str],
-            &each(&rows, |(.., v, _)| v.tracking_disabled.map(|reason| reason.name()))
-                as &[Option<&str>],
+            &each(&rows, |(.., v, _)| v
+                .tracking_disabled
+                .map(|reason| reason.name())) as &[Option<&str>],
             &each(&rows, |(.., v, _)| v.removed),
             &each(&rows, |(.., gone)| *gone),
-            &each(&rows, |(.., v, _)| v.review.map(|review| review.at.datetime()))
-                as &[Option<Instant>],
-            &each(&rows, |(.., v, _)| v.review.map(|review| review.by.to_string()))
-                as &[Option<String>],
+            &each(&rows, |(.., v, _)| v
+                .review
+                .map(|review| review.at.datetime())) as &[Option<Instant>],
+            &each(&rows, |(.., v, _)| v
+                .review
+                .map(|review| review.by.to_string())) as &[Option<String>],
             &each(&rows, |(.., v, _)| v.created_at.datetime()),
             &each(&rows, |(.., v, _)| v.updated_at.datetime()),
         )
@@ -293,7 +301,10 @@ impl Decisions {
     ) -> Result<(), ApplyError> {
         let (mut ids, mut removed) = (vec![], vec![]);
         for (id, org) in &self.creators {
-            let before = self.creators_before.get(&CreatorId::from_uuid(*id)).copied();
+            let before = self
+                .creators_before
+                .get(&CreatorId::from_uuid(*id))
+                .copied();
             let Some(creator) = self.creator(*id, *org) else {
                 continue;
             };
@@ -342,7 +353,12 @@ impl<'a> KeyColumns<'a> {
         let allowed = |key: &Key| {
             let list = key.ip_allowlist.as_ref()?;
             // The array of an array cannot have rows of different lengths; text can.
-            Some(list.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+            Some(
+                list.iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(","),
+            )
         };
         let search = |key: &Key| fold(&format!("{}\n{}", key.name.as_str(), key.prefix));
         sqlx::query!(

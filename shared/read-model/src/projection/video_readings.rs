@@ -193,7 +193,11 @@ impl VideoReadings {
         // A count that was never read has no neighbours, and looking for them would read the
         // video's whole history.
         let carried = |count: usize| -> Vec<bool> {
-            let carries = |id| self.stats.get(id).is_some_and(|s| s.history.last[count].is_some());
+            let carries = |id| {
+                self.stats
+                    .get(id)
+                    .is_some_and(|s| s.history.last[count].is_some())
+            };
             videos.iter().map(carries).collect()
         };
         let rows = sqlx::query!(
@@ -258,7 +262,12 @@ impl VideoReadings {
         .await?;
         for row in rows {
             let count = usize::try_from(row.count).unwrap_or(0);
-            self.remember(row.video_id, count, timestamp(row.observed_at), Some(row.value));
+            self.remember(
+                row.video_id,
+                count,
+                timestamp(row.observed_at),
+                Some(row.value),
+            );
         }
         Ok(())
     }

@@ -175,8 +175,10 @@ impl KeyRow {
                 at: timestamp(at),
                 position: position_of(row, "revoked_position", position)?,
                 by: row.read("revoked_by", &by, str::parse::<Actor>)?,
-                reason: row
-                    .named_optional::<RevocationReason>("revoked_reason", self.revoked_reason.as_deref())?,
+                reason: row.named_optional::<RevocationReason>(
+                    "revoked_reason",
+                    self.revoked_reason.as_deref(),
+                )?,
             }),
             _ => None,
         };

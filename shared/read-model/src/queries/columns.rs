@@ -46,7 +46,9 @@ impl<K: Display> Row<K> {
         value: Option<&str>,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, CorruptRow> {
-        value.map(|value| self.read(column, value, parse)).transpose()
+        value
+            .map(|value| self.read(column, value, parse))
+            .transpose()
     }
 
     /// Reads one of a closed list of names.

@@ -37,7 +37,8 @@ impl OrgReader {
             EntityKind::Creator => self.counted_videos(ids, edges, &mut changes, false).await?,
             EntityKind::Project => self.counted_videos(ids, edges, &mut changes, true).await?,
         };
-        self.add_video_readings(&videos, edges, &mut changes).await?;
+        self.add_video_readings(&videos, edges, &mut changes)
+            .await?;
         let creators = match kind {
             EntityKind::Video => Owners::new(),
             EntityKind::Creator => ids.iter().map(|id| (*id, vec![*id])).collect(),

@@ -92,12 +92,42 @@ impl SumRow {
         let edge = usize::try_from(self.edge).unwrap_or(usize::MAX);
         changes.add_posts(edge, self.posts);
         for (counter, delta, base, firsts) in [
-            (Counter::Views, &self.views_delta, &self.views_base, self.views_firsts),
-            (Counter::Likes, &self.likes_delta, &self.likes_base, self.likes_firsts),
-            (Counter::Comments, &self.comments_delta, &self.comments_base, self.comments_firsts),
-            (Counter::Shares, &self.shares_delta, &self.shares_base, self.shares_firsts),
-            (Counter::Saves, &self.saves_delta, &self.saves_base, self.saves_firsts),
-            (Counter::Followers, &self.followers_delta, &self.followers_base, self.followers_firsts),
+            (
+                Counter::Views,
+                &self.views_delta,
+                &self.views_base,
+                self.views_firsts,
+            ),
+            (
+                Counter::Likes,
+                &self.likes_delta,
+                &self.likes_base,
+                self.likes_firsts,
+            ),
+            (
+                Counter::Comments,
+                &self.comments_delta,
+                &self.comments_base,
+                self.comments_firsts,
+            ),
+            (
+                Counter::Shares,
+                &self.shares_delta,
+                &self.shares_base,
+                self.shares_firsts,
+            ),
+            (
+                Counter::Saves,
+                &self.saves_delta,
+                &self.saves_base,
+                self.saves_firsts,
+            ),
+            (
+                Counter::Followers,
+                &self.followers_delta,
+                &self.followers_base,
+                self.followers_firsts,
+            ),
         ] {
             let (delta, base) = (self.sum(delta.as_ref())?, self.sum(base.as_ref())?);
             let change = Level {

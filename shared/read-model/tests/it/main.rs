@@ -1,0 +1,8 @@
+//! The read model against a real Postgres.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod history;
+mod laws;
+mod naive;
+mod support;

@@ -1,0 +1,123 @@
+//! Events by hand, and a projection to put them into.
+
+use domain::event::{Actor, ChainHash, Event, RecordedEvent};
+use domain::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
+use domain::time::Timestamp;
+use read_model::projection::{Applied, apply_in_tx};
+use read_model::{ReadModel, SubjectKeyring};
+use sqlx::PgPool;
+use testkit::TestDatabase;
+use uuid::Uuid;
+
+/// An id that tells where it comes from.
+pub fn id(kind: u8, case: u64, number: u64) -> Uuid {
+    let high = u128::from(kind) << 120 | u128::from(case) << 48 | u128::from(number);
+    uuid::Builder::from_custom_bytes(high.to_be_bytes()).into_uuid()
+}
+
+pub fn instant(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+/// Events of one org, with what stands around them.
+pub struct Journal {
+    pub org: OrgId,
+    pub at: Timestamp,
+    pub actor: Actor,
+    pub events: Vec<RecordedEvent>,
+}
+
+impl Journal {
+    pub fn new(org: OrgId) -> Self {
+        Self {
+            org,
+            at: instant("2026-01-01T00:00:00Z"),
+            actor: Actor::System,
+            events: Vec::new(),
+        }
+    }
+
+    pub fn record(&mut self, event: impl Into<Event>) {
+        let number = self.events.len() as u64 + 1;
+        self.at = self.at.plus(chrono::TimeDelta::seconds(1));
+        self.events.push(RecordedEvent {
+            position: GlobalPosition::new(number),
+            event_id: EventId::from_uuid(id(9, 0, number)),
+            org_id: self.org,
+            version: StreamVersion::new(number),
+            event: event.into(),
+            actor: self.actor,
+            correlation_id: String::new(),
+            recorded_at: self.at,
+            auth_prev: None,
+            prev_hash: ChainHash::ZERO,
+            hash: ChainHash::ZERO,
+        });
+    }
+}
+
+/// A database with tables of the projection, said to be caught up.
+pub async fn projection() -> TestDatabase {
+    let database = testkit::postgres().await;
+    sqlx::query(
+        "INSERT INTO read.versions (version, position, started_at, caught_up_at)
+         VALUES (1, 1, now(), now())",
+    )
+    .execute(database.pool())
+    .await
+    .unwrap();
+    database
+}
+
+pub fn read_model(database: &TestDatabase) -> ReadModel {
+    ReadModel::new(database.pool().clone())
+}
+
+pub async fn apply(pool: &PgPool, events: &[RecordedEvent]) -> Applied {
+    apply_with(pool, events, &SubjectKeyring::default()).await
+}
+
+pub async fn apply_with(pool: &PgPool, events: &[RecordedEvent], keys: &SubjectKeyring) -> Applied {
+    let mut tx = pool.begin().await.unwrap();
+    let applied = apply_in_tx(&mut tx, events, keys).await.unwrap();
+    tx.commit().await.unwrap();
+    applied
+}
+
+/// Every row of an org in every table, but for roll-ups that come to nothing.
+pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
+    let mut rows = Vec::new();
+    for (table, condition) in [
+        ("orgs", "true"),
+        ("org_limits", "true"),
+        ("members", "true"),
+        ("api_keys", "true"),
+        ("projects", "true"),
+        ("creators", "true"),
+        ("creator_profiles", "true"),
+        ("creator_readings", "true"),
+        ("videos", "true"),
+        ("video_details", "true"),
+        ("video_stats", "true"),
+        ("video_readings", "true"),
+        (
+            "slots",
+            "num_nonnulls(posts, views_firsts, likes_firsts, comments_firsts, shares_firsts,
+          saves_firsts, followers_firsts, views_delta, views_base, likes_delta, likes_base,
+          comments_delta, comments_base, shares_delta, shares_base, saves_delta, saves_base,
+          followers_delta, followers_base) > 0",
+        ),
+    ] {
+        let query = format!(
+            "SELECT '{table} ' || to_jsonb(t)::text FROM {table} t WHERE org_id = $1 AND {condition}
+             ORDER BY 1"
+        );
+        let found: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
+            .bind(org.as_uuid())
+            .fetch_all(pool)
+            .await
+            .unwrap();
+        rows.extend(found);
+    }
+    rows
+}
