@@ -1,0 +1,171 @@
+//! Rule 19: the database itself refuses to change the log, whoever asks.
+
+use sqlx::{AssertSqlSafe, Executor, PgPool};
+use testkit::postgres;
+
+use crate::support::{Process, append, event, org};
+
+const ROLES: [&str; 4] = ["tga_command", "tga_query", "tga_projector", "tga_owner"];
+
+/// The SQLSTATE of a refusal, or that there was none.
+async fn refusal(pool: &PgPool, statement: &'static str) -> String {
+    match pool.execute(statement).await {
+        Ok(_) => "accepted".to_owned(),
+        Err(sqlx::Error::Database(error)) => error.code().unwrap_or_default().into_owned(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn nobody_changes_the_log() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    append(&process.log, org(), vec![event()]).await;
+    let mut pools: Vec<_> = ROLES.iter().map(|role| (*role, db.pool_as(role))).collect();
+    pools.push(("superuser", db.pool().clone()));
+    for (role, pool) in pools {
+        for statement in [
+            "update log.events set actor = 'user:0'",
+            "update log.events set actor = 'user:0' where false",
+            "update log.events_000000 set actor = 'user:0'",
+            "delete from log.events",
+            "delete from log.events_000000",
+            "truncate log.events",
+            "truncate log.events_000000",
+            "insert into log.events select * from log.events on conflict (position) do update set actor = ''",
+        ] {
+            assert_eq!(refusal(&pool, statement).await, "42501", "{role}: {statement}");
+        }
+    }
+    assert_eq!(process.log.read(domain::ids::GlobalPosition::ZERO, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_trigger_stands_when_triggers_are_off() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    append(&process.log, org(), vec![event()]).await;
+    for statement in ["delete from log.events", "delete from log.events_000000"] {
+        let mut connection = db.pool().acquire().await.unwrap();
+        connection
+            .execute("set session_replication_role = replica")
+            .await
+            .unwrap();
+        let refused = connection.execute(statement).await.unwrap_err();
+        let code = refused.as_database_error().unwrap().code().unwrap().into_owned();
+        assert_eq!(code, "42501", "{statement}");
+        connection.detach();
+    }
+}
+
+#[tokio::test]
+async fn each_role_does_its_own_and_no_more() {
+    let db = postgres().await;
+    let forbidden: [(&'static str, &[&'static str]); 3] = [
+        (
+            "tga_command",
+            &[
+                "insert into log.head select * from log.head",
+                "delete from log.head",
+                "delete from log.streams",
+                "delete from log.reading_keys",
+                "delete from gate.credentials",
+                "truncate gate.credentials",
+                "insert into gate.leases values (gen_random_uuid(), '', 1, 0, 0, gen_random_uuid(), '')",
+                "update gate.head set lease_max_ms = 1",
+                "drop table log.events",
+                "alter table log.events disable trigger append_only",
+                "alter table log.events detach partition log.events_000000",
+                "create table log.mine ()",
+            ],
+        ),
+        (
+            "tga_query",
+            &[
+                "select metadata from log.events",
+                "select * from log.events",
+                "insert into log.events (position) values (1)",
+                "select log.ensure_partition(1)",
+                "update log.head set position = 0",
+                "select * from log.idempotency",
+                "select * from log.snapshots",
+                "select * from gate.credentials",
+                "select hash from gate.credentials",
+                "select * from gate.orgs",
+                "update gate.leases set renew_seq = 0",
+                "select * from gate.head",
+                "delete from auth.subject_keys",
+                "insert into auth.subject_keys values (gen_random_uuid(), gen_random_uuid(), '')",
+            ],
+        ),
+        (
+            "tga_projector",
+            &[
+                "select metadata from log.events",
+                "select gate.state()",
+                "select * from gate.verify('')",
+                "select * from gate.credentials",
+                "update log.head set position = 0",
+                "delete from auth.subject_keys",
+            ],
+        ),
+    ];
+    for (role, statements) in forbidden {
+        let pool = db.pool_as(role);
+        for statement in statements {
+            assert_eq!(refusal(&pool, statement).await, "42501", "{role}: {statement}");
+        }
+    }
+    let allowed: [(&'static str, &[&'static str]); 3] = [
+        ("tga_command", &["select * from gate.leases", "update gate.head set settled = settled", "select log.ensure_partition(1)"]),
+        ("tga_query", &["select position, data from log.events", "select * from log.head", "select * from gate.state()", "select * from gate.usage"]),
+        ("tga_projector", &["select position, data from log.events", "select * from log.head", "select * from auth.subject_keys"]),
+    ];
+    for (role, statements) in allowed {
+        let pool = db.pool_as(role);
+        for statement in statements {
+            assert_eq!(refusal(&pool, statement).await, "accepted", "{role}: {statement}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_function_of_ours_trusts_a_search_path() {
+    let db = postgres().await;
+    let open: Vec<String> = sqlx::query_scalar(
+        "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+         where n.nspname in ('log', 'gate', 'auth')
+             and not coalesce(p.proconfig, '{}') @> array['search_path=pg_catalog']",
+    )
+    .fetch_all(db.pool())
+    .await
+    .unwrap();
+    assert_eq!(open, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn new_partitions_are_as_closed_as_the_first() {
+    let db = postgres().await;
+    let command = db.pool_as("tga_command");
+    for _ in 0..2 {
+        command.execute("select log.ensure_partition(25000001)").await.unwrap();
+    }
+    for statement in ["delete from log.events_000002", "truncate log.events_000002"] {
+        assert_eq!(refusal(db.pool(), statement).await, "42501", "{statement}");
+    }
+    let indexes = |partition: &str| {
+        let statement = format!(
+            "select string_agg(regexp_replace(indexdef, 'events_\\d+', 'p', 'g'), '; ' order by indexdef)
+             from pg_indexes where schemaname = 'log' and tablename = '{partition}'"
+        );
+        let pool = db.pool().clone();
+        async move {
+            // The name of a partition is a literal of this test.
+            sqlx::query_scalar::<_, String>(AssertSqlSafe(statement))
+                .fetch_one(&pool)
+                .await
+                .unwrap()
+        }
+    };
+    assert_eq!(indexes("events_000002").await, indexes("events_000000").await);
+}

@@ -1,0 +1,15 @@
+//! The log on real servers: Postgres, NATS, and a proxy that misbehaves.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod append;
+mod append_only;
+mod concurrency;
+mod faults;
+mod feed;
+mod gate_rows;
+mod idempotency;
+mod mirror;
+mod plans;
+mod readings;
+mod snapshots;
+mod support;
