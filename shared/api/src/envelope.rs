@@ -104,6 +104,16 @@ impl Rendered {
         })
     }
 
+    /// A JSON document that stands in no envelope; the tag is of the whole.
+    pub fn document(body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        Self {
+            etag: ETag::of(&body),
+            body,
+            content: Content::Json,
+        }
+    }
+
     /// The bytes, for a cache that counts them.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -114,8 +124,13 @@ impl Rendered {
         &self.etag
     }
 
-    /// 200, or 304 if the caller has this answer; `position` is that of the projection.
-    pub fn respond(&self, position: GlobalPosition, asked: &QueryHeaders) -> Response {
+    /// 200, or 304 if the caller has this answer; `position` is that of the projection, `None`
+    /// where the answer comes from none.
+    pub fn respond(
+        &self,
+        position: impl Into<Option<GlobalPosition>>,
+        asked: &QueryHeaders,
+    ) -> Response {
         let mut response = if asked.has(&self.etag) {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -128,7 +143,9 @@ impl Rendered {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, PRIVATE_NO_STORE);
         headers.insert(ETAG, self.etag.as_value().clone());
-        headers.insert(TGA_POSITION, HeaderValue::from(position.get()));
+        if let Some(position) = position.into() {
+            headers.insert(TGA_POSITION, HeaderValue::from(position.get()));
+        }
         response
     }
 
@@ -363,6 +380,16 @@ mod tests {
             &parts.headers,
             &parts.extensions
         ));
+    }
+
+    #[test]
+    fn a_document_stands_alone() {
+        let document = Rendered::document("{}");
+        let fresh = QueryHeaders::read(&HeaderMap::new()).unwrap();
+        let response = document.respond(None, &fresh);
+        assert_eq!(response.headers()["Content-Type"], "application/json");
+        assert!(response.headers().contains_key(ETAG));
+        assert!(!response.headers().contains_key(TGA_POSITION));
     }
 
     #[test]

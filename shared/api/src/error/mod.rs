@@ -2,6 +2,7 @@
 
 mod code;
 mod public;
+mod rejection;
 mod render;
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,11 @@ mod table;
 mod tests;
 
 use domain::limits::{BODY_BYTES, INGEST_BODY_BYTES};
-use domain::scope::Scope;
+use domain::scope::{Scope, Scopes};
 use http::Method;
 
 use crate::BASE_PATH;
-use crate::error::ErrorCode;
+use crate::error::{ApiError, Caller, ErrorCode};
 
 pub use self::table::ROUTES;
 
@@ -118,6 +118,29 @@ pub enum Found {
     },
 }
 
+impl Found {
+    /// Steps 4 and 5 of v1-contract.md 4, after the caller was let in: the route, or 404, 405, 403.
+    pub fn admit(self, scopes: Scopes, is_session: bool) -> Result<&'static Route, ApiError> {
+        let route = match self {
+            Self::Route(route) => route,
+            Self::MethodNotAllowed(allow) => return Err(ApiError::method_not_allowed(allow)),
+            Self::Nothing {
+                required: Some(scope),
+            } if !scopes.contains(scope) => {
+                return Err(ApiError::insufficient_scope(scope, scopes));
+            }
+            Self::Nothing { .. } => return Err(ApiError::not_found()),
+        };
+        match route.access {
+            Access::Scope(scope) if !scopes.contains(scope) => {
+                Err(ApiError::insufficient_scope(scope, scopes))
+            }
+            Access::Session if !is_session => Err(ApiError::forbidden(Caller::Session)),
+            _ => Ok(route),
+        }
+    }
+}
+
 impl Route {
     const fn new(verb: Verb, path: &'static str, access: Access) -> Self {
         let body = match verb {
@@ -213,6 +236,10 @@ impl Route {
     }
 
     fn matches(&self, path: &str) -> bool {
+        // Every path begins with a word: its first letter rules out most routes at once.
+        if self.path.as_bytes().get(1) != path.as_bytes().get(1) {
+            return false;
+        }
         let mut given = path.split('/');
         let mut expected = self.path.split('/');
         loop {

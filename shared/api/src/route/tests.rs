@@ -176,3 +176,46 @@ fn commands_write_and_queries_read() {
         );
     }
 }
+
+#[test]
+fn after_the_route_come_scope_and_kind_of_caller() {
+    let admit = |method: &Method, path: &str, scopes: Scopes| {
+        route(method, path)
+            .admit(scopes, false)
+            .map(|route| route.path)
+    };
+    let read = Scopes::NONE.with(Scope::Read);
+    assert_eq!(
+        admit(&Method::GET, "/projects", read).ok(),
+        Some("/projects")
+    );
+    assert_eq!(
+        admit(&Method::GET, "/api-keys/self", Scopes::NONE).ok(),
+        Some("/api-keys/self")
+    );
+    for (method, path, scopes, code) in [
+        (
+            Method::POST,
+            "/projects",
+            read,
+            ErrorCode::InsufficientScope,
+        ),
+        (
+            Method::PUT,
+            "/projects",
+            Scopes::NONE,
+            ErrorCode::MethodNotAllowed,
+        ),
+        (Method::GET, "/nowhere", Scopes::NONE, ErrorCode::NotFound),
+        (
+            Method::GET,
+            "/admin/x",
+            Scopes::ORG_ADMIN,
+            ErrorCode::InsufficientScope,
+        ),
+        (Method::GET, "/admin/x", Scopes::ALL, ErrorCode::NotFound),
+    ] {
+        let refused = admit(&method, path, scopes).map_err(|error| error.code());
+        assert_eq!(refused, Err(code), "{method} {path}");
+    }
+}

@@ -7,6 +7,7 @@ mod creators;
 mod ingest;
 mod keys;
 mod limits;
+mod model;
 mod names;
 mod orgs;
 mod projects;

@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 
 /// Members that stand in the order in which they were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named<T>(pub Vec<(&'static str, T)>);
+pub struct Named<T, N = &'static str>(pub Vec<(N, T)>);
 
-impl<T: Serialize> Serialize for Named<T> {
+impl<T: Serialize, N: Serialize> Serialize for Named<T, N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in &self.0 {
@@ -40,7 +40,7 @@ pub struct EntitySchema {
     pub description: &'static str,
     /// Its fields, by name, in the order of the object.
     #[schema(value_type = std::collections::HashMap<String, FieldSchema>)]
-    pub fields: Named<FieldSchema>,
+    pub fields: Named<FieldSchema, String>,
 }
 
 /// One field.
@@ -63,7 +63,7 @@ pub struct FieldSchema {
 }
 
 /// How two kinds of objects hang together.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, ToSchema)]
 pub struct RelationshipSchema {
     /// From which.
     #[schema(value_type = String, example = "video")]
@@ -97,4 +97,34 @@ pub struct MetricSchema {
     /// How it is computed.
     #[schema(value_type = String, example = "N or C (readings of views)")]
     pub formula: &'static str,
+}
+
+impl MetricSchema {
+    /// A metric with its formula (v1-contract.md 15.2).
+    pub fn new(id: &'static str, unit: &'static str, entities: Vec<&'static str>) -> Self {
+        let formula = match id {
+            "views" | "likes" | "comments" | "shares" | "saves" => {
+                "new: sum over counted videos of the last reading minus the one before the bucket \
+                 (the first reading ever adds 0); cumulative: sum of the last readings"
+            }
+            "followers" => "as views, over creators",
+            "posts" => "counted videos posted in the bucket; cumulative: by its end",
+            "engagement_rate_by_views" => {
+                "(new likes + comments + shares + saves) / new views * 100"
+            }
+            "engagement_rate_by_followers" => {
+                "(new likes + comments + shares + saves) / last followers * 100"
+            }
+            "posts_per_week" => "posts * 7 / days of the bucket",
+            "avg_views_per_post" => "new views / videos posted by the end of the bucket",
+            "growth_rate_pop" => "(this bucket - the one before) / the one before * 100",
+            _ => "",
+        };
+        Self {
+            id,
+            unit,
+            entities,
+            formula,
+        }
+    }
 }

@@ -1,0 +1,74 @@
+//! What a decision refuses, as v1 says it.
+
+use domain::org::Rejection;
+
+use super::{ApiError, HandleRefusal, Presented};
+use crate::input::issue::Issues;
+
+impl From<Rejection> for ApiError {
+    fn from(rejection: Rejection) -> Self {
+        let said = rejection.to_string();
+        match rejection {
+            Rejection::CallerInvalid => Self::invalid_api_key(Presented::BearerToken),
+            Rejection::OrgSuspended => Self::org_suspended(),
+            Rejection::UserSuspended => Self::user_suspended(),
+            Rejection::InsufficientScope { required, granted } => {
+                Self::insufficient_scope(required, granted)
+            }
+            Rejection::LimitReached {
+                limit_key,
+                current,
+                max,
+            } => Self::limit_reached(limit_key, current, max),
+            Rejection::NotFound => Self::not_found(),
+            Rejection::Duplicate { id } => Self::duplicate("It", id),
+            Rejection::HandleTaken { .. } => Self::handle_refused(HandleRefusal::Taken, said),
+            Rejection::CreatorBanned => Self::handle_refused(HandleRefusal::Banned, said),
+            Rejection::InvalidHandle(rule) => {
+                Self::handle_refused(HandleRefusal::Invalid, rule.to_string())
+            }
+            Rejection::NoChange => Self::handle_refused(HandleRefusal::NoChange, said),
+            Rejection::KeyNotActive => Self::key_not_active(),
+            Rejection::LastAdmin => Self::last_admin(),
+            Rejection::AlreadyMember => Self::already_member(),
+            Rejection::MemberHasKeys { active_keys } => Self::member_has_keys(active_keys),
+            Rejection::StateConflict(why) => Self::state_conflict(why),
+            Rejection::Invalid { field, message } => {
+                Self::invalid_body(&Issues::one(field, message))
+            }
+            // Not for callers: the service loads the org, makes it, or finds keys, before it asks.
+            Rejection::NoSuchOrg | Rejection::OrgExists | Rejection::SubjectKeysNeeded(_) => {
+                Self::internal(rejection)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::platform::{Platform, PlatformError};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::error::ErrorCode;
+
+    #[test]
+    fn refused_handles_say_the_code_and_why() {
+        let rule = PlatformError::Handle(Platform::Tiktok);
+        let error = ApiError::from(Rejection::InvalidHandle(rule));
+        assert_eq!(error.code(), ErrorCode::InvalidHandle);
+        assert_eq!(error.message(), "invalid_handle");
+        let detail = error.meta("detail").and_then(serde_json::Value::as_str);
+        assert!(detail.is_some_and(|text| text.contains("1 to 30 letters")));
+        let taken = ApiError::from(Rejection::HandleTaken { id: Uuid::nil() });
+        assert_eq!(taken.code(), ErrorCode::HandleTaken);
+        assert!(taken.meta("id").is_none());
+    }
+
+    #[test]
+    fn what_no_caller_may_see_is_an_internal_error() {
+        let error = ApiError::from(Rejection::SubjectKeysNeeded(vec![Uuid::nil()]));
+        assert_eq!(error.code(), ErrorCode::InternalError);
+        assert_eq!(error.message(), "Internal error");
+    }
+}
