@@ -30,7 +30,6 @@ pub struct Page<T> {
 
 /// What there is to say of an answer; mostly null.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!(null))]
 struct AnswerMeta {
     /// When the answer can next change by time alone; null: never.
     #[serde(rename = "validUntil", skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Deprecated, OpenApi, RefOr, Required};
 
 use super::example::example_of;
-use super::parts::{BEARER, tag_of};
+use super::parts::{self, BEARER, tag_of};
 use crate::error::ErrorCode;
 use crate::header::APPLICATION_JSON;
 use crate::route::{Access, BodyKind, ROUTES, Route, Service, Verb};
@@ -255,6 +255,12 @@ fn add_errors(operation: &mut Operation, route: &Route, components: &mut Compone
             .push(code);
     }
     for (status, codes) in by_status {
+        for code in &codes {
+            components
+                .examples
+                .entry(code.name().to_owned())
+                .or_insert_with(|| RefOr::T(parts::example(*code)));
+        }
         let names: Vec<_> = codes.iter().map(|code| code.name()).collect();
         let name = format!("{status}-{}", names.join("-"));
         components

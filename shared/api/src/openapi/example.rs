@@ -48,8 +48,11 @@ fn of_schema(schema: &Schema, components: &Components, depth: usize) -> Value {
             })
         }
         Schema::OneOf(one) => given(one.example.as_ref(), &one.examples).unwrap_or_else(|| {
-            let is_null = |item: &&RefOr<Schema>| !of_ref(item).is_null();
-            let first = one.items.iter().find(is_null);
+            let may_be_null = one.items.iter().any(|item| of_ref(item).is_null());
+            let has_value = |item: &&RefOr<Schema>| {
+                !of_ref(item).is_null() && !(may_be_null && is_all_optional(item, components))
+            };
+            let first = one.items.iter().find(has_value);
             first.map_or(Value::Null, of_ref)
         }),
         Schema::AnyOf(any) => given(any.example.as_ref(), &any.examples)
@@ -64,6 +67,14 @@ fn of_schema(schema: &Schema, components: &Components, depth: usize) -> Value {
             Value::Object(members)
         }),
         _ => Value::Null,
+    }
+}
+
+/// An object that may as well be null, where null is allowed: none of its members is required.
+fn is_all_optional(schema: &RefOr<Schema>, components: &Components) -> bool {
+    match resolve(schema, components) {
+        Some(Schema::Object(object)) => !object.properties.is_empty() && object.required.is_empty(),
+        _ => false,
     }
 }
 

@@ -32,8 +32,8 @@ mod sample;
 mod tests;
 
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, OpenApiVersion,
-    ServerBuilder,
+    ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder,
+    OpenApiVersion, ServerBuilder,
 };
 
 use crate::BASE_PATH;
@@ -61,11 +61,16 @@ fn base() -> OpenApi {
         .name("Proprietary")
         .identifier(Some("LicenseRef-Proprietary"))
         .build();
+    let contact = ContactBuilder::new()
+        .name(Some("trackagoat"))
+        .url(Some("https://www.trackagoat.com"))
+        .build();
     let info = InfoBuilder::new()
         .title("trackagoat")
         .version(API_VERSION)
         .description(Some(parts::DESCRIPTION))
         .license(Some(license))
+        .contact(Some(contact))
         .build();
     let hosted = ServerBuilder::new()
         .url(format!("https://www.trackagoat.com{BASE_PATH}"))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -198,17 +198,16 @@ pub(super) fn add_to(components: ComponentsBuilder) -> ComponentsBuilder {
         .build();
     built.headers = named(headers());
     built.parameters = named(parameters());
-    for code in ErrorCode::ALL {
-        let body = sample(*code).body(Rendering::Envelope);
-        let example = ExampleBuilder::new()
-            .summary(code.title())
-            .value(serde_json::from_slice(&body).ok())
-            .build();
-        built
-            .examples
-            .insert(code.name().to_owned(), RefOr::T(example));
-    }
     built.into()
+}
+
+/// The answer that a code is shown with.
+pub(super) fn example(code: ErrorCode) -> Example {
+    let body = sample(code).body(Rendering::Envelope);
+    ExampleBuilder::new()
+        .summary(code.title())
+        .value(serde_json::from_slice(&body).ok())
+        .build()
 }
 
 fn named<T>(parts: impl IntoIterator<Item = (&'static str, T)>) -> BTreeMap<String, RefOr<T>> {
@@ -218,92 +217,83 @@ fn named<T>(parts: impl IntoIterator<Item = (&'static str, T)>) -> BTreeMap<Stri
         .collect()
 }
 
-fn headers() -> [(&'static str, Header); 11] {
-    let text = |description: &str, example: &str| {
+/// Response headers: name, what it says, example.
+const TEXT_HEADERS: [(&str, &str, &str); 9] = [
+    (
+        "ETag",
+        "Weak tag of `data`; send it as `If-None-Match`.",
+        "W/\"4f53cda18c2baa0c0354bb5f9a3ecbe5\"",
+    ),
+    (
+        "Idempotency-Replayed",
+        "`true`: the answer of an earlier request, sent again.",
+        "true",
+    ),
+    (
+        "Location",
+        "The new object.",
+        "/api/v1/projects/0192f0c1-2b7e-7c00-8000-00000000abcd",
+    ),
+    (
+        "Preference-Applied",
+        "`respond-async`, if that was preferred.",
+        "respond-async",
+    ),
+    (
+        "RateLimit",
+        "What is left of each limit (`r`) and seconds until there is more (`t`).",
+        "\"key-minute\";r=59;t=60, \"org-day\";r=49120;t=40211",
+    ),
+    (
+        "RateLimit-Policy",
+        "The limits that hold: requests (`q`) in seconds (`w`).",
+        "\"key-minute\";q=60;w=60, \"org-day\";q=50000;w=86400",
+    ),
+    (
+        "Tga-Key-Expires-At",
+        "When the calling key ends, if it is rotating or that is within 7 days.",
+        "2026-01-05T05:37:52.685771Z",
+    ),
+    (
+        "WWW-Authenticate",
+        "What is missing.",
+        "Bearer realm=\"trackagoat\", error=\"invalid_token\"",
+    ),
+    (
+        "X-Request-Id",
+        "Name of the request, yours if you sent one.",
+        "0192f0c1-2b7e-7c00-8000-00000000abcd",
+    ),
+];
+
+const NUMBER_HEADERS: [(&str, &str, u64); 2] = [
+    ("Retry-After", "Seconds to wait.", 1),
+    ("Tga-Position", "The log position of the answer.", 184_467),
+];
+
+fn headers() -> impl Iterator<Item = (&'static str, Header)> {
+    let header = |schema: ObjectBuilder, description: &str, example: Value| {
         HeaderBuilder::new()
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .schema(Some(schema))
             .description(Some(description))
-            .example(Some(Value::from(example)))
+            .example(Some(example))
             .build()
     };
-    let number = |description: &str, example: u64| {
-        HeaderBuilder::new()
-            .schema(Some(
-                ObjectBuilder::new()
-                    .schema_type(Type::Integer)
-                    .minimum(Some(0)),
-            ))
-            .description(Some(description))
-            .example(Some(Value::from(example)))
-            .build()
-    };
-    [
-        (
-            "ETag",
-            text(
-                "Weak tag of `data`; send it as `If-None-Match`.",
-                "W/\"4f53cda18c2baa0c0354bb5f9a3ecbe5\"",
-            ),
-        ),
-        (
-            "Idempotency-Replayed",
-            text(
-                "`true`: the answer of an earlier request, sent again.",
-                "true",
-            ),
-        ),
-        (
-            "Location",
-            text(
-                "The new object.",
-                "/api/v1/projects/0192f0c1-2b7e-7c00-8000-00000000abcd",
-            ),
-        ),
-        (
-            "RateLimit",
-            text(
-                "What is left of each limit (`r`) and seconds until there is more (`t`).",
-                "\"key-minute\";r=59;t=60, \"org-day\";r=49120;t=40211",
-            ),
-        ),
-        (
-            "RateLimit-Policy",
-            text(
-                "The limits that hold: requests (`q`) in seconds (`w`).",
-                "\"key-minute\";q=60;w=60, \"org-day\";q=50000;w=86400",
-            ),
-        ),
-        ("Retry-After", number("Seconds to wait.", 1)),
-        (
-            "Preference-Applied",
-            text("`respond-async`, if that was preferred.", "respond-async"),
-        ),
-        (
-            "Tga-Key-Expires-At",
-            text(
-                "When the calling key ends, if it is rotating or that is within 7 days.",
-                "2026-01-05T05:37:52.685771Z",
-            ),
-        ),
-        (
-            "Tga-Position",
-            number("The log position of the answer.", 184_467),
-        ),
-        (
-            "WWW-Authenticate",
-            text(
-                "What is missing.",
-                "Bearer realm=\"trackagoat\", error=\"invalid_token\"",
-            ),
-        ),
-        (
-            "X-Request-Id",
-            text(
-                "Name of the request, yours if you sent one.",
-                "0192f0c1-2b7e-7c00-8000-00000000abcd",
-            ),
-        ),
-    ]
+    let texts = TEXT_HEADERS
+        .into_iter()
+        .map(move |(name, description, example)| {
+            let schema = ObjectBuilder::new().schema_type(Type::String);
+            (name, header(schema, description, example.into()))
+        });
+    let numbers = NUMBER_HEADERS
+        .into_iter()
+        .map(move |(name, description, example)| {
+            let schema = ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .minimum(Some(0));
+            (name, header(schema, description, example.into()))
+        });
+    texts.chain(numbers)
 }
 
 fn parameters() -> [(&'static str, Parameter); 5] {
