@@ -1,5 +1,6 @@
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -13,6 +14,8 @@ use crate::{migrations, reachable_folder};
 const TEMPLATE: &str = "template_migrated";
 /// Enough for a test that does things at once, few enough for all tests that run at once.
 const POOL_SIZE: u32 = 16;
+/// How long a pool goes on trying to connect to a server that is not there.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A database of its own on the server that the tests of this process share.
 #[derive(Debug)]
@@ -184,12 +187,14 @@ fn options(server: &PostgresServer, name: &str) -> PgConnectOptions {
 fn lazy_pool(options: &PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(POOL_SIZE)
+        .acquire_timeout(ACQUIRE_WITHIN)
         .connect_lazy_with(migrations::in_read_schema(options.clone()))
 }
 
 fn pool_as(options: &PgConnectOptions, role: &'static str) -> PgPool {
     PgPoolOptions::new()
         .max_connections(POOL_SIZE)
+        .acquire_timeout(ACQUIRE_WITHIN)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 // A role cannot be a parameter; tests name it as a literal.

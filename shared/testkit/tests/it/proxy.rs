@@ -58,7 +58,7 @@ async fn it_forwards_both_ways_and_passes_on_the_end() {
         write.write_all(&large).await.unwrap();
         write.shutdown().await.unwrap();
     };
-    let (_, read) = tokio::join!(sending, read.read_to_end(&mut back));
+    let ((), read) = tokio::join!(sending, read.read_to_end(&mut back));
     assert_eq!(read.unwrap(), large.len());
     eventually(SOON, "the connection is over", async || {
         proxy.connections() == 0

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Executor, PgPool, Row};
+use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use testkit::{Direction, Proxy, eventually};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ async fn a_private_postgres_dies_and_comes_back() {
     let pool = postgres.pool();
     pool.execute("CREATE TABLE public.t (n int)").await.unwrap();
     postgres.kill().await;
-    pool.execute("SELECT 1").await.unwrap_err();
+    PgConnection::connect(&postgres.url()).await.unwrap_err();
     postgres.start().await;
     eventually(SOON, "the table is back", async || {
         pool.execute("SELECT n FROM public.t").await
