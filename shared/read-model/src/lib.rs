@@ -13,6 +13,8 @@
 
 pub mod analytics;
 mod error;
+pub mod metrics;
+mod position;
 pub mod projection;
 mod projector;
 mod queries;
@@ -21,7 +23,9 @@ mod schema;
 mod text;
 
 pub use self::error::{CorruptRow, ReadError};
+pub use self::position::{PositionFollower, Positions, TooFar};
 pub use self::projection::keyring::SubjectKeyring;
+pub use self::projector::{Projector, ProjectorConfig, ProjectorError};
 pub use self::queries::analytics::{AnalyticsRequest, EntityRef, EntitySeries, Source};
 pub use self::queries::api_keys::{ApiKey, KeyFilter};
 pub use self::queries::creators::{Creator, CreatorFilter};

@@ -138,18 +138,16 @@ pub(crate) async fn advance_in_tx(
     connection: &mut PgConnection,
     version: ProjectionVersion,
     from: GlobalPosition,
-    to: GlobalPosition,
-    hash: Option<ChainHash>,
-    epoch: LogEpoch,
+    to: Checkpoint,
 ) -> Result<bool, sqlx::Error> {
     let moved = sqlx::query!(
-        "UPDATE read.versions SET position = $3, hash = coalesce($4, hash), log_epoch = $5
+        "UPDATE read.versions SET position = $3, hash = $4, log_epoch = $5
          WHERE version = $1 AND position = $2",
         version.get(),
         from.as_i64(),
-        to.as_i64(),
-        hash.as_ref().map(|hash| hash.as_bytes().as_slice()),
-        epoch.as_uuid(),
+        to.position.as_i64(),
+        to.hash.as_ref().map(|hash| hash.as_bytes().as_slice()),
+        to.log_epoch.map(LogEpoch::as_uuid),
     )
     .execute(connection)
     .await?;

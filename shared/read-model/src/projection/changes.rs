@@ -85,10 +85,6 @@ impl SlotChanges {
             .map(|((unit, slot), sums)| (*unit, *slot, sums))
     }
 
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// What really changes, in the order of the rows' index.
     pub fn into_sorted(self) -> Vec<(Uuid, i32, Sums)> {
         let changed = self.0.into_iter().filter(|(_, sums)| !sums.is_none());

@@ -1,12 +1,12 @@
 //! Keys of the personal data in events. They stand in the log's database; a destroyed one leaves
 //! null where the data was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::event::{Event, Reading, RecordedEvent};
 use domain::ids::OrgId;
 use domain::sealed::{Sealed, SubjectKey};
-use sqlx::PgPool;
+use event_log::EventLog;
 use uuid::Uuid;
 
 /// The keys of the subjects that a batch names.
@@ -14,32 +14,25 @@ use uuid::Uuid;
 pub struct SubjectKeyring(HashMap<(OrgId, Uuid), SubjectKey>);
 
 impl SubjectKeyring {
-    /// Loads what these events need from the log's database.
-    pub async fn load(log: &PgPool, events: &[RecordedEvent]) -> Result<Self, sqlx::Error> {
-        let subjects = subjects(events);
-        if subjects.is_empty() {
-            return Ok(Self::default());
+    /// Loads what these events need.
+    pub async fn load(
+        log: &EventLog,
+        events: &[RecordedEvent],
+    ) -> Result<Self, event_log::ReadError> {
+        let mut wanted: BTreeMap<OrgId, Vec<Uuid>> = BTreeMap::new();
+        for (org, subject) in subjects(events) {
+            wanted.entry(org).or_default().push(subject);
         }
-        let (orgs, ids): (Vec<Uuid>, Vec<Uuid>) = subjects
-            .into_iter()
-            .map(|(org, subject)| (org.as_uuid(), subject))
-            .unzip();
-        let rows = sqlx::query!(
-            "SELECT k.org_id, k.subject, k.key
-             FROM unnest($1::uuid[], $2::uuid[]) AS u (org_id, subject)
-             JOIN auth.subject_keys k ON k.org_id = u.org_id AND k.subject = u.subject",
-            &orgs,
-            &ids,
-        )
-        .fetch_all(log)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|row| {
-                let key = SubjectKey::from_bytes(row.key.try_into().ok()?);
-                Some((OrgId::from_uuid(row.org_id), row.subject, key))
-            })
-            .collect())
+        let mut keys = HashMap::new();
+        for (org, subjects) in wanted {
+            let found = log.find_subject_keys(org, &subjects).await?;
+            keys.extend(
+                found
+                    .into_iter()
+                    .map(|(subject, key)| ((org, subject), key)),
+            );
+        }
+        Ok(Self(keys))
     }
 
     /// Opens a sealed text; `None` if the key was destroyed, or does not fit.

@@ -42,7 +42,6 @@ pub(super) struct VideoPlace {
 /// A creator, whose slots are part of the project's unless it is removed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CreatorPlace {
-    pub org: OrgId,
     pub project: Uuid,
     pub was_removed: bool,
     pub is_removed: bool,
@@ -66,12 +65,11 @@ impl Places {
         for (id, org) in &decisions.videos {
             places.add_decided_video(*id, *org, decisions);
         }
-        for (org, state) in &decisions.states {
+        for state in decisions.states.values() {
             for (id, creator) in &state.creators {
                 let is_removed = creator.status == CreatorStatus::Removed;
                 let was_removed = decisions.creators_before.get(id).copied();
                 let place = CreatorPlace {
-                    org: *org,
                     project: creator.project_id.as_uuid(),
                     was_removed: was_removed.unwrap_or(is_removed),
                     is_removed,
@@ -141,7 +139,6 @@ impl Places {
             self.videos.insert(row.video_id, place);
             if let Some(creator) = row.creator_id {
                 self.creators.entry(creator).or_insert(CreatorPlace {
-                    org,
                     project: row.project_id,
                     was_removed: row.creator_removed,
                     is_removed: row.creator_removed,
@@ -163,7 +160,7 @@ impl Places {
             return Ok(());
         }
         let rows = sqlx::query!(
-            r#"SELECT creator_id, org_id, project_id, status = 'removed' AS "is_removed!"
+            r#"SELECT creator_id, project_id, status = 'removed' AS "is_removed!"
                FROM creators WHERE creator_id = ANY ($1)"#,
             &wanted,
         )
@@ -171,7 +168,6 @@ impl Places {
         .await?;
         for row in rows {
             let place = CreatorPlace {
-                org: OrgId::from_uuid(row.org_id),
                 project: row.project_id,
                 was_removed: row.is_removed,
                 is_removed: row.is_removed,

@@ -1,1 +1,335 @@
-//! Follows the log and applies it.
+//! Follows the log and applies it, one projector at a time for each version.
+//!
+//! Level-triggered: it reads its checkpoint, applies what follows it and moves it in the same
+//! transaction. Whatever goes wrong, it begins again at the checkpoint. The connection that applies
+//! holds the version's lock too, so a projector that lost one has lost both.
+
+mod feeder;
+
+use std::time::Duration;
+
+use domain::event::DecodeError;
+use domain::ids::{GlobalPosition, LogEpoch};
+use domain::time::Timestamp;
+use event_log::{EventLog, FeedError, Head};
+use runtime::clock::{Clock, Monotonic};
+use runtime::entropy::Entropy;
+use runtime::lifecycle::Tasks;
+use runtime::retry::Policy;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use thiserror::Error;
+
+use self::feeder::{Batch, Batches, Feeder};
+use crate::metrics as names;
+use crate::position::CHANNEL;
+use crate::projection::{ApplyError, apply_in_tx, keyring::SubjectKeyring};
+use crate::schema::{self, Checkpoint, ProjectionVersion, SchemaError};
+
+/// How long another projector's lock is waited for before it is tried again.
+const LOCK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the connection may be silent: afterwards the server ends it and frees the lock, so
+/// that a stopped process does not stop the projection.
+const IDLE_SECONDS: u32 = 30;
+/// How often a silent connection says that it lives.
+const ALIVE: Duration = Duration::from_secs(10);
+/// How often outlived versions are looked for.
+const CLEAN: Duration = Duration::from_secs(3_600);
+/// How long an older version stays once the current one is read: a deployment can be taken back.
+const OLD_VERSION_STAYS: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+/// How long to wait after a failure.
+const RETRY: Policy = Policy::exponential(Duration::from_millis(100), Duration::from_secs(10));
+
+/// Where the projection is written, and how the log is followed.
+#[derive(Debug, Clone)]
+pub struct ProjectorConfig {
+    /// The read model's database, which may be another one than the log's. The role must be
+    /// allowed to make schemas in it.
+    pub database: PgConnectOptions,
+    /// For events as they happen; without it the log is polled.
+    pub nats: Option<async_nats::Client>,
+}
+
+/// Applies the log to the tables of the current version.
+#[derive(Debug)]
+pub struct Projector {
+    log: EventLog,
+    config: ProjectorConfig,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+/// Why a projector had to begin anew.
+#[derive(Debug, Error)]
+pub enum ProjectorError {
+    /// The tables could not be made.
+    #[error("the tables could not be prepared")]
+    Schema(#[from] SchemaError),
+    /// A batch could not be applied.
+    #[error("events after position {after} could not be applied")]
+    Apply {
+        /// The last event applied before.
+        after: GlobalPosition,
+        /// Why.
+        #[source]
+        source: ApplyError,
+    },
+    /// Another projector has moved the checkpoint.
+    #[error("the checkpoint is not at position {expected} any more")]
+    Overtaken {
+        /// Where it should be.
+        expected: GlobalPosition,
+    },
+    /// The log cannot be followed.
+    #[error("the log could not be followed")]
+    Feed(#[from] FeedError),
+    /// The log cannot be read.
+    #[error("the log could not be read")]
+    Log(#[from] event_log::ReadError),
+    /// An event that this build should know cannot be read: a newer build wrote it, or it is
+    /// damaged. Leaving it out would make answers wrong.
+    #[error("the event at position {position} cannot be read")]
+    Undecodable {
+        /// Its position.
+        position: GlobalPosition,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+    /// The read model's database did not answer.
+    #[error("the read model's database did not answer")]
+    Database(#[from] sqlx::Error),
+}
+
+impl Projector {
+    /// Projects `log` into the configured database.
+    pub const fn new(
+        log: EventLog,
+        config: ProjectorConfig,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Self {
+        Self {
+            log,
+            config,
+            clock,
+            entropy,
+        }
+    }
+
+    /// Projects until told to stop; a batch that was begun is finished. Waits while another
+    /// projector of this version is at work. A critical task.
+    pub async fn run(self, tasks: Tasks) {
+        let mut waits = RETRY.waits(&self.entropy);
+        while !tasks.is_stopping() {
+            let mut has_moved = false;
+            let Err(error) = self.session(&tasks, &mut has_moved).await else {
+                return;
+            };
+            metrics::counter!(names::RESTARTS, "reason" => error.reason()).increment(1);
+            tracing::error!(error = %runtime::telemetry::chain(&error), "the projector begins anew");
+            if has_moved {
+                waits = RETRY.waits(&self.entropy);
+            }
+            let wait = waits.next().unwrap_or(LOCK_AGAIN);
+            tokio::select! {
+                () = tasks.stopping() => {}
+                () = self.clock.sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Projects with one connection until told to stop, or until something fails.
+    async fn session(&self, tasks: &Tasks, has_moved: &mut bool) -> Result<(), ProjectorError> {
+        let mut connection = self.connect().await?;
+        while !schema::try_lock(&mut connection, ProjectionVersion::CURRENT).await? {
+            tokio::select! {
+                () = tasks.stopping() => return Ok(()),
+                () = self.clock.sleep(self.entropy.jitter(LOCK_AGAIN, 0.2)) => {}
+            }
+        }
+        let (checkpoint, epoch) = self.begin(&mut connection).await?;
+        let nats = self.config.nats.clone();
+        let (feeder, batches) = Feeder::new(&self.log, nats, checkpoint.position, epoch);
+        let session = Session {
+            projector: self,
+            connection,
+            checkpoint,
+            epoch,
+            clean_at: self.clock.monotonic(),
+        };
+        tokio::select! {
+            biased;
+            ended = session.apply_all(batches, tasks, has_moved) => ended,
+            error = feeder.run() => Err(error),
+        }
+    }
+
+    /// Where to go on. A log that was restored to another past leaves a projection of a future that
+    /// never was: it is built anew.
+    async fn begin(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(Checkpoint, LogEpoch), ProjectorError> {
+        let version = ProjectionVersion::CURRENT;
+        let head = self.log.head().await?;
+        let checkpoint = schema::prepare(connection, version, self.now()).await?;
+        if self.is_of_this_log(&checkpoint, &head).await? {
+            return Ok((checkpoint, head.epoch));
+        }
+        tracing::warn!(position = %checkpoint.position, "another log was projected: building anew");
+        metrics::counter!(names::RESTARTS, "reason" => "another_log").increment(1);
+        schema::drop_version(connection, version).await?;
+        let checkpoint = schema::prepare(connection, version, self.now()).await?;
+        Ok((checkpoint, head.epoch))
+    }
+
+    async fn is_of_this_log(
+        &self,
+        checkpoint: &Checkpoint,
+        head: &Head,
+    ) -> Result<bool, ProjectorError> {
+        let Some(hash) = checkpoint.hash else {
+            return Ok(true);
+        };
+        if checkpoint.log_epoch != Some(head.epoch) || checkpoint.position > head.position {
+            return Ok(false);
+        }
+        let events = self.log.read_at(&[checkpoint.position]).await?;
+        Ok(events.first().is_some_and(|event| event.hash == hash))
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let options = self
+            .config
+            .database
+            .clone()
+            .application_name("tga-projector");
+        let options = options.options([
+            // What was lost in a crash is applied again from the checkpoint that was lost with it.
+            ("synchronous_commit", "off".to_owned()),
+            ("idle_session_timeout", format!("{IDLE_SECONDS}s")),
+            (
+                "idle_in_transaction_session_timeout",
+                format!("{IDLE_SECONDS}s"),
+            ),
+            ("tcp_keepalives_idle", "10".to_owned()),
+            ("tcp_keepalives_interval", "5".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+        ]);
+        ProjectionVersion::CURRENT
+            .in_schema(options)
+            .connect()
+            .await
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_datetime(self.clock.now())
+    }
+}
+
+/// One connection's life: it holds the lock of the version.
+struct Session<'a> {
+    projector: &'a Projector,
+    connection: PgConnection,
+    checkpoint: Checkpoint,
+    epoch: LogEpoch,
+    clean_at: Monotonic,
+}
+
+impl Session<'_> {
+    async fn apply_all(
+        mut self,
+        mut batches: Batches,
+        tasks: &Tasks,
+        has_moved: &mut bool,
+    ) -> Result<(), ProjectorError> {
+        loop {
+            self.settle().await?;
+            let next = tokio::select! {
+                biased;
+                () = tasks.stopping() => return Ok(()),
+                next = self.projector.clock.timeout(ALIVE, batches.next()) => next,
+            };
+            match next {
+                Ok(Some(batch)) => {
+                    self.apply(batch).await?;
+                    *has_moved = true;
+                }
+                // The feeder has failed, and says why itself.
+                Ok(None) => std::future::pending().await,
+                Err(_) => self.connection.ping().await?,
+            }
+        }
+    }
+
+    async fn apply(&mut self, batch: Batch) -> Result<(), ProjectorError> {
+        let clock = &self.projector.clock;
+        let began = clock.monotonic();
+        let after = self.checkpoint.position;
+        let keys = SubjectKeyring::load(&self.projector.log, &batch.events).await?;
+        let mut tx = self.connection.begin().await?;
+        let applied = apply_in_tx(&mut tx, &batch.events, &keys)
+            .await
+            .map_err(|source| ProjectorError::Apply { after, source })?;
+        let reached = Checkpoint {
+            position: batch.position,
+            hash: Some(batch.hash),
+            log_epoch: Some(self.epoch),
+            ..self.checkpoint
+        };
+        if !schema::advance_in_tx(&mut tx, ProjectionVersion::CURRENT, after, reached).await? {
+            return Err(ProjectorError::Overtaken { expected: after });
+        }
+        sqlx::query!("SELECT pg_notify($1, '')", CHANNEL)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        self.checkpoint = reached;
+        names::applied(
+            reached.position,
+            applied,
+            clock.monotonic().saturating_since(began),
+        );
+        Ok(())
+    }
+
+    /// Notes when the head is reached for the first time; now and then drops outlived versions.
+    async fn settle(&mut self) -> Result<(), ProjectorError> {
+        let version = ProjectionVersion::CURRENT;
+        if !self.checkpoint.is_caught_up {
+            let head = self.projector.log.head().await?.position;
+            let position = self.checkpoint.position;
+            names::lag(head.get().saturating_sub(position.get()));
+            if head <= position {
+                let now = self.projector.now();
+                schema::mark_caught_up(&mut self.connection, version, now).await?;
+                self.checkpoint.is_caught_up = true;
+                tracing::info!(%version, %position, "the projection is current");
+            }
+        }
+        let now = self.projector.clock.monotonic();
+        if self.checkpoint.is_caught_up && now >= self.clean_at {
+            self.clean_at = now + CLEAN;
+            let before = self.projector.now().minus(OLD_VERSION_STAYS);
+            let dropped = schema::drop_outlived(&mut self.connection, version, before).await?;
+            for version in dropped {
+                tracing::info!(%version, "an outlived projection was dropped");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ProjectorError {
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Schema(_) => "schema",
+            Self::Apply { .. } => "apply",
+            Self::Overtaken { .. } => "overtaken",
+            Self::Feed(_) | Self::Log(_) => "log",
+            Self::Undecodable { .. } => "undecodable",
+            Self::Database(_) => "database",
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Following how far the projection has come, for whoever must wait for a position.
+
+use std::time::Duration;
+
+use domain::ids::GlobalPosition;
+use runtime::clock::Clock;
+use runtime::lifecycle::Tasks;
+use sqlx::postgres::PgListener;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::error::ReadError;
+use crate::reader::ReadModel;
+
+/// What the projector notifies after each batch. A notice is a hint; the table is the truth.
+pub(crate) const CHANNEL: &str = "tga_read";
+/// How long to believe that nothing moved when no notice came.
+const POLL: Duration = Duration::from_millis(250);
+/// How long to wait before the database is tried again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// How far the projection has come, as this process last saw it; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Positions(watch::Receiver<Option<GlobalPosition>>);
+
+/// The projection did not reach a position in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the projection is not at position {wanted} yet")]
+pub struct TooFar {
+    /// What was waited for.
+    pub wanted: GlobalPosition,
+    /// Where it stands, if it is known.
+    pub reached: Option<GlobalPosition>,
+}
+
+/// The task that keeps [`Positions`] up to date. Level-triggered: a lost notice costs 250 ms.
+#[derive(Debug)]
+pub struct PositionFollower {
+    model: ReadModel,
+    clock: Clock,
+    sender: watch::Sender<Option<GlobalPosition>>,
+}
+
+impl Positions {
+    /// The newest position seen; `None` before the projection was ever seen built.
+    pub fn newest(&self) -> Option<GlobalPosition> {
+        *self.0.borrow()
+    }
+
+    /// Waits until the projection has every event up to `wanted`.
+    ///
+    /// # Errors
+    /// [`TooFar`] after `limit`.
+    pub async fn wait_for(
+        &self,
+        wanted: GlobalPosition,
+        clock: &Clock,
+        limit: Duration,
+    ) -> Result<GlobalPosition, TooFar> {
+        let mut receiver = self.0.clone();
+        let reached = |position: &Option<GlobalPosition>| position.is_some_and(|at| at >= wanted);
+        let waited = clock.timeout(limit, receiver.wait_for(reached)).await;
+        let position = match waited {
+            Ok(Ok(position)) => *position,
+            Ok(Err(_)) | Err(_) => None,
+        };
+        position.ok_or_else(|| TooFar {
+            wanted,
+            reached: self.newest(),
+        })
+    }
+}
+
+impl PositionFollower {
+    /// A follower and what it keeps up to date.
+    pub fn new(model: ReadModel, clock: Clock) -> (Self, Positions) {
+        let (sender, receiver) = watch::channel(None);
+        let follower = Self {
+            model,
+            clock,
+            sender,
+        };
+        (follower, Positions(receiver))
+    }
+
+    /// Follows until told to stop. A critical task.
+    pub async fn run(self, tasks: Tasks) {
+        let follow = async {
+            loop {
+                if let Err(error) = self.follow().await {
+                    tracing::warn!(
+                        error = %runtime::telemetry::chain(&error),
+                        "the projection's position cannot be followed"
+                    );
+                }
+                self.clock.sleep(AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = tasks.stopping() => {}
+            () = follow => {}
+        }
+    }
+
+    async fn follow(&self) -> Result<(), ReadError> {
+        let mut listener = PgListener::connect_with(self.model.pool()).await?;
+        listener.listen(CHANNEL).await?;
+        loop {
+            match self.model.position().await {
+                Ok(position) => {
+                    self.sender.send_if_modified(|newest| {
+                        let moved = *newest != Some(position);
+                        *newest = Some(position);
+                        moved
+                    });
+                }
+                // It is being built; what an older build of it had reached says nothing.
+                Err(ReadError::NotBuilt) => {
+                    self.sender
+                        .send_if_modified(|newest| newest.take().is_some());
+                }
+                Err(error) => return Err(error),
+            }
+            match self.clock.timeout(POLL, listener.try_recv()).await {
+                Ok(Ok(Some(_))) | Err(_) => {}
+                // The connection was lost, and notices with it: it is made again.
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => return Err(error.into()),
+            }
+        }
+    }
+}
