@@ -50,7 +50,8 @@ fn of_schema(schema: &Schema, components: &Components, depth: usize) -> Value {
         Schema::OneOf(one) => given(one.example.as_ref(), &one.examples).unwrap_or_else(|| {
             let may_be_null = one.items.iter().any(|item| of_ref(item).is_null());
             let has_value = |item: &&RefOr<Schema>| {
-                !of_ref(item).is_null() && !(may_be_null && is_all_optional(item, components))
+                let shows_null = may_be_null && is_all_optional(item, components);
+                !shows_null && !of_ref(item).is_null()
             };
             let first = one.items.iter().find(has_value);
             first.map_or(Value::Null, of_ref)
