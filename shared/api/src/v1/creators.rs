@@ -122,7 +122,7 @@ impl Creator {
             metadata: (&creator.metadata).into(),
             tracking_mode: creator.tracking_mode,
             tracking_start_date: creator.tracking_start_date,
-            status: creator.status,
+            status: shown_status(creator),
             disabled_reason: creator.disabled_reason.clone(),
             disabled_at: creator.disabled_at,
             profile_url: creator.handle.profile_url(creator.platform),
@@ -136,6 +136,15 @@ impl Creator {
             updated_at: creator.updated_at,
             handle,
         }
+    }
+}
+
+/// A removed creator is shown once more, by its DELETE, as it last was.
+const fn shown_status(creator: &domain::org::Creator) -> CreatorStatus {
+    match (creator.status, creator.disabled_at) {
+        (CreatorStatus::Removed, Some(_)) => CreatorStatus::AutoDisabled,
+        (CreatorStatus::Removed, None) => CreatorStatus::Active,
+        (status, _) => status,
     }
 }
 

@@ -533,3 +533,20 @@ fn a_request_sends_only_what_is_given() {
         r#"{"handle":"charli","display_name":null}"#
     );
 }
+
+#[test]
+fn a_removed_creator_is_shown_as_it_last_was() {
+    let removed = org::Creator {
+        status: CreatorStatus::Removed,
+        ..creator()
+    };
+    let id = CreatorId::from_uuid(id(3));
+    let shown = Creator::new(id, &removed, CreatorProfile::default());
+    assert_eq!(shown.status, CreatorStatus::Active);
+    let removed = org::Creator {
+        disabled_at: Some(at("2026-01-06T00:00:00Z")),
+        ..removed
+    };
+    let shown = Creator::new(id, &removed, CreatorProfile::default());
+    assert_eq!(shown.status, CreatorStatus::AutoDisabled);
+}
