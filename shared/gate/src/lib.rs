@@ -1,4 +1,34 @@
-//! Who may call.
+//! Who may call: the cache of credentials and its lease, revocation, the window and the day's
+//! quota. The specification is `revocation.md`; [`core`] is its logic, everything else drives it.
+//!
+//! May depend on `domain`, `event-log` and `runtime`.
+//!
+//! Architecture invariant: this crate knows no route and no wire format. It does not know what a
+//! request is for; services map its answers to theirs. `core` does no IO: it does not know that
+//! Postgres, NATS, a cache library or an executor exists, and it reads no clock.
+//!
+//! Where to look: [`Gate::authorize`] answers every request, `follow` keeps a replica's cache
+//! true, [`Coordinator::settle`] waits until a denial is in force everywhere.
 #![warn(missing_docs)]
 
+mod admission;
+mod cache;
+mod coordinator;
 pub mod core;
+mod follow;
+mod gate;
+mod limiter;
+pub mod metrics;
+mod presented;
+mod store;
+mod verifier;
+
+pub use self::admission::{
+    Admission, Denial, InsufficientScope, Policy, Principal, Rate, RateLimited, Standing,
+};
+pub use self::coordinator::{Coordinator, CoordinatorConfig, Receipt, SettleError};
+pub use self::core::barrier::{Report, Settled, State};
+pub use self::follow::ReplicaConfig;
+pub use self::gate::{Gate, ReplicaParts};
+pub use self::limiter::Limiter;
+pub use self::verifier::VerifyConfig;

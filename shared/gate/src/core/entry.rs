@@ -42,6 +42,33 @@ pub enum Principal {
     },
 }
 
+impl Principal {
+    /// What the caller may do.
+    pub const fn scopes(&self) -> Scopes {
+        match self {
+            Self::Key { scopes, .. } | Self::Session { scopes, .. } => *scopes,
+        }
+    }
+
+    /// The org the caller acts in.
+    pub const fn org(&self) -> OrgId {
+        match self {
+            Self::Key { org, .. } | Self::Session { org, .. } => *org,
+        }
+    }
+}
+
+/// How far a credential has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It may call until `ends_at`.
+    Active,
+    /// It was replaced, and may call until `ends_at`.
+    Rotating,
+    /// It was ended for good.
+    Ended,
+}
+
 /// A credential's row on the primary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialRow {
@@ -51,10 +78,8 @@ pub struct CredentialRow {
     pub org: OrgId,
     /// Which of the two.
     pub kind: CredentialKind,
-    /// Whether it was ended for good.
-    pub ended: bool,
-    /// Whether it was replaced and is accepted until `ends_at`.
-    pub rotating: bool,
+    /// How far it has come.
+    pub status: Status,
     /// What it may do.
     pub scopes: Scopes,
     /// Whether every request is checked on the primary.
@@ -96,7 +121,7 @@ pub enum Refused {
 impl CredentialRow {
     /// Whether the row lets a request from `peer` in at `now`.
     pub fn judge(&self, org: &OrgRow, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
-        if self.ended || self.ends_at.is_some_and(|ends_at| ends_at <= now) {
+        if self.status == Status::Ended || self.ends_at.is_some_and(|ends_at| ends_at <= now) {
             Err(Refused::Ended)
         } else if !allows(self.addresses.as_deref(), peer) {
             Err(Refused::Address)
@@ -140,13 +165,13 @@ impl Entry {
         Self {
             stamp,
             id: row.id,
-            owner: registry.owner(row.org, row.owner, stamp, org.terms),
+            owner: registry.owner(row.org, row.owner, stamp.position(), org.terms),
             credential: OnceLock::new(),
             bounds: bounded.then(|| {
                 Box::new(Bounds {
                     addresses: row.addresses,
                     ends_at: row.ends_at,
-                    rotating: row.rotating,
+                    rotating: row.status == Status::Rotating,
                 })
             }),
             rate: row.rate,
@@ -180,13 +205,15 @@ impl Entry {
 
     /// Whether it lets a request from `peer` in at `now`, as far as the entry itself can tell.
     pub fn judge(&self, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
-        match &self.bounds {
-            None => Ok(()),
-            Some(bounds) if bounds.ends_at.is_some_and(|ends_at| ends_at <= now) => {
-                Err(Refused::Ended)
-            }
-            Some(bounds) if !allows(bounds.addresses.as_deref(), peer) => Err(Refused::Address),
-            Some(_) => Ok(()),
+        let Some(bounds) = &self.bounds else {
+            return Ok(());
+        };
+        if bounds.ends_at.is_some_and(|ends_at| ends_at <= now) {
+            Err(Refused::Ended)
+        } else if allows(bounds.addresses.as_deref(), peer) {
+            Ok(())
+        } else {
+            Err(Refused::Address)
         }
     }
 
@@ -281,8 +308,7 @@ mod tests {
             id: Uuid::from_u128(1),
             org: OrgId::from_uuid(Uuid::from_u128(2)),
             kind: CredentialKind::ApiKey,
-            ended: false,
-            rotating: false,
+            status: Status::Active,
             scopes: Scopes::DEFAULT,
             strict: false,
             owner: None,
@@ -303,8 +329,8 @@ mod tests {
         }
     }
 
-    fn ranges(texts: &[&str]) -> Option<Box<[IpNet]>> {
-        Some(texts.iter().map(|text| text.parse().unwrap()).collect())
+    fn ranges(texts: &[&str]) -> Box<[IpNet]> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
     #[test]
@@ -319,18 +345,18 @@ mod tests {
             ..org()
         };
         let mut row = CredentialRow {
-            ended: true,
-            addresses: ranges(&["10.0.0.0/8"]),
+            status: Status::Ended,
+            addresses: Some(ranges(&["10.0.0.0/8"])),
             owner_banned: true,
             ..row()
         };
         assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Ended));
-        row.ended = false;
+        row.status = Status::Active;
         row.ends_at = Some(now());
         assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Ended));
         row.ends_at = None;
         assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Address));
-        row.addresses = ranges(&["127.0.0.1/32"]);
+        row.addresses = Some(ranges(&["127.0.0.1/32"]));
         assert_eq!(
             row.judge(&suspended, PEER, now()),
             Err(Refused::OrgSuspended)
@@ -351,7 +377,7 @@ mod tests {
             ("2001:db9::1", false),
         ] {
             assert_eq!(
-                allows(list.as_deref(), peer.parse().unwrap()),
+                allows(Some(&list), peer.parse().unwrap()),
                 expected,
                 "{peer}"
             );
@@ -364,8 +390,8 @@ mod tests {
         let soon = now().plus(chrono::TimeDelta::seconds(5));
         let row = CredentialRow {
             ends_at: Some(soon),
-            rotating: true,
-            addresses: ranges(&["127.0.0.0/8"]),
+            status: Status::Rotating,
+            addresses: Some(ranges(&["127.0.0.0/8"])),
             ..row()
         };
         let entry = Entry::new(row.clone(), &org(), Stamp::default(), &registry);

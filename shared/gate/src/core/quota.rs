@@ -126,6 +126,17 @@ impl Allowance {
         }
     }
 
+    /// What is left of the day under `limit`, as far as this process knows.
+    pub fn remaining(&self, limit: u64, now: Boottime) -> Option<u64> {
+        let known = self.limit.load(Ordering::Acquire) == limit && self.ends_in(now).is_some();
+        known.then(|| self.left.load(Ordering::Relaxed) + self.beyond.load(Ordering::Relaxed))
+    }
+
+    /// Whether the next block should be fetched.
+    pub fn is_low(&self) -> bool {
+        self.left.load(Ordering::Relaxed) <= self.low.load(Ordering::Relaxed)
+    }
+
     /// How long the day still lasts; none if no block of it was reserved.
     pub fn ends_in(&self, now: Boottime) -> Option<Duration> {
         let ends = Boottime::from_nanos(self.ends.load(Ordering::Acquire));
@@ -210,7 +221,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     fn at(seconds: u64) -> Boottime {
         Boottime::from_nanos(seconds * 1_000_000_000)

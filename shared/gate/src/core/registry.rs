@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::ids::{OrgId, UserId};
+use domain::ids::{GlobalPosition, LogEpoch, OrgId, UserId};
 use runtime::clock::Boottime;
 use uuid::Uuid;
 
@@ -28,6 +28,7 @@ pub struct Registry {
     credentials: Shards<Uuid, Credential>,
     owners: Shards<(OrgId, Option<UserId>), Owner>,
     orgs: Shards<OrgId, Org>,
+    epoch: Mutex<Option<LogEpoch>>,
 }
 
 /// A credential that was used in this process.
@@ -74,7 +75,7 @@ pub struct Org {
 /// An org's limits, as the newest row that this process read shows them.
 #[derive(Debug)]
 struct Terms {
-    stamp: AtomicU64,
+    position: AtomicU64,
     per_day: AtomicU64,
     per_minute: AtomicU32,
 }
@@ -99,12 +100,13 @@ impl Registry {
         })
     }
 
-    /// The owner's cell, made if it is not there; its org then has at least the terms of `stamp`.
+    /// The owner's cell, made if it is not there; its org then has the terms of a row read at
+    /// `position`, or newer ones.
     pub fn owner(
         &self,
         org: OrgId,
         user: Option<UserId>,
-        stamp: Stamp,
+        position: GlobalPosition,
         terms: OrgTerms,
     ) -> Arc<Owner> {
         let owner = self.owners.attach(&(org, user), |tomb| Owner {
@@ -113,7 +115,7 @@ impl Registry {
                 allowance: Allowance::default(),
                 tomb: TombCell::new(tomb),
                 terms: Terms {
-                    stamp: AtomicU64::new(0),
+                    position: AtomicU64::new(0),
                     per_day: AtomicU64::new(0),
                     per_minute: AtomicU32::new(0),
                 },
@@ -122,7 +124,7 @@ impl Registry {
             tomb: TombCell::new(tomb),
         });
         self.orgs
-            .exclusively(&org, || owner.org.learn(stamp, terms));
+            .exclusively(&org, || owner.org.learn(position, terms));
         owner
     }
 
@@ -145,17 +147,33 @@ impl Registry {
         self.orgs.all()
     }
 
-    /// Frees idle windows, and what nothing points to any more. Tombstones below `floor` go too:
-    /// they speak only to entries that are forgotten.
-    pub fn sweep(&self, now: Boottime, floor: Stamp) {
-        self.credentials.sweep(floor, |credential| {
+    /// Frees idle windows, and what nothing points to any more.
+    pub fn sweep(&self, now: Boottime) {
+        self.credentials.sweep(|credential| {
             let mut state = credential.state();
             state.window.release_if_idle(now) && state.usage.is_empty()
         });
-        self.owners.sweep(floor, |_| true);
+        self.owners.sweep(|_| true);
         // An org without entries may still hold a block of its day.
-        self.orgs
-            .sweep(floor, |org| org.allowance.ends_in(now).is_none());
+        self.orgs.sweep(|org| org.allowance.ends_in(now).is_none());
+    }
+
+    /// Rows of this log are about to be taken. Positions of another one cannot be compared with
+    /// its own, so whatever was learnt from it may be replaced.
+    pub fn read_from(&self, epoch: LogEpoch) {
+        let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.replace(epoch) != Some(epoch) {
+            for org in self.orgs.all() {
+                org.terms.position.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Drops tombstones that speak only to entries below `floor`, which are forgotten.
+    pub fn forget(&self, floor: Stamp) {
+        self.credentials.forget(floor);
+        self.owners.forget(floor);
+        self.orgs.forget(floor);
     }
 
     /// How many tombstones there are.
@@ -199,16 +217,14 @@ impl Org {
     }
 
     /// Takes the terms of a row unless those of a newer one are known. One caller at a time.
-    fn learn(&self, stamp: Stamp, terms: OrgTerms) {
-        let bits = stamp.to_bits();
-        // The first row may have the lowest stamp there is.
-        if bits >= self.terms.stamp.load(Ordering::Relaxed) {
+    fn learn(&self, position: GlobalPosition, terms: OrgTerms) {
+        if position.get() >= self.terms.position.load(Ordering::Relaxed) {
             let per_day = terms.per_day.unwrap_or(UNLIMITED);
             self.terms.per_day.store(per_day, Ordering::Relaxed);
             self.terms
                 .per_minute
                 .store(terms.per_minute, Ordering::Relaxed);
-            self.terms.stamp.store(bits, Ordering::Relaxed);
+            self.terms.position.store(position.get(), Ordering::Relaxed);
         }
     }
 }
@@ -300,12 +316,18 @@ impl<K: Copy + Eq + Hash, V: Mortal> Shards<K, V> {
 
     /// Drops things that are idle and that nothing else points to: only [`attach`](Self::attach)
     /// gives out pointers, and it waits for this lock.
-    fn sweep(&self, floor: Stamp, idle: impl Fn(&V) -> bool) {
+    fn sweep(&self, idle: impl Fn(&V) -> bool) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard
                 .things
                 .retain(|_, thing| !idle(thing) || Arc::strong_count(thing) > 1);
+        }
+    }
+
+    fn forget(&self, floor: Stamp) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.tombs.retain(|_, tomb| tomb.stamp() >= floor);
         }
     }
@@ -331,8 +353,6 @@ impl<K: Copy + Eq + Hash, V: Mortal> Shards<K, V> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use domain::ids::GlobalPosition;
-
     use super::*;
     use crate::core::stamp::{Generation, Mark};
 
@@ -354,6 +374,10 @@ mod tests {
 
     fn org(number: u128) -> OrgId {
         OrgId::from_uuid(id(number))
+    }
+
+    fn read_at(position: u64) -> GlobalPosition {
+        GlobalPosition::new(position)
     }
 
     fn clock(seconds: u64) -> Boottime {
@@ -379,8 +403,8 @@ mod tests {
     fn owner_and_org_are_told_apart() {
         let registry = Registry::default();
         let user = UserId::from_uuid(id(7));
-        let owner = registry.owner(org(1), Some(user), at(1), TERMS);
-        let nobody = registry.owner(org(1), None, at(1), TERMS);
+        let owner = registry.owner(org(1), Some(user), read_at(1), TERMS);
+        let nobody = registry.owner(org(1), None, read_at(1), TERMS);
         registry.entomb(
             Subject::Owner(org(1), user),
             Tomb::new(at(5), Mark::Changed),
@@ -395,15 +419,18 @@ mod tests {
     #[test]
     fn the_newest_terms_of_an_org_hold_for_all_its_entries() {
         let registry = Registry::default();
-        let owner = registry.owner(org(1), None, at(5), TERMS);
+        let owner = registry.owner(org(1), None, read_at(5), TERMS);
         let unlimited = OrgTerms {
             per_day: None,
             ..TERMS
         };
-        registry.owner(org(1), None, at(4), unlimited);
+        registry.owner(org(1), None, read_at(4), unlimited);
         assert_eq!(owner.org.terms(), TERMS);
-        registry.owner(org(1), None, at(6), unlimited);
+        registry.owner(org(1), None, read_at(6), unlimited);
         assert_eq!(owner.org.terms(), unlimited);
+        registry.read_from(LogEpoch::from_uuid(id(1)));
+        registry.owner(org(1), None, read_at(2), TERMS);
+        assert_eq!(owner.org.terms(), TERMS);
     }
 
     #[test]
@@ -416,13 +443,13 @@ mod tests {
             .window
             .take(clock(1), 60);
         registry.entomb(Subject::Credential(id(9)), Tomb::new(at(5), Mark::Ended));
-        registry.sweep(clock(30), at(0));
+        registry.sweep(clock(30));
         assert_eq!(registry.credentials().count(), 2);
-        registry.sweep(clock(200), at(0));
+        registry.sweep(clock(200));
         assert_eq!(registry.credentials().count(), 1);
         assert!(Arc::ptr_eq(&kept, &registry.credential(id(1), org(1))));
         assert_eq!(registry.tombs(), 1);
-        registry.sweep(clock(200), at(6));
+        registry.forget(at(6));
         assert_eq!(registry.tombs(), 0);
     }
 }

@@ -43,6 +43,12 @@ impl Usage {
         folded.refused += 1;
     }
 
+    /// A request that was counted as admitted was neither admitted nor refused.
+    pub fn cancel(&mut self, at: Timestamp) {
+        let folded = self.of(at);
+        folded.requests = folded.requests.saturating_sub(1);
+    }
+
     /// Takes everything, to be flushed.
     pub fn take(&mut self) -> Vec<Folded> {
         std::mem::take(&mut self.days)
@@ -107,7 +113,9 @@ mod tests {
             !usage.count(at("2026-01-06T00:00:02Z"), true),
             "seen before"
         );
-        taken.into_iter().for_each(|folded| usage.put_back(folded));
+        for folded in taken {
+            usage.put_back(folded);
+        }
         assert_eq!(usage.take().iter().map(|one| one.requests).sum::<u64>(), 2);
     }
 }

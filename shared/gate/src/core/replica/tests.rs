@@ -43,11 +43,11 @@ fn event(at: u64, previous: u64) -> AuthEvent {
     }
 }
 
-fn head(at: u64) -> Option<Head> {
-    Some(Head {
+fn head(at: u64) -> Head {
+    Head {
         auth_position: position(at),
         epoch: epoch(1),
-    })
+    }
 }
 
 /// Loaded at position 10 and registered.
@@ -75,7 +75,7 @@ fn a_renewal_counts_from_before_it_was_sent() {
     let mut replica = running();
     let renewal = replica.renew(at(100)).unwrap();
     assert_eq!(
-        replica.renewed(&renewal, head(10)),
+        replica.renewed(&renewal, Some(head(10))),
         Renewed::Extend(Deadlines::after(at(100), TERM))
     );
 }
@@ -85,7 +85,7 @@ fn a_renewal_waits_for_what_the_head_names() {
     let mut replica = running();
     let renewal = replica.renew(at(100)).unwrap();
     assert_eq!(
-        replica.renewed(&renewal, head(14)),
+        replica.renewed(&renewal, Some(head(14))),
         Renewed::CatchUp(position(14))
     );
     assert!(matches!(
@@ -112,7 +112,7 @@ fn what_was_applied_while_the_renewal_was_under_way_counts() {
     replica.apply(&event(12, 10));
     replica.apply(&event(13, 12));
     assert!(matches!(
-        replica.renewed(&renewal, head(12)),
+        replica.renewed(&renewal, Some(head(12))),
         Renewed::Extend(_)
     ));
 }
@@ -133,14 +133,14 @@ fn duplicates_gaps_and_forks_are_told_apart() {
 fn a_head_that_went_back_or_another_epoch_drops_everything() {
     for answer in [
         head(9),
-        Some(Head {
+        Head {
             auth_position: position(50),
             epoch: epoch(2),
-        }),
+        },
     ] {
         let mut replica = running();
         let renewal = replica.renew(at(1)).unwrap();
-        assert_eq!(replica.renewed(&renewal, answer), Renewed::Reload);
+        assert_eq!(replica.renewed(&renewal, Some(answer)), Renewed::Reload);
         assert!(replica.must_load());
         let before = replica.generation();
         assert!(replica.load(epoch(2), position(3)).unwrap() > before);
@@ -155,7 +155,7 @@ fn a_collected_row_means_a_new_incarnation() {
     assert_eq!(replica.renewed(&renewal, None), Renewed::Register);
     assert!(replica.must_register());
     replica.registered(incarnation(2));
-    assert_eq!(replica.renewed(&renewal, head(10)), Renewed::Ignore);
+    assert_eq!(replica.renewed(&renewal, Some(head(10))), Renewed::Ignore);
 }
 
 #[test]
@@ -320,7 +320,7 @@ impl World {
             Step::Answer => {
                 let head = head(self.end().get());
                 if let Some((_, answer)) = &mut self.renewal {
-                    *answer = head;
+                    *answer = Some(head);
                 }
             }
             Step::Receive => self.receive(),

@@ -1,0 +1,83 @@
+//! The two caches (revocation.md 7). Requests call `get` and nothing else; the apply task alone
+//! inserts. No entry has a time to live: whether it may be used is decided at every read.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use domain::credential::CredentialHash;
+
+use crate::core::entry::Entry;
+use crate::core::stamp::Generation;
+
+/// What moka itself takes for an entry, in bytes.
+const OWN_BYTES: u32 = 290;
+
+/// Allowed credentials.
+pub type Allowed = moka::sync::Cache<CredentialHash, Arc<Entry>, Digest>;
+/// Hashes that the primary did not know, or knew to be ended for good.
+pub type Refused = moka::sync::Cache<CredentialHash, Generation, Digest>;
+
+/// Bounded by what its entries weigh, in bytes.
+pub fn allowed(bytes: u64) -> Allowed {
+    moka::sync::Cache::builder()
+        .name("allowed")
+        .weigher(|_, entry: &Arc<Entry>| OWN_BYTES.saturating_add(entry.weight()))
+        .max_capacity(bytes)
+        .build_with_hasher(Digest)
+}
+
+/// Bounded by the number of its entries: anybody may ask for a hash.
+pub fn refused(entries: u64) -> Refused {
+    moka::sync::Cache::builder()
+        .name("refused")
+        .max_capacity(entries)
+        .build_with_hasher(Digest)
+}
+
+/// A SHA-256 is a hash already, and nobody can steer where a guess falls.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Digest;
+
+/// Keeps the last eight bytes that were written.
+#[derive(Debug, Default)]
+pub struct DigestHasher(u64);
+
+impl BuildHasher for Digest {
+    type Hasher = DigestHasher;
+
+    fn build_hasher(&self) -> DigestHasher {
+        DigestHasher(0)
+    }
+}
+
+impl Hasher for DigestHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 = u64::from_le_bytes(*last);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {
+        // The length of an array's hash, always 32.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_told_apart_by_their_digest() {
+        let of = |byte: u8| {
+            let mut bytes = [0; 32];
+            bytes[31] = byte;
+            Digest.hash_one(CredentialHash::from_bytes(bytes))
+        };
+        assert_ne!(of(1), of(2));
+        assert_eq!(of(1), of(1));
+    }
+}

@@ -1,0 +1,120 @@
+//! Fetching blocks of an org's day: one statement at a time for each org.
+
+use std::future::ready;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::OrgId;
+use futures_util::{StreamExt, stream};
+use runtime::lifecycle::TaskKind;
+use runtime::telemetry::chain;
+
+use super::{Limiter, STRIPES};
+use crate::core::quota::Day;
+use crate::core::registry::Org;
+use crate::store::{self, StoreError};
+
+/// How long a request waits for a block.
+const DEADLINE: Duration = Duration::from_millis(250);
+/// Statements at once when the process stops.
+const GIVE_BACK_AT_ONCE: usize = 8;
+/// How long all of them may take.
+const GIVE_BACK_DEADLINE: Duration = Duration::from_secs(3);
+
+impl Limiter {
+    /// Takes a place of a block that is yet to be reserved, by this request or one before it.
+    pub(super) async fn reserve_and_take(&self, org: &Arc<Org>, limit: u64) -> Day {
+        let clock = &self.0.clock;
+        let taken = clock.timeout(DEADLINE, async {
+            loop {
+                let _turn = self.turn(org.id).await;
+                match org.allowance.take(limit, clock.boottime()) {
+                    Day::Ask => self.reserve(org, limit).await,
+                    answer => return answer,
+                }
+            }
+        });
+        taken.await.unwrap_or(Day::Unavailable)
+    }
+
+    /// Fetches the next block before it is needed, if there is room for one more fetch.
+    pub(super) fn prefetch(&self, org: &Arc<Org>, limit: u64) {
+        let Ok(permit) = Arc::clone(&self.0.prefetches).try_acquire_owned() else {
+            return;
+        };
+        let (limiter, org) = (self.clone(), Arc::clone(org));
+        let fetch = async move {
+            let _permit = permit;
+            let _turn = limiter.turn(org.id).await;
+            if org.allowance.is_low() {
+                limiter.reserve(&org, limit).await;
+            }
+        };
+        self.0
+            .tasks
+            .spawn(TaskKind::Disposable, "gate quota", fetch);
+    }
+
+    /// Gives back every block that is not used up. Requests must have ended.
+    pub(super) async fn give_all_back(&self) {
+        let pool = &self.0.pool;
+        let mut give_back = Vec::new();
+        for org in self.0.registry.orgs() {
+            if let Some((day, left)) = org.allowance.close() {
+                give_back.push(store::give_back(pool, org.id, day, left));
+            }
+        }
+        // What does not arrive is lost to the org until midnight, and to nobody else.
+        let give_back = stream::iter(give_back)
+            .buffer_unordered(GIVE_BACK_AT_ONCE)
+            .for_each(|_| ready(()));
+        if self
+            .0
+            .clock
+            .timeout(GIVE_BACK_DEADLINE, give_back)
+            .await
+            .is_err()
+        {
+            tracing::warn!("unused quota could not be given back in time");
+        }
+    }
+
+    async fn turn(&self, org: OrgId) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        org.hash(&mut hasher);
+        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+        let stripe = hasher.finish() as usize % STRIPES;
+        self.0.stripes[stripe].lock().await
+    }
+
+    /// Asks Postgres for a block; the caller has the org's turn.
+    async fn reserve(&self, org: &Org, limit: u64) {
+        let clock = &self.0.clock;
+        let sent = clock.boottime();
+        let reservation = org.allowance.reserve(limit, sent);
+        let asked = clock.timeout(DEADLINE, async {
+            if let Some((day, left)) = reservation.give_back {
+                store::give_back(&self.0.pool, org.id, day, left).await?;
+            }
+            store::reserve(&self.0.pool, org.id, reservation.wanted, limit).await
+        });
+        match asked.await.map_err(StoreError::from).flatten() {
+            Ok(grant) => {
+                let blocks = &self.0.blocks;
+                let outcome = if grant.granted > 0 {
+                    &blocks.granted
+                } else {
+                    &blocks.spent
+                };
+                outcome.increment(1);
+                org.allowance.granted(limit, sent, &grant);
+            }
+            Err(error) => {
+                self.0.blocks.failed.increment(1);
+                tracing::debug!(error = %chain(&error), "no block of quota");
+                org.allowance.failed(clock.boottime());
+            }
+        }
+    }
+}

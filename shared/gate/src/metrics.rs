@@ -1,0 +1,117 @@
+//! Names of what the gate counts, each described once.
+
+use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram};
+
+use crate::admission::{Denial, Policy};
+
+/// Decisions, by `outcome`.
+pub const DECISIONS: &str = "tga_gate_decisions_total";
+/// How long VERIFY took, in seconds.
+pub const VERIFY_SECONDS: &str = "tga_gate_verify_seconds";
+/// Requests refused by a limit, by `policy`.
+pub const LIMITED: &str = "tga_gate_limited_total";
+/// Position up to which every auth event is applied.
+pub const APPLIED_POSITION: &str = "tga_gate_applied_position";
+/// 1 while the lease holds, as of the last look of the task that renews it.
+pub const LEASED: &str = "tga_gate_leased";
+/// Renewals, by `outcome`.
+pub const RENEWALS: &str = "tga_gate_renewals_total";
+/// Snapshots loaded.
+pub const LOADS: &str = "tga_gate_loads_total";
+/// Entries in the cache of allowed credentials.
+pub const ENTRIES: &str = "tga_gate_entries";
+/// Tombstones kept.
+pub const TOMBS: &str = "tga_gate_tombs";
+/// Reads of the log because the feed was late or had a gap.
+pub const CATCH_UPS: &str = "tga_gate_catch_ups_total";
+/// Verified rows that were not cached, by `reason`.
+pub const DISCARDED: &str = "tga_gate_discarded_total";
+/// Blocks of quota asked for, by `outcome`.
+pub const BLOCKS: &str = "tga_gate_quota_blocks_total";
+/// Counts of use that could not be flushed and were kept.
+pub const FLUSH_FAILURES: &str = "tga_gate_usage_flush_failures_total";
+/// Barriers: replicas settled, by `state`.
+pub const SETTLED: &str = "tga_gate_barrier_replicas_total";
+/// How long barriers took, in seconds.
+pub const BARRIER_SECONDS: &str = "tga_gate_barrier_seconds";
+
+/// Describes every metric of this crate. Call it once, after the recorder is installed.
+pub fn describe() {
+    describe_counter!(DECISIONS, "Decisions about requests, by outcome");
+    describe_histogram!(
+        VERIFY_SECONDS,
+        Unit::Seconds,
+        "Time that checking a credential on the primary took"
+    );
+    describe_counter!(LIMITED, "Requests refused with 429, by policy");
+    describe_gauge!(
+        APPLIED_POSITION,
+        "Position up to which every auth event is applied"
+    );
+    describe_gauge!(LEASED, "1 while this replica may trust its cache");
+    describe_counter!(RENEWALS, "Renewals of the lease, by outcome");
+    describe_counter!(LOADS, "Snapshots of all credentials loaded");
+    describe_gauge!(ENTRIES, "Cached credentials");
+    describe_gauge!(TOMBS, "Remembered changes of credentials, owners and orgs");
+    describe_counter!(CATCH_UPS, "Reads of the log because the feed was late");
+    describe_counter!(DISCARDED, "Verified rows that were not cached, by reason");
+    describe_counter!(BLOCKS, "Blocks of quota asked for, by outcome");
+    describe_counter!(
+        FLUSH_FAILURES,
+        "Flushes of usage that failed and are repeated"
+    );
+    describe_counter!(
+        SETTLED,
+        "Replicas a barrier waited for, by how they were settled"
+    );
+    describe_histogram!(
+        BARRIER_SECONDS,
+        Unit::Seconds,
+        "Time from a deny event's commit until it was in force everywhere"
+    );
+}
+
+/// Handles of what is counted on every request, looked up once.
+pub(crate) struct Decisions {
+    pub cached: Counter,
+    pub verified: Counter,
+    pub missing: Counter,
+    pub invalid: Counter,
+    pub forbidden: Counter,
+    pub unavailable: Counter,
+    pub limited_minute: Counter,
+    pub limited_day: Counter,
+}
+
+impl Decisions {
+    pub fn new() -> Self {
+        let outcome = |name: &'static str| counter!(DECISIONS, "outcome" => name);
+        Self {
+            cached: outcome("admitted_from_cache"),
+            verified: outcome("admitted_by_verify"),
+            missing: outcome("missing"),
+            invalid: outcome("invalid"),
+            forbidden: outcome("forbidden"),
+            unavailable: outcome("unavailable"),
+            limited_minute: counter!(LIMITED, "policy" => "minute"),
+            limited_day: counter!(LIMITED, "policy" => "day"),
+        }
+    }
+
+    /// Counts a refusal.
+    pub fn count(&self, denial: &Denial) {
+        let counter = match denial {
+            Denial::TwoCredentials | Denial::Missing => &self.missing,
+            Denial::Invalid => &self.invalid,
+            Denial::AddressNotAllowed | Denial::OrgSuspended | Denial::UserSuspended => {
+                &self.forbidden
+            }
+            Denial::VerificationUnavailable => &self.unavailable,
+            Denial::RateLimited(limited) => match limited.policy {
+                Policy::KeyMinute | Policy::SessionMinute => &self.limited_minute,
+                Policy::OrgDay => &self.limited_day,
+            },
+        };
+        counter.increment(1);
+    }
+}

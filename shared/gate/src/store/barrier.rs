@@ -1,0 +1,48 @@
+use std::time::Duration;
+
+use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
+use sqlx::PgPool;
+
+use super::StoreError;
+use super::rows::position;
+use crate::core::barrier::LeaseRow;
+
+/// B4: every row, in a snapshot of its own, and the life of the log.
+pub async fn lease_rows(pool: &PgPool) -> Result<(LogEpoch, Vec<LeaseRow>), StoreError> {
+    let rows = sqlx::query!(
+        r#"select h.epoch as log_epoch, pg_is_in_recovery() as "in_recovery!",
+               l.incarnation as "incarnation?", l.lease_ms as "lease_ms?",
+               l.applied_position as "applied_position?", l.epoch as "epoch?"
+           from log.head h left join gate.leases l on true
+           order by l.incarnation"#
+    )
+    .fetch_all(pool)
+    .await?;
+    let Some(first) = rows.first() else {
+        return Err(StoreError::Database(sqlx::Error::RowNotFound));
+    };
+    if first.in_recovery {
+        return Err(StoreError::Standby);
+    }
+    let log_epoch = LogEpoch::from_uuid(first.log_epoch);
+    let leases = rows.iter().filter_map(|row| {
+        Some(LeaseRow {
+            incarnation: IncarnationId::from_uuid(row.incarnation?),
+            term: Duration::from_millis(u64::try_from(row.lease_ms?).unwrap_or(0)),
+            applied: position(row.applied_position?),
+            epoch: LogEpoch::from_uuid(row.epoch?),
+        })
+    });
+    Ok((log_epoch, leases.collect()))
+}
+
+/// B6: every denial up to this position is in force everywhere.
+pub async fn settle(pool: &PgPool, up_to: GlobalPosition) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update gate.head set settled = greatest(settled, $1) where settled < $1",
+        up_to.as_i64()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

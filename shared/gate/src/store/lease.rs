@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
+use runtime::clock::Clock;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use super::StoreError;
+use super::rows::position;
+use crate::core::replica::{Head, Renewal};
+
+/// How long Postgres may take for one statement of a lease (revocation.md 3).
+const STATEMENT_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long an answer may take on its way besides.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(400);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A connection of the lease's own, so that no lack of others ends it (faults.md, row 26).
+#[derive(Debug)]
+pub struct LeaseLine {
+    options: PgConnectOptions,
+    clock: Clock,
+    connection: Option<PgConnection>,
+}
+
+impl LeaseLine {
+    /// Connects on first use, and again after every failure.
+    pub fn new(options: PgConnectOptions, clock: Clock) -> Self {
+        let statement_timeout = STATEMENT_TIMEOUT.as_millis().to_string();
+        Self {
+            options: options
+                .application_name("trackagoat lease")
+                .options([("statement_timeout", statement_timeout.as_str())])
+                .disable_statement_logging(),
+            clock,
+            connection: None,
+        }
+    }
+
+    /// R1 REGISTER: a committed row; false if the term is above the maximum.
+    pub async fn register(
+        &mut self,
+        incarnation: IncarnationId,
+        replica: &str,
+        term: Duration,
+        applied: GlobalPosition,
+        epoch: LogEpoch,
+        ack_key: &[u8],
+    ) -> Result<bool, StoreError> {
+        let term = i32::try_from(term.as_millis()).unwrap_or(i32::MAX);
+        self.run(async |connection| {
+            sqlx::query_scalar!(
+                r#"select gate.register_lease($1, $2, $3, $4, $5, $6) as "registered!""#,
+                incarnation.as_uuid(),
+                replica,
+                term,
+                applied.as_i64(),
+                epoch.as_uuid(),
+                ack_key
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+    }
+
+    /// R2 RENEW: none if the row is gone.
+    pub async fn renew(&mut self, renewal: &Renewal) -> Result<Option<Head>, StoreError> {
+        let row = self
+            .run(async |connection| {
+                sqlx::query!(
+                    r#"select auth_position as "auth_position!", epoch as "epoch!"
+                       from gate.renew_lease($1, $2)"#,
+                    renewal.incarnation.as_uuid(),
+                    renewal.applied.as_i64()
+                )
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
+        Ok(row.map(|row| Head {
+            auth_position: position(row.auth_position),
+            epoch: LogEpoch::from_uuid(row.epoch),
+        }))
+    }
+
+    /// R5 LEAVE: after everything is refused.
+    pub async fn leave(&mut self, incarnation: IncarnationId) -> Result<(), StoreError> {
+        self.run(async |connection| {
+            sqlx::query_scalar!("select gate.leave($1)", incarnation.as_uuid())
+                .fetch_one(connection)
+                .await
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn run<T>(
+        &mut self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        // Taken out: a connection whose answer did not come is not used again.
+        let mut connection = if let Some(connection) = self.connection.take() {
+            connection
+        } else {
+            let connect = PgConnection::connect_with(&self.options);
+            self.clock.timeout(CONNECT_TIMEOUT, connect).await??
+        };
+        let answer = self
+            .clock
+            .timeout(ANSWER_TIMEOUT, statement(&mut connection))
+            .await??;
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+}

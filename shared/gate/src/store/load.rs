@@ -1,0 +1,127 @@
+use std::collections::HashMap;
+
+use domain::credential::CredentialHash;
+use domain::ids::{GlobalPosition, LogEpoch};
+use sqlx::{PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+use super::StoreError;
+use super::rows::{CredentialColumns, OrgColumns, position};
+use crate::core::entry::{CredentialRow, OrgRow};
+
+/// Credentials of one page; large enough that its statement's cost does not show.
+const PAGE: i32 = 20_000;
+
+/// Credentials and their orgs' rows.
+pub type Page = Vec<(CredentialHash, CredentialRow, OrgRow)>;
+
+/// R0 LOAD: one REPEATABLE READ snapshot of the primary, read page by page.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The life of the log.
+    pub epoch: LogEpoch,
+    /// Every auth event up to here is in the rows.
+    pub auth_position: GlobalPosition,
+    /// The newest event of all.
+    pub position: GlobalPosition,
+    transaction: Transaction<'static, Postgres>,
+    orgs: HashMap<Uuid, OrgRow>,
+    /// The last hash that was read.
+    after: Vec<u8>,
+}
+
+impl Snapshot {
+    /// Takes the snapshot and reads the orgs.
+    pub async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
+        let mut transaction = pool
+            .begin_with("begin isolation level repeatable read read only")
+            .await?;
+        let state = sqlx::query!(
+            r#"select auth_position as "auth_position!", position as "position!",
+                   epoch as "epoch!", in_recovery as "in_recovery!"
+               from gate.state()"#
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        if state.in_recovery {
+            return Err(StoreError::Standby);
+        }
+        let rows = sqlx::query!(
+            r#"select org_id as "org_id!", plan as "plan!", requests_per_day,
+                   requests_per_minute_per_key, suspended as "suspended!"
+               from gate.load_orgs()"#
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut orgs = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let columns = OrgColumns {
+                plan: row.plan,
+                requests_per_day: row.requests_per_day,
+                requests_per_minute_per_key: row.requests_per_minute_per_key,
+                suspended: row.suspended,
+            };
+            orgs.insert(row.org_id, columns.into_row(row.org_id)?);
+        }
+        Ok(Self {
+            epoch: LogEpoch::from_uuid(state.epoch),
+            auth_position: position(state.auth_position),
+            position: position(state.position),
+            transaction,
+            orgs,
+            after: Vec::new(),
+        })
+    }
+
+    /// The next credentials that may act now; empty after the last.
+    pub async fn page(&mut self) -> Result<Page, StoreError> {
+        let rows = sqlx::query!(
+            r#"select hash as "hash!", id as "id!", org_id as "org_id!", kind as "kind!",
+                   status as "status!", scopes as "scopes!", strict as "strict!", owner_id,
+                   owner_banned as "owner_banned!",
+                   rate_limit_per_minute as "rate_limit_per_minute!",
+                   ip_allowlist, expires_at, overlap_ends_at
+               from gate.load_credentials($1, $2)"#,
+            self.after,
+            PAGE
+        )
+        .fetch_all(&mut *self.transaction)
+        .await?;
+        let mut page = Vec::with_capacity(rows.len());
+        for row in rows {
+            let corrupt = |column| StoreError::Corrupt {
+                table: "gate.credentials",
+                column,
+                key: row.id,
+            };
+            let hash = row
+                .hash
+                .as_slice()
+                .try_into()
+                .map_err(|_| corrupt("hash"))?;
+            let org = *self.orgs.get(&row.org_id).ok_or(corrupt("org_id"))?;
+            self.after.clone_from(&row.hash);
+            let columns = CredentialColumns {
+                id: row.id,
+                org_id: row.org_id,
+                kind: row.kind,
+                status: row.status,
+                scopes: row.scopes,
+                strict: row.strict,
+                owner_id: row.owner_id,
+                owner_banned: row.owner_banned,
+                rate_limit_per_minute: row.rate_limit_per_minute,
+                ip_allowlist: row.ip_allowlist,
+                expires_at: row.expires_at,
+                overlap_ends_at: row.overlap_ends_at,
+            };
+            page.push((CredentialHash::from_bytes(hash), columns.into_row()?, org));
+        }
+        Ok(page)
+    }
+
+    /// Lets the snapshot go.
+    pub async fn end(self) -> Result<(), StoreError> {
+        Ok(self.transaction.rollback().await?)
+    }
+}

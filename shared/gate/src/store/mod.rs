@@ -1,0 +1,43 @@
+//! All of the gate's SQL. A query service reaches the gate's tables through functions alone, each
+//! of which does one thing (migrations, `create_gate_functions`).
+
+mod barrier;
+mod lease;
+mod load;
+mod quota;
+mod rows;
+mod usage;
+mod verify;
+
+use thiserror::Error;
+
+pub use self::barrier::{lease_rows, settle};
+pub use self::lease::LeaseLine;
+pub use self::load::Snapshot;
+pub use self::quota::{give_back, reserve};
+pub use self::usage::{UsageRow, record};
+pub use self::verify::{Verified, verify};
+
+/// Why the gate's tables could not be asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Postgres did not answer, or refused.
+    #[error("postgres could not be asked")]
+    Database(#[from] sqlx::Error),
+    /// It did not answer in time.
+    #[error("postgres did not answer in time")]
+    TimedOut(#[from] runtime::clock::TimedOut),
+    /// It is a standby, which may not know the newest events.
+    #[error("postgres is in recovery: not the primary")]
+    Standby,
+    /// A row holds what it must not.
+    #[error("corrupt row: {table}.{column} of {key}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key; never a hash of a credential.
+        key: uuid::Uuid,
+    },
+}
