@@ -76,6 +76,27 @@ pub async fn find(
     Ok(row.map(StoredAnswer::try_from).transpose()?)
 }
 
+/// Puts the finished answer in place of what stood for it when it was recorded.
+pub async fn finish(
+    pool: &PgPool,
+    org: OrgId,
+    key: &str,
+    status: u16,
+    answer: &[u8],
+) -> Result<(), ReadError> {
+    let status = i16::try_from(status).unwrap_or(i16::MAX);
+    sqlx::query!(
+        "update log.idempotency set status = $3, answer = $4 where org_id = $1 and key = $2",
+        org.as_uuid(),
+        key,
+        status,
+        answer
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// Deletes up to `limit` answers that are forgotten; returns how many.
 pub async fn sweep(pool: &PgPool, now: DateTime<Utc>, limit: i64) -> Result<u64, sqlx::Error> {
     let done = sqlx::query!(

@@ -46,6 +46,10 @@ pub struct EventLog {
     recent: Arc<Recent>,
 }
 
+/// An append that lacks nothing but its place in the log.
+#[derive(Debug)]
+pub struct PreparedAppend(Prepared);
+
 impl EventLog {
     /// A handle, and the task that appends. A process that only reads drops the task: then every
     /// append is refused as not committed.
@@ -75,9 +79,22 @@ impl EventLog {
     /// # Errors
     /// [`AppendError`]; all but [`AppendError::OutcomeUnknown`] mean that nothing was written.
     pub async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError> {
+        self.append_prepared(self.prepare(request)?).await
+    }
+
+    /// Encodes and hashes what can be without a place in the log: the costly part of an append,
+    /// for callers who want it off the executor.
+    pub fn prepare(&self, request: AppendRequest) -> Result<PreparedAppend, AppendError> {
         let now = Timestamp::from_datetime(self.clock.now());
-        let prepared = Prepared::try_new(request, now, &self.entropy)?;
-        self.queue.append(prepared).await
+        Prepared::try_new(request, now, &self.entropy).map(PreparedAppend)
+    }
+
+    /// Appends what was prepared, as [`append`](Self::append) does.
+    pub async fn append_prepared(
+        &self,
+        prepared: PreparedAppend,
+    ) -> Result<Appended, AppendError> {
+        self.queue.append(prepared.0).await
     }
 
     /// The end of the log.
@@ -131,6 +148,18 @@ impl EventLog {
         key: &str,
     ) -> Result<Option<StoredAnswer>, ReadError> {
         idempotency::find(&self.pool, org, key, self.clock.now()).await
+    }
+
+    /// Puts the finished answer in place of what an append recorded for it, for answers that tell
+    /// where and when the events stand.
+    pub async fn finish_answer(
+        &self,
+        org: OrgId,
+        key: &str,
+        status: u16,
+        answer: &[u8],
+    ) -> Result<(), ReadError> {
+        idempotency::finish(&self.pool, org, key, status, answer).await
     }
 
     /// The newest snapshot of an org in this format, if there is one that unpacks.
