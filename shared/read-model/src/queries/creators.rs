@@ -92,8 +92,10 @@ impl OrgReader {
                       CASE WHEN c.display_name_sealed IS NULL THEN c.profile_name
                            ELSE c.display_name END AS "display_name?", c.readme,
                       c.metadata, c.tracking_mode, c.tracking_start_date, c.status,
-                      c.disabled_reason, c.disabled_at, c.avatar_url, c.followers, c.following,
-                      c.likes, c.videos, c.profile_at, c.created_at, c.updated_at
+                      c.disabled_reason, c.disabled_at, c.avatar_url AS "avatar_url?",
+                      c.followers AS "followers?", c.following AS "following?",
+                      c.likes AS "likes?", c.videos AS "videos?", c.profile_at AS "profile_at?",
+                      c.created_at, c.updated_at
                FROM projects p CROSS JOIN LATERAL (
                    SELECT c.*, f.display_name AS profile_name, f.avatar_url, f.followers,
                           f.following, f.likes, f.videos, f.profile_at

@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 mod history;
 mod laws;
 mod naive;
+mod pages;
+mod plans;
+mod projector;
 mod support;
+mod tenants;

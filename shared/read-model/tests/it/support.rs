@@ -121,3 +121,98 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
     }
     rows
 }
+
+/// Things to record, with what a test does not care about filled in.
+pub mod sample {
+    use domain::event::{
+        CreatorAdded, KeyCreated, MediaType, OrgCreated, ProjectAdded, TrackingMode,
+        TrackingStatus, VideoDiscovered, VideoStats,
+    };
+    use domain::ids::{CreatorId, KeyId, ProjectId, VideoId};
+    use domain::plan::Plan;
+    use domain::platform::{Handle, Platform, PlatformVideoId};
+    use domain::scope::Scopes;
+    use domain::text::{Metadata, Name, ProjectName};
+
+    use super::instant;
+
+    pub fn org(plan: Plan) -> OrgCreated {
+        OrgCreated {
+            name: Name::parse("Org").unwrap(),
+            plan,
+            timezone: "Europe/Berlin".to_owned(),
+        }
+    }
+
+    pub fn project(project_id: ProjectId, name: &str) -> ProjectAdded {
+        ProjectAdded {
+            project_id,
+            name: ProjectName::parse(name).unwrap(),
+            readme: None,
+            metadata: Metadata::empty(),
+        }
+    }
+
+    pub fn creator(project_id: ProjectId, creator_id: CreatorId, handle: &str) -> CreatorAdded {
+        CreatorAdded {
+            creator_id,
+            project_id,
+            platform: Platform::Tiktok,
+            handle: Handle::parse(Platform::Tiktok, handle).unwrap(),
+            tracking_mode: TrackingMode::Auto,
+            tracking_start_date: None,
+            display_name: None,
+            readme: None,
+            metadata: Metadata::empty(),
+        }
+    }
+
+    pub fn video(
+        project_id: ProjectId,
+        creator_id: CreatorId,
+        video_id: VideoId,
+        number: u64,
+    ) -> VideoDiscovered {
+        let platform_video_id =
+            PlatformVideoId::parse(Platform::Tiktok, &number.to_string()).unwrap();
+        VideoDiscovered {
+            video_id,
+            project_id,
+            creator_id,
+            platform: Platform::Tiktok,
+            url: platform_video_id.url(Platform::Tiktok, None),
+            platform_video_id,
+            media_type: MediaType::Video,
+            tracking_status: TrackingStatus::AutoTracked,
+            posted_at: None,
+        }
+    }
+
+    pub fn views(video_id: VideoId, at: &str, views: u64) -> VideoStats {
+        VideoStats {
+            video_id,
+            observed_at: instant(at),
+            view_count: Some(views),
+            like_count: None,
+            comment_count: None,
+            share_count: None,
+            save_count: None,
+        }
+    }
+
+    pub fn key(key_id: KeyId, name: &str) -> KeyCreated {
+        KeyCreated {
+            key_id,
+            name: Name::parse(name).unwrap(),
+            prefix: "tga_01234567…7e5a".to_owned(),
+            scopes: Scopes::DEFAULT,
+            owner_id: None,
+            expires_at: None,
+            ip_allowlist: None,
+            rate_limit_per_minute: 60,
+            strict: false,
+            replaces: None,
+            hash: None,
+        }
+    }
+}
