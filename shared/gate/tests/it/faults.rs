@@ -1,0 +1,294 @@
+//! The bad day, a row of `faults.md` at a time.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use domain::ids::OrgId;
+use gate::{Denial, ReplicaConfig, State};
+use runtime::clock::Clock;
+use sqlx::PgPool;
+use testkit::{Direction, Proxy, eventually};
+
+use crate::support::{Command, Replica, SOON, cached, config, proxied, revoked, short_lease};
+
+async fn leases(pool: &PgPool) -> i64 {
+    // Run at run time: a test's own look at one table.
+    sqlx::query_scalar("select count(*) from gate.leases")
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+/// Row 1.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_replica_is_waited_for_until_its_lease_has_run_out() {
+    let database = testkit::postgres().await;
+    let nats = testkit::nats().await;
+    let command = Command::start(database.pool().clone(), Some(nats.client().await));
+    let query = database.pool_as("tga_query");
+    let alive = Replica::start(query.clone(), Some(nats.client().await)).await;
+    let client = Some(nats.client().await);
+    let killed = Replica::launch(query, client, Clock::system(), &short_lease());
+    killed.ready().await;
+    let key = command.key(command.org().await).await;
+    alive.ask(&key).await.unwrap();
+    killed.kill();
+    let receipt = command.revoke(&key).await;
+    assert_eq!(alive.ask(&key).await.unwrap_err(), Denial::Invalid);
+    assert_eq!(receipt.barrier.count(State::Acked), 1);
+    assert_eq!(receipt.barrier.count(State::Expired), 1);
+    // The longest lease of the set counts: that of the other one.
+    assert_eq!(receipt.barrier.bound.as_millis(), 2_475);
+    assert!(receipt.barrier.waited >= receipt.barrier.bound);
+    assert!(receipt.barrier.waited < receipt.barrier.bound + Duration::from_millis(500));
+}
+
+/// Row 2: stopped, and continued after the revoke returned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_replica_does_not_trust_its_cache_when_it_goes_on() {
+    let database = testkit::postgres().await;
+    let proxy = Proxy::to(database.options().get_port()).await;
+    let command = Command::start(database.pool().clone(), None);
+    let key = command.key(command.org().await).await;
+    let (clock, hands) = Clock::manual(DateTime::UNIX_EPOCH);
+    let pool = proxied(database.options(), proxy.port());
+    let stopped = Replica::launch(pool, None, clock, &short_lease());
+    stopped.ready().await;
+    cached(&stopped, &key).await;
+
+    // Nothing reaches it, as if it stood still; its clocks go on.
+    proxy.stall(Direction::ToClient);
+    let receipt = command.revoke(&key).await;
+    assert_eq!(receipt.barrier.count(State::Expired), 1);
+    hands.advance(receipt.barrier.waited);
+    proxy.cut_connections();
+    proxy.heal();
+    let answer = eventually(SOON, "it can verify again", async || {
+        match stopped.ask(&key).await {
+            Err(Denial::VerificationUnavailable) => None,
+            answer => Some(answer),
+        }
+    })
+    .await;
+    assert_eq!(answer.unwrap_err(), Denial::Invalid);
+}
+
+/// A machine that was suspended: only boottime went on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_replica_is_fenced_though_its_raw_clock_stood_still() {
+    let database = testkit::postgres().await;
+    let proxy = Proxy::to(database.options().get_port()).await;
+    let command = Command::start(database.pool().clone(), None);
+    let key = command.key(command.org().await).await;
+    let (clock, hands) = Clock::manual(DateTime::UNIX_EPOCH);
+    let pool = proxied(database.options(), proxy.port());
+    let replica = Replica::launch(pool, None, clock, &config());
+    replica.ready().await;
+    cached(&replica, &key).await;
+    proxy.cut();
+    replica.ask(&key).await.unwrap();
+    hands.suspend(Duration::from_secs(2));
+    let answer = replica.ask(&key).await;
+    assert_eq!(answer.unwrap_err(), Denial::VerificationUnavailable);
+}
+
+/// Rows 10 and 22.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_postgres_the_cache_serves_as_long_as_the_lease_and_then_nobody() {
+    let database = testkit::postgres().await;
+    let proxy = Proxy::to(database.options().get_port()).await;
+    let command = Command::start(database.pool().clone(), None);
+    let key = command.key(command.org().await).await;
+    let replica = Replica::start(proxied(database.options(), proxy.port()), None).await;
+    cached(&replica, &key).await;
+    let clock = Clock::system();
+    proxy.cut();
+    let cut = clock.monotonic();
+    replica.ask(&key).await.unwrap();
+    let denial = eventually(SOON, "the lease ends", async || {
+        replica.ask(&key).await.err()
+    })
+    .await;
+    let served = clock.monotonic().saturating_since(cut);
+    assert_eq!(denial, Denial::VerificationUnavailable);
+    assert!(served < Duration::from_millis(2_500), "{served:?}");
+    assert!(served > Duration::from_millis(1_400), "{served:?}");
+    proxy.heal();
+    eventually(SOON, "it serves again", async || replica.ask(&key).await).await;
+    command.revoke(&key).await;
+    assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
+}
+
+/// Row 11: NATS is away, renewals carry what was applied.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_nats_a_revoke_returns_with_the_next_renewal() {
+    let database = testkit::postgres().await;
+    let command = Command::start(database.pool().clone(), None);
+    let query = database.pool_as("tga_query");
+    let replicas = [
+        Replica::start(query.clone(), None).await,
+        Replica::start(query, None).await,
+    ];
+    let key = command.key(command.org().await).await;
+    for replica in &replicas {
+        replica.ask(&key).await.unwrap();
+    }
+    let receipt = command.revoke(&key).await;
+    for replica in &replicas {
+        assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
+    }
+    assert_eq!(receipt.barrier.count(State::Acked), 2);
+    assert!(receipt.barrier.waited < Duration::from_millis(1_500));
+}
+
+/// Row 28.
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_may_go_and_come_back() {
+    let database = testkit::postgres().await;
+    let mut nats = testkit::nats().await;
+    let command = Command::start(database.pool().clone(), Some(nats.client().await));
+    let client = Some(nats.client().await);
+    let replica = Replica::start(database.pool_as("tga_query"), client).await;
+    let org = command.org().await;
+    for wiped in [false, true] {
+        let key = command.key(org).await;
+        replica.ask(&key).await.unwrap();
+        nats.kill().await;
+        let receipt = command.revoke(&key).await;
+        assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
+        assert_eq!(receipt.barrier.count(State::Acked), 1);
+        if wiped {
+            nats.wipe().await;
+        } else {
+            nats.start().await;
+        }
+        let key = command.key(org).await;
+        replica.ask(&key).await.unwrap();
+        command.revoke(&key).await;
+        assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
+    }
+}
+
+/// R5.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_leaves_is_not_waited_for() {
+    let database = testkit::postgres().await;
+    let command = Command::start(database.pool().clone(), None);
+    let replica = Replica::start(database.pool_as("tga_query"), None).await;
+    let key = command.key(command.org().await).await;
+    assert_eq!(leases(database.pool()).await, 1);
+    replica.stop().await;
+    assert_eq!(leases(database.pool()).await, 0);
+    let receipt = command.revoke(&key).await;
+    assert!(receipt.barrier.replicas.is_empty());
+}
+
+/// Row 32.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_newer_build_ends_the_lease_and_every_request_is_verified() {
+    let database = testkit::postgres().await;
+    let command = Command::start(database.pool().clone(), None);
+    let org = command.org().await;
+    let key = command.key(org).await;
+    let replica = Replica::start(database.pool_as("tga_query"), None).await;
+    replica.ask(&key).await.unwrap();
+    command.stop().await;
+    append_unknown(database.pool(), org).await;
+    eventually(SOON, "it gives up its row", async || {
+        leases(database.pool()).await == 0
+    })
+    .await;
+
+    let command = Command::start(database.pool().clone(), None);
+    replica.ask(&key).await.unwrap();
+    let receipt = command.revoke(&key).await;
+    assert!(receipt.barrier.replicas.is_empty());
+    assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
+    // A replica that starts now loads what the primary knows and works as ever.
+    let newer = Replica::start(database.pool_as("tga_query"), None).await;
+    assert_eq!(newer.ask(&key).await.unwrap_err(), Denial::Invalid);
+}
+
+/// An auth event whose type this build does not know, as a newer one would append it.
+async fn append_unknown(pool: &PgPool, org: OrgId) {
+    let mut transaction = pool.begin().await.unwrap();
+    // Run at run time: no production code appends like this.
+    sqlx::query(
+        "with head as (select * from log.head for update), stream as (
+             select version, hash from log.streams where org_id = $1 and stream = 0
+         ), event as (
+             insert into log.events (position, version, auth_prev, recorded_at, stream,
+                 schema_version, event_id, org_id, type, subject, actor, correlation_id,
+                 prev_hash, hash, data)
+             select h.position + 1, s.version + 1, h.auth_position, h.recorded_at, 0, 1,
+                 gen_random_uuid(), $1, 'key.frozen', 'keys/x', 'system', 'test',
+                 s.hash, s.hash, '{}'
+             from head h, stream s returning position, version
+         ), streams as (
+             update log.streams set version = (select version from event)
+             where org_id = $1 and stream = 0
+         )
+         update log.head set position = (select position from event),
+             auth_position = (select position from event)",
+    )
+    .bind(org.as_uuid())
+    .execute(&mut *transaction)
+    .await
+    .unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// Row 33, as far as the gate sees it: the log begins a new epoch.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_epoch_drops_everything_and_loads_again() {
+    let database = testkit::postgres().await;
+    let command = Command::start(database.pool().clone(), None);
+    let org = command.org().await;
+    let key = command.key(org).await;
+    let replica = Replica::start(database.pool_as("tga_query"), None).await;
+    cached(&replica, &key).await;
+    command.stop().await;
+    // Run at run time: a restore in one statement, with the key's end in it.
+    for statement in [
+        "update gate.credentials set status = 3",
+        "update log.head set epoch = gen_random_uuid()",
+    ] {
+        sqlx::query(statement)
+            .execute(database.pool())
+            .await
+            .unwrap();
+    }
+    eventually(SOON, "the key is refused", async || {
+        replica.ask(&key).await == Err(Denial::Invalid)
+    })
+    .await;
+    let command = Command::start(database.pool().clone(), None);
+    let other = command.key(org).await;
+    replica.ask(&other).await.unwrap();
+    let receipt = command.revoke(&other).await;
+    assert_eq!(replica.ask(&other).await.unwrap_err(), Denial::Invalid);
+    assert_eq!(
+        receipt.barrier.count(State::Acked),
+        1,
+        "{:?}",
+        receipt.barrier
+    );
+}
+
+/// Row 53.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_above_the_maximum_is_refused_and_every_request_verified() {
+    let database = testkit::postgres().await;
+    let command = Command::start(database.pool().clone(), None);
+    let key = command.key(command.org().await).await;
+    let long = ReplicaConfig {
+        term: Duration::from_millis(2_001),
+        ..config()
+    };
+    let replica = Replica::launch(database.pool_as("tga_query"), None, Clock::system(), &long);
+    replica.ready().await;
+    assert_eq!(leases(database.pool()).await, 0);
+    replica.ask(&key).await.unwrap();
+    command.append(key.org, vec![revoked(key.id).into()]).await;
+    assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
+}

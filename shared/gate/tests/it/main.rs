@@ -1,0 +1,9 @@
+//! The gate on real servers: two and more replicas, a coordinator, Postgres, NATS, and faults.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod changes;
+mod faults;
+mod quota;
+mod support;
+mod usage;
+mod verify;

@@ -1,0 +1,115 @@
+//! What asks the primary, and what does not.
+
+use domain::credential::{CredentialKind, CredentialSecret};
+use gate::{Denial, Gate, Limiter, VerifyConfig};
+use http::{HeaderMap, HeaderValue};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::Lifecycle;
+use testkit::Proxy;
+
+use crate::support::{Command, PEER, Replica, bearer, cached, proxied};
+
+fn unknown_token() -> String {
+    let random = Entropy::os().bytes();
+    let secret = CredentialSecret::generate(CredentialKind::ApiKey, &random);
+    secret.reveal().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loaded_keys_and_junk_cost_no_statement() {
+    let database = testkit::postgres().await;
+    let proxy = Proxy::to(database.options().get_port()).await;
+    let command = Command::start(database.pool().clone(), None);
+    let org = command.org().await;
+    let keys = [command.key(org).await, command.key(org).await];
+    let suspended = command.org().await;
+    let dormant = command.key(suspended).await;
+    let reason = domain::event::OrgSuspended { reason: None };
+    command.append(suspended, vec![reason.into()]).await;
+
+    let replica = Replica::start(proxied(database.options(), proxy.port()), None).await;
+    let unknown = bearer(&unknown_token());
+    let answer = replica.gate.authorize(&unknown, PEER).await;
+    assert_eq!(answer.unwrap_err(), Denial::Invalid);
+    // One statement of the day's quota is needed; it is fetched while Postgres is there.
+    replica.ask(&keys[0]).await.unwrap();
+    // The refusal reaches the apply task after the answer was given.
+    cached(&replica, &keys[0]).await;
+
+    proxy.cut();
+    for key in &keys {
+        replica.ask(key).await.unwrap();
+    }
+    assert_eq!(
+        replica.gate.authorize(&unknown, PEER).await.unwrap_err(),
+        Denial::Invalid
+    );
+    let never_seen = bearer(&unknown_token());
+    let answer = replica.gate.authorize(&never_seen, PEER).await;
+    assert_eq!(answer.unwrap_err(), Denial::VerificationUnavailable);
+    assert_eq!(
+        replica.ask(&dormant).await.unwrap_err(),
+        Denial::VerificationUnavailable
+    );
+
+    let mut wrong_checksum = unknown_token();
+    let last = if wrong_checksum.ends_with('0') {
+        "1"
+    } else {
+        "0"
+    };
+    wrong_checksum.replace_range(67.., last);
+    for junk in [wrong_checksum.as_str(), "tga_", "x"] {
+        let answer = replica.gate.authorize(&bearer(junk), PEER).await;
+        assert_eq!(answer.unwrap_err(), Denial::Invalid, "{junk}");
+    }
+    let nothing = replica.gate.authorize(&HeaderMap::new(), PEER).await;
+    assert_eq!(nothing.unwrap_err(), Denial::Missing);
+    let mut two = keys[0].headers.clone();
+    two.append("authorization", HeaderValue::from_static("Bearer x"));
+    let answer = replica.gate.authorize(&two, PEER).await;
+    assert_eq!(answer.unwrap_err(), Denial::TwoCredentials);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_service_asks_the_primary_about_every_request() {
+    let database = testkit::postgres().await;
+    let proxy = Proxy::to(database.options().get_port()).await;
+    let command = Command::start(database.pool().clone(), None);
+    let org = command.org().await;
+    let key = command.key(org).await;
+
+    let lifecycle = Lifecycle::new(Clock::system());
+    let pool = proxied(database.options(), proxy.port());
+    let limiter = Limiter::start(pool.clone(), Clock::system(), &lifecycle.handle());
+    let gate = Gate::verify_always(limiter, pool, VerifyConfig::default());
+    assert!(*gate.ready().borrow());
+    let first = gate.authorize(&key.headers, PEER).await.unwrap();
+    let second = gate.authorize(&key.headers, PEER).await.unwrap();
+    assert_eq!(
+        first.rate.minute.remaining,
+        second.rate.minute.remaining + 1
+    );
+
+    command
+        .append(org, vec![crate::support::revoked(key.id).into()])
+        .await;
+    // No barrier: the commit is enough.
+    let answer = gate.authorize(&key.headers, PEER).await;
+    assert_eq!(answer.unwrap_err(), Denial::Invalid);
+    proxy.cut();
+    let answer = gate.authorize(&key.headers, PEER).await;
+    assert_eq!(answer.unwrap_err(), Denial::VerificationUnavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_its_places_nobody_waits_for_the_primary() {
+    let database = testkit::postgres().await;
+    let pool = database.pool_as("tga_query");
+    let lifecycle = Lifecycle::new(Clock::system());
+    let limiter = Limiter::start(pool.clone(), Clock::system(), &lifecycle.handle());
+    let gate = Gate::verify_always(limiter, pool, VerifyConfig { places: 0 });
+    let answer = gate.authorize(&bearer(&unknown_token()), PEER).await;
+    assert_eq!(answer.unwrap_err(), Denial::VerificationUnavailable);
+}
