@@ -90,10 +90,7 @@ impl EventLog {
     }
 
     /// Appends what was prepared, as [`append`](Self::append) does.
-    pub async fn append_prepared(
-        &self,
-        prepared: PreparedAppend,
-    ) -> Result<Appended, AppendError> {
+    pub async fn append_prepared(&self, prepared: PreparedAppend) -> Result<Appended, AppendError> {
         self.queue.append(prepared.0).await
     }
 
