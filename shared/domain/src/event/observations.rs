@@ -99,7 +99,13 @@ impl Reading {
 
     /// SHA-256 of its canonical form: equal digests at the same instant are duplicates.
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(crate::jcs::to_string(self).as_bytes()).into()
+        self.digest_and_bytes().0
+    }
+
+    /// The digest, and how many bytes the canonical form takes in an event.
+    pub fn digest_and_bytes(&self) -> ([u8; 32], usize) {
+        let canonical = crate::jcs::to_string(self);
+        (Sha256::digest(canonical.as_bytes()).into(), canonical.len())
     }
 }
 

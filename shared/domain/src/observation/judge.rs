@@ -40,7 +40,7 @@ pub struct JudgedLine {
 pub fn judge(
     state: &OrgState,
     project: Option<ProjectId>,
-    lines: Vec<Result<Line, LineError>>,
+    lines: &[Result<Line, LineError>],
     context: &Context<'_>,
     random: &mut dyn FnMut() -> [u8; 10],
 ) -> Result<Judged, Rejection> {
@@ -60,7 +60,7 @@ pub fn judge(
         missing: Vec::new(),
         discoveries: Vec::new(),
     };
-    let judged = lines.into_iter().map(|line| judge.line(line)).collect();
+    let judged = lines.iter().map(|line| judge.line(line)).collect();
     if judge.missing.is_empty() {
         Ok(Judged {
             discoveries: judge.discoveries,
@@ -85,15 +85,15 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn line(&mut self, line: Result<Line, LineError>) -> JudgedLine {
+    fn line(&mut self, line: &Result<Line, LineError>) -> JudgedLine {
         let before = self.discoveries.len();
         let readings = match line {
-            Err(error) => Err(error),
-            Ok(line) => match &line {
-                Line::CreatorProfile { .. } => self.creator_profile(&line),
-                Line::Video { .. } => self.video(&line),
-                Line::VideoStats { .. } => self.video_stats(&line),
-                Line::Comment { .. } => self.comment(&line),
+            Err(error) => Err(error.clone()),
+            Ok(line) => match line {
+                Line::CreatorProfile { .. } => self.creator_profile(line),
+                Line::Video { .. } => self.video(line),
+                Line::VideoStats { .. } => self.video_stats(line),
+                Line::Comment { .. } => self.comment(line),
             },
         };
         JudgedLine {

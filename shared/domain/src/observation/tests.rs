@@ -89,7 +89,7 @@ fn judged(state: &OrgState, project: Option<u8>, lines: &[&str]) -> Judged {
         caller: Caller::Operator,
         subject_keys: &keys,
     };
-    let lines = lines
+    let lines: Vec<_> = lines
         .iter()
         .map(|line| parse_line(line.as_bytes(), now()))
         .collect();
@@ -99,7 +99,7 @@ fn judged(state: &OrgState, project: Option<u8>, lines: &[&str]) -> Judged {
         [counter; 10]
     };
     let project = project.map(|n| ProjectId::from_uuid(id(n)));
-    judge(state, project, lines, &context, &mut random).unwrap()
+    judge(state, project, &lines, &context, &mut random).unwrap()
 }
 
 fn code(judged: &Judged, line: usize) -> LineErrorCode {
@@ -211,7 +211,7 @@ fn missing_subject_keys_are_asked_for_together() {
         parse_line(PROFILE.as_bytes(), now()),
         parse_line(PROFILE.as_bytes(), now()),
     ];
-    let needed = judge(&state, None, lines, &context, &mut || [0; 10]).unwrap_err();
+    let needed = judge(&state, None, &lines, &context, &mut || [0; 10]).unwrap_err();
     assert_eq!(needed, Rejection::SubjectKeysNeeded(vec![id(11)]));
 }
 
