@@ -5,6 +5,7 @@
 //! Architecture invariant: nothing below knows this crate; what it does could be done by any
 //! program that holds the same addresses and credentials.
 
+mod bench;
 mod import;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Bench),
     /// Send real data through the public API.
     #[command(subcommand)]
     Import(import::Import),
@@ -45,6 +47,10 @@ async fn run(command: Command) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (clock, entropy) = (Clock::system(), Entropy::os());
     match command {
+        Command::Bench(bench) => match bench.run(clock, entropy).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        },
         Command::Import(import) => match import.run(clock, entropy).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,

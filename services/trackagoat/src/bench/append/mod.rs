@@ -1,0 +1,362 @@
+//! `append`: what the log takes, beside plain inserts (the ceiling) and beside other event stores.
+
+mod arena;
+pub mod job;
+mod lone;
+mod message_db;
+mod order;
+pub mod ours;
+mod plain;
+mod snapshot;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use self::arena::{Arena, Figures, Peer, Run};
+use self::job::{Appends, Workload};
+use self::snapshot::Phases;
+use super::aim::{Aim, Report};
+use super::error::BenchError;
+use super::place::Database;
+use super::stats::Repeats;
+use super::{Options, Setting};
+
+const AIMS: &[Aim] = &[
+    Aim::at_least(FIGURE_64, "events/s", 50_000.0),
+    Aim::at_least(OF_PLAIN, "of it", 0.5),
+    Aim::at_least(TIMES_MESSAGE_DB, "times", 10.0),
+    Aim::at_least(TIMES_EMMETT, "times", 10.0),
+    Aim::at_least(TIMES_UMADB, "times", 1.0),
+    Aim::at_least(TWO_PROCESSES, "of it", 0.75),
+    Aim::at_least(HELD, "of it", 0.8),
+    Aim::at_most(VIOLATIONS, "events", 0.0),
+    Aim::at_least(CONTROL, "events", 1.0),
+    Aim::at_most(LONE, "times", 3.0),
+];
+const FIGURE_64: &str = "durable events, 64 writers";
+const OF_PLAIN: &str = "of plain multi-row inserts, 256 writers";
+const TIMES_MESSAGE_DB: &str = "beside message-db, 64 writers";
+const TIMES_EMMETT: &str = "beside Emmett, 64 writers";
+const TIMES_UMADB: &str = "beside UmaDB, at the worst number of writers";
+const TWO_PROCESSES: &str = "two processes, of one, 64 writers";
+const HELD: &str = "kept under a snapshot held for a minute";
+const VIOLATIONS: &str = "missed by a reader that tails the log";
+const CONTROL: &str = "missed by a reader that tails a bigserial (control)";
+const LONE: &str = "p99 of a lone append, beside that of an empty commit";
+
+const WRITERS: [usize; 4] = [1, 8, 64, 256];
+/// Both sizes of an event's data, in bytes.
+const SMALL: usize = 200;
+const LARGE: usize = 2_048;
+const ZIPF: Workload = Workload::Zipf {
+    streams: 10_000,
+    wrong: 0.05,
+};
+
+/// How much of everything.
+struct Effort {
+    length: Duration,
+    repeats: usize,
+    phases: Phases,
+    lone: Duration,
+}
+
+/// Figures of every repeat, by contestant and case.
+#[derive(Default)]
+struct Table(BTreeMap<(String, String), [Repeats; 3]>);
+
+impl Effort {
+    fn of(options: &Options) -> Self {
+        if options.quick {
+            return Self {
+                length: Duration::from_millis(500),
+                repeats: 1,
+                phases: Phases {
+                    before: 2,
+                    held: 3,
+                    after: 1,
+                },
+                lone: Duration::from_secs(1),
+            };
+        }
+        Self {
+            length: Duration::from_secs(3),
+            repeats: 3,
+            phases: Phases {
+                before: 10,
+                held: 60,
+                after: 10,
+            },
+            lone: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Table {
+    fn add(&mut self, contestant: &str, case: &str, figures: Figures) {
+        let key = (contestant.to_owned(), case.to_owned());
+        let [rate, p50, p99] = self.0.entry(key).or_default();
+        rate.push(figures.events_per_second);
+        p50.push(figures.p50_ms);
+        p99.push(figures.p99_ms);
+    }
+
+    /// The median of events a second; NaN if it was not measured.
+    fn rate(&self, contestant: &str, case: &str) -> f64 {
+        let key = (contestant.to_owned(), case.to_owned());
+        self.0
+            .get(&key)
+            .map_or(f64::NAN, |[rate, ..]| rate.median())
+    }
+
+    fn to_json(&self) -> Value {
+        let mut contestants: Map<String, Value> = Map::new();
+        for ((contestant, case), [rate, p50, p99]) in &self.0 {
+            let cases = contestants
+                .entry(contestant.clone())
+                .or_insert_with(|| json!({}));
+            cases[case] = json!({
+                "events_per_second": rate.to_json(),
+                "p50_ms": p50.to_json(),
+                "p99_ms": p99.to_json(),
+            });
+        }
+        contestants.into()
+    }
+}
+
+pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
+    let mut report = Report::new("append", AIMS);
+    let Setting {
+        place,
+        clock,
+        entropy,
+    } = setting;
+    let effort = Effort::of(options);
+    let database = Database::start(place, clock, entropy).await?;
+    let nats = place.nats(clock, entropy).await?;
+    let postgres = super::conditions::postgres_settings(&mut database.connect().await?).await?;
+    report.condition("postgres", postgres);
+    report.condition("repeats", effort.repeats);
+    report.condition("seconds_each", effort.length.as_secs_f64());
+    let mut arena = Arena::new(setting, database, options.peer_dir.clone(), nats.url());
+
+    // Not counted: the server makes the files of its log, which later runs use again.
+    arena.ours(Run::new(64, effort.length)).await?;
+    let mut table = Table::default();
+    for repeat in 0..effort.repeats {
+        options.say(&format!(
+            "append: repeat {} of {}",
+            repeat + 1,
+            effort.repeats
+        ));
+        side_by_side(&mut arena, &effort, repeat, &mut table, &mut report).await?;
+        alone(&mut arena, &effort, &mut table, &mut report).await?;
+    }
+    report.result("appends", table.to_json());
+    judge(&table, &mut report);
+
+    options.say("append: order, as a tailing reader sees it");
+    let run = Run {
+        processes: 2,
+        ..Run::new(64, effort.length * 2)
+    };
+    let ours = order::ours(&mut arena, run, clock).await?;
+    let control = order::control(&mut arena, effort.length * 2, clock).await?;
+    report.result(
+        "order",
+        json!({ "ours": ours.to_json(), "control": control.to_json() }),
+    );
+    report.reached(VIOLATIONS, super::stats::float(ours.violations()));
+    report.reached(CONTROL, super::stats::float(control.violations()));
+
+    options.say("append: alone");
+    let url = arena.database.ours().await?;
+    let lone = lone::run(&url, effort.lone, clock, entropy).await?;
+    arena.database.drop(&url).await?;
+    report.result("lone_append", lone.append.to_json());
+    report.result("empty_commit", lone.commit.to_json());
+    report.reached(LONE, lone.append.millis(0.99) / lone.commit.millis(0.99));
+    report.ratio(
+        "p50 of a lone append / of an empty commit",
+        lone.append.millis(0.5) / lone.commit.millis(0.5),
+    );
+
+    options.say("append: under a held snapshot");
+    let held = snapshot::run(
+        &mut arena,
+        Run::new(64, effort.length),
+        effort.phases,
+        clock,
+    )
+    .await?;
+    report.result("held_snapshot", held.to_json());
+    report.reached(HELD, held.kept());
+
+    report.not_done("Marten, commanded/eventstore and eventsourcing are not measured beside it");
+    report.not_done("one machine: clients, servers and disk share its cores");
+    nats.shut_down().await.map_err(BenchError::Server)?;
+    arena.database.shut_down().await?;
+    Ok(report)
+}
+
+/// Every contestant at every number of writers, one after the other, each time in another order.
+async fn side_by_side(
+    arena: &mut Arena<'_>,
+    effort: &Effort,
+    repeat: usize,
+    table: &mut Table,
+    report: &mut Report,
+) -> Result<(), BenchError> {
+    let cases = WRITERS
+        .map(|writers| (writers, SMALL))
+        .into_iter()
+        .chain([(64, LARGE)]);
+    for (writers, bytes) in cases {
+        let case = case(writers, bytes);
+        let mut contestants = vec![None, Some(None)];
+        contestants.extend(Peer::ALL.map(|peer| Some(Some(peer))));
+        let turns = contestants.len();
+        contestants.rotate_left(repeat % turns);
+        for contestant in contestants {
+            match contestant {
+                None => {
+                    let run = Run {
+                        payload_bytes: bytes,
+                        ..Run::new(writers, effort.length)
+                    };
+                    let appends = arena.ours(run).await?;
+                    table.add("ours", &case, Figures::from(&appends));
+                }
+                Some(None) => plain(arena, effort, writers, bytes, table).await?,
+                Some(Some(peer)) => {
+                    match arena.peer_run(peer, writers, bytes, effort.length).await {
+                        Ok(Some(figures)) => table.add(peer.name(), &case, figures),
+                        Ok(None) => report.left_out(peer.name(), "it is not in the peers' folder"),
+                        // A peer's own failure does not keep us from measuring the others.
+                        Err(BenchError::Child { reason, .. }) => {
+                            report.left_out(&format!("{} ({case})", peer.name()), &reason);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The ceiling: as many rows at once as there are writers, over one connection and over two.
+async fn plain(
+    arena: &mut Arena<'_>,
+    effort: &Effort,
+    writers: usize,
+    bytes: usize,
+    table: &mut Table,
+) -> Result<(), BenchError> {
+    let case = case(writers, bytes);
+    let one = arena.plain(writers, 1, bytes, effort.length).await?;
+    table.add("plain_insert", &case, Figures::from(&one));
+    if writers > 1 {
+        let two = arena.plain(writers, 2, bytes, effort.length).await?;
+        table.add("plain_insert_two_connections", &case, Figures::from(&two));
+    }
+    Ok(())
+}
+
+/// What only we are measured at.
+async fn alone(
+    arena: &mut Arena<'_>,
+    effort: &Effort,
+    table: &mut Table,
+    report: &mut Report,
+) -> Result<(), BenchError> {
+    for processes in [2, 3] {
+        let run = Run {
+            processes,
+            ..Run::new(64, effort.length)
+        };
+        let appends = arena.ours(run).await?;
+        table.add("ours", &processes_case(processes), Figures::from(&appends));
+    }
+    let run = Run {
+        mirrored: true,
+        ..Run::new(64, effort.length)
+    };
+    let appends = arena.ours(run).await?;
+    table.add(
+        "ours",
+        "writers_64_bytes_200_mirrored",
+        Figures::from(&appends),
+    );
+    for (processes, bytes) in [(1, SMALL), (1, LARGE), (2, SMALL)] {
+        let run = Run {
+            workload: ZIPF,
+            processes,
+            payload_bytes: bytes,
+            ..Run::new(64, effort.length)
+        };
+        let appends = arena.ours(run).await?;
+        let case = format!("zipf_writers_64_bytes_{bytes}_processes_{processes}");
+        table.add("ours", &case, Figures::from(&appends));
+        report.result(&format!("conflicts_{case}"), conflicts(&appends));
+        if appends.accepted_wrongly > 0 {
+            let text = format!("{} appends on a wrong version", appends.accepted_wrongly);
+            return Err(BenchError::Wrong(text));
+        }
+    }
+    Ok(())
+}
+
+fn conflicts(appends: &Appends) -> Value {
+    json!({
+        "appended": appends.events,
+        "refused_on_purpose": appends.refused_on_purpose,
+        "lost_races": appends.lost_races,
+        "accepted_wrongly": appends.accepted_wrongly,
+    })
+}
+
+fn judge(table: &Table, report: &mut Report) {
+    let rate = |contestant: &str, writers| table.rate(contestant, &case(writers, SMALL));
+    report.reached(FIGURE_64, rate("ours", 64));
+    let ceiling = |writers| {
+        let two = rate("plain_insert_two_connections", writers);
+        rate("plain_insert", writers).max(two)
+    };
+    report.reached(OF_PLAIN, rate("ours", 256) / ceiling(256));
+    report.reached(TIMES_MESSAGE_DB, rate("ours", 64) / rate("message-db", 64));
+    report.reached(TIMES_EMMETT, rate("ours", 64) / rate("emmett", 64));
+    let beside_umadb = WRITERS.map(|writers| rate("ours", writers) / rate("umadb", writers));
+    let worst = beside_umadb.into_iter().fold(f64::INFINITY, f64::min);
+    report.reached(TIMES_UMADB, worst);
+    let two = table.rate("ours", &processes_case(2));
+    report.reached(TWO_PROCESSES, two / rate("ours", 64));
+    let three = table.rate("ours", &processes_case(3));
+    report.ratio(
+        "three processes / one, 64 writers",
+        three / rate("ours", 64),
+    );
+    let mirrored = table.rate("ours", "writers_64_bytes_200_mirrored");
+    report.ratio("mirrored / not, 64 writers", mirrored / rate("ours", 64));
+    for writers in WRITERS {
+        report.ratio(
+            &format!("ours / plain inserts, {writers} writers"),
+            rate("ours", writers) / ceiling(writers),
+        );
+        for peer in Peer::ALL.map(Peer::name) {
+            let ratio = rate("ours", writers) / rate(peer, writers);
+            report.ratio(&format!("ours / {peer}, {writers} writers"), ratio);
+        }
+    }
+}
+
+fn case(writers: usize, bytes: usize) -> String {
+    format!("writers_{writers}_bytes_{bytes}")
+}
+
+fn processes_case(processes: usize) -> String {
+    format!("{}_processes_{processes}", case(64, SMALL))
+}

@@ -1,0 +1,270 @@
+//! An HTTP/1.1 load generator: prepared requests over connections that stay open. It does as little
+//! as it can, because on few cores what it takes is missing to the server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::clock::{Clock, Monotonic};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
+
+use super::error::BenchError;
+use super::pace;
+use super::stats::{Histogram, per_second};
+
+const HEAD_MAX: usize = 16 << 10;
+
+/// What to send, and how.
+#[derive(Clone)]
+pub struct Load {
+    pub address: SocketAddr,
+    /// Whole requests as bytes; each connection goes round them, beginning at another.
+    pub requests: Arc<Vec<Vec<u8>>>,
+    pub connections: usize,
+    pub length: Duration,
+    /// Requests a second; none: each connection sends as soon as it was answered.
+    pub rate: Option<f64>,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Answers {
+    pub histogram: Histogram,
+    /// Answers with another status than 200.
+    pub refused: u64,
+    pub seconds: f64,
+}
+
+/// One whole answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub head: Vec<u8>,
+    pub body: Vec<u8>,
+}
+
+/// A GET with a credential.
+pub fn get(address: SocketAddr, path: &str, key: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\r\n")
+        .into_bytes()
+}
+
+/// Sends one request on a connection of its own and gives back everything that was answered.
+pub async fn once(address: SocketAddr, request: &[u8]) -> Result<Answer, BenchError> {
+    let mut connection = Connection::open(address).await?;
+    let status = connection.exchange(request).await?;
+    let (head, total) = connection.answer;
+    Ok(Answer {
+        status,
+        head: connection.buffer[..head].to_vec(),
+        body: connection.buffer[head..total].to_vec(),
+    })
+}
+
+impl Load {
+    pub async fn run(&self, clock: &Clock) -> Result<Answers, BenchError> {
+        let mut connections = Vec::new();
+        for _ in 0..self.connections {
+            connections.push(Connection::open(self.address).await?);
+        }
+        let mut sinks = Vec::new();
+        let mut tasks = JoinSet::new();
+        let start = clock.monotonic();
+        let end = start + self.length;
+        for (number, connection) in connections.into_iter().enumerate() {
+            let (clock, requests) = (clock.clone(), Arc::clone(&self.requests));
+            let schedule = if self.rate.is_some() {
+                let (sink, due) = unbounded_channel();
+                sinks.push(sink);
+                Schedule::Due(due)
+            } else {
+                Schedule::Until(end)
+            };
+            tasks.spawn(drive(connection, requests, number, schedule, clock));
+        }
+        let pacer = self
+            .rate
+            .map(|rate| pace::start(clock, rate, self.length, sinks));
+        let mut answers = Answers::default();
+        while let Some(joined) = tasks.join_next().await {
+            let own = joined.map_err(|error| BenchError::Wrong(error.to_string()))??;
+            answers.histogram.merge(&own.0);
+            answers.refused += own.1;
+        }
+        answers.seconds = clock.monotonic().saturating_since(start).as_secs_f64();
+        if let Some(pacer) = pacer {
+            pacer
+                .join()
+                .map_err(|_| BenchError::Wrong("the pacer panicked".into()))?;
+        }
+        Ok(answers)
+    }
+}
+
+impl Answers {
+    pub fn per_second(&self) -> f64 {
+        per_second(self.histogram.total(), self.seconds)
+    }
+}
+
+enum Schedule {
+    Until(Monotonic),
+    Due(UnboundedReceiver<Monotonic>),
+}
+
+impl Schedule {
+    /// When the next request is due; none at the end.
+    async fn next(&mut self, clock: &Clock) -> Option<Monotonic> {
+        match self {
+            Self::Until(end) => Some(clock.monotonic()).filter(|now| now < end),
+            Self::Due(due) => due.recv().await,
+        }
+    }
+}
+
+async fn drive(
+    mut connection: Connection,
+    requests: Arc<Vec<Vec<u8>>>,
+    number: usize,
+    mut schedule: Schedule,
+    clock: Clock,
+) -> Result<(Histogram, u64), BenchError> {
+    let mut nanos = Vec::new();
+    let mut refused = 0;
+    let mut turn = requests.iter().cycle().skip(number % requests.len().max(1));
+    while let Some(due) = schedule.next(&clock).await {
+        let Some(request) = turn.next() else { break };
+        let status = connection.exchange(request).await?;
+        nanos.push(clock.monotonic().as_nanos() - due.as_nanos());
+        refused += u64::from(status != 200);
+    }
+    Ok((nanos.into_iter().collect(), refused))
+}
+
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// Bytes of the last answer: its head, and all of it.
+    answer: (usize, usize),
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> Result<Self, BenchError> {
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(BenchError::Talk)?;
+        stream.set_nodelay(true).map_err(BenchError::Talk)?;
+        Ok(Self {
+            stream,
+            buffer: vec![0; 64 << 10],
+            answer: (0, 0),
+        })
+    }
+
+    /// Sends a request and reads its answer; the status.
+    async fn exchange(&mut self, request: &[u8]) -> Result<u16, BenchError> {
+        self.stream
+            .write_all(request)
+            .await
+            .map_err(BenchError::Talk)?;
+        let mut filled = 0;
+        let (status, head, total) = loop {
+            filled += self.read_at(filled).await?;
+            if let Some(head) = head_length(&self.buffer[..filled]) {
+                let (status, body) = parse_head(&self.buffer[..head])
+                    .ok_or_else(|| BenchError::Wrong("an answer without a length".into()))?;
+                break (status, head, head + body);
+            }
+            if filled > HEAD_MAX {
+                return Err(BenchError::Wrong("an answer with an endless head".into()));
+            }
+        };
+        if self.buffer.len() < total {
+            self.buffer.resize(total, 0);
+        }
+        while filled < total {
+            filled += self.read_at(filled).await?;
+        }
+        self.answer = (head, total);
+        Ok(status)
+    }
+
+    async fn read_at(&mut self, filled: usize) -> Result<usize, BenchError> {
+        let count = self.stream.read(&mut self.buffer[filled..]).await;
+        match count.map_err(BenchError::Talk)? {
+            0 => Err(BenchError::Wrong("the server closed a connection".into())),
+            count => Ok(count),
+        }
+    }
+}
+
+fn head_length(bytes: &[u8]) -> Option<usize> {
+    bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .map(|at| at + 4)
+}
+
+/// Status and length of the body.
+fn parse_head(head: &[u8]) -> Option<(u16, usize)> {
+    let text = std::str::from_utf8(head).ok()?;
+    let mut lines = text.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let length = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse().ok())?
+    });
+    Some((status, length?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use axum::Router;
+    use axum::routing::get as route;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_head_gives_status_and_length() {
+        let head = b"HTTP/1.1 429 Too Many\r\nx: y\r\nContent-Length: 17\r\n\r\n";
+        assert_eq!(head_length(head), Some(head.len()));
+        assert_eq!(parse_head(head), Some((429, 17)));
+        assert_eq!(parse_head(b"HTTP/1.1 200 OK\r\n\r\n"), None);
+        assert_eq!(head_length(b"HTTP/1.1 200 OK\r\n"), None);
+    }
+
+    #[tokio::test]
+    async fn it_counts_what_is_answered_and_what_is_refused() {
+        let app = Router::new().route("/ok", route(async || "x".repeat(100_000)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, app).await });
+        let answer = once(address, &get(address, "/ok", "k")).await.unwrap();
+        assert_eq!((answer.status, answer.body.len()), (200, 100_000));
+        for rate in [None, Some(200.0)] {
+            let requests = vec![get(address, "/ok", "k"), get(address, "/none", "k")];
+            let load = Load {
+                address,
+                requests: Arc::new(requests),
+                connections: 2,
+                length: Duration::from_millis(100),
+                rate,
+            };
+            let answers = load.run(&Clock::system()).await.unwrap();
+            let total = answers.histogram.total();
+            assert!(
+                total >= 4 && answers.refused.abs_diff(total / 2) <= 2,
+                "{answers:?}"
+            );
+            assert!(rate.is_none() || total == 20);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `trackagoat bench`: what the parts reach, beside ceilings and peers measured in the same run.
+//!
+//! Absolute figures drift with the machine, ratios of one run count: so contestants take turns,
+//! everything is repeated, and each report says under which conditions it was written. Rows of
+//! peers and of ceilings are no one's business but the benchmark's, so their SQL stands here.
+
+mod aim;
+mod append;
+mod conditions;
+mod error;
+mod load;
+mod pace;
+mod place;
+mod stats;
+mod worker;
+mod zipf;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use serde_json::json;
+
+use self::aim::Report;
+use self::place::Place;
+use self::worker::{Job, Parent};
+
+pub use self::error::BenchError;
+
+/// Measure what a part reaches, beside peers; `deploy/bench` installs those and calls this.
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    name: Name,
+}
+
+#[derive(Debug, Subcommand)]
+enum Name {
+    /// Events appended to the log.
+    Append(Options),
+    /// For the program itself: a process of a benchmark, told on its standard input what to do.
+    #[command(hide = true)]
+    Worker,
+}
+
+/// What every benchmark takes.
+#[derive(Debug, Args)]
+struct Options {
+    /// The report, JSON. A folder for data is made beside it, on the disk that is measured.
+    #[arg(long)]
+    out: PathBuf,
+    /// Peers that were made ready by `deploy/bench`.
+    #[arg(long)]
+    peer_dir: Option<PathBuf>,
+    /// Everything once and for a moment: to see that it works, not to measure.
+    #[arg(long)]
+    quick: bool,
+    /// Folder with the lists of trending videos, for `import`.
+    #[arg(long, env = "TGA_BENCH_DATA")]
+    data: Option<PathBuf>,
+}
+
+/// What a benchmark runs in.
+struct Setting {
+    place: Place,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+impl Bench {
+    /// Measures and writes the report. That an aim is missed is no error.
+    pub async fn run(self, clock: Clock, entropy: Entropy) -> Result<(), BenchError> {
+        match &self.name {
+            Name::Worker => Parent::new().work(clock, entropy).await,
+            Name::Append(options) => {
+                let measure = async |setting: &Setting| append::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+        }
+    }
+}
+
+impl Options {
+    /// Runs a benchmark between two looks at what it depends on, and writes its report.
+    async fn measure(
+        &self,
+        benchmark: impl AsyncFnOnce(&Setting) -> Result<Report, BenchError>,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<(), BenchError> {
+        let place = Place::beside(&self.out)?;
+        let setting = Setting {
+            place,
+            clock,
+            entropy,
+        };
+        let folder = setting.place.path();
+        let (began, load) = (setting.clock.now(), conditions::load_average());
+        let before = conditions::fdatasync(folder, &setting.clock)?;
+        let mut report = benchmark(&setting).await?;
+        let after = conditions::fdatasync(folder, &setting.clock)?;
+        for (name, value) in conditions::machine(folder) {
+            report.condition(&name, value);
+        }
+        report.condition("quick", self.quick);
+        report.condition("began", began.to_rfc3339());
+        report.condition("ended", setting.clock.now().to_rfc3339());
+        report.condition("fdatasync", json!({ "before": before, "after": after }));
+        let loads = json!({ "before": load, "after": conditions::load_average() });
+        report.condition("load_average", loads);
+        if cfg!(debug_assertions) {
+            report.not_done("built without optimisation: these figures say nothing");
+        }
+        report.write(&self.out)
+    }
+
+    /// Tells who waits what is going on.
+    #[expect(
+        clippy::print_stderr,
+        clippy::unused_self,
+        reason = "progress goes to the terminal"
+    )]
+    fn say(&self, text: &str) {
+        eprintln!("{text}");
+    }
+}
+
+impl Parent {
+    /// Does the one job of this process.
+    async fn work(mut self, clock: Clock, entropy: Entropy) -> Result<(), BenchError> {
+        match self.listen().await? {
+            Job::Append(job) => job.run(&mut self, clock, entropy).await,
+        }
+    }
+}
