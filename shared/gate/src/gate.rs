@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::credential::CredentialHash;
+use domain::ids::GlobalPosition;
 use domain::time::Timestamp;
 use event_log::EventLog;
 use http::HeaderMap;
@@ -109,22 +110,54 @@ impl Gate {
         }
     }
 
+    /// Up to where every auth event is known here. A request that needs more is answered by
+    /// [`authorize_strictly`](Self::authorize_strictly), which always knows everything.
+    pub fn applied(&self) -> GlobalPosition {
+        match &self.0.mode {
+            Mode::Cached(trusted) => trusted.applied(),
+            Mode::VerifyAlways => GlobalPosition::new(u64::MAX),
+        }
+    }
+
     /// Steps 1 to 3 of the order of checks (v1-contract.md 4): authenticate, window, day. To be
     /// called once the headers are complete, for every request anew (pitfall 16).
     pub async fn authorize(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Admission, Denial> {
-        let answer = self.decide(headers, peer).await;
+        self.answer(headers, peer, false).await
+    }
+
+    /// The same, with the credential checked on the primary whatever is cached (revocation.md 5.6).
+    pub async fn authorize_strictly(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Admission, Denial> {
+        self.answer(headers, peer, true).await
+    }
+
+    async fn answer(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+        strictly: bool,
+    ) -> Result<Admission, Denial> {
+        let answer = self.decide(headers, peer, strictly).await;
         if let Err(denial) = &answer {
             self.0.decisions.count(denial);
         }
         answer
     }
 
-    async fn decide(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Admission, Denial> {
+    async fn decide(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+        strictly: bool,
+    ) -> Result<Admission, Denial> {
         let hash = presented(headers)?;
         let at = Moment::read(&self.0.clock);
         let known = match &self.0.mode {
-            Mode::Cached(trusted) => self.look_up(trusted, &hash, peer, at.wall),
-            Mode::VerifyAlways => Known::Ask,
+            Mode::Cached(trusted) if !strictly => self.look_up(trusted, &hash, peer, at.wall),
+            Mode::Cached(_) | Mode::VerifyAlways => Known::Ask,
         };
         let (entry, at) = match known {
             Known::Allowed(entry) => {

@@ -4,11 +4,12 @@ mod ack;
 mod feed;
 mod task;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::credential::CredentialHash;
-use domain::ids::LogEpoch;
+use domain::ids::{GlobalPosition, LogEpoch};
 use metrics::counter;
 use runtime::clock::Clock;
 use runtime::lifecycle::{TaskKind, Tasks};
@@ -58,6 +59,7 @@ pub struct Trusted {
     allowed: Allowed,
     refused: Refused,
     current: Mutex<(Generation, Option<LogEpoch>)>,
+    applied: AtomicU64,
     offers: mpsc::Sender<Offer>,
     ready: watch::Sender<bool>,
 }
@@ -107,6 +109,11 @@ impl Trusted {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Up to where every auth event is applied, without a hole; 0 while nothing is loaded.
+    pub fn applied(&self) -> GlobalPosition {
+        GlobalPosition::new(self.applied.load(Ordering::Acquire))
+    }
+
     /// Hands something to the apply task, unless too much waits there.
     pub fn offer(&self, offer: Offer) {
         if self.offers.try_send(offer).is_err() {
@@ -134,6 +141,7 @@ pub fn start(
         allowed: cache::allowed(config.cache_bytes),
         refused: cache::refused(config.refused_entries),
         current: Mutex::new((Generation::NONE, None)),
+        applied: AtomicU64::new(0),
         offers,
         ready: watch::Sender::new(false),
     });

@@ -1,6 +1,7 @@
 //! The apply task: the one writer of cache, tombstones and lease.
 
 use std::future::pending;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -264,6 +265,8 @@ impl Follower {
             tracing::debug!(error = %chain(&error), "the snapshot was not ended in order");
         }
         self.trusted.allowed.run_pending_tasks();
+        let applied = self.core.applied().get();
+        self.trusted.applied.store(applied, Ordering::Release);
         counter!(names::LOADS).increment(1);
         tracing::info!(
             entries = self.trusted.allowed.entry_count(),
@@ -284,6 +287,7 @@ impl Follower {
             .unwrap_or_else(PoisonError::into_inner);
         *current = (generation, Some(epoch));
         drop(current);
+        self.trusted.applied.store(0, Ordering::Release);
         self.registry.read_from(epoch);
         self.registry.forget(generation.floor());
         // Only to free the memory: the floor keeps old entries out.
@@ -326,6 +330,9 @@ impl Follower {
     /// After the tombstones stand (pitfall 8).
     fn acknowledge(&self) {
         let applied = self.core.applied();
+        self.trusted
+            .applied
+            .store(applied.get(), Ordering::Release);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         self.gauges.applied.set(applied.get() as f64);
         if let (Some(epoch), Some(incarnation)) = (self.core.epoch(), self.core.incarnation()) {
