@@ -26,7 +26,9 @@ const REQUESTS: usize = 3_000_000;
 const USED: usize = 10_000;
 
 fn main() {
-    let keys = std::env::args().nth(1).map_or(1_000_000, |text| text.parse().unwrap());
+    let keys = std::env::args()
+        .nth(1)
+        .map_or(1_000_000, |text| text.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -46,7 +48,12 @@ async fn measure(keys: usize) {
     let began = clock.monotonic();
     let pool = database.pool_as("tga_query");
     let entropy = Entropy::os();
-    let (log, _) = EventLog::new(pool.clone(), clock.clone(), entropy.clone(), Config::default());
+    let (log, _) = EventLog::new(
+        pool.clone(),
+        clock.clone(),
+        entropy.clone(),
+        Config::default(),
+    );
     let limiter = Limiter::start(pool.clone(), clock.clone(), &tasks);
     let parts = ReplicaParts {
         primary: pool,
@@ -141,7 +148,10 @@ async fn fill(pool: &PgPool, keys: usize) -> Vec<HeaderMap> {
 /// Resident memory of this process, in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
     let kilobytes: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kilobytes * 1024
 }

@@ -10,16 +10,17 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use runtime::clock::Boottime;
 
-/// The first block of a process.
-const FIRST_BLOCK: u64 = 8;
-/// The largest block.
-const BLOCK_MAX: u64 = 65_536;
-/// A block is at most this part of what is left of the day, so blocks shrink to 1 near the limit.
+/// What a process holds at first.
+const FIRST_BLOCK: u64 = 64;
+/// The most it ever holds.
+const BLOCK_MAX: u64 = 1 << 20;
+/// It holds at most this part of what is left of the day, so down to 1 near the limit.
 const BLOCK_PART: u64 = 32;
-/// A block spent sooner makes the next one larger.
-const SPENT_FAST: Duration = Duration::from_secs(1);
-/// A block that lasted longer makes the next one smaller.
-const SPENT_SLOWLY: Duration = Duration::from_secs(4);
+/// It fetches when half is used. If that took less, it holds more from then on: what is left must
+/// outlast a stall of Postgres as the lease does.
+const USED_FAST: Duration = Duration::from_secs(3);
+/// If it took longer, it holds less from then on.
+const USED_SLOWLY: Duration = Duration::from_mins(1);
 /// How long nobody asks again after the day was spent: others may have given back.
 const SPENT_FOR: Duration = Duration::from_secs(1);
 /// How long nobody asks again after Postgres did not answer.
@@ -155,18 +156,20 @@ impl Allowance {
         let lasted = book.granted_at.map(|at| now.saturating_since(at));
         book.size = match lasted {
             None => FIRST_BLOCK,
-            Some(lasted) if lasted < SPENT_FAST => book.size.saturating_mul(4).min(BLOCK_MAX),
-            Some(lasted) if lasted > SPENT_SLOWLY => (book.size / 4).max(1),
+            Some(lasted) if lasted < USED_FAST => book.size.saturating_mul(4).min(BLOCK_MAX),
+            Some(lasted) if lasted > USED_SLOWLY => (book.size / 4).max(1),
             Some(_) => book.size,
         };
         let known = same_limit && now.as_nanos() < self.ends.load(Ordering::Acquire);
-        let open = if known {
-            self.beyond.load(Ordering::Acquire)
+        let (open, left) = if known {
+            let left = self.left.load(Ordering::Acquire);
+            (self.beyond.load(Ordering::Acquire), left)
         } else {
-            limit
+            (limit, 0)
         };
+        let most = book.size.clamp(1, (open / BLOCK_PART).max(1));
         Reservation {
-            wanted: book.size.clamp(1, (open / BLOCK_PART).max(1)),
+            wanted: most.saturating_sub(left).max(1),
             give_back,
         }
     }
@@ -182,7 +185,6 @@ impl Allowance {
         book.granted_at = Some(sent);
         let beyond = limit.saturating_sub(grant.reserved);
         self.beyond.store(beyond, Ordering::Release);
-        self.low.store(grant.granted / 4, Ordering::Release);
         // Counted from before the question: never later than Postgres's own midnight.
         let ends = sent + grant.ends_in;
         self.ends.store(ends.as_nanos(), Ordering::Release);
@@ -192,7 +194,9 @@ impl Allowance {
             self.spent_until.store(until, Ordering::Release);
         } else {
             self.spent_until.store(0, Ordering::Release);
-            self.left.fetch_add(grant.granted, Ordering::AcqRel);
+            let before = self.left.fetch_add(grant.granted, Ordering::AcqRel);
+            self.low
+                .store((before + grant.granted) / 2, Ordering::Release);
         }
     }
 
@@ -247,7 +251,7 @@ mod tests {
         assert_eq!(
             allowance.reserve(1_000, at(1)),
             Reservation {
-                wanted: 8,
+                wanted: 31,
                 give_back: None
             }
         );
@@ -272,17 +276,18 @@ mod tests {
         let allowance = Allowance::default();
         let mut reserved = 0;
         let mut sizes = Vec::new();
-        for _ in 0..2_000 {
+        while reserved < 100_000 {
             let wanted = allowance.reserve(100_000, at(1)).wanted;
             let granted = wanted.min(100_000 - reserved);
             reserved += granted;
             sizes.push(granted);
             allowance.granted(100_000, at(1), &grant(granted, reserved));
+            while let Day::Admitted { .. } = allowance.take(100_000, at(1)) {}
         }
-        assert_eq!(sizes[..4], [8, 32, 128, 512]);
-        assert_eq!(sizes.iter().max(), Some(&3_039));
+        assert_eq!(sizes[..3], [64, 256, 1_024]);
+        assert_eq!(sizes.iter().max(), Some(&3_083));
         assert_eq!(reserved, 100_000);
-        assert_eq!(sizes.iter().rev().find(|size| **size > 0), Some(&1));
+        assert_eq!(sizes.last(), Some(&1));
         allowance.granted(100_000, at(10), &grant(1, 90_000));
         assert!(allowance.reserve(100_000, at(100)).wanted <= 312);
     }
@@ -334,7 +339,7 @@ mod tests {
             allowance.take(100, at(6)),
             Day::Admitted {
                 remaining: 99,
-                fetch: false
+                fetch: true
             }
         );
         assert_eq!(allowance.close(), Some((day(1), 1)));

@@ -219,17 +219,15 @@ mod tests {
 
     /// The most admissions in any half-open interval of 60 s.
     fn most(admitted: &[u64]) -> usize {
-        let mut sorted = admitted.to_vec();
-        sorted.sort_unstable();
-        (0..sorted.len())
-            .map(|from| {
-                sorted[from..]
-                    .iter()
-                    .take_while(|time| **time < sorted[from] + 60 * SECOND)
-                    .count()
-            })
-            .max()
-            .unwrap_or(0)
+        let mut oldest = 0;
+        let mut most = 0;
+        for (newest, time) in admitted.iter().enumerate() {
+            while admitted[oldest] + 60 * SECOND <= *time {
+                oldest += 1;
+            }
+            most = most.max(newest + 1 - oldest);
+        }
+        most
     }
 
     #[test]

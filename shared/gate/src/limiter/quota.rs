@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use runtime::lifecycle::TaskKind;
 use runtime::telemetry::chain;
 
-use super::{Limiter, STRIPES};
+use super::{Limiter, PREFETCHES, STRIPES};
 use crate::core::quota::Day;
 use crate::core::registry::Org;
 use crate::store::{self, StoreError};
@@ -51,33 +51,36 @@ impl Limiter {
                 limiter.reserve(&org, limit).await;
             }
         };
-        self.0
-            .tasks
-            .spawn(TaskKind::Disposable, "gate quota", fetch);
+        self.0.tasks.spawn(TaskKind::Request, "gate quota", fetch);
     }
 
     /// Gives back every block that is not used up. Requests must have ended.
     pub(super) async fn give_all_back(&self) {
-        let pool = &self.0.pool;
-        let mut give_back = Vec::new();
-        for org in self.0.registry.orgs() {
-            if let Some((day, left)) = org.allowance.close() {
-                give_back.push(store::give_back(pool, org.id, day, left));
-            }
-        }
-        // What does not arrive is lost to the org until midnight, and to nobody else.
-        let give_back = stream::iter(give_back)
-            .buffer_unordered(GIVE_BACK_AT_ONCE)
-            .for_each(|_| ready(()));
-        if self
-            .0
-            .clock
-            .timeout(GIVE_BACK_DEADLINE, give_back)
+        let clock = &self.0.clock;
+        if clock
+            .timeout(GIVE_BACK_DEADLINE, self.give_each_back())
             .await
             .is_err()
         {
             tracing::warn!("unused quota could not be given back in time");
         }
+    }
+
+    async fn give_each_back(&self) {
+        // No fetch is under way any more, and none begins.
+        let all = u32::try_from(PREFETCHES).expect("a few");
+        let _none = self.0.prefetches.acquire_many(all).await;
+        let mut give_back = Vec::new();
+        for org in self.0.registry.orgs() {
+            if let Some((day, left)) = org.allowance.close() {
+                give_back.push(store::give_back(&self.0.pool, org.id, day, left));
+            }
+        }
+        // What does not arrive is lost to the org until midnight, and to nobody else.
+        stream::iter(give_back)
+            .buffer_unordered(GIVE_BACK_AT_ONCE)
+            .for_each(|_| ready(()))
+            .await;
     }
 
     async fn turn(&self, org: OrgId) -> tokio::sync::MutexGuard<'_, ()> {

@@ -9,7 +9,9 @@ use runtime::clock::Clock;
 use sqlx::PgPool;
 use testkit::{Direction, Proxy, eventually};
 
-use crate::support::{Command, Replica, SOON, cached, config, proxied, revoked, short_lease};
+use crate::support::{
+    Command, KeySpec, Replica, SOON, cached, config, proxied, revoked, short_lease,
+};
 
 async fn leases(pool: &PgPool) -> i64 {
     // Run at run time: a test's own look at one table.
@@ -98,9 +100,16 @@ async fn without_postgres_the_cache_serves_as_long_as_the_lease_and_then_nobody(
     let database = testkit::postgres().await;
     let proxy = Proxy::to(database.options().get_port()).await;
     let command = Command::start(database.pool().clone(), None);
-    let key = command.key(command.org().await).await;
+    let spec = KeySpec {
+        rate: 10_000,
+        ..KeySpec::default()
+    };
+    let key = command.key_with(command.org().await, spec).await;
     let replica = Replica::start(proxied(database.options(), proxy.port()), None).await;
-    cached(&replica, &key).await;
+    // As many as are asked below: the quota in hand follows the rate.
+    for _ in 0..100 {
+        cached(&replica, &key).await;
+    }
     let clock = Clock::system();
     proxy.cut();
     let cut = clock.monotonic();
@@ -214,19 +223,17 @@ async fn append_unknown(pool: &PgPool, org: OrgId) {
     let mut transaction = pool.begin().await.unwrap();
     // Run at run time: no production code appends like this.
     sqlx::query(
-        "with head as (select * from log.head for update), stream as (
-             select version, hash from log.streams where org_id = $1 and stream = 0
+        "with head as (select * from log.head for update), last as (
+             select version, hash from log.events where org_id = $1 and stream = 0
+             order by position desc limit 1
          ), event as (
              insert into log.events (position, version, auth_prev, recorded_at, stream,
                  schema_version, event_id, org_id, type, subject, actor, correlation_id,
                  prev_hash, hash, data)
-             select h.position + 1, s.version + 1, h.auth_position, h.recorded_at, 0, 1,
+             select h.position + 1, l.version + 1, h.auth_position, h.recorded_at, 0, 1,
                  gen_random_uuid(), $1, 'key.frozen', 'keys/x', 'system', 'test',
-                 s.hash, s.hash, '{}'
-             from head h, stream s returning position, version
-         ), streams as (
-             update log.streams set version = (select version from event)
-             where org_id = $1 and stream = 0
+                 l.hash, l.hash, '{}'
+             from head h, last l returning position
          )
          update log.head set position = (select position from event),
              auth_position = (select position from event)",

@@ -53,6 +53,8 @@ async fn three_replicas_and_a_crash_never_admit_more_than_the_limit() {
             match replica.ask(&key).await {
                 Ok(_) => drop(admitted.fetch_add(1, Ordering::Relaxed)),
                 Err(Denial::RateLimited(limited)) => assert_eq!(limited.policy, Policy::OrgDay),
+                // The machine may be too busy to answer in time.
+                Err(Denial::VerificationUnavailable) => {}
                 Err(denial) => panic!("{denial}"),
             }
         }

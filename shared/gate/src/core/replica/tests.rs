@@ -394,7 +394,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn a_stale_entry_is_never_used_and_nothing_applied_has_a_hole(steps in steps()) {
