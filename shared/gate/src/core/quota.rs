@@ -194,9 +194,8 @@ impl Allowance {
             self.spent_until.store(until, Ordering::Release);
         } else {
             self.spent_until.store(0, Ordering::Release);
-            let before = self.left.fetch_add(grant.granted, Ordering::AcqRel);
-            self.low
-                .store((before + grant.granted) / 2, Ordering::Release);
+            let held = grant.granted + self.left.fetch_add(grant.granted, Ordering::AcqRel);
+            self.low.store(held / 2, Ordering::Release);
         }
     }
 
