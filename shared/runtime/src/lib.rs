@@ -8,8 +8,11 @@
 
 #![warn(missing_docs)]
 
+pub mod admin;
 pub mod clock;
+pub mod config;
 pub mod entropy;
+pub mod http;
 pub mod lifecycle;
 pub mod local;
 pub mod nats;
