@@ -29,6 +29,10 @@ CREATE INDEX videos_newest ON videos (project_id, created_at DESC, video_id DESC
     WHERE NOT removed AND NOT creator_removed AND tracking_status <> 'excluded';
 CREATE INDEX videos_of_creator ON videos (creator_id, created_at DESC, video_id DESC)
     WHERE creator_id IS NOT NULL;
+-- For the inbox: what waits for a person, and what one decided.
+CREATE INDEX videos_inbox ON videos (project_id, tracking_status, created_at DESC, video_id DESC)
+    WHERE NOT removed AND NOT creator_removed
+        AND (tracking_status = 'pending_review' OR reviewed_at IS NOT NULL);
 -- For the limit on videos tracked individually.
 CREATE INDEX videos_direct_adds ON videos (org_id)
     WHERE tracking_status = 'direct_add' AND tracking_disabled_reason IS NULL AND NOT removed;

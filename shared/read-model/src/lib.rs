@@ -29,6 +29,7 @@ pub use self::projector::{Projector, ProjectorConfig, ProjectorError};
 pub use self::queries::analytics::{AnalyticsRequest, EntityRef, EntitySeries, Source};
 pub use self::queries::api_keys::{ApiKey, KeyFilter};
 pub use self::queries::creators::{Creator, CreatorFilter};
+pub use self::queries::inbox::{CreatorName, InboxFilter, InboxVideo};
 pub use self::queries::orgs::{KeptHistory, LimitCounts, Org};
 pub use self::queries::page::{Cursor, Listed, Page};
 pub use self::queries::projects::Project;

@@ -4,6 +4,7 @@ pub(crate) mod analytics;
 pub(crate) mod api_keys;
 pub(crate) mod columns;
 pub(crate) mod creators;
+pub(crate) mod inbox;
 pub(crate) mod orgs;
 pub(crate) mod page;
 pub(crate) mod projects;

@@ -61,31 +61,31 @@ pub struct VideoFilter {
     pub search: Option<String>,
 }
 
-struct VideoRow {
-    video_id: Uuid,
-    project_id: Uuid,
-    creator_id: Option<Uuid>,
-    platform: String,
-    platform_video_id: String,
-    url: String,
-    title: Option<String>,
-    readme: Option<String>,
-    metadata: String,
-    tracking_status: String,
-    tracking_disabled_reason: Option<String>,
-    media_type: String,
-    thumbnail_url: Option<String>,
-    posted_at: Option<DateTime<Utc>>,
-    views: Option<i64>,
-    likes: Option<i64>,
-    comments: Option<i64>,
-    shares: Option<i64>,
-    saves: Option<i64>,
-    stats_at: Option<DateTime<Utc>>,
-    reviewed_at: Option<DateTime<Utc>>,
-    reviewed_by: Option<String>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
+pub(super) struct VideoRow {
+    pub video_id: Uuid,
+    pub project_id: Uuid,
+    pub creator_id: Option<Uuid>,
+    pub platform: String,
+    pub platform_video_id: String,
+    pub url: String,
+    pub title: Option<String>,
+    pub readme: Option<String>,
+    pub metadata: String,
+    pub tracking_status: String,
+    pub tracking_disabled_reason: Option<String>,
+    pub media_type: String,
+    pub thumbnail_url: Option<String>,
+    pub posted_at: Option<DateTime<Utc>>,
+    pub views: Option<i64>,
+    pub likes: Option<i64>,
+    pub comments: Option<i64>,
+    pub shares: Option<i64>,
+    pub saves: Option<i64>,
+    pub stats_at: Option<DateTime<Utc>>,
+    pub reviewed_at: Option<DateTime<Utc>>,
+    pub reviewed_by: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
 }
 
 impl OrgReader {
@@ -233,7 +233,7 @@ impl OrgReader {
 }
 
 impl VideoRow {
-    fn into_video(self) -> Result<Video, CorruptRow> {
+    pub fn into_video(self) -> Result<Video, CorruptRow> {
         let row = Row {
             table: "videos",
             key: self.video_id,

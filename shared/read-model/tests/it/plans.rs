@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use domain::event::TrackingStatus;
 use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, VideoId};
 use read_model::analytics::EntityKind;
-use read_model::{CreatorFilter, Cursor, KeyFilter, Page, ReadModel, VideoFilter};
+use read_model::{CreatorFilter, Cursor, InboxFilter, KeyFilter, Page, ReadModel, VideoFilter};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
@@ -156,6 +157,14 @@ async fn no_question_reads_a_large_table_from_end_to_end() {
                 .await
                 .unwrap()
                 .unwrap();
+            let inbox = InboxFilter {
+                project_id: ProjectId::from_uuid(project),
+                status: TrackingStatus::PendingReview,
+                creator_id: None,
+                platform: None,
+                search: None,
+            };
+            reader.inbox(&inbox, page).await.unwrap();
             reader.limit_counts(now).await.unwrap();
             reader.rolled_up(&[project, creator], &edges).await.unwrap();
             for (kind, id) in [(EntityKind::Video, video), (EntityKind::Creator, creator)] {
@@ -192,6 +201,9 @@ async fn the_indexes_that_questions_rest_on_are_there() {
             "CREATE INDEX videos_direct_adds ON videos USING btree (org_id) WHERE \
              ((tracking_status = 'direct_add'::text) AND (tracking_disabled_reason IS NULL) AND \
              (NOT removed))",
+            "CREATE INDEX videos_inbox ON videos USING btree (project_id, tracking_status, created_at \
+             DESC, video_id DESC) WHERE ((NOT removed) AND (NOT creator_removed) AND \
+             ((tracking_status = 'pending_review'::text) OR (reviewed_at IS NOT NULL)))",
             "CREATE INDEX videos_newest ON videos USING btree (project_id, created_at DESC, \
              video_id DESC) WHERE ((NOT removed) AND (NOT creator_removed) AND (tracking_status <> \
              'excluded'::text))",
