@@ -18,7 +18,7 @@ use crate::input::issue::Issue;
 
 pub use self::code::{ErrorCode, UnknownCode};
 pub use self::public::{Caller, HandleRefusal, Jitter, Presented};
-pub use self::render::{Rendering, negotiate};
+pub use self::render::{Rendering, negotiate, rendered};
 
 /// One refusal: a code and public members for the body, and a cause that only logs see.
 ///

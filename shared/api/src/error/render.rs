@@ -76,7 +76,11 @@ fn thousandths(text: &str) -> u32 {
 /// A layer (`axum::middleware::from_fn`) that writes refusals as the caller asks for them.
 pub async fn negotiate(request: Request, next: Next) -> Response {
     let rendering = Rendering::wanted_by(request.headers());
-    let mut response = next.run(request).await;
+    rendered(next.run(request).await, rendering)
+}
+
+/// The answer, written in this form if it is a refusal.
+pub fn rendered(mut response: Response, rendering: Rendering) -> Response {
     if rendering == Rendering::Problem
         && let Some(error) = response.extensions().get::<Arc<ApiError>>().cloned()
     {
