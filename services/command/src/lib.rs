@@ -1,1 +1,13 @@
-//! The write side: v1 commands, decide, append, mirror, barrier.
+//! The write side: a v1 command is checked, decided against its org's state, appended to the log,
+//! mirrored, and, where it took access away, answered only once that holds everywhere.
+//!
+//! May depend on `domain`, `event-log`, `gate`, `api`, `runtime`.
+//!
+//! Architecture invariant: this crate holds no rule of the business (those stand in `domain`) and
+//! no SQL. It does not know the read model: what an answer shows comes from the org's state and
+//! from the log.
+//!
+//! Where to look: [`app`] takes commands without HTTP, [`http`] has one file per endpoint.
+
+pub mod app;
+pub mod http;

@@ -1,0 +1,490 @@
+//! decide -> append -> fold, and the barrier of what took access away.
+
+use std::sync::Arc;
+
+use domain::event::Event;
+use domain::ids::{GlobalPosition, OrgId, StreamVersion};
+use domain::limits::DECIDE_ATTEMPTS;
+use domain::org::{
+    Caller, Command, Context, Decision, OrgState, Outcome, Recorded, Rejection, SubjectKeys,
+    decide, evolve,
+};
+use domain::time::Timestamp;
+use event_log::{AppendError, AppendRequest, Appended, EventLog, StoredAnswer};
+use gate::Coordinator;
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::Tasks;
+use tokio::sync::{RwLockReadGuard, Semaphore, mpsc};
+
+use super::context::{CommandContext, Remember};
+use super::denial::{self, Denial, Earlier};
+use super::error::CommandError;
+use super::load;
+use super::mint::Minted;
+use super::orgs::{Folded, Org, Orgs};
+use super::snapshots::{self, Snapshotter};
+
+/// Takes commands; cheap to clone.
+#[derive(Clone)]
+pub struct Commander(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) log: EventLog,
+    pub(super) coordinator: Coordinator,
+    pub(super) clock: Clock,
+    pub(super) entropy: Entropy,
+    pub(super) tasks: Tasks,
+    pub(super) orgs: Orgs,
+    /// Ingest requests that may use the processor at once.
+    pub(super) places: Semaphore,
+    snapshots: mpsc::Sender<OrgId>,
+}
+
+/// What a commander rests on.
+pub struct Parts {
+    /// The log.
+    pub log: EventLog,
+    /// Runs barriers.
+    pub coordinator: Coordinator,
+    /// The time.
+    pub clock: Clock,
+    /// Where ids and secrets come from.
+    pub entropy: Entropy,
+    /// For barriers that nobody waits for.
+    pub tasks: Tasks,
+    /// Bytes that states of orgs may take in memory, by estimate.
+    pub org_cache_bytes: u64,
+    /// Ingest requests that may use the processor at once.
+    pub ingest_places: usize,
+}
+
+/// A command that was carried out, or found to be already so.
+pub struct Executed {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The position of its last event, or of the log's head if it made none.
+    pub position: GlobalPosition,
+    /// What it took away, now or, if it was already so, before.
+    pub denial: Option<Denial>,
+    org: Arc<Org>,
+}
+
+/// An org's state, locked for reading.
+pub struct State<'a>(RwLockReadGuard<'a, Folded>);
+
+/// A decision that is in the log.
+pub(super) struct Done<T> {
+    pub(super) outcome: T,
+    pub(super) position: GlobalPosition,
+    pub(super) denial: Option<Denial>,
+}
+
+impl Commander {
+    /// A commander, and the task that makes its snapshots.
+    pub fn new(parts: Parts) -> (Self, Snapshotter) {
+        let (snapshots, snapshotter) = Snapshotter::new(parts.log.clone());
+        let commander = Self(Arc::new(Inner {
+            log: parts.log,
+            coordinator: parts.coordinator,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            tasks: parts.tasks,
+            orgs: Orgs::new(parts.org_cache_bytes),
+            places: Semaphore::new(parts.ingest_places),
+            snapshots,
+        }));
+        (commander, snapshotter)
+    }
+
+    /// Carries a command out. Returns only after the commit, and after the barrier if it took
+    /// something away and `context` waits.
+    ///
+    /// # Errors
+    /// [`CommandError`]; only its variants that say "recorded" or "not known" may have changed
+    /// anything.
+    pub async fn execute(
+        &self,
+        org: OrgId,
+        command: &Command,
+        context: &CommandContext,
+        remember: Option<&Remember<Outcome>>,
+    ) -> Result<Executed, CommandError> {
+        let org = self.0.orgs.get(org);
+        let done = {
+            let _turn = org.turn.lock().await;
+            self.0.decide_and_append(&org, command, context, remember).await?
+        };
+        let mut executed = Executed {
+            outcome: done.outcome,
+            position: done.position,
+            denial: done.denial,
+            org,
+        };
+        if let Some(denial) = &mut executed.denial {
+            self.settle(denial, context.wait).await?;
+        }
+        Ok(executed)
+    }
+
+    /// What a command came to that was carried out earlier, by the events it made; the barrier of
+    /// what it took away runs again.
+    pub async fn recall(
+        &self,
+        org: OrgId,
+        outcome: Outcome,
+        stored: &StoredAnswer,
+    ) -> Result<Executed, CommandError> {
+        let org = self.0.orgs.get(org);
+        // The state may be older than those events if another process made them.
+        self.0.catch_up(&org).await?;
+        let denial = self.recall_denial(stored).await?;
+        Ok(Executed {
+            outcome,
+            position: stored.last,
+            denial,
+            org,
+        })
+    }
+
+    /// What an earlier command took away, settled anew.
+    pub async fn recall_denial(
+        &self,
+        stored: &StoredAnswer,
+    ) -> Result<Option<Denial>, CommandError> {
+        let positions: Vec<_> = (stored.first.get()..=stored.last.get())
+            .map(GlobalPosition::new)
+            .collect();
+        let events = self.0.log.read_at(&positions).await;
+        let events = events.map_err(CommandError::Unread)?;
+        let decoded: Vec<_> = events
+            .iter()
+            .map_while(|stored| Some(stored.decode().ok()?.event))
+            .collect();
+        let Some(index) = denial::newest(&decoded) else {
+            return Ok(None);
+        };
+        let head = self.0.log.head().await.map_err(CommandError::Unread)?;
+        let mut denial = Denial {
+            position: events[index].position,
+            at: events[index].recorded_at,
+            epoch: head.epoch,
+            event_hash: events[index].hash,
+            settled: None,
+        };
+        self.settle(&mut denial, true).await?;
+        Ok(Some(denial))
+    }
+
+    /// Waits until a denial is in force everywhere, or lets that go on behind.
+    pub async fn settle(&self, denial: &mut Denial, wait: bool) -> Result<(), CommandError> {
+        let (coordinator, position) = (self.0.coordinator.clone(), denial.position);
+        if wait {
+            let settled = coordinator.settle(position).await;
+            denial.settled = Some(settled.map_err(CommandError::Unsettled)?);
+        } else {
+            let settled = async move {
+                if let Err(error) = coordinator.settle(position).await {
+                    tracing::warn!(error = %runtime::telemetry::chain(&error), "denial not settled");
+                }
+            };
+            let kind = runtime::lifecycle::TaskKind::Request;
+            self.0.tasks.spawn(kind, "denial settled behind", settled);
+        }
+        Ok(())
+    }
+
+    /// An id and a secret for a new key.
+    pub fn mint(&self) -> Minted {
+        Minted::new(self.now(), &self.0.entropy)
+    }
+
+    /// The random part of a new id.
+    pub fn random_id_part(&self) -> [u8; 10] {
+        self.0.entropy.bytes()
+    }
+
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    /// The log.
+    pub fn log(&self) -> &EventLog {
+        &self.0.log
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Executed {
+    /// The org's state, at least as new as what was carried out. It is never waited for long:
+    /// only folding excludes readers.
+    pub async fn state(&self) -> State<'_> {
+        State(self.org.state.read().await)
+    }
+}
+
+impl std::ops::Deref for State<'_> {
+    type Target = OrgState;
+
+    fn deref(&self) -> &OrgState {
+        &self.0.state
+    }
+}
+
+impl Inner {
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::from_datetime(self.clock.now())
+    }
+
+    /// Brings the state up to the log unless it was read before.
+    pub(super) async fn load(&self, org: &Org) -> Result<(), CommandError> {
+        if !org.state.read().await.is_loaded {
+            self.catch_up(org).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the state up to the log; says whether it has moved.
+    pub(super) async fn catch_up(&self, org: &Org) -> Result<bool, CommandError> {
+        let was_loaded = org.state.read().await.is_loaded;
+        let moved = load::catch_up(&self.log, org).await?;
+        if !was_loaded {
+            self.orgs.weigh(org, &org.state.read().await.state);
+        }
+        if moved {
+            self.ask_for_snapshot(org).await;
+        }
+        Ok(moved)
+    }
+
+    async fn decide_and_append(
+        &self,
+        org: &Org,
+        command: &Command,
+        context: &CommandContext,
+        remember: Option<&Remember<Outcome>>,
+    ) -> Result<Done<Outcome>, CommandError> {
+        self.load(org).await?;
+        let mut attempts = Attempts::default();
+        let mut keys = SubjectKeys::default();
+        loop {
+            let (version, decided) = {
+                let folded = org.state.read().await;
+                let context = Context {
+                    now: self.now(),
+                    caller: context.caller,
+                    subject_keys: &keys,
+                };
+                let version = StreamVersion::new(folded.state.events);
+                (version, decide(&folded.state, command, &context))
+            };
+            let decision = match decided {
+                Err(Rejection::SubjectKeysNeeded(subjects)) => {
+                    self.add_keys(org, &subjects, &mut keys).await?;
+                    continue;
+                }
+                // Another process may have decided what makes this one's answer another. What is
+                // appended is checked by its version; what is not must look for itself.
+                Err(rejection) => {
+                    if attempts.look_once() && self.catch_up(org).await? {
+                        continue;
+                    }
+                    return Err(rejection.into());
+                }
+                Ok(decision) => decision,
+            };
+            if decision.events.is_empty() && remember.is_none() {
+                if attempts.look_once() && self.catch_up(org).await? {
+                    continue;
+                }
+                return self.nothing_to_do(org, command, decision.outcome).await;
+            }
+            let record = remember.map(|remember| remember.record(&decision.outcome));
+            let request = AppendRequest {
+                org_id: org.id,
+                expected: Some(version),
+                events: decision.events.clone(),
+                actor: context.caller.actor(),
+                correlation_id: context.correlation_id.clone(),
+                idempotency: record,
+                guard: None,
+            };
+            match self.log.append(request).await {
+                Ok(appended) => {
+                    self.fold(org, context.caller, version, &decision.events, &appended)
+                        .await;
+                    return self.done(org, command, decision, &appended).await;
+                }
+                Err(AppendError::Conflict { .. }) => {
+                    attempts.conflict()?;
+                    self.catch_up(org).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn done(
+        &self,
+        org: &Org,
+        command: &Command,
+        decision: Decision,
+        appended: &Appended,
+    ) -> Result<Done<Outcome>, CommandError> {
+        if decision.events.is_empty() {
+            let denial = self.earlier_denial(org, command).await?;
+            return Ok(Done {
+                outcome: decision.outcome,
+                position: appended.last,
+                denial,
+            });
+        }
+        let newest = denial::newest(&decision.events);
+        Ok(Done {
+            outcome: decision.outcome,
+            position: appended.last,
+            denial: newest.and_then(|index| Denial::of(appended, index)),
+        })
+    }
+
+    async fn nothing_to_do(
+        &self,
+        org: &Org,
+        command: &Command,
+        outcome: Outcome,
+    ) -> Result<Done<Outcome>, CommandError> {
+        let denial = self.earlier_denial(org, command).await?;
+        let head = self.log.head().await.map_err(CommandError::Unread)?;
+        Ok(Done {
+            outcome,
+            position: head.position,
+            denial,
+        })
+    }
+
+    /// What the same command took away before: its barrier runs again (pitfall 12).
+    async fn earlier_denial(
+        &self,
+        org: &Org,
+        command: &Command,
+    ) -> Result<Option<Denial>, CommandError> {
+        let earlier = denial::earlier(&org.state.read().await.state, command);
+        if matches!(earlier, Earlier::Nothing) {
+            return Ok(None);
+        }
+        let head = self.log.head().await.map_err(CommandError::Unread)?;
+        let position = match earlier {
+            Earlier::At(position) => position,
+            Earlier::Nothing | Earlier::Somewhere => head.auth_position,
+        };
+        let stored = self.log.read_at(&[position]).await;
+        let stored = stored.map_err(CommandError::Unread)?;
+        Ok(stored.first().map(|stored| Denial {
+            position,
+            at: stored.recorded_at,
+            epoch: head.epoch,
+            event_hash: stored.hash,
+            settled: None,
+        }))
+    }
+
+    pub(super) async fn add_keys(
+        &self,
+        org: &Org,
+        subjects: &[uuid::Uuid],
+        keys: &mut SubjectKeys,
+    ) -> Result<(), CommandError> {
+        let found = self.log.subject_keys(org.id, subjects).await;
+        keys.extend(found.map_err(CommandError::Unread)?);
+        // Else the same question would come again for ever.
+        if subjects.iter().all(|subject| keys.get(*subject).is_some()) {
+            Ok(())
+        } else {
+            Err(CommandError::Died("finding subject keys"))
+        }
+    }
+
+    /// Folds what was just appended at `version`, unless somebody read it from the log meanwhile.
+    pub(super) async fn fold(
+        &self,
+        org: &Org,
+        caller: Caller,
+        version: StreamVersion,
+        decisions: &[Event],
+        appended: &Appended,
+    ) {
+        if decisions.is_empty() {
+            return;
+        }
+        {
+            let mut folded = org.state.write().await;
+            for (event, index) in decisions.iter().zip(0_u64..) {
+                if version.plus(index).get() == folded.state.events {
+                    let recorded = Recorded {
+                        event,
+                        at: appended.recorded_at,
+                        actor: caller.actor(),
+                        position: appended.first.plus(index),
+                    };
+                    evolve(&mut folded.state, &recorded);
+                }
+            }
+        }
+        self.ask_for_snapshot(org).await;
+    }
+
+    async fn ask_for_snapshot(&self, org: &Org) {
+        let is_due = {
+            let folded = org.state.read().await;
+            folded.is_loaded && snapshots::is_due(folded.state.events, folded.snapshot_at)
+        };
+        // A full queue: the next event asks again.
+        if is_due && self.snapshots.try_send(org.id).is_ok() {
+            let mut folded = org.state.write().await;
+            folded.snapshot_at = folded.state.events;
+            drop(folded);
+            self.orgs.weigh(org, &org.state.read().await.state);
+        }
+    }
+}
+
+/// Counts what a command met.
+#[derive(Default)]
+pub(super) struct Attempts {
+    conflicts: u32,
+    has_looked: bool,
+}
+
+impl Attempts {
+    /// True the first time.
+    pub(super) const fn look_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_looked, true)
+    }
+
+    /// Counts a conflict; gives up after as many as a command may meet.
+    pub(super) const fn conflict(&mut self) -> Result<(), CommandError> {
+        self.conflicts += 1;
+        if self.conflicts < DECIDE_ATTEMPTS {
+            Ok(())
+        } else {
+            Err(CommandError::Conflict)
+        }
+    }
+}
+
+impl From<AppendError> for CommandError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict { .. } => Self::Conflict,
+            AppendError::IdempotencyTaken(answer) => Self::Answered(answer),
+            AppendError::CallerDenied => Self::CallerDenied,
+            AppendError::TooLarge { what, size, max } => Self::TooLarge { what, size, max },
+            AppendError::NotCommitted(cause) => Self::NotCommitted(cause),
+            AppendError::OutcomeUnknown => Self::OutcomeUnknown,
+        }
+    }
+}

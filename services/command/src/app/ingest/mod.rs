@@ -1,0 +1,186 @@
+//! Observations: lines become discoveries and readings, appended together (v1-contract.md 12).
+
+mod judged;
+mod lines;
+mod sifted;
+
+use std::sync::Arc;
+
+use api::v1::IngestAnswer;
+use bytes::Bytes;
+use domain::ids::{GlobalPosition, OrgId, ProjectId};
+use domain::org::{Caller, Context, Rejection, SubjectKeys};
+use event_log::{AppendError, AppendRequest, KnownReading};
+use runtime::entropy::Entropy;
+use tokio::sync::OwnedRwLockReadGuard;
+
+use self::judged::Judged;
+use self::lines::Lines;
+use self::sifted::Sifted;
+use super::commander::{Attempts, Commander, Inner};
+use super::context::{CommandContext, Remember};
+use super::error::CommandError;
+use super::orgs::{Folded, Org};
+
+pub use self::lines::Unreadable;
+
+/// An ingest that was carried out.
+#[derive(Debug)]
+pub struct Ingested {
+    /// What became of the lines.
+    pub answer: IngestAnswer,
+    /// The position of its last event, or of the log's head if it made none.
+    pub position: GlobalPosition,
+}
+
+impl Commander {
+    /// Takes lines in; `project` restricts everything to one project.
+    ///
+    /// Readings are appended whatever the org decides meanwhile, as long as the calling key may
+    /// act; lines that discover videos are decisions, and go on the version they were judged at.
+    ///
+    /// # Errors
+    /// As [`execute`](Commander::execute).
+    pub async fn ingest(
+        &self,
+        org: OrgId,
+        project: Option<ProjectId>,
+        body: Bytes,
+        context: &CommandContext,
+        remember: Option<&Remember<IngestAnswer>>,
+    ) -> Result<Ingested, CommandError> {
+        let inner = self.inner();
+        let now = inner.now();
+        let lines = inner.compute(move || lines::read(&body, now)).await??;
+        let lines = Arc::new(lines);
+        let org = inner.orgs.get(org);
+        // Another process may have added or removed what the lines name.
+        inner.catch_up(&org).await?;
+        let mut keys = Arc::new(SubjectKeys::default());
+        let mut attempts = Attempts::default();
+        let mut turn = None;
+        loop {
+            let judged = inner
+                .judge(&org, project, &lines, context.caller, &keys)
+                .await?;
+            let judged = match judged {
+                Err(Rejection::SubjectKeysNeeded(subjects)) => {
+                    let keys = Arc::get_mut(&mut keys)
+                        .ok_or(CommandError::Died("judging lines"))?;
+                    inner.add_keys(&org, &subjects, keys).await?;
+                    continue;
+                }
+                judged => judged?,
+            };
+            if !judged.discoveries.is_empty() && turn.is_none() {
+                turn = Some(org.turn.lock().await);
+                // Who had the turn before may have decided what makes these lines other ones.
+                if org.state.read().await.state.events != judged.version.get() {
+                    continue;
+                }
+            }
+            match inner.take_in(&org, judged, &lines, context, remember).await {
+                Err(CommandError::Conflict) => {
+                    attempts.conflict()?;
+                    inner.catch_up(&org).await?;
+                }
+                taken => return taken,
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn judge(
+        &self,
+        org: &Org,
+        project: Option<ProjectId>,
+        lines: &Arc<Lines>,
+        caller: Caller,
+        keys: &Arc<SubjectKeys>,
+    ) -> Result<Result<Judged, Rejection>, CommandError> {
+        let folded: OwnedRwLockReadGuard<Folded> = Arc::clone(&org.state).read_owned().await;
+        let (lines, keys) = (Arc::clone(lines), Arc::clone(keys));
+        let (now, entropy): (_, Entropy) = (self.now(), self.entropy.clone());
+        self.compute(move || {
+            let context = Context {
+                now,
+                caller,
+                subject_keys: &keys,
+            };
+            let mut random = || entropy.bytes();
+            Judged::new(&folded.state, project, &lines, &context, &mut random)
+        })
+        .await
+    }
+
+    async fn take_in(
+        &self,
+        org: &Org,
+        judged: Judged,
+        lines: &Arc<Lines>,
+        context: &CommandContext,
+        remember: Option<&Remember<IngestAnswer>>,
+    ) -> Result<Ingested, CommandError> {
+        let version = judged.version;
+        let known = self.log.known_readings(org.id, &judged.keys()).await;
+        let known: Vec<KnownReading> = known.map_err(CommandError::Unread)?;
+        let lines = Arc::clone(lines);
+        let (log, org_id) = (self.log.clone(), org.id);
+        let (context_copy, remember) = (context.clone(), remember.cloned());
+        let (answer, decisions, prepared) = self
+            .compute(move || {
+                let sifted = Sifted::new(judged, &lines.numbers, &known);
+                let decisions = sifted.events[..sifted.discoveries].to_vec();
+                let record = remember.map(|remember| remember.record(&sifted.answer));
+                if sifted.events.is_empty() && record.is_none() {
+                    return Ok((sifted.answer, decisions, None));
+                }
+                let request = AppendRequest {
+                    org_id,
+                    expected: (sifted.discoveries > 0).then_some(version),
+                    events: sifted.events,
+                    actor: context_copy.caller.actor(),
+                    correlation_id: context_copy.correlation_id,
+                    idempotency: record,
+                    guard: guard(context_copy.caller),
+                };
+                let prepared = log.prepare(request)?;
+                Ok::<_, AppendError>((sifted.answer, decisions, Some(prepared)))
+            })
+            .await??;
+        let Some(prepared) = prepared else {
+            let head = self.log.head().await.map_err(CommandError::Unread)?;
+            return Ok(Ingested {
+                answer,
+                position: head.position,
+            });
+        };
+        let appended = self.log.append_prepared(prepared).await?;
+        self.fold(org, context.caller, version, &decisions, &appended)
+            .await;
+        Ok(Ingested {
+            answer,
+            position: appended.last,
+        })
+    }
+
+    /// Runs what takes long off the executor, as many at once as there is room for.
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CommandError> {
+        let died = |_| CommandError::Died("reading lines");
+        let _place = self.places.acquire().await.map_err(died)?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| CommandError::Died("reading lines"))
+    }
+}
+
+const fn guard(caller: Caller) -> Option<domain::ids::KeyId> {
+    match caller {
+        Caller::Key(id) => Some(id),
+        Caller::Operator | Caller::User(_) => None,
+    }
+}

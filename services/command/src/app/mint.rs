@@ -1,0 +1,27 @@
+//! New credentials.
+
+use domain::credential::{CredentialKind, CredentialSecret, RANDOM_BYTES};
+use domain::ids::KeyId;
+use domain::time::Timestamp;
+use runtime::entropy::Entropy;
+use zeroize::Zeroizing;
+
+/// An id and a secret for a key that is about to be made.
+#[derive(Debug)]
+pub struct Minted {
+    /// The key's id.
+    pub key_id: KeyId,
+    /// Its secret, to be told once.
+    pub secret: CredentialSecret,
+}
+
+impl Minted {
+    /// From the operating system's source.
+    pub(super) fn new(now: Timestamp, entropy: &Entropy) -> Self {
+        let random = Zeroizing::new(entropy.bytes::<RANDOM_BYTES>());
+        Self {
+            key_id: KeyId::generate(now, entropy.bytes()),
+            secret: CredentialSecret::generate(CredentialKind::ApiKey, &random),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! From an endpoint's command to its answer.
+
+use std::future::Future;
+
+use api::envelope::Success;
+use api::error::ApiError;
+use api::input::body::Fingerprint;
+use domain::ids::OrgId;
+use domain::org::{Command, Outcome};
+use uuid::Uuid;
+
+use super::App;
+use super::answer::{Answer, unanswered};
+use super::call::Asked;
+use super::error::refusal;
+use super::once::{self, Kept, Replay};
+use crate::app::{CommandContext, CommandError, Executed};
+
+/// What an endpoint shows its answer from.
+pub(super) struct Done {
+    pub(super) app: App,
+    pub(super) org: OrgId,
+    pub(super) executed: Executed,
+    /// Whether the answer is that of an earlier request: then there is no secret to tell.
+    pub(super) is_replay: bool,
+}
+
+impl Done {
+    /// The id of what was made.
+    pub(super) const fn created(&self) -> Option<Uuid> {
+        match self.executed.outcome {
+            Outcome::Created(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// What became of each item of a list.
+    pub(super) fn bulk(&self) -> Result<Answer, CommandError> {
+        match &self.executed.outcome {
+            Outcome::Items(items) => once::bulk(items),
+            _ => Err(unanswered("a list came to something else")),
+        }
+    }
+}
+
+/// Carries a POST out, whether or not the caller stays, and answers with what `show` makes of it;
+/// if the caller named the request, only once.
+pub(super) async fn once<F>(
+    app: App,
+    asked: Asked,
+    fingerprint: Fingerprint,
+    command: Command,
+    show: impl FnOnce(Done) -> F + Send + 'static,
+) -> Result<Success, ApiError>
+where
+    F: Future<Output = Result<Answer, CommandError>> + Send + 'static,
+{
+    shielded(&app.clone(), async move {
+        let Some(named) = once::enter(&app, &asked, fingerprint)? else {
+            return carry_out(app, asked.org, &asked.context(), command, show).await;
+        };
+        let refuse = |error| refusal(error, app.jitter());
+        let commander = app.commander();
+        let earlier = match named.earlier(&app).await? {
+            Some(replay) => Ok(replay),
+            None => {
+                let remember = named.remember(Kept::of);
+                let context = asked.context();
+                match commander
+                    .execute(asked.org, &command, &context, Some(&remember))
+                    .await
+                {
+                    Ok(executed) => Err(executed),
+                    Err(CommandError::Answered(stored)) => Ok(named.open(stored)?),
+                    Err(error) => return Err(refuse(error)),
+                }
+            }
+        };
+        let (executed, is_replay) = match earlier {
+            Err(executed) => (executed, false),
+            Ok(Replay::Answer(answer, stored)) => {
+                return once::again(&app, answer, &stored).await;
+            }
+            Ok(Replay::Outcome(outcome, stored)) => {
+                let recalled = commander.recall(asked.org, outcome, &stored).await;
+                (recalled.map_err(refuse)?, true)
+            }
+        };
+        let position = executed.position;
+        let shown = show(Done {
+            app: app.clone(),
+            org: asked.org,
+            executed,
+            is_replay,
+        });
+        let answer = named.keep(&app, shown.await.map_err(refuse)?).await;
+        answer.into_success(position, is_replay)
+    })
+    .await
+}
+
+/// Carries a PATCH or DELETE out, which may be repeated by themselves, whether or not the caller
+/// stays.
+pub(super) async fn each_time<F>(
+    app: App,
+    org: OrgId,
+    context: CommandContext,
+    command: Command,
+    show: impl FnOnce(Done) -> F + Send + 'static,
+) -> Result<Success, ApiError>
+where
+    F: Future<Output = Result<Answer, CommandError>> + Send + 'static,
+{
+    shielded(&app.clone(), async move {
+        carry_out(app, org, &context, command, show).await
+    })
+    .await
+}
+
+async fn carry_out<F>(
+    app: App,
+    org: OrgId,
+    context: &CommandContext,
+    command: Command,
+    show: impl FnOnce(Done) -> F,
+) -> Result<Success, ApiError>
+where
+    F: Future<Output = Result<Answer, CommandError>>,
+{
+    let jitter = app.jitter();
+    let refuse = |error| refusal(error, jitter);
+    let executed = app.commander().execute(org, &command, context, None).await;
+    let executed = executed.map_err(refuse)?;
+    let position = executed.position;
+    let shown = show(Done {
+        app,
+        org,
+        executed,
+        is_replay: false,
+    });
+    shown.await.map_err(refuse)?.into_success(position, false)
+}
+
+/// A caller who hangs up must not keep a barrier from running, or an answer from being kept.
+pub(super) async fn shielded(
+    app: &App,
+    work: impl Future<Output = Result<Success, ApiError>> + Send + 'static,
+) -> Result<Success, ApiError> {
+    let done = app.tasks().shield("command", Box::pin(work)).await;
+    done.unwrap_or_else(|lost| Err(ApiError::outcome_unknown(app.jitter()).because(lost)))
+}

@@ -1,0 +1,115 @@
+//! Steps 1 to 5 of the order of checks (v1-contract.md 4), before any endpoint: authenticate,
+//! window, day, route and method, scope. So a stranger gets 401 on every path.
+
+use api::error::{ApiError, Jitter, Presented};
+use api::header::TGA_KEY_EXPIRES_AT;
+use api::rate;
+use api::route::{self, Found, ROUTES, Route, Service, Verb};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use gate::{Admission, Denial, Policy, Principal, Rate, Standing};
+use http::{HeaderMap, HeaderValue};
+
+use super::App;
+use super::edge;
+
+/// A layer around all routes.
+pub(super) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let Some(peer) = edge::peer(request.extensions()) else {
+        return ApiError::internal("a request without an address").into_response();
+    };
+    let admission = match app.gate().authorize(request.headers(), peer).await {
+        Ok(admission) => admission,
+        Err(denial) => return deny(denial, app.jitter()),
+    };
+    let mut response = match admit(&request, &admission) {
+        Ok(_) => {
+            request.extensions_mut().insert(admission);
+            next.run(request).await
+        }
+        Err(refusal) => refusal.into_response(),
+    };
+    let headers = response.headers_mut();
+    set_rate(headers, &admission.rate);
+    let ends = admission.key_expires_at.map(|end| end.to_string());
+    if let Some(Ok(ends)) = ends.map(HeaderValue::try_from) {
+        headers.insert(TGA_KEY_EXPIRES_AT, ends);
+    }
+    response
+}
+
+/// Steps 4 and 5.
+fn admit(request: &Request, admission: &Admission) -> Result<&'static Route, ApiError> {
+    let is_session = matches!(admission.principal, Principal::Session { .. });
+    let found = route::find(request.method(), request.uri().path());
+    let found = match found {
+        Found::Route(route) if route.service() == Service::Query => not_here(route),
+        found => found,
+    };
+    found.admit(admission.principal.scopes(), is_session)
+}
+
+/// A query that came to the command service, where nobody divides methods between the two.
+fn not_here(query: &Route) -> Found {
+    let has = |verb| {
+        ROUTES
+            .iter()
+            .any(|route| route.path == query.path && route.verb == verb)
+    };
+    match (has(Verb::Post), has(Verb::Patch), has(Verb::Delete)) {
+        (false, false, false) => Found::Nothing { required: None },
+        (true, false, false) => Found::MethodNotAllowed("POST"),
+        (false, true, false) => Found::MethodNotAllowed("PATCH"),
+        (false, false, true) => Found::MethodNotAllowed("DELETE"),
+        (true, true, false) => Found::MethodNotAllowed("POST, PATCH"),
+        (true, false, true) => Found::MethodNotAllowed("POST, DELETE"),
+        (false, true, true) => Found::MethodNotAllowed("PATCH, DELETE"),
+        (true, true, true) => Found::MethodNotAllowed("POST, PATCH, DELETE"),
+    }
+}
+
+fn deny(denial: Denial, jitter: Jitter) -> Response {
+    let refusal = match denial {
+        Denial::TwoCredentials => ApiError::two_authorizations(),
+        Denial::Missing => ApiError::invalid_api_key(Presented::Nothing),
+        Denial::Invalid => ApiError::invalid_api_key(Presented::BearerToken),
+        Denial::AddressNotAllowed => ApiError::ip_not_allowed(),
+        Denial::OrgSuspended => ApiError::org_suspended(),
+        Denial::UserSuspended => ApiError::user_suspended(),
+        Denial::VerificationUnavailable => ApiError::verification_unavailable(jitter),
+        Denial::RateLimited(limited) => {
+            let refusal = ApiError::rate_limited(rate::Refusal {
+                policy: policy(limited.policy),
+                limit: limited.limit,
+                retry_after_seconds: u64::from(limited.retry_after_seconds),
+            });
+            let mut response = refusal.into_response();
+            set_rate(response.headers_mut(), &limited.rate);
+            return response;
+        }
+    };
+    refusal.into_response()
+}
+
+fn set_rate(headers: &mut HeaderMap, rate: &Rate) {
+    let standings: Vec<_> = rate.standings().map(standing).collect();
+    rate::set_headers(headers, &standings);
+}
+
+fn standing(standing: Standing) -> rate::Standing {
+    rate::Standing {
+        policy: policy(standing.policy),
+        quota: standing.limit,
+        remaining: standing.remaining,
+        reset_seconds: standing.reset_seconds,
+    }
+}
+
+const fn policy(policy: Policy) -> rate::Policy {
+    match policy {
+        Policy::KeyMinute => rate::Policy::KeyMinute,
+        Policy::SessionMinute => rate::Policy::SessionMinute,
+        Policy::OrgDay => rate::Policy::OrgDay,
+    }
+}

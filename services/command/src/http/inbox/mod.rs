@@ -1,0 +1,3 @@
+//! Calls on the inbox.
+
+pub(super) mod review;

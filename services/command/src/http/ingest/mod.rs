@@ -1,0 +1,3 @@
+//! Calls that bring readings.
+
+pub(super) mod observations;

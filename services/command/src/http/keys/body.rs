@@ -1,0 +1,78 @@
+//! Fields that several calls on keys read alike.
+
+use std::net::IpAddr;
+
+use api::error::ApiError;
+use api::input::issue::{Invalid, Issues};
+use api::input::node::Node;
+use domain::limits::{IP_ALLOWLIST_ENTRIES, KEY_LIFE_MAX_DAYS, KEY_LIFE_MIN_SECONDS, MAX_COUNT};
+use domain::scope::{Scope, Scopes};
+use domain::time::Timestamp;
+use chrono::TimeDelta;
+use ipnet::IpNet;
+
+/// A set of scopes, at least one.
+pub(super) fn scopes(node: Node<'_>) -> Result<Scopes, Invalid> {
+    let scopes = node.list(1..=Scope::ALL.len(), Node::from_str::<Scope>)?;
+    Ok(scopes.into_iter().collect())
+}
+
+/// An allow-list.
+pub(super) fn allowlist(node: Node<'_>) -> Result<Vec<IpNet>, Invalid> {
+    node.list(1..=IP_ALLOWLIST_ENTRIES, |item| item.parse(range))
+}
+
+/// A window, in requests per minute.
+pub(super) fn rate(node: Node<'_>) -> Result<u64, Invalid> {
+    node.integer(1..=MAX_COUNT)
+}
+
+/// A range, or a bare address as the smallest one.
+fn range(text: &str) -> Result<IpNet, &'static str> {
+    let range = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text
+            .parse::<IpNet>()
+            .map_err(|_| "must be a range such as 203.0.113.0/24 or 2001:db8::/32, or an address")?,
+    };
+    if range.trunc() == range {
+        Ok(range)
+    } else {
+        Err("must have host bits of 0: 203.0.113.0/24, not 203.0.113.7/24")
+    }
+}
+
+/// Refuses an end that is too near or too far, where that is known before the key is looked at.
+pub(super) fn check_expiry(
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let earliest = now.plus(TimeDelta::seconds(KEY_LIFE_MIN_SECONDS));
+    let latest = now.plus(TimeDelta::days(KEY_LIFE_MAX_DAYS));
+    if expires_at.is_none_or(|end| (earliest..=latest).contains(&end)) {
+        return Ok(());
+    }
+    let issues = Issues::one("expires_at", "must lie 60 seconds to 10 years ahead");
+    Err(ApiError::invalid_body(&issues))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_have_host_bits_of_zero_and_an_address_is_the_smallest_range() {
+        for (text, expected) in [
+            ("203.0.113.0/24", "203.0.113.0/24"),
+            ("203.0.113.7", "203.0.113.7/32"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(range(text).map(|range| range.to_string()), Ok(expected.to_owned()));
+        }
+        for bad in ["", "203.0.113.7/24", "2001:db8::1/32", "1.2.3.4/33", "1.2.3", "all"] {
+            assert!(range(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The HTTP side: one file per endpoint, and what they share.
+
+mod answer;
+mod call;
+mod carry;
+mod creators;
+mod edge;
+mod error;
+mod gate;
+mod inbox;
+mod ingest;
+mod keys;
+mod once;
+mod orgs;
+mod projects;
+mod show;
+mod videos;
+
+use std::sync::Arc;
+
+use ::gate::Gate;
+use api::BASE_PATH;
+use api::error::{ApiError, Jitter, negotiate};
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use domain::time::Timestamp;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::Tasks;
+use sqlx::PgPool;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::once::Running;
+use crate::app::Commander;
+
+/// What endpoints rest on; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    commander: Commander,
+    gate: Gate,
+    primary: PgPool,
+    entropy: Entropy,
+    tasks: Tasks,
+    running: Running,
+}
+
+impl App {
+    /// `tasks` are those of requests: what they carry out goes on when a caller hangs up.
+    pub fn new(
+        commander: Commander,
+        gate: Gate,
+        primary: PgPool,
+        entropy: Entropy,
+        tasks: Tasks,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            commander,
+            gate,
+            primary,
+            entropy,
+            tasks,
+            running: Running::default(),
+        }))
+    }
+
+    fn commander(&self) -> &Commander {
+        &self.0.commander
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    fn primary(&self) -> &PgPool {
+        &self.0.primary
+    }
+
+    fn tasks(&self) -> &Tasks {
+        &self.0.tasks
+    }
+
+    fn running(&self) -> &Running {
+        &self.0.running
+    }
+
+    /// A new id, of the present.
+    fn new_id<T>(&self, generate: impl Fn(Timestamp, [u8; 10]) -> T) -> T {
+        generate(self.commander().now(), self.0.entropy.bytes())
+    }
+
+    fn jitter(&self) -> Jitter {
+        let [byte] = self.0.entropy.bytes();
+        Jitter::from_random(byte)
+    }
+}
+
+/// Every command of v1 behind the gate, under [`BASE_PATH`].
+pub fn router(app: App) -> Router {
+    let (commands, _) = commands().split_for_parts();
+    Router::new()
+        .nest(BASE_PATH, commands)
+        .fallback(async || ApiError::not_found())
+        .with_state(app.clone())
+        .layer(from_fn_with_state(app, gate::check))
+        .layer(from_fn(negotiate))
+}
+
+/// The command service's part of the document ([`api::openapi::document`]).
+pub fn openapi() -> OpenApi {
+    commands().into_openapi()
+}
+
+fn commands() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(keys::create::handle))
+        .routes(routes!(keys::revoke::handle_self))
+        .routes(routes!(keys::change::handle, keys::revoke::handle))
+        .routes(routes!(keys::rotate::handle))
+        .routes(routes!(orgs::change::handle))
+        .routes(routes!(projects::create::handle))
+        .routes(routes!(projects::change::handle, projects::remove::handle))
+        .routes(routes!(creators::change::handle, creators::remove::handle))
+        .routes(routes!(creators::add::handle))
+        .routes(routes!(creators::bulk::reenable))
+        .routes(routes!(creators::bulk::remove))
+        .routes(routes!(videos::change::handle, videos::remove::handle))
+        .routes(routes!(videos::review::handle))
+        .routes(routes!(videos::disable::handle))
+        .routes(routes!(videos::add::handle))
+        .routes(routes!(videos::bulk_disable::handle))
+        .routes(routes!(inbox::review::handle))
+        .routes(routes!(ingest::observations::handle))
+}

@@ -1,0 +1,3 @@
+//! Calls on the org.
+
+pub(super) mod change;
