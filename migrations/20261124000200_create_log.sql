@@ -3,8 +3,8 @@ set role tga_owner;
 
 -- One row. Its lock is the right to append; it is held to the commit, so positions have no gaps,
 -- commits happen in their order, and every snapshot sees a prefix of the log.
--- No index: the appender finds the row by its ctid, and while a long snapshot keeps dead versions
--- from being removed, every insert into a unique index would have to walk all of them.
+-- No index: the appender finds the row by its ctid. While a long snapshot keeps dead versions from
+-- being removed, both a scan and every insert into a unique index would have to walk all of them.
 create table log.head (
     position bigint not null check (position >= 0),
     auth_position bigint not null check (auth_position between 0 and position),
@@ -114,18 +114,31 @@ begin
 end
 $$;
 
+-- Keeping the end of every stream here at each append would cost as much as half of the events
+-- themselves, and a hot row under a long snapshot would slow everything down. So it is a fold of
+-- whole partitions, made once they are full; the ends of streams with newer events are found in
+-- the newer partitions by the index on (org_id, stream, version).
 create table log.streams (
     org_id uuid not null,
     stream smallint not null,
     version bigint not null,
     hash bytea not null,
     primary key (org_id, stream)
-) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
-comment on table log.streams is 'the end of every stream; makes (org_id, stream, version) unique across partitions';
+) with (fillfactor = 80);
+comment on table log.streams is 'ends of streams as of log.folded; makes (org_id, stream, version) unique across partitions';
 comment on column log.streams.org_id is 'whose it is';
 comment on column log.streams.stream is '0 decisions, 1 observations';
-comment on column log.streams.version is 'version of its newest event';
-comment on column log.streams.hash is 'hash of its newest event';
+comment on column log.streams.version is 'version of its newest event so far';
+comment on column log.streams.hash is 'hash of that event';
+
+create table log.folded (
+    position bigint not null,
+    progress bigint not null check (progress >= position)
+);
+comment on table log.folded is 'one row: how far log.streams goes';
+comment on column log.folded.position is 'end of the last partition that is folded wholly, or 0';
+comment on column log.folded.progress is 'how far the next partition is folded';
+insert into log.folded values (0, 0);
 
 reset role;
 
@@ -133,6 +146,7 @@ grant usage on schema log to tga_command, tga_query, tga_projector;
 grant select, update on log.head to tga_command;
 grant select, insert on log.events to tga_command;
 grant select, insert, update on log.streams to tga_command;
+grant select, update on log.folded to tga_command;
 grant execute on function log.ensure_partition(bigint) to tga_command;
 -- Everything but metadata: no reader sees the hash of a credential.
 grant select (position, version, auth_prev, recorded_at, stream, schema_version, event_id, org_id, type,

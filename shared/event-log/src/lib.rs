@@ -13,12 +13,14 @@
 mod append;
 mod error;
 mod feed;
+mod fold;
 mod idempotency;
 mod inline;
 mod log;
 pub mod metrics;
 mod migrate;
 mod mirror;
+mod provision;
 mod read;
 mod readings;
 mod recent;
@@ -33,9 +35,10 @@ pub use self::append::{
 };
 pub use self::error::{CorruptRow, ReadError};
 pub use self::feed::{Feed, FeedConfig, FeedError};
-pub use self::log::{EventLog, Head};
+pub use self::log::{EventLog, Head, PreparedAppend};
 pub use self::migrate::{MigrateError, migrate};
 pub use self::mirror::{Mirror, MirrorConfig, MirrorError, STREAM_NAME, subject_of_org};
+pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
 pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;

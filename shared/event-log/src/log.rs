@@ -127,6 +127,11 @@ impl EventLog {
         read::at_positions(&self.pool, &positions).await
     }
 
+    /// Every org, the oldest first.
+    pub async fn orgs(&self) -> Result<Vec<OrgId>, ReadError> {
+        read::orgs(&self.pool).await
+    }
+
     /// Up to `limit` (5,000 at most) events of one stream after a version, without gaps.
     pub async fn read_stream(
         &self,

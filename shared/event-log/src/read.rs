@@ -222,3 +222,15 @@ pub async fn begin_epoch(pool: &PgPool, old: LogEpoch, new: LogEpoch) -> Result<
     .await?;
     Ok(())
 }
+
+/// Ids of orgs are UUIDs version 7, so their order is that of their making.
+pub async fn orgs(pool: &PgPool) -> Result<Vec<OrgId>, ReadError> {
+    let stream = Stream::Decisions.number();
+    let ids = sqlx::query_scalar!(
+        "select org_id from log.streams where stream = $1 order by org_id",
+        stream
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(OrgId::from_uuid).collect())
+}

@@ -81,7 +81,8 @@ pub async fn store(
 }
 
 fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
-    let size = zstd::bulk::Decompressor::upper_bound(packed)?;
+    // Zero bytes are a frame of nothing to zstd, and no snapshot to us.
+    let size = zstd::bulk::Decompressor::upper_bound(packed).filter(|size| *size > 0)?;
     if size > STATE_BYTES {
         return None;
     }

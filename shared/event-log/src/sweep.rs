@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use runtime::lifecycle::Tasks;
 
-use crate::idempotency;
 use crate::log::EventLog;
+use crate::{fold, idempotency};
 
 const EVERY: Duration = Duration::from_mins(1);
+const FOLD_PAUSE: Duration = Duration::from_millis(20);
 /// Rows of one transaction, so that none lasts long.
 const BATCH: i64 = 1_000;
 
-/// Deletes answers by `Idempotency-Key` that are older than 24 hours. Every command process runs
-/// one; they do not disturb each other.
+/// Deletes answers by `Idempotency-Key` that are older than 24 hours, and folds full partitions.
+/// Every command process runs one; they do not disturb each other.
 #[derive(Debug)]
 pub struct Sweeper {
     log: EventLog,
@@ -32,11 +33,22 @@ impl Sweeper {
                 Ok(count) => tracing::debug!(rows = count, "old idempotency keys deleted"),
                 Err(error) => tracing::warn!(error = %error, "old idempotency keys not deleted"),
             }
+            if let Err(error) = self.fold(&tasks).await {
+                tracing::warn!(error = %error, "a full partition was not folded");
+            }
             tokio::select! {
                 () = self.log.clock().sleep(EVERY) => {}
                 () = tasks.stopping() => {}
             }
         }
+    }
+
+    async fn fold(&self, tasks: &Tasks) -> Result<(), sqlx::Error> {
+        while !tasks.is_stopping() && fold::step(self.log.pool()).await? {
+            // Others want to append meanwhile.
+            self.log.clock().sleep(FOLD_PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Deletes what is too old, a bounded batch at a time; returns how many rows.

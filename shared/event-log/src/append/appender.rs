@@ -13,19 +13,23 @@ use runtime::telemetry::chain;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
 
-use super::outcome::{Evidence, OutcomeUnknown, resolve};
+use super::outcome::{Evidence, resolve};
 use super::prepare::Prepared;
 use super::queue::Queued;
 use super::session::Session;
-use super::settle::{Answers, Verdict, settle};
+use super::settle::{Answers, Settlement, Verdict, settle};
 use super::tail::{End, Tail};
 use super::{AppendError, BATCH_APPENDS, BATCH_BYTES, Config, NotCommitted};
+use crate::error::CorruptRow;
+use crate::log::Head;
 use crate::metrics as names;
 use crate::recent::Recent;
 use crate::stored::StoredEvent;
 
 /// How long to wait after a failure before Postgres is asked again.
 const BACK_OFF: Duration = Duration::from_millis(20);
+/// Transactions that begin with the lock once somebody else was seen to append.
+const CROWDED_TURNS: u32 = 64;
 /// A new partition is made when the log comes so near to its first position.
 const PARTITION_AHEAD: u64 = 5_000_000;
 
@@ -43,16 +47,41 @@ pub struct Appender {
     waiting: VecDeque<Queued>,
     /// So many of the waiting ones are tried alone: one of them was refused by the database.
     alone: usize,
+    /// So many more transactions begin with the lock, because others append too.
+    crowded: u32,
     /// Partitions exist up to this position.
     partitioned: GlobalPosition,
 }
 
-/// A batch that was written in the open transaction.
+/// What became of an attempt to write a batch; an error means that nothing was written.
+enum Attempt {
+    Committed(Written),
+    /// What it rested on is not so any more: somebody else has appended.
+    Stale,
+    /// The answer is lost.
+    InDoubt(Written, Evidence, NotCommitted),
+}
+
+/// A batch that was settled and written.
 struct Written {
     verdicts: Vec<Verdict>,
     events: Vec<StoredEvent>,
-    /// None: there was nothing to write.
-    evidence: Option<Evidence>,
+}
+
+/// A write that failed.
+struct Failure {
+    cause: NotCommitted,
+    /// Whether it may have been committed all the same.
+    in_doubt: bool,
+}
+
+impl From<NotCommitted> for Failure {
+    fn from(cause: NotCommitted) -> Self {
+        Self {
+            cause,
+            in_doubt: false,
+        }
+    }
 }
 
 impl Appender {
@@ -73,6 +102,7 @@ impl Appender {
             tail: Tail::default(),
             waiting: VecDeque::new(),
             alone: 0,
+            crowded: 0,
             partitioned: GlobalPosition::ZERO,
         }
     }
@@ -106,38 +136,62 @@ impl Appender {
         !self.waiting.is_empty()
     }
 
-    /// One transaction, from the lock to the answers.
+    /// One transaction, up to the answers.
+    ///
+    /// While other processes append too, the head's lock comes first and the queue is drained
+    /// under it: nothing that was read can go stale, and nobody's work is in vain. A process that
+    /// is alone settles on what it remembers, and one statement checks that and does it all.
     async fn turn(&mut self) -> Result<(), NotCommitted> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => Session::open(&self.options, &self.clock, self.config.step).await?,
         };
-        let head = session.lock_head().await?;
-        let locked_at = self.clock.monotonic();
-        self.tail.meet(head);
-        let batch = self.drain(locked_at);
-        let written = match self.write(&mut session, &batch).await {
-            Ok(written) => written,
-            Err(cause) => return self.not_written(batch, cause),
-        };
-        match self.commit(session, written.evidence.as_ref()).await {
-            Ok(true) => {}
-            Ok(false) => {
+        let began = self.clock.monotonic();
+        let crowded = self.crowded > 0;
+        if crowded {
+            self.lock(&mut session).await?;
+        }
+        let batch = self.drain(began);
+        let plain = batch.iter().all(|queued| queued.prepared.is_plain());
+        let locked = crowded || !plain || !self.tail.is_known();
+        if locked
+            && !crowded
+            && let Err(cause) = self.lock(&mut session).await
+        {
+            return self.not_written(batch, cause);
+        }
+        match self.attempt(&mut session, &batch, locked).await {
+            Ok(Attempt::Committed(written)) => {
+                self.session = Some(session);
+                let took = self.clock.monotonic().saturating_since(began);
+                self.finish(batch, written, took).await;
+                Ok(())
+            }
+            Ok(Attempt::Stale) => {
+                self.session = Some(session);
                 self.tail.forget();
                 self.put_back(batch);
-                return Err(NotCommitted::Lost);
+                self.crowded = CROWDED_TURNS;
+                Ok(())
             }
-            Err(OutcomeUnknown) => {
-                self.tail.forget();
-                self.answer(batch, written.verdicts.into_iter().map(Verdict::unknown));
-                return Ok(());
+            Ok(Attempt::InDoubt(written, evidence, cause)) => {
+                drop(session);
+                self.resolve(batch, written, &evidence, &cause, began).await
             }
+            Err(cause) => self.not_written(batch, cause),
         }
-        let took = self.clock.monotonic().saturating_since(locked_at);
-        names::record_commit(batch.len(), written.events.len(), took);
-        self.recent.push(written.events);
-        self.answer(batch, written.verdicts);
-        self.make_room_ahead().await;
+    }
+
+    /// Begins a transaction with the right to append.
+    async fn lock(&mut self, session: &mut Session) -> Result<(), NotCommitted> {
+        let (head, tid) = session.lock_head().await?;
+        let others = self.tail.is_known() && self.tail.head != head;
+        self.crowded = if others {
+            CROWDED_TURNS
+        } else {
+            self.crowded.saturating_sub(1)
+        };
+        self.tail.meet(head, tid);
         Ok(())
     }
 
@@ -166,24 +220,91 @@ impl Appender {
         batch
     }
 
-    /// Reads what the batch depends on, settles it, and writes it.
-    async fn write(
+    /// Reads what the batch depends on, settles it, writes it and commits.
+    async fn attempt(
         &mut self,
         session: &mut Session,
         batch: &[Queued],
-    ) -> Result<Written, NotCommitted> {
+        locked: bool,
+    ) -> Result<Attempt, NotCommitted> {
         let taken = self.learn(session, batch).await?;
+        let before = self.tail.head;
         let now = Timestamp::from_datetime(self.clock.now());
         let appends = batch.iter().map(|queued| &queued.prepared);
         let settlement = settle(&mut self.tail, taken, appends, now);
-        if !settlement.is_empty() {
-            session.write(&settlement, &self.tail.head).await?;
-        }
-        Ok(Written {
-            evidence: Evidence::of(&settlement),
+        let evidence = Evidence::of(&settlement);
+        let done = if locked {
+            self.write_in_tx(session, &settlement, &before).await
+        } else {
+            self.write_at_once(session, &settlement, &before).await
+        };
+        let written = Written {
             verdicts: settlement.verdicts,
             events: settlement.events,
-        })
+        };
+        match (done, evidence) {
+            (Ok(true), _) => Ok(Attempt::Committed(written)),
+            (Ok(false), _) => Ok(Attempt::Stale),
+            (Err(failure), Some(evidence)) if failure.in_doubt => {
+                Ok(Attempt::InDoubt(written, evidence, failure.cause))
+            }
+            (Err(failure), _) => Err(failure.cause),
+        }
+    }
+
+    /// Writes and commits in the transaction that holds the head's lock.
+    async fn write_in_tx(
+        &mut self,
+        session: &mut Session,
+        settlement: &Settlement<'_>,
+        before: &Head,
+    ) -> Result<bool, Failure> {
+        if settlement.is_empty() {
+            session.rollback().await?;
+            return Ok(true);
+        }
+        if !settlement.events.is_empty() {
+            let tid = session
+                .write_events(settlement, before, self.tail.tid(), &self.tail.head)
+                .await?;
+            let moved =
+                || CorruptRow::new("log.head", "position", "the row", "moved under its lock");
+            self.tail
+                .move_to(tid.ok_or_else(moved).map_err(NotCommitted::from)?);
+        }
+        session.write_companions(settlement).await?;
+        session.commit().await.map_err(|cause| Failure {
+            cause,
+            in_doubt: true,
+        })?;
+        Ok(true)
+    }
+
+    /// Writes and commits with one statement, if the head stands where it is remembered.
+    async fn write_at_once(
+        &mut self,
+        session: &mut Session,
+        settlement: &Settlement<'_>,
+        before: &Head,
+    ) -> Result<bool, Failure> {
+        if settlement.is_empty() {
+            // Nothing would check the refusals: they are to be given under the lock.
+            return Ok(false);
+        }
+        let written = session
+            .write_events(settlement, before, self.tail.tid(), &self.tail.head)
+            .await;
+        match written {
+            Ok(Some(tid)) => {
+                self.tail.move_to(tid);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(cause) => Err(Failure {
+                in_doubt: !cause.is_about_content(),
+                cause,
+            }),
+        }
     }
 
     /// Reads the facts that the tail lacks; returns the answers that exist for the batch's keys.
@@ -199,7 +320,7 @@ impl Appender {
             .collect();
         if !streams.is_empty() {
             let streams: Vec<_> = streams.into_iter().collect();
-            let ends = session.streams(&streams).await?;
+            let ends = session.streams(&streams, self.tail.head.position).await?;
             for stream in streams {
                 self.tail.learn_stream(stream, End::EMPTY);
             }
@@ -230,28 +351,42 @@ impl Appender {
         session.answers(&keys, self.clock.now()).await
     }
 
-    /// Commits, and finds out whether it did if the answer is lost.
-    async fn commit(
+    /// The batch is committed: tells everybody.
+    async fn finish(&mut self, batch: Vec<Queued>, written: Written, took: Duration) {
+        names::record_commit(batch.len(), written.events.len(), took);
+        self.recent.push(written.events);
+        self.answer(batch, written.verdicts);
+        self.make_room_ahead().await;
+    }
+
+    /// Finds out what became of a batch whose answer is lost.
+    async fn resolve(
         &mut self,
-        mut session: Session,
-        evidence: Option<&Evidence>,
-    ) -> Result<bool, OutcomeUnknown> {
-        let Some(evidence) = evidence else {
-            // Every verdict is a refusal, and stays one if this fails.
-            if session.rollback().await.is_ok() {
-                self.session = Some(session);
-            }
-            return Ok(true);
-        };
-        let Err(cause) = session.commit().await else {
-            self.session = Some(session);
-            return Ok(true);
-        };
-        drop(session);
-        tracing::warn!(error = %chain(&cause), "the answer to a commit is lost, looking for it");
+        batch: Vec<Queued>,
+        written: Written,
+        evidence: &Evidence,
+        cause: &NotCommitted,
+        began: Monotonic,
+    ) -> Result<(), NotCommitted> {
+        tracing::warn!(error = %chain(cause), "the answer to a commit is lost, looking for it");
         let found = resolve(evidence, &self.options, &self.clock, &self.config).await;
         names::record_lost_answer(found);
-        found.ok_or(OutcomeUnknown)
+        self.tail.forget();
+        match found {
+            Some(true) => {
+                let took = self.clock.monotonic().saturating_since(began);
+                self.finish(batch, written, took).await;
+                Ok(())
+            }
+            Some(false) => {
+                self.put_back(batch);
+                Err(NotCommitted::Lost)
+            }
+            None => {
+                self.answer(batch, written.verdicts.into_iter().map(Verdict::unknown));
+                Ok(())
+            }
+        }
     }
 
     /// Tells every caller, and keeps what belongs into the next transaction.

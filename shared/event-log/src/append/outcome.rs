@@ -91,10 +91,6 @@ impl Evidence {
     }
 }
 
-/// The database did not say in time what became of a commit.
-#[derive(Debug)]
-pub struct OutcomeUnknown;
-
 /// Whether the batch was committed; `None` if the database did not say within the deadline.
 pub async fn resolve(
     evidence: &Evidence,

@@ -73,6 +73,12 @@ impl Prepared {
         })
     }
 
+    /// Whether it writes events alone.
+    pub fn is_plain(&self) -> bool {
+        let plain = |event: &PreparedEvent| event.change.is_none() && event.readings.is_empty();
+        self.idempotency.is_none() && self.events.iter().all(plain)
+    }
+
     /// The streams its place depends on.
     pub fn streams(&self) -> impl Iterator<Item = (OrgId, Stream)> {
         let expected = self.expected.map(|_| Stream::Decisions);

@@ -19,6 +19,11 @@ use crate::error::CorruptRow;
 use crate::idempotency;
 use crate::log::Head;
 
+/// Where the row of the head stands: found so, it costs the same however many dead versions a long
+/// snapshot keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tid(pub String);
+
 /// A connection whose steps each have a deadline. After an error it is of no use any more.
 #[derive(Debug)]
 pub struct Session {
@@ -63,38 +68,50 @@ impl Session {
     }
 
     /// Begins the transaction and takes the right to append, in one round trip.
-    pub async fn lock_head(&mut self) -> Result<Head, NotCommitted> {
+    pub async fn lock_head(&mut self) -> Result<(Head, Tid), NotCommitted> {
         // A simple query: the extended protocol takes one statement at a time. Read committed, so
         // that every later statement sees all that was committed before the lock was given.
         let lock = sqlx::raw_sql(
             "begin isolation level read committed;
-             select position, auth_position, recorded_at, epoch from log.head for update",
+             select position, auth_position, recorded_at, epoch, ctid::text from log.head for update",
         )
         .fetch_one(&mut self.connection);
         let row = within(&self.clock, self.step, "lock", lock).await?;
         let corrupt =
             |_| NotCommitted::from(CorruptRow::new("log.head", "*", "the row", "changed"));
-        Ok(Head::try_from_row(
+        let head = Head::try_from_row(
             row.try_get(0).map_err(corrupt)?,
             row.try_get(1).map_err(corrupt)?,
             row.try_get(2).map_err(corrupt)?,
             row.try_get(3).map_err(corrupt)?,
-        )?)
+        )?;
+        Ok((head, Tid(row.try_get(4).map_err(corrupt)?)))
     }
 
-    /// The ends of these streams; streams without an event are left out.
+    /// The ends of these streams in the log up to `head`; streams without an event are left out.
     pub async fn streams(
         &mut self,
         streams: &[(OrgId, Stream)],
+        head: GlobalPosition,
     ) -> Result<Vec<((OrgId, Stream), End)>, NotCommitted> {
         let orgs: Vec<Uuid> = streams.iter().map(|(org, _)| org.as_uuid()).collect();
         let numbers: Vec<i16> = streams.iter().map(|(_, stream)| stream.number()).collect();
         let query = sqlx::query!(
-            "select s.org_id, s.stream, s.version, s.hash
-             from unnest($1::uuid[], $2::smallint[]) as wanted (org_id, stream)
-             join log.streams s on s.org_id = wanted.org_id and s.stream = wanted.stream",
+            // In the partitions that are not folded yet every event is newer than the fold.
+            r#"select wanted.org_id as "org_id!", wanted.stream as "stream!",
+                   coalesce(newer.version, s.version) as "version!", coalesce(newer.hash, s.hash) as "hash!"
+               from unnest($1::uuid[], $2::smallint[]) as wanted (org_id, stream)
+               left join lateral (
+                   select e.version, e.hash from log.events e
+                   where e.org_id = wanted.org_id and e.stream = wanted.stream
+                       and e.position > (select f.position from log.folded f) and e.position <= $3
+                   order by e.version desc limit 1
+               ) as newer on true
+               left join log.streams s on s.org_id = wanted.org_id and s.stream = wanted.stream
+               where coalesce(newer.version, s.version) is not null"#,
             &orgs,
-            &numbers
+            &numbers,
+            head.as_i64()
         )
         .fetch_all(&mut self.connection);
         let rows = within(&self.clock, self.step, "read streams", query).await?;
@@ -171,13 +188,28 @@ impl Session {
             .collect()
     }
 
-    /// Writes a settled batch.
-    pub async fn write(
+    /// Writes the events of a settled batch and moves the head from where it is expected, in the
+    /// open transaction or, without one, in a transaction of this one statement: then an error
+    /// leaves open whether it was committed. None: somebody else has moved the head, and nothing
+    /// was written.
+    pub async fn write_events(
         &mut self,
         settlement: &Settlement<'_>,
-        head: &Head,
+        before: &Head,
+        tid: Option<&Tid>,
+        after: &Head,
+    ) -> Result<Option<Tid>, NotCommitted> {
+        let connection = &mut self.connection;
+        let write = write::events(connection, settlement, before, tid, after);
+        within(&self.clock, self.step, "write", write).await
+    }
+
+    /// Writes the rows beside the log in the open transaction.
+    pub async fn write_companions(
+        &mut self,
+        settlement: &Settlement<'_>,
     ) -> Result<(), NotCommitted> {
-        let write = write::settlement_in_tx(&mut self.connection, settlement, head);
+        let write = write::companions_in_tx(&mut self.connection, settlement);
         within(&self.clock, self.step, "write", write).await
     }
 

@@ -26,8 +26,6 @@ pub struct Settlement<'a> {
     pub events: Vec<StoredEvent>,
     /// One for each event: what is neither hashed nor sent.
     pub metadata: Vec<Option<&'a str>>,
-    /// New ends of the streams that got events.
-    pub ends: Vec<((OrgId, Stream), End)>,
     /// Changes to rows of `gate.*`, in order.
     pub changes: Vec<PlacedChange<'a>>,
     /// Readings, each with its event; no two with the same key.
@@ -84,7 +82,7 @@ pub fn settle<'a>(
         };
         settlement.verdicts.push(verdict);
     }
-    settlement.finish(tail);
+    settlement.finish();
     settlement
 }
 
@@ -207,18 +205,12 @@ impl<'a> Settlement<'a> {
                 reading,
             }));
         self.metadata.push(event.metadata.as_deref());
-        self.ends.push((stream, end));
         self.events.push(stored);
         end.hash
     }
 
-    /// Leaves one row a key: of a stream its last end, of a reading the last received.
-    fn finish(&mut self, tail: &Tail) {
-        self.ends.sort_by_key(|(stream, _)| *stream);
-        self.ends.dedup_by_key(|(stream, _)| *stream);
-        for (stream, end) in &mut self.ends {
-            *end = tail.end(*stream);
-        }
+    /// Leaves one row a key: of two equal readings the last received.
+    fn finish(&mut self) {
         // The sort is stable, so after reversing the last received comes first among equals.
         self.readings.reverse();
         self.readings.sort_by_key(PlacedReading::key);

@@ -7,6 +7,7 @@ use domain::event::{ChainHash, Stream};
 use domain::ids::{KeyId, LogEpoch, OrgId, StreamVersion};
 use domain::time::Timestamp;
 
+use super::session::Tid;
 use crate::log::Head;
 
 /// Streams kept in memory; beyond, all are forgotten, which costs one read each.
@@ -48,6 +49,8 @@ impl Caller {
 #[derive(Debug)]
 pub struct Tail {
     pub head: Head,
+    /// Where the head's row stands; none: nothing is known.
+    tid: Option<Tid>,
     ends: HashMap<(OrgId, Stream), End>,
     /// None: there is no such key.
     callers: HashMap<KeyId, Option<Caller>>,
@@ -57,6 +60,7 @@ impl Default for Tail {
     fn default() -> Self {
         Self {
             head: Head::before(LogEpoch::from_uuid(uuid::Uuid::nil())),
+            tid: None,
             ends: HashMap::new(),
             callers: HashMap::new(),
         }
@@ -65,7 +69,7 @@ impl Default for Tail {
 
 impl Tail {
     /// Takes the head that was read under its lock, and forgets what others may have changed.
-    pub fn meet(&mut self, head: Head) {
+    pub fn meet(&mut self, head: Head, tid: Tid) {
         let same_log = self.head.epoch == head.epoch;
         let alone = same_log && self.head.position == head.position;
         if !alone || self.ends.len() > STREAMS_KEPT {
@@ -76,6 +80,22 @@ impl Tail {
             self.callers.clear();
         }
         self.head = head;
+        self.tid = Some(tid);
+    }
+
+    /// Whether it holds anything to settle on.
+    pub const fn is_known(&self) -> bool {
+        self.tid.is_some()
+    }
+
+    /// Where the head's row stands.
+    pub const fn tid(&self) -> Option<&Tid> {
+        self.tid.as_ref()
+    }
+
+    /// The head's row was written anew.
+    pub fn move_to(&mut self, tid: Tid) {
+        self.tid = Some(tid);
     }
 
     /// Forgets everything: what was settled on it was not committed.

@@ -1,5 +1,5 @@
-//! Writing a settled batch: one statement for the events, their streams and the head, and one for
-//! each of the tables beside the log that the batch concerns.
+//! Writing a settled batch: one statement for the events and the head, and one for each of the
+//! tables beside the log that the batch concerns.
 
 use std::fmt::Write as _;
 
@@ -9,18 +9,15 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoredAnswer;
+use super::session::Tid;
 use super::settle::{PlacedReading, Settlement};
 use crate::log::Head;
 
-/// Writes everything of a settlement in the caller's transaction.
-pub async fn settlement_in_tx(
+/// Writes the rows beside the log in the caller's transaction.
+pub async fn companions_in_tx(
     connection: &mut PgConnection,
     settlement: &Settlement<'_>,
-    head: &Head,
 ) -> Result<(), sqlx::Error> {
-    if !settlement.events.is_empty() {
-        events_in_tx(connection, settlement, head).await?;
-    }
     if !settlement.readings.is_empty() {
         readings_in_tx(connection, &settlement.readings).await?;
     }
@@ -30,11 +27,15 @@ pub async fn settlement_in_tx(
     super::gate_rows::changes_in_tx(connection, &settlement.changes).await
 }
 
-async fn events_in_tx(
+/// Writes the events and moves the head, if it stands where it is expected: one statement, so that
+/// it can be a transaction of its own. Returns where the head's row stands then.
+pub async fn events(
     connection: &mut PgConnection,
     settlement: &Settlement<'_>,
-    head: &Head,
-) -> Result<(), sqlx::Error> {
+    before: &Head,
+    tid: Option<&Tid>,
+    after: &Head,
+) -> Result<Option<Tid>, sqlx::Error> {
     let events = &settlement.events;
     macro_rules! column {
         ($event:ident => $value:expr) => {
@@ -47,40 +48,32 @@ async fn events_in_tx(
         write!(actor, "{}", event.actor).expect("writing to a String");
         actors.push(actor);
     }
-    let ends = &settlement.ends;
-    let end_orgs: Vec<Uuid> = ends.iter().map(|((org, _), _)| org.as_uuid()).collect();
-    let end_streams: Vec<i16> = ends.iter().map(|((_, s), _)| s.number()).collect();
-    let end_versions: Vec<i64> = ends.iter().map(|(_, end)| end.version.as_i64()).collect();
-    let end_hashes: Vec<&[u8]> = ends
-        .iter()
-        .map(|(_, end)| &end.hash.as_bytes()[..])
-        .collect();
-    let written = sqlx::query!(
-        "with moved as (
-             update log.head set position = $1, auth_position = $2, recorded_at = $3
-         ), ended as (
-             insert into log.streams (org_id, stream, version, hash)
-             select * from unnest($4::uuid[], $5::smallint[], $6::bigint[], $7::bytea[])
-             on conflict (org_id, stream) do update set
-                 version = excluded.version, hash = excluded.hash
-         )
-         insert into log.events (position, version, auth_prev, recorded_at, stream, schema_version,
-             event_id, org_id, type, subject, actor, correlation_id, prev_hash, hash, metadata, data)
-         select e.position, e.version, e.auth_prev, $3, e.stream, e.schema_version, e.event_id,
-             e.org_id, e.type, e.subject, e.actor, e.correlation_id, e.prev_hash, e.hash,
-             e.metadata::json, e.data::json
-         from unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::smallint[], $12::smallint[],
-             $13::uuid[], $14::uuid[], $15::text[], $16::text[], $17::text[], $18::text[],
-             $19::bytea[], $20::bytea[], $21::text[], $22::text[])
-             as e (position, version, auth_prev, stream, schema_version, event_id, org_id, type,
-                 subject, actor, correlation_id, prev_hash, hash, metadata, data)",
-        head.position.as_i64(),
-        head.auth_position.as_i64(),
-        head.recorded_at.datetime(),
-        &end_orgs,
-        &end_streams,
-        &end_versions,
-        &end_hashes as _,
+    let moved = sqlx::query_scalar!(
+        r#"with moved as (
+               update log.head set position = $1, auth_position = $2, recorded_at = $3
+               where ctid = $4::text::tid and position = $5 and epoch = $6
+               returning ctid
+           ), written as (
+               insert into log.events (position, version, auth_prev, recorded_at, stream,
+                   schema_version, event_id, org_id, type, subject, actor, correlation_id,
+                   prev_hash, hash, metadata, data)
+               select e.position, e.version, e.auth_prev, $3, e.stream, e.schema_version,
+                   e.event_id, e.org_id, e.type, e.subject, e.actor, e.correlation_id,
+                   e.prev_hash, e.hash, e.metadata::json, e.data::json
+               from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::smallint[],
+                   $11::smallint[], $12::uuid[], $13::uuid[], $14::text[], $15::text[],
+                   $16::text[], $17::text[], $18::bytea[], $19::bytea[], $20::text[], $21::text[])
+                   as e (position, version, auth_prev, stream, schema_version, event_id, org_id,
+                       type, subject, actor, correlation_id, prev_hash, hash, metadata, data)
+               where exists (select from moved)
+           )
+           select ctid::text as "ctid!" from moved"#,
+        after.position.as_i64(),
+        after.auth_position.as_i64(),
+        after.recorded_at.datetime(),
+        tid.map(|tid| tid.0.as_str()),
+        before.position.as_i64(),
+        before.epoch.as_uuid(),
         &column!(e => e.position.as_i64()),
         &column!(e => e.version.as_i64()),
         &column!(e => e.auth_prev.map(GlobalPosition::as_i64)) as _,
@@ -97,9 +90,9 @@ async fn events_in_tx(
         &settlement.metadata as _,
         &column!(e => &*e.data) as _
     )
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    expect_rows(written.rows_affected(), events.len())
+    Ok(moved.map(Tid))
 }
 
 async fn readings_in_tx(
