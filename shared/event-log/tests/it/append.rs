@@ -71,8 +71,20 @@ async fn the_two_streams_of_an_org_count_apart() {
     let read = |stream, after| process.log.read_stream(org, stream, version(after), 10);
     let decisions = read(Stream::Decisions, 0).await.unwrap();
     let observations = read(Stream::Observations, 1).await.unwrap();
-    assert_eq!(decisions.iter().map(|e| e.position.get()).collect::<Vec<_>>(), [1, 4]);
-    assert_eq!(observations.iter().map(|e| e.position.get()).collect::<Vec<_>>(), [3]);
+    assert_eq!(
+        decisions
+            .iter()
+            .map(|e| e.position.get())
+            .collect::<Vec<_>>(),
+        [1, 4]
+    );
+    assert_eq!(
+        observations
+            .iter()
+            .map(|e| e.position.get())
+            .collect::<Vec<_>>(),
+        [3]
+    );
 }
 
 #[tokio::test]
@@ -115,10 +127,19 @@ async fn what_is_too_large_is_refused_alone() {
     });
     append(&process.log, org, vec![large.clone()]).await;
 
-    let many = process.log.append(request(org, vec![event(); 20_001])).await;
-    assert!(matches!(many, Err(AppendError::TooLarge { .. })), "{many:?}");
+    let many = process
+        .log
+        .append(request(org, vec![event(); 20_001]))
+        .await;
+    assert!(
+        matches!(many, Err(AppendError::TooLarge { .. })),
+        "{many:?}"
+    );
     let heavy = process.log.append(request(org, vec![large; 400])).await;
-    assert!(matches!(heavy, Err(AppendError::TooLarge { .. })), "{heavy:?}");
+    assert!(
+        matches!(heavy, Err(AppendError::TooLarge { .. })),
+        "{heavy:?}"
+    );
     sound_log(&process.log).await;
 }
 
@@ -139,7 +160,10 @@ async fn an_append_that_the_database_refuses_fails_alone() {
     });
     for (index, answer) in futures_util::future::join_all(appends).await {
         if index % 10 == 0 {
-            assert!(matches!(answer, Err(AppendError::NotCommitted(_))), "{answer:?}");
+            assert!(
+                matches!(answer, Err(AppendError::NotCommitted(_))),
+                "{answer:?}"
+            );
         } else {
             answer.unwrap();
         }
@@ -152,12 +176,8 @@ async fn times_do_not_go_back_with_the_wall_clock() {
     let db = postgres().await;
     let start = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let (manual, time) = Clock::manual(start);
-    let (log, appender) = EventLog::new(
-        db.pool().clone(),
-        manual,
-        Entropy::os(),
-        Config::default(),
-    );
+    let (log, appender) =
+        EventLog::new(db.pool().clone(), manual, Entropy::os(), Config::default());
     let process = Process::start(db.pool().clone());
     process.tasks.spawn(
         runtime::lifecycle::TaskKind::Critical,
@@ -199,15 +219,20 @@ async fn stopping_finishes_what_was_queued() {
     let appends: Vec<_> = (0..200)
         .map(|_| {
             let log = log.clone();
-            tokio::task::JoinSet::new().spawn(async move { log.append(request(org(), vec![event()])).await })
+            tokio::task::JoinSet::new()
+                .spawn(async move { log.append(request(org(), vec![event()])).await })
         })
         .collect();
     drop(appends);
-    let answers = futures_util::future::join_all((0..200).map(|_| log.append(request(org(), vec![event()]))));
+    let answers =
+        futures_util::future::join_all((0..200).map(|_| log.append(request(org(), vec![event()]))));
     let (answers, ()) = tokio::join!(answers, process.stop());
     let appended = answers.iter().filter(|answer| answer.is_ok()).count();
     for refused in answers.into_iter().filter_map(Result::err) {
-        assert!(matches!(refused, AppendError::NotCommitted(_)), "{refused:?}");
+        assert!(
+            matches!(refused, AppendError::NotCommitted(_)),
+            "{refused:?}"
+        );
     }
     let reader = Process::start(db.pool().clone());
     assert!(sound_log(&reader.log).await.len() >= appended);

@@ -34,10 +34,22 @@ async fn nobody_changes_the_log() {
             "truncate log.events_000000",
             "insert into log.events select * from log.events on conflict (position) do update set actor = ''",
         ] {
-            assert_eq!(refusal(&pool, statement).await, "42501", "{role}: {statement}");
+            assert_eq!(
+                refusal(&pool, statement).await,
+                "42501",
+                "{role}: {statement}"
+            );
         }
     }
-    assert_eq!(process.log.read(domain::ids::GlobalPosition::ZERO, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        process
+            .log
+            .read(domain::ids::GlobalPosition::ZERO, 10)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -52,7 +64,12 @@ async fn the_trigger_stands_when_triggers_are_off() {
             .await
             .unwrap();
         let refused = connection.execute(statement).await.unwrap_err();
-        let code = refused.as_database_error().unwrap().code().unwrap().into_owned();
+        let code = refused
+            .as_database_error()
+            .unwrap()
+            .code()
+            .unwrap()
+            .into_owned();
         assert_eq!(code, "42501", "{statement}");
         connection.detach();
     }
@@ -113,18 +130,48 @@ async fn each_role_does_its_own_and_no_more() {
     for (role, statements) in forbidden {
         let pool = db.pool_as(role);
         for statement in statements {
-            assert_eq!(refusal(&pool, statement).await, "42501", "{role}: {statement}");
+            assert_eq!(
+                refusal(&pool, statement).await,
+                "42501",
+                "{role}: {statement}"
+            );
         }
     }
     let allowed: [(&'static str, &[&'static str]); 3] = [
-        ("tga_command", &["select * from gate.leases", "update gate.head set settled = settled", "select log.ensure_partition(1)"]),
-        ("tga_query", &["select position, data from log.events", "select * from log.head", "select * from gate.state()", "select * from gate.usage"]),
-        ("tga_projector", &["select position, data from log.events", "select * from log.head", "select * from auth.subject_keys"]),
+        (
+            "tga_command",
+            &[
+                "select * from gate.leases",
+                "update gate.head set settled = settled",
+                "select log.ensure_partition(1)",
+            ],
+        ),
+        (
+            "tga_query",
+            &[
+                "select position, data from log.events",
+                "select * from log.head",
+                "select * from gate.state()",
+                "select * from gate.usage",
+            ],
+        ),
+        (
+            "tga_projector",
+            &[
+                "select position, data from log.events",
+                "select * from log.head",
+                "select * from auth.subject_keys",
+            ],
+        ),
     ];
     for (role, statements) in allowed {
         let pool = db.pool_as(role);
         for statement in statements {
-            assert_eq!(refusal(&pool, statement).await, "accepted", "{role}: {statement}");
+            assert_eq!(
+                refusal(&pool, statement).await,
+                "accepted",
+                "{role}: {statement}"
+            );
         }
     }
 }
@@ -148,9 +195,15 @@ async fn new_partitions_are_as_closed_as_the_first() {
     let db = postgres().await;
     let command = db.pool_as("tga_command");
     for _ in 0..2 {
-        command.execute("select log.ensure_partition(25000001)").await.unwrap();
+        command
+            .execute("select log.ensure_partition(25000001)")
+            .await
+            .unwrap();
     }
-    for statement in ["delete from log.events_000002", "truncate log.events_000002"] {
+    for statement in [
+        "delete from log.events_000002",
+        "truncate log.events_000002",
+    ] {
         assert_eq!(refusal(db.pool(), statement).await, "42501", "{statement}");
     }
     let indexes = |partition: &str| {
@@ -167,5 +220,8 @@ async fn new_partitions_are_as_closed_as_the_first() {
                 .unwrap()
         }
     };
-    assert_eq!(indexes("events_000002").await, indexes("events_000000").await);
+    assert_eq!(
+        indexes("events_000002").await,
+        indexes("events_000000").await
+    );
 }

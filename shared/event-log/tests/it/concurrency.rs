@@ -60,7 +60,12 @@ async fn check(log: &EventLog, told: &[(OrgId, Appended)]) {
         let event = &all[usize::try_from(appended.last.get()).unwrap() - 1];
         assert_eq!((event.org_id, event.hash), (*org, appended.hashes[0]));
         assert_eq!(Some(event.version), appended.version);
-        assert!(versions.entry(*org).or_default().insert(event.version.get()));
+        assert!(
+            versions
+                .entry(*org)
+                .or_default()
+                .insert(event.version.get())
+        );
     }
     for of_org in versions.values() {
         assert_eq!(of_org.last(), Some(&(of_org.len() as u64)));

@@ -67,7 +67,12 @@ async fn an_answer_can_be_remembered_without_an_event() {
         .await
         .unwrap();
     assert_eq!((nothing.first, nothing.last), (position(2), position(1)));
-    let stored = process.log.idempotent_answer(org, "k").await.unwrap().unwrap();
+    let stored = process
+        .log
+        .idempotent_answer(org, "k")
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.last, position(1));
     assert_eq!(sound_log(&process.log).await.len(), 1);
 }
@@ -96,10 +101,16 @@ async fn a_hundred_equal_requests_make_one_event() {
     let org = org();
     let attempts = (0..100).map(|index: usize| {
         let log: EventLog = processes[index % 2].log.clone();
-        async move { log.append(with(request(org, vec![event()]), record("k", 1))).await }
+        async move {
+            log.append(with(request(org, vec![event()]), record("k", 1)))
+                .await
+        }
     });
     let answers = futures_util::future::join_all(attempts).await;
-    let appended: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
+    let appended: Vec<_> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().ok())
+        .collect();
     assert_eq!(appended.len(), 1);
     for answer in &answers {
         if let Err(error) = answer {
@@ -128,13 +139,21 @@ async fn after_a_day_a_key_is_free_again_and_its_row_goes() {
         .execute(db.pool())
         .await
         .unwrap();
-    assert_eq!(process.log.idempotent_answer(org, "old").await.unwrap(), None);
+    assert_eq!(
+        process.log.idempotent_answer(org, "old").await.unwrap(),
+        None
+    );
     process
         .log
         .append(with(request(org, vec![event()]), record("old", 2)))
         .await
         .unwrap();
-    let stored = process.log.idempotent_answer(org, "old").await.unwrap().unwrap();
+    let stored = process
+        .log
+        .idempotent_answer(org, "old")
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.record, record("old", 2));
 
     assert_eq!(Sweeper::new(process.log.clone()).sweep().await.unwrap(), 1);

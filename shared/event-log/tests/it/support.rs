@@ -7,9 +7,7 @@ use domain::event::{Actor, ChainHash, Event, OrgCreated, ProjectRemoved, Stream}
 use domain::ids::{GlobalPosition, OrgId, ProjectId, StreamVersion};
 use domain::plan::Plan;
 use domain::text::Name;
-use event_log::{
-    AppendRequest, Appended, Config, EventLog, Mirror, MirrorConfig, StoredEvent,
-};
+use event_log::{AppendRequest, Appended, Config, EventLog, Mirror, MirrorConfig, StoredEvent};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind, Tasks};
@@ -103,7 +101,9 @@ pub const fn position(number: u64) -> GlobalPosition {
 pub async fn whole_log(log: &EventLog) -> Vec<StoredEvent> {
     let mut all = Vec::new();
     loop {
-        let after = all.last().map_or(GlobalPosition::ZERO, |event: &StoredEvent| event.position);
+        let after = all
+            .last()
+            .map_or(GlobalPosition::ZERO, |event: &StoredEvent| event.position);
         let page = log.read(after, 1_000).await.unwrap();
         if page.is_empty() {
             return all;
@@ -118,9 +118,15 @@ pub async fn sound_log(log: &EventLog) -> Vec<StoredEvent> {
     assert_sound(&all);
     let head = log.head().await.unwrap();
     let last = all.last();
-    assert_eq!(head.position, last.map_or(GlobalPosition::ZERO, |event| event.position));
+    assert_eq!(
+        head.position,
+        last.map_or(GlobalPosition::ZERO, |event| event.position)
+    );
     let auth = all.iter().rev().find(|event| event.is_auth());
-    assert_eq!(head.auth_position, auth.map_or(GlobalPosition::ZERO, |event| event.position));
+    assert_eq!(
+        head.auth_position,
+        auth.map_or(GlobalPosition::ZERO, |event| event.position)
+    );
     all
 }
 
