@@ -10,7 +10,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::http::{HttpLimits, serve};
+use crate::entropy::Entropy;
+use crate::http::{HttpConfig, serve};
 use crate::lifecycle::Tasks;
 
 /// What must be so before the process is ready; cheap to clone.
@@ -73,7 +74,7 @@ pub async fn serve_admin(
         .route("/readyz", get(readyz))
         .route("/metrics", get(render))
         .with_state(admin);
-    serve(listener, router, HttpLimits::default(), tasks).await;
+    serve(listener, router, HttpConfig::new(Entropy::os()), tasks).await;
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {

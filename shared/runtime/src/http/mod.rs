@@ -1,174 +1,147 @@
-//! The accept loop: HTTP/1 and HTTP/2 with a deadline for every wait and a cap on everything that
-//! a stranger can make grow (security.md, 13).
+//! Serving HTTP/1 and HTTP/2 on an open port: our own accept loop, since `axum::serve` bounds
+//! neither what a slow client holds nor how many of them there are.
 //!
-//! `axum::serve` has no header timeout, and hyper's does nothing without a timer; a connection
-//! that sends nothing at all needs a deadline of its own.
+//! What it adds to a router: bounds on connections, heads and waiting, a [`RequestId`] and a
+//! [`PeerAddr`] in each request's extensions, the id echoed on each answer, a panic answered with
+//! 500, one summary line for each request, and a drain that finishes what was begun.
 
-mod caps;
+mod admission;
+mod connection;
+mod peer;
+mod pulse;
 mod request_id;
-#[cfg(test)]
-mod tests;
+mod service;
+mod stream;
 
-use std::net::{IpAddr, SocketAddr};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tower::ServiceExt;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use ipnet::IpNet;
+use tokio::net::TcpListener;
 
-use self::caps::{Caps, Place};
+use crate::entropy::Entropy;
 use crate::lifecycle::{TaskKind, Tasks};
+use crate::telemetry::names;
+use admission::Admission;
+use connection::Connection;
+use service::Edge;
 
-pub use self::request_id::{RequestId, request_id};
+pub use peer::PeerAddr;
+pub use request_id::{RequestId, X_REQUEST_ID};
+pub use service::{Notes, REQUEST_TARGET};
 
-/// Who is at the other end of the connection: an extension of every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerAddr(pub IpAddr);
+/// How long to leave the listener alone when the system has no descriptors or memory left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What one listener allows.
+/// What a client may hold, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpLimits {
-    /// Open connections in all; beyond, new ones wait in the kernel's queue.
+    /// Connections in all; more are closed at once.
     pub connections: usize,
-    /// Open connections of one address; beyond, new ones are closed at once.
+    /// Connections from one address, or from one /64 of IPv6; trusted proxies are exempt.
     pub connections_per_address: usize,
-    /// How long a new connection may send nothing.
+    /// How long a new connection may stay silent.
     pub first_byte: Duration,
-    /// How long a request's head may take, and how long a connection may idle between requests.
+    /// How long a request's head may take, from its first byte. HTTP/1 only.
     pub head: Duration,
-    /// All headers of a request together, in bytes.
-    pub header_bytes: u32,
-    /// Requests under way at once on one HTTP/2 connection.
+    /// How long a connection may wait for its next request.
+    pub idle: Duration,
+    /// How long a client may take nothing of its answer.
+    pub write_stall: Duration,
+    /// The longest target of a request, in bytes.
+    pub target_bytes: usize,
+    /// The most bytes of header names and values.
+    pub header_bytes: usize,
+    /// Requests at once on one HTTP/2 connection.
     pub streams: u32,
 }
 
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// What a client may hold.
+    pub limits: HttpLimits,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Makes the answer to a request that the router never saw (414, 431) or did not survive (500).
+    pub refuse: fn(StatusCode) -> Response,
+    /// Where new request ids come from.
+    pub entropy: Entropy,
+}
+
+impl HttpConfig {
+    /// The default limits, no proxies, and refusals without a body.
+    pub fn new(entropy: Entropy) -> Self {
+        Self {
+            limits: HttpLimits::default(),
+            trusted_proxies: Vec::new(),
+            refuse: IntoResponse::into_response,
+            entropy,
+        }
+    }
+}
+
 impl Default for HttpLimits {
-    /// 8,192 connections, 1,024 of one address, 10 s for a first byte, 30 s for a head, 16 KiB of
-    /// headers, 128 streams.
     fn default() -> Self {
         Self {
             connections: 8_192,
-            connections_per_address: 1_024,
+            connections_per_address: 2_048,
             first_byte: Duration::from_secs(10),
-            head: Duration::from_secs(30),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            write_stall: Duration::from_secs(30),
+            target_bytes: 8 * 1024,
             header_bytes: 16 * 1024,
             streams: 128,
         }
     }
 }
 
-/// Failed accepts (no descriptors left) are tried again after this long.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// Serves until the soft token, then lets requests that have begun finish.
-pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, tasks: Tasks) {
-    let caps = Caps::new(limits.connections, limits.connections_per_address);
-    let builder = Arc::new(builder(&limits));
+/// Serves `router` until the stage of `tasks` stops. Connections are tasks of that stage: they
+/// finish the requests they began, and the stage waits for them.
+///
+/// What goes wrong on accepting is waited out: a listener that gave up would take a healthy
+/// process down.
+pub async fn serve(listener: TcpListener, router: Router, config: HttpConfig, tasks: Tasks) {
+    let admission = Arc::new(Admission::new(&config));
+    let edge = Arc::new(Edge::new(router, config, tasks.clone()));
     loop {
-        let room = tokio::select! {
-            () = tasks.stopping() => return,
-            room = caps.room() => room,
-        };
         let accepted = tokio::select! {
+            biased;
             () = tasks.stopping() => return,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
+            Err(error) if concerns_one_connection(&error) => continue,
             Err(error) => {
-                tracing::warn!(%error, "connection not accepted");
+                tracing::warn!(%error, "cannot accept connections");
                 tasks.clock().sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let Some(place) = caps.place(peer.ip(), room) else {
-            continue;
-        };
-        let connection = Connection {
-            stream,
-            peer,
-            place,
-            router: router.clone(),
-            builder: Arc::clone(&builder),
-            first_byte: limits.first_byte,
-            tasks: tasks.clone(),
-        };
-        tasks.spawn(TaskKind::Request, "http connection", connection.serve());
-    }
-}
-
-fn builder(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    let header_bytes = limits.header_bytes as usize;
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .max_buf_size(header_bytes.max(MIN_BUFFER))
-        .half_close(false);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(limits.header_bytes)
-        .max_pending_accept_reset_streams(20)
-        .keep_alive_interval(limits.head)
-        .keep_alive_timeout(limits.first_byte);
-    builder
-}
-
-/// hyper's smallest read buffer.
-const MIN_BUFFER: usize = 8 * 1024;
-
-struct Connection {
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: Place,
-    router: Router,
-    builder: Arc<auto::Builder<TokioExecutor>>,
-    first_byte: Duration,
-    tasks: Tasks,
-}
-
-impl Connection {
-    async fn serve(self) {
-        let _place = self.place;
-        let clock = self.tasks.clock();
-        let mut first = [0];
-        let heard = clock.timeout(self.first_byte, self.stream.peek(&mut first));
-        let spoke = tokio::select! {
-            () = self.tasks.stopping() => return,
-            heard = heard => matches!(heard, Ok(Ok(1))),
-        };
-        if !spoke || self.stream.set_nodelay(true).is_err() {
-            return;
-        }
-        let peer = PeerAddr(self.peer.ip());
-        let service = self
-            .router
-            .map_request(move |mut request: hyper::Request<_>| {
-                request.extensions_mut().insert(peer);
-                request.map(Body::new)
-            });
-        let service = TowerToHyperService::new(service);
-        let served = self
-            .builder
-            .serve_connection(TokioIo::new(self.stream), service);
-        let mut served = std::pin::pin!(served);
-        let ended = tokio::select! {
-            ended = served.as_mut() => ended,
-            () = self.tasks.stopping() => {
-                served.as_mut().graceful_shutdown();
-                served.await
+        match admission.admit(peer.ip()) {
+            Ok(place) => {
+                let connection = Connection::new(Arc::clone(&edge), peer, place);
+                tasks.spawn(TaskKind::Request, "http connection", connection.run(stream));
             }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error, peer = %self.peer, "connection broken off");
+            Err(reason) => {
+                metrics::counter!(names::HTTP_REFUSED, "reason" => reason).increment(1);
+            }
         }
     }
+}
+
+/// Whether the client went away before it was accepted.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
 }
