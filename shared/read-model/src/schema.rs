@@ -95,8 +95,9 @@ pub(crate) async fn prepare(
     sqlx::query(AssertSqlSafe(create))
         .execute(&mut *connection)
         .await?;
+    // Not `run`: its future is not `Send` for every lifetime of a connection.
     TABLES
-        .run(&mut *connection)
+        .run_direct(None, &mut *connection, false)
         .await
         .map_err(|source| SchemaError::Migrate {
             schema: version.to_string(),

@@ -129,6 +129,14 @@ impl OrgReader {
         }))
     }
 
+    /// Those of these keys that are the org's, of any status and in no order.
+    pub async fn api_keys_by_id(&mut self, ids: &[KeyId]) -> Result<Vec<ApiKey>, ReadError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+        let rows = rows(&mut self.tx, &[self.org.as_uuid()], &ids).await?;
+        let keys: Result<Vec<_>, _> = rows.into_iter().map(KeyRow::into_key).collect();
+        Ok(keys?)
+    }
+
     /// A key of any status.
     pub async fn api_key(&mut self, id: KeyId) -> Result<Option<ApiKey>, ReadError> {
         let rows = rows(&mut self.tx, &[self.org.as_uuid()], &[id.as_uuid()]).await?;
