@@ -15,7 +15,7 @@ pub use self::barrier::{lease_rows, settle};
 pub use self::lease::LeaseLine;
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};
-pub use self::usage::{UsageRow, Used, record, used};
+pub use self::usage::{UsageRow, Used, record, used, used_by_org};
 pub use self::verify::{Verified, verify};
 
 /// Why the gate's tables could not be asked.

@@ -104,3 +104,16 @@ pub async fn used(
         })
         .collect())
 }
+
+/// Admitted requests of an org on a UTC day, at most 60 s late.
+pub async fn used_by_org(pool: &PgPool, org: OrgId, day: NaiveDate) -> Result<u64, StoreError> {
+    let requests = sqlx::query_scalar!(
+        r#"select coalesce(sum(requests), 0)::bigint as "requests!"
+           from gate.usage where org_id = $1 and day = $2"#,
+        org.as_uuid(),
+        day
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(u64::try_from(requests).unwrap_or(0))
+}
