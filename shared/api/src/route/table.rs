@@ -35,6 +35,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Delete, "/api-keys/{id}", KEYS),
     Route::new(Post, "/api-keys/{id}/rotate", KEYS).own(&[KeyNotActive, LimitReached]),
     // 8
+    Route::new(Get, "/orgs", Any),
     Route::new(Get, "/orgs/self", Any),
     Route::new(Patch, "/orgs/self", KEYS),
     // 9
