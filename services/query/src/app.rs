@@ -1,0 +1,262 @@
+//! What every endpoint shares, and how a question becomes an answer: from the cache, or from one
+//! snapshot of the projection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::cursor::Cursors;
+use api::envelope::Rendered;
+use api::error::{ApiError, Jitter};
+use api::header::QueryHeaders;
+use axum::response::Response;
+use domain::ids::{CreatorId, GlobalPosition, ProjectId, VideoId};
+use domain::time::Timestamp;
+use read_model::{Org, OrgReader, Positions, ReadError, ReadModel};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use sqlx::PgPool;
+
+use crate::cache::{Boarding, Entry, Mark, ResponseCache, Topics};
+use crate::call::Call;
+use crate::metrics::{CacheMetrics, HttpMetrics, POSITION_WAITS};
+
+/// How long a request waits for its position.
+const POSITION_WAIT: Duration = Duration::from_secs(2);
+
+/// What every endpoint shares; the router's state.
+pub type Shared = Arc<App>;
+
+/// See [`Shared`].
+pub struct App {
+    /// The projection.
+    pub reads: ReadModel,
+    /// How far it has come.
+    pub positions: Positions,
+    /// Answers kept.
+    pub cache: Arc<ResponseCache>,
+    /// Where the use of keys is counted.
+    pub primary: PgPool,
+    /// Places in lists.
+    pub cursors: Cursors,
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub entropy: Entropy,
+    /// What is counted of requests.
+    pub http: HttpMetrics,
+    /// What is counted of the cache.
+    pub lookups: CacheMetrics,
+}
+
+/// What an endpoint asks of the projection.
+pub trait Question: Send {
+    /// What the answer rests on; `None` for one that holds figures which move without an event,
+    /// and is not kept.
+    const RESTS_ON: Option<Topics>;
+
+    /// Answers from one snapshot.
+    fn answer(
+        self,
+        snapshot: &mut Snapshot<'_>,
+    ) -> impl Future<Output = Result<Answer, ApiError>> + Send;
+}
+
+/// One org at one position of the log, and one instant.
+pub struct Snapshot<'a> {
+    /// The rows.
+    pub reader: OrgReader,
+    /// The instant that the answer is of.
+    pub now: Timestamp,
+    /// Who asks for what.
+    pub call: &'a Call,
+    /// What every endpoint shares.
+    pub app: &'a App,
+}
+
+/// An answer and how long it is one.
+pub struct Answer {
+    /// The bytes.
+    pub rendered: Rendered,
+    /// When it can next change by time alone.
+    pub valid_until: Option<Timestamp>,
+}
+
+impl Answer {
+    /// Until an event changes it.
+    pub const fn lasting(rendered: Rendered) -> Self {
+        Self {
+            rendered,
+            valid_until: None,
+        }
+    }
+}
+
+impl App {
+    /// Answers a question at the position that the caller asks for, or later.
+    pub async fn answer<Q: Question>(
+        &self,
+        call: &Call,
+        asked: &QueryHeaders,
+        question: Q,
+    ) -> Result<Response, ApiError> {
+        self.wait_for(asked.min_position).await?;
+        let Some(topics) = Q::RESTS_ON else {
+            let (answer, position) = self.compute(call, asked.min_position, question).await?;
+            return Ok(answer.rendered.respond(position, asked));
+        };
+        let (org, target) = (call.org(), call.target());
+        let _landing = match self.cache.flights().board(org, target) {
+            Boarding::Leads(landing) => Some(landing),
+            Boarding::Joins(done) => {
+                done.cancelled().await;
+                if let Some(kept) = self.kept(call, asked.min_position) {
+                    self.lookups.joined.increment(1);
+                    return Ok(kept.answer.respond(kept.position, asked));
+                }
+                None
+            }
+        };
+        self.lookups.miss.increment(1);
+        // Before the snapshot is taken: what happens from now on makes the answer old.
+        let mark = self.cache.freshness().mark(org);
+        let (answer, position) = self.compute(call, asked.min_position, question).await?;
+        let response = answer.rendered.respond(position, asked);
+        self.keep(call, topics, mark, answer, position);
+        Ok(response)
+    }
+
+    /// The kept answer, if it is still one and of this position or later.
+    pub fn kept(&self, call: &Call, min_position: GlobalPosition) -> Option<Arc<Entry>> {
+        let entry = self.cache.get(call.org(), call.target(), || self.now())?;
+        (entry.position >= min_position).then_some(entry)
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_datetime(self.clock.now())
+    }
+
+    /// 503: the projection does not answer now.
+    pub fn unavailable(&self) -> ApiError {
+        ApiError::projection_unavailable(self.jitter())
+    }
+
+    /// Randomness of a `Retry-After`.
+    pub fn jitter(&self) -> Jitter {
+        let [byte] = self.entropy.bytes();
+        Jitter::from_random(byte)
+    }
+
+    /// Maps what the projection says.
+    pub fn read_error(&self, error: ReadError) -> ApiError {
+        match error {
+            ReadError::NotBuilt | ReadError::Database(_) => self.unavailable().because(error),
+            ReadError::Corrupt(_) => ApiError::internal(error),
+        }
+    }
+
+    async fn wait_for(&self, position: GlobalPosition) -> Result<(), ApiError> {
+        if position == GlobalPosition::ZERO {
+            return Ok(());
+        }
+        let waited = self
+            .positions
+            .wait_for(position, &self.clock, POSITION_WAIT)
+            .await;
+        let outcome = if waited.is_ok() { "reached" } else { "late" };
+        metrics::counter!(POSITION_WAITS, "outcome" => outcome).increment(1);
+        match waited {
+            Ok(_) => Ok(()),
+            Err(too_far) => Err(self.unavailable().because(too_far)),
+        }
+    }
+
+    async fn compute<Q: Question>(
+        &self,
+        call: &Call,
+        min_position: GlobalPosition,
+        question: Q,
+    ) -> Result<(Answer, GlobalPosition), ApiError> {
+        // Read before the snapshot is taken, so the answer is never of an instant after its rows.
+        let now = self.now();
+        let reader = self.reads.org(call.org()).await;
+        let reader = reader.map_err(|error| self.read_error(error))?;
+        let position = reader.position();
+        if position < min_position {
+            // The projection was begun anew meanwhile.
+            return Err(self.unavailable());
+        }
+        let mut snapshot = Snapshot {
+            reader,
+            now,
+            call,
+            app: self,
+        };
+        let answer = question.answer(&mut snapshot).await?;
+        Ok((answer, position))
+    }
+
+    fn keep(
+        &self,
+        call: &Call,
+        topics: Topics,
+        mark: Arc<Mark>,
+        answer: Answer,
+        position: GlobalPosition,
+    ) {
+        let Some(scope) = call.scope() else { return };
+        let entry = Entry {
+            answer: answer.rendered,
+            position,
+            valid_until: answer.valid_until,
+            scope,
+            topics,
+            mark,
+            metrics: self.http.of(Some(call.route())).clone(),
+        };
+        self.cache.insert(call.org(), call.target(), entry);
+    }
+}
+
+impl Snapshot<'_> {
+    /// 404 for a project that is named and not there.
+    pub async fn require_project(&mut self, id: Option<ProjectId>) -> Result<(), ApiError> {
+        let Some(id) = id else { return Ok(()) };
+        match self.reader.project(id).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(ApiError::not_found()),
+            Err(error) => Err(self.read_error(error)),
+        }
+    }
+
+    /// 404 for a creator that is named and not there.
+    pub async fn require_creator(&mut self, id: Option<CreatorId>) -> Result<(), ApiError> {
+        let Some(id) = id else { return Ok(()) };
+        match self.reader.creator(id).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(ApiError::not_found()),
+            Err(error) => Err(self.read_error(error)),
+        }
+    }
+
+    /// 404 for a video that is not there.
+    pub async fn require_video(&mut self, id: VideoId) -> Result<(), ApiError> {
+        match self.reader.video(id).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(ApiError::not_found()),
+            Err(error) => Err(self.read_error(error)),
+        }
+    }
+
+    /// The caller's org. The gate knows of new orgs before the projection does.
+    pub async fn org(&mut self) -> Result<Org, ApiError> {
+        let org = self.reader.profile().await;
+        let org = org.map_err(|error| self.read_error(error))?;
+        org.ok_or_else(|| self.app.unavailable())
+    }
+
+    /// Maps what the projection says.
+    pub fn read_error(&self, error: ReadError) -> ApiError {
+        self.app.read_error(error)
+    }
+}

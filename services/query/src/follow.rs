@@ -1,0 +1,129 @@
+//! Follows the log, for the response cache: which org's answers may have changed, and where.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_log::{EventLog, Feed, FeedConfig, FeedError, StoredEvent};
+use runtime::entropy::Entropy;
+use runtime::lifecycle::Tasks;
+use runtime::retry::Policy;
+use runtime::telemetry::chain;
+
+use crate::cache::{Freshness, ResponseCache, Topics};
+use crate::metrics::{CACHE_BYTES, CACHE_ENTRIES, FOLLOWED_POSITION, FOLLOWER_RESTARTS};
+
+/// After so long without an event and without an error nothing was missed; gauges are set.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Tries for as long as it takes.
+const RETRY: Policy =
+    Policy::exponential(Duration::from_millis(50), Duration::from_secs(1));
+
+/// What the follower needs.
+#[derive(Debug)]
+pub struct Follower {
+    /// The log.
+    pub log: EventLog,
+    /// NATS, for events as they happen.
+    pub nats: Option<async_nats::Client>,
+    /// Where jitter comes from.
+    pub entropy: Entropy,
+    /// What it keeps true.
+    pub cache: Arc<ResponseCache>,
+}
+
+impl Follower {
+    /// Follows until the process stops. Whenever it cannot know what happened, nothing is given
+    /// from the cache.
+    pub async fn run(self, tasks: Tasks) {
+        let follow = async {
+            loop {
+                let feed = self.begin(&tasks).await;
+                self.follow(feed, &tasks).await;
+                metrics::counter!(FOLLOWER_RESTARTS).increment(1);
+                self.freshness().lose_sight();
+            }
+        };
+        tokio::select! {
+            () = follow => {}
+            () = tasks.stopping() => {}
+        }
+    }
+
+    /// Begins at the head: what was answered before is void, what is answered from now on is
+    /// computed at the head or later, or not kept.
+    async fn begin(&self, tasks: &Tasks) -> Feed {
+        let head = RETRY
+            .run(tasks.clock(), &self.entropy, |_| true, || self.log.head())
+            .await
+            .expect("the policy never gives up");
+        self.freshness().restart(head.position, head.auth_position);
+        self.cache.clear();
+        let config = FeedConfig {
+            nats: self.nats.clone(),
+            epoch: Some(head.epoch),
+        };
+        self.log.subscribe(head.position, config)
+    }
+
+    /// Follows one epoch of the log to its end.
+    async fn follow(&self, mut feed: Feed, tasks: &Tasks) {
+        let mut waits = RETRY.waits(&self.entropy);
+        loop {
+            match tasks.clock().timeout(QUIET, feed.next_batch()).await {
+                Ok(Ok(batch)) => {
+                    self.note(&batch);
+                    self.freshness().see();
+                    waits = RETRY.waits(&self.entropy);
+                }
+                Ok(Err(FeedError::Log(error))) => {
+                    self.freshness().lose_sight();
+                    tracing::warn!(error = %chain(&error), "the log cannot be followed");
+                    if let Some(wait) = waits.next() {
+                        tasks.clock().sleep(wait).await;
+                    }
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %chain(&error), "following the log from its head");
+                    return;
+                }
+                Err(_) => {
+                    self.freshness().see();
+                    self.set_gauges();
+                }
+            }
+        }
+    }
+
+    fn note(&self, batch: &[StoredEvent]) {
+        let Some(last) = batch.last() else { return };
+        let freshness = self.freshness();
+        freshness.announce(last.position);
+        for event in batch {
+            freshness.note(event.org_id, touched_by(event), event.position);
+            if event.is_auth() {
+                freshness.auth_followed_to(event.position);
+            }
+        }
+        freshness.followed_to(last.position);
+    }
+
+    fn freshness(&self) -> &Freshness {
+        self.cache.freshness()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "gauges")]
+    fn set_gauges(&self) {
+        let (entries, bytes) = self.cache.size();
+        metrics::gauge!(CACHE_ENTRIES).set(entries as f64);
+        metrics::gauge!(CACHE_BYTES).set(bytes as f64);
+        metrics::gauge!(FOLLOWED_POSITION).set(self.freshness().followed().get() as f64);
+    }
+}
+
+/// What an event may change; everything, if this build cannot read it.
+fn touched_by(event: &StoredEvent) -> Topics {
+    event
+        .decode()
+        .map_or(Topics::ALL, |recorded| Topics::touched_by(&recorded.event))
+}

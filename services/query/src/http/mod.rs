@@ -1,0 +1,253 @@
+//! What stands in front of every endpoint, in the order of v1-contract.md 4: the gate (401, 403,
+//! 429, 503), then, for an answer that is kept, the cache; else the table of routes (404, 405,
+//! 403) and the endpoint.
+
+mod denial;
+mod document;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use api::envelope::may_compress;
+use api::error::{ApiError, Rendering};
+use api::header::{QueryHeaders, TGA_KEY_EXPIRES_AT, TGA_MIN_POSITION, wants_strict};
+use api::route::{self, Route, Service as Owner};
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::response::Response;
+use domain::ids::GlobalPosition;
+use gate::{Admission, Denial, Gate, Rate};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Method};
+use runtime::clock::Monotonic;
+use runtime::http::PeerAddr;
+use tower::{Service, ServiceExt};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
+
+pub use self::document::{Described, Document};
+use crate::app::Shared;
+use crate::cache::{Entry, target_of};
+use crate::call::Call;
+use crate::metrics::RouteMetrics;
+
+/// Smaller answers are not worth compressing, in bytes.
+const COMPRESS_ABOVE: u64 = 512;
+
+/// Takes every request; cheap to clone.
+#[derive(Clone)]
+pub struct Front(Arc<Inner>);
+
+struct Inner {
+    app: Shared,
+    gate: Gate,
+    endpoints: Router,
+    document: Document,
+}
+
+/// What became of a request, for counting.
+struct Outcome {
+    response: Response,
+    metrics: RouteMetrics,
+}
+
+impl Front {
+    /// In front of these endpoints.
+    pub fn new(app: Shared, gate: Gate, endpoints: Router, document: Document) -> Self {
+        Self(Arc::new(Inner {
+            app,
+            gate,
+            endpoints,
+            document,
+        }))
+    }
+
+    /// Answers a request.
+    pub async fn respond(self, request: Request) -> Response {
+        if request.headers().contains_key(ACCEPT_ENCODING) && *request.method() != Method::HEAD {
+            self.respond_compressed(request).await
+        } else {
+            self.respond_plainly(request).await
+        }
+    }
+
+    /// Answers a request that takes compressed answers.
+    async fn respond_compressed(self, request: Request) -> Response {
+        let plain = tower::service_fn(move |request| {
+            let front = self.clone();
+            async move { Ok::<_, std::convert::Infallible>(front.respond_plainly(request).await) }
+        });
+        let compress = CompressionLayer::new()
+            .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(may_compress));
+        let mut service = tower::ServiceBuilder::new().layer(compress).service(plain);
+        match service.call(request).await {
+            Ok(response) => response.map(Body::new),
+            Err(never) => match never {},
+        }
+    }
+
+    async fn respond_plainly(self, request: Request) -> Response {
+        let began = self.0.app.clock.monotonic();
+        let is_head = *request.method() == Method::HEAD;
+        let Outcome {
+            mut response,
+            metrics,
+        } = self.0.answer(request).await;
+        if is_head {
+            drop_body(&mut response);
+        }
+        self.0.count(&response, &metrics, began);
+        response
+    }
+}
+
+impl Inner {
+    async fn answer(&self, request: Request) -> Outcome {
+        if request.uri().path() == Document::PATH {
+            return Outcome {
+                response: self.document.respond(request.method(), request.headers()),
+                metrics: self.metrics_of(self.document.route()),
+            };
+        }
+        let admission = match self.admit(request.headers(), peer_of(&request)).await {
+            Ok(admission) => admission,
+            Err(denial) => return self.refuse(denial, request.headers()),
+        };
+        let mut outcome = match self.kept(&request, &admission) {
+            Some((entry, asked)) => {
+                self.app.lookups.hit.increment(1);
+                Outcome {
+                    response: entry.answer.respond(entry.position, &asked),
+                    metrics: entry.metrics.clone(),
+                }
+            }
+            None => self.dispatch(request, &admission).await,
+        };
+        let headers = outcome.response.headers_mut();
+        denial::set_rate(headers, &admission.rate);
+        if let Some(end) = admission.key_expires_at
+            && let Ok(end) = HeaderValue::try_from(end.to_string())
+        {
+            headers.insert(TGA_KEY_EXPIRES_AT, end);
+        }
+        outcome
+    }
+
+    /// Steps 1 to 3: who calls, the window, the day.
+    async fn admit(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Admission, Denial> {
+        if wants_strict(headers) || !self.gate_has(headers) {
+            self.gate.authorize_strictly(headers, peer).await
+        } else {
+            self.gate.authorize(headers, peer).await
+        }
+    }
+
+    /// Whether the gate knows everything up to the position that is asked for.
+    fn gate_has(&self, headers: &HeaderMap) -> bool {
+        let Some(wanted) = headers.get(&TGA_MIN_POSITION) else {
+            return true;
+        };
+        let wanted = wanted.to_str().ok().and_then(|text| text.parse().ok());
+        // What is malformed is refused later, among the other input.
+        let wanted = GlobalPosition::new(wanted.unwrap_or(0));
+        let freshness = self.app.cache.freshness();
+        // In this order: nothing up to `followed` changes who may call above `auth_followed`.
+        wanted <= freshness.followed() && self.gate.applied() >= freshness.auth_followed()
+    }
+
+    /// The kept answer to a request, if the caller may have it and asked for nothing else.
+    fn kept(&self, request: &Request, admission: &Admission) -> Option<(Arc<Entry>, QueryHeaders)> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return None;
+        }
+        let org = admission.principal.org();
+        let app = &self.app;
+        let entry = app.cache.get(org, &target(request), || app.now())?;
+        let may_read = admission.principal.scopes().contains(entry.scope);
+        let asked = QueryHeaders::read(request.headers()).ok()?;
+        (may_read && entry.position >= asked.min_position).then_some((entry, asked))
+    }
+
+    /// Step 4 and all that follow.
+    async fn dispatch(&self, mut request: Request, admission: &Admission) -> Outcome {
+        let is_session = matches!(admission.principal, gate::Principal::Session { .. });
+        let scopes = admission.principal.scopes();
+        let found = route::find(request.method(), request.uri().path());
+        let route = match found.admit(scopes, is_session) {
+            Ok(route) if route.service() == Owner::Query => route,
+            // One host serves both, and sends commands to the other service.
+            Ok(_) => {
+                let error = ApiError::method_not_allowed("GET, HEAD");
+                return self.fail(error, request.headers(), None);
+            }
+            Err(error) => return self.fail(error, request.headers(), None),
+        };
+        let call = Call::new(admission.principal, route, target(&request));
+        request.extensions_mut().insert(call);
+        let rendering = Rendering::wanted_by(request.headers());
+        let endpoints = self.endpoints.clone();
+        let response = match endpoints.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        Outcome {
+            response: api::error::rendered(response, rendering),
+            metrics: self.metrics_of(Some(route)),
+        }
+    }
+
+    fn refuse(&self, denial: Denial, headers: &HeaderMap) -> Outcome {
+        let (error, rate): (ApiError, Option<Rate>) = denial::refused(denial, || self.app.jitter());
+        let mut outcome = self.fail(error, headers, None);
+        if let Some(rate) = rate {
+            denial::set_rate(outcome.response.headers_mut(), &rate);
+        }
+        outcome
+    }
+
+    fn fail(
+        &self,
+        error: ApiError,
+        headers: &HeaderMap,
+        route: Option<&'static Route>,
+    ) -> Outcome {
+        Outcome {
+            response: error.into_rendered(Rendering::wanted_by(headers)),
+            metrics: self.metrics_of(route),
+        }
+    }
+
+    fn metrics_of(&self, route: Option<&'static Route>) -> RouteMetrics {
+        self.app.http.of(route).clone()
+    }
+
+    fn count(&self, response: &Response, metrics: &RouteMetrics, began: Monotonic) {
+        let took = self.app.clock.monotonic().saturating_since(began);
+        metrics.record(response.status(), took);
+    }
+}
+
+/// What an answer to this request is kept by.
+fn target(request: &Request) -> std::borrow::Cow<'_, str> {
+    let uri = request.uri();
+    let path_and_query = uri.path_and_query().map_or("/", |all| all.as_str());
+    target_of(uri.path(), uri.query(), path_and_query)
+}
+
+/// Who is at the other end; a request that came over no connection comes from this machine.
+fn peer_of(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<PeerAddr>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0)
+}
+
+/// HEAD: what GET would answer, without the body.
+fn drop_body(response: &mut Response) {
+    if let Some(length) = response.body().size_hint().exact()
+        && !response.headers().contains_key(CONTENT_LENGTH)
+    {
+        let length = HeaderValue::from(length);
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    *response.body_mut() = Body::empty();
+}

@@ -1,0 +1,135 @@
+//! The names of this service's metrics, and handles that are looked up once.
+
+use std::time::Duration;
+
+use api::route::{ROUTES, Route};
+use http::StatusCode;
+use metrics::{Counter, Histogram};
+
+/// Counter by `service`, `route`, `status`: answers.
+pub const REQUESTS: &str = "tga_http_requests_total";
+/// Histogram by `service`, `route`: seconds from the complete headers to the answer's.
+pub const REQUEST_SECONDS: &str = "tga_http_request_seconds";
+/// Counter by `outcome` (`hit`, `joined`, `miss`): what the response cache was asked for.
+pub const CACHE_LOOKUPS: &str = "tga_query_cache_lookups_total";
+/// Gauge: answers in the response cache.
+pub const CACHE_ENTRIES: &str = "tga_query_cache_entries";
+/// Gauge: bytes in the response cache, roughly.
+pub const CACHE_BYTES: &str = "tga_query_cache_bytes";
+/// Gauge: position up to which this replica knows what changed.
+pub const FOLLOWED_POSITION: &str = "tga_query_followed_position";
+/// Counter by `outcome` (`reached`, `late`): requests that waited for a position.
+pub const POSITION_WAITS: &str = "tga_query_position_waits_total";
+/// Counter: times that the follower had to begin again because the log has another past.
+pub const FOLLOWER_RESTARTS: &str = "tga_query_follower_restarts_total";
+
+const SERVICE: &str = "query";
+/// What stands for paths that lead to no route.
+const NO_ROUTE: &str = "none";
+
+/// Describes every metric of this service, once.
+pub fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+    describe_counter!(REQUESTS, "Answers");
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "Time to answer");
+    describe_counter!(CACHE_LOOKUPS, "What the response cache was asked for");
+    describe_gauge!(CACHE_ENTRIES, "Answers in the response cache");
+    describe_gauge!(CACHE_BYTES, Unit::Bytes, "Bytes in the response cache");
+    describe_gauge!(
+        FOLLOWED_POSITION,
+        "Position up to which this replica knows what changed"
+    );
+    describe_counter!(POSITION_WAITS, "Requests that waited for a position");
+    describe_counter!(
+        FOLLOWER_RESTARTS,
+        "Times that the follower had to begin again"
+    );
+}
+
+/// Handles of every route.
+#[derive(Debug)]
+pub struct HttpMetrics {
+    routes: Vec<RouteMetrics>,
+    none: RouteMetrics,
+}
+
+/// Handles of one route: a hit looks up no name.
+#[derive(Debug, Clone)]
+pub struct RouteMetrics {
+    route: &'static str,
+    ok: Counter,
+    not_modified: Counter,
+    seconds: Histogram,
+}
+
+impl HttpMetrics {
+    /// Looks all of them up.
+    pub fn new() -> Self {
+        Self {
+            routes: ROUTES.iter().map(|route| RouteMetrics::new(route.path)).collect(),
+            none: RouteMetrics::new(NO_ROUTE),
+        }
+    }
+
+    /// Those of a route of the table; of no route at all, those of what leads nowhere.
+    pub fn of(&self, route: Option<&'static Route>) -> &RouteMetrics {
+        let index = route.and_then(|route| ROUTES.iter().position(|one| std::ptr::eq(one, route)));
+        index
+            .and_then(|index| self.routes.get(index))
+            .unwrap_or(&self.none)
+    }
+}
+
+impl RouteMetrics {
+    fn new(route: &'static str) -> Self {
+        let answers = |status: &'static str| {
+            metrics::counter!(REQUESTS, "service" => SERVICE, "route" => route, "status" => status)
+        };
+        Self {
+            route,
+            ok: answers("200"),
+            not_modified: answers("304"),
+            seconds: metrics::histogram!(
+                REQUEST_SECONDS, "service" => SERVICE, "route" => route
+            ),
+        }
+    }
+
+    /// Counts an answer.
+    pub fn record(&self, status: StatusCode, took: Duration) {
+        self.seconds.record(took.as_secs_f64());
+        match status {
+            StatusCode::OK => self.ok.increment(1),
+            StatusCode::NOT_MODIFIED => self.not_modified.increment(1),
+            other => metrics::counter!(
+                REQUESTS,
+                "service" => SERVICE, "route" => self.route, "status" => other.as_str().to_owned()
+            )
+            .increment(1),
+        }
+    }
+}
+
+/// Handles of the response cache's look-ups.
+#[derive(Debug)]
+pub struct CacheMetrics {
+    /// The answer was there.
+    pub hit: Counter,
+    /// Another request computed it meanwhile.
+    pub joined: Counter,
+    /// It was computed.
+    pub miss: Counter,
+}
+
+impl CacheMetrics {
+    /// Looks all of them up.
+    pub fn new() -> Self {
+        let lookups = |outcome: &'static str| metrics::counter!(CACHE_LOOKUPS, "outcome" => outcome);
+        Self {
+            hit: lookups("hit"),
+            joined: lookups("joined"),
+            miss: lookups("miss"),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What can be asked for (v1-contract.md 15.1).
+
+use api::input::issue::Invalid;
+use api::input::query::{FromQuery, Params, RangeParams};
+use api::input::text::Text;
+use api::v1::{AnalyticsEntityName, GranularityName, MetricName, ModeName};
+use chrono_tz::Tz;
+use domain::limits::{ANALYTICS_ENTITIES, BUCKET_DAYS_MAX};
+use read_model::analytics::{BucketDays, EntityKind, Granularity, Metric, Mode};
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// The parameters.
+#[derive(Debug, Clone)]
+pub struct AnalyticsParams {
+    pub entity: EntityKind,
+    pub ids: Vec<Uuid>,
+    pub metric: Metric,
+    pub mode: Mode,
+    pub granularity: Granularity,
+    pub range: RangeParams,
+    pub tz: Option<Tz>,
+    pub format: Format,
+}
+
+/// In which form the answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Format {
+    Json,
+    Csv,
+}
+
+impl Format {
+    const ALL: [Self; 2] = [Self::Json, Self::Csv];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+const GRANULARITIES: [&str; 4] = ["day", "week", "month", "custom"];
+
+impl FromQuery for AnalyticsParams {
+    fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
+        let entity = params.required("entity", Text::from_str::<EntityKind>);
+        let ids = params.required("entity_id", |it| {
+            it.list(1..=ANALYTICS_ENTITIES, id)
+        });
+        let metric = params.required("metric", Text::from_str::<Metric>);
+        if let (Ok(entity), Ok(metric)) = (entity, metric)
+            && !metric.applies_to(entity)
+        {
+            let known = Metric::ALL.into_iter().filter(|one| one.applies_to(entity));
+            let known: Vec<_> = known.map(Metric::name).collect();
+            let message = format!("a {entity} has none; it has {}", known.join(", "));
+            return Err(params.invalid("metric", message));
+        }
+        let mode = params.optional("mode", Text::from_str);
+        let granularity = granularity(params);
+        let range = params.range();
+        let tz = params.optional("tz", Text::zone);
+        let format = params.optional("format", |it| it.one_of(&Format::ALL, Format::name));
+        Ok(Self {
+            entity: entity?,
+            ids: ids?,
+            metric: metric?,
+            mode: mode?.unwrap_or(Mode::New),
+            granularity: granularity?,
+            range: range?,
+            tz: tz?,
+            format: format?.unwrap_or(Format::Json),
+        })
+    }
+}
+
+fn id(text: Text<'_>) -> Result<Uuid, Invalid> {
+    // Through the door of an id: hyphenated, and nothing else.
+    text.from_str::<domain::ids::ProjectId>()
+        .map(domain::ids::ProjectId::as_uuid)
+}
+
+fn granularity(params: &mut Params<'_>) -> Result<Granularity, Invalid> {
+    let name = params.optional("granularity", |it| it.one_of(&GRANULARITIES, |name| name));
+    let days = params.optional("bucket_days", |it| {
+        it.decimal(1..=u64::from(BUCKET_DAYS_MAX))
+    });
+    let days = days?.and_then(|days| u16::try_from(days).ok());
+    match (name?.unwrap_or("day"), days.and_then(BucketDays::new)) {
+        ("custom", Some(days)) => Ok(Granularity::Custom(days)),
+        ("custom", None) => Err(params.invalid("bucket_days", "goes with granularity=custom")),
+        (_, Some(_)) => Err(params.invalid("bucket_days", "goes only with granularity=custom")),
+        ("week", None) => Ok(Granularity::Week),
+        ("month", None) => Ok(Granularity::Month),
+        (_, None) => Ok(Granularity::Day),
+    }
+}
+
+/// The same parameters, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described here")]
+struct Described {
+    /// Whose figures.
+    #[param(value_type = AnalyticsEntityName)]
+    entity: String,
+    /// Up to 10 different ids, with commas between.
+    #[param(min_items = 1, max_items = 10, style = Form, explode = false)]
+    entity_id: Vec<Uuid>,
+    /// What is measured; followers and posts not of videos.
+    #[param(value_type = MetricName)]
+    metric: String,
+    /// Gained in the bucket, or the running total; derived metrics ignore it.
+    #[param(value_type = Option<ModeName>, default = "new")]
+    mode: Option<String>,
+    /// Width of a bucket; weeks begin on Monday.
+    #[param(value_type = Option<GranularityName>, default = "day")]
+    granularity: Option<String>,
+    /// Days of a bucket, counted from `from`; with `custom` and only there.
+    #[param(minimum = 1, maximum = 90, example = 7)]
+    bucket_days: Option<u16>,
+    /// First day; 29 days before `to` unless given.
+    #[param(example = "2026-01-01")]
+    from: Option<chrono::NaiveDate>,
+    /// Last day; today unless given.
+    #[param(example = "2026-01-31")]
+    to: Option<chrono::NaiveDate>,
+    /// IANA zone in which days begin; the org's unless given.
+    #[param(example = "Europe/Berlin")]
+    tz: Option<String>,
+    /// Form of the answer.
+    #[param(inline, default = "json")]
+    format: Option<Format>,
+}
+
+impl IntoParams for AnalyticsParams {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Described::into_params(place)
+    }
+}

@@ -1,0 +1,81 @@
+//! API keys (v1-contract.md 7).
+
+pub mod get;
+pub mod list;
+pub mod own;
+
+use std::collections::HashMap;
+
+use api::envelope::Meta;
+use api::error::ApiError;
+use api::v1::{ApiKey, KeyContext};
+use chrono::TimeDelta;
+use domain::ids::KeyId;
+use domain::org::KeyStatus;
+use domain::time::Timestamp;
+use gate::Used;
+use read_model::ApiKey as Found;
+use uuid::Uuid;
+
+use crate::app::Snapshot;
+
+/// How late figures may be that move without an event.
+const FIGURES_LATE: TimeDelta = TimeDelta::seconds(60);
+
+/// What keys are shown with, beside what was decided on them.
+struct Shown {
+    now: Timestamp,
+    used: HashMap<Uuid, Used>,
+    replaced: HashMap<KeyId, Found>,
+}
+
+impl Snapshot<'_> {
+    /// Looks up what these keys are shown with. Their use stands on the primary, not in the
+    /// projection: it moves without events.
+    async fn shown(&mut self, keys: &[Found]) -> Result<Shown, ApiError> {
+        let ids: Vec<Uuid> = keys.iter().map(|found| found.id.as_uuid()).collect();
+        let used = gate::used(&self.app.primary, self.call.org(), &ids, self.now.date()).await;
+        let replaced: Vec<KeyId> = keys.iter().filter_map(|found| found.key.replaces).collect();
+        let replaced = if replaced.is_empty() {
+            Vec::new()
+        } else {
+            let found = self.reader.api_keys_by_id(&replaced).await;
+            found.map_err(|error| self.read_error(error))?
+        };
+        Ok(Shown {
+            now: self.now,
+            used: used.map_err(|error| self.app.unavailable().because(error))?,
+            replaced: replaced.into_iter().map(|found| (found.id, found)).collect(),
+        })
+    }
+}
+
+impl Shown {
+    fn wire(&self, found: &Found) -> ApiKey {
+        let used = self.used.get(&found.id.as_uuid()).copied().unwrap_or_default();
+        let replaced = found.key.replaces.and_then(|old| self.replaced.get(&old));
+        let context = KeyContext {
+            replaced: replaced.map(|old| &old.key),
+            last_used_at: used.last_used_at,
+            requests_by_day: used.by_day,
+            ..KeyContext::default()
+        };
+        ApiKey::new(found.id, &found.key, self.now, context)
+    }
+
+    /// When an answer with these keys can next differ by time alone, or its figures are too old.
+    fn valid_until<'a>(&self, keys: impl IntoIterator<Item = &'a Found>) -> Timestamp {
+        let ends = keys.into_iter().filter(|found| {
+            matches!(
+                found.key.status(self.now),
+                KeyStatus::Active | KeyStatus::Rotating
+            )
+        });
+        ends.filter_map(|found| found.key.ends_at())
+            .fold(self.now.plus(FIGURES_LATE), Ord::min)
+    }
+
+    fn meta<'a>(&self, keys: impl IntoIterator<Item = &'a Found>, meta: Meta) -> Meta {
+        meta.valid_until(Some(self.valid_until(keys)))
+    }
+}

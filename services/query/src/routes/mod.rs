@@ -1,0 +1,63 @@
+//! The endpoints, one file each, and their description.
+
+mod analytics;
+mod creators;
+mod keys;
+mod limits;
+mod orgs;
+mod page;
+mod projects;
+mod removed;
+mod schema;
+mod videos;
+
+use api::BASE_PATH;
+use api::error::ApiError;
+use axum::Router;
+use axum::routing::get;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::Shared;
+use crate::http;
+
+/// Everything behind the gate.
+pub fn endpoints(app: Shared) -> Router {
+    let (described, _) = described().split_for_parts();
+    let gone = removed::routes().fold(Router::new(), |router, route| {
+        router.route(route.path, get(removed::handle))
+    });
+    let endpoints = described
+        .merge(gone)
+        .fallback(async || ApiError::internal("a route of the table has no endpoint"));
+    Router::new().nest(BASE_PATH, endpoints).with_state(app)
+}
+
+/// What this service contributes to `api::openapi::document`.
+pub fn openapi() -> OpenApi {
+    let (_, mut description) = described().split_for_parts();
+    description.merge(http::Described::openapi());
+    description.merge(removed::describe());
+    description
+}
+
+fn described() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(schema::handle))
+        .routes(routes!(limits::handle))
+        .routes(routes!(keys::list::handle))
+        .routes(routes!(keys::own::handle))
+        .routes(routes!(keys::get::handle))
+        .routes(routes!(orgs::list::handle))
+        .routes(routes!(orgs::own::handle))
+        .routes(routes!(projects::list::handle))
+        .routes(routes!(projects::get::handle))
+        .routes(routes!(videos::inbox::handle))
+        .routes(routes!(creators::list::handle))
+        .routes(routes!(creators::get::handle))
+        .routes(routes!(videos::list::handle))
+        .routes(routes!(videos::get::handle))
+        .routes(routes!(analytics::handle))
+}

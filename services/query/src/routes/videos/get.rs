@@ -1,0 +1,47 @@
+//! `GET /videos/{id}`.
+
+use api::envelope::{Meta, Rendered};
+use api::error::ApiError;
+use api::header::QueryHeaders;
+use api::input::path::PathId;
+use api::input::query::{NoParams, StrictQuery};
+use api::openapi;
+use api::v1::Video;
+use axum::extract::State;
+use axum::response::Response;
+use domain::ids::VideoId;
+
+use super::{RESTS_ON, wire};
+use crate::app::{Answer, Question, Shared, Snapshot};
+use crate::cache::Topics;
+use crate::call::Call;
+
+/// Gets a video.
+#[utoipa::path(
+    get,
+    path = "/videos/{id}",
+    operation_id = "get_video",
+    responses((status = 200, description = "The video", body = openapi::Answer<Video>))
+)]
+pub async fn handle(
+    State(app): State<Shared>,
+    call: Call,
+    PathId(id): PathId<VideoId>,
+    _: StrictQuery<NoParams>,
+    asked: QueryHeaders,
+) -> Result<Response, ApiError> {
+    app.answer(&call, &asked, OneVideo(id)).await
+}
+
+struct OneVideo(VideoId);
+
+impl Question for OneVideo {
+    const RESTS_ON: Option<Topics> = Some(RESTS_ON);
+
+    async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
+        let found = snapshot.reader.video(self.0).await;
+        let found = found.map_err(|error| snapshot.read_error(error))?;
+        let found = found.ok_or_else(ApiError::not_found)?;
+        Ok(Answer::lasting(Rendered::json(&wire(&found), &Meta::none())?))
+    }
+}

@@ -1,0 +1,172 @@
+//! The service as a whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::cursor::Cursors;
+use axum::Router;
+use axum::extract::Request;
+use bytes::Bytes;
+use domain::ids::GlobalPosition;
+use event_log::EventLog;
+use gate::{Gate, Limiter, ReplicaConfig, ReplicaParts, VerifyConfig};
+use read_model::{PositionFollower, Positions, Projector, ProjectorConfig, ReadModel};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::{TaskKind, Tasks};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::cache::ResponseCache;
+use crate::config::Config;
+use crate::follow::Follower;
+use crate::http::{Document, Front};
+use crate::metrics::{self, CacheMetrics, HttpMetrics};
+use crate::routes;
+
+/// How often it is looked whether the service stops, while the projection is built.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What the service is given: connections, the process's limiter, secrets, the document.
+pub struct Parts {
+    /// The log, on the primary.
+    pub log: EventLog,
+    /// The primary, as a role that may verify credentials and read their use.
+    pub primary: PgPool,
+    /// The read model's database, made with `ProjectionVersion::connect_options`.
+    pub reads: PgPool,
+    /// The read model's database for the projector, whose role may make schemas there.
+    pub projector: PgConnectOptions,
+    /// NATS; without it answers are up to 250 ms behind the log, and revocations take up to 0.6 s.
+    pub nats: Option<async_nats::Client>,
+    /// The one limiter of the process.
+    pub limiter: Limiter,
+    /// Secrets under which cursors are written; every replica has the same.
+    pub cursors: Cursors,
+    /// `openapi.json`, made of what both services describe.
+    pub openapi: Bytes,
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub entropy: Entropy,
+}
+
+/// A query service; cheap to clone.
+#[derive(Clone)]
+pub struct QueryService {
+    front: Front,
+    ready: Ready,
+}
+
+#[derive(Clone)]
+struct Ready {
+    gate: watch::Receiver<bool>,
+    projection: watch::Receiver<bool>,
+}
+
+impl QueryService {
+    /// Puts the service together and starts its tasks, which must stop after whatever takes
+    /// requests.
+    pub fn start(config: &Config, parts: Parts, tasks: &Tasks) -> Self {
+        metrics::describe();
+        let Parts {
+            log,
+            primary,
+            reads,
+            projector,
+            nats,
+            limiter,
+            cursors,
+            openapi,
+            clock,
+            entropy,
+        } = parts;
+        let replica = ReplicaConfig {
+            term: config.lease,
+            cache_bytes: config.credential_cache_bytes(),
+            ..ReplicaConfig::new(config.replica_name.clone())
+        };
+        let replica_parts = ReplicaParts {
+            primary: primary.clone(),
+            log: log.clone(),
+            nats: nats.clone(),
+            entropy: entropy.clone(),
+        };
+        let verify = VerifyConfig::default();
+        let gate = Gate::cached(limiter, replica_parts, verify, &replica, tasks);
+
+        let cache = Arc::new(ResponseCache::new(config.response_cache_bytes()));
+        let follower = Follower {
+            log: log.clone(),
+            nats: nats.clone(),
+            entropy: entropy.clone(),
+            cache: Arc::clone(&cache),
+        };
+        let kind = TaskKind::Critical;
+        tasks.spawn(kind, "query follower", follower.run(tasks.clone()));
+        let reads = ReadModel::new(reads);
+        let (positions_follower, positions) = PositionFollower::new(reads.clone(), clock.clone());
+        let run = positions_follower.run(tasks.clone());
+        tasks.spawn(kind, "query positions", run);
+        if config.projector {
+            let config = ProjectorConfig {
+                database: projector,
+                nats,
+            };
+            let projector = Projector::new(log, config, clock.clone(), entropy.clone());
+            tasks.spawn(kind, "projector", projector.run(tasks.clone()));
+        }
+
+        let projection = watch::Sender::new(false);
+        let ready = Ready {
+            gate: gate.ready(),
+            projection: projection.subscribe(),
+        };
+        let built = built(positions.clone(), projection, tasks.clone());
+        tasks.spawn(TaskKind::Job, "query readiness", built);
+        let app = Arc::new(App {
+            reads,
+            positions,
+            cache,
+            primary,
+            cursors,
+            clock,
+            entropy,
+            http: HttpMetrics::new(),
+            lookups: CacheMetrics::new(),
+        });
+        let endpoints = routes::endpoints(Arc::clone(&app));
+        let front = Front::new(app, gate, endpoints, Document::new(openapi));
+        Self { front, ready }
+    }
+
+    /// Becomes true once the gate answers as it always will.
+    pub fn gate_ready(&self) -> watch::Receiver<bool> {
+        self.ready.gate.clone()
+    }
+
+    /// Becomes true once the projection was first seen built.
+    pub fn projection_ready(&self) -> watch::Receiver<bool> {
+        self.ready.projection.clone()
+    }
+
+    /// Takes every request, whatever its path; goes under `runtime::http::request_id`.
+    pub fn router(&self) -> Router {
+        let front = self.front.clone();
+        Router::new().fallback(move |request: Request| front.respond(request))
+    }
+}
+
+/// Says once that the projection is built.
+async fn built(positions: Positions, seen: watch::Sender<bool>, tasks: Tasks) {
+    let first = GlobalPosition::ZERO;
+    while !tasks.is_stopping() {
+        let waited = positions.wait_for(first, tasks.clock(), LOOK_AGAIN).await;
+        if waited.is_ok() {
+            seen.send_replace(true);
+            return;
+        }
+    }
+}
