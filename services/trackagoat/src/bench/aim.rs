@@ -57,6 +57,10 @@ impl Aim {
         }
     }
 
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn met_by(&self, reached: f64) -> bool {
         match self.better {
             Better::Higher => reached >= self.bound,

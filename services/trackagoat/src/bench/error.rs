@@ -18,6 +18,10 @@ pub enum BenchError {
     Migrate(#[source] event_log::MigrateError),
     #[error("an append failed")]
     Append(#[source] event_log::AppendError),
+    #[error("the log could not be read")]
+    Read(#[source] event_log::ReadError),
+    #[error("the log could not be followed")]
+    Feed(#[source] event_log::FeedError),
     #[error("cannot {what} {}", path.display())]
     Io {
         what: &'static str,

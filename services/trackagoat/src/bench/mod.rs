@@ -8,10 +8,18 @@ mod aim;
 mod append;
 mod conditions;
 mod error;
+mod import;
+mod keys;
 mod load;
+mod logbook;
+mod million;
+mod mirror;
 mod pace;
 mod place;
+mod product;
+mod read;
 mod stats;
+mod subscribe;
 mod worker;
 mod zipf;
 
@@ -39,6 +47,16 @@ pub struct Bench {
 enum Name {
     /// Events appended to the log.
     Append(Options),
+    /// Real readings through the public API, and a projection rebuilt from them.
+    Import(Options),
+    /// Memory and time that a million active keys take.
+    Keys(Options),
+    /// Events published to the stream.
+    Mirror(Options),
+    /// Authenticated reads with a million active keys.
+    Read(Options),
+    /// Events given to a subscriber, and how long they take to reach one.
+    Subscribe(Options),
     /// For the program itself: a process of a benchmark, told on its standard input what to do.
     #[command(hide = true)]
     Worker,
@@ -75,6 +93,26 @@ impl Bench {
             Name::Worker => Parent::new().work(clock, entropy).await,
             Name::Append(options) => {
                 let measure = async |setting: &Setting| append::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Import(options) => {
+                let measure = async |setting: &Setting| import::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Keys(options) => {
+                let measure = async |setting: &Setting| keys::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Mirror(options) => {
+                let measure = async |setting: &Setting| mirror::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Read(options) => {
+                let measure = async |setting: &Setting| read::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Subscribe(options) => {
+                let measure = async |setting: &Setting| subscribe::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
         }
@@ -131,6 +169,10 @@ impl Parent {
     async fn work(mut self, clock: Clock, entropy: Entropy) -> Result<(), BenchError> {
         match self.listen().await? {
             Job::Append(job) => job.run(&mut self, clock, entropy).await,
+            Job::Bare(job) => job.run(&mut self).await,
+            Job::Keys(job) => job.run(&mut self, clock, entropy).await,
+            Job::Follow(job) => job.run(&mut self, clock, entropy).await,
+            Job::Publish(job) => job.run(&mut self, clock, entropy).await,
         }
     }
 }

@@ -104,16 +104,12 @@ impl Database {
         self.create("").await
     }
 
-    /// Deletes a database, whoever is still connected to it.
+    /// Deletes a database, whoever is still connected to it. Postgres writes out what lies in memory
+    /// before it does, so nobody pays for those before.
     pub async fn drop(&self, url: &str) -> Result<(), BenchError> {
         let name = url.rsplit('/').next().unwrap_or_default();
         self.administer(format!("drop database {name} with (force)"))
             .await
-    }
-
-    /// Writes out what lies in memory, so that nobody pays for those before.
-    pub async fn checkpoint(&self) -> Result<(), BenchError> {
-        self.administer("checkpoint".to_owned()).await
     }
 
     /// A connection as the superuser to the server's own database.

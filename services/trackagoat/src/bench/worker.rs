@@ -15,6 +15,9 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::append::job::AppendJob;
 use super::error::BenchError;
+use super::keys::job::KeysJob;
+use super::read::job::BareJob;
+use super::subscribe::job::{FollowJob, PublishJob};
 
 /// The longest that a worker may be silent.
 const ANSWER_WITHIN: Duration = Duration::from_mins(5);
@@ -24,6 +27,10 @@ const ANSWER_WITHIN: Duration = Duration::from_mins(5);
 #[serde(tag = "job", rename_all = "kebab-case")]
 pub enum Job {
     Append(AppendJob),
+    Bare(BareJob),
+    Follow(FollowJob),
+    Keys(KeysJob),
+    Publish(PublishJob),
 }
 
 /// A child process, seen from its parent. It is killed when dropped.

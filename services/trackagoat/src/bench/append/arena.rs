@@ -1,5 +1,5 @@
-//! Where the contestants meet: each measurement gets an empty database on the same server, after a
-//! checkpoint, so that nobody pays for those before.
+//! Where the contestants meet: each measurement gets an empty database on the same server, which is
+//! deleted afterwards.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -119,7 +119,6 @@ impl<'a> Arena<'a> {
     /// Measures our log in a database of its own.
     pub async fn ours(&mut self, run: Run) -> Result<Appends, BenchError> {
         let url = self.database.ours().await?;
-        self.database.checkpoint().await?;
         let appends = self.ours_in(&url, run).await?;
         self.database.drop(&url).await?;
         Ok(appends)
@@ -196,7 +195,6 @@ impl<'a> Arena<'a> {
             length,
         };
         if peer == Peer::UmaDb {
-            self.database.checkpoint().await?;
             let data = self.setting.place.path().display().to_string();
             return program
                 .run("--data-dir", &data, &self.setting.clock)
@@ -217,7 +215,6 @@ impl<'a> Arena<'a> {
                 .await?;
             Figures::from(&appends)
         } else {
-            self.database.checkpoint().await?;
             program
                 .run("--database-url", &url, &self.setting.clock)
                 .await?
@@ -234,7 +231,6 @@ impl<'a> Arena<'a> {
         payload_bytes: usize,
         length: Duration,
     ) -> Result<Appends, BenchError> {
-        self.database.checkpoint().await?;
         let job = AppendJob {
             contestant,
             database_url: url.to_owned(),

@@ -1,0 +1,237 @@
+//! `import`: real readings through the public API as a client sends them, and a projection rebuilt
+//! from what came of them.
+
+mod rebuild;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::process::Command;
+
+use super::aim::{Aim, Report};
+use super::error::BenchError;
+use super::product::Product;
+use super::stats::{Repeats, per_second};
+use super::{Options, Setting, conditions};
+
+const AIMS: &[Aim] = &[
+    Aim::at_least(IMPORTED, "readings/s", 20_000.0),
+    Aim::at_least(REBUILT, "readings/s", 100_000.0),
+];
+const IMPORTED: &str = "readings through the public API, until they can be read";
+const REBUILT: &str = "readings of a projection that is rebuilt";
+
+/// Begin of the names of the files.
+const LISTS: &str = "youtube_trending_";
+/// Number of the readings that one row of a list becomes (`Reading::kind_number`).
+const VIDEO_STATS: i16 = 1;
+
+/// The least that keeps the same numbers: rows of readings, no events, no checks.
+const PLAIN_TABLE: &str = "create table public.plain_readings (video_id uuid not null,
+        observed_at timestamptz not null, views bigint, likes bigint, comments bigint,
+        primary key (video_id, observed_at))";
+const PLAIN_INSERT: &str = "insert into public.plain_readings
+    select gen_random_uuid(), now(), n, n, n from generate_series(1, 500) as n";
+
+pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
+    let mut report = Report::new("import", AIMS);
+    let Some(folder) = &options.data else {
+        report.not_done("no folder with lists was given (--data or TGA_BENCH_DATA)");
+        return Ok(report);
+    };
+    let Setting {
+        place,
+        clock,
+        entropy,
+    } = setting;
+    let mut files = lists(folder)?;
+    if options.quick {
+        files.truncate(1);
+    }
+    if files.is_empty() {
+        let text = format!("{} holds no {LISTS}*.csv or .csv.zst", folder.display());
+        return Err(BenchError::Wrong(text));
+    }
+    options.say("import: the product, with a demo");
+    let product = Product::start(place.path(), 1, clock).await?;
+    let url = product.ready.database_url.clone();
+    let mut connection = PgConnection::connect(&url).await?;
+    let settings = conditions::postgres_settings(&mut connection).await?;
+    connection.execute(PLAIN_TABLE).await?;
+
+    let repeats = if options.quick { 1 } else { 3 };
+    let [mut readings, mut lines, mut again, mut rebuilt, mut plain] =
+        [(); 5].map(|()| Repeats::default());
+    let mut counts = Vec::new();
+    for repeat in 0..repeats {
+        options.say(&format!("import: repeat {} of {repeats}", repeat + 1));
+        let project = product.make_project(&format!("bench {repeat}")).await?;
+        let before = Kept::count(&mut connection).await?;
+        let seconds = import(&product, &project, &files, setting).await?;
+        let after = Kept::count(&mut connection).await?;
+        readings.push(per_second(after.video_stats - before.video_stats, seconds));
+        lines.push(per_second(after.all - before.all, seconds));
+        counts.push(json!({
+            "readings": after.video_stats - before.video_stats,
+            "lines_kept": after.all - before.all,
+            "events": after.events - before.events,
+            "seconds": seconds,
+        }));
+        let seconds = import(&product, &project, &files, setting).await?;
+        again.push(per_second(after.video_stats - before.video_stats, seconds));
+        let repeated = Kept::count(&mut connection).await?;
+        if repeated.video_stats != after.video_stats {
+            return Err(BenchError::Wrong("importing again added readings".into()));
+        }
+        plain.push(insert_plainly(&mut connection, setting).await?);
+    }
+    let total = rebuild::count_readings(&url).await?;
+    for repeat in 0..repeats {
+        options.say(&format!("import: rebuild {} of {repeats}", repeat + 1));
+        rebuilt.push(per_second(total, rebuild::run(&url, clock, entropy).await?));
+    }
+    connection.close().await?;
+    report.condition("postgres", settings);
+    report.condition("files", files.len());
+    report.condition("readings_rebuilt", total);
+    report.condition("repeats", repeats);
+    report.result("imports", counts);
+    report.result("readings_per_second", readings.to_json());
+    report.result("lines_kept_per_second", lines.to_json());
+    report.result("readings_per_second_when_all_are_known", again.to_json());
+    report.result("rebuilt_readings_per_second", rebuilt.to_json());
+    report.result("plain_inserts_of_500_per_second", plain.to_json());
+    report.ratio(
+        "imported / plain inserts of 500",
+        readings.median() / plain.median(),
+    );
+    report.reached(IMPORTED, readings.median());
+    report.reached(REBUILT, rebuilt.median());
+    report.not_done("the client, reading and parsing the files included, shares the cores");
+    product.stop().await?;
+    Ok(report)
+}
+
+/// What the log keeps, so far.
+struct Kept {
+    video_stats: u64,
+    all: u64,
+    events: u64,
+}
+
+impl Kept {
+    async fn count(connection: &mut PgConnection) -> Result<Self, BenchError> {
+        let (video_stats, all, events): (i64, i64, i64) = sqlx::query_as(
+            "select count(*) filter (where kind = $1), count(*),
+                 (select position from log.head) from log.reading_keys",
+        )
+        .bind(VIDEO_STATS)
+        .fetch_one(connection)
+        .await?;
+        Ok(Self {
+            video_stats: video_stats.unsigned_abs(),
+            all: all.unsigned_abs(),
+            events: events.unsigned_abs(),
+        })
+    }
+}
+
+/// Runs the importer as a user would; seconds from its start to its end, when everything can be
+/// read.
+async fn import(
+    product: &Product,
+    project: &str,
+    files: &[PathBuf],
+    setting: &Setting,
+) -> Result<f64, BenchError> {
+    let clock = &setting.clock;
+    let binary = env::current_exe().map_err(BenchError::Talk)?;
+    let began = clock.monotonic();
+    let output = Command::new(binary)
+        .args(["import", "youtube-trending", "--api", &product.ready.api])
+        .arg("--key-file")
+        .arg(&product.ready_file)
+        .args(["--project", project])
+        .args(files)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(BenchError::Talk)?;
+    let seconds = clock.monotonic().saturating_since(began).as_secs_f64();
+    if output.status.success() {
+        return Ok(seconds);
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
+    Err(BenchError::Child {
+        program: "trackagoat import".into(),
+        reason,
+    })
+}
+
+/// Rows a second of inserts of 500 rows, each its own transaction.
+async fn insert_plainly(
+    connection: &mut PgConnection,
+    setting: &Setting,
+) -> Result<f64, BenchError> {
+    const INSERTS: u32 = 200;
+    let began = setting.clock.monotonic();
+    for _ in 0..INSERTS {
+        connection.execute(PLAIN_INSERT).await?;
+    }
+    let seconds = setting
+        .clock
+        .monotonic()
+        .saturating_since(began)
+        .as_secs_f64();
+    Ok(per_second(u64::from(INSERTS) * 500, seconds))
+}
+
+/// The lists in a folder, by name.
+fn lists(folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
+    let entries = fs::read_dir(folder).map_err(BenchError::io("read the folder", folder))?;
+    let mut files: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            name.starts_with(LISTS) && (name.ends_with(".csv") || name.ends_with(".csv.zst"))
+        })
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn only_lists_are_taken_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "youtube_trending_US.csv.zst",
+            "README.md",
+            "youtube_trending_GB.csv",
+            "other.csv",
+        ] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found = lists(folder.path()).unwrap();
+        let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap()).collect();
+        assert_eq!(
+            names,
+            ["youtube_trending_GB.csv", "youtube_trending_US.csv.zst"]
+        );
+    }
+}

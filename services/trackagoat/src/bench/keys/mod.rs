@@ -1,0 +1,94 @@
+//! `keys`: what a million active keys take in a replica's memory, and how long loading them takes.
+
+pub mod job;
+
+use serde_json::json;
+
+use self::job::{KeysJob, Loaded};
+use super::aim::{Aim, Report, rounded};
+use super::error::BenchError;
+use super::million;
+use super::place::Database;
+use super::stats::{Repeats, float};
+use super::worker::{Job, Worker};
+use super::{Options, Setting, conditions};
+
+const AIMS: &[Aim] = &[
+    Aim::at_most(BYTES, "bytes", 400.0),
+    Aim::at_most(SECONDS, "s", 5.0),
+];
+const BYTES: &str = "resident memory of an active key, at a million";
+const SECONDS: &str = "from the start of a process to a gate that is ready";
+
+pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
+    let Setting {
+        place,
+        clock,
+        entropy,
+    } = setting;
+    let mut report = Report::new("keys", AIMS);
+    let (keys, repeats) = if options.quick {
+        (50_000, 1)
+    } else {
+        (1_000_000, 3)
+    };
+    let mut database = Database::start(place, clock, entropy).await?;
+    let settings = conditions::postgres_settings(&mut database.connect().await?).await?;
+    let (empty, full) = (database.ours().await?, database.ours().await?);
+    options.say(&format!("keys: writing {keys} rows"));
+    million::add_keys(&full, keys).await?;
+
+    let [mut bytes, mut gate_bytes, mut seconds, mut loading] =
+        [(); 4].map(|()| Repeats::default());
+    for repeat in 0..repeats {
+        options.say(&format!("keys: repeat {} of {repeats}", repeat + 1));
+        let (without, _) = load(&empty, setting).await?;
+        let (with, from_start) = load(&full, setting).await?;
+        let grown = |loaded: Loaded| float(loaded.after.saturating_sub(loaded.before));
+        bytes.push(grown(with) / float(keys));
+        gate_bytes.push(grown(without));
+        seconds.push(from_start);
+        loading.push(with.seconds);
+    }
+    report.condition("postgres", settings);
+    report.condition("keys", keys);
+    report.condition("repeats", repeats);
+    report.result("resident_bytes_per_key", bytes.to_json());
+    report.result("resident_bytes_without_keys", gate_bytes.to_json());
+    report.result("seconds_from_start_to_ready", seconds.to_json());
+    report.result("seconds_of_it_loading", loading.to_json());
+    report.result(
+        "keys_loaded_per_second",
+        rounded(float(keys) / loading.median()),
+    );
+    report.result(
+        "of_each_key",
+        json!(
+            "moka takes about 290 bytes of its own beside key and entry: two linked lists for \
+            recency and writes, a node, counters. A sharded table of boxed entries without \
+            eviction would take about 150 in all, and would have to grow without a bound or to \
+            evict by itself"
+        ),
+    );
+    report.reached(BYTES, bytes.median());
+    report.reached(SECONDS, seconds.median());
+    report.not_done("the keys were written as rows, not appended as events");
+    report.not_done("keys that are used take more: each has a window");
+    report.not_done("a query service does more at its start than a gate; `read` has the seconds");
+    database.shut_down().await?;
+    Ok(report)
+}
+
+/// A fresh process that loads everything; also how long it took from its start.
+async fn load(url: &str, setting: &Setting) -> Result<(Loaded, f64), BenchError> {
+    let clock = &setting.clock;
+    let began = clock.monotonic();
+    let job = Job::Keys(KeysJob {
+        database_url: url.to_owned(),
+    });
+    let mut worker = Worker::start(&job, clock).await?;
+    let loaded = worker.hear().await?;
+    let seconds = clock.monotonic().saturating_since(began).as_secs_f64();
+    worker.finish().await?;
+    Ok((loaded, seconds))
+}
