@@ -1,6 +1,8 @@
 //! The operator's port: `/livez`, `/readyz`, `/metrics`.
 
+use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -12,7 +14,11 @@ use tokio::sync::watch;
 
 use crate::entropy::Entropy;
 use crate::http::{HttpConfig, serve};
-use crate::lifecycle::Tasks;
+use crate::lifecycle::{TaskKind, Tasks};
+use crate::telemetry::names;
+
+/// How often histograms are folded: what is recorded waits in memory for it.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What must be so before the process is ready; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -21,12 +27,12 @@ pub struct Readiness(Arc<Mutex<Vec<Condition>>>);
 type Condition = (&'static str, watch::Receiver<bool>);
 
 impl Readiness {
-    /// Adds a condition, by its name.
+    /// Adds a condition, by its name. It may come and go.
     pub fn require(&self, name: &'static str, condition: watch::Receiver<bool>) {
         self.conditions().push((name, condition));
     }
 
-    /// The names of what is not so yet.
+    /// The names of what is not so now.
     pub fn missing(&self) -> Vec<&'static str> {
         let conditions = self.conditions();
         let missing = conditions
@@ -35,12 +41,19 @@ impl Readiness {
         missing.map(|(name, _)| *name).collect()
     }
 
-    /// Waits until everything is so.
+    /// Waits until everything is so. A condition whose owner is gone cannot come true any more;
+    /// such an owner takes the process down.
     pub async fn wait(&self) {
-        let conditions = self.conditions().clone();
-        for (_, mut condition) in conditions {
-            // One whose owner is gone will not come true; the owner's end stops the process.
-            let _ = condition.wait_for(|is_so| *is_so).await;
+        loop {
+            let conditions = self.conditions().clone();
+            for (_, mut condition) in conditions {
+                if condition.wait_for(|is_so| *is_so).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+            if self.missing().is_empty() {
+                return;
+            }
         }
     }
 
@@ -64,6 +77,8 @@ pub async fn serve_admin(
     metrics: PrometheusHandle,
     tasks: Tasks,
 ) {
+    let keeping = upkeep(metrics.clone(), tasks.clone());
+    tasks.spawn(TaskKind::Disposable, "metrics upkeep", keeping);
     let admin = Admin {
         readiness,
         metrics,
@@ -91,6 +106,37 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
 }
 
 async fn render(State(admin): State<Admin>) -> ([(&'static str, &'static str); 1], String) {
+    measure_process();
     let content_type = [("content-type", "text/plain; version=0.0.4; charset=utf-8")];
     (content_type, admin.metrics.render())
+}
+
+async fn upkeep(metrics: PrometheusHandle, tasks: Tasks) {
+    loop {
+        tasks.clock().sleep(UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Best effort: what the system does not tell is left out.
+fn measure_process() {
+    if let Some(bytes) = fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|text| resident_bytes(&text))
+    {
+        metrics::gauge!(names::RESIDENT_BYTES).set(bytes);
+    }
+    let files = fs::read_dir("/proc/self/fd").map(Iterator::count);
+    if let Ok(Ok(files)) = files.map(u32::try_from) {
+        metrics::gauge!(names::OPEN_FILES).set(f64::from(files));
+    }
+}
+
+/// Reads the line `VmRSS:     1234 kB`.
+fn resident_bytes(status: &str) -> Option<f64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u32 = line.split_whitespace().next()?.parse().ok()?;
+    Some(f64::from(kilobytes) * 1024.0)
 }

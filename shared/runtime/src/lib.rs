@@ -16,5 +16,6 @@ pub mod http;
 pub mod lifecycle;
 pub mod local;
 pub mod nats;
+pub mod process;
 pub mod retry;
 pub mod telemetry;

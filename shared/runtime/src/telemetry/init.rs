@@ -1,25 +1,62 @@
 //! Where logs and metrics of a process go.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::panic;
 
+use clap::{Args, ValueEnum};
+use metrics::{Unit, describe_counter, describe_gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+use super::names;
+use super::redact::Redacted;
 
 /// Seconds: from a tenth of a millisecond to the longest wait there is.
 const SECONDS: [f64; 16] = [
     0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
-/// What is logged unless `TGA_LOG` says otherwise.
+/// What is logged unless told otherwise. Lines of single requests have the target `request`.
 const FILTER: &str = "info,async_nats=warn,sqlx=warn,hyper=warn";
+
+/// What to log and how.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Logs")]
+pub struct TelemetryConfig {
+    /// What to log, by target: for example `info,gate=debug,request=off`.
+    #[arg(long, env = "TGA_LOG", value_name = "FILTER", global = true)]
+    pub log: Option<String>,
+    /// How to write a line of log.
+    #[arg(
+        long,
+        env = "TGA_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        global = true
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How a line of log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// Text for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Why telemetry could not be set up.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
-    /// `TGA_LOG` is no filter.
-    #[error("TGA_LOG is no filter such as info,gate=debug")]
-    Filter(#[source] tracing_subscriber::filter::ParseError),
+    /// The filter cannot be read.
+    #[error("the log filter (TGA_LOG) is none such as info,gate=debug")]
+    Filter(#[source] ParseError),
     /// Logs go somewhere else already.
     #[error("logs go somewhere else already")]
     Logs(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -28,24 +65,64 @@ pub enum TelemetryError {
     Metrics(#[source] BuildError),
 }
 
-/// Sends logs to standard error, as text on a terminal and as JSON lines elsewhere, and collects
-/// metrics for the handle to render. Once a process.
+/// Sends logs and panics to standard error, with credentials masked, and collects metrics for the
+/// handle to render. Once a process.
 ///
 /// # Errors
 /// If the filter is wrong, or somebody was here before.
-pub fn init(filter: Option<&str>) -> Result<PrometheusHandle, TelemetryError> {
-    let filter = EnvFilter::try_new(filter.unwrap_or(FILTER)).map_err(TelemetryError::Filter)?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = if std::io::stderr().is_terminal() {
-        logs.compact().try_init()
-    } else {
-        logs.json().flatten_event(true).try_init()
-    };
-    started.map_err(TelemetryError::Logs)?;
-    PrometheusBuilder::new()
+pub fn init(config: &TelemetryConfig) -> Result<PrometheusHandle, TelemetryError> {
+    start_logs(config)?;
+    panic::set_hook(Box::new(log_panic));
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(PrometheusBuilder::install_recorder)
-        .map_err(TelemetryError::Metrics)
+        .map_err(TelemetryError::Metrics)?;
+    describe();
+    Ok(handle)
+}
+
+fn start_logs(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+    let filter = config.log.as_deref().unwrap_or(FILTER);
+    let filter = EnvFilter::try_new(filter).map_err(TelemetryError::Filter)?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Redacted(io::stderr()));
+    let terminal = io::stderr().is_terminal();
+    let text = match config.log_format {
+        LogFormat::Auto => terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let started = if text {
+        logs.compact().with_ansi(terminal).try_init()
+    } else {
+        logs.json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init()
+    };
+    started.map_err(TelemetryError::Logs)
+}
+
+fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    let location = panic.location().map(tracing::field::display);
+    tracing::error!(
+        panic.location = location,
+        panic.thread = std::thread::current().name(),
+        "{}",
+        panic.payload_as_str().unwrap_or("a panic without a text")
+    );
+}
+
+fn describe() {
+    describe_counter!(names::TASK_FAILURES, "Tasks that failed or panicked");
+    describe_gauge!(names::HTTP_CONNECTIONS, "Open HTTP connections");
+    describe_counter!(
+        names::HTTP_REFUSED,
+        "Connections closed on arrival, over a bound"
+    );
+    describe_counter!(names::HTTP_CLOSED, "Connections whose client took too long");
+    describe_counter!(names::HTTP_PANICS, "Handlers that panicked");
+    describe_gauge!(names::RESIDENT_BYTES, Unit::Bytes, "Memory of the process");
+    describe_gauge!(names::OPEN_FILES, "Open descriptors of the process");
 }

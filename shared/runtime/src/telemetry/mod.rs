@@ -3,6 +3,7 @@
 mod chain;
 mod init;
 pub mod names;
+mod redact;
 
 pub use chain::{Chain, chain};
-pub use init::{TelemetryError, init};
+pub use init::{LogFormat, TelemetryConfig, TelemetryError, init};

@@ -11,3 +11,7 @@ pub const HTTP_REFUSED: &str = "tga_http_connections_refused_total";
 pub const HTTP_CLOSED: &str = "tga_http_connections_closed_total";
 /// Counter: handlers that panicked.
 pub const HTTP_PANICS: &str = "tga_http_panics_total";
+/// Gauge: bytes of memory that the process holds.
+pub const RESIDENT_BYTES: &str = "process_resident_memory_bytes";
+/// Gauge: open descriptors of the process.
+pub const OPEN_FILES: &str = "process_open_fds";

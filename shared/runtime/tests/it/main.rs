@@ -1,4 +1,6 @@
 //! Tests of `runtime` that need real processes and real sockets.
 
+mod admin;
 mod http;
 mod local;
+mod process;

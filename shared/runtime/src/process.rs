@@ -1,0 +1,28 @@
+//! What a process that holds secrets and serves strangers asks of the system at its start.
+
+use std::io;
+
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
+
+/// Forbids dumps of this process's memory, where secrets live, and lets it open as many
+/// descriptors as it may: each connection is one.
+///
+/// # Errors
+/// If the system refuses.
+pub fn harden() -> io::Result<()> {
+    let no_dumps = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, no_dumps)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let files = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: files.maximum,
+        ..files
+    };
+    setrlimit(Resource::Nofile, most)?;
+    Ok(())
+}
