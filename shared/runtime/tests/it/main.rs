@@ -4,3 +4,4 @@ mod admin;
 mod http;
 mod local;
 mod process;
+mod telemetry;
