@@ -7,7 +7,15 @@
 //! no SQL. It does not know the read model: what an answer shows comes from the org's state and
 //! from the log.
 //!
-//! Where to look: [`app`] takes commands without HTTP, [`http`] has one file per endpoint.
+//! Where to look: [`app`] takes commands without HTTP, `http` has one file per endpoint,
+//! [`CommandService`] puts both together.
 
 pub mod app;
-pub mod http;
+mod config;
+mod http;
+pub mod metrics;
+mod service;
+
+pub use self::config::Config;
+pub use self::http::openapi;
+pub use self::service::{CommandService, Resources};

@@ -24,6 +24,7 @@ use super::load;
 use super::mint::Minted;
 use super::orgs::{Folded, Org, Orgs};
 use super::snapshots::{self, Snapshotter};
+use crate::metrics;
 
 /// Takes commands; cheap to clone.
 #[derive(Clone)]
@@ -113,7 +114,10 @@ impl Commander {
         let org = self.0.orgs.get(org);
         let done = {
             let _turn = org.turn.lock().await;
-            self.0.decide_and_append(&org, command, context, remember).await?
+            let done = self.0.decide_and_append(&org, command, context, remember);
+            let done = done.await;
+            count(&done);
+            done?
         };
         let mut executed = Executed {
             outcome: done.outcome,
@@ -450,6 +454,16 @@ impl Inner {
             self.orgs.weigh(org, &org.state.read().await.state);
         }
     }
+}
+
+fn count(done: &Result<Done<Outcome>, CommandError>) {
+    metrics::count_command(match done {
+        Ok(done) if matches!(done.outcome, Outcome::Unchanged) => "unchanged",
+        Ok(_) => "decided",
+        Err(CommandError::Rejected(_) | CommandError::Answered(_)) => "rejected",
+        Err(CommandError::Conflict) => "conflict",
+        Err(_) => "failed",
+    });
 }
 
 /// Counts what a command met.

@@ -35,10 +35,12 @@ pub struct Remember<T> {
     pub route: String,
     /// Of the body.
     pub fingerprint: [u8; 32],
-    /// Gives status and answer as far as they are known before the append. `None` after a
-    /// command that is not worth remembering.
-    pub answer: Arc<dyn Fn(&T) -> (u16, Vec<u8>) + Send + Sync>,
+    /// Gives status and answer as far as they are known before the append.
+    pub answer: Arc<Render<T>>,
 }
+
+/// Status and body of what a command came to.
+pub type Render<T> = dyn Fn(&T) -> (u16, Vec<u8>) + Send + Sync;
 
 impl<T> Remember<T> {
     pub(super) fn record(&self, outcome: &T) -> event_log::IdempotencyRecord {

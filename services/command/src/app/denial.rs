@@ -127,7 +127,10 @@ mod tests {
         }
         .into();
         let suspended: Event = OrgSuspended { reason: None }.into();
-        assert_eq!(newest(&[revoked.clone(), suspended, changed(false)]), Some(1));
+        assert_eq!(
+            newest(&[revoked.clone(), suspended, changed(false)]),
+            Some(1)
+        );
         assert_eq!(newest(&[changed(true)]), Some(0));
         assert_eq!(newest(&[limit(LimitKey::MaxApiRequestsPerDay)]), Some(0));
         assert_eq!(newest(&[revoked]), Some(0));

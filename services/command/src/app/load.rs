@@ -64,7 +64,9 @@ fn read_snapshot(snapshot: &Snapshot) -> Result<OrgState, serde_json::Error> {
     if state.events == snapshot.version.get() {
         Ok(state)
     } else {
-        Err(serde::de::Error::custom("it is of another version than its row says"))
+        Err(serde::de::Error::custom(
+            "it is of another version than its row says",
+        ))
     }
 }
 

@@ -5,13 +5,14 @@ mod context;
 mod denial;
 mod error;
 mod ingest;
+mod inspect;
 mod load;
 mod mint;
 mod orgs;
 mod snapshots;
 
 pub use self::commander::{Commander, Executed, Parts, State};
-pub use self::context::{CommandContext, Remember};
+pub use self::context::{CommandContext, Remember, Render};
 pub use self::denial::Denial;
 pub use self::error::CommandError;
 pub use self::ingest::{Ingested, Unreadable};

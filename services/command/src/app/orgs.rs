@@ -9,6 +9,8 @@ use domain::org::OrgState;
 use domain::text::{Metadata, Readme};
 use tokio::sync::RwLock;
 
+use crate::metrics;
+
 /// One org in memory.
 pub(super) struct Org {
     pub(super) id: OrgId,
@@ -97,6 +99,7 @@ impl Orgs {
         let weight = |entry: &Entry| entry.org.weight.load(Ordering::Relaxed);
         let mut total: u64 = entries.by_id.values().map(weight).sum();
         if total <= self.capacity {
+            metrics::gauge_orgs(entries.by_id.len(), total);
             return;
         }
         let mut idle: Vec<_> = entries
@@ -113,6 +116,7 @@ impl Orgs {
             entries.by_id.remove(&id);
             total -= weight;
         }
+        metrics::gauge_orgs(entries.by_id.len(), total);
     }
 }
 
@@ -156,7 +160,11 @@ mod tests {
 
     fn held(orgs: &Orgs) -> Vec<u128> {
         let entries = orgs.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ids: Vec<_> = entries.by_id.keys().map(|id| id.as_uuid().as_u128()).collect();
+        let mut ids: Vec<_> = entries
+            .by_id
+            .keys()
+            .map(|id| id.as_uuid().as_u128())
+            .collect();
         ids.sort_unstable();
         ids
     }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::error::CommandError;
 use super::load;
+use crate::metrics;
 
 /// Events after which an org gets a new snapshot.
 const EVERY: u64 = 1_000;
@@ -49,7 +50,9 @@ impl Snapshotter {
                 () = tasks.stopping() => return,
             }
             for org in batch.drain(..).collect::<HashSet<_>>() {
-                if let Err(error) = self.make(org).await {
+                let made = self.make(org).await;
+                metrics::count_snapshot(made.is_ok());
+                if let Err(error) = made {
                     tracing::warn!(org.id = %org, error = %chain(&error), "no snapshot");
                 }
             }
@@ -73,24 +76,23 @@ impl Snapshotter {
         }
         let version = StreamVersion::new(state.events);
         let written = tokio::task::spawn_blocking(move || serde_json::to_vec(&state)).await;
-        let state = match written {
-            Ok(Ok(state)) => state,
-            Ok(Err(_)) | Err(_) => return Err(CommandError::Died("writing a snapshot")),
+        let Ok(Ok(state)) = written else {
+            return Err(CommandError::Died("writing a snapshot"));
         };
         let snapshot = Snapshot {
             version,
             position,
             state,
         };
-        let stored = self.log.store_snapshot(org, SNAPSHOT_FORMAT, snapshot).await;
+        let stored = self
+            .log
+            .store_snapshot(org, SNAPSHOT_FORMAT, snapshot)
+            .await;
         stored.map_err(CommandError::Unread)
     }
 }
 
-fn fold(
-    mut state: OrgState,
-    page: &[event_log::StoredEvent],
-) -> Result<OrgState, CommandError> {
+fn fold(mut state: OrgState, page: &[event_log::StoredEvent]) -> Result<OrgState, CommandError> {
     for stored in page {
         load::fold_one(&mut state, stored)?;
     }

@@ -65,8 +65,9 @@ impl FromRequestParts<App> for Asked {
         Ok(Self {
             org: admission.principal.org(),
             caller,
-            request_id: edge::request_id(&parts.extensions)
-                .ok_or_else(|| ApiError::internal("a request without an id"))?,
+            request_id: edge::id(&parts.extensions)
+                .ok_or_else(|| ApiError::internal("a request without an id"))?
+                .to_owned(),
             route: format!("{} {path}", parts.method),
             idempotency_key: headers.idempotency_key,
             respond_async: headers.respond_async,

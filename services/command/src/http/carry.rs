@@ -9,11 +9,12 @@ use domain::ids::OrgId;
 use domain::org::{Command, Outcome};
 use uuid::Uuid;
 
+use self::Once::{Earlier, First};
 use super::App;
 use super::answer::{Answer, unanswered};
 use super::call::Asked;
 use super::error::refusal;
-use super::once::{self, Kept, Replay};
+use super::once::{self, Kept, Named, Replay};
 use crate::app::{CommandContext, CommandError, Executed};
 
 /// What an endpoint shows its answer from.
@@ -60,29 +61,13 @@ where
             return carry_out(app, asked.org, &asked.context(), command, show).await;
         };
         let refuse = |error| refusal(error, app.jitter());
-        let commander = app.commander();
-        let earlier = match named.earlier(&app).await? {
-            Some(replay) => Ok(replay),
-            None => {
-                let remember = named.remember(Kept::of);
-                let context = asked.context();
-                match commander
-                    .execute(asked.org, &command, &context, Some(&remember))
-                    .await
-                {
-                    Ok(executed) => Err(executed),
-                    Err(CommandError::Answered(stored)) => Ok(named.open(stored)?),
-                    Err(error) => return Err(refuse(error)),
-                }
-            }
-        };
-        let (executed, is_replay) = match earlier {
-            Err(executed) => (executed, false),
-            Ok(Replay::Answer(answer, stored)) => {
+        let (executed, is_replay) = match execute(&app, &asked, &named, &command).await? {
+            First(executed) => (executed, false),
+            Earlier(Replay::Answer(answer, stored)) => {
                 return once::again(&app, answer, &stored).await;
             }
-            Ok(Replay::Outcome(outcome, stored)) => {
-                let recalled = commander.recall(asked.org, outcome, &stored).await;
+            Earlier(Replay::Outcome(outcome, stored)) => {
+                let recalled = app.commander().recall(asked.org, outcome, &stored).await;
                 (recalled.map_err(refuse)?, true)
             }
         };
@@ -97,6 +82,34 @@ where
         answer.into_success(position, is_replay)
     })
     .await
+}
+
+/// What became of a request that the caller named.
+enum Once {
+    /// It was carried out now.
+    First(Executed),
+    /// It was carried out before.
+    Earlier(Replay),
+}
+
+async fn execute(
+    app: &App,
+    asked: &Asked,
+    named: &Named,
+    command: &Command,
+) -> Result<Once, ApiError> {
+    if let Some(replay) = named.earlier(app).await? {
+        return Ok(Earlier(replay));
+    }
+    let (context, remember) = (asked.context(), named.remember(Kept::of));
+    let commander = app.commander();
+    let executed = commander.execute(asked.org, command, &context, Some(&remember));
+    match executed.await {
+        Ok(executed) => Ok(First(executed)),
+        // Another process was quicker.
+        Err(CommandError::Answered(stored)) => named.open(stored).map(Earlier),
+        Err(error) => Err(refusal(error, app.jitter())),
+    }
 }
 
 /// Carries a PATCH or DELETE out, which may be repeated by themselves, whether or not the caller

@@ -26,11 +26,11 @@ pub(super) fn refusal(error: CommandError, jitter: Jitter) -> ApiError {
         }
         CommandError::Unread(error @ ReadError::Corrupt(_)) => ApiError::internal(error),
         CommandError::NotCommitted(cause) => ApiError::not_committed(jitter).because(cause),
-        CommandError::OutcomeUnknown
-        | CommandError::Unsettled(_)
-        | CommandError::Unanswered(_) => ApiError::outcome_unknown(jitter).because(error),
-        CommandError::Answered(_)
-        | CommandError::Undecodable { .. }
-        | CommandError::Died(_) => ApiError::internal(error),
+        CommandError::OutcomeUnknown | CommandError::Unsettled(_) | CommandError::Unanswered(_) => {
+            ApiError::outcome_unknown(jitter).because(error)
+        }
+        CommandError::Answered(_) | CommandError::Undecodable { .. } | CommandError::Died(_) => {
+            ApiError::internal(error)
+        }
     }
 }

@@ -10,22 +10,40 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gate::{Admission, Denial, Policy, Principal, Rate, Standing};
 use http::{HeaderMap, HeaderValue};
+use runtime::http::Notes;
 
 use super::App;
 use super::edge;
+use super::patience::within_time;
+use crate::metrics;
 
 /// A layer around all routes.
-pub(super) async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let Some(peer) = edge::peer(request.extensions()) else {
-        return ApiError::internal("a request without an address").into_response();
-    };
+pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
+    let began = app.clock().monotonic();
+    let (mut response, notes) = pass(&app, request, next).await;
+    let took = app.clock().monotonic().saturating_since(began);
+    metrics::count_request(notes.route, response.status(), took);
+    response.extensions_mut().insert(notes);
+    response
+}
+
+async fn pass(app: &App, mut request: Request, next: Next) -> (Response, Notes) {
+    let mut notes = Notes::default();
+    let peer = edge::peer(request.extensions());
     let admission = match app.gate().authorize(request.headers(), peer).await {
         Ok(admission) => admission,
-        Err(denial) => return deny(denial, app.jitter()),
+        Err(denial) => return (deny(denial, app.jitter()), notes),
     };
+    notes.tenant = Some(admission.principal.org().as_uuid());
+    notes.credential = Some(match admission.principal {
+        Principal::Key { id, .. } => id.as_uuid(),
+        Principal::Session { id, .. } => id.as_uuid(),
+    });
     let mut response = match admit(&request, &admission) {
-        Ok(_) => {
+        Ok(route) => {
+            notes.route = Some(route.path);
             request.extensions_mut().insert(admission);
+            let request = request.map(|body| within_time(body, app.clock()));
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
@@ -36,7 +54,7 @@ pub(super) async fn check(State(app): State<App>, mut request: Request, next: Ne
     if let Some(Ok(ends)) = ends.map(HeaderValue::try_from) {
         headers.insert(TGA_KEY_EXPIRES_AT, ends);
     }
-    response
+    (response, notes)
 }
 
 /// Steps 4 and 5.

@@ -12,6 +12,7 @@ mod ingest;
 mod keys;
 mod once;
 mod orgs;
+mod patience;
 mod projects;
 mod show;
 mod videos;
@@ -20,13 +21,17 @@ use std::sync::Arc;
 
 use ::gate::Gate;
 use api::BASE_PATH;
+use api::envelope::may_compress;
 use api::error::{ApiError, Jitter, negotiate};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use domain::time::Timestamp;
+use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
 use sqlx::PgPool;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -39,47 +44,57 @@ use crate::app::Commander;
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    commander: Commander,
-    gate: Gate,
-    primary: PgPool,
-    entropy: Entropy,
-    tasks: Tasks,
+    parts: Parts,
     running: Running,
 }
 
+/// What endpoints are made of.
+pub struct Parts {
+    /// Takes commands.
+    pub commander: Commander,
+    /// Lets callers in.
+    pub gate: Gate,
+    /// The primary, for how keys were used.
+    pub primary: PgPool,
+    /// The time.
+    pub clock: Clock,
+    /// Where ids come from.
+    pub entropy: Entropy,
+    /// What callers began goes on here when they hang up.
+    pub tasks: Tasks,
+}
+
 impl App {
-    /// `tasks` are those of requests: what they carry out goes on when a caller hangs up.
-    pub fn new(
-        commander: Commander,
-        gate: Gate,
-        primary: PgPool,
-        entropy: Entropy,
-        tasks: Tasks,
-    ) -> Self {
+    /// Of these parts.
+    pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Inner {
-            commander,
-            gate,
-            primary,
-            entropy,
-            tasks,
+            parts,
             running: Running::default(),
         }))
     }
 
     fn commander(&self) -> &Commander {
-        &self.0.commander
+        &self.0.parts.commander
     }
 
     fn gate(&self) -> &Gate {
-        &self.0.gate
+        &self.0.parts.gate
     }
 
     fn primary(&self) -> &PgPool {
-        &self.0.primary
+        &self.0.parts.primary
     }
 
     fn tasks(&self) -> &Tasks {
-        &self.0.tasks
+        &self.0.parts.tasks
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.0.parts.clock
+    }
+
+    fn entropy(&self) -> &Entropy {
+        &self.0.parts.entropy
     }
 
     fn running(&self) -> &Running {
@@ -88,24 +103,31 @@ impl App {
 
     /// A new id, of the present.
     fn new_id<T>(&self, generate: impl Fn(Timestamp, [u8; 10]) -> T) -> T {
-        generate(self.commander().now(), self.0.entropy.bytes())
+        generate(self.commander().now(), self.entropy().bytes())
     }
 
     fn jitter(&self) -> Jitter {
-        let [byte] = self.0.entropy.bytes();
+        let [byte] = self.entropy().bytes();
         Jitter::from_random(byte)
     }
 }
 
+/// Smaller answers are not worth compressing, in bytes.
+const COMPRESS_ABOVE: u64 = 512;
+
 /// Every command of v1 behind the gate, under [`BASE_PATH`].
 pub fn router(app: App) -> Router {
     let (commands, _) = commands().split_for_parts();
+    let worth_it = SizeAbove::new(COMPRESS_ABOVE).and(may_compress);
+    let compression = CompressionLayer::new().compress_when(worth_it);
     Router::new()
         .nest(BASE_PATH, commands)
         .fallback(async || ApiError::not_found())
         .with_state(app.clone())
-        .layer(from_fn_with_state(app, gate::check))
+        .layer(from_fn_with_state(app.clone(), gate::check))
         .layer(from_fn(negotiate))
+        .layer(compression)
+        .layer(from_fn_with_state(app, edge::identify))
 }
 
 /// The command service's part of the document ([`api::openapi::document`]).

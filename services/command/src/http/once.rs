@@ -98,7 +98,9 @@ pub(super) fn enter(
         return Ok(None);
     };
     let named = app.running().enter(asked, key.as_str(), fingerprint);
-    named.map(Some).ok_or_else(ApiError::idempotency_in_progress)
+    named
+        .map(Some)
+        .ok_or_else(ApiError::idempotency_in_progress)
 }
 
 impl Named {

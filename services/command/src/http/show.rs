@@ -42,7 +42,9 @@ impl Done {
     /// When the key's revocation was in force everywhere, if that is what was waited for.
     fn settled_at(&self, key: &org::Key) -> Option<domain::time::Timestamp> {
         let denial = self.executed.denial.as_ref()?;
-        let is_its_own = key.revoked.is_some_and(|revoked| revoked.position == denial.position);
+        let is_its_own = key
+            .revoked
+            .is_some_and(|revoked| revoked.position == denial.position);
         let settled = denial.settled.as_ref().filter(|_| is_its_own)?;
         Some(settled.effective_at)
     }
@@ -63,7 +65,11 @@ impl Done {
     /// A project, also one that was just removed.
     pub(super) async fn project(&self, id: ProjectId) -> Result<v1::Project, CommandError> {
         let state = self.executed.state().await;
-        Ok(v1::Project::new(self.org, id, found(state.projects.get(&id))?))
+        Ok(v1::Project::new(
+            self.org,
+            id,
+            found(state.projects.get(&id))?,
+        ))
     }
 
     /// A creator, also one that was just removed.
@@ -176,8 +182,7 @@ fn profile(
         };
     };
     v1::CreatorProfile {
-        display_name: display_name
-            .or_else(|| open("display_name", reported.display_name.as_ref())),
+        display_name: display_name.or_else(|| open("display_name", reported.display_name.as_ref())),
         avatar_url: open("avatar_url", reported.avatar_url.as_ref()),
         follower_count: reported.follower_count,
         following_count: reported.following_count,

@@ -57,7 +57,10 @@ impl Judged {
 
     /// The keys of all readings.
     pub(super) fn keys(&self) -> Vec<ReadingKey> {
-        let good = self.lines.iter().filter_map(|line| line.candidates.as_ref().ok());
+        let good = self
+            .lines
+            .iter()
+            .filter_map(|line| line.candidates.as_ref().ok());
         good.flatten().map(|candidate| candidate.key).collect()
     }
 }

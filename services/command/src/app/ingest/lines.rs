@@ -76,7 +76,10 @@ mod tests {
             .map(|line| line.unwrap_err().code)
             .collect();
         let invalid_json = LineErrorCode::InvalidJson;
-        assert_eq!(codes, [LineErrorCode::InvalidLine, invalid_json, invalid_json]);
+        assert_eq!(
+            codes,
+            [LineErrorCode::InvalidLine, invalid_json, invalid_json]
+        );
     }
 
     #[test]
@@ -85,7 +88,10 @@ mod tests {
             assert_eq!(read(empty, now()).unwrap_err(), Unreadable::NoLine);
         }
         let most = "{}\n\n".repeat(INGEST_LINES);
-        assert_eq!(read(most.as_bytes(), now()).unwrap().parsed.len(), INGEST_LINES);
+        assert_eq!(
+            read(most.as_bytes(), now()).unwrap().parsed.len(),
+            INGEST_LINES
+        );
         let more = "{}\n".repeat(INGEST_LINES + 1);
         assert_eq!(
             read(more.as_bytes(), now()).unwrap_err(),

@@ -21,6 +21,7 @@ use super::commander::{Attempts, Commander, Inner};
 use super::context::{CommandContext, Remember};
 use super::error::CommandError;
 use super::orgs::{Folded, Org};
+use crate::metrics;
 
 pub use self::lines::Unreadable;
 
@@ -65,8 +66,8 @@ impl Commander {
                 .await?;
             let judged = match judged {
                 Err(Rejection::SubjectKeysNeeded(subjects)) => {
-                    let keys = Arc::get_mut(&mut keys)
-                        .ok_or(CommandError::Died("judging lines"))?;
+                    let keys =
+                        Arc::get_mut(&mut keys).ok_or(CommandError::Died("judging lines"))?;
                     inner.add_keys(&org, &subjects, keys).await?;
                     continue;
                 }
@@ -84,7 +85,12 @@ impl Commander {
                     attempts.conflict()?;
                     inner.catch_up(&org).await?;
                 }
-                taken => return taken,
+                taken => {
+                    if let Ok(ingested) = &taken {
+                        metrics::count_lines(&ingested.answer);
+                    }
+                    return taken;
+                }
             }
         }
     }

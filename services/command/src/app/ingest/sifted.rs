@@ -188,7 +188,10 @@ mod tests {
 
     #[test]
     fn a_line_counts_as_accepted_if_any_project_learns_from_it() {
-        let sifted = sift(vec![line(vec![stats(1, 10), stats(2, 10)])], &[stats(1, 10)]);
+        let sifted = sift(
+            vec![line(vec![stats(1, 10), stats(2, 10)])],
+            &[stats(1, 10)],
+        );
         assert_eq!(counts(&sifted), (1, 0, 0));
         let discovered = JudgedLine {
             discovered: true,
@@ -213,7 +216,9 @@ mod tests {
 
     #[test]
     fn events_hold_500_readings_at_most() {
-        let lines = (0..1_001).map(|video| line(vec![stats(video, 1)])).collect();
+        let lines = (0..1_001)
+            .map(|video| line(vec![stats(video, 1)]))
+            .collect();
         assert_eq!(sizes(&sift(lines, &[])), [500, 500, 1]);
     }
 

@@ -86,7 +86,9 @@ fn account(fields: &mut Fields<'_>) -> Result<(Platform, Handle), Invalid> {
     let tiktok = tiktok?.map(|handle| (Platform::Tiktok, handle));
     let of_names = of_url.or(tiktok.as_ref().map(|(platform, _)| *platform));
     let resolved = platform.or(of_names).unwrap_or(Platform::Tiktok);
-    let handle = fields.nullable("handle", |it| it.parse(|text| Handle::parse(resolved, text)));
+    let handle = fields.nullable("handle", |it| {
+        it.parse(|text| Handle::parse(resolved, text))
+    });
     let handle = handle?.map(|handle| (resolved, handle));
 
     let mut accounts = [("handle", handle), ("tiktok_handle", tiktok), ("url", url)]
@@ -136,18 +138,20 @@ pub(in crate::http) async fn handle(
         },
     };
     let fingerprint = body.fingerprint;
-    carry::once(app, asked, fingerprint, command, async move |done| {
-        match &done.executed.outcome {
+    carry::once(
+        app,
+        asked,
+        fingerprint,
+        command,
+        async move |done| match &done.executed.outcome {
             Outcome::Created(id) => {
                 let creator = done.creator(CreatorId::from_uuid(*id)).await?;
                 Answer::created(&creator, "creators", *id)
             }
-            Outcome::Reactivated(id) => {
-                Answer::ok(&done.creator(CreatorId::from_uuid(*id)).await?)
-            }
+            Outcome::Reactivated(id) => Answer::ok(&done.creator(CreatorId::from_uuid(*id)).await?),
             _ => done.bulk(),
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -157,7 +161,7 @@ pub(in crate::http) async fn handle(
 #[schema(as = OneCreatorOrMany)]
 pub(in crate::http) enum OneOrMany {
     #[schema(title = "one")]
-    One(api::openapi::Answer<Creator>),
+    One(Box<api::openapi::Answer<Creator>>),
     #[schema(title = "several")]
     Many(api::openapi::Answer<BulkAnswer>),
 }

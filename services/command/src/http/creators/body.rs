@@ -24,7 +24,7 @@ impl Settings {
         let modes = [TrackingMode::Auto, TrackingMode::Selective];
         let tracking_mode =
             fields.optional("tracking_mode", |it| it.one_of(&modes, TrackingMode::name));
-        let tracking_start_date = fields.patch("tracking_start_date", |it| it.date());
+        let tracking_start_date = fields.patch("tracking_start_date", Node::date);
         let display_name = fields.patch("display_name", display_name);
         let readme = fields.notes();
         let metadata = fields.metadata();

@@ -44,7 +44,10 @@ pub(in crate::http) async fn reenable(
         project_id,
         creator_ids,
     };
-    carry::once(app, asked, body.fingerprint, command, async |done| done.bulk()).await
+    carry::once(app, asked, body.fingerprint, command, async |done| {
+        done.bulk()
+    })
+    .await
 }
 
 /// Stops following creators.
@@ -66,5 +69,8 @@ pub(in crate::http) async fn remove(
         project_id,
         creator_ids,
     };
-    carry::once(app, asked, body.fingerprint, command, async |done| done.bulk()).await
+    carry::once(app, asked, body.fingerprint, command, async |done| {
+        done.bulk()
+    })
+    .await
 }

@@ -24,7 +24,10 @@ impl FromBody for ChangeCreator {
     fn read(fields: &mut Fields<'_>) -> Result<Self, Invalid> {
         let any = fields.refuse_empty();
         let same_platform = if fields.has("platform") {
-            Err(fields.invalid("platform", "cannot change: add the other account as a creator"))
+            Err(fields.invalid(
+                "platform",
+                "cannot change: add the other account as a creator",
+            ))
         } else {
             Ok(())
         };
@@ -46,14 +49,17 @@ impl FromBody for ChangeCreator {
 
 /// As it was sent: only the creator's platform says whether it is a handle.
 fn sent_handle(fields: &mut Fields<'_>) -> Result<Option<String>, Invalid> {
-    let handle = fields.optional("handle", |it| it.text().map(|text| text.as_str().to_owned()));
+    let handle = fields.optional("handle", |it| {
+        it.text().map(|text| text.as_str().to_owned())
+    });
     let tiktok = fields.optional("tiktok_handle", |it| {
         it.text().map(|text| text.as_str().to_owned())
     });
     match (handle?, tiktok?) {
-        (Some(handle), Some(tiktok)) if handle != tiktok => {
-            Err(fields.invalid("tiktok_handle", "is another name of handle: send one of them"))
-        }
+        (Some(handle), Some(tiktok)) if handle != tiktok => Err(fields.invalid(
+            "tiktok_handle",
+            "is another name of handle: send one of them",
+        )),
         (handle, tiktok) => Ok(handle.or(tiktok)),
     }
 }
@@ -74,8 +80,12 @@ pub(in crate::http) async fn handle(
 ) -> Result<Success, ApiError> {
     let ChangeCreator(patch) = body.value;
     let command = Command::ChangeCreator { creator_id, patch };
-    carry::each_time(app, asked.org, asked.context(), command, async move |done| {
-        Answer::ok(&done.creator(creator_id).await?)
-    })
+    carry::each_time(
+        app,
+        asked.org,
+        asked.context(),
+        command,
+        async move |done| Answer::ok(&done.creator(creator_id).await?),
+    )
     .await
 }

@@ -26,8 +26,12 @@ pub(in crate::http) async fn handle(
     PathId(creator_id): PathId<CreatorId>,
 ) -> Result<Success, ApiError> {
     let command = Command::RemoveCreator { creator_id };
-    carry::each_time(app, asked.org, asked.context(), command, async move |done| {
-        Answer::ok(&done.creator(creator_id).await?)
-    })
+    carry::each_time(
+        app,
+        asked.org,
+        asked.context(),
+        command,
+        async move |done| Answer::ok(&done.creator(creator_id).await?),
+    )
     .await
 }

@@ -52,5 +52,8 @@ pub(in crate::http) async fn handle(
         decision: body.value.decision,
         video_ids: body.value.video_ids,
     };
-    carry::once(app, asked, body.fingerprint, command, async |done| done.bulk()).await
+    carry::once(app, asked, body.fingerprint, command, async |done| {
+        done.bulk()
+    })
+    .await
 }

@@ -82,7 +82,9 @@ pub(in crate::http) async fn handle(
                     .await;
                 match (taken, named) {
                     (Ok(Ingested { answer, position }), _) => {
-                        return answered(&answer).map_err(refuse)?.into_success(position, false);
+                        return answered(&answer)
+                            .map_err(refuse)?
+                            .into_success(position, false);
                     }
                     (Err(CommandError::Answered(stored)), Some(named)) => named.open(stored)?,
                     (Err(error), _) => return Err(refuse(error)),

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use api::error::ApiError;
 use api::input::issue::{Invalid, Issues};
 use api::input::node::Node;
+use chrono::TimeDelta;
 use domain::limits::{IP_ALLOWLIST_ENTRIES, KEY_LIFE_MAX_DAYS, KEY_LIFE_MIN_SECONDS, MAX_COUNT};
 use domain::scope::{Scope, Scopes};
 use domain::time::Timestamp;
-use chrono::TimeDelta;
 use ipnet::IpNet;
 
 /// A set of scopes, at least one.
@@ -31,9 +31,9 @@ pub(super) fn rate(node: Node<'_>) -> Result<u64, Invalid> {
 fn range(text: &str) -> Result<IpNet, &'static str> {
     let range = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
-        Err(_) => text
-            .parse::<IpNet>()
-            .map_err(|_| "must be a range such as 203.0.113.0/24 or 2001:db8::/32, or an address")?,
+        Err(_) => text.parse::<IpNet>().map_err(
+            |_| "must be a range such as 203.0.113.0/24 or 2001:db8::/32, or an address",
+        )?,
     };
     if range.trunc() == range {
         Ok(range)
@@ -43,10 +43,7 @@ fn range(text: &str) -> Result<IpNet, &'static str> {
 }
 
 /// Refuses an end that is too near or too far, where that is known before the key is looked at.
-pub(super) fn check_expiry(
-    expires_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<(), ApiError> {
+pub(super) fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), ApiError> {
     let earliest = now.plus(TimeDelta::seconds(KEY_LIFE_MIN_SECONDS));
     let latest = now.plus(TimeDelta::days(KEY_LIFE_MAX_DAYS));
     if expires_at.is_none_or(|end| (earliest..=latest).contains(&end)) {
@@ -69,9 +66,19 @@ mod tests {
             ("2001:db8::/32", "2001:db8::/32"),
             ("::1", "::1/128"),
         ] {
-            assert_eq!(range(text).map(|range| range.to_string()), Ok(expected.to_owned()));
+            assert_eq!(
+                range(text).map(|range| range.to_string()),
+                Ok(expected.to_owned())
+            );
         }
-        for bad in ["", "203.0.113.7/24", "2001:db8::1/32", "1.2.3.4/33", "1.2.3", "all"] {
+        for bad in [
+            "",
+            "203.0.113.7/24",
+            "2001:db8::1/32",
+            "1.2.3.4/33",
+            "1.2.3",
+            "all",
+        ] {
             assert!(range(bad).is_err(), "{bad}");
         }
     }

@@ -4,6 +4,7 @@ use api::envelope::Success;
 use api::error::ApiError;
 use api::input::body::{Fields, FromBody, Patch, StrictJson};
 use api::input::issue::Invalid;
+use api::input::node::Node;
 use api::input::path::PathId;
 use api::v1::ApiKeyChanged;
 use axum::extract::State;
@@ -26,10 +27,10 @@ impl FromBody for ChangeKey {
         let any = fields.refuse_empty();
         let name = fields.optional("name", |it| it.parse(Name::parse));
         let scopes = fields.optional("scopes", body::scopes);
-        let expires_at = fields.patch("expires_at", |it| it.instant());
+        let expires_at = fields.patch("expires_at", Node::instant);
         let ip_allowlist = fields.patch("ip_allowlist", body::allowlist);
         let rate_limit_per_minute = fields.optional("rate_limit_per_minute", body::rate);
-        let strict = fields.optional("strict", |it| it.boolean());
+        let strict = fields.optional("strict", Node::boolean);
         any?;
         Ok(Self(KeyPatch {
             name: name?,
@@ -60,11 +61,17 @@ pub(in crate::http) async fn handle(
 ) -> Result<Success, ApiError> {
     let ChangeKey(patch) = body.value;
     let command = Command::ChangeKey { key_id, patch };
-    carry::each_time(app, asked.org, asked.context(), command, async move |done| {
-        Answer::ok(&ApiKeyChanged {
-            object: done.key(key_id).await?,
-            receipt: done.receipt(key_id.as_uuid()),
-        })
-    })
+    carry::each_time(
+        app,
+        asked.org,
+        asked.context(),
+        command,
+        async move |done| {
+            Answer::ok(&ApiKeyChanged {
+                object: done.key(key_id).await?,
+                receipt: done.receipt(key_id.as_uuid()),
+            })
+        },
+    )
     .await
 }

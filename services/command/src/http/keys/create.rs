@@ -4,6 +4,7 @@ use api::envelope::Success;
 use api::error::ApiError;
 use api::input::body::{Fields, FromBody, StrictJson};
 use api::input::issue::Invalid;
+use api::input::node::Node;
 use api::v1::ApiKeyCreated;
 use axum::extract::State;
 use domain::ids::KeyId;
@@ -34,10 +35,10 @@ impl FromBody for CreateKey {
     fn read(fields: &mut Fields<'_>) -> Result<Self, Invalid> {
         let name = fields.required("name", |it| it.parse(Name::parse));
         let scopes = fields.optional("scopes", body::scopes);
-        let expires_at = fields.nullable("expires_at", |it| it.instant());
+        let expires_at = fields.nullable("expires_at", Node::instant);
         let ip_allowlist = fields.nullable("ip_allowlist", body::allowlist);
         let rate_limit_per_minute = fields.optional("rate_limit_per_minute", body::rate);
-        let strict = fields.optional("strict", |it| it.boolean());
+        let strict = fields.optional("strict", Node::boolean);
         Ok(Self {
             name: name?,
             scopes: scopes?.unwrap_or(Scopes::DEFAULT),

@@ -4,6 +4,7 @@ use api::envelope::Success;
 use api::error::ApiError;
 use api::input::body::{Fields, FromBody, OptionalJson, Patch};
 use api::input::issue::Invalid;
+use api::input::node::Node;
 use api::input::path::PathId;
 use api::v1::{ApiKeyCreated, ApiKeyRotated};
 use axum::extract::State;
@@ -32,7 +33,7 @@ impl FromBody for RotateKey {
         const LONGEST: u64 = ROTATION_OVERLAP_MAX_SECONDS.unsigned_abs();
         let overlap = fields.optional("overlap_seconds", |it| it.integer(0..=LONGEST));
         let name = fields.optional("name", |it| it.parse(Name::parse));
-        let expires_at = fields.patch("expires_at", |it| it.instant());
+        let expires_at = fields.patch("expires_at", Node::instant);
         Ok(Self {
             overlap_seconds: overlap?.map_or(ROTATION_OVERLAP_DEFAULT_SECONDS, u64::cast_signed),
             name: name?,

@@ -51,8 +51,12 @@ pub(in crate::http) async fn handle(
 ) -> Result<Success, ApiError> {
     let ChangeProject(patch) = body.value;
     let command = Command::ChangeProject { project_id, patch };
-    carry::each_time(app, asked.org, asked.context(), command, async move |done| {
-        Answer::ok(&done.project(project_id).await?)
-    })
+    carry::each_time(
+        app,
+        asked.org,
+        asked.context(),
+        command,
+        async move |done| Answer::ok(&done.project(project_id).await?),
+    )
     .await
 }

@@ -26,8 +26,12 @@ pub(in crate::http) async fn handle(
     PathId(project_id): PathId<ProjectId>,
 ) -> Result<Success, ApiError> {
     let command = Command::RemoveProject { project_id };
-    carry::each_time(app, asked.org, asked.context(), command, async move |done| {
-        Answer::ok(&done.project(project_id).await?)
-    })
+    carry::each_time(
+        app,
+        asked.org,
+        asked.context(),
+        command,
+        async move |done| Answer::ok(&done.project(project_id).await?),
+    )
     .await
 }

@@ -144,16 +144,20 @@ pub(in crate::http) async fn handle(
         },
     };
     let fingerprint = body.fingerprint;
-    carry::once(app, asked, fingerprint, command, async move |done| {
-        match &done.executed.outcome {
+    carry::once(
+        app,
+        asked,
+        fingerprint,
+        command,
+        async move |done| match &done.executed.outcome {
             Outcome::Created(id) => {
                 let video = done.video(VideoId::from_uuid(*id)).await?;
                 Answer::created(&video, "videos", *id)
             }
             Outcome::Reactivated(id) => Answer::ok(&done.video(VideoId::from_uuid(*id)).await?),
             _ => done.bulk(),
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -163,7 +167,7 @@ pub(in crate::http) async fn handle(
 #[schema(as = OneVideoOrMany)]
 pub(in crate::http) enum OneOrMany {
     #[schema(title = "one")]
-    One(api::openapi::Answer<Video>),
+    One(Box<api::openapi::Answer<Video>>),
     #[schema(title = "several")]
     Many(api::openapi::Answer<BulkAnswer>),
 }

@@ -44,5 +44,8 @@ pub(in crate::http) async fn handle(
         project_id,
         video_ids,
     };
-    carry::once(app, asked, body.fingerprint, command, async |done| done.bulk()).await
+    carry::once(app, asked, body.fingerprint, command, async |done| {
+        done.bulk()
+    })
+    .await
 }

@@ -4,6 +4,7 @@ use api::envelope::Success;
 use api::error::ApiError;
 use api::input::body::{Fields, FromBody, Patch, StrictJson};
 use api::input::issue::Invalid;
+use api::input::node::Node;
 use api::input::path::PathId;
 use api::v1::Video;
 use axum::extract::State;
@@ -28,7 +29,7 @@ impl FromBody for ChangeVideo {
         let decision = fields.optional("tracking_status", |it| {
             it.one_of(&decisions, |decision| decision.status().name())
         });
-        let tracking_enabled = fields.optional("tracking_enabled", |it| it.boolean());
+        let tracking_enabled = fields.optional("tracking_enabled", Node::boolean);
         any?;
         Ok(Self(VideoPatch {
             readme: readme.map(Patch::into_change)?,
@@ -55,8 +56,12 @@ pub(in crate::http) async fn handle(
 ) -> Result<Success, ApiError> {
     let ChangeVideo(patch) = body.value;
     let command = Command::ChangeVideo { video_id, patch };
-    carry::each_time(app, asked.org, asked.context(), command, async move |done| {
-        Answer::ok(&done.video(video_id).await?)
-    })
+    carry::each_time(
+        app,
+        asked.org,
+        asked.context(),
+        command,
+        async move |done| Answer::ok(&done.video(video_id).await?),
+    )
     .await
 }

@@ -26,8 +26,12 @@ pub(in crate::http) async fn handle(
     PathId(video_id): PathId<VideoId>,
 ) -> Result<Success, ApiError> {
     let command = Command::RemoveVideo { video_id };
-    carry::each_time(app, asked.org, asked.context(), command, async move |done| {
-        Answer::ok(&done.video(video_id).await?)
-    })
+    carry::each_time(
+        app,
+        asked.org,
+        asked.context(),
+        command,
+        async move |done| Answer::ok(&done.video(video_id).await?),
+    )
     .await
 }

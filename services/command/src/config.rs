@@ -1,0 +1,134 @@
+//! What an operator may set about a command service.
+
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use clap::Args;
+
+/// One mebibyte.
+const MIB: u64 = 1024 * 1024;
+
+/// Settings of the command service; every flag is also an environment variable.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Command service")]
+pub struct Config {
+    /// Mebibytes of orgs' states to keep in memory; a million videos take about 900.
+    #[arg(
+        long = "org-cache-mib",
+        env = "TGA_ORG_CACHE_MIB",
+        default_value_t = 2_048,
+        value_parser = clap::value_parser!(u64).range(1..=1_048_576)
+    )]
+    pub org_cache_mib: u64,
+
+    /// Ingest requests whose lines are read at once; by default one for each processor.
+    #[arg(
+        long = "ingest-places",
+        env = "TGA_INGEST_PLACES",
+        value_parser = clap::value_parser!(u16).range(1..=1_024)
+    )]
+    pub ingest_places: Option<u16>,
+
+    /// Milliseconds after which an append that was not recorded is answered 503.
+    #[arg(
+        long = "append-deadline-ms",
+        env = "TGA_APPEND_DEADLINE_MS",
+        default_value_t = 5_000,
+        value_parser = clap::value_parser!(u64).range(500..=60_000)
+    )]
+    pub append_deadline_ms: u64,
+
+    /// Requests that may ask the primary about their credential at once; beyond, 503.
+    #[arg(
+        long = "verify-places",
+        env = "TGA_VERIFY_PLACES",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u16).range(1..=4_096)
+    )]
+    pub verify_places: u16,
+
+    /// Copies of the event stream in a NATS cluster.
+    #[arg(
+        long = "stream-replicas",
+        env = "TGA_STREAM_REPLICAS",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=5)
+    )]
+    pub stream_replicas: u8,
+}
+
+impl Config {
+    /// Bytes of orgs' states to keep.
+    pub const fn org_cache_bytes(&self) -> u64 {
+        self.org_cache_mib * MIB
+    }
+
+    /// Ingest requests whose lines are read at once.
+    pub fn ingest_places(&self) -> usize {
+        let processors = || available_parallelism().map_or(1, usize::from);
+        self.ingest_places.map_or_else(processors, usize::from)
+    }
+
+    /// How the log is appended to: a step may take two fifths of the whole.
+    pub fn append(&self) -> event_log::Config {
+        let deadline = Duration::from_millis(self.append_deadline_ms);
+        event_log::Config {
+            deadline,
+            step: deadline * 2 / 5,
+            ..event_log::Config::default()
+        }
+    }
+
+    /// How credentials are checked.
+    pub fn verify(&self) -> gate::VerifyConfig {
+        gate::VerifyConfig {
+            places: usize::from(self.verify_places),
+        }
+    }
+
+    /// How events are published.
+    pub fn mirror(&self) -> event_log::MirrorConfig {
+        event_log::MirrorConfig {
+            replicas: usize::from(self.stream_replicas),
+            ..event_log::MirrorConfig::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        command: Config,
+    }
+
+    #[test]
+    fn every_setting_has_a_default() {
+        let config = Cli::try_parse_from(["command"]).unwrap().command;
+        assert_eq!(config.org_cache_bytes(), 2_048 * MIB);
+        assert!(config.ingest_places() >= 1);
+        assert_eq!(config.append().step, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_wrong_setting_is_refused_by_name() {
+        for (flag, value) in [
+            ("--org-cache-mib", "0"),
+            ("--ingest-places", "0"),
+            ("--append-deadline-ms", "1"),
+            ("--stream-replicas", "9"),
+        ] {
+            let Err(error) = Cli::try_parse_from(["command", flag, value]) else {
+                panic!("{flag} {value} is accepted");
+            };
+            assert!(error.to_string().contains(flag), "{error}");
+        }
+    }
+}

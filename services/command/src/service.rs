@@ -1,0 +1,112 @@
+//! The service: what it is made of, and the tasks that keep it going.
+
+use async_nats::Client;
+use axum::Router;
+use event_log::{EventLog, Mirror, Sweeper};
+use gate::{Coordinator, CoordinatorConfig, Gate, Limiter};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::{TaskKind, Tasks};
+use sqlx::PgPool;
+
+use crate::app::{Commander, Parts};
+use crate::config::Config;
+use crate::http::{self, App};
+use crate::metrics;
+
+/// What the service rests on.
+pub struct Resources {
+    /// The primary, as a member of `tga_command`.
+    pub primary: PgPool,
+    /// NATS; without it nothing is mirrored, and revocations take up to 0.6 s.
+    pub nats: Option<Client>,
+    /// The process's counts of requests: one for all its gates.
+    pub limiter: Limiter,
+    /// The time.
+    pub clock: Clock,
+    /// Where ids and secrets come from.
+    pub entropy: Entropy,
+    /// For what requests rest on: appending, mirroring. They must stop after `requests`.
+    pub base: Tasks,
+    /// For what callers began, which goes on when they hang up.
+    pub requests: Tasks,
+}
+
+/// The write side of one process.
+#[derive(Clone)]
+pub struct CommandService {
+    app: App,
+    commander: Commander,
+}
+
+impl CommandService {
+    /// Starts the tasks of the service. It takes commands at once.
+    pub fn start(config: &Config, resources: Resources) -> Self {
+        let Resources {
+            primary,
+            nats,
+            limiter,
+            clock,
+            entropy,
+            base,
+            requests,
+        } = resources;
+        metrics::describe();
+        let (log, appender) = EventLog::new(
+            primary.clone(),
+            clock.clone(),
+            entropy.clone(),
+            config.append(),
+        );
+        base.spawn(TaskKind::Critical, "appender", appender.run(base.clone()));
+        if let Some(nats) = &nats {
+            let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());
+            base.spawn(TaskKind::Critical, "mirror", mirror.run(base.clone()));
+        }
+        let sweeper = Sweeper::new(log.clone());
+        base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
+        let coordinator = Coordinator::start(
+            primary.clone(),
+            nats,
+            clock.clone(),
+            CoordinatorConfig::default(),
+            &base,
+        );
+        let (commander, snapshotter) = Commander::new(Parts {
+            log,
+            coordinator,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            tasks: requests.clone(),
+            org_cache_bytes: config.org_cache_bytes(),
+            ingest_places: config.ingest_places(),
+        });
+        let snapshots = snapshotter.run(base.clone());
+        base.spawn(TaskKind::Disposable, "snapshots", snapshots);
+        let gate = Gate::verify_always(limiter, primary.clone(), config.verify());
+        let app = App::new(http::Parts {
+            commander: commander.clone(),
+            gate,
+            primary,
+            clock,
+            entropy,
+            tasks: requests,
+        });
+        Self { app, commander }
+    }
+
+    /// Every command of v1, behind the gate.
+    pub fn router(&self) -> Router {
+        http::router(self.app.clone())
+    }
+
+    /// Commands without HTTP, for operators.
+    pub fn commander(&self) -> &Commander {
+        &self.commander
+    }
+
+    /// The log that this process appends to; who follows it in the same process hears at once.
+    pub fn log(&self) -> &EventLog {
+        self.commander.log()
+    }
+}
