@@ -86,3 +86,32 @@ CREATE TABLE video_readings (
     saves       bigint,
     PRIMARY KEY (video_id, observed_at)
 );
+
+-- Rows as the projector sends them: an array of these is unnested several times as fast as an
+-- array for each column.
+CREATE TYPE video_reading_row AS (
+    video_id    uuid,
+    observed_at timestamptz,
+    org_id      uuid,
+    views       bigint,
+    likes       bigint,
+    comments    bigint,
+    shares      bigint,
+    saves       bigint
+);
+
+CREATE TYPE video_stats_row AS (
+    video_id    uuid,
+    org_id      uuid,
+    stats_at    timestamptz,
+    views       bigint,
+    views_at    timestamptz,
+    likes       bigint,
+    likes_at    timestamptz,
+    comments    bigint,
+    comments_at timestamptz,
+    shares      bigint,
+    shares_at   timestamptz,
+    saves       bigint,
+    saves_at    timestamptz
+);

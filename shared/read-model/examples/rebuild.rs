@@ -157,7 +157,10 @@ async fn main() {
 
     let database = testkit::postgres().await;
     let options = read_model::ProjectionVersion::CURRENT.in_schema(database.options().clone());
-    let options = options.options([("synchronous_commit", "off")]);
+    let options = options.options([
+        ("synchronous_commit", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ]);
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
     let began = clock.monotonic();
     for events in log.events[..things].chunks(20_000) {
@@ -166,7 +169,12 @@ async fn main() {
     let decided = clock.monotonic().saturating_since(began).as_secs_f64();
     println!("{things} decisions: {:.0}/s", things as f64 / decided);
 
+    let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
     let began = clock.monotonic();
+    let cpu_before = (cpu_seconds(&backend.to_string()), cpu_seconds("self"));
     let mut last = began;
     for (number, events) in log.events[things..].chunks(batch).enumerate() {
         apply(&mut connection, events).await;
@@ -183,6 +191,13 @@ async fn main() {
     let took = clock.monotonic().saturating_since(began).as_secs_f64();
     let count = videos as f64 * days as f64;
     println!("{count} readings in {took:.1} s: {:.0}/s", count / took);
+    let cpu = (cpu_seconds(&backend.to_string()), cpu_seconds("self"));
+    let each = |before: f64, after: f64| (after - before) * 1e6 / count;
+    println!(
+        "CPU for a reading: {:.1} us of Postgres, {:.1} us here",
+        each(cpu_before.0, cpu.0),
+        each(cpu_before.1, cpu.1)
+    );
     for table in ["video_readings", "video_stats", "slots"] {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT count(*), pg_total_relation_size('{table}') FROM {table}"
@@ -193,6 +208,19 @@ async fn main() {
         let (rows, bytes): (i64, i64) = (row.get(0), row.get(1));
         println!("{table}: {rows} rows, {} bytes each", bytes / rows.max(1));
     }
+}
+
+/// CPU time of a process so far; on a busy machine a better measure than time.
+fn cpu_seconds(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
+    let ticks = |field: usize| fields[field].parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / 100.0
 }
 
 async fn apply(connection: &mut PgConnection, events: &[RecordedEvent]) {

@@ -79,6 +79,9 @@ pub(super) fn move_posts(places: &Places, details: &Details, changes: &mut SlotC
     for (video, place) in &places.videos {
         let before = details.posted_before(*video).unwrap_or(place.posted);
         let after = details.posted_after(*video).unwrap_or(place.posted);
+        if (place.before, before) == (place.after, after) {
+            continue;
+        }
         if let Some(home) = place.before {
             changes.add_posts(place.org, home.unit(), before, -1);
         }

@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::ApplyError;
 use super::changes::{SlotChanges, Sums};
-use super::figures::Change;
 use crate::analytics::Counter;
 
 const SLOT_MICROS: i64 = 15 * 60 * 1_000_000;
@@ -18,32 +17,89 @@ pub(crate) fn slot_of(at: Timestamp) -> i32 {
     i32::try_from(slot).unwrap_or(if slot < 0 { i32::MIN } else { i32::MAX })
 }
 
-/// Adds changes to the stored rows. Zero is stored as null, which takes no room.
+/// A row as it is sent: the type `slot_row`. Zero is sent and stored as null, which takes no room.
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "slot_row")]
+struct SentSlot {
+    unit_id: Uuid,
+    slot: i32,
+    org_id: Uuid,
+    posts: Option<i32>,
+    views_firsts: Option<i32>,
+    likes_firsts: Option<i32>,
+    comments_firsts: Option<i32>,
+    shares_firsts: Option<i32>,
+    saves_firsts: Option<i32>,
+    followers_firsts: Option<i32>,
+    views_delta: Option<i64>,
+    views_base: Option<i64>,
+    likes_delta: Option<i64>,
+    likes_base: Option<i64>,
+    comments_delta: Option<i64>,
+    comments_base: Option<i64>,
+    shares_delta: Option<i64>,
+    shares_base: Option<i64>,
+    saves_delta: Option<i64>,
+    saves_base: Option<i64>,
+    followers_delta: Option<i64>,
+    followers_base: Option<i64>,
+}
+
+impl SentSlot {
+    fn of(unit_id: Uuid, slot: i32, sums: &Sums) -> Self {
+        let firsts = |counter: Counter| nonzero(sums.counters[counter.index()].firsts);
+        let delta = |counter: Counter| nonzero(sums.counters[counter.index()].delta);
+        let base = |counter: Counter| nonzero(sums.counters[counter.index()].base);
+        Self {
+            unit_id,
+            slot,
+            org_id: sums.org.as_uuid(),
+            posts: nonzero(sums.posts),
+            views_firsts: firsts(Counter::Views),
+            likes_firsts: firsts(Counter::Likes),
+            comments_firsts: firsts(Counter::Comments),
+            shares_firsts: firsts(Counter::Shares),
+            saves_firsts: firsts(Counter::Saves),
+            followers_firsts: firsts(Counter::Followers),
+            views_delta: delta(Counter::Views),
+            views_base: base(Counter::Views),
+            likes_delta: delta(Counter::Likes),
+            likes_base: base(Counter::Likes),
+            comments_delta: delta(Counter::Comments),
+            comments_base: base(Counter::Comments),
+            shares_delta: delta(Counter::Shares),
+            shares_base: base(Counter::Shares),
+            saves_delta: delta(Counter::Saves),
+            saves_base: base(Counter::Saves),
+            followers_delta: delta(Counter::Followers),
+            followers_base: base(Counter::Followers),
+        }
+    }
+}
+
+/// Adds changes to the stored rows; returns how many rows.
 pub(super) async fn store(
     connection: &mut PgConnection,
     changes: SlotChanges,
 ) -> Result<u64, ApplyError> {
-    let rows = changes.into_sorted();
+    let rows: Vec<SentSlot> = changes
+        .into_sorted()
+        .iter()
+        .map(|(unit, slot, sums)| SentSlot::of(*unit, *slot, sums))
+        .collect();
     if rows.is_empty() {
         return Ok(0);
     }
-    let units: Vec<Uuid> = rows.iter().map(|(unit, ..)| *unit).collect();
-    let slots: Vec<i32> = rows.iter().map(|(_, slot, _)| *slot).collect();
-    let orgs: Vec<Uuid> = rows.iter().map(|(.., sums)| sums.org.as_uuid()).collect();
-    let posts = column(&rows, |sums| sums.posts);
-    let firsts = |counter| counts(&rows, counter, |change| change.firsts);
-    let deltas = |counter| counts(&rows, counter, |change| change.delta);
-    let bases = |counter| counts(&rows, counter, |change| change.base);
     sqlx::query!(
         "INSERT INTO slots AS s (unit_id, slot, org_id, posts, views_firsts, likes_firsts,
                 comments_firsts, shares_firsts, saves_firsts, followers_firsts, views_delta,
                 views_base, likes_delta, likes_base, comments_delta, comments_base, shares_delta,
                 shares_base, saves_delta, saves_base, followers_delta, followers_base)
-         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::integer[], $5::integer[],
-                $6::integer[], $7::integer[], $8::integer[], $9::integer[], $10::integer[],
-                $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[],
-                $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[],
-                $21::bigint[], $22::bigint[])
+         SELECT unit_id, slot, org_id, posts, views_firsts, likes_firsts, comments_firsts,
+                shares_firsts, saves_firsts, followers_firsts, views_delta, views_base, likes_delta,
+                likes_base, comments_delta, comments_base, shares_delta, shares_base, saves_delta,
+                saves_base, followers_delta, followers_base
+         FROM unnest($1::slot_row[])
          ON CONFLICT (unit_id, slot) DO UPDATE SET
                 posts = slot_sum(s.posts, excluded.posts),
                 views_firsts = slot_sum(s.views_firsts, excluded.views_firsts),
@@ -64,45 +120,13 @@ pub(super) async fn store(
                 saves_base = slot_sum(s.saves_base, excluded.saves_base),
                 followers_delta = slot_sum(s.followers_delta, excluded.followers_delta),
                 followers_base = slot_sum(s.followers_base, excluded.followers_base)",
-        &units,
-        &slots,
-        &orgs,
-        &posts as &[Option<i32>],
-        &firsts(Counter::Views) as &[Option<i32>],
-        &firsts(Counter::Likes) as &[Option<i32>],
-        &firsts(Counter::Comments) as &[Option<i32>],
-        &firsts(Counter::Shares) as &[Option<i32>],
-        &firsts(Counter::Saves) as &[Option<i32>],
-        &firsts(Counter::Followers) as &[Option<i32>],
-        &deltas(Counter::Views) as &[Option<i64>],
-        &bases(Counter::Views) as &[Option<i64>],
-        &deltas(Counter::Likes) as &[Option<i64>],
-        &bases(Counter::Likes) as &[Option<i64>],
-        &deltas(Counter::Comments) as &[Option<i64>],
-        &bases(Counter::Comments) as &[Option<i64>],
-        &deltas(Counter::Shares) as &[Option<i64>],
-        &bases(Counter::Shares) as &[Option<i64>],
-        &deltas(Counter::Saves) as &[Option<i64>],
-        &bases(Counter::Saves) as &[Option<i64>],
-        &deltas(Counter::Followers) as &[Option<i64>],
-        &bases(Counter::Followers) as &[Option<i64>],
+        &rows as &[SentSlot],
     )
     .execute(connection)
     .await?;
     Ok(rows.len() as u64)
 }
 
-type Rows = [(Uuid, i32, Sums)];
-
-fn column<T: Default + PartialEq>(rows: &Rows, of: impl Fn(&Sums) -> T) -> Vec<Option<T>> {
-    let nonzero = |sums| Some(of(sums)).filter(|value| *value != T::default());
-    rows.iter().map(|(.., sums)| nonzero(sums)).collect()
-}
-
-fn counts<T: Default + PartialEq>(
-    rows: &Rows,
-    counter: Counter,
-    of: impl Fn(&Change) -> T,
-) -> Vec<Option<T>> {
-    column(rows, |sums| of(&sums.counters[counter.index()]))
+fn nonzero<T: Default + PartialEq>(value: T) -> Option<T> {
+    (value != T::default()).then_some(value)
 }

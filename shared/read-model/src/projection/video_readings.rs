@@ -293,23 +293,74 @@ impl VideoReadings {
     }
 }
 
-/// Readings by column, for one statement.
-struct Columns {
-    video_id: Vec<Uuid>,
-    observed_at: Vec<DateTime<Utc>>,
-    org_id: Vec<Uuid>,
-    counts: [Vec<Option<i64>>; COUNTS],
+/// A reading as it is sent: the type `video_reading_row`.
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "video_reading_row")]
+struct SentReading {
+    video_id: Uuid,
+    observed_at: DateTime<Utc>,
+    org_id: Uuid,
+    views: Option<i64>,
+    likes: Option<i64>,
+    comments: Option<i64>,
+    shares: Option<i64>,
+    saves: Option<i64>,
 }
 
-impl Columns {
-    fn of(rows: &[ReadingRow]) -> Self {
-        let column = |count: usize| rows.iter().map(|row| row.counts[count]).collect();
-        Self {
-            video_id: rows.iter().map(|row| row.video).collect(),
-            observed_at: rows.iter().map(|row| row.at.datetime()).collect(),
-            org_id: rows.iter().map(|row| row.org.as_uuid()).collect(),
-            counts: std::array::from_fn(column),
+/// Last-known counts as they are sent: the type `video_stats_row`.
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "video_stats_row")]
+struct SentStats {
+    video_id: Uuid,
+    org_id: Uuid,
+    stats_at: DateTime<Utc>,
+    views: Option<i64>,
+    views_at: Option<DateTime<Utc>>,
+    likes: Option<i64>,
+    likes_at: Option<DateTime<Utc>>,
+    comments: Option<i64>,
+    comments_at: Option<DateTime<Utc>>,
+    shares: Option<i64>,
+    shares_at: Option<DateTime<Utc>>,
+    saves: Option<i64>,
+    saves_at: Option<DateTime<Utc>>,
+}
+
+impl ReadingRow {
+    fn sent(&self) -> SentReading {
+        let [views, likes, comments, shares, saves] = self.counts;
+        SentReading {
+            video_id: self.video,
+            observed_at: self.at.datetime(),
+            org_id: self.org.as_uuid(),
+            views,
+            likes,
+            comments,
+            shares,
+            saves,
         }
+    }
+}
+
+impl Stats {
+    fn sent(&self, video_id: Uuid) -> Option<SentStats> {
+        let value = |count: usize| self.history.last[count].map(|(_, value)| value);
+        let at = |count: usize| self.history.last[count].map(|(at, _)| at.datetime());
+        Some(SentStats {
+            video_id,
+            org_id: self.org?.as_uuid(),
+            stats_at: self.history.newest?.datetime(),
+            views: value(0),
+            views_at: at(0),
+            likes: value(1),
+            likes_at: at(1),
+            comments: value(2),
+            comments_at: at(2),
+            shares: value(3),
+            shares_at: at(3),
+            saves: value(4),
+            saves_at: at(4),
+        })
     }
 }
 
@@ -317,21 +368,13 @@ async fn insert(connection: &mut PgConnection, rows: &[ReadingRow]) -> Result<()
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = Columns::of(rows);
-    let [views, likes, comments, shares, saves] = &columns.counts;
+    let rows: Vec<SentReading> = rows.iter().map(ReadingRow::sent).collect();
     sqlx::query!(
         "INSERT INTO video_readings (video_id, observed_at, org_id, views, likes, comments, shares,
                 saves)
-         SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::bigint[],
-                $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])",
-        &columns.video_id,
-        &columns.observed_at,
-        &columns.org_id,
-        views as &[Option<i64>],
-        likes as &[Option<i64>],
-        comments as &[Option<i64>],
-        shares as &[Option<i64>],
-        saves as &[Option<i64>],
+         SELECT video_id, observed_at, org_id, views, likes, comments, shares, saves
+         FROM unnest($1::video_reading_row[])",
+        &rows as &[SentReading],
     )
     .execute(connection)
     .await?;
@@ -342,24 +385,16 @@ async fn upsert(connection: &mut PgConnection, rows: &[ReadingRow]) -> Result<()
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = Columns::of(rows);
-    let [views, likes, comments, shares, saves] = &columns.counts;
+    let rows: Vec<SentReading> = rows.iter().map(ReadingRow::sent).collect();
     sqlx::query!(
         "INSERT INTO video_readings (video_id, observed_at, org_id, views, likes, comments, shares,
                 saves)
-         SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::bigint[],
-                $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+         SELECT video_id, observed_at, org_id, views, likes, comments, shares, saves
+         FROM unnest($1::video_reading_row[])
          ON CONFLICT (video_id, observed_at) DO UPDATE SET
                 views = excluded.views, likes = excluded.likes, comments = excluded.comments,
                 shares = excluded.shares, saves = excluded.saves",
-        &columns.video_id,
-        &columns.observed_at,
-        &columns.org_id,
-        views as &[Option<i64>],
-        likes as &[Option<i64>],
-        comments as &[Option<i64>],
-        shares as &[Option<i64>],
-        saves as &[Option<i64>],
+        &rows as &[SentReading],
     )
     .execute(connection)
     .await?;
@@ -370,36 +405,18 @@ async fn store_stats(
     connection: &mut PgConnection,
     stats: &HashMap<Uuid, Stats>,
 ) -> Result<(), ApplyError> {
-    let mut rows: Vec<(Uuid, Uuid, DateTime<Utc>, &History<COUNTS>)> = stats
-        .iter()
-        .filter(|(_, stats)| stats.is_changed)
-        .filter_map(|(id, stats)| {
-            let newest = stats.history.newest?.datetime();
-            Some((*id, stats.org?.as_uuid(), newest, &stats.history))
-        })
-        .collect();
+    let changed = stats.iter().filter(|(_, stats)| stats.is_changed);
+    let mut rows: Vec<SentStats> = changed.filter_map(|(id, stats)| stats.sent(*id)).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    rows.sort_unstable_by_key(|(id, ..)| *id);
-    let video_ids: Vec<Uuid> = rows.iter().map(|(id, ..)| *id).collect();
-    let org_ids: Vec<Uuid> = rows.iter().map(|(_, org, ..)| *org).collect();
-    let newest: Vec<DateTime<Utc>> = rows.iter().map(|(_, _, newest, _)| *newest).collect();
-    let value = |count: usize| -> Vec<Option<i64>> {
-        let last = |history: &History<COUNTS>| history.last[count].map(|(_, value)| value);
-        rows.iter().map(|(.., history)| last(history)).collect()
-    };
-    let at = |count: usize| -> Vec<Option<DateTime<Utc>>> {
-        let last = |history: &History<COUNTS>| history.last[count].map(|(at, _)| at.datetime());
-        rows.iter().map(|(.., history)| last(history)).collect()
-    };
+    rows.sort_unstable_by_key(|row| row.video_id);
     sqlx::query!(
         "INSERT INTO video_stats (video_id, org_id, stats_at, views, views_at, likes, likes_at,
                 comments, comments_at, shares, shares_at, saves, saves_at)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[],
-                $5::timestamptz[], $6::bigint[], $7::timestamptz[], $8::bigint[],
-                $9::timestamptz[], $10::bigint[], $11::timestamptz[], $12::bigint[],
-                $13::timestamptz[])
+         SELECT video_id, org_id, stats_at, views, views_at, likes, likes_at, comments, comments_at,
+                shares, shares_at, saves, saves_at
+         FROM unnest($1::video_stats_row[])
          ON CONFLICT (video_id) DO UPDATE SET
                 stats_at = excluded.stats_at,
                 views = excluded.views, views_at = excluded.views_at,
@@ -407,19 +424,7 @@ async fn store_stats(
                 comments = excluded.comments, comments_at = excluded.comments_at,
                 shares = excluded.shares, shares_at = excluded.shares_at,
                 saves = excluded.saves, saves_at = excluded.saves_at",
-        &video_ids,
-        &org_ids,
-        &newest,
-        &value(0) as &[Option<i64>],
-        &at(0) as &[Option<DateTime<Utc>>],
-        &value(1) as &[Option<i64>],
-        &at(1) as &[Option<DateTime<Utc>>],
-        &value(2) as &[Option<i64>],
-        &at(2) as &[Option<DateTime<Utc>>],
-        &value(3) as &[Option<i64>],
-        &at(3) as &[Option<DateTime<Utc>>],
-        &value(4) as &[Option<i64>],
-        &at(4) as &[Option<DateTime<Utc>>],
+        &rows as &[SentStats],
     )
     .execute(connection)
     .await?;

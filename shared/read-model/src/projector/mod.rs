@@ -208,6 +208,8 @@ impl Projector {
         let options = options.options([
             // What was lost in a crash is applied again from the checkpoint that was lost with it.
             ("synchronous_commit", "off".to_owned()),
+            // Rows are looked up by lists of ids: by index, however long the list of the day is.
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
             ("idle_session_timeout", format!("{IDLE_SECONDS}s")),
             (
                 "idle_in_transaction_session_timeout",
