@@ -194,7 +194,7 @@ impl Gate {
         now: Timestamp,
     ) -> Known {
         let lease = trusted.lease().deadlines();
-        let Some(entry) = trusted.allowed().get(hash) else {
+        let Some(entry) = trusted.get(hash) else {
             return if trusted.is_refused(hash) {
                 Known::Denied(Denial::Invalid)
             } else {

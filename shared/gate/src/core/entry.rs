@@ -1,5 +1,6 @@
 //! Rows of the primary, what they allow, and what of them is cached.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +15,9 @@ use uuid::Uuid;
 use super::decision::Facts;
 use super::registry::{Credential, Org, OrgTerms, Owner, Registry};
 use super::stamp::Stamp;
+
+/// Kinds of plain keys that are told apart before their entries stop sharing.
+const SHARED_MAX: usize = 4_096;
 
 /// Whom a credential stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,54 +142,106 @@ impl CredentialRow {
 /// What is cached of an allowed credential: small, for a million of them are kept.
 #[derive(Debug)]
 pub struct Entry {
-    stamp: Stamp,
     id: Uuid,
     owner: Arc<Owner>,
+    traits: Arc<Traits>,
     /// Found on first use.
     credential: OnceLock<Arc<Credential>>,
-    bounds: Option<Box<Bounds>>,
+}
+
+/// What many entries of one snapshot have in common.
+#[derive(Debug)]
+struct Traits {
+    stamp: Stamp,
+    plain: Plain,
+    addresses: Option<Box<[IpNet]>>,
+    ends_at: Option<Timestamp>,
+    rotating: bool,
+}
+
+/// The part of it that every row has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Plain {
     rate: u32,
     scopes: Scopes,
     is_session: bool,
     strict: bool,
 }
 
-/// What most keys have not.
+/// Makes the entries of one snapshot; those of plain keys share what they have in common.
 #[derive(Debug)]
-struct Bounds {
-    addresses: Option<Box<[IpNet]>>,
-    ends_at: Option<Timestamp>,
-    rotating: bool,
+pub struct Entries {
+    stamp: Stamp,
+    shared: HashMap<Plain, Arc<Traits>>,
 }
 
-impl Entry {
-    /// Of rows that one snapshot showed.
-    pub fn new(row: CredentialRow, org: &OrgRow, stamp: Stamp, registry: &Registry) -> Self {
-        let bounded = row.addresses.is_some() || row.ends_at.is_some();
+impl Entries {
+    /// Of a snapshot.
+    pub fn new(stamp: Stamp) -> Self {
         Self {
             stamp,
-            id: row.id,
-            owner: registry.owner(row.org, row.owner, stamp.position(), org.terms),
+            shared: HashMap::new(),
+        }
+    }
+
+    /// The entry of rows of the snapshot.
+    pub fn make(&mut self, row: CredentialRow, org: &OrgRow, registry: &Registry) -> Entry {
+        let is_plain = row.addresses.is_none() && row.ends_at.is_none();
+        let stamp = self.stamp;
+        let (id, org_id, owner) = (row.id, row.org, row.owner);
+        let plain = Plain::of(&row);
+        let traits = match self.shared.get(&plain).filter(|_| is_plain) {
+            Some(traits) => Arc::clone(traits),
+            None => Arc::new(Traits::of(row, stamp)),
+        };
+        if is_plain && self.shared.len() < SHARED_MAX {
+            self.shared
+                .entry(plain)
+                .or_insert_with(|| Arc::clone(&traits));
+        }
+        Entry {
+            id,
+            owner: registry.owner(org_id, owner, stamp.position(), org.terms),
+            traits,
             credential: OnceLock::new(),
-            bounds: bounded.then(|| {
-                Box::new(Bounds {
-                    addresses: row.addresses,
-                    ends_at: row.ends_at,
-                    rotating: row.status == Status::Rotating,
-                })
-            }),
+        }
+    }
+}
+
+impl Plain {
+    fn of(row: &CredentialRow) -> Self {
+        Self {
             rate: row.rate,
             scopes: row.scopes,
             is_session: row.kind == CredentialKind::Session,
             strict: row.strict,
         }
     }
+}
+
+impl Traits {
+    fn of(row: CredentialRow, stamp: Stamp) -> Self {
+        Self {
+            stamp,
+            plain: Plain::of(&row),
+            addresses: row.addresses,
+            ends_at: row.ends_at,
+            rotating: row.status == Status::Rotating,
+        }
+    }
+}
+
+impl Entry {
+    /// Of rows that one snapshot showed.
+    pub fn new(row: CredentialRow, org: &OrgRow, stamp: Stamp, registry: &Registry) -> Self {
+        Entries::new(stamp).make(row, org, registry)
+    }
 
     /// What the decision rests on. Read after the deadlines (pitfall 6).
     pub fn facts(&self, registry: &Registry) -> Facts {
         Facts {
-            stamp: self.stamp,
-            strict: self.strict,
+            stamp: self.traits.stamp,
+            strict: self.traits.plain.strict,
             credential: self.credential(registry).tomb(),
             owner: self.owner.tomb(),
             org: self.owner.org.tomb(),
@@ -205,12 +261,9 @@ impl Entry {
 
     /// Whether it lets a request from `peer` in at `now`, as far as the entry itself can tell.
     pub fn judge(&self, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
-        let Some(bounds) = &self.bounds else {
-            return Ok(());
-        };
-        if bounds.ends_at.is_some_and(|ends_at| ends_at <= now) {
+        if self.traits.ends_at.is_some_and(|ends_at| ends_at <= now) {
             Err(Refused::Ended)
-        } else if allows(bounds.addresses.as_deref(), peer) {
+        } else if allows(self.traits.addresses.as_deref(), peer) {
             Ok(())
         } else {
             Err(Refused::Address)
@@ -219,16 +272,17 @@ impl Entry {
 
     /// Requests in any trailing 60 s.
     pub fn per_minute(&self) -> u32 {
-        if self.is_session {
+        if self.is_session() {
             u32::try_from(SESSION_RATE).unwrap_or(u32::MAX)
         } else {
-            self.rate.min(self.owner.org.terms().per_minute)
+            let most = self.owner.org.terms().per_minute;
+            self.traits.plain.rate.min(most)
         }
     }
 
     /// Requests of its org in a UTC day; none if they are not counted.
     pub fn per_day(&self) -> Option<u64> {
-        if self.is_session {
+        if self.is_session() {
             None
         } else {
             self.owner.org.terms().per_day
@@ -236,15 +290,15 @@ impl Entry {
     }
 
     /// Whether it stands for a person.
-    pub const fn is_session(&self) -> bool {
-        self.is_session
+    pub fn is_session(&self) -> bool {
+        self.traits.plain.is_session
     }
 
     /// Whom it stands for.
     pub fn principal(&self) -> Principal {
-        let (org, scopes) = (self.owner.org.id, self.scopes);
+        let (org, scopes) = (self.owner.org.id, self.traits.plain.scopes);
         match self.owner.user {
-            Some(user) if self.is_session => Principal::Session {
+            Some(user) if self.is_session() => Principal::Session {
                 id: SessionId::from_uuid(self.id),
                 org,
                 scopes,
@@ -261,24 +315,22 @@ impl Entry {
 
     /// When it ends by itself, and whether that is because it was replaced.
     pub fn end(&self) -> Option<(Timestamp, bool)> {
-        let bounds = self.bounds.as_ref()?;
-        Some((bounds.ends_at?, bounds.rotating))
+        Some((self.traits.ends_at?, self.traits.rotating))
     }
 
     /// What it rests on.
-    pub const fn stamp(&self) -> Stamp {
-        self.stamp
+    pub fn stamp(&self) -> Stamp {
+        self.traits.stamp
     }
 
     /// Bytes it takes beside the cache's own, for the cache's bound.
     pub fn weight(&self) -> u32 {
-        let addresses = self
-            .bounds
-            .as_ref()
-            .and_then(|bounds| bounds.addresses.as_deref());
-        let bounds = self.bounds.as_ref().map_or(0, |_| size_of::<Bounds>());
-        let bytes = size_of::<Self>() + bounds + addresses.map_or(0, size_of_val);
-        u32::try_from(bytes).unwrap_or(u32::MAX)
+        let addresses = self.traits.addresses.as_deref().map_or(0, size_of_val);
+        let own = match Arc::strong_count(&self.traits) {
+            1 => size_of::<Traits>() + addresses,
+            _ => 0,
+        };
+        u32::try_from(size_of::<Self>() + own).unwrap_or(u32::MAX)
     }
 }
 
@@ -335,7 +387,7 @@ mod tests {
 
     #[test]
     fn an_entry_of_a_plain_key_is_small() {
-        assert!(size_of::<Entry>() <= 72, "{}", size_of::<Entry>());
+        assert!(size_of::<Entry>() <= 48, "{}", size_of::<Entry>());
     }
 
     #[test]

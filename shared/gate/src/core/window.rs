@@ -37,6 +37,8 @@ enum Log {
 struct Buckets {
     /// Number of the newest bucket, counted from the clock's origin.
     newest: u64,
+    /// No bucket before it has any.
+    oldest: u64,
     total: u32,
     counts: [u32; BUCKETS],
 }
@@ -146,6 +148,7 @@ impl Buckets {
         let newest = now / BUCKET_MICROS;
         let mut buckets = Self {
             newest,
+            oldest: (newest + 1).saturating_sub(BUCKETS as u64),
             total: 0,
             counts: [0; BUCKETS],
         };
@@ -163,6 +166,11 @@ impl Buckets {
             self.total -= std::mem::take(&mut self.counts[slot(bucket)]);
         }
         self.newest = self.newest.max(to);
+        let first = (self.newest + 1).saturating_sub(BUCKETS as u64);
+        self.oldest = self.oldest.max(first);
+        while self.oldest < self.newest && self.counts[slot(self.oldest)] == 0 {
+            self.oldest += 1;
+        }
     }
 
     fn push(&mut self) {
@@ -172,8 +180,7 @@ impl Buckets {
 
     fn until_below(&self, now: u64, count: u32) -> u64 {
         let mut left = self.total;
-        let oldest = (self.newest + 1).saturating_sub(BUCKETS as u64);
-        for bucket in oldest..=self.newest {
+        for bucket in self.oldest..=self.newest {
             left -= self.counts[slot(bucket)];
             if left < count {
                 return ((bucket + BUCKETS as u64) * BUCKET_MICROS).saturating_sub(now);

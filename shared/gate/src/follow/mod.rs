@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::ack::{AckMessage, subject as ack_subject};
 use self::task::Follower;
-use crate::cache::{self, Allowed, Refused};
+use crate::cache::{self, Allowed, CacheKey, Refused};
 use crate::core::entry::Entry;
 use crate::core::lease::LeaseCell;
 use crate::core::registry::Registry;
@@ -93,14 +93,14 @@ impl Trusted {
         &self.lease
     }
 
-    /// For `get` alone.
-    pub const fn allowed(&self) -> &Allowed {
-        &self.allowed
+    /// The cached entry, to be judged before it is used.
+    pub fn get(&self, hash: &CredentialHash) -> Option<Arc<Entry>> {
+        self.allowed.get(&CacheKey::from(hash))
     }
 
     /// Whether the primary refused the hash for good, in this generation.
     pub fn is_refused(&self, hash: &CredentialHash) -> bool {
-        let generation = self.refused.get(hash);
+        let generation = self.refused.get(&CacheKey::from(hash));
         generation.is_some_and(|generation| generation.floor() == self.lease.floor())
     }
 

@@ -20,9 +20,10 @@ use tokio::sync::{mpsc, watch};
 use super::ack::AckMessage;
 use super::feed::{self, Heard};
 use super::{Offer, ReplicaConfig, Trusted};
+use crate::cache::{Allowed, CacheKey};
 use crate::core::auth::AuthEvent;
 use crate::core::clocks::{Deadlines, FencePoint};
-use crate::core::entry::Entry;
+use crate::core::entry::Entries;
 use crate::core::registry::Registry;
 use crate::core::replica::{Applied, Head, Renewal, Renewed, Replica};
 use crate::core::stamp::Generation;
@@ -236,22 +237,16 @@ impl Follower {
             pending().await
         };
         self.begin(generation, snapshot.epoch);
-        let stamp = generation.at(snapshot.auth_position);
-        loop {
-            let page = match snapshot.page().await {
-                Ok(page) => page,
-                Err(error) => {
-                    self.core.forget();
-                    return Err(error);
-                }
-            };
-            if page.is_empty() {
-                break;
-            }
-            for (hash, row, org) in page {
-                let entry = Entry::new(row, &org, stamp, &self.registry);
-                self.trusted.allowed.insert(hash, Arc::new(entry));
-            }
+        let entries = Entries::new(generation.at(snapshot.auth_position));
+        let filled = fill(
+            &self.trusted.allowed,
+            &self.registry,
+            &mut snapshot,
+            entries,
+        );
+        if let Err(error) = filled.await {
+            self.core.forget();
+            return Err(error);
         }
         self.heard = Some(feed::start(
             &self.log,
@@ -330,9 +325,7 @@ impl Follower {
     /// After the tombstones stand (pitfall 8).
     fn acknowledge(&self) {
         let applied = self.core.applied();
-        self.trusted
-            .applied
-            .store(applied.get(), Ordering::Release);
+        self.trusted.applied.store(applied.get(), Ordering::Release);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         self.gauges.applied.set(applied.get() as f64);
         if let (Some(epoch), Some(incarnation)) = (self.core.epoch(), self.core.incarnation()) {
@@ -357,13 +350,14 @@ impl Follower {
                 if tombs.iter().any(|tomb| tomb.says_to(facts.stamp).is_some()) {
                     discard("stale");
                 } else {
-                    self.trusted.allowed.insert(hash, entry);
+                    self.trusted.allowed.insert(CacheKey::from(&hash), entry);
                 }
             }
             Offer::Ended { stamp, .. } if stamp < floor => discard("forgotten"),
             Offer::Ended { hash, .. } => {
-                self.trusted.allowed.invalidate(&hash);
-                self.trusted.refused.insert(hash, self.core.generation());
+                let key = CacheKey::from(&hash);
+                self.trusted.allowed.invalidate(&key);
+                self.trusted.refused.insert(key, self.core.generation());
             }
             Offer::OtherEpoch { than } if than == self.core.generation() => {
                 tracing::warn!("the primary has another log: dropping everything");
@@ -586,4 +580,25 @@ impl Follower {
             tracing::warn!(error = %chain(error), "no lease: every request is verified");
         }
     }
+}
+
+/// While one page is inserted, Postgres works on the next.
+async fn fill(
+    allowed: &Allowed,
+    registry: &Registry,
+    snapshot: &mut Snapshot,
+    mut entries: Entries,
+) -> Result<(), StoreError> {
+    let mut page = snapshot.page().await?;
+    while let Some(rows) = page {
+        let insert = async {
+            for (hash, row, org) in rows {
+                let entry = entries.make(row, &org, registry);
+                allowed.insert(CacheKey::from(&hash), Arc::new(entry));
+            }
+        };
+        let (next, ()) = tokio::join!(snapshot.page(), insert);
+        page = next?;
+    }
+    Ok(())
 }

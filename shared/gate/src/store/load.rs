@@ -9,8 +9,9 @@ use super::StoreError;
 use super::rows::{CredentialColumns, OrgColumns, position};
 use crate::core::entry::{CredentialRow, OrgRow};
 
-/// Credentials of one page; large enough that its statement's cost does not show.
-const PAGE: i32 = 20_000;
+/// Blocks of one page, about 5,000 credentials: enough that the statement's cost does not show, few
+/// enough that the page's memory does not either.
+const PAGE_BLOCKS: i64 = 100;
 
 /// Credentials and their orgs' rows.
 pub type Page = Vec<(CredentialHash, CredentialRow, OrgRow)>;
@@ -26,8 +27,8 @@ pub struct Snapshot {
     pub position: GlobalPosition,
     transaction: Transaction<'static, Postgres>,
     orgs: HashMap<Uuid, OrgRow>,
-    /// The last hash that was read.
-    after: Vec<u8>,
+    next_block: i64,
+    blocks: i64,
 }
 
 impl Snapshot {
@@ -63,18 +64,25 @@ impl Snapshot {
             };
             orgs.insert(row.org_id, columns.into_row(row.org_id)?);
         }
+        let blocks = sqlx::query_scalar!(r#"select gate.credential_blocks() as "blocks!""#)
+            .fetch_one(&mut *transaction)
+            .await?;
         Ok(Self {
             epoch: LogEpoch::from_uuid(state.epoch),
             auth_position: position(state.auth_position),
             position: position(state.position),
             transaction,
             orgs,
-            after: Vec::new(),
+            next_block: 0,
+            blocks,
         })
     }
 
-    /// The next credentials that may act now; empty after the last.
-    pub async fn page(&mut self) -> Result<Page, StoreError> {
+    /// The next credentials that may act now, perhaps none of them; nothing after the last.
+    pub async fn page(&mut self) -> Result<Option<Page>, StoreError> {
+        if self.next_block >= self.blocks {
+            return Ok(None);
+        }
         let rows = sqlx::query!(
             r#"select hash as "hash!", id as "id!", org_id as "org_id!", kind as "kind!",
                    status as "status!", scopes as "scopes!", strict as "strict!", owner_id,
@@ -82,11 +90,12 @@ impl Snapshot {
                    rate_limit_per_minute as "rate_limit_per_minute!",
                    ip_allowlist, expires_at, overlap_ends_at
                from gate.load_credentials($1, $2)"#,
-            self.after,
-            PAGE
+            self.next_block,
+            PAGE_BLOCKS
         )
         .fetch_all(&mut *self.transaction)
         .await?;
+        self.next_block += PAGE_BLOCKS;
         let mut page = Vec::with_capacity(rows.len());
         for row in rows {
             let corrupt = |column| StoreError::Corrupt {
@@ -100,7 +109,9 @@ impl Snapshot {
                 .try_into()
                 .map_err(|_| corrupt("hash"))?;
             let org = *self.orgs.get(&row.org_id).ok_or(corrupt("org_id"))?;
-            self.after.clone_from(&row.hash);
+            if org.suspended {
+                continue;
+            }
             let columns = CredentialColumns {
                 id: row.id,
                 org_id: row.org_id,
@@ -117,7 +128,7 @@ impl Snapshot {
             };
             page.push((CredentialHash::from_bytes(hash), columns.into_row()?, org));
         }
-        Ok(page)
+        Ok(Some(page))
     }
 
     /// Lets the snapshot go.
