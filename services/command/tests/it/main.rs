@@ -1,0 +1,10 @@
+//! The command service over its real router, on real servers.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+mod creators;
+mod keys;
+mod matrix;
+mod projects;
+mod videos;

@@ -1,0 +1,140 @@
+//! A service of its own for each test, and what to ask of it.
+
+mod answer;
+mod routes;
+mod world;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use clap::Parser;
+use command::{CommandService, Config, Resources};
+use domain::ids::{GlobalPosition, OrgId};
+use gate::Limiter;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::Lifecycle;
+use serde_json::Value;
+use testkit::TestDatabase;
+use tower::ServiceExt;
+
+pub use self::answer::Answer;
+pub use self::routes::{Good, command_routes, good};
+pub use self::world::{Org, World, ingest_line};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    command: Config,
+}
+
+/// One process's command service.
+pub struct TestApp {
+    pub db: TestDatabase,
+    pub service: CommandService,
+    router: Router,
+    _lifecycle: Lifecycle,
+}
+
+impl TestApp {
+    /// On a database of its own, without NATS.
+    pub async fn new() -> Self {
+        Self::on(testkit::postgres().await, None)
+    }
+
+    /// A process on a database, perhaps one of several.
+    pub fn on(db: TestDatabase, nats: Option<async_nats::Client>) -> Self {
+        let (service, lifecycle) = process(&db, nats);
+        Self {
+            router: service.router(),
+            db,
+            service,
+            _lifecycle: lifecycle,
+        }
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: &Method, path: &str) -> Ask<'_> {
+        Ask {
+            app: self,
+            request: Request::builder()
+                .method(method)
+                .uri(format!("/api/v1{path}"))
+                .body(Body::empty())
+                .unwrap(),
+        }
+    }
+
+    /// The end of the log.
+    pub async fn head(&self) -> GlobalPosition {
+        self.service.log().head().await.unwrap().position
+    }
+
+    /// The types of an org's decisions after a position.
+    pub async fn events_after(&self, position: GlobalPosition) -> Vec<(OrgId, String)> {
+        let events = self.service.log().read(position, 5_000).await.unwrap();
+        events
+            .into_iter()
+            .map(|event| (event.org_id, event.type_name.into_owned()))
+            .collect()
+    }
+}
+
+/// A further process on the same database.
+pub fn process(db: &TestDatabase, nats: Option<async_nats::Client>) -> (CommandService, Lifecycle) {
+    let clock = Clock::system();
+    let mut lifecycle = Lifecycle::new(clock.clone());
+    let (base, requests) = (lifecycle.handle(), lifecycle.stage("requests"));
+    let pool = db.pool_as("tga_command");
+    let resources = Resources {
+        primary: pool.clone(),
+        nats,
+        limiter: Limiter::start(pool, clock.clone(), &base),
+        clock,
+        entropy: Entropy::os(),
+        base,
+        requests,
+    };
+    let config = Cli::try_parse_from(["command"]).unwrap().command;
+    (CommandService::start(&config, resources), lifecycle)
+}
+
+/// A request being put together.
+pub struct Ask<'a> {
+    app: &'a TestApp,
+    request: Request,
+}
+
+impl Ask<'_> {
+    /// With a credential.
+    pub fn with_key(self, secret: &str) -> Self {
+        self.header(AUTHORIZATION, &format!("Bearer {secret}"))
+    }
+
+    /// With a header more.
+    pub fn header(mut self, name: impl Into<HeaderName>, value: &str) -> Self {
+        let value = HeaderValue::from_str(value).unwrap();
+        self.request.headers_mut().append(name.into(), value);
+        self
+    }
+
+    /// With a JSON body.
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// With any body.
+    pub fn body(self, media_type: &str, body: impl Into<Body>) -> Self {
+        let mut asked = self.header(CONTENT_TYPE, media_type);
+        *asked.request.body_mut() = body.into();
+        asked
+    }
+
+    /// Sends it.
+    pub async fn send(self) -> Answer {
+        let response = self.app.router.clone().oneshot(self.request).await.unwrap();
+        Answer::read(response).await
+    }
+}

@@ -1,0 +1,99 @@
+use api::route::{ROUTES, Route, Service, Verb};
+use http::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{World, ingest_line};
+
+/// A request that succeeds.
+pub struct Good {
+    pub method: Method,
+    pub path: String,
+    pub media_type: &'static str,
+    pub body: Option<String>,
+    pub status: u16,
+}
+
+/// Every route of the command service.
+pub fn command_routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES
+        .iter()
+        .filter(|route| route.service() == Service::Command)
+}
+
+/// A request to the route that succeeds in a fresh world. A route that is not here has no test:
+/// this panics, and with it every test of the matrix.
+pub fn good(route: &Route, world: &World) -> Good {
+    let (status, body) = match (route.verb.name(), route.path) {
+        ("POST", "/api-keys") => (201, Some(json!({"name": "Reporting"}))),
+        ("PATCH", "/api-keys/{id}") => (200, Some(json!({"name": "Renamed"}))),
+        ("POST", "/api-keys/{id}/rotate") => (201, Some(json!({"overlap_seconds": 60}))),
+        ("PATCH", "/orgs/self") => (200, Some(json!({"name": "Acme GmbH"}))),
+        ("POST", "/projects") => (201, Some(json!({"name": "Another"}))),
+        ("PATCH", "/projects/{id}") => (200, Some(json!({"readme": "Target: 1 M views"}))),
+        ("POST", "/projects/{id}/creators") => (201, Some(json!({"handle": "somebody.new"}))),
+        ("PATCH", "/creators/{id}") => (200, Some(json!({"tracking_mode": "selective"}))),
+        ("POST", "/projects/{id}/creators/bulk-reenable") => {
+            (200, Some(json!({"creator_ids": [world.disabled_creator]})))
+        }
+        ("POST", "/projects/{id}/creators/bulk-remove") => {
+            (200, Some(json!({"creator_ids": [world.creator]})))
+        }
+        ("POST", "/projects/{id}/videos") => {
+            let url = "https://www.youtube.com/watch?v=dQw4w9WgXcQ";
+            (201, Some(json!({"url": url})))
+        }
+        ("PATCH", "/videos/{id}") => (200, Some(json!({"tracking_enabled": false}))),
+        ("POST", "/videos/{id}/review") => (200, Some(json!({"decision": "include"}))),
+        ("POST", "/videos/{id}/tracking-disable") => (200, Some(json!({}))),
+        ("POST", "/projects/{id}/videos/bulk-tracking-disable") => {
+            (200, Some(json!({"video_ids": [world.direct_video]})))
+        }
+        ("POST", "/projects/{id}/inbox/review") => {
+            let body = json!({"decision": "exclude", "video_ids": [world.pending_video]});
+            (200, Some(body))
+        }
+        ("POST", "/ingest/observations") => (200, None),
+        ("DELETE", "/api-keys/self" | "/api-keys/{id}") => (200, None),
+        ("DELETE", "/projects/{id}" | "/creators/{id}" | "/videos/{id}") => (200, None),
+        (verb, path) => panic!("{verb} {path} has no test: say here how it succeeds"),
+    };
+    let (media_type, body) = if route.path == "/ingest/observations" {
+        ("application/x-ndjson", Some(stats_line()))
+    } else {
+        ("application/json", body.as_ref().map(Value::to_string))
+    };
+    Good {
+        method: method_of(route),
+        path: route.path.replace("{id}", &id_of(route, world).to_string()),
+        media_type,
+        body,
+        status,
+    }
+}
+
+pub fn method_of(route: &Route) -> Method {
+    match route.verb {
+        Verb::Get => Method::GET,
+        Verb::Post => Method::POST,
+        Verb::Patch => Method::PATCH,
+        Verb::Delete => Method::DELETE,
+    }
+}
+
+/// What the id in the path names.
+fn id_of(route: &Route, world: &World) -> Uuid {
+    match route.path.split('/').nth(1) {
+        Some("api-keys") => world.key,
+        Some("creators") => world.creator,
+        Some("videos") if route.path.ends_with("/review") => world.pending_video,
+        Some("videos") => world.direct_video,
+        _ => world.project,
+    }
+}
+
+fn stats_line() -> String {
+    ingest_line(&json!({"kind": "video_stats", "platform": "tiktok",
+        "platform_video_id": "7000000000000000003", "observed_at": "2026-01-05T05:00:00Z",
+        "view_count": 5}))
+}
