@@ -30,7 +30,11 @@ pub struct Config {
     pub credential_cache_mib: u64,
 
     /// The replica's name, for people.
-    #[arg(long = "replica-name", env = "TGA_REPLICA_NAME", default_value = "query")]
+    #[arg(
+        long = "replica-name",
+        env = "TGA_REPLICA_NAME",
+        default_value = "query"
+    )]
     pub replica_name: String,
 
     /// Seconds for which a replica may trust its cache without hearing from the primary; at most
@@ -68,7 +72,9 @@ impl Config {
 
 /// Seconds, with a fraction if need be.
 fn parse_lease(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
     if (0.1..=60.0).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))
     } else {

@@ -16,8 +16,7 @@ use crate::metrics::{CACHE_BYTES, CACHE_ENTRIES, FOLLOWED_POSITION, FOLLOWER_RES
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Tries for as long as it takes.
-const RETRY: Policy =
-    Policy::exponential(Duration::from_millis(50), Duration::from_secs(1));
+const RETRY: Policy = Policy::exponential(Duration::from_millis(50), Duration::from_secs(1));
 
 /// What the follower needs.
 #[derive(Debug)]

@@ -67,7 +67,10 @@ impl HttpMetrics {
     /// Looks all of them up.
     pub fn new() -> Self {
         Self {
-            routes: ROUTES.iter().map(|route| RouteMetrics::new(route.path)).collect(),
+            routes: ROUTES
+                .iter()
+                .map(|route| RouteMetrics::new(route.path))
+                .collect(),
             none: RouteMetrics::new(NO_ROUTE),
         }
     }
@@ -83,9 +86,7 @@ impl HttpMetrics {
 
 impl RouteMetrics {
     fn new(route: &'static str) -> Self {
-        let answers = |status: &'static str| {
-            metrics::counter!(REQUESTS, "service" => SERVICE, "route" => route, "status" => status)
-        };
+        let answers = |status: &'static str| metrics::counter!(REQUESTS, "service" => SERVICE, "route" => route, "status" => status);
         Self {
             route,
             ok: answers("200"),
@@ -94,6 +95,11 @@ impl RouteMetrics {
                 REQUEST_SECONDS, "service" => SERVICE, "route" => route
             ),
         }
+    }
+
+    /// The route's template; none for what leads nowhere.
+    pub fn route(&self) -> Option<&'static str> {
+        (self.route != NO_ROUTE).then_some(self.route)
     }
 
     /// Counts an answer.
@@ -125,7 +131,8 @@ pub struct CacheMetrics {
 impl CacheMetrics {
     /// Looks all of them up.
     pub fn new() -> Self {
-        let lookups = |outcome: &'static str| metrics::counter!(CACHE_LOOKUPS, "outcome" => outcome);
+        let lookups =
+            |outcome: &'static str| metrics::counter!(CACHE_LOOKUPS, "outcome" => outcome);
         Self {
             hit: lookups("hit"),
             joined: lookups("joined"),

@@ -44,7 +44,11 @@ impl Flights {
 
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
-        let mut flights = self.flights.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = self
+            .flights
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(done) = flights.remove(&self.key) {
             done.cancel();
         }

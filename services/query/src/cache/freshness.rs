@@ -86,7 +86,8 @@ impl Freshness {
 
     /// Says that this event, which changes who may call, was noted.
     pub fn auth_followed_to(&self, position: GlobalPosition) {
-        self.auth_followed.fetch_max(position.get(), Ordering::SeqCst);
+        self.auth_followed
+            .fetch_max(position.get(), Ordering::SeqCst);
     }
 
     /// A position such that no event above it, up to [`Freshness::followed`] as read before it,

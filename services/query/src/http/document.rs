@@ -69,7 +69,10 @@ impl Document {
     operation_id = "get_openapi",
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value))
 )]
-#[expect(dead_code, reason = "only described here: `Document` answers before any endpoint")]
+#[expect(
+    dead_code,
+    reason = "only described here: `Document` answers before any endpoint"
+)]
 async fn handle() {}
 
 /// What there is to say of it.

@@ -17,11 +17,11 @@ use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::response::Response;
 use domain::ids::GlobalPosition;
-use gate::{Admission, Denial, Gate, Rate};
+use gate::{Admission, Denial, Gate, Principal, Rate};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method};
 use runtime::clock::Monotonic;
-use runtime::http::PeerAddr;
+use runtime::http::{Notes, PeerAddr, REQUEST_TARGET, RequestId, X_REQUEST_ID};
 use tower::{Service, ServiceExt};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
@@ -78,8 +78,8 @@ impl Front {
             let front = self.clone();
             async move { Ok::<_, std::convert::Infallible>(front.respond_plainly(request).await) }
         });
-        let compress = CompressionLayer::new()
-            .compress_when(SizeAbove::new(COMPRESS_ABOVE).and(may_compress));
+        let compress =
+            CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE).and(may_compress));
         let mut service = tower::ServiceBuilder::new().layer(compress).service(plain);
         match service.call(request).await {
             Ok(response) => response.map(Body::new),
@@ -87,9 +87,10 @@ impl Front {
         }
     }
 
-    async fn respond_plainly(self, request: Request) -> Response {
+    async fn respond_plainly(self, mut request: Request) -> Response {
         let began = self.0.app.clock.monotonic();
         let is_head = *request.method() == Method::HEAD;
+        let id = self.0.identify(&mut request);
         let Outcome {
             mut response,
             metrics,
@@ -97,12 +98,26 @@ impl Front {
         if is_head {
             drop_body(&mut response);
         }
+        if let Some(id) = id {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
         self.0.count(&response, &metrics, began);
         response
     }
 }
 
 impl Inner {
+    /// Names a request that came over no connection; the accept loop names all others.
+    fn identify(&self, request: &mut Request) -> Option<HeaderValue> {
+        if request.extensions().get::<RequestId>().is_some() {
+            return None;
+        }
+        let id = RequestId::of(request.headers(), &self.app.clock, &self.app.entropy);
+        let value = id.header_value();
+        request.extensions_mut().insert(id);
+        Some(value)
+    }
+
     async fn answer(&self, request: Request) -> Outcome {
         if request.uri().path() == Document::PATH {
             return Outcome {
@@ -130,6 +145,10 @@ impl Inner {
             && let Ok(end) = HeaderValue::try_from(end.to_string())
         {
             headers.insert(TGA_KEY_EXPIRES_AT, end);
+        }
+        if tracing::enabled!(target: REQUEST_TARGET, tracing::Level::INFO) {
+            let notes = notes(&admission.principal, &outcome.metrics);
+            outcome.response.extensions_mut().insert(notes);
         }
         outcome
     }
@@ -171,7 +190,7 @@ impl Inner {
 
     /// Step 4 and all that follow.
     async fn dispatch(&self, mut request: Request, admission: &Admission) -> Outcome {
-        let is_session = matches!(admission.principal, gate::Principal::Session { .. });
+        let is_session = matches!(admission.principal, Principal::Session { .. });
         let scopes = admission.principal.scopes();
         let found = route::find(request.method(), request.uri().path());
         let route = match found.admit(scopes, is_session) {
@@ -206,12 +225,7 @@ impl Inner {
         outcome
     }
 
-    fn fail(
-        &self,
-        error: ApiError,
-        headers: &HeaderMap,
-        route: Option<&'static Route>,
-    ) -> Outcome {
+    fn fail(&self, error: ApiError, headers: &HeaderMap, route: Option<&'static Route>) -> Outcome {
         Outcome {
             response: error.into_rendered(Rendering::wanted_by(headers)),
             metrics: self.metrics_of(route),
@@ -225,6 +239,19 @@ impl Inner {
     fn count(&self, response: &Response, metrics: &RouteMetrics, began: Monotonic) {
         let took = self.app.clock.monotonic().saturating_since(began);
         metrics.record(response.status(), took);
+    }
+}
+
+/// For the request's summary line.
+fn notes(principal: &Principal, metrics: &RouteMetrics) -> Notes {
+    let credential = match principal {
+        Principal::Key { id, .. } => id.as_uuid(),
+        Principal::Session { id, .. } => id.as_uuid(),
+    };
+    Notes {
+        route: metrics.route(),
+        tenant: Some(principal.org().as_uuid()),
+        credential: Some(credential),
     }
 }
 

@@ -24,7 +24,10 @@ pub async fn handle(call: Call) -> ApiError {
 pub fn describe() -> OpenApi {
     let mut paths = PathsBuilder::new();
     for route in routes() {
-        let words = route.path.split(['/', '{', '}']).filter(|word| !word.is_empty());
+        let words = route
+            .path
+            .split(['/', '{', '}'])
+            .filter(|word| !word.is_empty());
         let name: Vec<_> = words.filter(|word| *word != "id").collect();
         let replacement = route.replacement.unwrap_or_default();
         let operation = OperationBuilder::new()

@@ -147,10 +147,12 @@ impl Snapshot<'_> {
         for id in ids {
             match kind {
                 EntityKind::Project => {
-                    self.require_project(Some(ProjectId::from_uuid(*id))).await?;
+                    self.require_project(Some(ProjectId::from_uuid(*id)))
+                        .await?;
                 }
                 EntityKind::Creator => {
-                    self.require_creator(Some(CreatorId::from_uuid(*id))).await?;
+                    self.require_creator(Some(CreatorId::from_uuid(*id)))
+                        .await?;
                 }
                 EntityKind::Video => self.require_video(VideoId::from_uuid(*id)).await?,
             }

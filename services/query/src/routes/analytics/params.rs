@@ -48,9 +48,7 @@ const GRANULARITIES: [&str; 4] = ["day", "week", "month", "custom"];
 impl FromQuery for AnalyticsParams {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
         let entity = params.required("entity", Text::from_str::<EntityKind>);
-        let ids = params.required("entity_id", |it| {
-            it.list(1..=ANALYTICS_ENTITIES, id)
-        });
+        let ids = params.required("entity_id", |it| it.list(1..=ANALYTICS_ENTITIES, id));
         let metric = params.required("metric", Text::from_str::<Metric>);
         if let (Ok(entity), Ok(metric)) = (entity, metric)
             && !metric.applies_to(entity)

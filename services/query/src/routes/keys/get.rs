@@ -43,6 +43,9 @@ impl Question for OneKey {
         let found = [found.ok_or_else(ApiError::not_found)?];
         let shown = snapshot.shown(&found).await?;
         let meta = shown.meta(&found, Meta::none());
-        Ok(Answer::lasting(Rendered::json(&shown.wire(&found[0]), &meta)?))
+        Ok(Answer::lasting(Rendered::json(
+            &shown.wire(&found[0]),
+            &meta,
+        )?))
     }
 }

@@ -45,14 +45,21 @@ impl Snapshot<'_> {
         Ok(Shown {
             now: self.now,
             used: used.map_err(|error| self.app.unavailable().because(error))?,
-            replaced: replaced.into_iter().map(|found| (found.id, found)).collect(),
+            replaced: replaced
+                .into_iter()
+                .map(|found| (found.id, found))
+                .collect(),
         })
     }
 }
 
 impl Shown {
     fn wire(&self, found: &Found) -> ApiKey {
-        let used = self.used.get(&found.id.as_uuid()).copied().unwrap_or_default();
+        let used = self
+            .used
+            .get(&found.id.as_uuid())
+            .copied()
+            .unwrap_or_default();
         let replaced = found.key.replaces.and_then(|old| self.replaced.get(&old));
         let context = KeyContext {
             replaced: replaced.map(|old| &old.key),

@@ -115,7 +115,9 @@ impl Question for Inbox {
     const RESTS_ON: Option<Topics> = Some(Topics::of(&[Topic::Videos, Topic::Creators]));
 
     async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
-        snapshot.require_project(Some(self.filter.project_id)).await?;
+        snapshot
+            .require_project(Some(self.filter.project_id))
+            .await?;
         snapshot.require_creator(self.filter.creator_id).await?;
         let listed = snapshot.reader.inbox(&self.filter, self.page).await;
         let listed = listed.map_err(|error| snapshot.read_error(error))?;

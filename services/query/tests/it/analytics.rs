@@ -1,0 +1,331 @@
+//! `GET /analytics` over HTTP; that the figures are right is the read model's to test.
+
+use domain::event::{ObservationRecorded, OrgChanged, PlanChanged, Reading, TrackingStatus};
+use domain::plan::Plan;
+use serde_json::{Value, json};
+
+use crate::support::{Org, Reply, World, views};
+
+#[tokio::test]
+async fn series_are_answered_as_json_and_as_csv() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let project = world.project(&org, "=Spring, \"launch\"").await;
+    let creator = world.creator(&org, project, "ada").await;
+    let video = world
+        .video(&org, project, creator, 1, TrackingStatus::AutoTracked)
+        .await;
+    let readings = [
+        ("2026-01-01T10:00:00Z", 100),
+        ("2026-01-02T10:00:00Z", 130),
+        ("2026-01-04T10:00:00Z", 120),
+    ];
+    let readings = readings.map(|(at, count)| Reading::VideoStats(views(video, at, count)));
+    let recorded = ObservationRecorded {
+        readings: readings.into(),
+    };
+    world.append(&org, vec![recorded.into()]).await;
+
+    let range = "from=2026-01-01&to=2026-01-04";
+    let asked = format!("entity=project&entity_id={project}&metric=views&{range}");
+    let reply = world.get(&org.key, &format!("/analytics?{asked}")).await;
+    let data = reply.data();
+    let expected = json!({
+        "entity": "project", "metric": "views", "mode": "new", "granularity": "day",
+        "bucket_days": null, "base_metric": null, "unit": "count", "from": "2026-01-01",
+        "to": "2026-01-04", "tz": "UTC", "compare_series": [], "breakdown_series": [],
+        "annotations": [], "tier_retention_days": null,
+        "series": [{
+            "entity_ref": {"type": "project", "id": project, "label": "=Spring, \"launch\""},
+            "points": [
+                {"t": "2026-01-01", "value": 0, "is_partial": false, "is_baseline": true},
+                {"t": "2026-01-02", "value": 30, "is_partial": false, "is_baseline": false},
+                {"t": "2026-01-03", "value": 0, "is_partial": false, "is_baseline": false},
+                {"t": "2026-01-04", "value": -10, "is_partial": false, "is_baseline": false},
+            ],
+            "total": 20, "start_value": 100,
+        }],
+    });
+    assert_eq!(data, expected);
+    assert_eq!(reply.json()["meta"], json!({"validUntil": null}));
+    // Members stand in the contract's order.
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    let members = [
+        "entity",
+        "metric",
+        "mode",
+        "granularity",
+        "bucket_days",
+        "base_metric",
+        "unit",
+    ];
+    let places: Vec<_> = members
+        .map(|name| text.find(&format!("\"{name}\":")).unwrap())
+        .into();
+    assert!(places.is_sorted(), "{text}");
+
+    let reply = world
+        .get(
+            &org.key,
+            &format!("/analytics?{asked}&format=csv&mode=cumulative"),
+        )
+        .await;
+    assert_eq!(reply.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(
+        reply.header("content-disposition"),
+        "attachment; filename=\"trackagoat_project_views_2026-01-01_2026-01-04.csv\""
+    );
+    let row = |day: &str, value: i32, first: bool| {
+        format!(
+            "main,project,{project},\"'=Spring, \"\"launch\"\"\",views,cumulative,day,{day},{day},\
+             {value},false,{first}\r\n"
+        )
+    };
+    let expected = [
+        "series_kind,entity_type,entity_id,entity_label,metric,mode,granularity,bucket_start,\
+         bucket_end,value,is_partial,is_baseline\r\n"
+            .to_owned(),
+        row("2026-01-01", 100, true),
+        row("2026-01-02", 130, false),
+        row("2026-01-03", 130, false),
+        row("2026-01-04", 120, false),
+    ];
+    assert_eq!(reply.body, expected.concat().as_bytes());
+    assert_ne!(reply.header("etag"), "");
+
+    // Several entities, in the order asked; zones and widths.
+    let other = world.project(&org, "Other").await;
+    let asked = format!("entity=project&entity_id={other},{project}&metric=posts&{range}");
+    let data = world
+        .get(&org.key, &format!("/analytics?{asked}&tz=Asia/Kathmandu"))
+        .await
+        .data();
+    assert_eq!(data["series"][0]["entity_ref"]["id"], json!(other));
+    assert_eq!(data["series"][1]["total"], 1);
+    assert_eq!(data["tz"], "Asia/Kathmandu");
+    for (granularity, days) in [
+        ("week", Value::Null),
+        ("month", Value::Null),
+        ("custom", json!(3)),
+    ] {
+        let days_asked = days
+            .as_i64()
+            .map_or(String::new(), |days| format!("&bucket_days={days}"));
+        let asked = format!("{asked}&granularity={granularity}{days_asked}");
+        let data = world
+            .get(&org.key, &format!("/analytics?{asked}"))
+            .await
+            .data();
+        assert_eq!(
+            (&data["granularity"], &data["bucket_days"]),
+            (&json!(granularity), &days)
+        );
+    }
+    let asked = format!("entity=video&entity_id={video}&metric=engagement_rate_by_views&{range}");
+    let data = world
+        .get(&org.key, &format!("/analytics?{asked}&mode=cumulative"))
+        .await
+        .data();
+    assert_eq!(
+        (&data["mode"], &data["unit"]),
+        (&Value::Null, &json!("percent"))
+    );
+    assert_eq!(data["series"][0]["start_value"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_refused_with_what_can() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let project = world.project(&org, "Spring").await;
+    let eleven: Vec<_> = (0..11)
+        .map(|n| uuid::Uuid::from_u128(n).to_string())
+        .collect();
+    let base = format!("entity=project&entity_id={project}&metric=views");
+    for (query, path, hint) in [
+        ("entity=project".to_owned(), "entity_id", "required"),
+        (
+            base.replace("project&", "campaign&"),
+            "entity",
+            "video, creator, project",
+        ),
+        (
+            base.replace("views", "shrugs"),
+            "metric",
+            "engagement_rate_by_views",
+        ),
+        (
+            base.replace("project&", "video&").replace("views", "posts"),
+            "metric",
+            "likes",
+        ),
+        (
+            format!("{base}&entity_id={project}"),
+            "entity_id",
+            "repeated",
+        ),
+        (
+            base.replace(&project.to_string(), &eleven.join(",")),
+            "entity_id",
+            "10",
+        ),
+        (
+            format!("entity=project&entity_id={project},{project}&metric=views"),
+            "entity_id",
+            "twice",
+        ),
+        (format!("{base}&mode=old"), "mode", "new, cumulative"),
+        (
+            format!("{base}&granularity=hour"),
+            "granularity",
+            "day, week, month, custom",
+        ),
+        (
+            format!("{base}&granularity=custom"),
+            "bucket_days",
+            "custom",
+        ),
+        (format!("{base}&bucket_days=7"), "bucket_days", "custom"),
+        (
+            format!("{base}&granularity=custom&bucket_days=91"),
+            "bucket_days",
+            "90",
+        ),
+        (
+            format!("{base}&from=2026-02-01&to=2026-01-01"),
+            "from",
+            "after",
+        ),
+        (format!("{base}&from=2999-01-01"), "from", "after"),
+        (format!("{base}&from=2026-1-1"), "from", "YYYY-MM-DD"),
+        (
+            format!("{base}&from=2020-01-01&to=2025-01-01"),
+            "granularity",
+            "1100",
+        ),
+        (format!("{base}&tz=Mars/Olympus"), "tz", "IANA"),
+        (format!("{base}&format=xml"), "format", "json, csv"),
+        (
+            format!("{base}&compare=prior_period"),
+            "compare",
+            "allowed are entity",
+        ),
+        (
+            format!("{base}&breakdown=video"),
+            "breakdown",
+            "allowed are entity",
+        ),
+    ] {
+        let reply = world.get(&org.key, &format!("/analytics?{query}")).await;
+        assert_eq!(reply.code(), "invalid_query", "{query}");
+        let issue = reply.json()["meta"]["issues"][0].clone();
+        assert_eq!(issue["path"], path, "{query}: {issue}");
+        assert!(
+            issue["message"].as_str().unwrap().contains(hint),
+            "{query}: {issue}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn history_ends_with_the_plan() {
+    let world = World::start().await;
+    let org = world.org_on(Plan::Starter).await;
+    let project = world.project(&org, "Spring").await;
+    let asked = |from: &str, id: &str| {
+        format!("/analytics?entity=project&entity_id={id}&metric=views&from={from}&to={from}")
+    };
+    let today = world.now().date();
+    let oldest = today - chrono::Days::new(365);
+    let id = project.to_string();
+    let reply = world.get(&org.key, &asked(&oldest.to_string(), &id)).await;
+    assert_eq!(reply.data()["tier_retention_days"], 365);
+    // Tomorrow it is too old: no cache keeps it longer.
+    let until = reply.json()["meta"]["validUntil"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        until.starts_with(&(today + chrono::Days::new(1)).to_string()),
+        "{until}"
+    );
+
+    let older = (oldest - chrono::Days::new(1)).to_string();
+    let reply = world.get(&org.key, &asked(&older, &id)).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.code().as_str()),
+        (402, "retention_exceeded")
+    );
+    let meta = reply.json()["meta"].clone();
+    assert_eq!(
+        (&meta["tier_retention_days"], &meta["earliest"]),
+        (&json!(365), &json!(oldest))
+    );
+    // Existence comes first.
+    let missing = "0192f0c1-2b7e-7c00-8000-00000000abcd";
+    assert_eq!(
+        world.get(&org.key, &asked(&older, missing)).await.code(),
+        "not_found"
+    );
+
+    world
+        .append(&org, vec![PlanChanged { plan: Plan::Ultra }.into()])
+        .await;
+    assert_eq!(world.get(&org.key, &asked(&older, &id)).await.status, 200);
+    // A downgrade leaves the former window for a while, and the answer says until when.
+    world
+        .append(
+            &org,
+            vec![
+                PlanChanged {
+                    plan: Plan::Starter,
+                }
+                .into(),
+            ],
+        )
+        .await;
+    let kept = world.get(&org.key, &asked(&older, &id)).await;
+    assert_eq!(kept.data()["tier_retention_days"], 365);
+    assert_ne!(kept.json()["meta"]["validUntil"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_answer_that_time_changes_says_when() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let project = world.project(&org, "Spring").await;
+    let base = format!("/analytics?entity=project&entity_id={project}&metric=views");
+    let until = |reply: &Reply| reply.json()["meta"]["validUntil"].clone();
+    let today = world.now().date();
+    let midnight = json!(format!("{}T00:00:00.000000Z", today + chrono::Days::new(1)));
+    let defaults = world.get(&org.key, &base).await;
+    assert_eq!(until(&defaults), midnight);
+    assert_eq!(
+        defaults.data()["from"],
+        json!(today - chrono::Days::new(29))
+    );
+    let past = world
+        .get(&org.key, &format!("{base}&from=2026-01-01&to=2026-01-02"))
+        .await;
+    assert_eq!(until(&past), Value::Null);
+    let running = format!("{base}&from={today}&to={today}");
+    assert_eq!(until(&world.get(&org.key, &running).await), midnight);
+}
+
+#[tokio::test]
+async fn the_orgs_zone_is_the_default_and_may_change() {
+    let world = World::start().await;
+    let org: Org = world.org().await;
+    let project = world.project(&org, "Spring").await;
+    let path = format!("/analytics?entity=project&entity_id={project}&metric=views");
+    assert_eq!(world.get(&org.key, &path).await.data()["tz"], "UTC");
+    let changed = OrgChanged {
+        name: None,
+        timezone: Some("Pacific/Chatham".to_owned()),
+    };
+    world.append(&org, vec![changed.into()]).await;
+    assert_eq!(
+        world.get(&org.key, &path).await.data()["tz"],
+        "Pacific/Chatham"
+    );
+}

@@ -1,0 +1,391 @@
+//! A query service over its real router, with a real Postgres, and orgs whose events are written
+//! by hand.
+
+use std::time::Duration;
+
+use api::cursor::Cursors;
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use clap::Parser;
+use domain::credential::{CredentialHash, CredentialKind, CredentialSecret};
+use domain::event::{
+    Actor, CreatorAdded, Event, KeyCreated, LimitChanged, MediaType, OrgCreated, ProjectAdded,
+    TrackingMode, TrackingStatus, VideoDiscovered, VideoStats,
+};
+use domain::ids::{CreatorId, GlobalPosition, KeyId, OrgId, ProjectId, VideoId};
+use domain::plan::{LimitKey, Plan};
+use domain::platform::{Handle, Platform, PlatformVideoId};
+use domain::scope::Scopes;
+use domain::text::{Metadata, Name, ProjectName};
+use domain::time::Timestamp;
+use event_log::{AppendRequest, EventLog};
+use gate::Limiter;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use query::{Config, Parts, QueryService};
+use read_model::ProjectionVersion;
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
+use serde_json::Value;
+use testkit::TestDatabase;
+use tower::ServiceExt;
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    query: Config,
+}
+
+/// A database, a log and one replica.
+pub struct World {
+    pub database: TestDatabase,
+    pub log: EventLog,
+    pub clock: Clock,
+    pub entropy: Entropy,
+    pub replica: Replica,
+    tasks: Tasks,
+    _lifecycle: Lifecycle,
+}
+
+/// One query service.
+#[derive(Clone)]
+pub struct Replica {
+    pub service: QueryService,
+    router: Router,
+}
+
+/// An org with a key that may do everything.
+pub struct Org {
+    pub id: OrgId,
+    pub key_id: KeyId,
+    pub key: String,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With these flags.
+    pub async fn start_with(flags: &[&str]) -> Self {
+        let database = testkit::postgres().await;
+        let clock = Clock::system();
+        let entropy = Entropy::os();
+        let lifecycle = Lifecycle::new(clock.clone());
+        let tasks = lifecycle.handle();
+        let config = event_log::Config::default();
+        let writer = database.pool_as("tga_command");
+        let (log, appender) = EventLog::new(writer, clock.clone(), entropy.clone(), config);
+        tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
+        let replica = replica(&database, &log, &clock, &entropy, &tasks, flags).await;
+        Self {
+            database,
+            log,
+            clock,
+            entropy,
+            replica,
+            tasks,
+            _lifecycle: lifecycle,
+        }
+    }
+
+    /// One more replica on the same database.
+    pub async fn another_replica(&self, flags: &[&str]) -> Replica {
+        let Self {
+            database,
+            log,
+            clock,
+            entropy,
+            tasks,
+            ..
+        } = self;
+        replica(database, log, clock, entropy, tasks, flags).await
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_datetime(self.clock.now())
+    }
+
+    /// An org on plan ultra with a generous window, and its key.
+    pub async fn org(&self) -> Org {
+        self.org_on(Plan::Ultra).await
+    }
+
+    pub async fn org_on(&self, plan: Plan) -> Org {
+        let id = OrgId::generate(self.now(), self.entropy.bytes());
+        let (key_id, key, event) = self.new_key(Scopes::ORG_ADMIN, 1_000_000);
+        let limit = |limit_key, value| {
+            Event::from(LimitChanged {
+                limit_key,
+                value: Some(value),
+            })
+        };
+        let events = vec![
+            OrgCreated {
+                name: Name::parse("Acme").unwrap(),
+                plan,
+                timezone: "UTC".to_owned(),
+            }
+            .into(),
+            limit(LimitKey::MaxApiRequestsPerDay, 1_000_000),
+            limit(LimitKey::MaxRequestsPerMinutePerKey, 1_000_000),
+            event,
+        ];
+        let org = Org { id, key_id, key };
+        self.append(&org, events).await;
+        org
+    }
+
+    /// A key that no event has made yet.
+    pub fn new_key(&self, scopes: Scopes, per_minute: u64) -> (KeyId, String, Event) {
+        let key_id = KeyId::generate(self.now(), self.entropy.bytes());
+        let secret = CredentialSecret::generate(CredentialKind::ApiKey, &self.entropy.bytes());
+        let text = secret.reveal().to_owned();
+        let hash = secret.hash();
+        let event = KeyCreated {
+            prefix: secret.prefix(),
+            ..key_created(key_id, scopes, per_minute, hash)
+        };
+        (key_id, text, event.into())
+    }
+
+    /// Gives the org one more key.
+    pub async fn key(&self, org: &Org, scopes: Scopes) -> String {
+        let (_, key, event) = self.new_key(scopes, 1_000_000);
+        self.append(org, vec![event]).await;
+        key
+    }
+
+    pub async fn append(&self, org: &Org, events: Vec<Event>) -> GlobalPosition {
+        let request = AppendRequest {
+            org_id: org.id,
+            expected: None,
+            events,
+            actor: Actor::System,
+            correlation_id: "test".to_owned(),
+            idempotency: None,
+            guard: None,
+        };
+        self.log.append(request).await.unwrap().last
+    }
+
+    pub async fn project(&self, org: &Org, name: &str) -> ProjectId {
+        let project_id = ProjectId::generate(self.now(), self.entropy.bytes());
+        let added = ProjectAdded {
+            project_id,
+            name: ProjectName::parse(name).unwrap(),
+            readme: None,
+            metadata: Metadata::empty(),
+        };
+        self.append(org, vec![added.into()]).await;
+        project_id
+    }
+
+    pub async fn creator(&self, org: &Org, project_id: ProjectId, handle: &str) -> CreatorId {
+        let creator_id = CreatorId::generate(self.now(), self.entropy.bytes());
+        let added = CreatorAdded {
+            creator_id,
+            project_id,
+            platform: Platform::Tiktok,
+            handle: Handle::parse(Platform::Tiktok, handle).unwrap(),
+            tracking_mode: TrackingMode::Auto,
+            tracking_start_date: None,
+            display_name: None,
+            readme: None,
+            metadata: Metadata::empty(),
+        };
+        self.append(org, vec![added.into()]).await;
+        creator_id
+    }
+
+    pub async fn video(
+        &self,
+        org: &Org,
+        project_id: ProjectId,
+        creator_id: CreatorId,
+        number: u64,
+        tracking_status: TrackingStatus,
+    ) -> VideoId {
+        let video_id = VideoId::generate(self.now(), self.entropy.bytes());
+        let name = PlatformVideoId::parse(Platform::Tiktok, &number.to_string()).unwrap();
+        let found = VideoDiscovered {
+            video_id,
+            project_id,
+            creator_id,
+            platform: Platform::Tiktok,
+            url: name.url(Platform::Tiktok, None),
+            platform_video_id: name,
+            media_type: MediaType::Video,
+            tracking_status,
+            posted_at: Some(instant("2026-01-01T12:00:00Z")),
+        };
+        self.append(org, vec![found.into()]).await;
+        video_id
+    }
+
+    /// Asks after everything that was written.
+    pub async fn get(&self, key: &str, path: &str) -> Reply {
+        let head = self.log.head().await.unwrap().position;
+        let head = head.to_string();
+        self.replica
+            .send(
+                Method::GET,
+                path,
+                &[bearer(key), ("tga-min-position", &head)],
+            )
+            .await
+    }
+}
+
+impl Replica {
+    /// The answer, once the primary can be asked: a busy machine may not answer in time.
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
+        testkit::eventually(PATIENCE, "the primary answers the gate", async || {
+            let reply = self.send_once(method.clone(), path, headers).await;
+            let unchecked = b"verification_unavailable";
+            let is_unchecked = reply
+                .body
+                .windows(unchecked.len())
+                .any(|part| part == unchecked);
+            (!is_unchecked).then_some(reply)
+        })
+        .await
+    }
+
+    async fn send_once(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    /// Asks for whatever there is now.
+    pub async fn get(&self, key: &str, path: &str) -> Reply {
+        self.send(Method::GET, path, &[bearer(key)]).await
+    }
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// `data` of a success.
+    #[track_caller]
+    pub fn data(&self) -> Value {
+        assert_eq!(self.status, 200, "{:?}", self.body);
+        self.json()["data"].clone()
+    }
+
+    /// `meta.code` of a refusal.
+    #[track_caller]
+    pub fn code(&self) -> String {
+        let body = self.json();
+        assert_eq!(body["data"], Value::Null);
+        body["meta"]["code"].as_str().unwrap().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn position(&self) -> u64 {
+        self.header("tga-position").parse().unwrap()
+    }
+}
+
+/// The Authorization header; leaked, since a test names its few keys once.
+pub fn bearer(key: &str) -> (&'static str, &'static str) {
+    ("authorization", Box::leak(format!("Bearer {key}").into()))
+}
+
+pub fn instant(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+pub fn views(video_id: VideoId, at: &str, views: u64) -> VideoStats {
+    VideoStats {
+        video_id,
+        observed_at: instant(at),
+        view_count: Some(views),
+        like_count: None,
+        comment_count: None,
+        share_count: None,
+        save_count: None,
+    }
+}
+
+fn key_created(key_id: KeyId, scopes: Scopes, per_minute: u64, hash: CredentialHash) -> KeyCreated {
+    KeyCreated {
+        key_id,
+        name: Name::parse("Reporting").unwrap(),
+        prefix: String::new(),
+        scopes,
+        owner_id: None,
+        expires_at: None,
+        ip_allowlist: None,
+        rate_limit_per_minute: per_minute,
+        strict: false,
+        replaces: None,
+        hash: Some(hash),
+    }
+}
+
+async fn replica(
+    database: &TestDatabase,
+    log: &EventLog,
+    clock: &Clock,
+    entropy: &Entropy,
+    tasks: &Tasks,
+    flags: &[&str],
+) -> Replica {
+    let config = Cli::try_parse_from(["query"].iter().chain(flags))
+        .unwrap()
+        .query;
+    let reader = database.pool_as("tga_query");
+    let parts = Parts {
+        log: log.clone(),
+        primary: reader.clone(),
+        reads: reader.clone(),
+        projector: ProjectionVersion::CURRENT.in_schema(database.options().clone()),
+        nats: None,
+        limiter: Limiter::start(reader, clock.clone(), tasks),
+        cursors: Cursors::new([7; 32], None),
+        openapi: Bytes::from_static(b"{\"openapi\":\"3.1.0\"}"),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    let service = QueryService::start(&config, parts, tasks);
+    for mut ready in [service.gate_ready(), service.projection_ready()] {
+        let waited = clock
+            .timeout(PATIENCE, ready.wait_for(|ready| *ready))
+            .await;
+        waited.expect("the service is ready in time").unwrap();
+    }
+    let router = service.router();
+    Replica { service, router }
+}
