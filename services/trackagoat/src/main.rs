@@ -6,29 +6,56 @@
 //! program that holds the same addresses and credentials.
 
 mod bench;
+mod dev;
 mod import;
+mod operator;
+mod serve;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
-use runtime::telemetry::chain;
+use runtime::telemetry::{self, TelemetryConfig, chain};
+
+use crate::operator::Action;
 
 /// Follow creators: an event-sourced service with an org-scoped API.
 #[derive(Debug, Parser)]
 #[command(name = "trackagoat", version, about)]
 struct Cli {
+    #[command(flatten)]
+    telemetry: TelemetryConfig,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything in one directory.
+    Dev(Box<dev::Dev>),
+    /// Run one role against servers that are given.
+    #[command(subcommand)]
+    Serve(Box<serve::Serve>),
     Bench(bench::Bench),
+    /// Orgs, their plans and limits.
+    Orgs(OperatorCommand<operator::Orgs>),
+    /// Persons shut out of an org.
+    Members(OperatorCommand<operator::Members>),
+    /// API keys of an org.
+    Keys(OperatorCommand<operator::Keys>),
     /// Send real data through the public API.
     #[command(subcommand)]
     Import(import::Import),
+}
+
+/// What the operator does, and on which servers.
+#[derive(Debug, Args)]
+struct OperatorCommand<Action: Subcommand> {
+    #[command(flatten)]
+    target: operator::Target,
+    #[command(subcommand)]
+    action: Action,
 }
 
 fn main() -> ExitCode {
@@ -37,25 +64,57 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(run(cli.command)),
+        Ok(runtime) => runtime.block_on(run(cli)),
         Err(error) => fail(&error),
     }
 }
 
-async fn run(command: Command) -> ExitCode {
+async fn run(cli: Cli) -> ExitCode {
     // Once, before the first client: reqwest brings no provider of its own.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (clock, entropy) = (Clock::system(), Entropy::os());
-    match command {
+    match cli.command {
+        Command::Dev(dev) => match telemetry::init(&cli.telemetry) {
+            Ok(metrics) => dev
+                .run(metrics, clock, entropy)
+                .await
+                .unwrap_or_else(|e| fail(&e)),
+            Err(error) => fail(&error),
+        },
+        Command::Serve(serve) => match telemetry::init(&cli.telemetry) {
+            Ok(metrics) => serve.run(metrics).await.unwrap_or_else(|e| fail(&e)),
+            Err(error) => fail(&error),
+        },
         Command::Bench(bench) => match bench.run(clock, entropy).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         },
+        Command::Orgs(OperatorCommand { target, action }) => {
+            operate(&target, Action::Orgs(action), clock, entropy).await
+        }
+        Command::Members(OperatorCommand { target, action }) => {
+            operate(&target, Action::Members(action), clock, entropy).await
+        }
+        Command::Keys(OperatorCommand { target, action }) => {
+            operate(&target, Action::Keys(action), clock, entropy).await
+        }
         Command::Import(import) => match import.run(clock, entropy).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => fail(&error),
         },
+    }
+}
+
+async fn operate(
+    target: &operator::Target,
+    action: Action,
+    clock: Clock,
+    entropy: Entropy,
+) -> ExitCode {
+    match action.run(target, clock, entropy).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
     }
 }
 

@@ -203,7 +203,8 @@ fn lists(folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
                 .file_name()
                 .and_then(|name| name.to_str())
                 .unwrap_or_default();
-            name.starts_with(LISTS) && (name.ends_with(".csv") || name.ends_with(".csv.zst"))
+            let (_, kind) = name.split_once('.').unwrap_or_default();
+            name.starts_with(LISTS) && ["csv", "csv.zst"].contains(&kind)
         })
         .collect();
     files.sort();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::ids::GlobalPosition;
 use event_log::{Config, EventLog};
-use read_model::{Projector, ProjectorConfig};
+use read_model::{ProjectionVersion, Projector, ProjectorConfig};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
@@ -30,6 +30,7 @@ pub async fn run(url: &str, clock: &Clock, entropy: &Entropy) -> Result<f64, Ben
     let config = ProjectorConfig {
         database: database.clone(),
         nats: None,
+        version: ProjectionVersion::CURRENT,
     };
     let projector = Projector::new(log, config, clock.clone(), entropy.clone());
     let mut lifecycle = Lifecycle::new(clock.clone());

@@ -1,0 +1,269 @@
+//! `trackagoat dev`: everything in one directory: private Postgres and NATS, the command and a
+//! query service on one port, further query replicas as processes of their own.
+
+mod demo;
+mod demo_data;
+mod files;
+mod ready_file;
+mod replicas;
+mod servers;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+
+pub use self::files::write_secret;
+pub use self::ready_file::Replica;
+use self::ready_file::{ReadyFile, say};
+use self::replicas::Template;
+use self::servers::{Servers, ServersError};
+use crate::operator::{DEV_FILE, DevFile};
+use crate::serve::{self, AdminArgs, Connections, Operators, ServeError};
+
+/// How long each part may take to stop.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Everything in one directory, for trying out and for development.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where everything is kept; starting again in the same folder goes on where it stopped.
+    #[arg(long, env = "TGA_DATA_DIR", default_value = ".data")]
+    data_dir: PathBuf,
+    /// Address of the API; port 0 picks a free one.
+    #[arg(long, env = "TGA_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Make, once, an org with a few hundred synthetic creators, and a new key at each start.
+    #[arg(long)]
+    demo: bool,
+    /// Query services: one in this process, the others in processes and on ports of their own.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+    query_replicas: u16,
+    /// Where to say that everything answers, and how to reach it.
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    command: command::Config,
+    #[command(flatten)]
+    query: query::Config,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Why `dev` does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DevError {
+    #[error(transparent)]
+    Servers(#[from] ServersError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("cannot listen on {address}: is another `trackagoat dev` running?")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("the file {path} cannot be written")]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the demo could not be made")]
+    Demo(#[from] demo::DemoError),
+    #[error("a query replica did not start")]
+    Replica(#[from] replicas::ReplicaError),
+    #[error("signals cannot be listened for")]
+    Signals(#[source] std::io::Error),
+}
+
+impl Dev {
+    /// Runs until a signal, then stops everything in order.
+    pub async fn run(
+        self,
+        metrics: PrometheusHandle,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<ExitCode, DevError> {
+        let operators = Operators {
+            arguments: &self.admin,
+            metrics,
+        };
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .map_err(|source| DevError::Listen {
+                address: self.listen,
+                source,
+            })?;
+        let mut lifecycle = Lifecycle::with_signals(clock.clone()).map_err(DevError::Signals)?;
+        let written = self.written();
+        let policy = ShutdownPolicy {
+            notice: Duration::ZERO,
+            grace: GRACE,
+        };
+        let started = self
+            .start(listener, operators, &clock, &entropy, &mut lifecycle)
+            .await;
+        let ended = match started {
+            Ok(()) => Ok(lifecycle.run(policy).await.exit_code()),
+            Err(error) => {
+                lifecycle.shutdown(policy).await;
+                Err(error)
+            }
+        };
+        for path in written {
+            files::remove(&path).map_err(|source| DevError::File { path, source })?;
+        }
+        ended
+    }
+
+    /// What must not be left behind.
+    fn written(&self) -> Vec<PathBuf> {
+        let ready = self.ready_file.clone();
+        ready
+            .into_iter()
+            .chain([self.default_ready_file(), self.dev_file()])
+            .collect()
+    }
+
+    fn dev_file(&self) -> PathBuf {
+        self.data_dir.join(DEV_FILE)
+    }
+
+    fn default_ready_file(&self) -> PathBuf {
+        self.data_dir.join("ready.json")
+    }
+
+    async fn start(
+        &self,
+        listener: TcpListener,
+        operators: Operators<'_>,
+        clock: &Clock,
+        entropy: &Entropy,
+        lifecycle: &mut Lifecycle,
+    ) -> Result<(), DevError> {
+        say("starting Postgres and NATS");
+        let servers = Servers::start(&self.data_dir, clock, entropy).await?;
+        let (nats_url, urls) = (servers.nats.url(), servers.urls);
+        let dev_file = DevFile {
+            database_url: urls.operator.expose_secret().to_owned(),
+            nats_url: nats_url.clone(),
+        };
+        write_json(&self.dev_file(), &dev_file)?;
+        let base = lifecycle.handle();
+        let postgres = servers.postgres.supervise(base.clone());
+        base.spawn(TaskKind::Critical, "postgres", postgres);
+        base.spawn(
+            TaskKind::Critical,
+            "nats",
+            servers.nats.supervise(base.clone()),
+        );
+
+        say("starting services");
+        let secret_file = self.data_dir.join("cursor.secret");
+        let connections = Connections {
+            command: Some(urls.command.clone()),
+            query: urls.query.clone(),
+            reads: urls.query.clone(),
+            projector: urls.projector.clone(),
+            nats: Some(nats_url.clone().into()),
+            cursor_secret: cursor_secret(&secret_file, entropy)?,
+        };
+        let running = serve::start(
+            &connections,
+            &self.query,
+            Some(&self.command),
+            listener,
+            operators,
+            lifecycle,
+        )
+        .await?;
+        let replicas = lifecycle.stage("replicas");
+        let template = Template {
+            folder: &self.data_dir,
+            urls: &urls,
+            nats_url: &nats_url,
+            cursor_secret_file: &secret_file,
+            lease: self.query.lease,
+        };
+        let own = format!("http://{}", running.address);
+        let mut query_replicas = vec![Replica {
+            pid: std::process::id(),
+            url: own.clone(),
+        }];
+        for n in 1..self.query_replicas {
+            query_replicas.push(template.start(n, &replicas).await?);
+        }
+        let demo = match &running.command {
+            Some(service) if self.demo => {
+                say("making the demo");
+                Some(demo::make(&self.data_dir, service, entropy).await?)
+            }
+            _ => None,
+        };
+        running.readiness.wait().await;
+        let ready = ReadyFile {
+            pid: std::process::id(),
+            api: format!("{own}/api/v1"),
+            console: None,
+            mcp: None,
+            admin: format!("http://{}", running.admin),
+            nats_url,
+            database_url: dev_file.database_url,
+            query_replicas,
+            setup_token: None,
+            demo: demo.map(|demo| ready_file::Demo {
+                org_id: demo.org_id,
+                project_id: demo.project_id,
+                admin_email: None,
+                admin_password: None,
+                api_key: demo.secret.reveal().to_owned(),
+            }),
+        };
+        self.say_ready(&ready)
+    }
+
+    fn say_ready(&self, ready: &ReadyFile) -> Result<(), DevError> {
+        for path in [Some(self.default_ready_file()), self.ready_file.clone()]
+            .into_iter()
+            .flatten()
+        {
+            ready
+                .write(&path)
+                .map_err(|source| DevError::File { path, source })?;
+        }
+        ready.print();
+        Ok(())
+    }
+}
+
+/// The same on every start, so that cursors outlive them.
+fn cursor_secret(path: &Path, entropy: &Entropy) -> Result<[u8; 32], DevError> {
+    if !path.exists() {
+        let hex: String = entropy
+            .bytes::<32>()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        files::write_secret(path, hex.as_bytes()).map_err(|source| DevError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    Ok(serve::cursor_secret(None, Some(path))?)
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), DevError> {
+    let file = |source| DevError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let json = serde_json::to_vec_pretty(value).map_err(|error| file(error.into()))?;
+    files::write_secret(path, &json).map_err(file)
+}

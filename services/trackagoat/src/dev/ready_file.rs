@@ -1,0 +1,71 @@
+//! The ready-file: where everything is, once everything answers.
+
+use std::io;
+use std::path::Path;
+
+use domain::ids::{OrgId, ProjectId};
+use serde::{Deserialize, Serialize};
+
+use super::files;
+
+/// What the file says (design.md, pinned interfaces).
+#[derive(Serialize)]
+pub struct ReadyFile {
+    pub pid: u32,
+    pub api: String,
+    pub console: Option<String>,
+    pub mcp: Option<String>,
+    pub admin: String,
+    pub nats_url: String,
+    pub database_url: String,
+    pub query_replicas: Vec<Replica>,
+    pub setup_token: Option<String>,
+    pub demo: Option<Demo>,
+}
+
+/// A process that answers reads.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Replica {
+    pub pid: u32,
+    pub url: String,
+}
+
+/// The demo org and how to call for it.
+#[derive(Serialize)]
+pub struct Demo {
+    pub org_id: OrgId,
+    pub project_id: ProjectId,
+    pub admin_email: Option<String>,
+    pub admin_password: Option<String>,
+    pub api_key: String,
+}
+
+/// One line to the terminal.
+#[expect(clippy::print_stdout, reason = "what `dev` says to whoever started it")]
+pub fn say(text: &str) {
+    println!("{text}");
+}
+
+impl ReadyFile {
+    /// Writes it whole or not at all, readable by its owner only.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        files::write_secret(path, &json)
+    }
+
+    /// Says on the terminal what one needs to begin.
+    pub fn print(&self) {
+        say(&format!("API        {}", self.api));
+        say(&format!("operator   {}/metrics", self.admin));
+        for replica in &self.query_replicas {
+            say(&format!("query      {} (pid {})", replica.url, replica.pid));
+        }
+        if let Some(demo) = &self.demo {
+            say(&format!("org        {}", demo.org_id));
+            say(&format!("project    {}", demo.project_id));
+            say(&format!("demo key   {}", demo.api_key));
+        }
+        say("ready; Ctrl-C stops everything and loses nothing");
+    }
+}

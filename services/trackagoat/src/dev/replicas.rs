@@ -1,0 +1,131 @@
+//! Further query services: processes of their own, started and ended with this one.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use runtime::clock::Clock;
+use runtime::lifecycle::{TaskKind, Tasks};
+use rustix::process::{Pid, Signal, kill_process};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::process::{Child, Command};
+
+use super::files;
+use super::ready_file::Replica;
+use super::servers::DatabaseUrls;
+
+/// How long a replica may take to answer, and to end.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+const END_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Why a replica does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicaError {
+    #[error("the file {path} cannot be used")]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the process cannot be started")]
+    Spawn(#[source] std::io::Error),
+    #[error("the process ended early: {0}")]
+    Ended(std::process::ExitStatus),
+    #[error("the process did not answer within a minute")]
+    Late,
+}
+
+/// What replicas are started with.
+pub struct Template<'a> {
+    pub folder: &'a Path,
+    pub urls: &'a DatabaseUrls,
+    pub nats_url: &'a str,
+    pub cursor_secret_file: &'a Path,
+    pub lease: Duration,
+}
+
+impl Template<'_> {
+    /// Starts one and waits until it answers; it ends with the stage.
+    pub async fn start(&self, n: u16, tasks: &Tasks) -> Result<Replica, ReplicaError> {
+        let folder = self.folder.join(format!("replica-{n}"));
+        let file = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ReplicaError::File { path, source }
+        };
+        std::fs::create_dir_all(&folder).map_err(file(&folder))?;
+        let owner_only = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&folder, owner_only).map_err(file(&folder))?;
+        let ready = folder.join("ready.json");
+        files::remove(&ready).map_err(file(&ready))?;
+        let program = std::env::current_exe().map_err(ReplicaError::Spawn)?;
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "query", "--listen", "127.0.0.1:0"])
+            .arg("--ready-file")
+            .arg(&ready)
+            .env("TGA_REPLICA_NAME", format!("query-{n}"))
+            .env("TGA_LEASE", self.lease.as_secs_f64().to_string())
+            .env("TGA_CURSOR_SECRET_FILE", self.cursor_secret_file)
+            .env_remove("TGA_ADMIN_LISTEN")
+            .env_remove("TGA_LISTEN")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let nats = SecretString::from(self.nats_url);
+        for (name, secret) in [
+            ("TGA_DATABASE_URL", &self.urls.query),
+            ("TGA_PROJECTOR_DATABASE_URL", &self.urls.projector),
+            ("TGA_NATS_URL", &nats),
+        ] {
+            let path = folder.join(name.to_lowercase());
+            files::write_secret(&path, secret.expose_secret().as_bytes()).map_err(file(&path))?;
+            command.env(format!("{name}_FILE"), path).env_remove(name);
+        }
+        let mut child = command.spawn().map_err(ReplicaError::Spawn)?;
+        let replica = wait_ready(&mut child, &ready, tasks.clock()).await?;
+        tasks.spawn(
+            TaskKind::Critical,
+            "query replica",
+            watch(child, tasks.clone()),
+        );
+        Ok(replica)
+    }
+}
+
+async fn wait_ready(
+    child: &mut Child,
+    path: &Path,
+    clock: &Clock,
+) -> Result<Replica, ReplicaError> {
+    let deadline = clock.monotonic() + READY_WITHIN;
+    while clock.monotonic() < deadline {
+        if let Some(status) = child.try_wait().map_err(ReplicaError::Spawn)? {
+            return Err(ReplicaError::Ended(status));
+        }
+        let text = std::fs::read(path).unwrap_or_default();
+        if let Ok(replica) = serde_json::from_slice(&text) {
+            return Ok(replica);
+        }
+        clock.sleep(LOOK_AGAIN).await;
+    }
+    Err(ReplicaError::Late)
+}
+
+/// A replica that ends by itself takes everything down; at the end it is told to.
+async fn watch(mut child: Child, tasks: Tasks) -> Result<(), ReplicaError> {
+    tokio::select! {
+        ended = child.wait() => {
+            return Err(ReplicaError::Ended(ended.map_err(ReplicaError::Spawn)?));
+        }
+        () = tasks.stopping() => {}
+    }
+    let pid = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    if let Some(pid) = pid {
+        // One that has ended already needs no telling.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    let _ = tasks.clock().timeout(END_WITHIN, child.wait()).await;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The private Postgres and NATS of `trackagoat dev`, prepared for the services.
+
+use std::path::Path;
+
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::local::{LocalError, NatsConfig, NatsServer, PostgresConfig, PostgresServer};
+use secrecy::SecretString;
+use sqlx::{Connection, PgConnection};
+
+const DATABASE: &str = "trackagoat";
+
+/// Servers that run and hold a migrated database.
+pub struct Servers {
+    pub postgres: PostgresServer,
+    pub nats: NatsServer,
+    pub urls: DatabaseUrls,
+}
+
+/// How each part reaches the database: each as its own role.
+#[derive(Clone)]
+pub struct DatabaseUrls {
+    /// The operator: the owner of the private server.
+    pub operator: SecretString,
+    pub command: SecretString,
+    pub query: SecretString,
+    pub projector: SecretString,
+}
+
+/// Why the servers are not there.
+#[derive(Debug, thiserror::Error)]
+pub enum ServersError {
+    #[error("the private Postgres did not start")]
+    Postgres(#[source] LocalError),
+    #[error("the private NATS server did not start")]
+    Nats(#[source] LocalError),
+    #[error("the private Postgres could not be prepared")]
+    Prepare(#[source] sqlx::Error),
+    #[error("the database could not be migrated")]
+    Migrate(#[source] event_log::MigrateError),
+}
+
+impl Servers {
+    /// Starts both under the data folder; what is there already is used again.
+    pub async fn start(
+        folder: &Path,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<Self, ServersError> {
+        let postgres = PostgresConfig::new(folder.join("postgres"));
+        let nats = NatsConfig::new(folder.join("nats"));
+        let (postgres, nats) = tokio::join!(
+            PostgresServer::init(postgres, clock, entropy),
+            NatsServer::init(nats, clock, entropy),
+        );
+        let postgres = postgres.map_err(ServersError::Postgres)?;
+        let nats = nats.map_err(ServersError::Nats)?;
+        let urls = prepare(&postgres, clock, entropy).await?;
+        Ok(Self {
+            postgres,
+            nats,
+            urls,
+        })
+    }
+}
+
+async fn prepare(
+    postgres: &PostgresServer,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<DatabaseUrls, ServersError> {
+    let mut server = connect(&postgres.url("postgres")).await?;
+    event_log::create_database(&mut server, DATABASE)
+        .await
+        .map_err(ServersError::Prepare)?;
+    let operator = postgres.url(DATABASE);
+    let mut connection = connect(&operator).await?;
+    event_log::migrate(&mut connection, clock)
+        .await
+        .map_err(ServersError::Migrate)?;
+    let mut urls = Vec::with_capacity(3);
+    for group in ["tga_command", "tga_query", "tga_projector"] {
+        // Logins live as long as the process: each start gives them new passwords.
+        let (login, password) = (format!("{group}_login"), hex(&entropy.bytes::<24>()));
+        event_log::create_login(&mut connection, group, &login, &password)
+            .await
+            .map_err(ServersError::Prepare)?;
+        let port = postgres.port();
+        let url = format!("postgres://{login}:{password}@127.0.0.1:{port}/{DATABASE}");
+        urls.push(SecretString::from(url));
+    }
+    let mut urls = urls.into_iter();
+    let mut next = || urls.next().unwrap_or_default();
+    Ok(DatabaseUrls {
+        operator: operator.into(),
+        command: next(),
+        query: next(),
+        projector: next(),
+    })
+}
+
+async fn connect(url: &str) -> Result<PgConnection, ServersError> {
+    PgConnection::connect(url)
+        .await
+        .map_err(ServersError::Prepare)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,168 @@
+//! Where the servers are: named, or found in the folder of a running `trackagoat dev`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use command::app::{Commander, Parts};
+use event_log::{Appender, Config, EventLog};
+use gate::{Coordinator, CoordinatorConfig};
+use runtime::clock::Clock;
+use runtime::config::{SecretError, optional_secret};
+use runtime::entropy::Entropy;
+use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
+use runtime::nats::NatsUrl;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+/// The file in which a running `dev` says where its servers are.
+pub const DEV_FILE: &str = "dev.json";
+
+/// Connections of one command.
+const CONNECTIONS: u32 = 4;
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const ORG_CACHE_BYTES: u64 = 1 << 30;
+
+/// Which servers a command is for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Servers")]
+pub struct Target {
+    /// URL of the log's database, as the operator.
+    #[arg(long, env = "TGA_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// A file that holds it.
+    #[arg(long, env = "TGA_DATABASE_URL_FILE")]
+    database_url_file: Option<PathBuf>,
+    /// URL of NATS; without it a revocation takes up to 0.6 s.
+    #[arg(long, env = "TGA_NATS_URL", hide_env_values = true)]
+    nats_url: Option<String>,
+    /// Folder of a running `trackagoat dev`, where no database is named.
+    #[arg(long, env = "TGA_DATA_DIR", default_value = ".data")]
+    data_dir: PathBuf,
+}
+
+/// What stands in the file.
+#[derive(Serialize, Deserialize)]
+pub struct DevFile {
+    pub database_url: String,
+    pub nats_url: String,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(
+        "no database is named, and no `trackagoat dev` runs in {0}: give --database-url or --data-dir"
+    )]
+    Nowhere(PathBuf),
+    #[error("the database cannot be reached")]
+    Database(#[source] sqlx::Error),
+    #[error("the address of NATS is none")]
+    NatsUrl(#[source] runtime::nats::InvalidNatsUrl),
+}
+
+impl Target {
+    /// URLs of the database and of NATS.
+    pub fn urls(&self) -> Result<(SecretString, Option<SecretString>), ConnectError> {
+        let value = self.database_url.as_deref();
+        let file = self.database_url_file.as_deref();
+        let nats = self.nats_url.clone().map(SecretString::from);
+        match optional_secret("TGA_DATABASE_URL", value, file)? {
+            Some(database) => Ok((database, nats)),
+            None => {
+                let found = read_dev_file(&self.data_dir);
+                let found = found.ok_or_else(|| ConnectError::Nowhere(self.data_dir.clone()))?;
+                Ok((
+                    found.database_url.into(),
+                    nats.or(Some(found.nats_url.into())),
+                ))
+            }
+        }
+    }
+}
+
+fn read_dev_file(folder: &Path) -> Option<DevFile> {
+    serde_json::from_slice(&std::fs::read(folder.join(DEV_FILE)).ok()?).ok()
+}
+
+/// A connected operator.
+pub struct Operator {
+    pub commander: Commander,
+    pub pool: PgPool,
+    lifecycle: Lifecycle,
+}
+
+impl Operator {
+    /// Connects; the log must have been migrated.
+    pub async fn connect(
+        target: &Target,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<Self, ConnectError> {
+        let (database, nats) = target.urls()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(CONNECT_WITHIN)
+            .connect(database.expose_secret())
+            .await
+            .map_err(ConnectError::Database)?;
+        let nats = match nats {
+            // That NATS is away delays the barrier, no more.
+            Some(url) => nats_url(&url)?.connect().await.ok(),
+            None => None,
+        };
+        let lifecycle = Lifecycle::new(clock.clone());
+        let tasks = lifecycle.handle();
+        let (log, appender): (EventLog, Appender) = EventLog::new(
+            pool.clone(),
+            clock.clone(),
+            entropy.clone(),
+            Config::default(),
+        );
+        tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
+        let coordinator = Coordinator::start(
+            pool.clone(),
+            nats,
+            clock.clone(),
+            CoordinatorConfig::default(),
+            &tasks,
+        );
+        let (commander, snapshotter) = Commander::new(Parts {
+            log,
+            coordinator,
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            tasks: tasks.clone(),
+            org_cache_bytes: ORG_CACHE_BYTES,
+            ingest_places: 1,
+        });
+        tasks.spawn(
+            TaskKind::Disposable,
+            "snapshots",
+            snapshotter.run(tasks.clone()),
+        );
+        Ok(Self {
+            commander,
+            pool,
+            lifecycle,
+        })
+    }
+
+    /// Finishes what was begun.
+    pub async fn close(self) {
+        let policy = ShutdownPolicy {
+            notice: Duration::ZERO,
+            grace: Duration::from_secs(5),
+        };
+        self.lifecycle.shutdown(policy).await;
+        self.pool.close().await;
+    }
+}
+
+fn nats_url(url: &SecretString) -> Result<NatsUrl, ConnectError> {
+    url.expose_secret().parse().map_err(ConnectError::NatsUrl)
+}

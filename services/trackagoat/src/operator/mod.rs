@@ -1,0 +1,122 @@
+//! Operator commands: the same decisions as everyone's, made by the operator, straight on the log.
+
+mod connection;
+mod keys;
+mod members;
+mod orgs;
+mod show;
+
+use command::app::{CommandContext, CommandError};
+use domain::ids::OrgId;
+use domain::org::Command;
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+
+use self::connection::Operator;
+pub use self::connection::{ConnectError, DEV_FILE, DevFile, Target};
+pub use self::keys::Keys;
+pub use self::members::Members;
+use self::orgs::Asked;
+pub use self::orgs::Orgs;
+
+/// What to do.
+#[derive(Debug)]
+pub enum Action {
+    Orgs(Orgs),
+    Members(Members),
+    Keys(Keys),
+}
+
+/// Why an operator command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    Handle(#[from] domain::platform::PlatformError),
+    #[error("the orgs could not be listed")]
+    List(#[source] event_log::ReadError),
+}
+
+impl Action {
+    /// Carries it out; what took access away is in force everywhere when this returns.
+    pub async fn run(
+        self,
+        target: &Target,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<(), OperatorError> {
+        let operator = Operator::connect(target, &clock, &entropy).await?;
+        let done = self.carry_out(&operator, &entropy).await;
+        operator.close().await;
+        done
+    }
+
+    async fn carry_out(self, operator: &Operator, entropy: &Entropy) -> Result<(), OperatorError> {
+        match self {
+            Self::Orgs(action) => match action.asked()? {
+                Asked::Create(command) => {
+                    let org = OrgId::generate(operator.commander.now(), entropy.bytes());
+                    decide(operator, org, &command).await?;
+                    show::line(org);
+                }
+                Asked::List => list_orgs(operator).await?,
+                Asked::Decide(org, command) => decide(operator, org, &command).await?,
+            },
+            Self::Members(action) => {
+                let (org, command) = action.command();
+                decide(operator, org, &command).await?;
+            }
+            Self::Keys(Keys::Create(create)) => {
+                let org = create.org;
+                let (command, secret) = create.command(operator.commander.now(), entropy);
+                decide(operator, org, &command).await?;
+                show::line(secret.reveal());
+            }
+            Self::Keys(Keys::List { org }) => {
+                let keys = operator
+                    .commander
+                    .inspect(org, |state| state.keys.clone())
+                    .await?;
+                show::keys(keys.iter(), operator.commander.now());
+            }
+            Self::Keys(Keys::Revoke { org, key }) => {
+                decide(operator, org, &Command::RevokeKey { key_id: key }).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn decide(operator: &Operator, org: OrgId, command: &Command) -> Result<(), OperatorError> {
+    let context = CommandContext::operator("cli");
+    let executed = operator
+        .commander
+        .execute(org, command, &context, None)
+        .await?;
+    show::denial(executed.denial.as_ref());
+    Ok(())
+}
+
+async fn list_orgs(operator: &Operator) -> Result<(), OperatorError> {
+    let ids = operator
+        .commander
+        .log()
+        .orgs()
+        .await
+        .map_err(OperatorError::List)?;
+    let mut orgs = Vec::with_capacity(ids.len());
+    for id in ids {
+        let profile = operator
+            .commander
+            .inspect(id, |state| state.profile.clone())
+            .await?;
+        if let Some(profile) = profile {
+            orgs.push((id, profile));
+        }
+    }
+    show::orgs(&orgs);
+    Ok(())
+}

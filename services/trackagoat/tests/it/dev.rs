@@ -1,0 +1,191 @@
+//! A real `trackagoat dev` in a folder of its own, driven as a user would.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use testkit::eventually;
+
+/// A debug build initialises a database first, beside other tests on two cores.
+const READY_WITHIN: Duration = Duration::from_mins(3);
+const STOP_WITHIN: Duration = Duration::from_mins(1);
+
+/// The process, its folder and what its ready-file says.
+pub struct Dev {
+    child: Child,
+    folder: tempfile::TempDir,
+    pub ready: Value,
+}
+
+/// An answer: status, body as JSON (null if it is none), headers.
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: Value,
+    pub headers: reqwest::header::HeaderMap,
+}
+
+impl Dev {
+    /// Starts it with demo data and waits until everything answers.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("tga-dev-")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir()
+            .unwrap();
+        let child = spawn(folder.path(), arguments);
+        let mut dev = Self { child, folder, ready: Value::Null };
+        dev.wait_ready().await;
+        dev
+    }
+
+    /// Starts it again in the same folder.
+    pub async fn restart(&mut self, arguments: &[&str]) {
+        self.child = spawn(self.folder.path(), arguments);
+        self.wait_ready().await;
+    }
+
+    /// Ends it as `kill -9` does.
+    pub async fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.exit().await;
+        let _ = fs::remove_file(self.ready_file());
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub async fn interrupt(&mut self) -> ExitStatus {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+        self.exit().await
+    }
+
+    async fn exit(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        eventually(STOP_WITHIN, "the process ends", async || child.try_wait().unwrap()).await
+    }
+
+    async fn wait_ready(&mut self) {
+        let path = self.ready_file();
+        let log = self.log();
+        let child = &mut self.child;
+        self.ready = eventually(READY_WITHIN, "the ready-file", async || {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "dev ended early:\n{}", tail(&log));
+            let text = fs::read(&path).map_err(|error| error.to_string())?;
+            serde_json::from_slice(&text).map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    pub fn ready_file(&self) -> PathBuf {
+        self.folder.path().join("ready.json")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("dev.log")
+    }
+
+    pub fn api(&self) -> &str {
+        self.ready["api"].as_str().unwrap()
+    }
+
+    pub fn demo_key(&self) -> &str {
+        self.ready["demo"]["api_key"].as_str().unwrap()
+    }
+
+    pub fn project(&self) -> &str {
+        self.ready["demo"]["project_id"].as_str().unwrap()
+    }
+
+    /// A request with a key.
+    pub async fn call(&self, method: Method, path: &str, key: &str, body: Option<Value>) -> Answer {
+        let url = format!("{}{path}", self.api());
+        let mut request = client().request(method, url).bearer_auth(key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        answer(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, self.demo_key(), None).await
+    }
+
+    /// Makes a project of its own, so that the demo's figures do not disturb.
+    pub async fn new_project(&self) -> String {
+        let body = serde_json::json!({"name": "Import"});
+        let made = self.call(Method::POST, "/projects", self.demo_key(), Some(body)).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        made.body["data"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The import, as a process of its own.
+    pub fn import(&self, project: &str, files: &[PathBuf]) -> Command {
+        let mut command = binary();
+        command
+            .args(["import", "youtube-trending", "--api", self.api(), "--project", project])
+            .arg("--key-file")
+            .arg(self.ready_file())
+            .args(files)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            println!("{}", tail(&self.log()));
+        }
+    }
+}
+
+pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), headers }
+}
+
+pub fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap()
+}
+
+pub fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_trackagoat"))
+}
+
+fn spawn(folder: &Path, arguments: &[&str]) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("dev.log")).unwrap();
+    binary()
+        .args(["dev", "--demo", "--listen", "127.0.0.1:0"])
+        .arg("--data-dir")
+        .arg(folder.join("data"))
+        .arg("--ready-file")
+        .arg(folder.join("ready.json"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
