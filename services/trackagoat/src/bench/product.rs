@@ -51,7 +51,6 @@ pub struct Replica {
 
 #[derive(Debug, Deserialize)]
 pub struct Demo {
-    pub org_id: String,
     pub project_id: String,
     pub api_key: String,
 }
