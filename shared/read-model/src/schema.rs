@@ -52,6 +52,11 @@ impl ProjectionVersion {
     /// The version that this build writes and reads.
     pub const CURRENT: Self = Self(1);
 
+    /// A version by its number, from 1.
+    pub const fn new(number: i32) -> Self {
+        Self(number)
+    }
+
     /// The bare number.
     pub const fn get(self) -> i32 {
         self.0

@@ -122,3 +122,57 @@ fn decode(stored: &[StoredEvent]) -> Result<Option<Batch>, ProjectorError> {
     }
     Ok(Some(batch))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use domain::event::{Actor, ChainHash, Stream};
+    use domain::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
+    use domain::time::Timestamp;
+    use event_log::StoredEvent;
+    use uuid::Uuid;
+
+    use super::{ProjectorError, decode};
+
+    fn stored(position: u64, type_name: &'static str, schema_version: u16) -> StoredEvent {
+        StoredEvent {
+            position: GlobalPosition::new(position),
+            event_id: EventId::from_uuid(Uuid::nil()),
+            org_id: OrgId::from_uuid(Uuid::nil()),
+            stream: Stream::Decisions,
+            version: StreamVersion::new(position),
+            type_name: type_name.into(),
+            schema_version,
+            subject: "orgs/x".into(),
+            actor: Actor::System,
+            correlation_id: "".into(),
+            recorded_at: Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
+            auth_prev: None,
+            prev_hash: ChainHash::ZERO,
+            hash: ChainHash::from_bytes([7; 32]),
+            data: "{}".into(),
+        }
+    }
+
+    #[test]
+    fn events_of_unknown_types_are_left_out_but_passed() {
+        let events = [stored(4, "org.reinstated", 1), stored(5, "moon.landed", 1)];
+        let batch = decode(&events).unwrap().unwrap();
+        assert_eq!(batch.events.len(), 1);
+        assert_eq!(batch.position, GlobalPosition::new(5));
+        assert_eq!(batch.hash, ChainHash::from_bytes([7; 32]));
+        assert!(decode(&[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_known_event_that_cannot_be_read_stops_the_projection() {
+        for event in [stored(4, "org.reinstated", 2), stored(4, "org.created", 1)] {
+            let refused = decode(&[event]).err().unwrap();
+            let ProjectorError::Undecodable { position, .. } = refused else {
+                panic!("{refused}");
+            };
+            assert_eq!(position, GlobalPosition::new(4));
+        }
+    }
+}

@@ -48,9 +48,11 @@ pub struct ProjectorConfig {
     pub database: PgConnectOptions,
     /// For events as they happen; without it the log is polled.
     pub nats: Option<async_nats::Client>,
+    /// What is built and kept up: [`ProjectionVersion::CURRENT`].
+    pub version: ProjectionVersion,
 }
 
-/// Applies the log to the tables of the current version.
+/// Applies the log to the tables of a version.
 #[derive(Debug)]
 pub struct Projector {
     log: EventLog,
@@ -142,7 +144,7 @@ impl Projector {
     /// Projects with one connection until told to stop, or until something fails.
     async fn session(&self, tasks: &Tasks, has_moved: &mut bool) -> Result<(), ProjectorError> {
         let mut connection = self.connect().await?;
-        while !schema::try_lock(&mut connection, ProjectionVersion::CURRENT).await? {
+        while !schema::try_lock(&mut connection, self.config.version).await? {
             tokio::select! {
                 () = tasks.stopping() => return Ok(()),
                 () = self.clock.sleep(self.entropy.jitter(LOCK_AGAIN, 0.2)) => {}
@@ -171,7 +173,7 @@ impl Projector {
         &self,
         connection: &mut PgConnection,
     ) -> Result<(Checkpoint, LogEpoch), ProjectorError> {
-        let version = ProjectionVersion::CURRENT;
+        let version = self.config.version;
         let head = self.log.head().await?;
         let checkpoint = schema::prepare(connection, version, self.now()).await?;
         if self.is_of_this_log(&checkpoint, &head).await? {
@@ -219,10 +221,7 @@ impl Projector {
             ("tcp_keepalives_interval", "5".to_owned()),
             ("tcp_keepalives_count", "3".to_owned()),
         ]);
-        ProjectionVersion::CURRENT
-            .in_schema(options)
-            .connect()
-            .await
+        self.config.version.in_schema(options).connect().await
     }
 
     fn now(&self) -> Timestamp {
@@ -280,7 +279,7 @@ impl Session<'_> {
             log_epoch: Some(self.epoch),
             ..self.checkpoint
         };
-        if !schema::advance_in_tx(&mut tx, ProjectionVersion::CURRENT, after, reached).await? {
+        if !schema::advance_in_tx(&mut tx, self.projector.config.version, after, reached).await? {
             return Err(ProjectorError::Overtaken { expected: after });
         }
         sqlx::query!("SELECT pg_notify($1, '')", CHANNEL)
@@ -298,7 +297,7 @@ impl Session<'_> {
 
     /// Notes when the head is reached for the first time; now and then drops outlived versions.
     async fn settle(&mut self) -> Result<(), ProjectorError> {
-        let version = ProjectionVersion::CURRENT;
+        let version = self.projector.config.version;
         if !self.checkpoint.is_caught_up {
             let head = self.projector.log.head().await?.position;
             let position = self.checkpoint.position;
