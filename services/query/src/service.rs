@@ -10,7 +10,9 @@ use bytes::Bytes;
 use domain::ids::GlobalPosition;
 use event_log::EventLog;
 use gate::{Gate, Limiter, ReplicaConfig, ReplicaParts, VerifyConfig};
-use read_model::{PositionFollower, Positions, Projector, ProjectorConfig, ReadModel};
+use read_model::{
+    PositionFollower, Positions, ProjectionVersion, Projector, ProjectorConfig, ReadModel,
+};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{TaskKind, Tasks};
@@ -114,6 +116,7 @@ impl QueryService {
             let config = ProjectorConfig {
                 database: projector,
                 nats,
+                version: ProjectionVersion::CURRENT,
             };
             let projector = Projector::new(log, config, clock.clone(), entropy.clone());
             tasks.spawn(kind, "projector", projector.run(tasks.clone()));

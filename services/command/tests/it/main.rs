@@ -4,7 +4,10 @@
 mod support;
 
 mod creators;
+mod idempotency;
+mod ingest;
 mod keys;
 mod matrix;
 mod projects;
+mod races;
 mod videos;

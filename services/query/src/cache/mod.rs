@@ -101,11 +101,14 @@ impl ResponseCache {
     }
 
     /// Keeps an answer, unless it is out of date already, or of a position that was not followed
-    /// to: it may belong to a past that the log no longer has.
+    /// to: it may belong to a past that the log no longer has. Then what was kept before it goes,
+    /// so that nobody sees the newer answer first and the older one later.
     pub fn insert(&self, org: OrgId, target: &str, entry: Entry) {
         if entry.is_fresh() && entry.position <= self.freshness.followed() {
             let target = target.into();
             self.entries.insert(Key { org, target }, Arc::new(entry));
+        } else {
+            self.entries.invalidate(&KeyRef { org, target });
         }
     }
 

@@ -269,7 +269,16 @@ async fn history_ends_with_the_plan() {
     );
 
     world
-        .append(&org, vec![PlanChanged { plan: Plan::Ultra }.into()])
+        .append(
+            &org,
+            vec![
+                PlanChanged {
+                    plan: Plan::Ultra,
+                    previous: Plan::Starter,
+                }
+                .into(),
+            ],
+        )
         .await;
     assert_eq!(world.get(&org.key, &asked(&older, &id)).await.status, 200);
     // A downgrade leaves the former window for a while, and the answer says until when.
@@ -279,6 +288,7 @@ async fn history_ends_with_the_plan() {
             vec![
                 PlanChanged {
                     plan: Plan::Starter,
+                    previous: Plan::Ultra,
                 }
                 .into(),
             ],

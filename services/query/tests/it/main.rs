@@ -2,6 +2,8 @@
 
 mod access;
 mod analytics;
+mod kept;
 mod objects;
 mod paging;
+mod routes;
 mod support;

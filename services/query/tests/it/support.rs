@@ -1,6 +1,7 @@
 //! A query service over its real router, with a real Postgres, and orgs whose events are written
 //! by hand.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use api::cursor::Cursors;
@@ -23,12 +24,14 @@ use event_log::{AppendRequest, EventLog};
 use gate::Limiter;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use query::{Config, Parts, QueryService};
 use read_model::ProjectionVersion;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
 use serde_json::Value;
+use sqlx::PgPool;
 use testkit::TestDatabase;
 use tower::ServiceExt;
 
@@ -54,7 +57,8 @@ pub struct World {
 /// One query service.
 #[derive(Clone)]
 pub struct Replica {
-    pub service: QueryService,
+    /// Where it reads the projection; a test may close it.
+    pub reads: PgPool,
     router: Router,
 }
 
@@ -80,6 +84,7 @@ impl World {
 
     /// With these flags.
     pub async fn start_with(flags: &[&str]) -> Self {
+        recorder();
         let database = testkit::postgres().await;
         let clock = Clock::system();
         let entropy = Entropy::os();
@@ -323,6 +328,18 @@ pub fn bearer(key: &str) -> (&'static str, &'static str) {
     ("authorization", Box::leak(format!("Bearer {key}").into()))
 }
 
+/// A metric of this process as it is exported, all its tests together.
+pub fn metric(line: &str) -> f64 {
+    let text = recorder().render();
+    let value = text.lines().find_map(|known| known.strip_prefix(line));
+    value.map_or(0.0, |value| value.trim().parse().unwrap())
+}
+
+fn recorder() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
+}
+
 pub fn instant(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
@@ -366,11 +383,11 @@ async fn replica(
     let config = Cli::try_parse_from(["query"].iter().chain(flags))
         .unwrap()
         .query;
-    let reader = database.pool_as("tga_query");
+    let (reader, reads) = (database.pool_as("tga_query"), database.pool_as("tga_query"));
     let parts = Parts {
         log: log.clone(),
         primary: reader.clone(),
-        reads: reader.clone(),
+        reads: reads.clone(),
         projector: ProjectionVersion::CURRENT.in_schema(database.options().clone()),
         nats: None,
         limiter: Limiter::start(reader, clock.clone(), tasks),
@@ -387,5 +404,5 @@ async fn replica(
         waited.expect("the service is ready in time").unwrap();
     }
     let router = service.router();
-    Replica { service, router }
+    Replica { reads, router }
 }

@@ -1,6 +1,12 @@
-//! The task that appends: take the head's lock, drain the queue, settle, write, commit, answer.
+//! The task that appends: drain the queue, settle, write, commit, answer.
+//!
+//! A process that appends alone settles on what it remembers of the log's end; one statement checks
+//! that it is still so, writes and commits. While that is under way, the next batch is written on a
+//! second connection, so that only moving the head and the commit itself wait for their turn.
+//! While other processes append too, the head's lock comes first and the queue is drained under
+//! it: then nothing that was read can go stale, and nobody's work is in vain.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +19,15 @@ use runtime::telemetry::chain;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
 
+use super::flight::{Approach, Flight, Landing};
 use super::outcome::{Evidence, resolve};
-use super::prepare::Prepared;
 use super::queue::Queued;
-use super::session::Session;
-use super::settle::{Answers, Settlement, Verdict, settle};
-use super::tail::{End, Tail};
-use super::{AppendError, BATCH_APPENDS, BATCH_BYTES, Config, NotCommitted};
-use crate::error::CorruptRow;
-use crate::log::Head;
+use super::session::{Session, Tid};
+use super::settle::settle;
+use super::tail::Tail;
+use super::{AppendError, BATCH_APPENDS, BATCH_BYTES, Config, NotCommitted, facts};
 use crate::metrics as names;
 use crate::recent::Recent;
-use crate::stored::StoredEvent;
 
 /// How long to wait after a failure before Postgres is asked again.
 const BACK_OFF: Duration = Duration::from_millis(20);
@@ -41,47 +44,23 @@ pub struct Appender {
     config: Config,
     queue: mpsc::Receiver<Queued>,
     recent: Arc<Recent>,
-    session: Option<Session>,
+    /// Connections that are free, two at most.
+    sessions: Vec<Session>,
     tail: Tail,
     /// Appends that wait for the next transaction, the oldest first.
     waiting: VecDeque<Queued>,
     /// So many of the waiting ones are tried alone: one of them was refused by the database.
     alone: usize,
-    /// So many more transactions begin with the lock, because others append too.
-    crowded: u32,
-    /// Partitions exist up to this position.
-    partitioned: GlobalPosition,
+    /// So many more transactions begin with the lock.
+    locked_turns: u32,
+    /// Once the log is here, it is seen to that a partition lies ahead.
+    look_for_room_at: GlobalPosition,
 }
 
-/// What became of an attempt to write a batch; an error means that nothing was written.
-enum Attempt {
-    Committed(Written),
-    /// What it rested on is not so any more: somebody else has appended.
-    Stale,
-    /// The answer is lost.
-    InDoubt(Written, Evidence, NotCommitted),
-}
-
-/// A batch that was settled and written.
-struct Written {
-    verdicts: Vec<Verdict>,
-    events: Vec<StoredEvent>,
-}
-
-/// A write that failed.
-struct Failure {
-    cause: NotCommitted,
-    /// Whether it may have been committed all the same.
-    in_doubt: bool,
-}
-
-impl From<NotCommitted> for Failure {
-    fn from(cause: NotCommitted) -> Self {
-        Self {
-            cause,
-            in_doubt: false,
-        }
-    }
+/// A batch whose events are written and which waits for its turn.
+struct Ahead {
+    flight: Flight,
+    session: Session,
 }
 
 impl Appender {
@@ -98,20 +77,26 @@ impl Appender {
             config,
             queue,
             recent,
-            session: None,
+            sessions: Vec::new(),
             tail: Tail::default(),
             waiting: VecDeque::new(),
             alone: 0,
-            crowded: 0,
-            partitioned: GlobalPosition::ZERO,
+            locked_turns: 0,
+            look_for_room_at: GlobalPosition::ZERO,
         }
     }
 
     /// Appends until the process stops; what was queued by then is still appended.
     pub async fn run(mut self, tasks: Tasks) {
         while self.wait_for_work(&tasks).await {
-            if let Err(cause) = self.turn().await {
-                self.after_failure(cause).await;
+            let done = if self.locked_turns > 0 || !self.tail.is_known() {
+                self.locked_turn().await
+            } else {
+                self.turns().await
+            };
+            match done {
+                Ok(()) => self.make_room_ahead().await,
+                Err(cause) => self.after_failure(cause).await,
             }
         }
     }
@@ -136,62 +121,243 @@ impl Appender {
         !self.waiting.is_empty()
     }
 
-    /// One transaction, up to the answers.
-    ///
-    /// While other processes append too, the head's lock comes first and the queue is drained
-    /// under it: nothing that was read can go stale, and nobody's work is in vain. A process that
-    /// is alone settles on what it remembers, and one statement checks that and does it all.
-    async fn turn(&mut self) -> Result<(), NotCommitted> {
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => Session::open(&self.options, &self.clock, self.config.step).await?,
-        };
+    /// One transaction under the head's lock.
+    async fn locked_turn(&mut self) -> Result<(), NotCommitted> {
+        let mut session = self.session().await?;
         let began = self.clock.monotonic();
-        let crowded = self.crowded > 0;
-        if crowded {
-            self.lock(&mut session).await?;
-        }
+        let (head, tid) = session.lock_head().await?;
+        let others = self.tail.is_known() && self.tail.head != head;
+        self.locked_turns = if others {
+            CROWDED_TURNS
+        } else {
+            self.locked_turns.saturating_sub(1)
+        };
+        self.tail.meet(head, tid.clone());
         let batch = self.drain(began);
-        let plain = batch.iter().all(|queued| queued.prepared.is_plain());
-        let locked = crowded || !plain || !self.tail.is_known();
-        if locked
-            && !crowded
-            && let Err(cause) = self.lock(&mut session).await
-        {
-            return self.not_written(batch, cause);
-        }
-        match self.attempt(&mut session, &batch, locked).await {
-            Ok(Attempt::Committed(written)) => {
-                self.session = Some(session);
-                let took = self.clock.monotonic().saturating_since(began);
-                self.finish(batch, written, took).await;
-                Ok(())
+        let Some(flight) = self.settle(&mut session, batch, began).await? else {
+            return Ok(());
+        };
+        let landing = flight
+            .land(
+                &mut session,
+                Approach::Locked,
+                &tid,
+                &self.recent,
+                &self.clock,
+            )
+            .await;
+        self.landed(landing, session).await.map(drop)
+    }
+
+    /// Transactions without the lock, each prepared while the one before it is being committed, as
+    /// long as there is work.
+    async fn turns(&mut self) -> Result<(), NotCommitted> {
+        let mut session = self.session().await?;
+        let Some(mut tid) = self.tail.tid().cloned() else {
+            return Ok(());
+        };
+        let Some(mut flight) = self.board(&mut session).await? else {
+            self.sessions.push(session);
+            return Ok(());
+        };
+        let mut approach = Approach::AtOnce;
+        loop {
+            let (recent, clock) = (Arc::clone(&self.recent), self.clock.clone());
+            let half = flight.batch.len() / 2;
+            let landing = Box::pin(flight.land(&mut session, approach, &tid, &recent, &clock));
+            let (landing, ahead) = self.meanwhile(landing, half).await;
+            let landed = self.landed(landing, session).await;
+            match (landed, ahead) {
+                (Ok(Some(moved)), Some(ahead)) => {
+                    tid = moved;
+                    Ahead { flight, session } = ahead;
+                    approach = Approach::AfterAhead;
+                }
+                (landed, ahead) => {
+                    self.give_up(ahead).await;
+                    return landed.map(drop);
+                }
             }
-            Ok(Attempt::Stale) => {
-                self.session = Some(session);
-                self.tail.forget();
-                self.put_back(batch);
-                self.crowded = CROWDED_TURNS;
-                Ok(())
-            }
-            Ok(Attempt::InDoubt(written, evidence, cause)) => {
-                drop(session);
-                self.resolve(batch, written, &evidence, &cause, began).await
-            }
-            Err(cause) => self.not_written(batch, cause),
         }
     }
 
-    /// Begins a transaction with the right to append.
-    async fn lock(&mut self, session: &mut Session) -> Result<(), NotCommitted> {
-        let (head, tid) = session.lock_head().await?;
-        let others = self.tail.is_known() && self.tail.head != head;
-        self.crowded = if others {
-            CROWDED_TURNS
-        } else {
-            self.crowded.saturating_sub(1)
+    /// Waits for a landing, and prepares the next batch meanwhile if there is work.
+    async fn meanwhile(
+        &mut self,
+        landing: impl Future<Output = Landing> + Send,
+        enough: usize,
+    ) -> (Landing, Option<Ahead>) {
+        let mut landing = std::pin::pin!(landing);
+        while self.waiting.len() < enough.max(1) {
+            tokio::select! {
+                biased;
+                landing = &mut landing => return (landing, None),
+                next = self.queue.recv() => match next {
+                    Some(next) => self.waiting.push_back(next),
+                    None => return (landing.await, None),
+                },
+            }
+        }
+        tokio::join!(landing, Box::pin(self.prepare_ahead()))
+    }
+
+    /// Writes the next batch, up to where it must wait for its turn.
+    async fn prepare_ahead(&mut self) -> Option<Ahead> {
+        if self.locked_turns > 0 || self.alone > 0 || self.needs_room() {
+            return None;
+        }
+        let mut session = self.session().await.ok()?;
+        match self.board(&mut session).await {
+            Ok(Some(flight)) => match flight.write_ahead(&mut session).await {
+                Ok(()) => return Some(Ahead { flight, session }),
+                // Perhaps another process was there first. Under the lock it will show.
+                Err(_) => self.take_back(flight.batch),
+            },
+            Ok(None) => self.sessions.push(session),
+            Err(_) => {}
+        }
+        None
+    }
+
+    /// The next batch, settled on what is remembered; none if it must be settled under the lock.
+    async fn board(&mut self, session: &mut Session) -> Result<Option<Flight>, NotCommitted> {
+        let began = self.clock.monotonic();
+        let batch = self.drain(began);
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        if !batch.iter().all(|queued| queued.prepared.is_plain()) {
+            self.locked_turns = self.locked_turns.max(1);
+            self.put_back(batch);
+            return Ok(None);
+        }
+        self.settle(session, batch, began).await
+    }
+
+    /// Reads what a batch depends on and settles it.
+    async fn settle(
+        &mut self,
+        session: &mut Session,
+        batch: Vec<Queued>,
+        began: Monotonic,
+    ) -> Result<Option<Flight>, NotCommitted> {
+        let before = self.tail.head;
+        let now = self.clock.now();
+        let taken = match facts::learn(&mut self.tail, session, &batch, now).await {
+            Ok(taken) => taken,
+            Err(cause) => {
+                self.not_written(batch, cause)?;
+                return Ok(None);
+            }
         };
-        self.tail.meet(head, tid);
+        let appends = batch.iter().map(|queued| &queued.prepared);
+        let now = Timestamp::from_datetime(now);
+        let settlement = settle(&mut self.tail, taken, appends, now);
+        Ok(Some(Flight {
+            settlement,
+            batch,
+            before,
+            after: self.tail.head,
+            began,
+        }))
+    }
+
+    /// Sees to what became of a flight; where the head's row stands if it was committed.
+    async fn landed(
+        &mut self,
+        landing: Landing,
+        session: Session,
+    ) -> Result<Option<Tid>, NotCommitted> {
+        match landing {
+            Landing::Committed { tid, later } => {
+                self.sessions.push(session);
+                self.put_back(later);
+                if let Some(tid) = &tid {
+                    self.tail.move_to(tid.clone());
+                }
+                Ok(tid)
+            }
+            Landing::Stale(flight) => {
+                self.locked_turns = CROWDED_TURNS;
+                self.tail.forget();
+                self.put_back(flight.batch);
+                self.roll_back(session).await;
+                Ok(None)
+            }
+            Landing::Failed(flight, cause) => self.not_written(flight.batch, cause).map(|()| None),
+            Landing::InDoubt(flight, evidence, cause) => {
+                drop(session);
+                self.sessions.clear();
+                self.resolve(flight, &evidence, &cause).await.map(|()| None)
+            }
+        }
+    }
+
+    /// Finds out what became of a batch whose answer is lost.
+    async fn resolve(
+        &mut self,
+        flight: Flight,
+        evidence: &Evidence,
+        cause: &NotCommitted,
+    ) -> Result<(), NotCommitted> {
+        tracing::warn!(error = %chain(cause), "the answer to a commit is lost, looking for it");
+        let found = resolve(evidence, &self.options, &self.clock, &self.config).await;
+        names::record_lost_answer(found);
+        self.tail.forget();
+        let later = match found {
+            Some(true) => flight.committed(&self.recent, &self.clock),
+            Some(false) => {
+                self.put_back(flight.batch);
+                return Err(NotCommitted::Lost);
+            }
+            None => flight.unknown(),
+        };
+        self.put_back(later);
+        Ok(())
+    }
+
+    /// The batch before it did not land: this one rests on nothing.
+    async fn give_up(&mut self, ahead: Option<Ahead>) {
+        if let Some(Ahead { flight, session }) = ahead {
+            self.take_back(flight.batch);
+            self.roll_back(session).await;
+        }
+    }
+
+    /// What was settled is settled anew, under the lock.
+    fn take_back(&mut self, batch: Vec<Queued>) {
+        self.locked_turns = self.locked_turns.max(1);
+        self.tail.forget();
+        self.put_back(batch);
+    }
+
+    async fn roll_back(&mut self, mut session: Session) {
+        if session.rollback().await.is_ok() {
+            self.sessions.push(session);
+        }
+    }
+
+    /// Nothing was written. If the database refuses the content of one append, its neighbours must
+    /// not fail with it: from now on each is tried alone, and who is refused alone is told.
+    fn not_written(
+        &mut self,
+        mut batch: Vec<Queued>,
+        cause: NotCommitted,
+    ) -> Result<(), NotCommitted> {
+        self.tail.forget();
+        if !cause.is_about_content() {
+            self.put_back(batch);
+            return Err(cause);
+        }
+        if batch.len() > 1 {
+            self.alone = batch.len();
+            self.put_back(batch);
+            return Ok(());
+        }
+        tracing::error!(error = %chain(&cause), "the database refuses an append");
+        if let Some(refused) = batch.pop() {
+            refused.answer(Err(cause.into()));
+        }
         Ok(())
     }
 
@@ -220,191 +386,6 @@ impl Appender {
         batch
     }
 
-    /// Reads what the batch depends on, settles it, writes it and commits.
-    async fn attempt(
-        &mut self,
-        session: &mut Session,
-        batch: &[Queued],
-        locked: bool,
-    ) -> Result<Attempt, NotCommitted> {
-        let taken = self.learn(session, batch).await?;
-        let before = self.tail.head;
-        let now = Timestamp::from_datetime(self.clock.now());
-        let appends = batch.iter().map(|queued| &queued.prepared);
-        let settlement = settle(&mut self.tail, taken, appends, now);
-        let evidence = Evidence::of(&settlement);
-        let done = if locked {
-            self.write_in_tx(session, &settlement, &before).await
-        } else {
-            self.write_at_once(session, &settlement, &before).await
-        };
-        let written = Written {
-            verdicts: settlement.verdicts,
-            events: settlement.events,
-        };
-        match (done, evidence) {
-            (Ok(true), _) => Ok(Attempt::Committed(written)),
-            (Ok(false), _) => Ok(Attempt::Stale),
-            (Err(failure), Some(evidence)) if failure.in_doubt => {
-                Ok(Attempt::InDoubt(written, evidence, failure.cause))
-            }
-            (Err(failure), _) => Err(failure.cause),
-        }
-    }
-
-    /// Writes and commits in the transaction that holds the head's lock.
-    async fn write_in_tx(
-        &mut self,
-        session: &mut Session,
-        settlement: &Settlement<'_>,
-        before: &Head,
-    ) -> Result<bool, Failure> {
-        if settlement.is_empty() {
-            session.rollback().await?;
-            return Ok(true);
-        }
-        if !settlement.events.is_empty() {
-            let tid = session
-                .write_events(settlement, before, self.tail.tid(), &self.tail.head)
-                .await?;
-            let moved =
-                || CorruptRow::new("log.head", "position", "the row", "moved under its lock");
-            self.tail
-                .move_to(tid.ok_or_else(moved).map_err(NotCommitted::from)?);
-        }
-        session.write_companions(settlement).await?;
-        session.commit().await.map_err(|cause| Failure {
-            cause,
-            in_doubt: true,
-        })?;
-        Ok(true)
-    }
-
-    /// Writes and commits with one statement, if the head stands where it is remembered.
-    async fn write_at_once(
-        &mut self,
-        session: &mut Session,
-        settlement: &Settlement<'_>,
-        before: &Head,
-    ) -> Result<bool, Failure> {
-        if settlement.is_empty() {
-            // Nothing would check the refusals: they are to be given under the lock.
-            return Ok(false);
-        }
-        let written = session
-            .write_events(settlement, before, self.tail.tid(), &self.tail.head)
-            .await;
-        match written {
-            Ok(Some(tid)) => {
-                self.tail.move_to(tid);
-                Ok(true)
-            }
-            Ok(None) => Ok(false),
-            Err(cause) => Err(Failure {
-                in_doubt: !cause.is_about_content(),
-                cause,
-            }),
-        }
-    }
-
-    /// Reads the facts that the tail lacks; returns the answers that exist for the batch's keys.
-    async fn learn(
-        &mut self,
-        session: &mut Session,
-        batch: &[Queued],
-    ) -> Result<Answers, NotCommitted> {
-        let appends = || batch.iter().map(|queued| &queued.prepared);
-        let streams: BTreeSet<_> = appends()
-            .flat_map(Prepared::streams)
-            .filter(|stream| !self.tail.knows_stream(stream))
-            .collect();
-        if !streams.is_empty() {
-            let streams: Vec<_> = streams.into_iter().collect();
-            let ends = session.streams(&streams, self.tail.head.position).await?;
-            for stream in streams {
-                self.tail.learn_stream(stream, End::EMPTY);
-            }
-            for (stream, end) in ends {
-                self.tail.learn_stream(stream, end);
-            }
-        }
-        let callers: BTreeSet<_> = appends()
-            .filter_map(|append| append.guard)
-            .filter(|key| !self.tail.knows_caller(*key))
-            .collect();
-        if !callers.is_empty() {
-            let callers: Vec<_> = callers.into_iter().collect();
-            let known = session.callers(&callers).await?;
-            for key in callers {
-                self.tail.learn_caller(key, None);
-            }
-            for (key, caller) in known {
-                self.tail.learn_caller(key, Some(caller));
-            }
-        }
-        let keys: Vec<_> = appends()
-            .filter_map(|append| Some((append.org_id, append.idempotency.as_ref()?.key.as_str())))
-            .collect();
-        if keys.is_empty() {
-            return Ok(Answers::new());
-        }
-        session.answers(&keys, self.clock.now()).await
-    }
-
-    /// The batch is committed: tells everybody.
-    async fn finish(&mut self, batch: Vec<Queued>, written: Written, took: Duration) {
-        names::record_commit(batch.len(), written.events.len(), took);
-        self.recent.push(written.events);
-        self.answer(batch, written.verdicts);
-        self.make_room_ahead().await;
-    }
-
-    /// Finds out what became of a batch whose answer is lost.
-    async fn resolve(
-        &mut self,
-        batch: Vec<Queued>,
-        written: Written,
-        evidence: &Evidence,
-        cause: &NotCommitted,
-        began: Monotonic,
-    ) -> Result<(), NotCommitted> {
-        tracing::warn!(error = %chain(cause), "the answer to a commit is lost, looking for it");
-        let found = resolve(evidence, &self.options, &self.clock, &self.config).await;
-        names::record_lost_answer(found);
-        self.tail.forget();
-        match found {
-            Some(true) => {
-                let took = self.clock.monotonic().saturating_since(began);
-                self.finish(batch, written, took).await;
-                Ok(())
-            }
-            Some(false) => {
-                self.put_back(batch);
-                Err(NotCommitted::Lost)
-            }
-            None => {
-                self.answer(batch, written.verdicts.into_iter().map(Verdict::unknown));
-                Ok(())
-            }
-        }
-    }
-
-    /// Tells every caller, and keeps what belongs into the next transaction.
-    fn answer(&mut self, batch: Vec<Queued>, verdicts: impl IntoIterator<Item = Verdict>) {
-        let mut later = Vec::new();
-        for (queued, verdict) in batch.into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Appended(appended) => queued.answer(Ok(appended)),
-                Verdict::Refused(error) => {
-                    names::record_refusal(&error);
-                    queued.answer(Err(error));
-                }
-                Verdict::Later => later.push(queued),
-            }
-        }
-        self.put_back(later);
-    }
-
     /// To the front of what waits, in order.
     fn put_back(&mut self, batch: Vec<Queued>) {
         for queued in batch.into_iter().rev() {
@@ -412,34 +393,11 @@ impl Appender {
         }
     }
 
-    /// Nothing was written. If the database refuses the content of one append, its neighbours must
-    /// not fail with it: from now on each is tried alone, and who is refused alone is told.
-    fn not_written(
-        &mut self,
-        mut batch: Vec<Queued>,
-        cause: NotCommitted,
-    ) -> Result<(), NotCommitted> {
-        self.tail.forget();
-        if !cause.is_about_content() {
-            self.put_back(batch);
-            return Err(cause);
-        }
-        if batch.len() > 1 {
-            self.alone = batch.len();
-            self.put_back(batch);
-            return Ok(());
-        }
-        tracing::error!(error = %chain(&cause), "the database refuses an append");
-        if let Some(refused) = batch.pop() {
-            refused.answer(Err(cause.into()));
-        }
-        Ok(())
-    }
-
     /// Waits a little, and answers those whose time is over.
     async fn after_failure(&mut self, cause: NotCommitted) {
         tracing::warn!(error = %chain(&cause), "the log could not be written, trying again");
         names::record_failure(&cause);
+        self.sessions.clear();
         self.clock.sleep(BACK_OFF).await;
         while let Ok(queued) = self.queue.try_recv() {
             self.waiting.push_back(queued);
@@ -455,22 +413,38 @@ impl Appender {
         }
     }
 
+    /// A free connection, or a new one.
+    async fn session(&mut self) -> Result<Session, NotCommitted> {
+        match self.sessions.pop() {
+            Some(session) => Ok(session),
+            None => Session::open(&self.options, &self.clock, self.config.step).await,
+        }
+    }
+
+    fn needs_room(&self) -> bool {
+        self.tail.head.position >= self.look_for_room_at
+    }
+
     /// Makes the next partition long before it is needed.
     async fn make_room_ahead(&mut self) {
-        let ahead = self.tail.head.position.plus(PARTITION_AHEAD);
-        if ahead <= self.partitioned {
+        if !self.needs_room() {
             return;
         }
-        let Some(mut session) = self.session.take() else {
-            return;
-        };
-        match session.ensure_partition(ahead).await {
-            Ok(()) => {
-                // Not at every event: half of what lies ahead may be used up before the next look.
-                self.partitioned = ahead.plus(PARTITION_AHEAD / 2);
-                self.session = Some(session);
+        let here = self.tail.head.position;
+        let made = match self.session().await {
+            Ok(mut session) => {
+                let made = session.ensure_partition(here.plus(PARTITION_AHEAD)).await;
+                self.sessions.extend(made.is_ok().then_some(session));
+                made
             }
-            Err(error) => tracing::error!(error = %chain(&error), "no partition was made ahead"),
-        }
+            Err(cause) => Err(cause),
+        };
+        self.look_for_room_at = match made {
+            Ok(()) => here.plus(PARTITION_AHEAD / 2),
+            Err(cause) => {
+                tracing::error!(error = %chain(&cause), "no partition was made ahead");
+                here.plus(PARTITION_AHEAD / 500)
+            }
+        };
     }
 }

@@ -22,9 +22,9 @@ const ENDED: i16 = 3;
 /// Applies changes in their order, in the caller's transaction.
 pub async fn changes_in_tx(
     connection: &mut PgConnection,
-    changes: &[PlacedChange<'_>],
+    changes: &[PlacedChange],
 ) -> Result<(), sqlx::Error> {
-    let is_made = |placed: &PlacedChange<'_>| matches!(placed.change, Change::Made(..));
+    let is_made = |placed: &PlacedChange| matches!(*placed.change, Change::Made(..));
     for run in changes.chunk_by(|a, b| is_made(a) && is_made(b)) {
         let made: Vec<_> = run.iter().filter_map(Made::of).collect();
         if made.is_empty() {
@@ -46,8 +46,8 @@ struct Made<'a> {
 }
 
 impl<'a> Made<'a> {
-    fn of(placed: &PlacedChange<'a>) -> Option<Self> {
-        match placed.change {
+    fn of(placed: &'a PlacedChange) -> Option<Self> {
+        match &*placed.change {
             Change::Made(key, hash) => Some(Self {
                 org_id: placed.org_id,
                 position: placed.position,
@@ -99,11 +99,11 @@ async fn credentials_in_tx(
 
 async fn change_in_tx(
     connection: &mut PgConnection,
-    placed: &PlacedChange<'_>,
+    placed: &PlacedChange,
 ) -> Result<(), sqlx::Error> {
     let org = placed.org_id.as_uuid();
     let position = placed.position.as_i64();
-    match placed.change {
+    match &*placed.change {
         Change::Made(..) => match Made::of(placed) {
             Some(made) => credentials_in_tx(connection, &[made]).await,
             None => Ok(()),
@@ -139,7 +139,7 @@ async fn change_in_tx(
         | Change::Plan { .. }
         | Change::RequestsPerDay(_)
         | Change::RequestsPerMinutePerKey(_)
-        | Change::Suspended(_) => org_in_tx(connection, placed.change, org, position).await,
+        | Change::Suspended(_) => org_in_tx(connection, &placed.change, org, position).await,
     }
 }
 

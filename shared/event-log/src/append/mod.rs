@@ -6,6 +6,8 @@
 //! next ones collect: there is no artificial wait.
 
 mod appender;
+mod facts;
+mod flight;
 mod gate_rows;
 mod outcome;
 mod prepare;

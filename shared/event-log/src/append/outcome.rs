@@ -32,7 +32,7 @@ pub enum Evidence {
 
 impl Evidence {
     /// The evidence of a settlement that is not empty.
-    pub fn of(settlement: &Settlement<'_>) -> Option<Self> {
+    pub fn of(settlement: &Settlement) -> Option<Self> {
         let event = settlement.events.last();
         event
             .map(|event| Self::Event(event.position, event.hash))

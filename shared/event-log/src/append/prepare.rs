@@ -33,8 +33,8 @@ pub struct PreparedEvent {
     pub subject: Arc<str>,
     pub data: Arc<str>,
     /// JSON of what is neither hashed nor sent.
-    pub metadata: Option<String>,
-    pub change: Option<Change>,
+    pub metadata: Option<Arc<str>>,
+    pub change: Option<Arc<Change>>,
     pub readings: Vec<ReadingRow>,
 }
 
@@ -105,9 +105,9 @@ impl PreparedEvent {
             data: event.data().into(),
             metadata: event.secret().map(|hash| {
                 let hash = ChainHash::from_bytes(*hash.as_bytes());
-                format!("{{\"credential_sha256\":\"{hash}\"}}")
+                format!("{{\"credential_sha256\":\"{hash}\"}}").into()
             }),
-            change: change_of(event),
+            change: change_of(event).map(Arc::new),
             readings,
         }
     }

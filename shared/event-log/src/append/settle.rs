@@ -2,6 +2,7 @@
 //! takes no position and never fails its neighbours. Pure: the facts come in.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use domain::event::{ChainHash, Stream};
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
@@ -19,17 +20,17 @@ pub type Answers = HashMap<(OrgId, String), StoredAnswer>;
 
 /// What becomes of each append, and what is to be written.
 #[derive(Debug, Default)]
-pub struct Settlement<'a> {
+pub struct Settlement {
     /// One for each append, in order.
     pub verdicts: Vec<Verdict>,
     /// In order of position, without gaps.
     pub events: Vec<StoredEvent>,
     /// One for each event: what is neither hashed nor sent.
-    pub metadata: Vec<Option<&'a str>>,
+    pub metadata: Vec<Option<Arc<str>>>,
     /// Changes to rows of `gate.*`, in order.
-    pub changes: Vec<PlacedChange<'a>>,
+    pub changes: Vec<PlacedChange>,
     /// Readings, each with its event; no two with the same key.
-    pub readings: Vec<PlacedReading<'a>>,
+    pub readings: Vec<PlacedReading>,
     /// Answers to remember.
     pub answers: Vec<(OrgId, StoredAnswer)>,
 }
@@ -42,28 +43,18 @@ pub enum Verdict {
     Later,
 }
 
-impl Verdict {
-    /// What it is if nobody knows whether the batch was committed.
-    pub fn unknown(self) -> Self {
-        match self {
-            Self::Appended(_) => Self::Refused(AppendError::OutcomeUnknown),
-            other => other,
-        }
-    }
+#[derive(Debug, Clone)]
+pub struct PlacedChange {
+    pub org_id: OrgId,
+    pub position: GlobalPosition,
+    pub change: Arc<Change>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct PlacedChange<'a> {
+pub struct PlacedReading {
     pub org_id: OrgId,
     pub position: GlobalPosition,
-    pub change: &'a Change,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct PlacedReading<'a> {
-    pub org_id: OrgId,
-    pub position: GlobalPosition,
-    pub reading: &'a ReadingRow,
+    pub reading: ReadingRow,
 }
 
 /// Settles appends on the tail, which moves along, and on the answers that exist for their keys.
@@ -72,7 +63,7 @@ pub fn settle<'a>(
     mut taken: Answers,
     appends: impl IntoIterator<Item = &'a Prepared>,
     now: Timestamp,
-) -> Settlement<'a> {
+) -> Settlement {
     let now = now.max(tail.head.recorded_at);
     let mut settlement = Settlement::default();
     for append in appends {
@@ -110,7 +101,7 @@ fn admit(tail: &Tail, taken: &Answers, append: &Prepared, now: Timestamp) -> Res
     }
 }
 
-impl<'a> Settlement<'a> {
+impl Settlement {
     /// Whether there is anything to write.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.answers.is_empty()
@@ -120,7 +111,7 @@ impl<'a> Settlement<'a> {
         &mut self,
         tail: &mut Tail,
         taken: &mut Answers,
-        append: &'a Prepared,
+        append: &Prepared,
         now: Timestamp,
     ) -> Appended {
         let first = tail.head.position.next();
@@ -153,8 +144,8 @@ impl<'a> Settlement<'a> {
     fn place_event(
         &mut self,
         tail: &mut Tail,
-        append: &'a Prepared,
-        event: &'a PreparedEvent,
+        append: &Prepared,
+        event: &PreparedEvent,
         now: Timestamp,
     ) -> ChainHash {
         let stream = (append.org_id, event.stream());
@@ -195,16 +186,16 @@ impl<'a> Settlement<'a> {
             self.changes.push(PlacedChange {
                 org_id: append.org_id,
                 position,
-                change,
+                change: Arc::clone(change),
             });
         }
         self.readings
-            .extend(event.readings.iter().map(|reading| PlacedReading {
+            .extend(event.readings.iter().map(|&reading| PlacedReading {
                 org_id: append.org_id,
                 position,
                 reading,
             }));
-        self.metadata.push(event.metadata.as_deref());
+        self.metadata.push(event.metadata.clone());
         self.events.push(stored);
         end.hash
     }
@@ -218,7 +209,7 @@ impl<'a> Settlement<'a> {
     }
 }
 
-impl PlacedReading<'_> {
+impl PlacedReading {
     fn key(&self) -> (OrgId, ReadingKey) {
         (self.org_id, self.reading.key)
     }

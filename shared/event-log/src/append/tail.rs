@@ -93,9 +93,11 @@ impl Tail {
         self.tid.as_ref()
     }
 
-    /// The head's row was written anew.
+    /// The head's row was written anew. What was forgotten meanwhile stays so.
     pub fn move_to(&mut self, tid: Tid) {
-        self.tid = Some(tid);
+        if self.tid.is_some() {
+            self.tid = Some(tid);
+        }
     }
 
     /// Forgets everything: what was settled on it was not committed.

@@ -47,13 +47,22 @@ fn remembered(request: AppendRequest) -> AppendRequest {
 }
 
 /// Appends once to a known stream while something is about to happen.
-async fn append_once(db: &TestDatabase, process: &Process, set: impl FnOnce(&Proxy), proxy: &Proxy, in_tx: bool) {
+async fn append_once(
+    db: &TestDatabase,
+    process: &Process,
+    set: impl FnOnce(&Proxy),
+    proxy: &Proxy,
+    in_tx: bool,
+) {
     let org = org();
     append(&process.log, org, vec![event()]).await;
     let before = db_log(db).await.len();
     set(proxy);
     let one = request(org, vec![event(), event()]);
-    let answer = process.log.append(if in_tx { remembered(one) } else { one }).await;
+    let answer = process
+        .log
+        .append(if in_tx { remembered(one) } else { one })
+        .await;
     let appended = answer.unwrap();
     proxy.heal();
     let all = db_log(db).await;
@@ -206,7 +215,14 @@ fn write_on(log: &EventLog, writers: usize, stop: &Arc<AtomicBool>) -> JoinSet<T
 }
 
 async fn collect(tasks: JoinSet<Told>) -> Told {
-    Told(tasks.join_all().await.into_iter().flat_map(|told| told.0).collect())
+    Told(
+        tasks
+            .join_all()
+            .await
+            .into_iter()
+            .flat_map(|told| told.0)
+            .collect(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -294,7 +310,10 @@ async fn while_postgres_is_gone_appends_are_refused_and_later_work_again() {
         "{refused:?}"
     );
     let refused = process.log.append(request(org(), vec![event()])).await;
-    assert!(matches!(refused, Err(AppendError::NotCommitted(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AppendError::NotCommitted(_))),
+        "{refused:?}"
+    );
     server.start().await;
     append(&process.log, org(), vec![event()]).await;
     assert_eq!(sound_log(&process.log).await.len(), 2);

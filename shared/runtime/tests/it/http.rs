@@ -12,7 +12,7 @@ use axum::{Router, response::Response};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use runtime::clock::Clock;
+use runtime::clock::{Clock, ManualClock};
 use runtime::entropy::Entropy;
 use runtime::http::{HttpConfig, HttpLimits, PeerAddr, RequestId, serve};
 use runtime::lifecycle::{Lifecycle, Outcome, ShutdownPolicy, TaskKind};
@@ -25,7 +25,8 @@ const POLICY: ShutdownPolicy = ShutdownPolicy {
     notice: Duration::ZERO,
     grace: Duration::from_secs(10),
 };
-const SOON: Duration = Duration::from_millis(100);
+/// By how much the server's time moves at once.
+const STEP: Duration = Duration::from_secs(1);
 const LATER: Duration = Duration::from_secs(10);
 const CLOSE: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
 const KEEP: &str = "GET / HTTP/1.1\r\nhost: x\r\n";
@@ -33,7 +34,9 @@ const KEEP: &str = "GET / HTTP/1.1\r\nhost: x\r\n";
 struct Server {
     lifecycle: Lifecycle,
     address: SocketAddr,
-    /// Lets the route `/gate` answer.
+    /// Moves the server's time, which stands still otherwise.
+    hand: ManualClock,
+    /// Lets the route `/gate` answer; told when the answer of `/flood` is dropped.
     gate: Arc<Notify>,
 }
 
@@ -41,7 +44,8 @@ impl Server {
     async fn start(limits: HttpLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let lifecycle = Lifecycle::new(Clock::system());
+        let (clock, hand) = Clock::manual(chrono::DateTime::UNIX_EPOCH);
+        let lifecycle = Lifecycle::new(clock);
         let (tasks, gate) = (lifecycle.handle(), Arc::new(Notify::new()));
         let config = HttpConfig {
             limits,
@@ -52,6 +56,7 @@ impl Server {
         Self {
             lifecycle,
             address,
+            hand,
             gate,
         }
     }
@@ -67,6 +72,21 @@ impl Server {
         to_end(&mut stream).await
     }
 
+    /// Lets time pass on the server until `future` is ready.
+    async fn in_time<T>(&self, future: impl Future<Output = T>) -> T {
+        let clock = Clock::system();
+        let passing = async {
+            loop {
+                clock.sleep(Duration::from_millis(5)).await;
+                self.hand.advance(STEP);
+            }
+        };
+        tokio::select! {
+            ready = clock.timeout(LATER, future) => ready.expect("the server's time came"),
+            () = passing => unreachable!("time does not end"),
+        }
+    }
+
     async fn stop(self) {
         assert_eq!(self.lifecycle.shutdown(POLICY).await, Outcome::Clean);
     }
@@ -75,11 +95,12 @@ impl Server {
 fn router(gate: &Arc<Notify>) -> Router {
     let who = |Extension(PeerAddr(peer)): Extension<PeerAddr>,
                Extension(id): Extension<RequestId>| async move { format!("{peer} {id}") };
-    let gate = Arc::clone(gate);
+    let (opening, dropped) = (Arc::clone(gate), Arc::clone(gate));
     let wait = || async move {
-        gate.notified().await;
+        opening.notified().await;
         "opened"
     };
+    let flood = || async { endless(1 << 20, dropped) };
     let count = |body: Bytes| async move { body.len().to_string() };
     Router::new()
         .route("/", get(who))
@@ -89,8 +110,8 @@ fn router(gate: &Arc<Notify>) -> Router {
             post(count).layer(axum::extract::DefaultBodyLimit::max(8 << 20)),
         )
         .route("/panic", get(panics))
-        .route("/endless", get(async || endless(1 << 20)))
-        .route("/drip", get(async || endless(1)))
+        .route("/flood", get(flood))
+        .route("/drip", get(async || endless(1, Arc::default())))
 }
 
 async fn panics() -> &'static str {
@@ -98,13 +119,22 @@ async fn panics() -> &'static str {
     panic!("no {}", "way");
 }
 
-/// An answer that goes on for ever, with so many bytes each few milliseconds.
-fn endless(bytes: usize) -> Response {
-    let chunks = futures_util::stream::unfold((), move |()| async move {
+/// An answer that goes on for ever, with so many bytes each few milliseconds; tells when it is
+/// dropped.
+fn endless(bytes: usize, dropped: Arc<Notify>) -> Response {
+    let chunks = futures_util::stream::unfold(TellDrop(dropped), move |tell| async move {
         Clock::system().sleep(Duration::from_millis(5)).await;
-        Some((Ok::<_, Infallible>(Bytes::from(vec![b'x'; bytes])), ()))
+        Some((Ok::<_, Infallible>(Bytes::from(vec![b'x'; bytes])), tell))
     });
     Response::new(Body::from_stream(chunks))
+}
+
+struct TellDrop(Arc<Notify>);
+
+impl Drop for TellDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 async fn to_end(stream: &mut TcpStream) -> String {
@@ -131,16 +161,6 @@ async fn ask(stream: &mut TcpStream, request: &str) -> String {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.unwrap();
     answer + &String::from_utf8(body).unwrap()
-}
-
-fn short() -> HttpLimits {
-    HttpLimits {
-        first_byte: SOON,
-        head: SOON,
-        idle: SOON,
-        write_stall: SOON,
-        ..HttpLimits::default()
-    }
 }
 
 #[tokio::test]
@@ -173,30 +193,32 @@ async fn a_request_knows_its_peer_and_its_id_which_comes_back() {
 
 #[tokio::test]
 async fn silence_ends_a_connection_at_each_stage() {
-    let server = Server::start(short()).await;
+    let server = Server::start(HttpLimits::default()).await;
     for (what, bytes) in [
         ("nothing", ""),
         ("half a head", "GET / HTTP/1.1\r\nhost:"),
         ("P", "P"),
     ] {
-        assert_eq!(server.exchange(bytes).await, "", "{what}");
+        let answer = server.in_time(server.exchange(bytes)).await;
+        assert_eq!(answer, "", "{what}");
     }
     let mut idle = server.connect().await;
     for _ in 0..3 {
+        server.hand.advance(HttpLimits::default().idle - STEP);
         let answer = ask(&mut idle, &format!("{KEEP}\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    assert_eq!(to_end(&mut idle).await, "");
+    assert_eq!(server.in_time(to_end(&mut idle)).await, "");
 
     let mut second_head = server.connect().await;
     ask(&mut second_head, &format!("{KEEP}\r\n{KEEP}")).await;
-    assert_eq!(to_end(&mut second_head).await, "");
+    assert_eq!(server.in_time(to_end(&mut second_head)).await, "");
     server.stop().await;
 }
 
 #[tokio::test]
 async fn a_head_sent_byte_by_byte_is_cut_off() {
-    let server = Server::start(short()).await;
+    let server = Server::start(HttpLimits::default()).await;
     let mut stream = server.connect().await;
     let clock = Clock::system();
     let trickle = async {
@@ -204,47 +226,33 @@ async fn a_head_sent_byte_by_byte_is_cut_off() {
             if stream.write_all(&[*byte]).await.is_err() {
                 return;
             }
-            clock.sleep(Duration::from_millis(10)).await;
+            clock.sleep(Duration::from_millis(5)).await;
         }
     };
-    clock
-        .timeout(LATER, trickle)
-        .await
-        .expect("the server cuts it off");
+    server.in_time(trickle).await;
     server.stop().await;
 }
 
 #[tokio::test]
 async fn whoever_does_not_read_is_cut_off_and_whoever_does_is_not() {
-    let server = Server::start(short()).await;
-    let mut deaf = server.connect().await;
-    let request = CLOSE.replace("GET / ", "GET /endless ");
-    deaf.write_all(format!("{request}\r\n").as_bytes())
-        .await
-        .unwrap();
+    let server = Server::start(HttpLimits::default()).await;
     let mut listening = server.connect().await;
     let request = CLOSE.replace("GET / ", "GET /drip ");
-    listening
-        .write_all(format!("{request}\r\n").as_bytes())
-        .await
-        .unwrap();
-    let clock = Clock::system();
-    let deadline = clock.monotonic() + SOON * 4;
-    let mut buffer = vec![0; 64 * 1024];
-    while clock.monotonic() < deadline {
-        assert_ne!(
-            listening.read(&mut buffer).await.unwrap(),
-            0,
-            "a stream is no idle connection"
-        );
+    let request = format!("{request}\r\n");
+    listening.write_all(request.as_bytes()).await.unwrap();
+    let mut buffer = [0; 1024];
+    for _ in 0..20 {
+        let length = listening.read(&mut buffer).await.unwrap();
+        assert_ne!(length, 0, "a stream is no idle connection");
+        server.hand.advance(STEP * 10);
     }
+
+    let mut deaf = server.connect().await;
+    let request = CLOSE.replace("GET / ", "GET /flood ");
+    let request = format!("{request}\r\n");
+    deaf.write_all(request.as_bytes()).await.unwrap();
+    server.in_time(server.gate.notified()).await;
     drop(listening);
-    // What was sent before the cut is still there to be read; then comes the end.
-    let mut rest = Vec::new();
-    let _ = clock
-        .timeout(LATER, deaf.read_to_end(&mut rest))
-        .await
-        .expect("an end");
     server.stop().await;
 }
 
@@ -420,7 +428,7 @@ async fn http2_is_spoken_to_whoever_begins_with_it() {
 
 #[tokio::test]
 async fn an_idle_http2_connection_ends() {
-    let server = Server::start(short()).await;
+    let server = Server::start(HttpLimits::default()).await;
     let io = TokioIo::new(server.connect().await);
     let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
         .await
@@ -432,12 +440,9 @@ async fn an_idle_http2_connection_ends() {
         sender.send_request(request).await.unwrap();
         std::future::pending::<()>().await;
     };
-    let clock = Clock::system();
     tokio::select! {
         () = client => {}
-        ended = clock.timeout(LATER, connection) => {
-            let _ = ended.expect("the server ends it");
-        }
+        _ = server.in_time(connection) => {}
     }
     server.stop().await;
 }

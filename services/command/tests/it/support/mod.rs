@@ -4,6 +4,8 @@ mod answer;
 mod routes;
 mod world;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -32,7 +34,7 @@ struct Cli {
 
 /// One process's command service.
 pub struct TestApp {
-    pub db: TestDatabase,
+    db: Arc<TestDatabase>,
     pub service: CommandService,
     router: Router,
     _lifecycle: Lifecycle,
@@ -41,11 +43,32 @@ pub struct TestApp {
 impl TestApp {
     /// On a database of its own, without NATS.
     pub async fn new() -> Self {
-        Self::on(testkit::postgres().await, None)
+        Self::on(Arc::new(testkit::postgres().await), None)
+    }
+
+    /// Another process on the same database.
+    pub fn neighbour(&self) -> Self {
+        Self::on(Arc::clone(&self.db), None)
+    }
+
+    /// Runs a statement as the superuser.
+    pub async fn db_execute(&self, statement: &'static str) {
+        sqlx::raw_sql(statement)
+            .execute(self.db.pool())
+            .await
+            .unwrap();
+    }
+
+    /// A count, as the superuser sees it.
+    pub async fn db_count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query)
+            .fetch_one(self.db.pool())
+            .await
+            .unwrap()
     }
 
     /// A process on a database, perhaps one of several.
-    pub fn on(db: TestDatabase, nats: Option<async_nats::Client>) -> Self {
+    pub fn on(db: Arc<TestDatabase>, nats: Option<async_nats::Client>) -> Self {
         let (service, lifecycle) = process(&db, nats);
         Self {
             router: service.router(),

@@ -28,6 +28,11 @@ use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::{Topic, Topics};
 use crate::call::Call;
 
+const CSV_EXAMPLE: &str = "series_kind,entity_type,entity_id,entity_label,metric,mode,granularity,\
+    bucket_start,bucket_end,value,is_partial,is_baseline\r\n\
+    main,project,0192f0c1-2b7e-7c00-8000-00000000abcd,Spring,views,new,day,2026-01-01,2026-01-01,\
+    1200,false,true\r\n";
+
 /// Gets series of figures over time.
 ///
 /// One series per entity, one point per bucket. `new` is what was gained in a bucket: over the
@@ -39,7 +44,7 @@ use crate::call::Call;
     params(AnalyticsParams),
     responses((status = 200, description = "The series", content(
         (openapi::Answer<Analytics> = "application/json"),
-        (String = "text/csv"),
+        (String = "text/csv", example = json!(CSV_EXAMPLE)),
     )))
 )]
 pub async fn handle(

@@ -1,0 +1,122 @@
+//! Every route of the table has an endpoint, needs its scope, and is described as it is.
+
+use api::route::{Access, ROUTES, Service, Verb};
+use domain::scope::{Scope, Scopes};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::{Operation, ParameterIn};
+
+use crate::objects::furnish;
+use crate::support::{Reply, World};
+
+/// What each route is asked with beside its path.
+fn query(path: &str, project: &str) -> String {
+    match path {
+        "/analytics" => format!("?entity=project&entity_id={project}&metric=views"),
+        _ => String::new(),
+    }
+}
+
+#[tokio::test]
+async fn every_route_needs_its_scope_and_nothing_else() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let [project, creator, video, key] = furnish(&world, &org).await;
+    let mut keys = Vec::new();
+    for scope in Scope::ALL {
+        keys.push((scope, world.key(&org, Scopes::NONE.with(scope)).await));
+    }
+    let routes = ROUTES
+        .iter()
+        .filter(|route| route.service() == Service::Query);
+    for route in routes.filter(|route| route.access != Access::Public) {
+        let id = match route.path.split('/').nth(1) {
+            Some("projects") => project,
+            Some("creators") => creator,
+            Some("videos") => video,
+            _ => key,
+        };
+        let path = route.path.replace("{id}", &id.to_string());
+        let path = format!("{path}{}", query(route.path, &project.to_string()));
+        for (scope, key) in &keys {
+            let reply: Reply = world.get(key, &path).await;
+            let is_let_in = match route.access {
+                Access::Scope(needed) => needed == *scope,
+                Access::Any | Access::Public => true,
+                Access::Session => false,
+            };
+            let expected = match (is_let_in, route.replacement) {
+                (true, None) => 200,
+                (true, Some(_)) => 410,
+                (false, _) => 403,
+            };
+            assert_eq!(
+                reply.status, expected,
+                "{path} with {scope}: {:?}",
+                reply.body
+            );
+        }
+    }
+}
+
+#[test]
+fn the_description_of_queries_is_whole() {
+    let document = api::openapi::document([query::openapi()]);
+    let gaps: Vec<_> = api::openapi::problems(&document)
+        .into_iter()
+        .filter(|gap| gap.starts_with("GET "))
+        .collect();
+    assert_eq!(gaps, [] as [&str; 0]);
+}
+
+/// What the document says of parameters is what is read: an unknown one is answered with the
+/// known ones.
+#[tokio::test]
+async fn described_parameters_are_those_that_are_read() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let document = api::openapi::document([query::openapi()]);
+    for route in ROUTES {
+        if route.verb != Verb::Get || route.access == Access::Public || route.replacement.is_some()
+        {
+            continue;
+        }
+        let operation = document.paths.paths[route.path].get.as_ref().unwrap();
+        let described = parameters(operation);
+        let id = org.key_id.to_string();
+        let path = route.path.replace("{id}", &id);
+        let path = format!("{path}?unknown=1");
+        let reply = world.get(&org.key, &path).await;
+        assert_eq!(reply.code(), "invalid_query", "{path}");
+        let issues = reply.json()["meta"]["issues"].clone();
+        let unknown = issues
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|issue| issue["path"] == "unknown");
+        let message = unknown.unwrap()["message"].as_str().unwrap().to_owned();
+        let read = match message.split_once("allowed are ") {
+            Some((_, names)) => names.split(", ").map(str::to_owned).collect(),
+            None => Vec::new(),
+        };
+        let sorted = |mut names: Vec<String>| {
+            names.sort();
+            names
+        };
+        assert_eq!(sorted(read), sorted(described), "{path}");
+    }
+}
+
+fn parameters(operation: &Operation) -> Vec<String> {
+    let inline = operation
+        .parameters
+        .iter()
+        .flatten()
+        .filter_map(|parameter| match parameter {
+            RefOr::T(parameter) => Some(parameter),
+            RefOr::Ref(_) => None,
+        });
+    inline
+        .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
+        .map(|parameter| parameter.name.clone())
+        .collect()
+}

@@ -1,0 +1,57 @@
+//! The facts that a batch depends on and the tail does not hold.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::NotCommitted;
+use super::prepare::Prepared;
+use super::queue::Queued;
+use super::session::Session;
+use super::settle::Answers;
+use super::tail::{End, Tail};
+
+/// Reads them into the tail; returns the answers that exist for the batch's idempotency keys.
+pub async fn learn(
+    tail: &mut Tail,
+    session: &mut Session,
+    batch: &[Queued],
+    now: DateTime<Utc>,
+) -> Result<Answers, NotCommitted> {
+    let appends = || batch.iter().map(|queued| &queued.prepared);
+    let streams: BTreeSet<_> = appends()
+        .flat_map(Prepared::streams)
+        .filter(|stream| !tail.knows_stream(stream))
+        .collect();
+    if !streams.is_empty() {
+        let streams: Vec<_> = streams.into_iter().collect();
+        let ends = session.streams(&streams, tail.head.position).await?;
+        for stream in streams {
+            tail.learn_stream(stream, End::EMPTY);
+        }
+        for (stream, end) in ends {
+            tail.learn_stream(stream, end);
+        }
+    }
+    let callers: BTreeSet<_> = appends()
+        .filter_map(|append| append.guard)
+        .filter(|key| !tail.knows_caller(*key))
+        .collect();
+    if !callers.is_empty() {
+        let callers: Vec<_> = callers.into_iter().collect();
+        let known = session.callers(&callers).await?;
+        for key in callers {
+            tail.learn_caller(key, None);
+        }
+        for (key, caller) in known {
+            tail.learn_caller(key, Some(caller));
+        }
+    }
+    let keys: Vec<_> = appends()
+        .filter_map(|append| Some((append.org_id, append.idempotency.as_ref()?.key.as_str())))
+        .collect();
+    if keys.is_empty() {
+        return Ok(Answers::new());
+    }
+    session.answers(&keys, now).await
+}
