@@ -59,8 +59,7 @@ impl Positions {
     ) -> Result<GlobalPosition, TooFar> {
         let mut receiver = self.0.clone();
         let reached = |position: &Option<GlobalPosition>| position.is_some_and(|at| at >= wanted);
-        let waited = clock.timeout(limit, receiver.wait_for(reached)).await;
-        let position = match waited {
+        let position = match clock.timeout(limit, receiver.wait_for(reached)).await {
             Ok(Ok(position)) => *position,
             Ok(Err(_)) | Err(_) => None,
         };
@@ -122,9 +121,8 @@ impl PositionFollower {
                 Err(error) => return Err(error),
             }
             match self.clock.timeout(POLL, listener.try_recv()).await {
-                Ok(Ok(Some(_))) | Err(_) => {}
-                // The connection was lost, and notices with it: it is made again.
-                Ok(Ok(None)) => {}
+                // Without a notice the connection was lost, and is being made again.
+                Ok(Ok(_)) | Err(_) => {}
                 Ok(Err(error)) => return Err(error.into()),
             }
         }

@@ -1,7 +1,10 @@
 //! Very many active keys, written as rows: an append for each would take a while and leave the
 //! same rows.
 
+use domain::credential::{CredentialKind, CredentialSecret};
+use runtime::entropy::Entropy;
 use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
 
 use super::error::BenchError;
 
@@ -19,6 +22,34 @@ const KEYS: &str = "insert into gate.credentials (hash, id, org_id, kind, status
         ('00000000-0000-7000-8000-' || lpad(to_hex((n - 1) / $2 + 1), 12, '0'))::uuid, 1, 1, 1,
         false, false, 10000000, 0
     from generate_series(1, $1) as n";
+
+const CREDENTIALS: &str = "insert into gate.credentials (hash, id, org_id, kind, status, scopes,
+        strict, owner_banned, rate_limit_per_minute, position)
+    select hash, id, '00000000-0000-7000-8000-000000000001', 1, 1, 1, false, false, 10000000, 0
+    from unnest($1::bytea[], $2::uuid[]) as made (hash, id)";
+
+/// Adds active keys of the first org, and gives them back.
+pub async fn add_credentials(
+    url: &str,
+    count: usize,
+    entropy: &Entropy,
+) -> Result<Vec<String>, BenchError> {
+    let (mut texts, mut hashes, mut ids) = (Vec::new(), Vec::new(), Vec::<Uuid>::new());
+    for _ in 0..count {
+        let secret = CredentialSecret::generate(CredentialKind::ApiKey, &entropy.bytes());
+        hashes.push(secret.hash().as_bytes().to_vec());
+        ids.push(entropy.uuid_v4());
+        texts.push(secret.reveal().to_owned());
+    }
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::query(CREDENTIALS)
+        .bind(hashes)
+        .bind(ids)
+        .execute(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(texts)
+}
 
 /// Adds active keys that nobody has, of as many orgs as a fiftieth of them.
 pub async fn add_keys(url: &str, count: u64) -> Result<(), BenchError> {

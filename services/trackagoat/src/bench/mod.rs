@@ -172,6 +172,7 @@ impl Parent {
             Job::Bare(job) => job.run(&mut self).await,
             Job::Keys(job) => job.run(&mut self, clock, entropy).await,
             Job::Follow(job) => job.run(&mut self, clock, entropy).await,
+            Job::Table(job) => job.run(&self, &clock),
             Job::Publish(job) => job.run(&mut self, clock, entropy).await,
         }
     }

@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::append::job::AppendJob;
 use super::error::BenchError;
-use super::keys::job::KeysJob;
+use super::keys::job::{KeysJob, TableJob};
 use super::read::job::BareJob;
 use super::subscribe::job::{FollowJob, PublishJob};
 
@@ -31,6 +31,7 @@ pub enum Job {
     Follow(FollowJob),
     Keys(KeysJob),
     Publish(PublishJob),
+    Table(TableJob),
 }
 
 /// A child process, seen from its parent. It is killed when dropped.

@@ -102,12 +102,12 @@ impl OrgReader {
         });
         let ids = listed.items.iter().filter_map(|video| video.creator_id);
         let names = self.creator_names(ids.map(CreatorId::as_uuid)).await?;
-        let named = listed.items.into_iter().map(|video| InboxVideo {
+        let items = listed.items.into_iter().map(|video| InboxVideo {
             creator: video.creator_id.and_then(|id| names.get(&id).cloned()),
             video,
         });
         Ok(Listed {
-            items: named.collect(),
+            items: items.collect(),
             next: listed.next,
         })
     }

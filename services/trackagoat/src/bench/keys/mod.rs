@@ -2,9 +2,7 @@
 
 pub mod job;
 
-use serde_json::json;
-
-use self::job::{KeysJob, Loaded};
+use self::job::{KeysJob, Loaded, TableJob};
 use super::aim::{Aim, Report, rounded};
 use super::error::BenchError;
 use super::million;
@@ -18,6 +16,8 @@ const AIMS: &[Aim] = &[
     Aim::at_most(SECONDS, "s", 5.0),
 ];
 const BYTES: &str = "resident memory of an active key, at a million";
+/// Keys that are used once each, to see what their windows take.
+const USED: usize = 10_000;
 const SECONDS: &str = "from the start of a process to a gate that is ready";
 
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
@@ -38,15 +38,25 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     options.say(&format!("keys: writing {keys} rows"));
     million::add_keys(&full, keys).await?;
 
-    let [mut bytes, mut gate_bytes, mut seconds, mut loading] =
-        [(); 4].map(|()| Repeats::default());
+    let used = million::add_credentials(&full, USED, entropy).await?;
+
+    let [
+        mut bytes,
+        mut gate_bytes,
+        mut used_bytes,
+        mut table_bytes,
+        mut seconds,
+        mut loading,
+    ] = [(); 6].map(|()| Repeats::default());
     for repeat in 0..repeats {
         options.say(&format!("keys: repeat {} of {repeats}", repeat + 1));
-        let (without, _) = load(&empty, setting).await?;
-        let (with, from_start) = load(&full, setting).await?;
-        let grown = |loaded: Loaded| float(loaded.after.saturating_sub(loaded.before));
+        let (without, _) = load(gate_of(&empty, &[]), setting).await?;
+        let (with, from_start) = load(gate_of(&full, &used), setting).await?;
+        let (table, _) = load(Job::Table(TableJob { keys }), setting).await?;
         bytes.push(grown(with) / float(keys));
         gate_bytes.push(grown(without));
+        used_bytes.push(float(with.used.saturating_sub(with.after)) / float(USED as u64));
+        table_bytes.push(grown(table) / float(keys));
         seconds.push(from_start);
         loading.push(with.seconds);
     }
@@ -61,31 +71,35 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
         "keys_loaded_per_second",
         rounded(float(keys) / loading.median()),
     );
-    report.result(
-        "of_each_key",
-        json!(
-            "moka takes about 290 bytes of its own beside key and entry: two linked lists for \
-            recency and writes, a node, counters. A sharded table of boxed entries without \
-            eviction would take about 150 in all, and would have to grow without a bound or to \
-            evict by itself"
-        ),
+    report.result("more_bytes_for_each_key_that_is_used", used_bytes.to_json());
+    report.result("bytes_per_key_in_a_bare_hash_table", table_bytes.to_json());
+    report.ratio(
+        "a cached key / one in a bare hash table",
+        bytes.median() / table_bytes.median(),
     );
     report.reached(BYTES, bytes.median());
     report.reached(SECONDS, seconds.median());
     report.not_done("the keys were written as rows, not appended as events");
-    report.not_done("keys that are used take more: each has a window");
     report.not_done("a query service does more at its start than a gate; `read` has the seconds");
     database.shut_down().await?;
     Ok(report)
 }
 
+fn gate_of(url: &str, credentials: &[String]) -> Job {
+    Job::Keys(KeysJob {
+        database_url: url.to_owned(),
+        credentials: credentials.to_vec(),
+    })
+}
+
+fn grown(loaded: Loaded) -> f64 {
+    float(loaded.after.saturating_sub(loaded.before))
+}
+
 /// A fresh process that loads everything; also how long it took from its start.
-async fn load(url: &str, setting: &Setting) -> Result<(Loaded, f64), BenchError> {
+async fn load(job: Job, setting: &Setting) -> Result<(Loaded, f64), BenchError> {
     let clock = &setting.clock;
     let began = clock.monotonic();
-    let job = Job::Keys(KeysJob {
-        database_url: url.to_owned(),
-    });
     let mut worker = Worker::start(&job, clock).await?;
     let loaded = worker.hear().await?;
     let seconds = clock.monotonic().saturating_since(began).as_secs_f64();
