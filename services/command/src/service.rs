@@ -18,6 +18,9 @@ use crate::metrics;
 pub struct Resources {
     /// The primary, as a member of `tga_command`.
     pub primary: PgPool,
+    /// Connections to it for checking credentials alone, so that commands which wait keep nobody
+    /// out.
+    pub verify: PgPool,
     /// NATS; without it nothing is mirrored, and revocations take up to 0.6 s.
     pub nats: Option<Client>,
     /// The process's counts of requests: one for all its gates.
@@ -44,6 +47,7 @@ impl CommandService {
     pub fn start(config: &Config, resources: Resources) -> Self {
         let Resources {
             primary,
+            verify,
             nats,
             limiter,
             clock,
@@ -83,7 +87,7 @@ impl CommandService {
         });
         let snapshots = snapshotter.run(base.clone());
         base.spawn(TaskKind::Disposable, "snapshots", snapshots);
-        let gate = Gate::verify_always(limiter, primary.clone(), config.verify());
+        let gate = Gate::verify_always(limiter, verify, config.verify());
         let app = App::new(http::Parts {
             commander: commander.clone(),
             gate,

@@ -67,7 +67,9 @@ async fn processes_that_decide_for_one_org_wait_for_each_others_decisions() {
     let before = app.head().await;
     let apps = [&app, &others[0], &others[1]];
     let asks = (0..60).map(|index: usize| {
-        apps[index % 3].post(&org, "/projects", json!({"name": format!("P{index}")}))
+        let ask = apps[index % 3].request(&Method::POST, "/projects");
+        let body = json!({"name": format!("P{index}")});
+        ask.with_key(&org.secret).json(&body).send()
     });
     let answers = join_all(asks).await;
     let made = answers.iter().filter(|answer| answer.status == 201).count();
@@ -219,16 +221,7 @@ async fn lines_that_discover_meet_decisions_of_others_and_none_is_lost() {
         (0..6).map(|index| app.patch(&world.org, &path, json!({"name": format!("N{index}")})));
     let (found, _) = tokio::join!(join_all(finds), join_all(renames));
     for answer in &found {
-        if answer.status != 200 {
-            answer.refused(409, "conflict");
-        }
-    }
-    for index in 0..6 {
-        let from = index * 50;
-        let again = (from..from + 50)
-            .map(|id| line(1_000 + id))
-            .collect::<String>();
-        app.ingest(&world.org, again).await.data(200);
+        answer.data(200);
     }
     let events = app.events_after(before).await;
     let discovered = events

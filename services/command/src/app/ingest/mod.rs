@@ -10,6 +10,7 @@ use api::v1::IngestAnswer;
 use bytes::Bytes;
 use domain::ids::{GlobalPosition, OrgId, ProjectId};
 use domain::org::{Caller, Context, Rejection, SubjectKeys};
+use domain::time::Timestamp;
 use event_log::{AppendError, AppendRequest, KnownReading};
 use runtime::entropy::Entropy;
 use tokio::sync::OwnedRwLockReadGuard;
@@ -54,6 +55,7 @@ impl Commander {
         let now = inner.now();
         let lines = inner.compute(move || lines::read(&body, now)).await??;
         let lines = Arc::new(lines);
+        let mut draws = Draws::new(now, inner.entropy.clone());
         let org = inner.orgs.get(org);
         // Another process may have added or removed what the lines name.
         inner.catch_up(&org).await?;
@@ -62,9 +64,10 @@ impl Commander {
         let mut turn = None;
         loop {
             let judged = inner
-                .judge(&org, project, &lines, context.caller, &keys)
+                .judge(&org, project, &lines, context.caller, &keys, draws)
                 .await?;
-            let judged = match judged {
+            draws = judged.1;
+            let judged = match judged.0 {
                 Err(Rejection::SubjectKeysNeeded(subjects)) => {
                     let keys =
                         Arc::get_mut(&mut keys).ok_or(CommandError::Died("judging lines"))?;
@@ -96,6 +99,38 @@ impl Commander {
     }
 }
 
+/// Time and chance of one request. Judged again, the same lines discover videos of the same ids:
+/// the keys of comments under them, which were asked for the first time, fit the second time.
+struct Draws {
+    now: Timestamp,
+    entropy: Entropy,
+    drawn: Vec<[u8; 10]>,
+    used: usize,
+}
+
+impl Draws {
+    const fn new(now: Timestamp, entropy: Entropy) -> Self {
+        Self {
+            now,
+            entropy,
+            drawn: Vec::new(),
+            used: 0,
+        }
+    }
+
+    const fn begin(&mut self) {
+        self.used = 0;
+    }
+
+    fn next(&mut self) -> [u8; 10] {
+        if self.used == self.drawn.len() {
+            self.drawn.push(self.entropy.bytes());
+        }
+        self.used += 1;
+        self.drawn[self.used - 1]
+    }
+}
+
 impl Inner {
     async fn judge(
         &self,
@@ -104,18 +139,20 @@ impl Inner {
         lines: &Arc<Lines>,
         caller: Caller,
         keys: &Arc<SubjectKeys>,
-    ) -> Result<Result<Judged, Rejection>, CommandError> {
+        mut draws: Draws,
+    ) -> Result<(Result<Judged, Rejection>, Draws), CommandError> {
         let folded: OwnedRwLockReadGuard<Folded> = Arc::clone(&org.state).read_owned().await;
         let (lines, keys) = (Arc::clone(lines), Arc::clone(keys));
-        let (now, entropy): (_, Entropy) = (self.now(), self.entropy.clone());
         self.compute(move || {
             let context = Context {
-                now,
+                now: draws.now,
                 caller,
                 subject_keys: &keys,
             };
-            let mut random = || entropy.bytes();
-            Judged::new(&folded.state, project, &lines, &context, &mut random)
+            draws.begin();
+            let mut random = || draws.next();
+            let judged = Judged::new(&folded.state, project, &lines, &context, &mut random);
+            (judged, draws)
         })
         .await
     }

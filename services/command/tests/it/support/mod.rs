@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use bytes::Bytes;
 use clap::Parser;
 use command::{CommandService, Config, Resources};
 use domain::ids::{GlobalPosition, OrgId};
@@ -85,7 +86,7 @@ impl TestApp {
             request: Request::builder()
                 .method(method)
                 .uri(format!("/api/v1{path}"))
-                .body(Body::empty())
+                .body(Bytes::new())
                 .unwrap(),
         }
     }
@@ -113,6 +114,7 @@ pub fn process(db: &TestDatabase, nats: Option<async_nats::Client>) -> (CommandS
     let pool = db.pool_as("tga_command");
     let resources = Resources {
         primary: pool.clone(),
+        verify: pool.clone(),
         nats,
         limiter: Limiter::start(pool, clock.clone(), &base),
         clock,
@@ -127,7 +129,7 @@ pub fn process(db: &TestDatabase, nats: Option<async_nats::Client>) -> (CommandS
 /// A request being put together.
 pub struct Ask<'a> {
     app: &'a TestApp,
-    request: Request,
+    request: http::Request<Bytes>,
 }
 
 impl Ask<'_> {
@@ -149,15 +151,35 @@ impl Ask<'_> {
     }
 
     /// With any body.
-    pub fn body(self, media_type: &str, body: impl Into<Body>) -> Self {
+    pub fn body(self, media_type: &str, body: impl Into<Bytes>) -> Self {
         let mut asked = self.header(CONTENT_TYPE, media_type);
         *asked.request.body_mut() = body.into();
         asked
     }
 
-    /// Sends it.
+    /// Sends it; again if a busy machine could not check the credential in time, which changes
+    /// nothing.
     pub async fn send(self) -> Answer {
-        let response = self.app.router.clone().oneshot(self.request).await.unwrap();
-        Answer::read(response).await
+        self.send_while(&["verification_unavailable"]).await
+    }
+
+    /// Sends it, and again as long as other decisions of the org come first.
+    pub async fn send_patiently(self) -> Answer {
+        self.send_while(&["verification_unavailable", "conflict"])
+            .await
+    }
+
+    async fn send_while(self, transient: &[&str]) -> Answer {
+        for _ in 0..100 {
+            let request = self.request.clone().map(Body::from);
+            let response = self.app.router.clone().oneshot(request).await.unwrap();
+            let answer = Answer::read(response).await;
+            let code = answer.body["meta"]["code"].as_str();
+            if !code.is_some_and(|code| transient.contains(&code)) {
+                return answer;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("the machine is too busy: {}", self.request.uri());
     }
 }

@@ -116,8 +116,8 @@ impl TestApp {
     ) -> Answer {
         let ask = self.request(method, path).with_key(secret);
         match body {
-            Some(body) => ask.json(body).send().await,
-            None => ask.send().await,
+            Some(body) => ask.json(body).send_patiently().await,
+            None => ask.send_patiently().await,
         }
     }
 
@@ -136,11 +136,11 @@ impl TestApp {
     }
 
     /// Sends lines as they are.
-    pub async fn ingest(&self, org: &Org, body: impl Into<axum::body::Body>) -> Answer {
+    pub async fn ingest(&self, org: &Org, body: impl Into<bytes::Bytes>) -> Answer {
         self.request(&Method::POST, "/ingest/observations")
             .with_key(&org.secret)
             .body("application/x-ndjson", body)
-            .send()
+            .send_patiently()
             .await
     }
 
