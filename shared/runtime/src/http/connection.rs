@@ -69,8 +69,8 @@ impl Connection {
         let limit = self.edge.config.limits.first_byte;
         let version = tokio::select! {
             biased;
-            () = tasks.stopping() => return,
             version = tasks.clock().timeout(limit, self.version(&stream)) => version,
+            () = tasks.stopping() => return,
         };
         match version {
             Ok(Some(Version::Http1)) => self.http1(stream).await,

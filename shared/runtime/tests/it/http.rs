@@ -38,6 +38,8 @@ struct Server {
     hand: ManualClock,
     /// Lets the route `/gate` answer; told when the answer of `/flood` is dropped.
     gate: Arc<Notify>,
+    /// Told when a request is at the route `/gate`.
+    arrived: Arc<Notify>,
 }
 
 impl Server {
@@ -46,18 +48,20 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (clock, hand) = Clock::manual(chrono::DateTime::UNIX_EPOCH);
         let lifecycle = Lifecycle::new(clock);
-        let (tasks, gate) = (lifecycle.handle(), Arc::new(Notify::new()));
+        let tasks = lifecycle.handle();
+        let (gate, arrived) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let config = HttpConfig {
             limits,
             ..HttpConfig::new(Entropy::os())
         };
-        let serving = serve(listener, router(&gate), config, tasks.clone());
+        let serving = serve(listener, router(&gate, &arrived), config, tasks.clone());
         tasks.spawn(TaskKind::Critical, "http", serving);
         Self {
             lifecycle,
             address,
             hand,
             gate,
+            arrived,
         }
     }
 
@@ -92,11 +96,13 @@ impl Server {
     }
 }
 
-fn router(gate: &Arc<Notify>) -> Router {
+fn router(gate: &Arc<Notify>, arrived: &Arc<Notify>) -> Router {
     let who = |Extension(PeerAddr(peer)): Extension<PeerAddr>,
                Extension(id): Extension<RequestId>| async move { format!("{peer} {id}") };
     let (opening, dropped) = (Arc::clone(gate), Arc::clone(gate));
+    let arrived = Arc::clone(arrived);
     let wait = || async move {
+        arrived.notify_one();
         opening.notified().await;
         "opened"
     };
@@ -204,7 +210,7 @@ async fn silence_ends_a_connection_at_each_stage() {
     }
     let mut idle = server.connect().await;
     for _ in 0..3 {
-        server.hand.advance(HttpLimits::default().idle - STEP);
+        server.hand.advance(HttpLimits::default().idle / 2);
         let answer = ask(&mut idle, &format!("{KEEP}\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
@@ -363,6 +369,7 @@ async fn stopping_finishes_what_was_begun_and_takes_nothing_new() {
     busy.write_all(format!("{gate}\r\n").as_bytes())
         .await
         .unwrap();
+    server.arrived.notified().await;
     let (address, gate) = (server.address, Arc::clone(&server.gate));
     let client = async {
         // Idle connections end at once, while the busy one is still being answered.
@@ -411,7 +418,9 @@ async fn http2_is_spoken_to_whoever_begins_with_it() {
         .unwrap();
     let gated = sender.send_request(gate);
     let gate = Arc::clone(&server.gate);
+    let arrived = Arc::clone(&server.arrived);
     let client = async {
+        arrived.notified().await;
         gate.notify_one();
         let body = gated
             .await
