@@ -28,7 +28,7 @@ const SERVICE: &str = "query";
 const NO_ROUTE: &str = "none";
 
 /// Describes every metric of this service, once.
-pub fn describe() {
+pub(crate) fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
     describe_counter!(REQUESTS, "Answers");
@@ -49,14 +49,14 @@ pub fn describe() {
 
 /// Handles of every route.
 #[derive(Debug)]
-pub struct HttpMetrics {
+pub(crate) struct HttpMetrics {
     routes: Vec<RouteMetrics>,
     none: RouteMetrics,
 }
 
 /// Handles of one route: a hit looks up no name.
 #[derive(Debug, Clone)]
-pub struct RouteMetrics {
+pub(crate) struct RouteMetrics {
     route: &'static str,
     ok: Counter,
     not_modified: Counter,
@@ -119,7 +119,7 @@ impl RouteMetrics {
 
 /// Handles of the response cache's look-ups.
 #[derive(Debug)]
-pub struct CacheMetrics {
+pub(crate) struct CacheMetrics {
     /// The answer was there.
     pub hit: Counter,
     /// Another request computed it meanwhile.

@@ -73,55 +73,16 @@ impl QueryService {
     /// requests.
     pub fn start(config: &Config, parts: Parts, tasks: &Tasks) -> Self {
         metrics::describe();
-        let Parts {
-            log,
-            primary,
-            reads,
-            projector,
-            nats,
-            limiter,
-            cursors,
-            openapi,
-            clock,
-            entropy,
-        } = parts;
-        let replica = ReplicaConfig {
-            term: config.lease,
-            cache_bytes: config.credential_cache_bytes(),
-            ..ReplicaConfig::new(config.replica_name.clone())
-        };
-        let replica_parts = ReplicaParts {
-            primary: primary.clone(),
-            log: log.clone(),
-            nats: nats.clone(),
-            entropy: entropy.clone(),
-        };
-        let verify = VerifyConfig::default();
-        let gate = Gate::cached(limiter, replica_parts, verify, &replica, tasks);
-
+        let gate = start_gate(config, &parts, tasks);
         let cache = Arc::new(ResponseCache::new(config.response_cache_bytes()));
-        let follower = Follower {
-            log: log.clone(),
-            nats: nats.clone(),
-            entropy: entropy.clone(),
-            cache: Arc::clone(&cache),
-        };
-        let kind = TaskKind::Critical;
-        tasks.spawn(kind, "query follower", follower.run(tasks.clone()));
-        let reads = ReadModel::new(reads);
-        let (positions_follower, positions) = PositionFollower::new(reads.clone(), clock.clone());
-        let run = positions_follower.run(tasks.clone());
-        tasks.spawn(kind, "query positions", run);
+        start_follower(&parts, &cache, tasks);
         if config.projector {
-            let config = ProjectorConfig {
-                database: projector,
-                nats,
-                version: ProjectionVersion::CURRENT,
-            };
-            let projector = Projector::new(log, config, clock.clone(), entropy.clone());
-            tasks.spawn(kind, "projector", projector.run(tasks.clone()));
+            start_projector(&parts, tasks);
         }
-
+        let model = ReadModel::new(parts.reads);
+        let (follower, positions) = PositionFollower::new(model.clone(), parts.clock.clone());
+        let following = follower.run(tasks.clone());
+        tasks.spawn(TaskKind::Critical, "query positions", following);
         let projection = watch::Sender::new(false);
         let ready = Ready {
             gate: gate.ready(),
@@ -130,18 +91,18 @@ impl QueryService {
         let built = built(positions.clone(), projection, tasks.clone());
         tasks.spawn(TaskKind::Job, "query readiness", built);
         let app = Arc::new(App {
-            reads,
+            reads: model,
             positions,
             cache,
-            primary,
-            cursors,
-            clock,
-            entropy,
+            primary: parts.primary,
+            cursors: parts.cursors,
+            clock: parts.clock,
+            entropy: parts.entropy,
             http: HttpMetrics::new(),
             lookups: CacheMetrics::new(),
         });
         let endpoints = routes::endpoints(Arc::clone(&app));
-        let front = Front::new(app, gate, endpoints, Document::new(openapi));
+        let front = Front::new(app, gate, endpoints, Document::new(parts.openapi));
         Self { front, ready }
     }
 
@@ -160,6 +121,54 @@ impl QueryService {
         let front = self.front.clone();
         Router::new().fallback(move |request: Request| front.respond(request))
     }
+}
+
+fn start_gate(config: &Config, parts: &Parts, tasks: &Tasks) -> Gate {
+    let replica = ReplicaConfig {
+        term: config.lease,
+        cache_bytes: config.credential_cache_bytes(),
+        ..ReplicaConfig::new(config.replica_name.clone())
+    };
+    let connections = ReplicaParts {
+        primary: parts.primary.clone(),
+        log: parts.log.clone(),
+        nats: parts.nats.clone(),
+        entropy: parts.entropy.clone(),
+    };
+    let limiter = parts.limiter.clone();
+    Gate::cached(
+        limiter,
+        connections,
+        VerifyConfig::default(),
+        &replica,
+        tasks,
+    )
+}
+
+fn start_follower(parts: &Parts, cache: &Arc<ResponseCache>, tasks: &Tasks) {
+    let follower = Follower {
+        log: parts.log.clone(),
+        nats: parts.nats.clone(),
+        entropy: parts.entropy.clone(),
+        cache: Arc::clone(cache),
+    };
+    let following = follower.run(tasks.clone());
+    tasks.spawn(TaskKind::Critical, "query follower", following);
+}
+
+fn start_projector(parts: &Parts, tasks: &Tasks) {
+    let config = ProjectorConfig {
+        database: parts.projector.clone(),
+        nats: parts.nats.clone(),
+        version: ProjectionVersion::CURRENT,
+    };
+    let (clock, entropy) = (parts.clock.clone(), parts.entropy.clone());
+    let projector = Projector::new(parts.log.clone(), config, clock, entropy);
+    tasks.spawn(
+        TaskKind::Critical,
+        "projector",
+        projector.run(tasks.clone()),
+    );
 }
 
 /// Says once that the projection is built.

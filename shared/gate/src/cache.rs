@@ -36,7 +36,6 @@ pub fn allowed(bytes: u64) -> Allowed {
     moka::sync::Cache::builder()
         .name("allowed")
         .weigher(|_, entry: &Arc<Entry>| OWN_BYTES.saturating_add(entry.weight()))
-        .initial_capacity(1 << 20)
         .max_capacity(bytes)
         // All active credentials fit by default; popularity would cost a sketch of all of them.
         .eviction_policy(EvictionPolicy::lru())

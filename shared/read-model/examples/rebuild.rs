@@ -11,7 +11,12 @@
     clippy::print_stdout,
     reason = "a measurement by hand"
 )]
-#![expect(clippy::cast_precision_loss, reason = "rates")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "small numbers"
+)]
 
 use chrono::TimeDelta;
 use domain::event::{

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use domain::ids::{GlobalPosition, OrgId};
+use sqlx::error::DatabaseError;
 use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::error::ReadError;
@@ -107,7 +108,7 @@ fn built(position: Option<i64>) -> Result<GlobalPosition, ReadError> {
 }
 
 fn absent_is_not_built(error: sqlx::Error) -> ReadError {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     if code.is_some_and(|code| UNDEFINED.contains(&code.as_ref())) {
         ReadError::NotBuilt
     } else {

@@ -47,7 +47,11 @@ async fn of_those_racing_for_the_last_place_one_gets_it() {
         ("/api-keys", same(json!({"name": "K"}))),
     ] {
         let asks = bodies.into_iter().enumerate().map(|(index, body)| {
-            let app = if index % 2 == 0 { &app } else { &other };
+            let app = if index.is_multiple_of(2) {
+                &app
+            } else {
+                &other
+            };
             app.post(&org, path, body)
         });
         let answers = join_all(asks).await;
@@ -154,7 +158,7 @@ async fn a_key_that_is_revoked_while_it_makes_keys_makes_none_afterwards() {
             }
             app.delete(&org, &path).await
         };
-        let (_, _, _, revoked) = tokio::join!(thief(&app), thief(&other), thief(&other), owner);
+        let ((), (), (), revoked) = tokio::join!(thief(&app), thief(&other), thief(&other), owner);
         let revoked_at = revoked.position();
         let actor = format!("key:{key_id}");
         let events = app.service.log().read(before, 5_000).await.unwrap();
@@ -206,7 +210,11 @@ async fn lines_that_discover_meet_decisions_of_others_and_none_is_lost() {
     };
     let before = app.head().await;
     let finds = (0..12).map(|index: usize| {
-        let app = if index % 2 == 0 { &app } else { &other };
+        let app = if index.is_multiple_of(2) {
+            &app
+        } else {
+            &other
+        };
         // Each video is found by two requests.
         let from = index / 2 * 50;
         app.ingest(

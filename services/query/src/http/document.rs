@@ -54,7 +54,7 @@ impl Document {
     }
 
     /// Its route in the table.
-    pub fn route(&self) -> Option<&'static Route> {
+    pub fn route() -> Option<&'static Route> {
         match route::find(&Method::GET, Self::PATH) {
             Found::Route(route) => Some(route),
             Found::MethodNotAllowed(_) | Found::Nothing { .. } => None,
@@ -73,7 +73,7 @@ impl Document {
     dead_code,
     reason = "only described here: `Document` answers before any endpoint"
 )]
-async fn handle() {}
+fn handle() {}
 
 /// What there is to say of it.
 #[derive(utoipa::OpenApi)]

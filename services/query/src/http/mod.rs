@@ -122,7 +122,7 @@ impl Inner {
         if request.uri().path() == Document::PATH {
             return Outcome {
                 response: self.document.respond(request.method(), request.headers()),
-                metrics: self.metrics_of(self.document.route()),
+                metrics: self.metrics_of(Document::route()),
             };
         }
         let admission = match self.admit(request.headers(), peer_of(&request)).await {

@@ -61,8 +61,8 @@ async fn a_position_that_is_not_there_in_time_is_503() {
         let reply = world.replica.send(Method::GET, "/projects", &ask).await;
         assert_eq!(reply.code(), "projection_unavailable");
         assert!((1..=3).contains(&reply.header("retry-after").parse().unwrap()));
-        let waited = world.clock.monotonic().saturating_since(began);
-        assert!(waited.as_millis() >= 2_000, "{waited:?}");
+        let elapsed = world.clock.monotonic().saturating_since(began);
+        assert!(elapsed.as_millis() >= 2_000, "{elapsed:?}");
     }
     world.project(&org, "Spring").await;
     let reply = world.replica.send(Method::GET, "/projects", &ask).await;

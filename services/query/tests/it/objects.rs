@@ -173,7 +173,25 @@ async fn lists_are_filtered_and_hide_what_is_removed() {
             .status,
         200
     );
+}
 
+#[tokio::test]
+async fn what_is_removed_leaves_every_answer() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let (first, second) = (
+        world.project(&org, "Spring").await,
+        world.project(&org, "Other").await,
+    );
+    let (ada, bob) = (
+        world.creator(&org, first, "ada").await,
+        world.creator(&org, second, "bob").await,
+    );
+    let found = TrackingStatus::AutoTracked;
+    let one = world.video(&org, first, ada, 1, found).await.as_uuid();
+    let two = world.video(&org, second, bob, 2, found).await.as_uuid();
+    let (first, second) = (first.as_uuid(), second.as_uuid());
+    let (ada, bob) = (ada.as_uuid(), bob.as_uuid());
     let removed = CreatorRemoved {
         creator_id: domain::ids::CreatorId::from_uuid(bob),
     };
@@ -339,12 +357,8 @@ async fn orgs_limits_and_the_data_model_are_answered() {
     let limits = world.get(&org.key, "/limits").await.data();
     assert_eq!(limits["plan"], "starter");
     let limit = |key: &str| {
-        let limits = limits["limits"].as_array().unwrap().iter();
-        limits
-            .filter(|limit| limit["key"] == key)
-            .next()
-            .unwrap()
-            .clone()
+        let mut limits = limits["limits"].as_array().unwrap().iter();
+        limits.find(|limit| limit["key"] == key).unwrap().clone()
     };
     assert_eq!(
         limit("max_projects_per_org"),

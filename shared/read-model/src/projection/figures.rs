@@ -14,8 +14,11 @@ pub(super) struct History<const N: usize> {
     pub last: [Option<(Timestamp, i64)>; N],
     /// For each count the readings around those that come late; null where a reading does not
     /// carry it. Not needed while every reading is newer than all before it.
-    around: Option<Box<[BTreeMap<Timestamp, Option<i64>>; N]>>,
+    around: Option<Box<[Around; N]>>,
 }
+
+/// Readings of one count; null where one does not carry it.
+type Around = BTreeMap<Timestamp, Option<i64>>;
 
 /// What a reading adds to a count's sums at an instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,10 +100,9 @@ impl<const N: usize> History<N> {
             Some(around) => {
                 for (count, value) in values.into_iter().enumerate() {
                     take_up(count, &mut around[count], at, value, &mut sink);
-                    let carried = around[count].iter().rev();
-                    self.last[count] = carried
-                        .filter_map(|(at, value)| value.map(|value| (*at, value)))
-                        .next();
+                    let mut newest = around[count].iter().rev();
+                    self.last[count] =
+                        newest.find_map(|(at, value)| value.map(|value| (*at, value)));
                 }
             }
         }
@@ -111,7 +113,7 @@ impl<const N: usize> History<N> {
 /// Replaces what stood at an instant and adjusts the reading after it.
 fn take_up(
     count: usize,
-    around: &mut BTreeMap<Timestamp, Option<i64>>,
+    around: &mut Around,
     at: Timestamp,
     value: Option<i64>,
     sink: &mut impl Sink,

@@ -1,7 +1,7 @@
 //! Writing back what decisions changed, each table with one statement.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use domain::event::RevocationReason;
+use domain::event::{RevocationReason, TrackingDisabledReason};
 use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, UserId};
 use domain::org::{Creator, CreatorStatus, Denial, Key, Project, Video};
 use domain::text::Readme;
@@ -95,18 +95,16 @@ impl Decisions {
         let (mut gone_orgs, mut gone_users) = (vec![], vec![]);
         for (org, user) in &self.members {
             let state = self.states.get(&OrgId::from_uuid(*org));
-            match state.and_then(|state| state.members.get(&UserId::from_uuid(*user))) {
-                Some(member) => {
-                    orgs.push(*org);
-                    users.push(*user);
-                    roles.push(member.role.name().to_owned());
-                    joined.push(member.joined_at.datetime());
-                }
-                None => {
-                    gone_orgs.push(*org);
-                    gone_users.push(*user);
-                }
-            }
+            let member = state.and_then(|state| state.members.get(&UserId::from_uuid(*user)));
+            let Some(member) = member else {
+                gone_orgs.push(*org);
+                gone_users.push(*user);
+                continue;
+            };
+            orgs.push(*org);
+            users.push(*user);
+            roles.push(member.role.name().to_owned());
+            joined.push(member.joined_at.datetime());
         }
         sqlx::query!(
             "WITH gone AS (
@@ -277,7 +275,7 @@ impl Decisions {
             &each(&rows, |(.., v, _)| v.tracking_status.name()) as &[&str],
             &each(&rows, |(.., v, _)| v
                 .tracking_disabled
-                .map(|reason| reason.name())) as &[Option<&str>],
+                .map(TrackingDisabledReason::name)) as &[Option<&str>],
             &each(&rows, |(.., v, _)| v.removed),
             &each(&rows, |(.., gone)| *gone),
             &each(&rows, |(.., v, _)| v

@@ -34,7 +34,7 @@ const IDLE_SECONDS: u32 = 30;
 /// How often a silent connection says that it lives.
 const ALIVE: Duration = Duration::from_secs(10);
 /// How often outlived versions are looked for.
-const CLEAN: Duration = Duration::from_secs(3_600);
+const CLEAN: Duration = Duration::from_hours(1);
 /// How long an older version stays once the current one is read: a deployment can be taken back.
 const OLD_VERSION_STAYS: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// How long to wait after a failure.

@@ -14,7 +14,7 @@ use domain::plan::{LimitKey, Plan};
 use domain::platform::{Handle, Platform};
 use domain::sealed::SubjectKey;
 use domain::text::{Metadata, Name, ProjectName, Readme};
-use read_model::{Page, SubjectKeyring};
+use read_model::{CreatorFilter, Page, SubjectKeyring, VideoFilter};
 use serde_json::json;
 
 use crate::support::{Journal, apply, apply_with, id, instant, projection, read_model, sample};
@@ -248,9 +248,12 @@ async fn a_project_is_changed_and_removed_with_all_it_holds() {
     assert_eq!(reader.video(video(1)).await.unwrap(), None);
     let page = Page::default();
     assert!(reader.projects(None, page).await.unwrap().items.is_empty());
-    let creators = reader.creators(&Default::default(), page).await.unwrap();
+    let creators = reader
+        .creators(&CreatorFilter::default(), page)
+        .await
+        .unwrap();
     assert!(creators.items.is_empty());
-    let videos = reader.videos(&Default::default(), page).await.unwrap();
+    let videos = reader.videos(&VideoFilter::default(), page).await.unwrap();
     assert!(videos.items.is_empty());
 }
 
@@ -414,7 +417,9 @@ async fn a_video_has_the_newest_that_was_said_of_it_and_goes_with_its_creator() 
     assert_eq!((review.at, review.by), (reviewed_at, journal.actor));
     assert_eq!(found.readme.unwrap().as_str(), "note");
     assert_eq!(found.updated_at, journal.at);
-    let listed = reader.videos(&Default::default(), Page::default()).await;
+    let listed = reader
+        .videos(&VideoFilter::default(), Page::default())
+        .await;
     assert!(
         listed.unwrap().items.is_empty(),
         "excluded ones are not listed"

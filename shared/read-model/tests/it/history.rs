@@ -139,6 +139,12 @@ pub struct Video {
     pub readings: BTreeMap<Timestamp, [Option<u64>; 5]>,
 }
 
+impl Video {
+    pub fn is_counted(&self) -> bool {
+        !self.is_removed && self.status.is_counted()
+    }
+}
+
 impl World {
     /// An org, a project, three creators and two videos.
     pub fn new(case: u64) -> Self {
@@ -176,14 +182,10 @@ impl World {
         }
     }
 
-    pub fn is_counted(&self, video: &Video) -> bool {
-        !video.is_removed && video.status.is_counted()
-    }
-
     /// Whether it counts in the project's figures.
     pub fn is_counted_in_project(&self, video: &Video) -> bool {
         let creator = video.creator.map(|creator| &self.creators[creator]);
-        self.is_counted(video) && creator.is_none_or(|creator| !creator.is_removed)
+        video.is_counted() && creator.is_none_or(|creator| !creator.is_removed)
     }
 
     fn add_creator(&mut self, number: u64) {

@@ -106,7 +106,7 @@ fn units(world: &World, entity: Entity) -> Units {
         .enumerate()
         .filter(|(number, video)| match entity {
             Entity::Video(wanted) => *number == wanted,
-            Entity::Creator(creator) => video.creator == Some(creator) && world.is_counted(video),
+            Entity::Creator(creator) => video.creator == Some(creator) && video.is_counted(),
             Entity::Project => world.is_counted_in_project(video),
         });
     let videos: Vec<_> = videos.map(|(_, video)| video).collect();

@@ -144,190 +144,105 @@ async fn pages_show_everything_once_newest_first_whatever_is_written_meanwhile()
 }
 
 #[tokio::test]
-async fn filters_restrict_and_wildcards_mean_themselves() {
+async fn filters_of_videos_restrict_and_wildcards_mean_themselves() {
+    let database = projection().await;
+    apply(database.pool(), &journal().events).await;
+    let mut reader = read_model(&database).org(org()).await.unwrap();
+    let filters: [(fn(&mut VideoFilter), usize); 10] = [
+        (|_| {}, 14),
+        (|filter| filter.project_id = Some(project(1)), 6),
+        (|filter| filter.project_id = Some(project(9)), 0),
+        (|filter| filter.creator_id = Some(creator(3)), 2),
+        (
+            |filter| {
+                filter.creator_id = Some(creator(3));
+                filter.project_id = Some(project(0));
+            },
+            0,
+        ),
+        (
+            |filter| filter.tracking_status = Some(TrackingStatus::PendingReview),
+            1,
+        ),
+        (|filter| filter.platform = Some(Platform::Youtube), 0),
+        (|filter| filter.search = Some("üNDER_1".to_owned()), 5),
+        (|filter| filter.search = Some("r%1".to_owned()), 0),
+        (
+            |filter| {
+                filter.creator_id = Some(creator(1));
+                filter.search = Some("_8".to_owned());
+            },
+            1,
+        ),
+    ];
+    for (restrict, expected) in filters {
+        let mut filter = VideoFilter::default();
+        restrict(&mut filter);
+        let listed = reader.videos(&filter, Page::default()).await.unwrap();
+        assert_eq!(listed.items.len(), expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn filters_of_creators_restrict_and_wildcards_mean_themselves() {
     let database = projection().await;
     let mut journal = journal();
     journal.record(CreatorAutoDisabled {
         creator_id: creator(2),
         reason: String::new(),
     });
+    apply(database.pool(), &journal.events).await;
+    let mut reader = read_model(&database).org(org()).await.unwrap();
+    let filters: [(fn(&mut CreatorFilter), usize); 5] = [
+        (|filter| filter.project_id = Some(project(0)), 4),
+        (
+            |filter| filter.status = Some(CreatorStatus::AutoDisabled),
+            1,
+        ),
+        (|filter| filter.platform = Some(Platform::Tiktok), 7),
+        (|filter| filter.search = Some("CREATOR_5".to_owned()), 1),
+        (|filter| filter.search = Some("creator%".to_owned()), 0),
+    ];
+    for (restrict, expected) in filters {
+        let mut filter = CreatorFilter::default();
+        restrict(&mut filter);
+        let listed = reader.creators(&filter, Page::default()).await.unwrap();
+        assert_eq!(listed.items.len(), expected, "{filter:?}");
+    }
+    let projects = reader.projects(Some("PROJECT 1"), Page::default()).await;
+    assert_eq!(projects.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn filters_of_keys_restrict_and_wildcards_mean_themselves() {
+    let database = projection().await;
+    let mut journal = journal();
     journal.record(KeyRevoked {
         key_id: key(4),
         reason: RevocationReason::Requested,
     });
     apply(database.pool(), &journal.events).await;
     let mut reader = read_model(&database).org(org()).await.unwrap();
-    let page = Page::default();
-
-    for (filter, expected) in [
-        (VideoFilter::default(), 14),
+    let filters: [(fn(&mut KeyFilter), usize); 8] = [
+        (|_| {}, 6),
         (
-            VideoFilter {
-                project_id: Some(project(1)),
-                ..VideoFilter::default()
-            },
-            6,
-        ),
-        (
-            VideoFilter {
-                project_id: Some(project(9)),
-                ..VideoFilter::default()
-            },
-            0,
-        ),
-        (
-            VideoFilter {
-                creator_id: Some(creator(3)),
-                ..VideoFilter::default()
-            },
-            2,
-        ),
-        (
-            VideoFilter {
-                creator_id: Some(creator(3)),
-                project_id: Some(project(0)),
-                ..VideoFilter::default()
-            },
-            0,
-        ),
-        (
-            VideoFilter {
-                tracking_status: Some(TrackingStatus::PendingReview),
-                ..VideoFilter::default()
-            },
-            1,
-        ),
-        (
-            VideoFilter {
-                platform: Some(Platform::Youtube),
-                ..VideoFilter::default()
-            },
-            0,
-        ),
-        (
-            VideoFilter {
-                search: Some("üNDER_1".to_owned()),
-                ..VideoFilter::default()
-            },
-            5,
-        ),
-        (
-            VideoFilter {
-                search: Some("r%1".to_owned()),
-                ..VideoFilter::default()
-            },
-            0,
-        ),
-        (
-            VideoFilter {
-                creator_id: Some(creator(1)),
-                search: Some("_8".to_owned()),
-                ..VideoFilter::default()
-            },
-            1,
-        ),
-    ] {
-        let listed = reader.videos(&filter, page).await.unwrap();
-        assert_eq!(listed.items.len(), expected, "{filter:?}");
-    }
-
-    for (filter, expected) in [
-        (
-            CreatorFilter {
-                project_id: Some(project(0)),
-                ..CreatorFilter::default()
-            },
-            4,
-        ),
-        (
-            CreatorFilter {
-                status: Some(CreatorStatus::AutoDisabled),
-                ..CreatorFilter::default()
-            },
-            1,
-        ),
-        (
-            CreatorFilter {
-                platform: Some(Platform::Tiktok),
-                ..CreatorFilter::default()
-            },
+            |filter| filter.statuses = vec![KeyStatus::Active, KeyStatus::Revoked],
             7,
         ),
+        (|filter| filter.statuses = vec![KeyStatus::Revoked], 1),
+        (|filter| filter.search = Some("3%".to_owned()), 1),
+        (|filter| filter.search = Some("7E5A".to_owned()), 6),
+        (|filter| filter.created_by = Some(id(5, 0, 1)), 0),
+        (|filter| filter.owner_id = Some(id(5, 0, 1)), 0),
         (
-            CreatorFilter {
-                search: Some("CREATOR_5".to_owned()),
-                ..CreatorFilter::default()
-            },
-            1,
-        ),
-        (
-            CreatorFilter {
-                search: Some("creator%".to_owned()),
-                ..CreatorFilter::default()
-            },
+            |filter| filter.expires_before = Some(instant("2027-01-01T00:00:00Z")),
             0,
         ),
-    ] {
-        let listed = reader.creators(&filter, page).await.unwrap();
-        assert_eq!(listed.items.len(), expected, "{filter:?}");
+    ];
+    for (restrict, expected) in filters {
+        let mut filter = KeyFilter::default();
+        restrict(&mut filter);
+        let listed = reader.api_keys(&filter, journal.at, Page::default()).await;
+        assert_eq!(listed.unwrap().items.len(), expected, "{filter:?}");
     }
-
-    let all = vec![KeyStatus::Active, KeyStatus::Revoked];
-    for (filter, expected) in [
-        (KeyFilter::default(), 6),
-        (
-            KeyFilter {
-                statuses: all,
-                ..KeyFilter::default()
-            },
-            7,
-        ),
-        (
-            KeyFilter {
-                statuses: vec![KeyStatus::Revoked],
-                ..KeyFilter::default()
-            },
-            1,
-        ),
-        (
-            KeyFilter {
-                search: Some("3%".to_owned()),
-                ..KeyFilter::default()
-            },
-            1,
-        ),
-        (
-            KeyFilter {
-                search: Some("7E5A".to_owned()),
-                ..KeyFilter::default()
-            },
-            6,
-        ),
-        (
-            KeyFilter {
-                created_by: Some(id(5, 0, 1)),
-                ..KeyFilter::default()
-            },
-            0,
-        ),
-        (
-            KeyFilter {
-                owner_id: Some(id(5, 0, 1)),
-                ..KeyFilter::default()
-            },
-            0,
-        ),
-        (
-            KeyFilter {
-                expires_before: Some(journal.at),
-                ..KeyFilter::default()
-            },
-            0,
-        ),
-    ] {
-        let listed = reader.api_keys(&filter, journal.at, page).await.unwrap();
-        assert_eq!(listed.items.len(), expected, "{filter:?}");
-    }
-    let projects = reader.projects(Some("PROJECT 1"), page).await.unwrap();
-    assert_eq!(projects.items.len(), 1);
 }

@@ -5,6 +5,7 @@ use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, VideoId};
 use domain::plan::Plan;
 use read_model::analytics::EntityKind;
 use read_model::{CreatorFilter, KeyFilter, Page, ReadModel, VideoFilter};
+use sqlx::error::DatabaseError;
 use sqlx::{Connection, Row};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, sample};
@@ -205,7 +206,7 @@ async fn every_table_has_forced_row_security_and_readers_only_read() {
         "UPDATE read.versions SET position = 0",
     ] {
         let refused = sqlx::query(statement).execute(&pool).await.unwrap_err();
-        let code = refused.as_database_error().and_then(|error| error.code());
+        let code = refused.as_database_error().and_then(DatabaseError::code);
         assert_eq!(code.as_deref(), Some("42501"), "{statement}");
     }
 }

@@ -53,9 +53,12 @@ pub fn good(route: &Route, world: &World) -> Good {
             let body = json!({"decision": "exclude", "video_ids": [world.pending_video]});
             (200, Some(body))
         }
-        ("POST", "/ingest/observations") => (200, None),
-        ("DELETE", "/api-keys/self" | "/api-keys/{id}") => (200, None),
-        ("DELETE", "/projects/{id}" | "/creators/{id}" | "/videos/{id}") => (200, None),
+        ("POST", "/ingest/observations")
+        | (
+            "DELETE",
+            "/api-keys/self" | "/api-keys/{id}" | "/projects/{id}" | "/creators/{id}"
+            | "/videos/{id}",
+        ) => (200, None),
         (verb, path) => panic!("{verb} {path} has no test: say here how it succeeds"),
     };
     let (media_type, body) = if route.path == "/ingest/observations" {
