@@ -129,8 +129,7 @@ async fn lists_are_filtered_and_hide_what_is_removed() {
         .append(&org, vec![ObservationRecorded { readings }.into()])
         .await;
 
-    let p = |id: domain::ids::ProjectId| id.as_uuid();
-    let (first, second) = (p(first), p(second));
+    let first = first.as_uuid();
     let (ada, bob) = (ada.as_uuid(), bob.as_uuid());
     let (one, two) = (one.as_uuid(), two.as_uuid());
     for (path, expected) in [
