@@ -276,10 +276,13 @@ pub async fn start(
         Some(url) => pool(url)?,
         None => query_pool.clone(),
     };
+    // Its own connections: verifying must not wait behind what commands do.
+    let verify = pool(connections.command.as_ref().unwrap_or(&connections.query))?;
     let limiter = Limiter::start(limiter_pool.clone(), clock.clone(), &base);
     let command = command_config.map(|command_config| {
         let resources = Resources {
             primary: limiter_pool,
+            verify,
             nats: nats.clone(),
             limiter: limiter.clone(),
             clock: clock.clone(),

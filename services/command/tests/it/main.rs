@@ -4,10 +4,15 @@
 mod support;
 
 mod creators;
+mod faults;
 mod idempotency;
 mod ingest;
 mod keys;
+mod limits;
 mod matrix;
+mod operator;
 mod projects;
 mod races;
+mod replicas;
+mod snapshots;
 mod videos;

@@ -59,7 +59,7 @@ pub struct World {
 pub struct Replica {
     /// Where it reads the projection; a test may close it.
     pub reads: PgPool,
-    router: Router,
+    pub router: Router,
 }
 
 /// An org with a key that may do everything.

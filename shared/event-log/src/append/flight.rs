@@ -16,18 +16,19 @@ use crate::recent::Recent;
 pub struct Flight {
     pub batch: Vec<Queued>,
     pub settlement: Settlement,
+    /// The head that it is settled on, and where its row stands.
     pub before: Head,
+    pub tid: Option<Tid>,
+    /// The head that it makes.
     pub after: Head,
     pub began: Monotonic,
 }
 
-/// How the last part of a flight is flown.
+/// How a batch is written.
 #[derive(Debug, Clone, Copy)]
 pub enum Approach {
     /// Everything in one statement, which is its own transaction. For events alone.
     AtOnce,
-    /// The events are written already: the head is moved and the transaction committed.
-    AfterAhead,
     /// Everything, in the transaction that holds the head's lock.
     Locked,
 }
@@ -58,28 +59,17 @@ enum End {
 }
 
 impl Flight {
-    /// Writes the events while the batch before it is still being committed. For events alone.
-    pub async fn write_ahead(&self, session: &mut Session) -> Result<(), NotCommitted> {
-        session.begin().await?;
-        session
-            .write_events_ahead(&self.settlement, &self.before, &self.after)
-            .await
-    }
-
-    /// Writes what is to be written, commits, and tells everybody at once: nobody waits for the
-    /// next batch.
+    /// Writes what is to be written, commits, and tells everybody.
     pub async fn land(
         self,
         session: &mut Session,
         approach: Approach,
-        tid: &Tid,
         recent: &Recent,
         clock: &Clock,
     ) -> Landing {
         let end = match approach {
-            Approach::AtOnce => self.at_once(session, tid).await,
-            Approach::AfterAhead => self.after_ahead(session, tid).await,
-            Approach::Locked => self.locked(session, tid).await,
+            Approach::AtOnce => self.at_once(session).await,
+            Approach::Locked => self.locked(session).await,
         };
         match (end, Evidence::of(&self.settlement)) {
             (End::Committed(tid), _) => {
@@ -113,10 +103,15 @@ impl Flight {
         answer(self.batch, verdicts)
     }
 
-    async fn at_once(&self, session: &mut Session, tid: &Tid) -> End {
+    async fn at_once(&self, session: &mut Session) -> End {
         // A batch of refusals moves the head to where it is: that checks what they rest on.
         let written = session
-            .write_events(&self.settlement, &self.before, tid, &self.after)
+            .write_events(
+                &self.settlement,
+                &self.before,
+                self.tid.as_ref(),
+                &self.after,
+            )
             .await;
         match written {
             Ok(Some(tid)) => End::Committed(Some(tid)),
@@ -126,36 +121,29 @@ impl Flight {
         }
     }
 
-    async fn after_ahead(&self, session: &mut Session, tid: &Tid) -> End {
-        match session.move_head(&self.before, tid, &self.after).await {
-            Ok(Some(tid)) => Self::commit(session, Some(tid)).await,
-            Ok(None) => End::Stale,
-            Err(cause) => End::Failed(cause),
-        }
-    }
-
-    async fn locked(&self, session: &mut Session, tid: &Tid) -> End {
+    async fn locked(&self, session: &mut Session) -> End {
         if self.settlement.is_empty() {
             return match session.rollback().await {
                 Ok(()) => End::Committed(None),
                 Err(cause) => End::Failed(cause),
             };
         }
-        match self.write_locked(session, tid).await {
+        match self.write_locked(session).await {
             Ok(tid) => Self::commit(session, tid).await,
             Err(cause) => End::Failed(cause),
         }
     }
 
-    async fn write_locked(
-        &self,
-        session: &mut Session,
-        tid: &Tid,
-    ) -> Result<Option<Tid>, NotCommitted> {
+    async fn write_locked(&self, session: &mut Session) -> Result<Option<Tid>, NotCommitted> {
         let mut moved = None;
         if !self.settlement.events.is_empty() {
             moved = session
-                .write_events(&self.settlement, &self.before, tid, &self.after)
+                .write_events(
+                    &self.settlement,
+                    &self.before,
+                    self.tid.as_ref(),
+                    &self.after,
+                )
                 .await?;
             if moved.is_none() {
                 let problem = "moved under its lock";

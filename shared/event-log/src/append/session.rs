@@ -188,15 +188,6 @@ impl Session {
             .collect()
     }
 
-    /// Begins a transaction without the right to append.
-    pub async fn begin(&mut self) -> Result<(), NotCommitted> {
-        let begin = sqlx::raw_sql("begin isolation level read committed");
-        let begin = begin.execute(&mut self.connection);
-        within(&self.clock, self.step, "begin", begin)
-            .await
-            .map(drop)
-    }
-
     /// Writes the events of a settled batch and moves the head from where it is expected, in the
     /// open transaction or, without one, in a transaction of this one statement: then an error
     /// leaves open whether it was committed. None: somebody else has moved the head, and nothing
@@ -205,35 +196,11 @@ impl Session {
         &mut self,
         settlement: &Settlement,
         before: &Head,
-        tid: &Tid,
+        tid: Option<&Tid>,
         after: &Head,
     ) -> Result<Option<Tid>, NotCommitted> {
-        let write = write::events(&mut self.connection, settlement, before, Some(tid), after);
+        let write = write::events(&mut self.connection, settlement, before, tid, after);
         within(&self.clock, self.step, "write", write).await
-    }
-
-    /// Writes the events of a settled batch in the open transaction, before its turn has come.
-    pub async fn write_events_ahead(
-        &mut self,
-        settlement: &Settlement,
-        before: &Head,
-        after: &Head,
-    ) -> Result<(), NotCommitted> {
-        let write = write::events(&mut self.connection, settlement, before, None, after);
-        within(&self.clock, self.step, "write ahead", write)
-            .await
-            .map(drop)
-    }
-
-    /// Moves the head in the open transaction. None: it does not stand where it is expected.
-    pub async fn move_head(
-        &mut self,
-        before: &Head,
-        tid: &Tid,
-        after: &Head,
-    ) -> Result<Option<Tid>, NotCommitted> {
-        let write = write::move_head_in_tx(&mut self.connection, before, tid, after);
-        within(&self.clock, self.step, "move the head", write).await
     }
 
     /// Writes the rows beside the log in the open transaction.

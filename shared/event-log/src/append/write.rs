@@ -28,8 +28,7 @@ pub async fn companions_in_tx(
 }
 
 /// Writes the events and moves the head, if it stands where it is expected: one statement, so that
-/// it can be a transaction of its own. Returns where the head's row stands then. Without `tid` the
-/// events are written alone, and [`move_head_in_tx`] must follow.
+/// it can be a transaction of its own. Returns where the head's row stands then.
 pub async fn events(
     connection: &mut PgConnection,
     settlement: &Settlement,
@@ -69,7 +68,7 @@ pub async fn events(
                    $16::text[], $17::text[], $18::bytea[], $19::bytea[], $20::text[], $21::text[])
                    as e (position, version, auth_prev, stream, schema_version, event_id, org_id,
                        type, subject, actor, correlation_id, prev_hash, hash, metadata, data)
-               where exists (select from moved) or $4::text is null
+               where exists (select from moved)
            )
            select ctid::text as "ctid!" from moved"#,
         after.position.as_i64(),
@@ -93,29 +92,6 @@ pub async fn events(
         &column!(e => &e.hash.as_bytes()[..]) as _,
         &column!(&settlement.metadata, m => m.as_deref()) as _,
         &column!(e => &*e.data) as _
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(moved.map(Tid))
-}
-
-/// Moves the head, if it stands where it is expected, and takes its lock with that.
-pub async fn move_head_in_tx(
-    connection: &mut PgConnection,
-    before: &Head,
-    tid: &Tid,
-    after: &Head,
-) -> Result<Option<Tid>, sqlx::Error> {
-    let moved = sqlx::query_scalar!(
-        r#"update log.head set position = $1, auth_position = $2, recorded_at = $3
-           where ctid = $4::text::tid and position = $5 and epoch = $6
-           returning ctid::text as "ctid!""#,
-        after.position.as_i64(),
-        after.auth_position.as_i64(),
-        after.recorded_at.datetime(),
-        tid.0,
-        before.position.as_i64(),
-        before.epoch.as_uuid()
     )
     .fetch_optional(connection)
     .await?;

@@ -10,6 +10,9 @@ use read_model::{CreatorFilter, KeyFilter, Page, VideoFilter};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, sample};
 
+/// What restricts a list, and how many are left.
+type Restricted<Filter> = (fn(&mut Filter), usize);
+
 fn org() -> OrgId {
     OrgId::from_uuid(id(1, 1, 0))
 }
@@ -148,7 +151,7 @@ async fn filters_of_videos_restrict_and_wildcards_mean_themselves() {
     let database = projection().await;
     apply(database.pool(), &journal().events).await;
     let mut reader = read_model(&database).org(org()).await.unwrap();
-    let filters: [(fn(&mut VideoFilter), usize); 10] = [
+    let filters: [Restricted<VideoFilter>; 10] = [
         (|_| {}, 14),
         (|filter| filter.project_id = Some(project(1)), 6),
         (|filter| filter.project_id = Some(project(9)), 0),
@@ -193,7 +196,7 @@ async fn filters_of_creators_restrict_and_wildcards_mean_themselves() {
     });
     apply(database.pool(), &journal.events).await;
     let mut reader = read_model(&database).org(org()).await.unwrap();
-    let filters: [(fn(&mut CreatorFilter), usize); 5] = [
+    let filters: [Restricted<CreatorFilter>; 5] = [
         (|filter| filter.project_id = Some(project(0)), 4),
         (
             |filter| filter.status = Some(CreatorStatus::AutoDisabled),
@@ -223,7 +226,7 @@ async fn filters_of_keys_restrict_and_wildcards_mean_themselves() {
     });
     apply(database.pool(), &journal.events).await;
     let mut reader = read_model(&database).org(org()).await.unwrap();
-    let filters: [(fn(&mut KeyFilter), usize); 8] = [
+    let filters: [Restricted<KeyFilter>; 8] = [
         (|_| {}, 6),
         (
             |filter| filter.statuses = vec![KeyStatus::Active, KeyStatus::Revoked],

@@ -68,15 +68,45 @@ impl TestApp {
             .unwrap()
     }
 
-    /// A process on a database, perhaps one of several.
-    pub fn on(db: Arc<TestDatabase>, nats: Option<async_nats::Client>) -> Self {
-        let (service, lifecycle) = process(&db, nats);
+    /// With NATS, its events mirrored.
+    pub async fn mirrored(nats: &testkit::TestNats) -> Self {
+        let nats = nats.client().await;
+        Self::on(Arc::new(testkit::postgres().await), Some(nats))
+    }
+
+    /// A process whose commands reach the database through a proxy; credentials are checked
+    /// without it.
+    pub async fn behind(proxy: impl AsyncFnOnce(u16) -> testkit::Proxy) -> (Self, testkit::Proxy) {
+        let db = Arc::new(testkit::postgres().await);
+        let proxy = proxy(db.options().get_port()).await;
+        let through = db.options().clone().port(proxy.port());
+        let primary = sqlx::postgres::PgPoolOptions::new()
+            .acquire_timeout(std::time::Duration::from_secs(1))
+            .connect_lazy_with(through);
+        let (service, lifecycle) = process(primary, db.pool_as("tga_command"), None);
+        let app = Self {
+            router: service.router(),
+            db,
+            service,
+            _lifecycle: lifecycle,
+        };
+        (app, proxy)
+    }
+
+    fn on(db: Arc<TestDatabase>, nats: Option<async_nats::Client>) -> Self {
+        let pool = db.pool_as("tga_command");
+        let (service, lifecycle) = process(pool.clone(), pool, nats);
         Self {
             router: service.router(),
             db,
             service,
             _lifecycle: lifecycle,
         }
+    }
+
+    /// A pool of the superuser's connections, for what stands beside the service.
+    pub fn pool(&self) -> &sqlx::PgPool {
+        self.db.pool()
     }
 
     /// Begins a request.
@@ -106,17 +136,19 @@ impl TestApp {
     }
 }
 
-/// A further process on the same database.
-pub fn process(db: &TestDatabase, nats: Option<async_nats::Client>) -> (CommandService, Lifecycle) {
+fn process(
+    primary: sqlx::PgPool,
+    verify: sqlx::PgPool,
+    nats: Option<async_nats::Client>,
+) -> (CommandService, Lifecycle) {
     let clock = Clock::system();
     let mut lifecycle = Lifecycle::new(clock.clone());
     let (base, requests) = (lifecycle.handle(), lifecycle.stage("requests"));
-    let pool = db.pool_as("tga_command");
     let resources = Resources {
-        primary: pool.clone(),
-        verify: pool.clone(),
+        primary,
+        limiter: Limiter::start(verify.clone(), clock.clone(), &base),
+        verify,
         nats,
-        limiter: Limiter::start(pool, clock.clone(), &base),
         clock,
         entropy: Entropy::os(),
         base,
