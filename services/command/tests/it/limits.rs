@@ -2,7 +2,7 @@
 
 use domain::org::Command;
 use domain::plan::{LimitKey, Plan};
-use domain::scope::Scopes;
+use domain::scope::{Scope, Scopes};
 use http::Method;
 use serde_json::json;
 
@@ -98,7 +98,9 @@ async fn a_free_plan_has_no_requests_at_all() {
 async fn a_request_that_is_refused_is_counted_and_a_stranger_is_not() {
     let app = TestApp::new().await;
     let org = app.org().await;
-    let (_, secret) = app.key_with(org.id, Scopes::NONE, Some(100)).await;
+    let (_, secret) = app
+        .key_with(org.id, Scopes::NONE.with(Scope::Audit), Some(100))
+        .await;
     for left in [99, 98] {
         let ask = app.request(&Method::POST, "/projects").with_key(&secret);
         let answer = ask.json(&json!({})).send().await;
