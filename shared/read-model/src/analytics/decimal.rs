@@ -108,7 +108,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_nearest(numerator in -1_000_000_000_000_i128..1_000_000_000_000, denominator in 1_i128..1_000_000) {
+        fn it_is_the_nearest(
+            numerator in -1_000_000_000_000_i128..1_000_000_000_000,
+            denominator in 1_i128..1_000_000,
+        ) {
             let rounded = Decimal4::quotient(numerator, denominator).unwrap().scaled();
             // |rounded / 10^4 - n/d| <= 1/2 * 10^-4
             let distance = (rounded * denominator - numerator * 10_000).abs();

@@ -240,7 +240,8 @@ mod tests {
             }
             let mut all = stored.clone();
             for (micros, values) in sent {
-                history.record(at(micros), values, |count, at, change| add(&mut sums, count, at, change));
+                let sink = |count, at, change| add(&mut sums, count, at, change);
+                history.record(at(micros), values, sink);
                 all.insert(micros, values);
                 prop_assert_eq!(&sums, &in_order(&all));
                 for count in 0..2 {

@@ -112,7 +112,8 @@ fn decode(stored: &[StoredEvent]) -> Result<Option<Batch>, ProjectorError> {
             // A newer build writes it; this one answers nothing that could rest on it.
             Err(DecodeError::UnknownType { name }) => {
                 metrics::counter!(names::SKIPPED).increment(1);
-                tracing::warn!(position = %event.position, name, "an event of a newer build is left out");
+                let position = event.position;
+                tracing::warn!(%position, name, "an event of a newer build is left out");
             }
             Err(source) => {
                 let position = event.position;

@@ -129,7 +129,8 @@ impl Projector {
                 return;
             };
             metrics::counter!(names::RESTARTS, "reason" => error.reason()).increment(1);
-            tracing::error!(error = %runtime::telemetry::chain(&error), "the projector begins anew");
+            let chain = runtime::telemetry::chain(&error);
+            tracing::error!(error = %chain, "the projector begins anew");
             if has_moved {
                 waits = RETRY.waits(&self.entropy);
             }
