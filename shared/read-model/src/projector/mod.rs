@@ -129,8 +129,8 @@ impl Projector {
                 return;
             };
             metrics::counter!(names::RESTARTS, "reason" => error.reason()).increment(1);
-            let chain = runtime::telemetry::chain(&error);
-            tracing::error!(error = %chain, "the projector begins anew");
+            let chain = runtime::telemetry::chain(&error).to_string();
+            tracing::error!(error = chain, "the projector begins anew");
             if has_moved {
                 waits = RETRY.waits(&self.entropy);
             }
