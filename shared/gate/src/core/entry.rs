@@ -16,8 +16,8 @@ use super::decision::Facts;
 use super::registry::{Credential, Org, OrgTerms, Owner, Registry};
 use super::stamp::Stamp;
 
-/// Kinds of plain keys that are told apart before their entries stop sharing.
-const SHARED_MAX: usize = 4_096;
+/// Profiles that are remembered while a snapshot is loaded.
+const SHARED_MAX: usize = 65_536;
 
 /// Whom a credential stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,23 +143,21 @@ impl CredentialRow {
 #[derive(Debug)]
 pub struct Entry {
     id: Uuid,
-    owner: Arc<Owner>,
-    traits: Arc<Traits>,
+    profile: Arc<Profile>,
     /// Found on first use.
     credential: OnceLock<Arc<Credential>>,
 }
 
-/// What many entries of one snapshot have in common.
+/// What keys of one owner have in common, as one snapshot shows them.
 #[derive(Debug)]
-struct Traits {
+struct Profile {
+    owner: Arc<Owner>,
     stamp: Stamp,
     plain: Plain,
-    addresses: Option<Box<[IpNet]>>,
-    ends_at: Option<Timestamp>,
-    rotating: bool,
+    bounds: Option<Box<Bounds>>,
 }
 
-/// The part of it that every row has.
+/// What every row has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Plain {
     rate: u32,
@@ -168,11 +166,19 @@ struct Plain {
     strict: bool,
 }
 
-/// Makes the entries of one snapshot; those of plain keys share what they have in common.
+/// What most rows have not; a profile that has it is not shared.
+#[derive(Debug)]
+struct Bounds {
+    addresses: Option<Box<[IpNet]>>,
+    ends_at: Option<Timestamp>,
+    rotating: bool,
+}
+
+/// Makes the entries of one snapshot; those that have much in common share it.
 #[derive(Debug)]
 pub struct Entries {
     stamp: Stamp,
-    shared: HashMap<Plain, Arc<Traits>>,
+    shared: HashMap<(OrgId, Option<UserId>, Plain), Arc<Profile>>,
 }
 
 impl Entries {
@@ -186,23 +192,21 @@ impl Entries {
 
     /// The entry of rows of the snapshot.
     pub fn make(&mut self, row: CredentialRow, org: &OrgRow, registry: &Registry) -> Entry {
-        let is_plain = row.addresses.is_none() && row.ends_at.is_none();
-        let stamp = self.stamp;
-        let (id, org_id, owner) = (row.id, row.org, row.owner);
-        let plain = Plain::of(&row);
-        let traits = match self.shared.get(&plain).filter(|_| is_plain) {
-            Some(traits) => Arc::clone(traits),
-            None => Arc::new(Traits::of(row, stamp)),
-        };
-        if is_plain && self.shared.len() < SHARED_MAX {
-            self.shared
-                .entry(plain)
-                .or_insert_with(|| Arc::clone(&traits));
+        if row.addresses.is_some() || row.ends_at.is_some() {
+            return Entry::new(row, org, self.stamp, registry);
         }
+        if self.shared.len() >= SHARED_MAX {
+            // Keys that have much in common mostly stand near each other.
+            self.shared.clear();
+        }
+        let id = row.id;
+        let profile = self
+            .shared
+            .entry((row.org, row.owner, Plain::of(&row)))
+            .or_insert_with(|| Arc::new(Profile::of(row, org, self.stamp, registry)));
         Entry {
             id,
-            owner: registry.owner(org_id, owner, stamp.position(), org.terms),
-            traits,
+            profile: Arc::clone(profile),
             credential: OnceLock::new(),
         }
     }
@@ -219,14 +223,21 @@ impl Plain {
     }
 }
 
-impl Traits {
-    fn of(row: CredentialRow, stamp: Stamp) -> Self {
+impl Profile {
+    fn of(row: CredentialRow, org: &OrgRow, stamp: Stamp, registry: &Registry) -> Self {
+        let plain = Plain::of(&row);
+        let bounded = row.addresses.is_some() || row.ends_at.is_some();
         Self {
+            owner: registry.owner(row.org, row.owner, stamp.position(), org.terms),
             stamp,
-            plain: Plain::of(&row),
-            addresses: row.addresses,
-            ends_at: row.ends_at,
-            rotating: row.status == Status::Rotating,
+            plain,
+            bounds: bounded.then(|| {
+                Box::new(Bounds {
+                    addresses: row.addresses,
+                    ends_at: row.ends_at,
+                    rotating: row.status == Status::Rotating,
+                })
+            }),
         }
     }
 }
@@ -234,36 +245,43 @@ impl Traits {
 impl Entry {
     /// Of rows that one snapshot showed.
     pub fn new(row: CredentialRow, org: &OrgRow, stamp: Stamp, registry: &Registry) -> Self {
-        Entries::new(stamp).make(row, org, registry)
+        Self {
+            id: row.id,
+            profile: Arc::new(Profile::of(row, org, stamp, registry)),
+            credential: OnceLock::new(),
+        }
     }
 
     /// What the decision rests on. Read after the deadlines (pitfall 6).
     pub fn facts(&self, registry: &Registry) -> Facts {
         Facts {
-            stamp: self.traits.stamp,
-            strict: self.traits.plain.strict,
+            stamp: self.profile.stamp,
+            strict: self.profile.plain.strict,
             credential: self.credential(registry).tomb(),
-            owner: self.owner.tomb(),
-            org: self.owner.org.tomb(),
+            owner: self.profile.owner.tomb(),
+            org: self.org().tomb(),
         }
     }
 
     /// What outlives the entry.
     pub fn credential(&self, registry: &Registry) -> &Arc<Credential> {
         self.credential
-            .get_or_init(|| registry.credential(self.id, self.owner.org.id))
+            .get_or_init(|| registry.credential(self.id, self.org().id))
     }
 
     /// Its org.
     pub fn org(&self) -> &Arc<Org> {
-        &self.owner.org
+        &self.profile.owner.org
     }
 
     /// Whether it lets a request from `peer` in at `now`, as far as the entry itself can tell.
     pub fn judge(&self, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
-        if self.traits.ends_at.is_some_and(|ends_at| ends_at <= now) {
+        let Some(bounds) = &self.profile.bounds else {
+            return Ok(());
+        };
+        if bounds.ends_at.is_some_and(|ends_at| ends_at <= now) {
             Err(Refused::Ended)
-        } else if allows(self.traits.addresses.as_deref(), peer) {
+        } else if allows(bounds.addresses.as_deref(), peer) {
             Ok(())
         } else {
             Err(Refused::Address)
@@ -275,8 +293,8 @@ impl Entry {
         if self.is_session() {
             u32::try_from(SESSION_RATE).unwrap_or(u32::MAX)
         } else {
-            let most = self.owner.org.terms().per_minute;
-            self.traits.plain.rate.min(most)
+            let most = self.org().terms().per_minute;
+            self.profile.plain.rate.min(most)
         }
     }
 
@@ -285,19 +303,19 @@ impl Entry {
         if self.is_session() {
             None
         } else {
-            self.owner.org.terms().per_day
+            self.org().terms().per_day
         }
     }
 
     /// Whether it stands for a person.
     pub fn is_session(&self) -> bool {
-        self.traits.plain.is_session
+        self.profile.plain.is_session
     }
 
     /// Whom it stands for.
     pub fn principal(&self) -> Principal {
-        let (org, scopes) = (self.owner.org.id, self.traits.plain.scopes);
-        match self.owner.user {
+        let (org, scopes) = (self.org().id, self.profile.plain.scopes);
+        match self.profile.owner.user {
             Some(user) if self.is_session() => Principal::Session {
                 id: SessionId::from_uuid(self.id),
                 org,
@@ -315,20 +333,24 @@ impl Entry {
 
     /// When it ends by itself, and whether that is because it was replaced.
     pub fn end(&self) -> Option<(Timestamp, bool)> {
-        Some((self.traits.ends_at?, self.traits.rotating))
+        let bounds = self.profile.bounds.as_ref()?;
+        Some((bounds.ends_at?, bounds.rotating))
     }
 
     /// What it rests on.
     pub fn stamp(&self) -> Stamp {
-        self.traits.stamp
+        self.profile.stamp
     }
 
     /// Bytes it takes beside the cache's own, for the cache's bound.
     pub fn weight(&self) -> u32 {
-        let addresses = self.traits.addresses.as_deref().map_or(0, size_of_val);
-        let own = match Arc::strong_count(&self.traits) {
-            1 => size_of::<Traits>() + addresses,
-            _ => 0,
+        let own = match (&self.profile.bounds, Arc::strong_count(&self.profile)) {
+            (Some(bounds), _) => {
+                let addresses = bounds.addresses.as_deref().map_or(0, size_of_val);
+                size_of::<Profile>() + size_of::<Bounds>() + addresses
+            }
+            (None, 1) => size_of::<Profile>(),
+            (None, _) => 0,
         };
         u32::try_from(size_of::<Self>() + own).unwrap_or(u32::MAX)
     }
@@ -387,7 +409,8 @@ mod tests {
 
     #[test]
     fn an_entry_of_a_plain_key_is_small() {
-        assert!(size_of::<Entry>() <= 48, "{}", size_of::<Entry>());
+        assert!(size_of::<Entry>() <= 40, "{}", size_of::<Entry>());
+        assert!(size_of::<Profile>() <= 32, "{}", size_of::<Profile>());
     }
 
     #[test]
