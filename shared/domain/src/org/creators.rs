@@ -63,6 +63,7 @@ pub(super) fn add_many(
     let mut events = Vec::new();
     let mut earlier = Earlier::default();
     let mut items = Vec::with_capacity(creators.len());
+    let mut missing = Vec::new();
     for new in creators {
         items.push(
             match add(state, project_id, new, context, &mut earlier, &mut events) {
@@ -70,13 +71,20 @@ pub(super) fn add_many(
                     id: Some(id.as_uuid()),
                     result: Ok(status),
                 },
-                Err(needed @ Rejection::SubjectKeysNeeded(_)) => return Err(needed),
-                Err(rejection) => ItemOutcome {
-                    id: None,
-                    result: Err(rejection),
-                },
+                Err(rejection) => {
+                    if let Rejection::SubjectKeysNeeded(subjects) = &rejection {
+                        missing.extend_from_slice(subjects);
+                    }
+                    ItemOutcome {
+                        id: None,
+                        result: Err(rejection),
+                    }
+                }
             },
         );
+    }
+    if !missing.is_empty() {
+        return Err(Rejection::SubjectKeysNeeded(missing));
     }
     if earlier.added > 0 {
         let current = state.active_creators + earlier.added;
