@@ -5,6 +5,7 @@ mod routes;
 mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -26,6 +27,9 @@ use tower::ServiceExt;
 pub use self::answer::Answer;
 pub use self::routes::{Good, command_routes, good};
 pub use self::world::{Org, World, ingest_line};
+
+/// How long a busy machine may take.
+const SOON: Duration = Duration::from_mins(1);
 
 #[derive(Parser)]
 struct Cli {
@@ -81,7 +85,7 @@ impl TestApp {
         let proxy = proxy(db.options().get_port()).await;
         let through = db.options().clone().port(proxy.port());
         let primary = sqlx::postgres::PgPoolOptions::new()
-            .acquire_timeout(std::time::Duration::from_secs(1))
+            .acquire_timeout(Duration::from_secs(1))
             .connect_lazy_with(through);
         let (service, lifecycle) = process(primary, db.pool_as("tga_command"), None);
         let app = Self {
@@ -202,16 +206,18 @@ impl Ask<'_> {
     }
 
     async fn send_while(self, transient: &[&str]) -> Answer {
-        for _ in 0..100 {
+        let what = self.request.uri().to_string();
+        testkit::eventually(SOON, &what, async || {
             let request = self.request.clone().map(Body::from);
             let response = self.app.router.clone().oneshot(request).await.unwrap();
             let answer = Answer::read(response).await;
-            let code = answer.body["meta"]["code"].as_str();
-            if !code.is_some_and(|code| transient.contains(&code)) {
-                return answer;
+            let code = answer.body["meta"]["code"].as_str().unwrap_or_default();
+            if transient.contains(&code) {
+                Err(code.to_owned())
+            } else {
+                Ok(answer)
             }
-            tokio::task::yield_now().await;
-        }
-        panic!("the machine is too busy: {}", self.request.uri());
+        })
+        .await
     }
 }
