@@ -1,5 +1,6 @@
 //! The one door to chance: random bytes, ids and jitter.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,21 @@ enum Source {
 /// SplitMix64 (Steele, Lea, Flood 2014), written out: a recorded seed must mean the same bytes for
 /// ever, which no generator of a library promises.
 struct SplitMix64(AtomicU64);
+
+/// Bytes that are read ahead.
+const AHEAD: usize = 1_024;
+
+/// Bytes read ahead, of one thread.
+struct Pool {
+    bytes: [u8; AHEAD],
+    used: usize,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const {
+        RefCell::new(Pool { bytes: [0; AHEAD], used: AHEAD })
+    };
+}
 
 impl Entropy {
     /// The operating system's source, read on every call.
@@ -57,6 +73,16 @@ impl Entropy {
         bytes
     }
 
+    /// `N` random bytes that will be public, and are never a secret: those of the operating system
+    /// are read ahead, since asking for a few costs more than what most requests need else.
+    pub fn public_bytes<const N: usize>(&self) -> [u8; N] {
+        const { assert!(N <= AHEAD, "more than is read ahead") };
+        match &self.0 {
+            Source::Os => POOL.with_borrow_mut(Pool::take),
+            Source::Seeded(_) => self.bytes(),
+        }
+    }
+
     /// A random number, all 64 bits of it.
     pub fn u64(&self) -> u64 {
         u64::from_le_bytes(self.bytes())
@@ -65,7 +91,7 @@ impl Entropy {
     /// A UUIDv7 dated `now`, to the millisecond.
     pub fn uuid_v7(&self, now: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-        Builder::from_unix_timestamp_millis(millis, &self.bytes()).into_uuid()
+        Builder::from_unix_timestamp_millis(millis, &self.public_bytes()).into_uuid()
     }
 
     /// A UUIDv4, for names that must tell nothing, such as incarnations.
@@ -98,6 +124,19 @@ impl fmt::Debug for Entropy {
     }
 }
 
+impl Pool {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        if AHEAD - self.used < N {
+            Entropy::os().fill(&mut self.bytes);
+            self.used = 0;
+        }
+        let mut taken = [0; N];
+        taken.copy_from_slice(&self.bytes[self.used..self.used + N]);
+        self.used += N;
+        taken
+    }
+}
+
 impl SplitMix64 {
     fn next(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -123,6 +162,16 @@ mod tests {
         assert_eq!(entropy.u64(), 6_457_827_717_110_365_317);
         assert_eq!(entropy.u64(), 3_203_168_211_198_807_973);
         assert_eq!(entropy.u64(), 9_817_491_932_198_370_423);
+    }
+
+    #[test]
+    fn bytes_read_ahead_are_given_once() {
+        let entropy = Entropy::os();
+        let taken: std::collections::HashSet<[u8; 10]> =
+            (0..10_000).map(|_| entropy.public_bytes()).collect();
+        assert_eq!(taken.len(), 10_000);
+        let seeded = Entropy::seeded(1);
+        assert_eq!(seeded.public_bytes::<8>(), Entropy::seeded(1).bytes());
     }
 
     #[test]
