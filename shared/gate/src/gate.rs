@@ -166,7 +166,8 @@ impl Gate {
             }
             Known::Denied(denial) => return Err(denial),
             Known::Ask => {
-                let entry = self.verify(&hash, peer).await?;
+                // Apart, so that requests answered from the cache do not carry its future.
+                let entry = Box::pin(self.verify(&hash, peer)).await?;
                 self.0.decisions.verified.increment(1);
                 (entry, Moment::read(&self.0.clock))
             }

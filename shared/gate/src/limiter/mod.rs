@@ -136,7 +136,8 @@ impl Limiter {
             );
         }
         let answer = match allowance.take(limit, at.boot) {
-            Day::Ask => self.reserve_and_take(entry.org(), limit).await,
+            // Apart, so that other requests do not carry its future.
+            Day::Ask => Box::pin(self.reserve_and_take(entry.org(), limit)).await,
             answer => answer,
         };
         let usage = |fix: fn(&mut crate::core::usage::Usage, Timestamp)| {
