@@ -17,6 +17,8 @@ begin
     if not pg_has_role(current_user, 'tga_owner', 'member') then
         execute format('grant tga_owner to %I', current_user);
     end if;
+    -- Projectors make a schema for every version of the read model.
+    execute format('grant create on database %I to tga_projector', current_database());
 end
 $$;
 

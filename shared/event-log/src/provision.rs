@@ -23,7 +23,7 @@ pub async fn create_database(connection: &mut PgConnection, name: &str) -> Resul
 }
 
 /// Creates a login in one of the groups `tga_command`, `tga_query`, `tga_projector` unless it
-/// exists, and gives it a password.
+/// exists, and gives it a password. It acts as its group: what one login makes, the next may use.
 ///
 /// # Panics
 /// If one of the texts is no plain identifier: neither names nor passwords can be bound.
@@ -49,11 +49,14 @@ pub async fn create_login(
         .execute(&mut *connection)
         .await?;
     }
-    sqlx::query(AssertSqlSafe(format!(
-        "alter role {login} password '{password}'"
-    )))
-    .execute(connection)
-    .await?;
+    for statement in [
+        format!("alter role {login} password '{password}'"),
+        format!("alter role {login} set role to {group}"),
+    ] {
+        sqlx::query(AssertSqlSafe(statement))
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
 

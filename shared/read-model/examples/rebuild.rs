@@ -1,8 +1,8 @@
 //! How fast batches are applied: readings of videos a second, as in a rebuild.
 //!
-//! `cargo run --release -p read-model --example rebuild -- [videos] [days] [events a batch]`
+//! `cargo run --release -p read-model --example rebuild -- [videos] [days] [events a batch] [late]`
 //!
-//! Every video of a project is read once a day, 500 readings an event, three or four videos a
+//! With `late` the days come in reverse, as in an import of older and older history. Every video of a project is read once a day, 500 readings an event, three or four videos a
 //! creator, over an hour of each day. A private Postgres is started (fsync off, as in tests; the
 //! projector commits asynchronously in any case).
 
@@ -137,9 +137,10 @@ impl Log {
 
 #[tokio::main]
 async fn main() {
+    let is_late = std::env::args().next_back().as_deref() == Some("late");
     let mut arguments = std::env::args()
         .skip(1)
-        .map(|text| text.parse::<u64>().unwrap());
+        .map_while(|text| text.parse::<u64>().ok());
     let videos = arguments.next().unwrap_or(20_000);
     let days = i64::try_from(arguments.next().unwrap_or(30)).unwrap();
     let batch = usize::try_from(arguments.next().unwrap_or(160)).unwrap();
@@ -157,7 +158,7 @@ async fn main() {
     let ids = log.things(videos);
     let things = log.events.len();
     for day in 0..days {
-        log.readings(&ids, day);
+        log.readings(&ids, if is_late { days - day } else { day });
     }
 
     let database = testkit::postgres().await;

@@ -307,3 +307,42 @@ async fn a_new_version_is_built_beside_the_old_one_which_goes_when_it_is_outlive
     }
     assert!(matches!(model.org(org).await, Err(ReadError::NotBuilt)));
 }
+
+#[tokio::test]
+async fn it_needs_no_more_than_its_group_has_and_logins_may_change() {
+    let database = testkit::postgres().await;
+    let pool = database.pool();
+    // The grant of the migrations does not go with a copied template.
+    pool.execute(
+        "DROP SCHEMA read_1 CASCADE; DROP SCHEMA read CASCADE;
+         DO $$ BEGIN
+             EXECUTE format('GRANT CREATE ON DATABASE %I TO tga_projector', current_database());
+         END $$",
+    )
+    .await
+    .unwrap();
+    let model = ReadModel::new(database.pool_as("tga_query"));
+    let log = Process::start(pool.clone(), database.options());
+    let positions = log.follow(&model);
+    let org = org();
+    let mut at = log.append(org, vec![sample::org(Plan::Ultra).into()]).await;
+    for login in ["first_login", "second_login"] {
+        let mut connection = pool.acquire().await.unwrap();
+        event_log::create_login(&mut connection, "tga_projector", login, "secret")
+            .await
+            .unwrap();
+        let options = database
+            .options()
+            .clone()
+            .username(login)
+            .password("secret");
+        let process = Process::start(pool.clone(), &options);
+        process.project(ProjectionVersion::CURRENT);
+        wait_for(&positions, at).await;
+        at = log.append(org, vec![project().1]).await;
+        wait_for(&positions, at).await;
+        process.stop().await;
+        at = log.append(org, vec![project().1]).await;
+    }
+    log.stop().await;
+}
