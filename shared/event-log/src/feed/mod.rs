@@ -113,6 +113,9 @@ impl Feed {
     /// [`FeedError::Log`] may pass: wait a little and call again. The others mean that the
     /// subscriber's position is of no use any more.
     pub async fn next_batch(&mut self) -> Result<Vec<StoredEvent>, FeedError> {
+        if self.epoch.is_none() {
+            self.check_head().await?;
+        }
         loop {
             if self.caught_up {
                 match self.wait().await {

@@ -13,6 +13,9 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind, Tasks};
 use sqlx::PgPool;
 
+/// How long anything may take.
+pub const SOON: Duration = Duration::from_secs(20);
+
 /// One process: a log handle with its appender, and tasks that end with it.
 pub struct Process {
     pub log: EventLog,
@@ -36,6 +39,16 @@ impl Process {
             tasks,
             lifecycle,
         }
+    }
+
+    pub fn mirror(&self, client: async_nats::Client) {
+        let config = MirrorConfig {
+            deadline: Duration::from_millis(500),
+            ..MirrorConfig::default()
+        };
+        let mirror = Mirror::new(self.log.clone(), client, config);
+        self.tasks
+            .spawn(TaskKind::Critical, "mirror", mirror.run(self.tasks.clone()));
     }
 
     pub async fn stop(self) {
