@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use domain::event::Event;
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 use domain::limits::DECIDE_ATTEMPTS;
-use domain::org::{
-    Caller, Command, Context, Decision, OrgState, Outcome, Recorded, Rejection, SubjectKeys,
-    decide, evolve,
-};
+use domain::org::{Command, Context, Decision, OrgState, Outcome, Rejection, SubjectKeys, decide};
 use domain::time::Timestamp;
-use event_log::{AppendError, AppendRequest, Appended, EventLog, StoredAnswer};
+use event_log::{AppendError, AppendRequest, Appended, EventLog};
 use gate::Coordinator;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -18,12 +14,11 @@ use runtime::lifecycle::Tasks;
 use tokio::sync::{RwLockReadGuard, Semaphore, mpsc};
 
 use super::context::{CommandContext, Remember};
-use super::denial::{self, Denial, Earlier};
+use super::denial::{self, Denial};
 use super::error::CommandError;
-use super::load;
 use super::mint::Minted;
 use super::orgs::{Folded, Org, Orgs};
-use super::snapshots::{self, Snapshotter};
+use super::snapshots::Snapshotter;
 use crate::metrics;
 
 /// Takes commands; cheap to clone.
@@ -39,7 +34,7 @@ pub(super) struct Inner {
     pub(super) orgs: Orgs,
     /// Ingest requests that may use the processor at once.
     pub(super) places: Semaphore,
-    snapshots: mpsc::Sender<OrgId>,
+    pub(super) snapshots: mpsc::Sender<OrgId>,
 }
 
 /// What a commander rests on.
@@ -68,7 +63,7 @@ pub struct Executed {
     pub position: GlobalPosition,
     /// What it took away, now or, if it was already so, before.
     pub denial: Option<Denial>,
-    org: Arc<Org>,
+    pub(super) org: Arc<Org>,
 }
 
 /// An org's state, locked for reading.
@@ -111,9 +106,9 @@ impl Commander {
         context: &CommandContext,
         remember: Option<&Remember<Outcome>>,
     ) -> Result<Executed, CommandError> {
-        let org = self.0.orgs.get(org);
+        let org = self.0.org(org);
         let done = {
-            let _turn = org.turn.lock().await;
+            let _turn = self.0.turn(&org).await?;
             let done = self.0.decide_and_append(&org, command, context, remember);
             let done = done.await;
             count(&done);
@@ -129,55 +124,6 @@ impl Commander {
             self.settle(denial, context.wait).await?;
         }
         Ok(executed)
-    }
-
-    /// What a command came to that was carried out earlier, by the events it made; the barrier of
-    /// what it took away runs again.
-    pub async fn recall(
-        &self,
-        org: OrgId,
-        outcome: Outcome,
-        stored: &StoredAnswer,
-    ) -> Result<Executed, CommandError> {
-        let org = self.0.orgs.get(org);
-        // The state may be older than those events if another process made them.
-        self.0.catch_up(&org).await?;
-        let denial = self.recall_denial(stored).await?;
-        Ok(Executed {
-            outcome,
-            position: stored.last,
-            denial,
-            org,
-        })
-    }
-
-    /// What an earlier command took away, settled anew.
-    pub async fn recall_denial(
-        &self,
-        stored: &StoredAnswer,
-    ) -> Result<Option<Denial>, CommandError> {
-        let positions: Vec<_> = (stored.first.get()..=stored.last.get())
-            .map(GlobalPosition::new)
-            .collect();
-        let events = self.0.log.read_at(&positions).await;
-        let events = events.map_err(CommandError::Unread)?;
-        let decoded: Vec<_> = events
-            .iter()
-            .map_while(|stored| Some(stored.decode().ok()?.event))
-            .collect();
-        let Some(index) = denial::newest(&decoded) else {
-            return Ok(None);
-        };
-        let head = self.0.log.head().await.map_err(CommandError::Unread)?;
-        let mut denial = Denial {
-            position: events[index].position,
-            at: events[index].recorded_at,
-            epoch: head.epoch,
-            event_hash: events[index].hash,
-            settled: None,
-        };
-        self.settle(&mut denial, true).await?;
-        Ok(Some(denial))
     }
 
     /// Waits until a denial is in force everywhere, or lets that go on behind.
@@ -242,27 +188,6 @@ impl std::ops::Deref for State<'_> {
 impl Inner {
     pub(super) fn now(&self) -> Timestamp {
         Timestamp::from_datetime(self.clock.now())
-    }
-
-    /// Brings the state up to the log unless it was read before.
-    pub(super) async fn load(&self, org: &Org) -> Result<(), CommandError> {
-        if !org.state.read().await.is_loaded {
-            self.catch_up(org).await?;
-        }
-        Ok(())
-    }
-
-    /// Brings the state up to the log; says whether it has moved.
-    pub(super) async fn catch_up(&self, org: &Org) -> Result<bool, CommandError> {
-        let was_loaded = org.state.read().await.is_loaded;
-        let moved = load::catch_up(&self.log, org).await?;
-        if !was_loaded {
-            self.orgs.weigh(org, &org.state.read().await.state);
-        }
-        if moved {
-            self.ask_for_snapshot(org).await;
-        }
-        Ok(moved)
     }
 
     async fn decide_and_append(
@@ -370,32 +295,6 @@ impl Inner {
         })
     }
 
-    /// What the same command took away before: its barrier runs again (pitfall 12).
-    async fn earlier_denial(
-        &self,
-        org: &Org,
-        command: &Command,
-    ) -> Result<Option<Denial>, CommandError> {
-        let earlier = denial::earlier(&org.state.read().await.state, command);
-        if matches!(earlier, Earlier::Nothing) {
-            return Ok(None);
-        }
-        let head = self.log.head().await.map_err(CommandError::Unread)?;
-        let position = match earlier {
-            Earlier::At(position) => position,
-            Earlier::Nothing | Earlier::Somewhere => head.auth_position,
-        };
-        let stored = self.log.read_at(&[position]).await;
-        let stored = stored.map_err(CommandError::Unread)?;
-        Ok(stored.first().map(|stored| Denial {
-            position,
-            at: stored.recorded_at,
-            epoch: head.epoch,
-            event_hash: stored.hash,
-            settled: None,
-        }))
-    }
-
     pub(super) async fn add_keys(
         &self,
         org: &Org,
@@ -409,49 +308,6 @@ impl Inner {
             Ok(())
         } else {
             Err(CommandError::Died("finding subject keys"))
-        }
-    }
-
-    /// Folds what was just appended at `version`, unless somebody read it from the log meanwhile.
-    pub(super) async fn fold(
-        &self,
-        org: &Org,
-        caller: Caller,
-        version: StreamVersion,
-        decisions: &[Event],
-        appended: &Appended,
-    ) {
-        if decisions.is_empty() {
-            return;
-        }
-        {
-            let mut folded = org.state.write().await;
-            for (event, index) in decisions.iter().zip(0_u64..) {
-                if version.plus(index).get() == folded.state.events {
-                    let recorded = Recorded {
-                        event,
-                        at: appended.recorded_at,
-                        actor: caller.actor(),
-                        position: appended.first.plus(index),
-                    };
-                    evolve(&mut folded.state, &recorded);
-                }
-            }
-        }
-        self.ask_for_snapshot(org).await;
-    }
-
-    async fn ask_for_snapshot(&self, org: &Org) {
-        let is_due = {
-            let folded = org.state.read().await;
-            folded.is_loaded && snapshots::is_due(folded.state.events, folded.snapshot_at)
-        };
-        // A full queue: the next event asks again.
-        if is_due && self.snapshots.try_send(org.id).is_ok() {
-            let mut folded = org.state.write().await;
-            folded.snapshot_at = folded.state.events;
-            drop(folded);
-            self.orgs.weigh(org, &org.state.read().await.state);
         }
     }
 }

@@ -12,7 +12,7 @@ impl Commander {
         org: OrgId,
         look: impl FnOnce(&OrgState) -> T,
     ) -> Result<T, CommandError> {
-        let org = self.inner().orgs.get(org);
+        let org = self.inner().org(org);
         self.inner().catch_up(&org).await?;
         let folded = org.state.read().await;
         Ok(look(&folded.state))

@@ -1,17 +1,20 @@
 //! Brings an org's state up to the log: the newest snapshot, then the rest of the stream.
 
+use std::sync::Arc;
+
 use domain::event::Stream;
-use domain::ids::StreamVersion;
+use domain::ids::{OrgId, StreamVersion};
 use domain::org::{OrgState, Recorded, SNAPSHOT_FORMAT, evolve};
 use event_log::{EventLog, Snapshot, StoredEvent};
 use runtime::telemetry::chain;
 
 use super::error::CommandError;
 use super::orgs::{Folded, Org};
-use domain::ids::OrgId;
 
 /// Events of one page.
 const PAGE: u16 = 2_000;
+/// Fewer than this are folded at once, more beside the executor.
+const SHORT: usize = 100;
 
 /// Reads what the log holds above the state and folds it; says whether there was anything.
 ///
@@ -31,10 +34,20 @@ pub(super) async fn catch_up(log: &EventLog, org: &Org) -> Result<bool, CommandE
         let after = StreamVersion::new(org.state.read().await.state.events);
         let page = page(log, org.id, after).await?;
         let is_last = page.len() < usize::from(PAGE);
+        let is_short = page.len() < SHORT;
         if !page.is_empty() || !is_loaded {
-            let mut folded = org.state.write().await;
-            moved |= fold_stored(&mut folded, &page)?;
-            folded.is_loaded |= is_last;
+            let mut folded = Arc::clone(&org.state).write_owned().await;
+            let mut fold = move || {
+                let moved = fold_stored(&mut folded, &page)?;
+                folded.is_loaded |= is_last;
+                Ok::<_, CommandError>(moved)
+            };
+            moved |= if is_short {
+                fold()?
+            } else {
+                let folded = tokio::task::spawn_blocking(fold).await;
+                folded.map_err(|_| CommandError::Died("folding"))??
+            };
         }
         if is_last {
             return Ok(moved);

@@ -7,8 +7,10 @@ mod error;
 mod ingest;
 mod inspect;
 mod load;
+mod memory;
 mod mint;
 mod orgs;
+mod recall;
 mod snapshots;
 
 pub use self::commander::{Commander, Executed, Parts, State};

@@ -55,6 +55,9 @@ struct Entries {
     uses: u64,
 }
 
+/// Orgs that are in memory no more once this is dropped.
+pub(super) type Evicted = Vec<Arc<Org>>;
+
 struct Entry {
     org: Arc<Org>,
     last_use: u64,
@@ -68,14 +71,14 @@ impl Orgs {
         }
     }
 
-    /// The org, empty if it was not in memory.
-    pub(super) fn get(&self, id: OrgId) -> Arc<Org> {
+    /// The org, empty if it was not in memory; and those that had to make room for it.
+    pub(super) fn get(&self, id: OrgId) -> (Arc<Org>, Evicted) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.uses += 1;
         let last_use = entries.uses;
         if let Some(entry) = entries.by_id.get_mut(&id) {
             entry.last_use = last_use;
-            return Arc::clone(&entry.org);
+            return (Arc::clone(&entry.org), Evicted::new());
         }
         let org = Arc::new(Org::new(id));
         let entry = Entry {
@@ -83,24 +86,25 @@ impl Orgs {
             last_use,
         };
         entries.by_id.insert(id, entry);
-        self.shrink(&mut entries);
-        org
+        let evicted = self.shrink(&mut entries);
+        (org, evicted)
     }
 
-    /// Weighs an org anew after it was loaded or has grown.
-    pub(super) fn weigh(&self, org: &Org, state: &OrgState) {
-        org.weight.store(weight_of(state), Ordering::Relaxed);
+    /// Takes an org's new weight; gives those that had to make room.
+    pub(super) fn weigh(&self, org: &Org, weight: u64) -> Evicted {
+        org.weight.store(weight, Ordering::Relaxed);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        self.shrink(&mut entries);
+        self.shrink(&mut entries)
     }
 
     /// Drops the orgs not asked for the longest until a tenth of the room is free again.
-    fn shrink(&self, entries: &mut Entries) {
+    fn shrink(&self, entries: &mut Entries) -> Evicted {
+        let mut evicted = Evicted::new();
         let weight = |entry: &Entry| entry.org.weight.load(Ordering::Relaxed);
         let mut total: u64 = entries.by_id.values().map(weight).sum();
         if total <= self.capacity {
             metrics::gauge_orgs(entries.by_id.len(), total);
-            return;
+            return evicted;
         }
         let mut idle: Vec<_> = entries
             .by_id
@@ -113,10 +117,11 @@ impl Orgs {
             if total <= self.capacity / 10 * 9 {
                 break;
             }
-            entries.by_id.remove(&id);
+            evicted.extend(entries.by_id.remove(&id).map(|entry| entry.org));
             total -= weight;
         }
         metrics::gauge_orgs(entries.by_id.len(), total);
+        evicted
     }
 }
 
@@ -128,7 +133,7 @@ const KEY_BYTES: usize = 512;
 const THING_BYTES: usize = 768;
 
 /// About how many bytes a state takes.
-fn weight_of(state: &OrgState) -> u64 {
+pub(super) fn weight_of(state: &OrgState) -> u64 {
     let texts = |readme: &Option<Readme>, metadata: &Metadata| {
         readme.as_ref().map_or(0, |readme| readme.as_str().len()) + metadata.as_json().len()
     };
@@ -172,13 +177,13 @@ mod tests {
     #[test]
     fn the_same_org_is_the_same_state() {
         let orgs = Orgs::new(u64::MAX);
-        assert!(Arc::ptr_eq(&orgs.get(id(1)), &orgs.get(id(1))));
+        assert!(Arc::ptr_eq(&orgs.get(id(1)).0, &orgs.get(id(1)).0));
     }
 
     #[test]
     fn the_org_not_asked_for_the_longest_goes_first_and_one_in_use_stays() {
         let orgs = Orgs::new(4 * BASE_BYTES);
-        let in_use = orgs.get(id(1));
+        let (in_use, _) = orgs.get(id(1));
         for number in 2..=4 {
             orgs.get(id(number));
         }
@@ -192,11 +197,8 @@ mod tests {
     fn an_org_that_has_grown_pushes_others_out() {
         let orgs = Orgs::new(4 * BASE_BYTES);
         orgs.get(id(1));
-        let grown = orgs.get(id(2));
-        grown.weight.store(10 * BASE_BYTES, Ordering::Relaxed);
-        let mut entries = orgs.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        orgs.shrink(&mut entries);
-        drop(entries);
-        assert_eq!(held(&orgs), [2]);
+        let (grown, _) = orgs.get(id(2));
+        let evicted = orgs.weigh(&grown, 10 * BASE_BYTES);
+        assert_eq!((held(&orgs), evicted.len()), (vec![2], 1));
     }
 }

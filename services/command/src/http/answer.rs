@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::app::CommandError;
 
 /// An answer, secrets aside.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Answer {
     #[serde(skip)]
     status: StatusCode,

@@ -250,6 +250,11 @@ async fn a_bad_change_is_refused() {
         let answer = app.patch(&org, &path, bad).await;
         answer.refused(400, "invalid_body");
     }
+    // Input is looked at before what exists.
+    let missing = format!("/api-keys/{}", uuid::Uuid::nil());
+    let soon = json!({"expires_at": in_seconds(&app, 1)});
+    let answer = app.patch(&org, &missing, soon).await;
+    answer.refused(400, "invalid_body");
     let fast = app
         .patch(&org, &path, json!({"rate_limit_per_minute": 100_001}))
         .await;

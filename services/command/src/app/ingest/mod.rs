@@ -56,7 +56,7 @@ impl Commander {
         let lines = inner.compute(move || lines::read(&body, now)).await??;
         let lines = Arc::new(lines);
         let mut draws = Draws::new(now, inner.entropy.clone());
-        let org = inner.orgs.get(org);
+        let org = inner.org(org);
         // Another process may have added or removed what the lines name.
         inner.catch_up(&org).await?;
         let mut keys = Arc::new(SubjectKeys::default());
@@ -77,7 +77,7 @@ impl Commander {
                 judged => judged?,
             };
             if !judged.discoveries.is_empty() && turn.is_none() {
-                turn = Some(org.turn.lock().await);
+                turn = Some(inner.turn(&org).await?);
                 // Who had the turn before may have decided what makes these lines other ones.
                 if org.state.read().await.state.events != judged.version.get() {
                     continue;

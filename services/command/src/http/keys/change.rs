@@ -1,7 +1,7 @@
 //! `PATCH /api-keys/{id}` (v1-contract.md 7.2).
 
 use api::envelope::Success;
-use api::error::ApiError;
+use api::error::{ApiError, ErrorCode};
 use api::input::body::{Fields, FromBody, Patch, StrictJson};
 use api::input::issue::Invalid;
 use api::input::node::Node;
@@ -16,7 +16,7 @@ use super::body;
 use crate::http::App;
 use crate::http::answer::Answer;
 use crate::http::call::Call;
-use crate::http::carry;
+use crate::http::carry::{self, Done};
 
 /// Changes of a key.
 #[derive(Debug)]
@@ -60,18 +60,21 @@ pub(in crate::http) async fn handle(
     body: StrictJson<ChangeKey>,
 ) -> Result<Success, ApiError> {
     let ChangeKey(patch) = body.value;
+    // Only the key as it is says whether an end that lies so near is a new one; but input is
+    // looked at before what exists and what the rules say.
+    let expiry = body::check_expiry(patch.expires_at.flatten(), app.commander().now());
     let command = Command::ChangeKey { key_id, patch };
-    carry::each_time(
-        app,
-        asked.org,
-        asked.context(),
-        command,
-        async move |done| {
-            Answer::ok(&ApiKeyChanged {
-                object: done.key(key_id).await?,
-                receipt: done.receipt(key_id.as_uuid()),
-            })
-        },
-    )
-    .await
+    let show = async move |done: Done| {
+        Answer::ok(&ApiKeyChanged {
+            object: done.key(key_id).await?,
+            receipt: done.receipt(key_id.as_uuid()),
+        })
+    };
+    let changed = carry::each_time(app, asked.org, asked.context(), command, show).await;
+    changed.map_err(|refusal| match refusal.code() {
+        ErrorCode::NotFound | ErrorCode::KeyNotActive | ErrorCode::InsufficientScope => {
+            expiry.err().unwrap_or(refusal)
+        }
+        _ => refusal,
+    })
 }

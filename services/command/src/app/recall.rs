@@ -1,0 +1,97 @@
+//! What was carried out before: told again, its barrier run again (pitfall 12).
+
+use std::error::Error;
+
+use domain::ids::{GlobalPosition, OrgId};
+use domain::org::{Command, Outcome};
+use event_log::StoredAnswer;
+
+use super::commander::{Commander, Executed, Inner};
+use super::denial::{self, Denial, Earlier};
+use super::error::CommandError;
+use super::orgs::Org;
+
+impl Commander {
+    /// What a command came to that was carried out earlier, by the events it made; the barrier of
+    /// what it took away runs again.
+    pub async fn recall(
+        &self,
+        org: OrgId,
+        outcome: Outcome,
+        stored: &StoredAnswer,
+    ) -> Result<Executed, CommandError> {
+        let org = self.inner().org(org);
+        // The state may be older than those events if another process made them.
+        let caught_up = self.inner().catch_up(&org).await;
+        caught_up.map_err(unanswered)?;
+        let denial = self.recall_denial(stored).await?;
+        Ok(Executed {
+            outcome,
+            position: stored.last,
+            denial,
+            org,
+        })
+    }
+
+    /// What an earlier command took away, settled anew.
+    pub async fn recall_denial(
+        &self,
+        stored: &StoredAnswer,
+    ) -> Result<Option<Denial>, CommandError> {
+        let positions: Vec<_> = (stored.first.get()..=stored.last.get())
+            .map(GlobalPosition::new)
+            .collect();
+        let events = self.inner().log.read_at(&positions).await;
+        let events = events.map_err(unanswered)?;
+        let decoded: Vec<_> = events
+            .iter()
+            .map_while(|stored| Some(stored.decode().ok()?.event))
+            .collect();
+        let Some(index) = denial::newest(&decoded) else {
+            return Ok(None);
+        };
+        let head = self.inner().log.head().await.map_err(unanswered)?;
+        let mut denial = Denial {
+            position: events[index].position,
+            at: events[index].recorded_at,
+            epoch: head.epoch,
+            event_hash: events[index].hash,
+            settled: None,
+        };
+        self.settle(&mut denial, true).await?;
+        Ok(Some(denial))
+    }
+}
+
+impl Inner {
+    /// What the same command took away before: its barrier runs again (pitfall 12).
+    pub(super) async fn earlier_denial(
+        &self,
+        org: &Org,
+        command: &Command,
+    ) -> Result<Option<Denial>, CommandError> {
+        let earlier = denial::earlier(&org.state.read().await.state, command);
+        if matches!(earlier, Earlier::Nothing) {
+            return Ok(None);
+        }
+        let head = self.log.head().await.map_err(unanswered)?;
+        let position = match earlier {
+            Earlier::At(position) => position,
+            Earlier::Nothing | Earlier::Somewhere => head.auth_position,
+        };
+        let stored = self.log.read_at(&[position]).await;
+        let stored = stored.map_err(unanswered)?;
+        Ok(stored.first().map(|stored| Denial {
+            position,
+            at: stored.recorded_at,
+            epoch: head.epoch,
+            event_hash: stored.hash,
+            settled: None,
+        }))
+    }
+}
+
+/// It was carried out before, so "nothing was changed" would be wrong.
+fn unanswered(error: impl Into<Box<dyn Error + Send + Sync>>) -> CommandError {
+    CommandError::Unanswered(error.into())
+}
