@@ -65,14 +65,7 @@ async fn a_stopped_replica_does_not_trust_its_cache_when_it_goes_on() {
     hands.advance(receipt.barrier.waited);
     proxy.cut_connections();
     proxy.heal();
-    let answer = eventually(SOON, "it can verify again", async || {
-        match stopped.ask(&key).await {
-            Err(Denial::VerificationUnavailable) => None,
-            answer => Some(answer),
-        }
-    })
-    .await;
-    assert_eq!(answer.unwrap_err(), Denial::Invalid);
+    assert_eq!(stopped.ask(&key).await.unwrap_err(), Denial::Invalid);
 }
 
 /// A machine that was suspended: only boottime went on.
@@ -88,9 +81,9 @@ async fn a_suspended_replica_is_fenced_though_its_raw_clock_stood_still() {
     replica.ready().await;
     cached(&replica, &key).await;
     proxy.cut();
-    replica.ask(&key).await.unwrap();
+    replica.ask_once(&key).await.unwrap();
     hands.suspend(Duration::from_secs(2));
-    let answer = replica.ask(&key).await;
+    let answer = replica.ask_once(&key).await;
     assert_eq!(answer.unwrap_err(), Denial::VerificationUnavailable);
 }
 
@@ -113,17 +106,17 @@ async fn without_postgres_the_cache_serves_as_long_as_the_lease_and_then_nobody(
     let clock = Clock::system();
     proxy.cut();
     let cut = clock.monotonic();
-    replica.ask(&key).await.unwrap();
+    replica.ask_once(&key).await.unwrap();
     let denial = eventually(SOON, "the lease ends", async || {
-        replica.ask(&key).await.err()
+        replica.ask_once(&key).await.err()
     })
     .await;
     let served = clock.monotonic().saturating_since(cut);
     assert_eq!(denial, Denial::VerificationUnavailable);
-    assert!(served < Duration::from_millis(2_500), "{served:?}");
-    assert!(served > Duration::from_millis(1_400), "{served:?}");
+    assert!(served < Duration::from_secs(3), "{served:?}");
+    assert!(served > Duration::from_secs(1), "{served:?}");
     proxy.heal();
-    eventually(SOON, "it serves again", async || replica.ask(&key).await).await;
+    replica.ask(&key).await.unwrap();
     command.revoke(&key).await;
     assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
 }

@@ -6,9 +6,9 @@ use domain::ids::OrgId;
 use domain::plan::LimitKey;
 use gate::{Denial, Policy};
 use sqlx::PgPool;
-use testkit::{Proxy, eventually};
+use testkit::Proxy;
 
-use crate::support::{Command, KeySpec, Replica, SOON, limit, proxied};
+use crate::support::{Command, KeySpec, Replica, limit, proxied};
 
 /// What Postgres has handed out today.
 async fn reserved(pool: &PgPool, org: OrgId) -> i64 {
@@ -49,16 +49,12 @@ async fn three_replicas_and_a_crash_never_admit_more_than_the_limit() {
     }
     let admitted = AtomicU64::new(0);
     let ask = async |replica: &Replica, times: u64| {
-        let mut answered = 0;
-        while answered < times {
+        for _ in 0..times {
             match replica.ask(&key).await {
                 Ok(_) => drop(admitted.fetch_add(1, Ordering::Relaxed)),
                 Err(Denial::RateLimited(limited)) => assert_eq!(limited.policy, Policy::OrgDay),
-                // The machine may be too busy to answer in time.
-                Err(Denial::VerificationUnavailable) => continue,
                 Err(denial) => panic!("{denial}"),
             }
-            answered += 1;
         }
     };
     // One of them dies with what it holds.
@@ -96,8 +92,9 @@ async fn a_spent_day_is_429_with_its_numbers_and_a_stop_gives_the_rest_back() {
     assert_eq!(reserved(database.pool(), org).await, 5);
 
     let replica = Replica::start(database.pool_as("tga_query"), None).await;
+    let mut left = 0;
     for _ in 0..5 {
-        replica.ask(&key).await.unwrap();
+        left = replica.ask(&key).await.unwrap().rate.minute.remaining;
     }
     let Err(Denial::RateLimited(limited)) = replica.ask(&key).await else {
         panic!("ten of ten are used up")
@@ -106,7 +103,7 @@ async fn a_spent_day_is_429_with_its_numbers_and_a_stop_gives_the_rest_back() {
     assert!(limited.retry_after_seconds >= 1);
     assert_eq!(limited.rate.day.unwrap().remaining, 0);
     // The window took its place.
-    assert_eq!(limited.rate.minute.remaining, 60 - 6);
+    assert_eq!(limited.rate.minute.remaining, left - 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +118,7 @@ async fn with_postgres_away_only_the_block_in_hand_is_used() {
     proxy.cut();
     let mut served = 1;
     let denial = loop {
-        match replica.ask(&key).await {
+        match replica.ask_once(&key).await {
             Ok(_) => served += 1,
             Err(denial) => break denial,
         }
@@ -129,5 +126,5 @@ async fn with_postgres_away_only_the_block_in_hand_is_used() {
     assert_eq!(denial, Denial::VerificationUnavailable);
     assert!((8..2_000).contains(&served), "{served}");
     proxy.heal();
-    eventually(SOON, "it goes on", async || replica.ask(&key).await).await;
+    replica.ask(&key).await.unwrap();
 }

@@ -209,8 +209,14 @@ impl Replica {
         Clock::system().timeout(SOON, ready).await.unwrap().unwrap();
     }
 
-    pub async fn ask(&self, key: &Key) -> Result<Admission, Denial> {
+    /// Asks once, and takes 503 for an answer.
+    pub async fn ask_once(&self, key: &Key) -> Result<Admission, Denial> {
         self.gate.authorize(&key.headers, PEER).await
+    }
+
+    /// Asks as a patient client does: the machine may be too busy for an answer in time.
+    pub async fn ask(&self, key: &Key) -> Result<Admission, Denial> {
+        patiently(&self.gate, &key.headers).await
     }
 
     /// Ends without a word, as a killed process does.
@@ -221,6 +227,17 @@ impl Replica {
     pub async fn stop(self) {
         self.lifecycle.shutdown(ShutdownPolicy::default()).await;
     }
+}
+
+/// Asks until the answer is another than 503.
+pub async fn patiently(gate: &Gate, headers: &HeaderMap) -> Result<Admission, Denial> {
+    eventually(SOON, "an answer other than 503", async || {
+        match gate.authorize(headers, PEER).await {
+            Err(Denial::VerificationUnavailable) => None,
+            answer => Some(answer),
+        }
+    })
+    .await
 }
 
 pub fn config() -> ReplicaConfig {
