@@ -33,6 +33,8 @@ const LOCK_AGAIN: Duration = Duration::from_secs(1);
 const IDLE_SECONDS: u32 = 30;
 /// How often a silent connection says that it lives.
 const ALIVE: Duration = Duration::from_secs(10);
+/// How often the distance to the head is measured.
+const MEASURE: Duration = Duration::from_secs(1);
 /// How often outlived versions are looked for.
 const CLEAN: Duration = Duration::from_hours(1);
 /// How long an older version stays once the current one is read: a deployment can be taken back.
@@ -159,6 +161,7 @@ impl Projector {
             connection,
             checkpoint,
             epoch,
+            measure_at: self.clock.monotonic(),
             clean_at: self.clock.monotonic(),
         };
         tokio::select! {
@@ -236,6 +239,7 @@ struct Session<'a> {
     connection: PgConnection,
     checkpoint: Checkpoint,
     epoch: LogEpoch,
+    measure_at: Monotonic,
     clean_at: Monotonic,
 }
 
@@ -296,21 +300,23 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Notes when the head is reached for the first time; now and then drops outlived versions.
+    /// Notes when the head is reached for the first time; now and then measures how far it is, and
+    /// drops outlived versions.
     async fn settle(&mut self) -> Result<(), ProjectorError> {
         let version = self.projector.config.version;
-        if !self.checkpoint.is_caught_up {
+        let now = self.projector.clock.monotonic();
+        if !self.checkpoint.is_caught_up || now >= self.measure_at {
+            self.measure_at = now + MEASURE;
             let head = self.projector.log.head().await?.position;
             let position = self.checkpoint.position;
             names::lag(head.get().saturating_sub(position.get()));
-            if head <= position {
+            if head <= position && !self.checkpoint.is_caught_up {
                 let now = self.projector.now();
                 schema::mark_caught_up(&mut self.connection, version, now).await?;
                 self.checkpoint.is_caught_up = true;
                 tracing::info!(%version, %position, "the projection is current");
             }
         }
-        let now = self.projector.clock.monotonic();
         if self.checkpoint.is_caught_up && now >= self.clean_at {
             self.clean_at = now + CLEAN;
             let before = self.projector.now().minus(OLD_VERSION_STAYS);
