@@ -1,7 +1,8 @@
 //! `POST /ingest/observations` (v1-contract.md 12).
 
+use command::app::CommandError;
 use domain::limits::{INGEST_LINE_BYTES, INGEST_LINES};
-use domain::org::Command;
+use domain::org::{Command, Rejection};
 use domain::scope::{Scope, Scopes};
 use http::Method;
 use serde_json::{Value, json};
@@ -351,10 +352,11 @@ async fn readings_of_a_key_that_was_ended_are_not_appended() {
     let taken = commander
         .ingest(org.id, None, body.clone().into(), &context, None)
         .await;
-    assert!(matches!(
-        taken,
-        Err(command::app::CommandError::CallerDenied)
-    ));
+    let refused = match taken {
+        Err(CommandError::Rejected(rejection)) => rejection,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused, Rejection::CallerInvalid);
     assert_eq!(app.head().await, before);
     let other = Org { secret, ..org };
     app.ingest(&other, body)

@@ -35,6 +35,7 @@ pub use self::state::{
 
 use crate::event::Event;
 use crate::plan::LimitKey;
+use crate::scope::Scope;
 
 /// What the command makes of the state: events to append and what to answer, or why not.
 ///
@@ -144,6 +145,18 @@ pub fn decide(
             video_ids,
         } => videos::disable_tracking_many(state, *project_id, video_ids),
     }
+}
+
+/// Judges the caller alone, for what is no command of its own: lines of an ingest.
+///
+/// # Errors
+/// Why the caller may not act, as [`decide`] says it.
+pub fn authorise(
+    state: &OrgState,
+    required: Scope,
+    context: &Context<'_>,
+) -> Result<Authority, Rejection> {
+    caller::authorise(state, Required::Scope(required), context)
 }
 
 /// Folds one recorded event into the state. Total: every event of the log folds.

@@ -3,7 +3,8 @@
 use domain::event::{Event, Reading};
 use domain::ids::{ProjectId, StreamVersion};
 use domain::observation::{LineError, judge};
-use domain::org::{Context, OrgState, Rejection};
+use domain::org::{Context, OrgState, Rejection, authorise};
+use domain::scope::Scope;
 use event_log::ReadingKey;
 
 use super::lines::Lines;
@@ -41,6 +42,8 @@ impl Judged {
         context: &Context<'_>,
         random: &mut dyn FnMut() -> [u8; 10],
     ) -> Result<Self, Rejection> {
+        // The gate let the caller in a moment ago; the state may be newer.
+        authorise(state, Scope::Ingest, context)?;
         let judged = judge(state, project, &lines.parsed, context, random)?;
         let lines = judged.lines.into_iter().map(|line| JudgedLine {
             discovered: line.discovered,

@@ -87,7 +87,12 @@ impl TestApp {
         let primary = sqlx::postgres::PgPoolOptions::new()
             .acquire_timeout(Duration::from_secs(1))
             .connect_lazy_with(through);
-        let (service, lifecycle) = process(primary, db.pool_as("tga_command"), None);
+        let (service, lifecycle) = process(
+            primary,
+            db.pool_as("tga_command"),
+            None,
+            &["--append-deadline-ms", "1000"],
+        );
         let app = Self {
             router: service.router(),
             db,
@@ -99,7 +104,7 @@ impl TestApp {
 
     fn on(db: Arc<TestDatabase>, nats: Option<async_nats::Client>) -> Self {
         let pool = db.pool_as("tga_command");
-        let (service, lifecycle) = process(pool.clone(), pool, nats);
+        let (service, lifecycle) = process(pool.clone(), pool, nats, &[]);
         Self {
             router: service.router(),
             db,
@@ -144,6 +149,7 @@ fn process(
     primary: sqlx::PgPool,
     verify: sqlx::PgPool,
     nats: Option<async_nats::Client>,
+    settings: &[&'static str],
 ) -> (CommandService, Lifecycle) {
     let clock = Clock::system();
     let mut lifecycle = Lifecycle::new(clock.clone());
@@ -158,7 +164,9 @@ fn process(
         base,
         requests,
     };
-    let config = Cli::try_parse_from(["command"]).unwrap().command;
+    let config = Cli::try_parse_from([&["command"], settings].concat())
+        .unwrap()
+        .command;
     (CommandService::start(&config, resources), lifecycle)
 }
 
