@@ -5,5 +5,6 @@ mod analytics;
 mod kept;
 mod objects;
 mod paging;
+mod replicas;
 mod routes;
 mod support;

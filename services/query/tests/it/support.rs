@@ -32,7 +32,8 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
 use serde_json::Value;
 use sqlx::PgPool;
-use testkit::TestDatabase;
+use sqlx::postgres::PgConnectOptions;
+use testkit::{TestDatabase, TestPostgres};
 use tower::ServiceExt;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,15 +44,22 @@ struct Cli {
     query: Config,
 }
 
+/// Where everything stands.
+pub enum Database {
+    /// On the server that all tests share.
+    Shared(Box<TestDatabase>),
+    /// On a server of its own, which a test may stop.
+    Own(Box<TestPostgres>),
+}
+
 /// A database, a log and one replica.
 pub struct World {
-    pub database: TestDatabase,
+    pub database: Database,
     pub log: EventLog,
     pub clock: Clock,
     pub entropy: Entropy,
     pub replica: Replica,
-    tasks: Tasks,
-    _lifecycle: Lifecycle,
+    lifecycle: Lifecycle,
 }
 
 /// One query service.
@@ -77,15 +85,37 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-impl World {
-    pub async fn start() -> Self {
-        Self::start_with(&[]).await
+impl Database {
+    pub fn pool_as(&self, role: &'static str) -> PgPool {
+        match self {
+            Self::Shared(database) => database.pool_as(role),
+            Self::Own(server) => server.pool_as(role),
+        }
     }
 
-    /// With these flags.
-    pub async fn start_with(flags: &[&str]) -> Self {
+    fn options(&self) -> PgConnectOptions {
+        match self {
+            Self::Shared(database) => database.options().clone(),
+            Self::Own(server) => server.options(),
+        }
+    }
+
+    /// Its own server.
+    pub fn server(&mut self) -> &mut TestPostgres {
+        match self {
+            Self::Shared(_) => panic!("the server is not the test's own"),
+            Self::Own(server) => server,
+        }
+    }
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::start_on(Database::Shared(Box::new(testkit::postgres().await))).await
+    }
+
+    pub async fn start_on(database: Database) -> Self {
         recorder();
-        let database = testkit::postgres().await;
         let clock = Clock::system();
         let entropy = Entropy::os();
         let lifecycle = Lifecycle::new(clock.clone());
@@ -94,29 +124,31 @@ impl World {
         let writer = database.pool_as("tga_command");
         let (log, appender) = EventLog::new(writer, clock.clone(), entropy.clone(), config);
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
-        let replica = replica(&database, &log, &clock, &entropy, &tasks, flags).await;
+        let replica = replica(&database, &log, &tasks, &[]).await;
         Self {
             database,
             log,
             clock,
             entropy,
             replica,
-            tasks,
-            _lifecycle: lifecycle,
+            lifecycle,
         }
     }
 
-    /// One more replica on the same database.
+    /// One more replica in this process, on the same log.
     pub async fn another_replica(&self, flags: &[&str]) -> Replica {
-        let Self {
-            database,
-            log,
-            clock,
-            entropy,
-            tasks,
-            ..
-        } = self;
-        replica(database, log, clock, entropy, tasks, flags).await
+        replica(&self.database, &self.log, &self.lifecycle.handle(), flags).await
+    }
+
+    /// One more replica as in a process of its own, which hears of events from the log alone, and
+    /// what ends it.
+    pub async fn replica_apart(&self, flags: &[&str]) -> (Replica, Lifecycle) {
+        let lifecycle = Lifecycle::new(self.clock.clone());
+        let reader = self.database.pool_as("tga_query");
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let replica = replica(&self.database, &log, &lifecycle.handle(), flags).await;
+        (replica, lifecycle)
     }
 
     pub fn now(&self) -> Timestamp {
@@ -269,7 +301,7 @@ impl Replica {
         .await
     }
 
-    async fn send_once(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
+    pub async fn send_once(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"));
@@ -372,14 +404,8 @@ fn key_created(key_id: KeyId, scopes: Scopes, per_minute: u64, hash: CredentialH
     }
 }
 
-async fn replica(
-    database: &TestDatabase,
-    log: &EventLog,
-    clock: &Clock,
-    entropy: &Entropy,
-    tasks: &Tasks,
-    flags: &[&str],
-) -> Replica {
+async fn replica(database: &Database, log: &EventLog, tasks: &Tasks, flags: &[&str]) -> Replica {
+    let (clock, entropy) = (tasks.clock().clone(), Entropy::os());
     let config = Cli::try_parse_from(["query"].iter().chain(flags))
         .unwrap()
         .query;
@@ -388,13 +414,13 @@ async fn replica(
         log: log.clone(),
         primary: reader.clone(),
         reads: reads.clone(),
-        projector: ProjectionVersion::CURRENT.in_schema(database.options().clone()),
+        projector: ProjectionVersion::CURRENT.in_schema(database.options()),
         nats: None,
         limiter: Limiter::start(reader, clock.clone(), tasks),
         cursors: Cursors::new([7; 32], None),
         openapi: Bytes::from_static(b"{\"openapi\":\"3.1.0\"}"),
         clock: clock.clone(),
-        entropy: entropy.clone(),
+        entropy,
     };
     let service = QueryService::start(&config, parts, tasks);
     for mut ready in [service.gate_ready(), service.projection_ready()] {

@@ -1,0 +1,84 @@
+//! Replicas beside each other, and the bad day.
+
+use http::Method;
+use runtime::lifecycle::{Outcome, ShutdownPolicy};
+
+use crate::objects::ids;
+use crate::support::{Database, PATIENCE, World, bearer};
+
+/// Each in a process of its own, with the rights of a query service: whoever projects, both answer
+/// at the position asked for, and when the one that projects goes, the other goes on.
+#[tokio::test]
+async fn whoever_projects_every_replica_answers() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let (one, _kept) = world.replica_apart(&["--projector", "false"]).await;
+    let (two, ending) = world.replica_apart(&[]).await;
+    let mut written = Vec::new();
+    for round in 0..6 {
+        written.insert(
+            0,
+            world.project(&org, &format!("P {round}")).await.as_uuid(),
+        );
+        let head = world.log.head().await.unwrap().position.to_string();
+        let ask = [bearer(&org.key), ("tga-min-position", head.as_str())];
+        for replica in [&one, &two, &world.replica] {
+            let reply = replica.send(Method::GET, "/projects", &ask).await;
+            assert_eq!(ids(&reply.data()), written);
+            let again = replica.get(&org.key, "/projects").await;
+            assert_eq!(
+                ids(&again.data()),
+                written,
+                "an older answer after a newer one"
+            );
+        }
+    }
+    assert_eq!(
+        ending.shutdown(ShutdownPolicy::default()).await,
+        Outcome::Clean
+    );
+    written.insert(0, world.project(&org, "Last").await.as_uuid());
+    let reply = world.get(&org.key, "/projects").await;
+    assert_eq!(ids(&reply.data()), written);
+}
+
+/// Without the primary a replica answers for as long as its lease lasts, then says that it cannot;
+/// afterwards it answers again, and nothing of before is given as if it were now.
+#[tokio::test]
+async fn a_replica_outlives_postgres() {
+    let server = testkit::private_postgres().await;
+    let mut world = World::start_on(Database::Own(Box::new(server))).await;
+    let org = world.org().await;
+    world.project(&org, "Before").await;
+    world.get(&org.key, "/projects").await;
+    world.database.server().stop().await;
+    let bearer = [bearer(&org.key)];
+    let replica = world.replica.clone();
+    testkit::eventually(PATIENCE, "the lease runs out", async || {
+        let reply = replica.send_once(Method::GET, "/projects", &bearer).await;
+        match reply.status.as_u16() {
+            200 => None,
+            status => {
+                let code = reply.code();
+                assert_eq!((status, code.as_str()), (503, "verification_unavailable"));
+                Some(())
+            }
+        }
+    })
+    .await;
+    world.database.server().start().await;
+    testkit::eventually(PATIENCE, "it answers again", async || {
+        let reply = replica.send_once(Method::GET, "/projects", &bearer).await;
+        (reply.status == 200).then_some(())
+    })
+    .await;
+    let after = testkit::eventually(PATIENCE, "the log takes events again", async || {
+        let head = world.log.head().await;
+        head.ok().map(|head| head.position)
+    })
+    .await;
+    world.project(&org, "After").await;
+    let reply = world.get(&org.key, "/projects").await;
+    assert_eq!(reply.data().as_array().unwrap().len(), 2);
+    assert!(reply.position() > after.get());
+}
