@@ -65,6 +65,9 @@ impl Meta {
     }
 }
 
+/// Headers of an answer, those added later included: the map is made once.
+const HEADERS: usize = 12;
+
 /// A query's answer, ready to be sent or kept: its bytes and their tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
@@ -131,16 +134,20 @@ impl Rendered {
         position: impl Into<Option<GlobalPosition>>,
         asked: &QueryHeaders,
     ) -> Response {
-        let mut response = if asked.has(&self.etag) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
+        let is_known = asked.has(&self.etag);
+        let mut response = Response::new(if is_known {
+            Body::empty()
         } else {
-            let mut response = Response::new(Body::from(self.body.clone()));
-            self.set_content(response.headers_mut());
-            response
-        };
+            Body::from(self.body.clone())
+        });
+        if is_known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
         let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        if !is_known {
+            self.set_content(headers);
+        }
         headers.insert(CACHE_CONTROL, PRIVATE_NO_STORE);
         headers.insert(ETAG, self.etag.as_value().clone());
         if let Some(position) = position.into() {
