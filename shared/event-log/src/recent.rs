@@ -92,3 +92,69 @@ impl Recent {
         self.committed.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::event::{Actor, ChainHash, Stream};
+    use domain::ids::{EventId, OrgId, StreamVersion};
+    use domain::time::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn events(positions: &[u64], bytes: usize) -> Vec<StoredEvent> {
+        let text: Arc<str> = "x".repeat(bytes).into();
+        positions
+            .iter()
+            .map(|position| StoredEvent {
+                position: GlobalPosition::new(*position),
+                event_id: EventId::from_uuid(Uuid::nil()),
+                org_id: OrgId::from_uuid(Uuid::nil()),
+                stream: Stream::Decisions,
+                version: StreamVersion::new(1),
+                type_name: "project.removed".into(),
+                schema_version: 1,
+                subject: "".into(),
+                actor: Actor::System,
+                correlation_id: "".into(),
+                recorded_at: Timestamp::from_datetime(chrono::DateTime::UNIX_EPOCH),
+                auth_prev: None,
+                prev_hash: ChainHash::ZERO,
+                hash: ChainHash::ZERO,
+                data: Arc::clone(&text),
+            })
+            .collect()
+    }
+
+    fn take(recent: &Recent, after: u64, limit: usize) -> Vec<u64> {
+        let taken = recent.take(GlobalPosition::new(after), limit);
+        taken.iter().map(|event| event.position.get()).collect()
+    }
+
+    #[test]
+    fn runs_are_taken_in_order_and_known_ones_dropped() {
+        let recent = Recent::default();
+        recent.want();
+        recent.push(events(&[3, 4, 5, 8, 9], 1));
+        assert_eq!(take(&recent, 3, 10), [4, 5]);
+        assert_eq!(take(&recent, 5, 1), [8]);
+        recent.push(events(&[10], 1));
+        assert_eq!(take(&recent, 8, 10), [9, 10]);
+        assert_eq!(take(&recent, 10, 10), [0_u64; 0]);
+        assert_eq!(recent.committed().borrow().get(), 10);
+    }
+
+    #[test]
+    fn nothing_is_kept_for_nobody_and_not_without_bound() {
+        let recent = Recent::default();
+        recent.push(events(&[1], 1));
+        assert_eq!(take(&recent, 0, 10), [0_u64; 0]);
+        recent.want();
+        for position in 2..=5 {
+            recent.push(events(&[position], KEPT_BYTES / 3));
+        }
+        assert_eq!(take(&recent, 0, 10), [3, 4, 5]);
+    }
+}

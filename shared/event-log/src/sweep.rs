@@ -33,7 +33,11 @@ impl Sweeper {
                 Ok(count) => tracing::debug!(rows = count, "old idempotency keys deleted"),
                 Err(error) => tracing::warn!(error = %error, "old idempotency keys not deleted"),
             }
-            if let Err(error) = self.fold(&tasks).await {
+            let folded = tokio::select! {
+                folded = self.fold() => folded,
+                () = tasks.stopping() => Ok(()),
+            };
+            if let Err(error) = folded {
                 tracing::warn!(error = %error, "a full partition was not folded");
             }
             tokio::select! {
@@ -43,8 +47,10 @@ impl Sweeper {
         }
     }
 
-    async fn fold(&self, tasks: &Tasks) -> Result<(), sqlx::Error> {
-        while !tasks.is_stopping() && fold::step(self.log.pool()).await? {
+    /// Folds full partitions into the ends of their streams, a bounded piece at a time; what is
+    /// folded stays so if the future is dropped.
+    pub async fn fold(&self) -> Result<(), sqlx::Error> {
+        while fold::step(self.log.pool()).await? {
             // Others want to append meanwhile.
             self.log.clock().sleep(FOLD_PAUSE).await;
         }

@@ -1,7 +1,5 @@
 //! The facts that a batch depends on and the tail does not hold.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 
 use super::NotCommitted;
@@ -19,12 +17,12 @@ pub async fn learn(
     now: DateTime<Utc>,
 ) -> Result<Answers, NotCommitted> {
     let appends = || batch.iter().map(|queued| &queued.prepared);
-    let streams: BTreeSet<_> = appends()
-        .flat_map(Prepared::streams)
-        .filter(|stream| !tail.knows_stream(stream))
-        .collect();
+    let streams = distinct(
+        appends()
+            .flat_map(Prepared::streams)
+            .filter(|stream| !tail.knows_stream(stream)),
+    );
     if !streams.is_empty() {
-        let streams: Vec<_> = streams.into_iter().collect();
         let ends = session.streams(&streams, tail.head.position).await?;
         for stream in streams {
             tail.learn_stream(stream, End::EMPTY);
@@ -33,12 +31,12 @@ pub async fn learn(
             tail.learn_stream(stream, end);
         }
     }
-    let callers: BTreeSet<_> = appends()
-        .filter_map(|append| append.guard)
-        .filter(|key| !tail.knows_caller(*key))
-        .collect();
+    let callers = distinct(
+        appends()
+            .filter_map(|append| append.guard)
+            .filter(|key| !tail.knows_caller(*key)),
+    );
     if !callers.is_empty() {
-        let callers: Vec<_> = callers.into_iter().collect();
         let known = session.callers(&callers).await?;
         for key in callers {
             tail.learn_caller(key, None);
@@ -54,4 +52,11 @@ pub async fn learn(
         return Ok(Answers::new());
     }
     session.answers(&keys, now).await
+}
+
+fn distinct<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<_> = items.collect();
+    items.sort_unstable();
+    items.dedup();
+    items
 }

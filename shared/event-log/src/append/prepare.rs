@@ -99,7 +99,7 @@ impl PreparedEvent {
             _ => Vec::new(),
         };
         Self {
-            event_id: EventId::generate(now, entropy.bytes()),
+            event_id: EventId::generate(now, entropy.public_bytes()),
             event_type: event.event_type(),
             subject: event.subject(org).into(),
             data: event.data().into(),

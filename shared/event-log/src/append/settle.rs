@@ -222,3 +222,7 @@ fn decisions_version(tail: &Tail, append: &Prepared) -> Option<StreamVersion> {
         .any(|named| named == stream)
         .then(|| tail.end(stream).version)
 }
+
+#[cfg(test)]
+#[path = "settle_tests.rs"]
+mod tests;

@@ -186,7 +186,7 @@ async fn times_do_not_go_back_with_the_wall_clock() {
     );
     let org = org();
     let before = append(&log, org, vec![event()]).await;
-    time.set_wall(start - Duration::from_secs(3_600));
+    time.set_wall(start - Duration::from_hours(1));
     let after = append(&log, org, vec![event()]).await;
     assert_eq!(before.recorded_at, after.recorded_at);
     // The other process's clock is years behind.
@@ -216,14 +216,6 @@ async fn stopping_finishes_what_was_queued() {
     let db = postgres().await;
     let process = Process::start(db.pool().clone());
     let log = process.log.clone();
-    let appends: Vec<_> = (0..200)
-        .map(|_| {
-            let log = log.clone();
-            tokio::task::JoinSet::new()
-                .spawn(async move { log.append(request(org(), vec![event()])).await })
-        })
-        .collect();
-    drop(appends);
     let answers =
         futures_util::future::join_all((0..200).map(|_| log.append(request(org(), vec![event()]))));
     let (answers, ()) = tokio::join!(answers, process.stop());
@@ -235,5 +227,5 @@ async fn stopping_finishes_what_was_queued() {
         );
     }
     let reader = Process::start(db.pool().clone());
-    assert!(sound_log(&reader.log).await.len() >= appended);
+    assert_eq!(sound_log(&reader.log).await.len(), appended);
 }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use event_log::{AppendError, AppendRequest, EventLog, IdempotencyRecord, Sweeper};
 use testkit::postgres;
 
@@ -162,5 +160,4 @@ async fn after_a_day_a_key_is_free_again_and_its_row_goes() {
         .await
         .unwrap();
     assert_eq!(left, 2);
-    let _ = Duration::ZERO;
 }

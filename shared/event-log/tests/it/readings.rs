@@ -1,1 +1,241 @@
-//! Written next.
+use domain::event::{CreatorProfile, Event, ObservationRecorded, Reading, VideoStats};
+use domain::ids::{CreatorId, VideoId};
+use domain::sealed::SubjectKey;
+use domain::time::Timestamp;
+use event_log::ReadingKey;
+use futures_util::future::join_all;
+use runtime::entropy::Entropy;
+use testkit::postgres;
+use uuid::Uuid;
+
+use crate::support::{Process, append, org, sound_log};
+
+fn at(second: u32) -> Timestamp {
+    Timestamp::parse(&format!("2026-01-05T05:37:{second:02}.685771Z")).unwrap()
+}
+
+fn video() -> VideoId {
+    VideoId::from_uuid(Entropy::os().uuid_v4())
+}
+
+fn stats(video_id: VideoId, second: u32, views: Option<u64>, likes: Option<u64>) -> Reading {
+    Reading::VideoStats(VideoStats {
+        video_id,
+        observed_at: at(second),
+        view_count: views,
+        like_count: likes,
+        comment_count: None,
+        share_count: None,
+        save_count: None,
+    })
+}
+
+fn recorded(readings: Vec<Reading>) -> Event {
+    Event::ObservationRecorded(ObservationRecorded { readings })
+}
+
+#[tokio::test]
+async fn a_duplicate_is_told_from_a_correction() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let (org, video) = (org(), video());
+    let (one, two) = (
+        stats(video, 1, Some(5), None),
+        stats(video, 2, Some(6), None),
+    );
+    let keys = [ReadingKey::of(&one), ReadingKey::of(&two)];
+    assert!(
+        process
+            .log
+            .known_readings(org, &keys)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        process
+            .log
+            .known_readings(org, &[])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let first = append(&process.log, org, vec![recorded(vec![one.clone()])]).await;
+    let known = process.log.known_readings(org, &keys).await.unwrap();
+    assert_eq!(known.len(), 1);
+    assert_eq!(
+        (known[0].key, known[0].digest, known[0].position),
+        (keys[0], one.digest(), first.last)
+    );
+    // Another org knows nothing of it.
+    let other = crate::support::org();
+    assert!(
+        process
+            .log
+            .known_readings(other, &keys)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let corrected = stats(video, 1, Some(7), None);
+    let second = append(&process.log, org, vec![recorded(vec![corrected.clone()])]).await;
+    let known = process.log.known_readings(org, &keys).await.unwrap();
+    assert_eq!(
+        (known[0].digest, known[0].position),
+        (corrected.digest(), second.last)
+    );
+}
+
+#[tokio::test]
+async fn of_equal_keys_in_one_batch_the_last_received_holds() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let (org, video) = (org(), video());
+    let readings: Vec<_> = (0..5)
+        .map(|views| stats(video, 1, Some(views), None))
+        .collect();
+    let appended = append(
+        &process.log,
+        org,
+        vec![
+            recorded(readings[..2].to_vec()),
+            recorded(readings[2..].to_vec()),
+        ],
+    )
+    .await;
+    let key = ReadingKey::of(&readings[0]);
+    let known = process.log.known_readings(org, &[key]).await.unwrap();
+    assert_eq!(
+        (known[0].digest, known[0].position),
+        (readings[4].digest(), appended.last)
+    );
+    // Many at once, from many requests.
+    join_all((0..40).map(|views| {
+        append(
+            &process.log,
+            org,
+            vec![recorded(vec![stats(video, 1, Some(views), None)])],
+        )
+    }))
+    .await;
+    sound_log(&process.log).await;
+}
+
+#[tokio::test]
+async fn the_newest_value_of_each_field_is_found() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let (org, one, two, none) = (org(), video(), video(), video());
+    append(
+        &process.log,
+        org,
+        vec![recorded(vec![
+            stats(one, 5, Some(50), None),
+            stats(two, 1, None, Some(1)),
+            stats(one, 3, Some(30), Some(3)),
+        ])],
+    )
+    .await;
+    // Older than what is there: fills only what is still null. And a correction.
+    append(
+        &process.log,
+        org,
+        vec![recorded(vec![
+            stats(one, 2, Some(20), Some(2)),
+            stats(two, 1, Some(11), Some(12)),
+        ])],
+    )
+    .await;
+    let subjects = [one.as_uuid(), two.as_uuid(), none.as_uuid()];
+    let latest = process
+        .log
+        .latest_readings(org, 1, &subjects)
+        .await
+        .unwrap();
+    assert_eq!(latest.len(), 2);
+    assert_eq!(latest[&one.as_uuid()], stats(one, 5, Some(50), Some(3)));
+    assert_eq!(latest[&two.as_uuid()], stats(two, 1, Some(11), Some(12)));
+    assert!(
+        process
+            .log
+            .latest_readings(org, 3, &subjects)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_profile_is_put_together_from_what_was_read_when() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let org = org();
+    let creator_id = CreatorId::from_uuid(Entropy::os().uuid_v4());
+    let key = SubjectKey::from_bytes([7; 32]);
+    let profile = |second, name: Option<&str>, followers| {
+        Reading::CreatorProfile(CreatorProfile {
+            creator_id,
+            observed_at: at(second),
+            display_name: name.map(|name| key.seal("display_name", name)),
+            avatar_url: None,
+            follower_count: followers,
+            following_count: None,
+            like_count: None,
+            video_count: None,
+        })
+    };
+    for reading in [
+        profile(1, Some("old"), Some(1)),
+        profile(2, Some("new"), None),
+        profile(3, None, Some(3)),
+    ] {
+        append(&process.log, org, vec![recorded(vec![reading])]).await;
+    }
+    let latest = process
+        .log
+        .latest_readings(org, 3, &[creator_id.as_uuid()])
+        .await
+        .unwrap();
+    assert_eq!(
+        latest[&creator_id.as_uuid()],
+        profile(3, Some("new"), Some(3))
+    );
+}
+
+#[tokio::test]
+async fn subjects_get_one_key_each_whoever_asks() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let org = org();
+    let subjects: Vec<Uuid> = (0..20).map(|_| Entropy::os().uuid_v4()).collect();
+    assert!(
+        process
+            .log
+            .find_subject_keys(org, &subjects)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let asked = join_all((0..10).map(|_| process.log.subject_keys(org, &subjects))).await;
+    let bytes = |keys: &[(Uuid, SubjectKey)]| {
+        let mut keys: Vec<_> = keys
+            .iter()
+            .map(|(id, key)| (*id, *key.as_bytes()))
+            .collect();
+        keys.sort_unstable();
+        keys
+    };
+    let first = bytes(asked[0].as_ref().unwrap());
+    assert_eq!(first.len(), 20);
+    for keys in &asked {
+        assert_eq!(bytes(keys.as_ref().unwrap()), first);
+    }
+    let other = process
+        .log
+        .subject_keys(crate::support::org(), &subjects)
+        .await
+        .unwrap();
+    assert_ne!(bytes(&other), first);
+}
