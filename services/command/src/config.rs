@@ -10,6 +10,7 @@ const MIB: u64 = 1024 * 1024;
 
 /// Settings of the command service; every flag is also an environment variable.
 #[derive(Args, Clone, Debug)]
+#[group(id = "command_config")]
 #[command(next_help_heading = "Command service")]
 pub struct Config {
     /// Mebibytes of orgs' states to keep in memory; a million videos take about 900.

@@ -9,6 +9,7 @@ const MIB: u64 = 1024 * 1024;
 
 /// Settings of the query service; every flag is also an environment variable.
 #[derive(Args, Clone, Debug)]
+#[group(id = "query_config")]
 #[command(next_help_heading = "Query service")]
 pub struct Config {
     /// Mebibytes of answers to keep; 0 keeps none.

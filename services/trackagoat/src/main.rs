@@ -126,3 +126,13 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("error: {}", chain(error));
     ExitCode::FAILURE
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_does_not_contradict_itself() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -42,7 +42,7 @@ const NATS_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Args)]
 pub struct AdminArgs {
     /// Address of the operator's port (/livez, /readyz, /metrics); by default a free loopback port.
-    #[arg(long = "admin-listen", env = "TGA_ADMIN_LISTEN")]
+    #[arg(id = "admin_listen", long = "admin-listen", env = "TGA_ADMIN_LISTEN")]
     pub listen: Option<SocketAddr>,
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::core::barrier::{Ack, Barrier, LeaseRow, Report, State};
 use crate::core::clocks::WaitPoint;
+use crate::core::silence::Silence;
 use crate::follow::{AckMessage, ack_subject};
 use crate::metrics as names;
 use crate::store::{self, StoreError};
@@ -26,6 +27,8 @@ use crate::store::{self, StoreError};
 const POLL: Duration = Duration::from_millis(50);
 /// How long one look may take.
 const LOOK_DEADLINE: Duration = Duration::from_millis(300);
+/// Between two looks for silent replicas.
+const COLLECT: Duration = Duration::from_secs(1);
 /// How long to wait before NATS is asked for acknowledgements again.
 const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
 /// Replicas whose acknowledgements are remembered; far more than ever run at once.
@@ -94,8 +97,8 @@ struct Acks {
 }
 
 impl Coordinator {
-    /// Starts the task that hears acknowledgements. It hears all of them at any time, so none is
-    /// missed between a commit and its barrier.
+    /// Starts the tasks that hear acknowledgements, all of them at any time, so that none is missed
+    /// between a commit and its barrier, and that delete the rows of silent replicas.
     pub fn start(
         primary: PgPool,
         nats: Option<Client>,
@@ -109,6 +112,8 @@ impl Coordinator {
             config,
             acks: Acks::default(),
         }));
+        let collect = coordinator.clone().collect();
+        tasks.spawn(TaskKind::Disposable, "gate leases", collect);
         if let Some(nats) = nats {
             let hear = coordinator.clone().hear(nats);
             tasks.spawn(TaskKind::Disposable, "gate acks heard", hear);
@@ -203,6 +208,30 @@ impl Coordinator {
                 Err(error) => tracing::warn!(error = %chain(&error), "no acknowledgements"),
             }
             self.0.clock.sleep(SUBSCRIBE_AGAIN).await;
+        }
+    }
+
+    /// GC: nobody waits twice for a replica that is gone.
+    async fn collect(self) {
+        let mut silence = Silence::default();
+        loop {
+            self.0.clock.sleep(COLLECT).await;
+            let Ok((_, rows)) = self.read_rows().await else {
+                continue;
+            };
+            for silent in silence.observe(&rows, self.wait_point()) {
+                match store::collect(&self.0.primary, &silent).await {
+                    Ok(true) => {
+                        counter!(names::COLLECTED).increment(1);
+                        tracing::info!(
+                            lease.incarnation = %silent.incarnation,
+                            "the lease of a silent replica was deleted"
+                        );
+                    }
+                    Ok(false) => {}
+                    Err(error) => tracing::debug!(error = %chain(&error), "no lease deleted"),
+                }
+            }
         }
     }
 

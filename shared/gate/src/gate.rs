@@ -71,6 +71,7 @@ enum Known {
 impl Gate {
     /// For a query service. Starts the tasks that load, follow the log and keep the lease; they
     /// must stop after whatever takes requests. Until the load is done every request is verified.
+    /// A limiter may serve one such gate and any number of those that verify always.
     pub fn cached(
         limiter: Limiter,
         parts: ReplicaParts,

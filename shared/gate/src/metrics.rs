@@ -32,6 +32,8 @@ pub const BLOCKS: &str = "tga_gate_quota_blocks_total";
 pub const FLUSH_FAILURES: &str = "tga_gate_usage_flush_failures_total";
 /// Barriers: replicas settled, by `state`.
 pub const SETTLED: &str = "tga_gate_barrier_replicas_total";
+/// Rows of silent replicas that were deleted.
+pub const COLLECTED: &str = "tga_gate_leases_collected_total";
 /// How long barriers took, in seconds.
 pub const BARRIER_SECONDS: &str = "tga_gate_barrier_seconds";
 
@@ -64,6 +66,7 @@ pub fn describe() {
         SETTLED,
         "Replicas a barrier waited for, by how they were settled"
     );
+    describe_counter!(COLLECTED, "Leases of silent replicas that were deleted");
     describe_histogram!(
         BARRIER_SECONDS,
         Unit::Seconds,

@@ -14,6 +14,8 @@ pub struct LeaseRow {
     pub incarnation: IncarnationId,
     /// Its lease term D.
     pub term: Duration,
+    /// Grows with each renewal.
+    pub renew_seq: i64,
     /// What it had applied when it last renewed.
     pub applied: GlobalPosition,
     /// The log it follows; positions of another one say nothing.
@@ -205,6 +207,7 @@ mod tests {
         LeaseRow {
             incarnation: id(number),
             term: Duration::from_secs(2),
+            renew_seq: 0,
             applied: GlobalPosition::new(applied),
             epoch: epoch(1),
         }

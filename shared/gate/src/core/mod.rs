@@ -5,7 +5,7 @@
 //!
 //! What a request reads stands in [`entry`], [`registry`], [`lease`], [`window`] and [`quota`];
 //! [`decision`] judges it. What the apply task does stands in [`replica`], what the command
-//! service waits for in [`barrier`].
+//! service waits for in [`barrier`], and whom it stops waiting for in [`silence`].
 
 pub mod auth;
 pub mod barrier;
@@ -16,6 +16,7 @@ pub mod lease;
 pub mod quota;
 pub mod registry;
 pub mod replica;
+pub mod silence;
 pub mod stamp;
 pub mod usage;
 pub mod window;

@@ -6,12 +6,14 @@ use sqlx::PgPool;
 use super::StoreError;
 use super::rows::position;
 use crate::core::barrier::LeaseRow;
+use crate::core::silence::Silent;
 
 /// B4: every row, in a snapshot of its own, and the life of the log.
 pub async fn lease_rows(pool: &PgPool) -> Result<(LogEpoch, Vec<LeaseRow>), StoreError> {
     let rows = sqlx::query!(
         r#"select h.epoch as log_epoch, pg_is_in_recovery() as "in_recovery!",
                l.incarnation as "incarnation?", l.lease_ms as "lease_ms?",
+               l.renew_seq as "renew_seq?",
                l.applied_position as "applied_position?", l.epoch as "epoch?"
            from log.head h left join gate.leases l on true
            order by l.incarnation"#
@@ -29,6 +31,7 @@ pub async fn lease_rows(pool: &PgPool) -> Result<(LogEpoch, Vec<LeaseRow>), Stor
         Some(LeaseRow {
             incarnation: IncarnationId::from_uuid(row.incarnation?),
             term: Duration::from_millis(u64::try_from(row.lease_ms?).unwrap_or(0)),
+            renew_seq: row.renew_seq?,
             applied: position(row.applied_position?),
             epoch: LogEpoch::from_uuid(row.epoch?),
         })
@@ -45,4 +48,16 @@ pub async fn settle(pool: &PgPool, up_to: GlobalPosition) -> Result<(), StoreErr
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// GC: deletes a row unless its replica renewed once more. Says whether it was deleted.
+pub async fn collect(pool: &PgPool, silent: &Silent) -> Result<bool, StoreError> {
+    let deleted = sqlx::query!(
+        "delete from gate.leases where incarnation = $1 and renew_seq = $2",
+        silent.incarnation.as_uuid(),
+        silent.renew_seq
+    )
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected() == 1)
 }

@@ -11,7 +11,7 @@ mod verify;
 
 use thiserror::Error;
 
-pub use self::barrier::{lease_rows, settle};
+pub use self::barrier::{collect, lease_rows, settle};
 pub use self::lease::LeaseLine;
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};

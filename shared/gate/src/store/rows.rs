@@ -13,6 +13,10 @@ use super::StoreError;
 use crate::core::entry::{CredentialRow, OrgRow, Status};
 use crate::core::registry::OrgTerms;
 
+/// Stored numbers of kinds; stable.
+const API_KEY: i16 = 1;
+const SESSION: i16 = 2;
+
 /// `gate.credentials` without the hash.
 pub struct CredentialColumns {
     pub id: Uuid,
@@ -45,13 +49,17 @@ impl CredentialColumns {
             column,
             key: id,
         };
+        let owner = self.owner_id.map(UserId::from_uuid);
+        if self.kind == SESSION && owner.is_none() {
+            return Err(corrupt("owner_id"));
+        }
         let ends = [self.expires_at, self.overlap_ends_at];
         Ok(CredentialRow {
             id,
             org: OrgId::from_uuid(self.org_id),
             kind: match self.kind {
-                1 => CredentialKind::ApiKey,
-                2 => CredentialKind::Session,
+                API_KEY => CredentialKind::ApiKey,
+                SESSION => CredentialKind::Session,
                 _ => return Err(corrupt("kind")),
             },
             status: match self.status {
@@ -64,7 +72,7 @@ impl CredentialColumns {
                 .map(Scopes::from_bits)
                 .map_err(|_| corrupt("scopes"))?,
             strict: self.strict,
-            owner: self.owner_id.map(UserId::from_uuid),
+            owner,
             owner_banned: self.owner_banned,
             rate: saturating(self.rate_limit_per_minute),
             addresses: self

@@ -43,6 +43,13 @@ async fn a_killed_replica_is_waited_for_until_its_lease_has_run_out() {
     assert_eq!(receipt.barrier.bound.as_millis(), 2_475);
     assert!(receipt.barrier.waited >= receipt.barrier.bound);
     assert!(receipt.barrier.waited < receipt.barrier.bound + Duration::from_millis(500));
+    // Nobody waits for it for ever.
+    eventually(SOON, "its row is collected", async || {
+        leases(database.pool()).await == 1
+    })
+    .await;
+    let again = command.coordinator.settle(receipt.position).await.unwrap();
+    assert_eq!(again.barrier.replicas.len(), 1);
 }
 
 /// Row 2: stopped, and continued after the revoke returned.
