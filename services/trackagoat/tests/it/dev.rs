@@ -39,7 +39,11 @@ impl Dev {
             .tempdir()
             .unwrap();
         let child = spawn(folder.path(), arguments);
-        let mut dev = Self { child, folder, ready: Value::Null };
+        let mut dev = Self {
+            child,
+            folder,
+            ready: Value::Null,
+        };
         dev.wait_ready().await;
         dev
     }
@@ -66,7 +70,10 @@ impl Dev {
 
     async fn exit(&mut self) -> ExitStatus {
         let child = &mut self.child;
-        eventually(STOP_WITHIN, "the process ends", async || child.try_wait().unwrap()).await
+        eventually(STOP_WITHIN, "the process ends", async || {
+            child.try_wait().unwrap()
+        })
+        .await
     }
 
     async fn wait_ready(&mut self) {
@@ -123,7 +130,9 @@ impl Dev {
     /// Makes a project of its own, so that the demo's figures do not disturb.
     pub async fn new_project(&self) -> String {
         let body = serde_json::json!({"name": "Import"});
-        let made = self.call(Method::POST, "/projects", self.demo_key(), Some(body)).await;
+        let made = self
+            .call(Method::POST, "/projects", self.demo_key(), Some(body))
+            .await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
         made.body["data"]["id"].as_str().unwrap().to_owned()
     }
@@ -132,7 +141,14 @@ impl Dev {
     pub fn import(&self, project: &str, files: &[PathBuf]) -> Command {
         let mut command = binary();
         command
-            .args(["import", "youtube-trending", "--api", self.api(), "--project", project])
+            .args([
+                "import",
+                "youtube-trending",
+                "--api",
+                self.api(),
+                "--project",
+                project,
+            ])
             .arg("--key-file")
             .arg(self.ready_file())
             .args(files)
@@ -156,12 +172,20 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await.unwrap();
-    Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), headers }
+    Answer {
+        status,
+        body: serde_json::from_str(&text).unwrap_or(Value::Null),
+        headers,
+    }
 }
 
 pub fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_mins(1))
+        .build()
+        .unwrap()
 }
 
 pub fn binary() -> Command {
@@ -169,7 +193,11 @@ pub fn binary() -> Command {
 }
 
 fn spawn(folder: &Path, arguments: &[&str]) -> Child {
-    let log = File::options().create(true).append(true).open(folder.join("dev.log")).unwrap();
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("dev.log"))
+        .unwrap();
     binary()
         .args(["dev", "--demo", "--listen", "127.0.0.1:0"])
         .arg("--data-dir")

@@ -13,8 +13,15 @@ use serde_json::{Value, json};
 
 use crate::dev::Dev;
 
-const METRICS: [&str; 7] =
-    ["views", "likes", "comments", "shares", "saves", "posts", "engagement_rate_by_views"];
+const METRICS: [&str; 7] = [
+    "views",
+    "likes",
+    "comments",
+    "shares",
+    "saves",
+    "posts",
+    "engagement_rate_by_views",
+];
 const ZONES: [&str; 6] = [
     "UTC",
     "Pacific/Auckland",
@@ -31,8 +38,11 @@ const GRANULARITIES: [&str; 5] = [
     "granularity=custom&bucket_days=90",
 ];
 /// Ranges that begin before, inside and after the list's first day.
-const RANGES: [(&str, &str); 3] =
-    [("2025-11-20", "2026-08-31"), ("2026-03-08", "2026-04-20"), ("2026-08-20", "2026-08-25")];
+const RANGES: [(&str, &str); 3] = [
+    ("2025-11-20", "2026-08-31"),
+    ("2026-03-08", "2026-04-20"),
+    ("2026-08-20", "2026-08-25"),
+];
 
 /// A list that stands beside the checkout on some machines.
 pub fn real_list(name: &str) -> Option<PathBuf> {
@@ -74,7 +84,11 @@ fn videos(list: &Path) -> BTreeMap<String, Video> {
         if !row["published_at"].is_empty() {
             video.posted_at = Some(instant(&row["published_at"]));
         }
-        for (readings, column) in video.readings.iter_mut().zip(["views", "likes", "comments"]) {
+        for (readings, column) in video
+            .readings
+            .iter_mut()
+            .zip(["views", "likes", "comments"])
+        {
             if !row[column].is_empty() {
                 #[expect(clippy::cast_possible_truncation, reason = "counts in these files")]
                 readings.push((at, row[column].parse::<f64>().unwrap() as i128));
@@ -102,7 +116,10 @@ fn edges(tz: Tz, from: NaiveDate, to: NaiveDate, granularity: &str) -> Vec<DateT
     while *dates.last().unwrap() < end {
         dates.push(next(*dates.last().unwrap()).min(end));
     }
-    dates.into_iter().map(|date| first_instant(tz, date)).collect()
+    dates
+        .into_iter()
+        .map(|date| first_instant(tz, date))
+        .collect()
 }
 
 fn first_instant(tz: Tz, date: NaiveDate) -> DateTime<Utc> {
@@ -124,22 +141,33 @@ struct Series {
 
 /// r(u, x), b(u) and t0(u) of 15.3, over one metric's readings of many videos.
 fn series(units: &[&[(DateTime<Utc>, i128)]], edges: &[DateTime<Utc>]) -> Series {
-    let read: Vec<_> = units.iter().filter(|readings| !readings.is_empty()).collect();
+    let read: Vec<_> = units
+        .iter()
+        .filter(|readings| !readings.is_empty())
+        .collect();
     let last = |readings: &[(DateTime<Utc>, i128)], x| {
-        readings.iter().rev().find(|(at, _)| *at < x).map(|(_, value)| *value)
+        readings
+            .iter()
+            .rev()
+            .find(|(at, _)| *at < x)
+            .map(|(_, value)| *value)
     };
     let base = |readings: &[(DateTime<Utc>, i128)], x| last(readings, x).unwrap_or(readings[0].1);
     let known = |x| read.iter().filter(move |readings| readings[0].0 < x);
     let some = |x, sum| known(x).next().map(|_| sum);
     let (first, end) = (edges[0], *edges.last().unwrap());
     let new = edges.windows(2).map(|edge| {
-        let gained = known(edge[1]).map(|r| last(r, edge[1]).unwrap() - base(r, edge[0])).sum();
+        let gained = known(edge[1])
+            .map(|r| last(r, edge[1]).unwrap() - base(r, edge[0]))
+            .sum();
         some(edge[1], gained)
     });
-    let cumulative =
-        edges[1..].iter().map(|x| some(*x, known(*x).map(|r| last(r, *x).unwrap()).sum()));
-    let baseline =
-        edges.windows(2).map(|edge| read.iter().any(|r| r[0].0 >= edge[0] && r[0].0 < edge[1]));
+    let cumulative = edges[1..]
+        .iter()
+        .map(|x| some(*x, known(*x).map(|r| last(r, *x).unwrap()).sum()));
+    let baseline = edges
+        .windows(2)
+        .map(|edge| read.iter().any(|r| r[0].0 >= edge[0] && r[0].0 < edge[1]));
     Series {
         new: new.collect(),
         cumulative: cumulative.collect(),
@@ -159,7 +187,10 @@ type Figures = (Vec<Value>, Value, Value, Vec<bool>);
 
 fn expected(videos: &[&Video], asked: &Asked<'_>) -> Figures {
     let of = |metric: usize| -> Vec<&[(DateTime<Utc>, i128)]> {
-        videos.iter().map(|video| video.readings[metric].as_slice()).collect()
+        videos
+            .iter()
+            .map(|video| video.readings[metric].as_slice())
+            .collect()
     };
     match asked.metric {
         "views" => counts(&series(&of(0), &asked.edges), asked.mode),
@@ -174,7 +205,9 @@ fn expected(videos: &[&Video], asked: &Asked<'_>) -> Figures {
             let baseline = (0..asked.edges.len() - 1)
                 .map(|n| metrics.iter().any(|series| series.baseline[n]))
                 .collect();
-            let values = (0..asked.edges.len() - 1).map(|n| rate(&metrics, n)).collect();
+            let values = (0..asked.edges.len() - 1)
+                .map(|n| rate(&metrics, n))
+                .collect();
             (values, rate(&total, 0), Value::Null, baseline)
         }
     }
@@ -187,19 +220,40 @@ fn counts(series: &Series, mode: &str) -> Figures {
         let sum: i128 = series.new.iter().flatten().sum();
         (&series.new, known.then_some(sum))
     } else {
-        (&series.cumulative, series.cumulative.iter().rev().find_map(|value| *value))
+        (
+            &series.cumulative,
+            series.cumulative.iter().rev().find_map(|value| *value),
+        )
     };
     let values = values.iter().map(number).collect();
-    (values, number(&total), number(&series.start), series.baseline.clone())
+    (
+        values,
+        number(&total),
+        number(&series.start),
+        series.baseline.clone(),
+    )
 }
 
 fn posts(videos: &[&Video], asked: &Asked<'_>) -> Figures {
-    let before = |x| videos.iter().filter(|video| video.posted_at.unwrap() < x).count();
+    let before = |x| {
+        videos
+            .iter()
+            .filter(|video| video.posted_at.unwrap() < x)
+            .count()
+    };
     let first = before(asked.edges[0]);
-    let ends = || asked.edges.windows(2).map(|edge| (before(edge[0]), before(edge[1])));
+    let ends = || {
+        asked
+            .edges
+            .windows(2)
+            .map(|edge| (before(edge[0]), before(edge[1])))
+    };
     let last = before(*asked.edges.last().unwrap());
     let (values, total): (Vec<_>, _) = if asked.mode == "new" {
-        (ends().map(|(start, end)| json!(end - start)).collect(), last - first)
+        (
+            ends().map(|(start, end)| json!(end - start)).collect(),
+            last - first,
+        )
     } else {
         (ends().map(|(_, end)| json!(end)).collect(), last)
     };
@@ -210,7 +264,9 @@ fn posts(videos: &[&Video], asked: &Asked<'_>) -> Figures {
 /// Interactions per hundred views, rounded once to four decimals, half away from zero.
 fn rate(metrics: &[Series; 3], n: usize) -> Value {
     let [views, likes, comments] = metrics.each_ref().map(|series| series.new[n]);
-    let Some(views) = views.filter(|views| *views > 0) else { return Value::Null };
+    let Some(views) = views.filter(|views| *views > 0) else {
+        return Value::Null;
+    };
     if likes.or(comments).is_none() {
         return Value::Null;
     }
@@ -264,37 +320,73 @@ async fn compare(dev: &Dev, entity: &str, id: &str, videos: &[&Video], way: usiz
     let series = &answer.body["data"]["series"][0];
     let tz: Tz = zone.parse().unwrap();
     let edges = edges(tz, from.parse().unwrap(), to.parse().unwrap(), granularity);
-    let (values, total, start, baseline) = expected(videos, &Asked { metric, mode, edges });
+    let (values, total, start, baseline) = expected(
+        videos,
+        &Asked {
+            metric,
+            mode,
+            edges,
+        },
+    );
     let points = series["points"].as_array().unwrap();
     assert_eq!(points.len(), values.len(), "{query}");
     for (n, point) in points.iter().enumerate() {
-        assert!(same(&point["value"], &values[n]), "{query}: {point} is not {}", values[n]);
+        assert!(
+            same(&point["value"], &values[n]),
+            "{query}: {point} is not {}",
+            values[n]
+        );
         assert_eq!(point["is_baseline"], baseline[n], "{query}: {point}");
     }
-    assert!(same(&series["total"], &total), "{query}: {} is not {total}", series["total"]);
-    assert!(same(&series["start_value"], &start), "{query}: start {}", series["start_value"]);
+    assert!(
+        same(&series["total"], &total),
+        "{query}: {} is not {total}",
+        series["total"]
+    );
+    assert!(
+        same(&series["start_value"], &start),
+        "{query}: start {}",
+        series["start_value"]
+    );
     values.len()
 }
 
 #[tokio::test]
 async fn every_figure_of_a_real_list_equals_the_one_computed_from_its_rows() {
-    let Some(list) = real_list("youtube_trending_NZ.csv.zst") else { return };
+    let Some(list) = real_list("youtube_trending_NZ.csv.zst") else {
+        return;
+    };
     let dev = Dev::start(&[]).await;
     let project = dev.new_project().await;
     let mut import = dev.import(&project, std::slice::from_ref(&list));
-    let done = tokio::task::spawn_blocking(move || import.output().unwrap()).await.unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let done = tokio::task::spawn_blocking(move || import.output().unwrap())
+        .await
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stdout)
+    );
 
     let videos = videos(&list);
     let creators = ids(&dev, &format!("/creators?project_id={project}"), "handle").await;
-    let tracked = ids(&dev, &format!("/videos?project_id={project}"), "platform_video_id").await;
+    let tracked = ids(
+        &dev,
+        &format!("/videos?project_id={project}"),
+        "platform_video_id",
+    )
+    .await;
     let all: Vec<&Video> = videos.values().collect();
     let mut compared = 0;
     for way in 0..210 {
         compared += compare(&dev, "project", &project, &all, way).await;
     }
     for (n, (handle, id)) in creators.iter().step_by(13).enumerate() {
-        let own: Vec<&Video> = all.iter().copied().filter(|v| v.channel == *handle).collect();
+        let own: Vec<&Video> = all
+            .iter()
+            .copied()
+            .filter(|v| v.channel == *handle)
+            .collect();
         for way in [n * 7, n * 11 + 3, n * 17 + 6] {
             compared += compare(&dev, "creator", id, &own, way).await;
         }

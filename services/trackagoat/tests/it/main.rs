@@ -1,3 +1,6 @@
 //! What needs more than one service, or the whole checkout.
 
+mod dev;
+mod figures;
+mod story;
 mod tidy;

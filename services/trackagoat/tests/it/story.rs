@@ -17,7 +17,9 @@ const NZ: &str = "youtube_trending_NZ.csv.zst";
 const IMPORT_WITHIN: std::time::Duration = std::time::Duration::from_mins(5);
 
 async fn run(mut command: Command) -> Output {
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
 }
 
 /// A small list with the traps of real ones: 3 channels, 4 videos, 8 readings.
@@ -71,7 +73,11 @@ async fn figures(dev: &Dev, project: &str) -> (usize, usize, Value) {
         ))
         .await;
     assert_eq!(series.status, StatusCode::OK, "{}", series.body);
-    (creators, videos, series.body["data"]["series"][0]["total"].clone())
+    (
+        creators,
+        videos,
+        series.body["data"]["series"][0]["total"].clone(),
+    )
 }
 
 #[tokio::test]
@@ -88,12 +94,23 @@ async fn the_demo_answers_and_a_revoked_key_is_refused_on_the_next_request() {
     assert_eq!(projects.body["data"][0]["id"], dev.project());
     assert!(count(&dev, "/creators?platform=tiktok").await >= 100);
     let views = dev
-        .get(&format!("/analytics?entity=project&entity_id={}&metric=views", dev.project()))
+        .get(&format!(
+            "/analytics?entity=project&entity_id={}&metric=views",
+            dev.project()
+        ))
         .await;
-    assert_eq!(views.body["data"]["series"][0]["points"].as_array().unwrap().len(), 30);
+    assert_eq!(
+        views.body["data"]["series"][0]["points"]
+            .as_array()
+            .unwrap()
+            .len(),
+        30
+    );
 
     let body = json!({"name": "Dashboard", "scopes": ["read"]});
-    let made = dev.call(Method::POST, "/api-keys", dev.demo_key(), Some(body)).await;
+    let made = dev
+        .call(Method::POST, "/api-keys", dev.demo_key(), Some(body))
+        .await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
     let key = made.body["data"]["key"].as_str().unwrap().to_owned();
     let id = made.body["data"]["id"].as_str().unwrap().to_owned();
@@ -112,7 +129,11 @@ async fn the_demo_answers_and_a_revoked_key_is_refused_on_the_next_request() {
     });
     assert_eq!(refused.body, expected);
     let again = dev.call(Method::DELETE, &path, dev.demo_key(), None).await;
-    assert_eq!(again.status, StatusCode::OK, "a denial may be asked for again");
+    assert_eq!(
+        again.status,
+        StatusCode::OK,
+        "a denial may be asked for again"
+    );
 }
 
 #[tokio::test]
@@ -122,7 +143,9 @@ async fn every_replica_refuses_a_key_once_its_revocation_returned() {
     assert_eq!(replicas.len(), 3);
     for round in 0..5 {
         let body = json!({"name": format!("round {round}"), "scopes": ["read"]});
-        let made = dev.call(Method::POST, "/api-keys", dev.demo_key(), Some(body)).await;
+        let made = dev
+            .call(Method::POST, "/api-keys", dev.demo_key(), Some(body))
+            .await;
         let key = made.body["data"]["key"].as_str().unwrap().to_owned();
         let id = made.body["data"]["id"].as_str().unwrap();
         let get = |replica: &Value| {
@@ -134,7 +157,11 @@ async fn every_replica_refuses_a_key_once_its_revocation_returned() {
         }
         let path = format!("/api-keys/{id}");
         let receipt = dev.call(Method::DELETE, &path, dev.demo_key(), None).await;
-        assert_eq!(receipt.body["data"]["barrier"]["acked"], 3, "{}", receipt.body);
+        assert_eq!(
+            receipt.body["data"]["barrier"]["acked"], 3,
+            "{}",
+            receipt.body
+        );
         for replica in &replicas {
             assert_eq!(get(replica).await.status, StatusCode::UNAUTHORIZED);
         }
@@ -150,22 +177,36 @@ async fn importing_twice_across_a_restart_gives_the_same_figures() {
 
     let first = run(dev.import(&project, std::slice::from_ref(&list))).await;
     let said = String::from_utf8_lossy(&first.stdout).into_owned();
-    assert!(first.status.success(), "{said}{}", String::from_utf8_lossy(&first.stderr));
+    assert!(
+        first.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&first.stderr)
+    );
     assert_eq!(figures(&dev, &project).await, expected);
 
     let old_key = dev.demo_key().to_owned();
     assert!(dev.interrupt().await.success());
-    assert!(!dev.ready_file().exists(), "the ready-file is removed at exit");
+    assert!(
+        !dev.ready_file().exists(),
+        "the ready-file is removed at exit"
+    );
     dev.restart(&[]).await;
     assert_ne!(dev.demo_key(), old_key, "each start makes a new demo key");
     let former = dev.call(Method::GET, "/projects", &old_key, None).await;
-    assert_eq!(former.status, StatusCode::UNAUTHORIZED, "and revokes the former");
+    assert_eq!(
+        former.status,
+        StatusCode::UNAUTHORIZED,
+        "and revokes the former"
+    );
 
     let position = dev.get("/projects").await.headers["tga-position"].clone();
     let second = run(dev.import(&project, &[list])).await;
     let said = String::from_utf8_lossy(&second.stdout).into_owned();
     assert!(second.status.success(), "{said}");
-    assert!(said.contains("0 new, 3 known already") && said.contains("0 accepted"), "{said}");
+    assert!(
+        said.contains("0 new, 3 known already") && said.contains("0 accepted"),
+        "{said}"
+    );
     assert_eq!(figures(&dev, &project).await, expected);
     assert_eq!(dev.get("/projects").await.headers["tga-position"], position);
 }
@@ -175,11 +216,16 @@ async fn an_import_that_a_kill_broke_off_is_finished_by_the_next() {
     let Some(list) = real_list(NZ) else { return };
     let mut dev = Dev::start(&[]).await;
     let project = dev.new_project().await;
-    let mut import = dev.import(&project, std::slice::from_ref(&list)).spawn().unwrap();
+    let mut import = dev
+        .import(&project, std::slice::from_ref(&list))
+        .spawn()
+        .unwrap();
     let path = format!("/videos?project_id={project}&limit=1");
     eventually(IMPORT_WITHIN, "the import has begun", async || {
         let page = dev.get(&path).await;
-        page.body["data"].as_array().is_some_and(|videos| !videos.is_empty())
+        page.body["data"]
+            .as_array()
+            .is_some_and(|videos| !videos.is_empty())
     })
     .await;
     dev.kill().await;
@@ -189,8 +235,15 @@ async fn an_import_that_a_kill_broke_off_is_finished_by_the_next() {
     for _ in 0..2 {
         let done = run(dev.import(&project, std::slice::from_ref(&list))).await;
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
-        assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
-        assert_eq!(figures(&dev, &project).await, (601, 2_008, json!(9_084_253_201_u64)));
+        assert!(
+            done.status.success(),
+            "{said}{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        assert_eq!(
+            figures(&dev, &project).await,
+            (601, 2_008, json!(9_084_253_201_u64))
+        );
     }
 }
 
