@@ -75,14 +75,17 @@ async fn run(cli: Cli) -> ExitCode {
     let (clock, entropy) = (Clock::system(), Entropy::os());
     match cli.command {
         Command::Dev(dev) => match telemetry::init(&cli.telemetry) {
-            Ok(metrics) => dev
-                .run(metrics, clock, entropy)
-                .await
-                .unwrap_or_else(|e| fail(&e)),
+            Ok(metrics) => {
+                let ended = Box::pin(dev.run(metrics, clock, entropy)).await;
+                ended.unwrap_or_else(|error| fail(&error))
+            }
             Err(error) => fail(&error),
         },
         Command::Serve(serve) => match telemetry::init(&cli.telemetry) {
-            Ok(metrics) => serve.run(metrics).await.unwrap_or_else(|e| fail(&e)),
+            Ok(metrics) => {
+                let ended = Box::pin(serve.run(metrics)).await;
+                ended.unwrap_or_else(|error| fail(&error))
+            }
             Err(error) => fail(&error),
         },
         Command::Bench(bench) => match bench.run(clock, entropy).await {

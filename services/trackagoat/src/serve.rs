@@ -292,13 +292,12 @@ pub async fn start(
         };
         CommandService::start(command_config, resources)
     });
-    let log = match &command {
+    let log = if let Some(command) = &command {
         // Whoever follows the log of the process that appends hears at once.
-        Some(command) => command.log().clone(),
-        None => {
-            let config = event_log::Config::default();
-            EventLog::new(query_pool.clone(), clock.clone(), entropy.clone(), config).0
-        }
+        command.log().clone()
+    } else {
+        let config = event_log::Config::default();
+        EventLog::new(query_pool.clone(), clock.clone(), entropy.clone(), config).0
     };
     let query = start_query(
         connections,

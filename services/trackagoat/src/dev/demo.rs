@@ -140,7 +140,7 @@ impl Maker<'_> {
         let now = self.service.commander().now();
         // Today's readings would lie in the future for those who start early.
         let data = DemoData::ending(now.minus(TimeDelta::days(1)).date());
-        for creators in data.creators(now, entropy).chunks(BULK_ADD_ITEMS) {
+        for creators in DemoData::creators(now, entropy).chunks(BULK_ADD_ITEMS) {
             let creators = creators.to_vec();
             self.run(&Command::AddCreators {
                 project_id,

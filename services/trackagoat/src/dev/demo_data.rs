@@ -39,7 +39,7 @@ impl DemoData {
     }
 
     /// The creators, to be followed from the beginning of time.
-    pub fn creators(&self, now: Timestamp, ids: &Entropy) -> Vec<NewCreator> {
+    pub fn creators(now: Timestamp, ids: &Entropy) -> Vec<NewCreator> {
         (0..CREATORS)
             .map(|n| NewCreator {
                 creator_id: CreatorId::generate(now, ids.bytes()),
@@ -206,7 +206,7 @@ mod tests {
             DemoData::ending(now.date()).lines(),
             "the same every time"
         );
-        let creators = data.creators(now, &Entropy::seeded(1));
+        let creators = DemoData::creators(now, &Entropy::seeded(1));
         let handles: HashSet<_> = creators
             .iter()
             .map(|c| (c.platform, c.handle.folded(c.platform)))

@@ -246,11 +246,7 @@ impl Dev {
 /// The same on every start, so that cursors outlive them.
 fn cursor_secret(path: &Path, entropy: &Entropy) -> Result<[u8; 32], DevError> {
     if !path.exists() {
-        let hex: String = entropy
-            .bytes::<32>()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = files::hex(&entropy.bytes::<32>());
         files::write_secret(path, hex.as_bytes()).map_err(|source| DevError::File {
             path: path.to_owned(),
             source,

@@ -8,6 +8,8 @@ use runtime::local::{LocalError, NatsConfig, NatsServer, PostgresConfig, Postgre
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
 
+use super::files::hex;
+
 const DATABASE: &str = "trackagoat";
 
 /// Servers that run and hold a migrated database.
@@ -103,8 +105,4 @@ async fn connect(url: &str) -> Result<PgConnection, ServersError> {
     PgConnection::connect(url)
         .await
         .map_err(ServersError::Prepare)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -71,17 +71,15 @@ impl Target {
         let value = self.database_url.as_deref();
         let file = self.database_url_file.as_deref();
         let nats = self.nats_url.clone().map(SecretString::from);
-        match optional_secret("TGA_DATABASE_URL", value, file)? {
-            Some(database) => Ok((database, nats)),
-            None => {
-                let found = read_dev_file(&self.data_dir);
-                let found = found.ok_or_else(|| ConnectError::Nowhere(self.data_dir.clone()))?;
-                Ok((
-                    found.database_url.into(),
-                    nats.or(Some(found.nats_url.into())),
-                ))
-            }
+        if let Some(database) = optional_secret("TGA_DATABASE_URL", value, file)? {
+            return Ok((database, nats));
         }
+        let found = read_dev_file(&self.data_dir);
+        let found = found.ok_or_else(|| ConnectError::Nowhere(self.data_dir.clone()))?;
+        Ok((
+            found.database_url.into(),
+            nats.or(Some(found.nats_url.into())),
+        ))
     }
 }
 

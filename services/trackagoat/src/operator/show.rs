@@ -65,7 +65,7 @@ pub fn keys<'a>(keys: impl Iterator<Item = (&'a KeyId, &'a Key)>, now: Timestamp
         "ends",
     ]);
     for (id, key) in keys {
-        let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.name()).collect();
+        let scopes: Vec<_> = key.scopes.iter().map(domain::scope::Scope::name).collect();
         table.add_row([
             id.to_string(),
             key.name.as_str().to_owned(),

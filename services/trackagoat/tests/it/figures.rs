@@ -214,7 +214,9 @@ fn expected(videos: &[&Video], asked: &Asked<'_>) -> Figures {
 }
 
 fn counts(series: &Series, mode: &str) -> Figures {
-    let number = |value: &Option<i128>| value.map_or(Value::Null, |value| json!(value as i64));
+    let number = |value: &Option<i128>| {
+        value.map_or(Value::Null, |value| json!(i64::try_from(value).unwrap()))
+    };
     let (values, total) = if mode == "new" {
         let known = series.new.iter().any(Option::is_some);
         let sum: i128 = series.new.iter().flatten().sum();

@@ -83,8 +83,8 @@ async fn figures(dev: &Dev, project: &str) -> (usize, usize, Value) {
 #[tokio::test]
 async fn the_demo_answers_and_a_revoked_key_is_refused_on_the_next_request() {
     let dev = Dev::start(&[]).await;
-    let mode = fs::metadata(dev.ready_file()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = fs::metadata(dev.ready_file()).unwrap().permissions().mode();
+    assert_eq!(permissions & 0o777, 0o600);
     for absent in ["console", "mcp", "setup_token"] {
         assert_eq!(dev.ready[absent], Value::Null);
     }
