@@ -18,10 +18,14 @@ use sqlx::PgPool;
 
 use crate::cache::{Boarding, Entry, Mark, ResponseCache, Topics};
 use crate::call::Call;
+use crate::http::Packed;
 use crate::metrics::{CacheMetrics, HttpMetrics, POSITION_WAITS};
 
 /// How long a request waits for its position.
 const POSITION_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the projection may take over an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// What every endpoint shares; the router's state.
 pub type Shared = Arc<App>;
@@ -192,8 +196,11 @@ impl App {
             call,
             app: self,
         };
-        let answer = question.answer(&mut snapshot).await?;
-        Ok((answer, position))
+        let answered = question.answer(&mut snapshot);
+        match self.clock.timeout(ANSWER_WITHIN, answered).await {
+            Ok(answer) => Ok((answer?, position)),
+            Err(late) => Err(self.unavailable().because(late)),
+        }
     }
 
     fn keep(
@@ -207,6 +214,7 @@ impl App {
         let Some(scope) = call.scope() else { return };
         let entry = Entry {
             answer: answer.rendered,
+            packed: Packed::default(),
             position,
             valid_until: answer.valid_until,
             scope,

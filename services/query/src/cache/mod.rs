@@ -24,6 +24,7 @@ pub use self::flight::{Boarding, Flights};
 pub use self::freshness::{Freshness, Mark};
 pub use self::target::target_of;
 pub use self::topic::{Topic, Topics};
+use crate::http::Packed;
 use crate::metrics::RouteMetrics;
 
 /// What an entry takes beside its body and its key: itself, its headers and the cache's own.
@@ -42,6 +43,8 @@ pub struct ResponseCache {
 pub struct Entry {
     /// The answer.
     pub answer: Rendered,
+    /// Its compressed forms.
+    pub packed: Packed,
     /// The position of the projection that it was computed at.
     pub position: GlobalPosition,
     /// When it can next change by time alone.
@@ -74,7 +77,9 @@ impl ResponseCache {
     /// A cache of at most so many bytes; 0 keeps nothing.
     pub fn new(capacity_bytes: u64) -> Self {
         let weight = |key: &Key, entry: &Arc<Entry>| {
-            let bytes = ENTRY_BYTES + key.target.len() + entry.answer.body().len();
+            let body = entry.answer.body().len();
+            // Half as much again for its compressed forms, which may come later.
+            let bytes = ENTRY_BYTES + key.target.len() + body + body / 2;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let entries = moka::sync::Cache::builder()

@@ -10,6 +10,7 @@ use domain::time::Timestamp;
 use uuid::Uuid;
 
 use super::{Entry, Mark, ResponseCache, Topic, Topics};
+use crate::http::Packed;
 use crate::metrics::HttpMetrics;
 
 const PROJECTS: Topics = Topics::of(&[Topic::Projects]);
@@ -36,6 +37,7 @@ fn cache() -> ResponseCache {
 fn entry(mark: Arc<Mark>, position: u64) -> Entry {
     Entry {
         answer: Rendered::json(&position, &Meta::none()).unwrap(),
+        packed: Packed::default(),
         position: at(position),
         valid_until: None,
         scope: Scope::Read,

@@ -11,11 +11,14 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use super::packed::{Coding, Packed};
+
 /// The document, as it is sent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Document {
     body: Bytes,
     etag: ETag,
+    packed: Packed,
 }
 
 impl Document {
@@ -28,6 +31,7 @@ impl Document {
         Self {
             etag: ETag::of(&body),
             body,
+            packed: Packed::default(),
         }
     }
 
@@ -51,6 +55,11 @@ impl Document {
         headers.insert(CACHE_CONTROL, PRIVATE_NO_STORE);
         headers.insert(ETAG, self.etag.as_value().clone());
         response
+    }
+
+    /// Compresses its answer: once for all, since strangers may ask.
+    pub async fn pack(&self, response: &mut Response, coding: Coding) {
+        self.packed.put(response, &self.body, coding).await;
     }
 
     /// Its route in the table.

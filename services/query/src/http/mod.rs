@@ -4,11 +4,11 @@
 
 mod denial;
 mod document;
+mod packed;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use api::envelope::may_compress;
 use api::error::{ApiError, Rendering};
 use api::header::{QueryHeaders, TGA_KEY_EXPIRES_AT, TGA_MIN_POSITION, wants_strict};
 use api::route::{self, Route, Service as Owner};
@@ -18,22 +18,19 @@ use axum::extract::Request;
 use axum::response::Response;
 use domain::ids::GlobalPosition;
 use gate::{Admission, Denial, Gate, Principal, Rate};
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method};
 use runtime::clock::Monotonic;
 use runtime::http::{Notes, PeerAddr, REQUEST_TARGET, RequestId, X_REQUEST_ID};
-use tower::{Service, ServiceExt};
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{Predicate, SizeAbove};
+use tower::ServiceExt;
 
 pub use self::document::{Described, Document};
+use self::packed::Coding;
+pub use self::packed::Packed;
 use crate::app::Shared;
 use crate::cache::{Entry, target_of};
 use crate::call::Call;
 use crate::metrics::RouteMetrics;
-
-/// Smaller answers are not worth compressing, in bytes.
-const COMPRESS_ABOVE: u64 = 512;
 
 /// Takes every request; cheap to clone.
 #[derive(Clone)]
@@ -64,44 +61,23 @@ impl Front {
     }
 
     /// Answers a request.
-    pub async fn respond(self, request: Request) -> Response {
-        if request.headers().contains_key(ACCEPT_ENCODING) && *request.method() != Method::HEAD {
-            Box::pin(self.respond_compressed(request)).await
-        } else {
-            self.respond_plainly(request).await
-        }
-    }
-
-    /// Answers a request that takes compressed answers.
-    async fn respond_compressed(self, request: Request) -> Response {
-        let plain = tower::service_fn(move |request| {
-            let front = self.clone();
-            async move { Ok::<_, std::convert::Infallible>(front.respond_plainly(request).await) }
-        });
-        let compress =
-            CompressionLayer::new().compress_when(SizeAbove::new(COMPRESS_ABOVE).and(may_compress));
-        let mut service = tower::ServiceBuilder::new().layer(compress).service(plain);
-        match service.call(request).await {
-            Ok(response) => response.map(Body::new),
-            Err(never) => match never {},
-        }
-    }
-
-    async fn respond_plainly(self, mut request: Request) -> Response {
-        let began = self.0.app.clock.monotonic();
+    pub async fn respond(self, mut request: Request) -> Response {
+        let inner = &*self.0;
+        let began = inner.app.clock.monotonic();
         let is_head = *request.method() == Method::HEAD;
-        let id = self.0.identify(&mut request);
+        let id = inner.identify(&mut request);
+        let coding = Coding::wanted_by(request.headers()).filter(|_| !is_head);
         let Outcome {
             mut response,
             metrics,
-        } = self.0.answer(request).await;
+        } = inner.answer(request, coding).await;
         if is_head {
             drop_body(&mut response);
         }
         if let Some(id) = id {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
-        self.0.count(&response, &metrics, began);
+        inner.count(&response, &metrics, began);
         response
     }
 }
@@ -118,10 +94,14 @@ impl Inner {
         Some(value)
     }
 
-    async fn answer(&self, request: Request) -> Outcome {
+    async fn answer(&self, request: Request, coding: Option<Coding>) -> Outcome {
         if request.uri().path() == Document::PATH {
+            let mut response = self.document.respond(request.method(), request.headers());
+            if let Some(coding) = coding {
+                Box::pin(self.document.pack(&mut response, coding)).await;
+            }
             return Outcome {
-                response: self.document.respond(request.method(), request.headers()),
+                response,
                 metrics: self.metrics_of(Document::route()),
             };
         }
@@ -132,13 +112,18 @@ impl Inner {
         let mut outcome = match self.kept(&request, &admission) {
             Some((entry, asked)) => {
                 self.app.lookups.hit.increment(1);
+                let mut response = entry.answer.respond(entry.position, &asked);
+                if let Some(coding) = coding {
+                    let body = entry.answer.body();
+                    Box::pin(entry.packed.put(&mut response, body, coding)).await;
+                }
                 Outcome {
-                    response: entry.answer.respond(entry.position, &asked),
+                    response,
                     metrics: entry.metrics.clone(),
                 }
             }
             // Apart, so that kept answers do not carry its future.
-            None => Box::pin(self.dispatch(request, &admission)).await,
+            None => Box::pin(self.dispatch(request, &admission, coding)).await,
         };
         let headers = outcome.response.headers_mut();
         denial::set_rate(headers, &admission.rate);
@@ -190,7 +175,12 @@ impl Inner {
     }
 
     /// Step 4 and all that follow.
-    async fn dispatch(&self, mut request: Request, admission: &Admission) -> Outcome {
+    async fn dispatch(
+        &self,
+        mut request: Request,
+        admission: &Admission,
+        coding: Option<Coding>,
+    ) -> Outcome {
         let is_session = matches!(admission.principal, Principal::Session { .. });
         let scopes = admission.principal.scopes();
         let found = route::find(request.method(), request.uri().path());
@@ -211,8 +201,12 @@ impl Inner {
             Ok(response) => response,
             Err(never) => match never {},
         };
+        let mut response = api::error::rendered(response, rendering);
+        if let Some(coding) = coding {
+            response = packed::compress(response, coding).await;
+        }
         Outcome {
-            response: api::error::rendered(response, rendering),
+            response,
             metrics: self.metrics_of(Some(route)),
         }
     }
