@@ -15,6 +15,10 @@ use crate::metrics::{CACHE_BYTES, CACHE_ENTRIES, FOLLOWED_POSITION, FOLLOWER_RES
 /// After so long without an event and without an error nothing was missed; gauges are set.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// For how long kept answers are still given while the log cannot be read: a stall of Postgres
+/// fails no read. As long as a lease, after which the gate lets nobody in anyway.
+const BLIND: Duration = Duration::from_secs(2);
+
 /// Tries for as long as it takes.
 const RETRY: Policy = Policy::exponential(Duration::from_millis(50), Duration::from_secs(1));
 
@@ -67,30 +71,33 @@ impl Follower {
 
     /// Follows one epoch of the log to its end.
     async fn follow(&self, mut feed: Feed, tasks: &Tasks) {
+        let clock = tasks.clock();
         let mut waits = RETRY.waits(&self.entropy);
+        let mut seen_at = clock.monotonic();
         loop {
-            match tasks.clock().timeout(QUIET, feed.next_batch()).await {
+            match clock.timeout(QUIET, feed.next_batch()).await {
                 Ok(Ok(batch)) => {
                     self.note(&batch);
-                    self.freshness().see();
                     waits = RETRY.waits(&self.entropy);
                 }
                 Ok(Err(FeedError::Log(error))) => {
-                    self.freshness().lose_sight();
                     tracing::warn!(error = %chain(&error), "the log cannot be followed");
-                    if let Some(wait) = waits.next() {
-                        tasks.clock().sleep(wait).await;
+                    if clock.monotonic().saturating_since(seen_at) > BLIND {
+                        self.freshness().lose_sight();
                     }
+                    if let Some(wait) = waits.next() {
+                        clock.sleep(wait).await;
+                    }
+                    continue;
                 }
                 Ok(Err(error)) => {
                     tracing::warn!(error = %chain(&error), "following the log from its head");
                     return;
                 }
-                Err(_) => {
-                    self.freshness().see();
-                    self.set_gauges();
-                }
+                Err(_) => self.set_gauges(),
             }
+            seen_at = clock.monotonic();
+            self.freshness().see();
         }
     }
 

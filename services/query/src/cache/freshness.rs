@@ -26,7 +26,7 @@ pub struct Freshness {
     followed: AtomicU64,
     /// The newest event noted that changes who may call.
     auth_followed: AtomicU64,
-    /// Whether the follower sees what happens; until it begins, and while it cannot read the log,
+    /// Whether the follower sees what happens; until it begins, and once it cannot read the log,
     /// it does not.
     sees: AtomicBool,
 }

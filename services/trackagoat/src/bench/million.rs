@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use super::error::BenchError;
 
+/// What each key may ask for in a minute, as the statements below have it.
+pub const RATE_LIMIT: u32 = 10_000_000;
 /// Keys of one org.
 const KEYS_EACH: i64 = 50;
 

@@ -32,6 +32,7 @@ use serde_json::json;
 
 use self::aim::Report;
 use self::place::Place;
+use self::subscribe::job::{run_follower, run_publisher};
 use self::worker::{Job, Parent};
 
 pub use self::error::BenchError;
@@ -171,9 +172,9 @@ impl Parent {
             Job::Append(job) => job.run(&mut self, clock, entropy).await,
             Job::Bare(job) => job.run(&mut self).await,
             Job::Keys(job) => job.run(&mut self, clock, entropy).await,
-            Job::Follow(job) => job.run(&mut self, clock, entropy).await,
+            Job::Follow(servers) => run_follower(servers, &mut self, clock, entropy).await,
             Job::Table(job) => job.run(&self, &clock),
-            Job::Publish(job) => job.run(&mut self, clock, entropy).await,
+            Job::Publish(servers) => run_publisher(servers, &mut self, clock, entropy).await,
         }
     }
 }

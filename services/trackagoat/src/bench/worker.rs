@@ -17,7 +17,7 @@ use super::append::job::AppendJob;
 use super::error::BenchError;
 use super::keys::job::{KeysJob, TableJob};
 use super::read::job::BareJob;
-use super::subscribe::job::{FollowJob, PublishJob};
+use super::subscribe::job::Servers;
 
 /// The longest that a worker may be silent.
 const ANSWER_WITHIN: Duration = Duration::from_mins(5);
@@ -28,9 +28,9 @@ const ANSWER_WITHIN: Duration = Duration::from_mins(5);
 pub enum Job {
     Append(AppendJob),
     Bare(BareJob),
-    Follow(FollowJob),
+    Follow(Servers),
     Keys(KeysJob),
-    Publish(PublishJob),
+    Publish(Servers),
     Table(TableJob),
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use runtime::clock::Clock;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::process::Command;
 
@@ -50,6 +51,7 @@ pub struct Arena<'a> {
     setting: &'a Setting,
     peers: Option<PathBuf>,
     nats_url: String,
+    versions: Map<String, Value>,
 }
 
 impl Run {
@@ -107,6 +109,7 @@ impl<'a> Arena<'a> {
             setting,
             peers,
             nats_url,
+            versions: Map::new(),
         }
     }
 
@@ -114,6 +117,11 @@ impl<'a> Arena<'a> {
     pub fn peer(&self, peer: Peer) -> Option<PathBuf> {
         let folder = self.peers.as_ref()?.join(peer.name());
         folder.join(peer.needs()).is_file().then_some(folder)
+    }
+
+    /// The versions of those that were measured.
+    pub fn peer_versions(&self) -> Map<String, Value> {
+        self.versions.clone()
     }
 
     /// Measures our log in a database of its own.
@@ -194,33 +202,51 @@ impl<'a> Arena<'a> {
             payload_bytes,
             length,
         };
-        if peer == Peer::UmaDb {
-            let data = self.setting.place.path().display().to_string();
-            return program
-                .run("--data-dir", &data, &self.setting.clock)
-                .await
-                .map(Some);
-        }
-        let url = self.database.empty().await?;
-        let figures = if peer == Peer::MessageDb {
-            let path = folder.join("schema.sql");
-            let schema = std::fs::read_to_string(&path).map_err(BenchError::io("read", &path))?;
-            let mut connection = PgConnection::connect(&url).await?;
-            // The peer's own file, in a database of its own.
-            connection.execute(sqlx::AssertSqlSafe(schema)).await?;
-            connection.close().await?;
-            let contestant = Contestant::MessageDb;
-            let appends = self
-                .sql(contestant, &url, writers, payload_bytes, length)
-                .await?;
-            Figures::from(&appends)
-        } else {
-            program
-                .run("--database-url", &url, &self.setting.clock)
-                .await?
+        let printed = match peer {
+            Peer::UmaDb => {
+                let data = self.setting.place.path().display().to_string();
+                program
+                    .run("--data-dir", &data, &self.setting.clock)
+                    .await?
+            }
+            Peer::Emmett => {
+                let url = self.database.empty().await?;
+                let printed = program
+                    .run("--database-url", &url, &self.setting.clock)
+                    .await?;
+                self.database.drop(&url).await?;
+                printed
+            }
+            Peer::MessageDb => self.message_db(&program).await?,
         };
+        self.versions
+            .insert(peer.name().to_owned(), printed.version.into());
+        Ok(Some(printed.figures))
+    }
+
+    /// It is SQL, so we are its client.
+    async fn message_db(&mut self, program: &Program<'_>) -> Result<Printed, BenchError> {
+        let read = |name| {
+            let path = program.folder.join(name);
+            std::fs::read_to_string(&path).map_err(BenchError::io("read", &path))
+        };
+        let url = self.database.empty().await?;
+        let mut connection = PgConnection::connect(&url).await?;
+        // The peer's own file, in a database of its own.
+        connection
+            .execute(sqlx::AssertSqlSafe(read("schema.sql")?))
+            .await?;
+        connection.close().await?;
+        let (writers, bytes) = (program.writers, program.payload_bytes);
+        let appends = self
+            .sql(Contestant::MessageDb, &url, writers, bytes, program.length)
+            .await?;
         self.database.drop(&url).await?;
-        Ok(Some(figures))
+        let version = read("version")?.trim().to_owned();
+        Ok(Printed {
+            version,
+            figures: Figures::from(&appends),
+        })
     }
 
     async fn sql(
@@ -248,6 +274,14 @@ impl<'a> Arena<'a> {
     }
 }
 
+/// What a peer's program prints.
+#[derive(Debug, Deserialize)]
+struct Printed {
+    version: String,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
 /// A peer that is a program (deploy/README.md).
 struct Program<'a> {
     peer: Peer,
@@ -258,7 +292,7 @@ struct Program<'a> {
 }
 
 impl Program<'_> {
-    async fn run(&self, option: &str, value: &str, clock: &Clock) -> Result<Figures, BenchError> {
+    async fn run(&self, option: &str, value: &str, clock: &Clock) -> Result<Printed, BenchError> {
         let mut command = Command::new(self.folder.join("run"));
         command
             .args(["--writers", &self.writers.to_string()])

@@ -12,6 +12,7 @@ mod snapshot;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use runtime::clock::Clock;
 use serde_json::{Map, Value, json};
 
 use self::arena::{Arena, Figures, Peer, Run};
@@ -20,7 +21,7 @@ use self::snapshot::Phases;
 use super::aim::{Aim, Report};
 use super::error::BenchError;
 use super::place::Database;
-use super::stats::Repeats;
+use super::stats::{Repeats, float};
 use super::{Options, Setting};
 
 const AIMS: &[Aim] = &[
@@ -139,6 +140,10 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     let nats = place.nats(clock, entropy).await?;
     let postgres = super::conditions::postgres_settings(&mut database.connect().await?).await?;
     report.condition("postgres", postgres);
+    report.condition(
+        "nats_server",
+        ours::connect(&nats.url()).await?.server_info().version,
+    );
     report.condition("repeats", effort.repeats);
     report.condition("seconds_each", effort.length.as_secs_f64());
     let mut arena = Arena::new(setting, database, options.peer_dir.clone(), nats.url());
@@ -155,43 +160,17 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
         side_by_side(&mut arena, &effort, repeat, &mut table, &mut report).await?;
         alone(&mut arena, &effort, &mut table, &mut report).await?;
     }
+    report.condition("peers", arena.peer_versions());
     report.result("appends", table.to_json());
     judge(&table, &mut report);
 
     options.say("append: order, as a tailing reader sees it");
-    let run = Run {
-        processes: 2,
-        ..Run::new(64, effort.length * 2)
-    };
-    let ours = order::ours(&mut arena, run, clock).await?;
-    let control = order::control(&mut arena, effort.length * 2, clock).await?;
-    report.result(
-        "order",
-        json!({ "ours": ours.to_json(), "control": control.to_json() }),
-    );
-    report.reached(VIOLATIONS, super::stats::float(ours.violations()));
-    report.reached(CONTROL, super::stats::float(control.violations()));
-
+    order(&mut arena, &effort, clock, &mut report).await?;
     options.say("append: alone");
-    let url = arena.database.ours().await?;
-    let lone = lone::run(&url, effort.lone, clock, entropy).await?;
-    arena.database.drop(&url).await?;
-    report.result("lone_append", lone.append.to_json());
-    report.result("empty_commit", lone.commit.to_json());
-    report.reached(LONE, lone.append.millis(0.99) / lone.commit.millis(0.99));
-    report.ratio(
-        "p50 of a lone append / of an empty commit",
-        lone.append.millis(0.5) / lone.commit.millis(0.5),
-    );
-
+    lone(&mut arena, &effort, setting, &mut report).await?;
     options.say("append: under a held snapshot");
-    let held = snapshot::run(
-        &mut arena,
-        Run::new(64, effort.length),
-        effort.phases,
-        clock,
-    )
-    .await?;
+    let run = Run::new(64, effort.length);
+    let held = snapshot::run(&mut arena, run, effort.phases, clock).await?;
     report.result("held_snapshot", held.to_json());
     report.reached(HELD, held.kept());
 
@@ -200,6 +179,43 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     nats.shut_down().await.map_err(BenchError::Server)?;
     arena.database.shut_down().await?;
     Ok(report)
+}
+
+async fn order(
+    arena: &mut Arena<'_>,
+    effort: &Effort,
+    clock: &Clock,
+    report: &mut Report,
+) -> Result<(), BenchError> {
+    let length = effort.length * 2;
+    let run = Run {
+        processes: 2,
+        ..Run::new(64, length)
+    };
+    let ours = order::ours(arena, run, clock).await?;
+    let control = order::control(arena, length, clock).await?;
+    let both = json!({ "ours": ours.to_json(), "control": control.to_json() });
+    report.result("order", both);
+    report.reached(VIOLATIONS, float(ours.violations()));
+    report.reached(CONTROL, float(control.violations()));
+    Ok(())
+}
+
+async fn lone(
+    arena: &mut Arena<'_>,
+    effort: &Effort,
+    setting: &Setting,
+    report: &mut Report,
+) -> Result<(), BenchError> {
+    let url = arena.database.ours().await?;
+    let lone = lone::run(&url, effort.lone, &setting.clock, &setting.entropy).await?;
+    arena.database.drop(&url).await?;
+    report.result("lone_append", lone.append.to_json());
+    report.result("empty_commit", lone.commit.to_json());
+    let ratio = |q| lone.append.millis(q) / lone.commit.millis(q);
+    report.reached(LONE, ratio(0.99));
+    report.ratio("p50 of a lone append / of an empty commit", ratio(0.5));
+    Ok(())
 }
 
 /// Every contestant at every number of writers, one after the other, each time in another order.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::process::Command;
 
@@ -64,56 +64,95 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     connection.execute(PLAIN_TABLE).await?;
 
     let repeats = if options.quick { 1 } else { 3 };
-    let [mut readings, mut lines, mut again, mut rebuilt, mut plain] =
-        [(); 5].map(|()| Repeats::default());
-    let mut counts = Vec::new();
+    let mut found = Found::default();
     for repeat in 0..repeats {
         options.say(&format!("import: repeat {} of {repeats}", repeat + 1));
         let project = product.make_project(&format!("bench {repeat}")).await?;
-        let before = Kept::count(&mut connection).await?;
-        let seconds = import(&product, &project, &files, setting).await?;
-        let after = Kept::count(&mut connection).await?;
-        readings.push(per_second(after.video_stats - before.video_stats, seconds));
-        lines.push(per_second(after.all - before.all, seconds));
-        counts.push(json!({
-            "readings": after.video_stats - before.video_stats,
-            "lines_kept": after.all - before.all,
-            "events": after.events - before.events,
-            "seconds": seconds,
-        }));
-        let seconds = import(&product, &project, &files, setting).await?;
-        again.push(per_second(after.video_stats - before.video_stats, seconds));
-        let repeated = Kept::count(&mut connection).await?;
-        if repeated.video_stats != after.video_stats {
-            return Err(BenchError::Wrong("importing again added readings".into()));
-        }
-        plain.push(insert_plainly(&mut connection, setting).await?);
+        found
+            .import(&product, &project, &files, &mut connection, setting)
+            .await?;
+        found
+            .plain
+            .push(insert_plainly(&mut connection, setting).await?);
     }
+    connection.close().await?;
     let total = rebuild::count_readings(&url).await?;
     for repeat in 0..repeats {
         options.say(&format!("import: rebuild {} of {repeats}", repeat + 1));
-        rebuilt.push(per_second(total, rebuild::run(&url, clock, entropy).await?));
+        let seconds = rebuild::run(&url, clock, entropy).await?;
+        found.rebuilt.push(per_second(total, seconds));
     }
-    connection.close().await?;
     report.condition("postgres", settings);
     report.condition("files", files.len());
     report.condition("readings_rebuilt", total);
     report.condition("repeats", repeats);
-    report.result("imports", counts);
-    report.result("readings_per_second", readings.to_json());
-    report.result("lines_kept_per_second", lines.to_json());
-    report.result("readings_per_second_when_all_are_known", again.to_json());
-    report.result("rebuilt_readings_per_second", rebuilt.to_json());
-    report.result("plain_inserts_of_500_per_second", plain.to_json());
-    report.ratio(
-        "imported / plain inserts of 500",
-        readings.median() / plain.median(),
-    );
-    report.reached(IMPORTED, readings.median());
-    report.reached(REBUILT, rebuilt.median());
+    found.judge(&mut report);
     report.not_done("the client, reading and parsing the files included, shares the cores");
     product.stop().await?;
     Ok(report)
+}
+
+/// Figures of every repeat.
+#[derive(Default)]
+struct Found {
+    imports: Vec<Value>,
+    readings: Repeats,
+    /// Profiles and what is said of videos included.
+    lines: Repeats,
+    again: Repeats,
+    rebuilt: Repeats,
+    plain: Repeats,
+}
+
+impl Found {
+    /// Imports into an empty project, and once more.
+    async fn import(
+        &mut self,
+        product: &Product,
+        project: &str,
+        files: &[PathBuf],
+        connection: &mut PgConnection,
+        setting: &Setting,
+    ) -> Result<(), BenchError> {
+        let before = Kept::count(connection).await?;
+        let seconds = import(product, project, files, setting).await?;
+        let after = Kept::count(connection).await?;
+        let readings = after.video_stats - before.video_stats;
+        self.readings.push(per_second(readings, seconds));
+        self.lines.push(per_second(after.all - before.all, seconds));
+        self.imports.push(json!({
+            "readings": readings,
+            "lines_kept": after.all - before.all,
+            "events": after.events - before.events,
+            "seconds": seconds,
+        }));
+        let seconds = import(product, project, files, setting).await?;
+        self.again.push(per_second(readings, seconds));
+        let repeated = Kept::count(connection).await?;
+        if repeated.video_stats == after.video_stats {
+            return Ok(());
+        }
+        Err(BenchError::Wrong("importing again added readings".into()))
+    }
+
+    fn judge(self, report: &mut Report) {
+        let plain = self.plain.median();
+        report.ratio(
+            "imported / plain inserts of 500",
+            self.readings.median() / plain,
+        );
+        report.reached(IMPORTED, self.readings.median());
+        report.reached(REBUILT, self.rebuilt.median());
+        report.result("imports", self.imports);
+        report.result("readings_per_second", self.readings.to_json());
+        report.result("lines_kept_per_second", self.lines.to_json());
+        report.result(
+            "readings_per_second_when_all_are_known",
+            self.again.to_json(),
+        );
+        report.result("rebuilt_readings_per_second", self.rebuilt.to_json());
+        report.result("plain_inserts_of_500_per_second", self.plain.to_json());
+    }
 }
 
 /// What the log keeps, so far.

@@ -62,6 +62,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     }
     report.condition("postgres", settings);
     report.condition("keys", keys);
+    report.condition("requests_a_minute_of_each_key", million::RATE_LIMIT);
     report.condition("repeats", repeats);
     report.result("resident_bytes_per_key", bytes.to_json());
     report.result("resident_bytes_without_keys", gate_bytes.to_json());

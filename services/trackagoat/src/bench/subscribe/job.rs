@@ -25,16 +25,9 @@ const WRITERS: usize = 256;
 /// How long the subscriber may wait for the next batch.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// Appends at a rate.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct PublishJob {
-    pub database_url: String,
-    pub nats_url: String,
-}
-
-/// Follows the log.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct FollowJob {
+/// Where both ends find the log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Servers {
     pub database_url: String,
     pub nats_url: String,
 }
@@ -50,44 +43,40 @@ pub struct Phase {
 /// the steady clock.
 pub type Sent = (u64, u64, u64);
 
-impl PublishJob {
-    /// Runs phases until the parent has no more; of each it reports the appends.
-    pub async fn run(
-        self,
-        parent: &mut Parent,
-        clock: Clock,
-        entropy: Entropy,
-    ) -> Result<(), BenchError> {
-        let logbook = Logbook::open(&self.database_url, &clock, &entropy).await?;
-        let client = connect(&self.nats_url).await?;
-        let mirror = Mirror::new(logbook.log.clone(), client, MirrorConfig::default());
-        let tasks = logbook.tasks.clone();
-        tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
-        parent.ready().await?;
-        while let Ok(phase) = parent.listen::<Phase>().await {
-            let sent = publish(&logbook.log, phase, &clock, &entropy).await?;
-            parent.report(&sent)?;
-        }
-        logbook.close().await;
-        Ok(())
+/// Runs phases until the parent has no more; of each it reports the appends.
+pub async fn run_publisher(
+    servers: Servers,
+    parent: &mut Parent,
+    clock: Clock,
+    entropy: Entropy,
+) -> Result<(), BenchError> {
+    let logbook = Logbook::open(&servers.database_url, &clock, &entropy).await?;
+    let client = connect(&servers.nats_url).await?;
+    let mirror = Mirror::new(logbook.log.clone(), client, MirrorConfig::default());
+    let tasks = logbook.tasks.clone();
+    tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
+    parent.ready().await?;
+    while let Ok(phase) = parent.listen::<Phase>().await {
+        let sent = publish(&logbook.log, phase, &clock, &entropy).await?;
+        parent.report(&sent)?;
     }
+    logbook.close().await;
+    Ok(())
 }
 
-impl FollowJob {
-    /// For each position that the parent names, reports when each event up to it arrived:
-    /// nanoseconds of the steady clock, beginning with the first event after the last report.
-    pub async fn run(
-        self,
-        parent: &mut Parent,
-        clock: Clock,
-        entropy: Entropy,
-    ) -> Result<(), BenchError> {
-        let logbook = Logbook::open(&self.database_url, &clock, &entropy).await?;
-        let client = connect(&self.nats_url).await?;
-        let ended = follow(&logbook.log, client, parent, &clock).await;
-        logbook.close().await;
-        ended
-    }
+/// For each position that the parent names, reports when each event up to it arrived: nanoseconds
+/// of the steady clock, beginning with the first event after the last report.
+pub async fn run_follower(
+    servers: Servers,
+    parent: &mut Parent,
+    clock: Clock,
+    entropy: Entropy,
+) -> Result<(), BenchError> {
+    let logbook = Logbook::open(&servers.database_url, &clock, &entropy).await?;
+    let client = connect(&servers.nats_url).await?;
+    let ended = follow(&logbook.log, client, parent, &clock).await;
+    logbook.close().await;
+    ended
 }
 
 async fn follow(

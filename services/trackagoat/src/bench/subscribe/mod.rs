@@ -8,10 +8,10 @@ use domain::ids::GlobalPosition;
 use event_log::{EventLog, FeedConfig};
 use futures_util::TryStreamExt;
 use runtime::clock::Clock;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
 
-use self::job::{FollowJob, Phase, PublishJob, Sent};
+use self::job::{Phase, Sent, Servers};
 use super::aim::{Aim, Report};
 use super::error::BenchError;
 use super::logbook::Logbook;
@@ -48,6 +48,20 @@ const EMPTY_COMMIT: &str = "select pg_logical_emit_message(true, 'trackagoat ben
 struct Latencies {
     from_due: Histogram,
     from_commit: Histogram,
+    /// Of each repeat, from when it was due.
+    p50: Repeats,
+    p99: Repeats,
+}
+
+impl Latencies {
+    fn to_json(&self) -> Value {
+        json!({
+            "p50_ms": self.p50.to_json(),
+            "p99_ms": self.p99.to_json(),
+            "from_due": self.from_due.to_json(),
+            "from_commit": self.from_commit.to_json(),
+        })
+    }
 }
 
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
@@ -64,49 +78,61 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     catch_up(options, setting, &mut database, &mut report).await?;
 
     let nats = place.nats(clock, entropy).await?;
-    let url = database.ours().await?;
+    let servers = Servers {
+        database_url: database.ours().await?,
+        nats_url: nats.url(),
+    };
+    rates(options, clock, servers, &mut report).await?;
+    report.not_done("LISTEN/NOTIFY and polling are not measured beside it");
+    report.not_done("one machine: no network between the two ends");
+    nats.shut_down().await.map_err(BenchError::Server)?;
+    database.shut_down().await?;
+    Ok(report)
+}
+
+/// Appends at each rate, seen from both ends.
+async fn rates(
+    options: &Options,
+    clock: &Clock,
+    servers: Servers,
+    report: &mut Report,
+) -> Result<(), BenchError> {
     let (repeats, length) = if options.quick {
         (1, Duration::from_millis(500))
     } else {
         (3, Duration::from_secs(5))
     };
+    report.condition("repeats", repeats);
     report.condition("seconds_each", length.as_secs_f64());
-    let (database_url, nats_url) = (url.clone(), nats.url());
-    let follow = FollowJob {
-        database_url: url.clone(),
-        nats_url: nats.url(),
-    };
-    let publish = PublishJob {
-        database_url,
-        nats_url,
-    };
+    let url = servers.database_url.clone();
     let mut ends = [
-        Worker::start(&Job::Publish(publish), clock).await?,
-        Worker::start(&Job::Follow(follow), clock).await?,
+        Worker::start(&Job::Publish(servers.clone()), clock).await?,
+        Worker::start(&Job::Follow(servers), clock).await?,
     ];
     begin_together(&mut ends).await?;
-    let warm_up = Phase {
-        rate: 200.0,
-        length: length / 2,
-    };
-    measure(&mut ends, warm_up).await?;
-    let mut all: [(Latencies, Repeats, Repeats); RATES.len()] = Default::default();
+    // Not counted: connections open, plans are made, the stream is found.
+    measure(
+        &mut ends,
+        Phase {
+            rate: 200.0,
+            length: length / 2,
+        },
+    )
+    .await?;
+    let mut all: [Latencies; RATES.len()] = Default::default();
     let mut commits = Histogram::default();
     for repeat in 0..repeats {
         options.say(&format!("subscribe: repeat {} of {repeats}", repeat + 1));
-        for ((rate, ..), (sum, p50, p99)) in RATES.iter().zip(&mut all) {
-            let latencies = measure(
-                &mut ends,
-                Phase {
-                    rate: *rate,
-                    length,
-                },
-            )
-            .await?;
-            p50.push(latencies.from_due.millis(0.5));
-            p99.push(latencies.from_due.millis(0.99));
-            sum.from_due.merge(&latencies.from_due);
-            sum.from_commit.merge(&latencies.from_commit);
+        for ((rate, ..), latencies) in RATES.iter().zip(&mut all) {
+            let phase = Phase {
+                rate: *rate,
+                length,
+            };
+            let (from_due, from_commit) = measure(&mut ends, phase).await?;
+            latencies.p50.push(from_due.millis(0.5));
+            latencies.p99.push(from_due.millis(0.99));
+            latencies.from_due.merge(&from_due);
+            latencies.from_commit.merge(&from_commit);
         }
         commits.merge(&empty_commits(&url, clock).await?);
     }
@@ -114,29 +140,17 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
         worker.finish().await?;
     }
     report.result("empty_commit", commits.to_json());
-    for ((rate, p50_name, p99_name), (sum, p50, p99)) in RATES.iter().zip(&all) {
+    for ((rate, p50, p99), latencies) in RATES.iter().zip(&all) {
         report.result(
             &format!("append_to_subscriber_at_{rate}"),
-            json!({
-                "p50_ms": p50.to_json(),
-                "p99_ms": p99.to_json(),
-                "from_due": sum.from_due.to_json(),
-                "from_commit": sum.from_commit.to_json(),
-            }),
+            latencies.to_json(),
         );
-        report.reached(p50_name, p50.median());
-        report.reached(p99_name, p99.median());
-        let commits = p50.median() / commits.millis(0.5);
-        report.ratio(
-            &format!("p50 at {rate}/s / p50 of an empty commit"),
-            commits,
-        );
+        report.reached(p50, latencies.p50.median());
+        report.reached(p99, latencies.p99.median());
+        let name = format!("p50 at {rate}/s / p50 of an empty commit");
+        report.ratio(&name, latencies.p50.median() / commits.millis(0.5));
     }
-    report.not_done("LISTEN/NOTIFY and polling are not measured beside it");
-    report.not_done("one machine: no network between the two ends");
-    nats.shut_down().await.map_err(BenchError::Server)?;
-    database.shut_down().await?;
-    Ok(report)
+    Ok(())
 }
 
 /// A feed that begins at the beginning, beside reading the same rows page by page with nothing
@@ -234,8 +248,11 @@ async fn read_plainly(url: &str, head: GlobalPosition, clock: &Clock) -> Result<
     Ok(seconds)
 }
 
-/// One phase at a rate, seen from both ends.
-async fn measure(ends: &mut [Worker; 2], phase: Phase) -> Result<Latencies, BenchError> {
+/// One phase at a rate: latencies from when appends were due, and from when they were committed.
+async fn measure(
+    ends: &mut [Worker; 2],
+    phase: Phase,
+) -> Result<(Histogram, Histogram), BenchError> {
     let [publisher, follower] = ends;
     publisher.tell(&phase).await?;
     let sent: Vec<Sent> = publisher.hear().await?;
@@ -246,7 +263,7 @@ async fn measure(ends: &mut [Worker; 2], phase: Phase) -> Result<Latencies, Benc
 }
 
 /// Both in order of position; the subscriber's without the positions, which have no gaps.
-fn latencies(sent: &[Sent], arrived: &[u64]) -> Result<Latencies, BenchError> {
+fn latencies(sent: &[Sent], arrived: &[u64]) -> Result<(Histogram, Histogram), BenchError> {
     if sent.len() != arrived.len() {
         let text = format!(
             "{} events were sent and {} arrived",
@@ -255,13 +272,11 @@ fn latencies(sent: &[Sent], arrived: &[u64]) -> Result<Latencies, BenchError> {
         );
         return Err(BenchError::Wrong(text));
     }
-    let mut latencies = Latencies::default();
-    for ((_, due, committed), at) in sent.iter().zip(arrived) {
-        latencies.from_due.record(at.saturating_sub(*due));
-        // The subscriber may have it before the answer has reached who appended.
-        latencies.from_commit.record(at.saturating_sub(*committed));
-    }
-    Ok(latencies)
+    let both = || sent.iter().zip(arrived);
+    let from_due = both().map(|((_, due, _), at)| at.saturating_sub(*due));
+    // The subscriber may have it before the answer has reached who appended.
+    let from_commit = both().map(|((.., committed), at)| at.saturating_sub(*committed));
+    Ok((from_due.collect(), from_commit.collect()))
 }
 
 /// What the least durable write costs meanwhile.
@@ -286,9 +301,9 @@ mod tests {
     #[test]
     fn what_is_lost_or_early_is_noticed() {
         let sent = [(7, 100, 150), (8, 110, 300)];
-        let both = latencies(&sent, &[200, 290]).unwrap();
-        assert_eq!(both.from_due.quantile(1.0).unwrap().as_nanos(), 180);
-        assert_eq!(both.from_commit.quantile(0.0).unwrap().as_nanos(), 0);
+        let (from_due, from_commit) = latencies(&sent, &[200, 290]).unwrap();
+        assert_eq!(from_due.quantile(1.0).unwrap().as_nanos(), 180);
+        assert_eq!(from_commit.quantile(0.0).unwrap().as_nanos(), 0);
         assert!(latencies(&sent, &[200]).is_err());
     }
 }
