@@ -3,10 +3,10 @@
 //! May depend on `domain` and `runtime`.
 //!
 //! Architecture invariant: this crate knows no rule of the business and no HTTP. It does not know
-//! what an event means, with one exception: [`inline`](self) names the events that change who may
+//! what an event means, with one exception: `inline` names the events that change who may
 //! call, because their rows must be as fresh as the log itself. NATS is never asked what is true.
 //!
-//! Where to look: [`append`] is the one way in (group commit under the lock of `log.head`),
+//! Where to look: `append` is the one way in (group commit under the lock of `log.head`),
 //! [`EventLog`] reads, [`Feed`] follows from any position without gaps, [`Mirror`] publishes.
 #![warn(missing_docs)]
 

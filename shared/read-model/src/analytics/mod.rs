@@ -3,7 +3,7 @@
 //! [`Calendar`] cuts a range of days in a zone into buckets. A source, roll-ups
 //! ([`OrgReader::rolled_up`](crate::OrgReader::rolled_up)) or raw readings
 //! ([`OrgReader::from_raw`](crate::OrgReader::from_raw)), tells for each counter its [`Level`] at
-//! every edge between buckets. [`series`] makes of these the points, the total and the start
+//! every edge between buckets. `series` makes of these the points, the total and the start
 //! value. So law 2 can only fail in a source, and law 1 holds by construction.
 //!
 //! A further metric is a variant of [`Metric`] with its formula over levels; comparison with the

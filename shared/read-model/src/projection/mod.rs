@@ -5,7 +5,7 @@
 //! video is not decided here: the things a batch touches are loaded into a fragment of the org's
 //! [`OrgState`](domain::org::OrgState), and [`domain::org::evolve`] folds it.
 //!
-//! Roll-ups depend only on what holds before and after the batch: see [`rollup`].
+//! Roll-ups depend only on what holds before and after the batch: see `rollup`.
 
 mod changes;
 mod decisions;
