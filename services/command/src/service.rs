@@ -1,5 +1,7 @@
 //! The service: what it is made of, and the tasks that keep it going.
 
+use std::time::Duration;
+
 use async_nats::Client;
 use axum::Router;
 use event_log::{EventLog, Mirror, Sweeper};
@@ -7,12 +9,17 @@ use gate::{Coordinator, CoordinatorConfig, Gate, Limiter};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{TaskKind, Tasks};
+use runtime::telemetry::chain;
 use sqlx::PgPool;
+use tokio::sync::watch;
 
 use crate::app::{Commander, Parts};
 use crate::config::Config;
 use crate::http::{self, App};
 use crate::metrics;
+
+/// How often the log is tried until it answers.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the service rests on.
 pub struct Resources {
@@ -40,6 +47,7 @@ pub struct Resources {
 pub struct CommandService {
     app: App,
     commander: Commander,
+    ready: watch::Receiver<bool>,
 }
 
 impl CommandService {
@@ -96,12 +104,25 @@ impl CommandService {
             entropy,
             tasks: requests,
         });
-        Self { app, commander }
+        let ready = watch::Sender::new(false);
+        let service = Self {
+            app,
+            commander,
+            ready: ready.subscribe(),
+        };
+        let seen = seen(service.log().clone(), ready, base.clone());
+        base.spawn(TaskKind::Job, "command readiness", seen);
+        service
     }
 
     /// Every command of v1, behind the gate.
     pub fn router(&self) -> Router {
         http::router(self.app.clone())
+    }
+
+    /// Becomes true once the log was first seen.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.clone()
     }
 
     /// Commands without HTTP, for operators.
@@ -112,5 +133,22 @@ impl CommandService {
     /// The log that this process appends to; who follows it in the same process hears at once.
     pub fn log(&self) -> &EventLog {
         self.commander.log()
+    }
+}
+
+/// Says once that the log answers.
+async fn seen(log: EventLog, seen: watch::Sender<bool>, tasks: Tasks) {
+    while !tasks.is_stopping() {
+        match log.head().await {
+            Ok(_) => {
+                seen.send_replace(true);
+                return;
+            }
+            Err(error) => tracing::warn!(error = %chain(&error), "the log does not answer yet"),
+        }
+        tokio::select! {
+            () = tasks.clock().sleep(LOOK_AGAIN) => {}
+            () = tasks.stopping() => {}
+        }
     }
 }

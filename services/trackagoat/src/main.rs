@@ -5,18 +5,23 @@
 //! Architecture invariant: nothing below knows this crate; what it does could be done by any
 //! program that holds the same addresses and credentials.
 
+mod arguments;
 mod bench;
 mod dev;
+mod doctor;
 mod import;
+mod migrate;
 mod operator;
 mod serve;
+mod services;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
-use runtime::telemetry::{self, TelemetryConfig, chain};
+use runtime::telemetry::{self, TelemetryConfig};
 
 use crate::operator::Action;
 
@@ -36,7 +41,7 @@ enum Command {
     Dev(Box<dev::Dev>),
     /// Run one role against servers that are given.
     #[command(subcommand)]
-    Serve(Box<serve::Serve>),
+    Serve(serve::Serve),
     Bench(bench::Bench),
     /// Orgs, their plans and limits.
     Orgs(OperatorCommand<operator::Orgs>),
@@ -44,6 +49,10 @@ enum Command {
     Members(OperatorCommand<operator::Members>),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
+    /// Bring a database of the log up to date.
+    Migrate(migrate::Migrate),
+    /// Say what is missing or misconfigured, and what mends it.
+    Doctor(doctor::Doctor),
     /// Send real data through the public API.
     #[command(subcommand)]
     Import(import::Import),
@@ -101,6 +110,11 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Keys(OperatorCommand { target, action }) => {
             operate(&target, Action::Keys(action), clock, entropy).await
         }
+        Command::Migrate(migrate) => match migrate.run(&clock).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        },
+        Command::Doctor(doctor) => doctor.run(&clock).await,
         Command::Import(import) => match import.run(clock, entropy).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
@@ -121,12 +135,8 @@ async fn operate(
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "errors of a command go to the terminal"
-)]
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("error: {}", chain(error));
+    terminal::complain(error);
     ExitCode::FAILURE
 }
 

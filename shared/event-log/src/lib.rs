@@ -36,8 +36,10 @@ pub use self::append::{
 pub use self::error::{CorruptRow, ReadError};
 pub use self::feed::{Feed, FeedConfig, FeedError};
 pub use self::log::{EventLog, Head, PreparedAppend};
-pub use self::migrate::{MigrateError, migrate};
-pub use self::mirror::{Mirror, MirrorConfig, MirrorError, STREAM_NAME, subject_of_org};
+pub use self::migrate::{MigrateError, migrate, pending_migrations};
+pub use self::mirror::{
+    EPOCH_KEY, LARGEST_MESSAGE, Mirror, MirrorConfig, MirrorError, STREAM_NAME, subject_of_org,
+};
 pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
 pub use self::snapshots::Snapshot;

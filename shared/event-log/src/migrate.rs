@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runtime::clock::Clock;
 use sqlx::PgConnection;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migrate, Migrator};
 use thiserror::Error;
 
 static EMBEDDED: Migrator = sqlx::migrate!("../../migrations");
@@ -26,6 +26,33 @@ pub enum MigrateError {
     /// Another process has been migrating for too long.
     #[error("another process has been migrating for {} s", GIVE_UP.as_secs())]
     Busy,
+}
+
+/// Migrations of this build that a database lacks, by version and name, in their order.
+///
+/// # Errors
+/// If the database does not answer, or is in the middle of a migration that failed.
+pub async fn pending_migrations(
+    connection: &mut PgConnection,
+) -> Result<Vec<String>, MigrateError> {
+    let table = EMBEDDED.table_name.as_ref();
+    let exists = sqlx::query_scalar!(r#"select to_regclass($1) is not null as "exists!""#, table)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(MigrateError::Database)?;
+    let applied = if exists {
+        connection
+            .list_applied_migrations(table)
+            .await
+            .map_err(MigrateError::Migration)?
+    } else {
+        Vec::new()
+    };
+    let is_pending = |version| !applied.iter().any(|one| one.version == version);
+    let pending = EMBEDDED.iter().filter(|one| is_pending(one.version));
+    Ok(pending
+        .map(|one| format!("{} {}", one.version, one.description))
+        .collect())
 }
 
 /// Brings log, gate and auth up to date. The connection's user must be able to create roles and

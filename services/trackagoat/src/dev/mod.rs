@@ -16,21 +16,22 @@ use std::time::Duration;
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::clock::Clock;
+use runtime::config::secret;
 use runtime::entropy::Entropy;
-use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
+use runtime::lifecycle::{Lifecycle, ShutdownPolicy, Tasks};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
-pub use self::files::write_secret;
+use self::ready_file::ReadyFile;
 pub use self::ready_file::Replica;
-use self::ready_file::{ReadyFile, say};
 use self::replicas::Template;
-use self::servers::{Servers, ServersError};
+use self::servers::{DatabaseUrls, Servers, ServersError};
+use crate::arguments::AdminArgs;
 use crate::operator::{DEV_FILE, DevFile};
-use crate::serve::{self, AdminArgs, Connections, Operators, ServeError};
-
-/// How long each part may take to stop.
-const GRACE: Duration = Duration::from_secs(15);
+use crate::services::{
+    GRACE, Operators, QueryPart, Running, ServeError, Services, Stages, cursor_secret,
+};
+use crate::terminal::say;
 
 /// Everything in one directory, for trying out and for development.
 #[derive(Debug, Args)]
@@ -56,6 +57,20 @@ pub struct Dev {
     query: query::Config,
     #[command(flatten)]
     admin: AdminArgs,
+}
+
+/// Where tasks go; the last stage stops first.
+struct Handles {
+    servers: Tasks,
+    services: Stages,
+    replicas: Tasks,
+}
+
+/// How services reach the private servers.
+struct Access {
+    nats_url: String,
+    urls: DatabaseUrls,
+    cursor_secret_file: PathBuf,
 }
 
 /// Why `dev` does not run.
@@ -102,25 +117,21 @@ impl Dev {
                 source,
             })?;
         let mut lifecycle = Lifecycle::with_signals(clock.clone()).map_err(DevError::Signals)?;
-        let written = self.written();
+        let handles = Handles {
+            servers: lifecycle.handle(),
+            services: Stages::new(&mut lifecycle),
+            replicas: lifecycle.stage("replicas"),
+        };
         let policy = ShutdownPolicy {
             notice: Duration::ZERO,
             grace: GRACE,
         };
-        let started = self
-            .start(listener, operators, &clock, &entropy, &mut lifecycle)
-            .await;
-        let ended = match started {
-            Ok(()) => Ok(lifecycle.run(policy).await.exit_code()),
-            Err(error) => {
-                lifecycle.shutdown(policy).await;
-                Err(error)
-            }
-        };
-        for path in written {
+        let start = self.start(listener, operators, &clock, &entropy, &handles);
+        let ended = lifecycle.start_and_run(Box::pin(start), policy).await;
+        for path in self.written() {
             files::remove(&path).map_err(|source| DevError::File { path, source })?;
         }
-        ended
+        Ok(ended?.exit_code())
     }
 
     /// What must not be left behind.
@@ -146,60 +157,28 @@ impl Dev {
         operators: Operators<'_>,
         clock: &Clock,
         entropy: &Entropy,
-        lifecycle: &mut Lifecycle,
+        handles: &Handles,
     ) -> Result<(), DevError> {
         say("starting Postgres and NATS");
         let servers = Servers::start(&self.data_dir, clock, entropy).await?;
-        let (nats_url, urls) = (servers.nats.url(), servers.urls);
+        let access = Access {
+            nats_url: servers.nats.url(),
+            urls: servers.urls.clone(),
+            cursor_secret_file: self.data_dir.join("cursor.secret"),
+        };
+        servers.supervise(&handles.servers);
         let dev_file = DevFile {
-            database_url: urls.operator.expose_secret().to_owned(),
-            nats_url: nats_url.clone(),
+            database_url: access.urls.operator.expose_secret().to_owned(),
+            nats_url: access.nats_url.clone(),
         };
         write_json(&self.dev_file(), &dev_file)?;
-        let base = lifecycle.handle();
-        let postgres = servers.postgres.supervise(base.clone());
-        base.spawn(TaskKind::Critical, "postgres", postgres);
-        base.spawn(
-            TaskKind::Critical,
-            "nats",
-            servers.nats.supervise(base.clone()),
-        );
 
         say("starting services");
-        let secret_file = self.data_dir.join("cursor.secret");
-        let connections = Connections {
-            command: Some(urls.command.clone()),
-            query: urls.query.clone(),
-            reads: urls.query.clone(),
-            projector: urls.projector.clone(),
-            nats: Some(nats_url.clone().into()),
-            cursor_secret: cursor_secret(&secret_file, entropy)?,
-        };
-        let running = serve::start(
-            &connections,
-            &self.query,
-            Some(&self.command),
-            listener,
-            operators,
-            lifecycle,
-        )
-        .await?;
-        let replicas = lifecycle.stage("replicas");
-        let template = Template {
-            folder: &self.data_dir,
-            urls: &urls,
-            nats_url: &nats_url,
-            cursor_secret_file: &secret_file,
-            lease: self.query.lease,
-        };
-        let own = format!("http://{}", running.address);
-        let mut query_replicas = vec![Replica {
-            pid: std::process::id(),
-            url: own.clone(),
-        }];
-        for n in 1..self.query_replicas {
-            query_replicas.push(template.start(n, &replicas).await?);
-        }
+        let services = self.services(&access, entropy)?;
+        let running = services
+            .start(listener, operators, &handles.services)
+            .await?;
+        let query_replicas = self.replicas(&running, &access, &handles.replicas).await?;
         let demo = match &running.command {
             Some(service) if self.demo => {
                 say("making the demo");
@@ -208,13 +187,13 @@ impl Dev {
             _ => None,
         };
         running.readiness.wait().await;
-        let ready = ReadyFile {
+        self.say_ready(&ReadyFile {
             pid: std::process::id(),
-            api: format!("{own}/api/v1"),
+            api: format!("http://{}/api/v1", running.address),
             console: None,
             mcp: None,
             admin: format!("http://{}", running.admin),
-            nats_url,
+            nats_url: dev_file.nats_url,
             database_url: dev_file.database_url,
             query_replicas,
             setup_token: None,
@@ -225,8 +204,45 @@ impl Dev {
                 admin_password: None,
                 api_key: demo.secret.reveal().to_owned(),
             }),
+        })
+    }
+
+    fn services(&self, access: &Access, entropy: &Entropy) -> Result<Services<'_>, DevError> {
+        let urls = &access.urls;
+        let query = QueryPart {
+            config: &self.query,
+            database_url: urls.query.clone(),
+            reads_url: urls.query.clone(),
+            projector_url: urls.projector.clone(),
+            cursor_secret: kept_cursor_secret(&access.cursor_secret_file, entropy)?,
         };
-        self.say_ready(&ready)
+        Ok(Services {
+            primary_url: urls.command.clone(),
+            command: Some(&self.command),
+            query: Some(query),
+            nats: Some(access.nats_url.clone().into()),
+        })
+    }
+
+    async fn replicas(
+        &self,
+        running: &Running,
+        access: &Access,
+        tasks: &Tasks,
+    ) -> Result<Vec<Replica>, DevError> {
+        let template = Template {
+            folder: &self.data_dir,
+            access,
+            lease: self.query.lease,
+        };
+        let mut replicas = vec![Replica {
+            pid: std::process::id(),
+            url: format!("http://{}", running.address),
+        }];
+        for n in 1..self.query_replicas {
+            replicas.push(template.start(n, tasks).await?);
+        }
+        Ok(replicas)
     }
 
     fn say_ready(&self, ready: &ReadyFile) -> Result<(), DevError> {
@@ -244,7 +260,7 @@ impl Dev {
 }
 
 /// The same on every start, so that cursors outlive them.
-fn cursor_secret(path: &Path, entropy: &Entropy) -> Result<[u8; 32], DevError> {
+fn kept_cursor_secret(path: &Path, entropy: &Entropy) -> Result<[u8; 32], DevError> {
     if !path.exists() {
         let hex = files::hex(&entropy.bytes::<32>());
         files::write_secret(path, hex.as_bytes()).map_err(|source| DevError::File {
@@ -252,7 +268,8 @@ fn cursor_secret(path: &Path, entropy: &Entropy) -> Result<[u8; 32], DevError> {
             source,
         })?;
     }
-    Ok(serve::cursor_secret(None, Some(path))?)
+    let text = secret("TGA_CURSOR_SECRET", None, Some(path)).map_err(ServeError::Secret)?;
+    Ok(cursor_secret(&text)?)
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), DevError> {

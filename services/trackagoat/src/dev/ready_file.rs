@@ -7,6 +7,7 @@ use domain::ids::{OrgId, ProjectId};
 use serde::{Deserialize, Serialize};
 
 use super::files;
+use crate::terminal::say;
 
 /// What the file says (design.md, pinned interfaces).
 #[derive(Serialize)]
@@ -40,10 +41,11 @@ pub struct Demo {
     pub api_key: String,
 }
 
-/// One line to the terminal.
-#[expect(clippy::print_stdout, reason = "what `dev` says to whoever started it")]
-pub fn say(text: &str) {
-    println!("{text}");
+impl Replica {
+    /// Writes it whole or not at all, readable by its owner only.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        files::write_secret(path, &serde_json::to_vec(self)?)
+    }
 }
 
 impl ReadyFile {
@@ -56,15 +58,18 @@ impl ReadyFile {
 
     /// Says on the terminal what one needs to begin.
     pub fn print(&self) {
-        say(&format!("API        {}", self.api));
-        say(&format!("operator   {}/metrics", self.admin));
+        say(format_args!("API        {}", self.api));
+        say(format_args!("operator   {}/metrics", self.admin));
         for replica in &self.query_replicas {
-            say(&format!("query      {} (pid {})", replica.url, replica.pid));
+            say(format_args!(
+                "query      {} (pid {})",
+                replica.url, replica.pid
+            ));
         }
         if let Some(demo) = &self.demo {
-            say(&format!("org        {}", demo.org_id));
-            say(&format!("project    {}", demo.project_id));
-            say(&format!("demo key   {}", demo.api_key));
+            say(format_args!("org        {}", demo.org_id));
+            say(format_args!("project    {}", demo.project_id));
+            say(format_args!("demo key   {}", demo.api_key));
         }
         say("ready; Ctrl-C stops everything and loses nothing");
     }

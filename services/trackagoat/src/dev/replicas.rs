@@ -11,9 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::process::{Child, Command};
 
+use super::Access;
 use super::files;
 use super::ready_file::Replica;
-use super::servers::DatabaseUrls;
 
 /// How long a replica may take to answer, and to end.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -39,9 +39,7 @@ pub enum ReplicaError {
 /// What replicas are started with.
 pub struct Template<'a> {
     pub folder: &'a Path,
-    pub urls: &'a DatabaseUrls,
-    pub nats_url: &'a str,
-    pub cursor_secret_file: &'a Path,
+    pub access: &'a Access,
     pub lease: Duration,
 }
 
@@ -66,15 +64,15 @@ impl Template<'_> {
             .arg(&ready)
             .env("TGA_REPLICA_NAME", format!("query-{n}"))
             .env("TGA_LEASE", self.lease.as_secs_f64().to_string())
-            .env("TGA_CURSOR_SECRET_FILE", self.cursor_secret_file)
+            .env("TGA_CURSOR_SECRET_FILE", &self.access.cursor_secret_file)
             .env_remove("TGA_ADMIN_LISTEN")
             .env_remove("TGA_LISTEN")
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let nats = SecretString::from(self.nats_url);
+        let nats = SecretString::from(self.access.nats_url.as_str());
         for (name, secret) in [
-            ("TGA_DATABASE_URL", &self.urls.query),
-            ("TGA_PROJECTOR_DATABASE_URL", &self.urls.projector),
+            ("TGA_DATABASE_URL", &self.access.urls.query),
+            ("TGA_PROJECTOR_DATABASE_URL", &self.access.urls.projector),
             ("TGA_NATS_URL", &nats),
         ] {
             let path = folder.join(name.to_lowercase());

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use runtime::lifecycle::{TaskKind, Tasks};
 use runtime::local::{LocalError, NatsConfig, NatsServer, PostgresConfig, PostgresServer};
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
@@ -63,6 +64,14 @@ impl Servers {
             nats,
             urls,
         })
+    }
+
+    /// Keeps both running until the stage ends; one that ends by itself takes everything down.
+    pub fn supervise(self, tasks: &Tasks) {
+        let postgres = self.postgres.supervise(tasks.clone());
+        tasks.spawn(TaskKind::Critical, "postgres", postgres);
+        let nats = self.nats.supervise(tasks.clone());
+        tasks.spawn(TaskKind::Critical, "nats", nats);
     }
 }
 

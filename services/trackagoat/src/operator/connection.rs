@@ -8,14 +8,15 @@ use command::app::{Commander, Parts};
 use event_log::{Appender, Config, EventLog};
 use gate::{Coordinator, CoordinatorConfig};
 use runtime::clock::Clock;
-use runtime::config::{SecretError, optional_secret};
+use runtime::config::SecretError;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
-use runtime::nats::NatsUrl;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection, PgPool};
+
+use crate::arguments::{DatabaseUrl, NatsUrl, SecretArgument};
 
 /// The file in which a running `dev` says where its servers are.
 pub const DEV_FILE: &str = "dev.json";
@@ -29,15 +30,10 @@ const ORG_CACHE_BYTES: u64 = 1 << 30;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Servers")]
 pub struct Target {
-    /// URL of the log's database, as the operator.
-    #[arg(long, env = "TGA_DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
-    /// A file that holds it.
-    #[arg(long, env = "TGA_DATABASE_URL_FILE")]
-    database_url_file: Option<PathBuf>,
-    /// URL of NATS; without it a revocation takes up to 0.6 s.
-    #[arg(long, env = "TGA_NATS_URL", hide_env_values = true)]
-    nats_url: Option<String>,
+    #[command(flatten)]
+    database: DatabaseUrl,
+    #[command(flatten)]
+    nats: NatsUrl,
     /// Folder of a running `trackagoat dev`, where no database is named.
     #[arg(long, env = "TGA_DATA_DIR", default_value = ".data")]
     data_dir: PathBuf,
@@ -61,17 +57,22 @@ pub enum ConnectError {
     Nowhere(PathBuf),
     #[error("the database cannot be reached")]
     Database(#[source] sqlx::Error),
+    #[error("the database did not answer within {} s", CONNECT_WITHIN.as_secs())]
+    Late,
     #[error("the address of NATS is none")]
     NatsUrl(#[source] runtime::nats::InvalidNatsUrl),
 }
 
 impl Target {
+    /// The folder of a running `trackagoat dev`.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// URLs of the database and of NATS.
     pub fn urls(&self) -> Result<(SecretString, Option<SecretString>), ConnectError> {
-        let value = self.database_url.as_deref();
-        let file = self.database_url_file.as_deref();
-        let nats = self.nats_url.clone().map(SecretString::from);
-        if let Some(database) = optional_secret("TGA_DATABASE_URL", value, file)? {
+        let nats = self.nats.optional()?;
+        if let Some(database) = self.database.optional()? {
             return Ok((database, nats));
         }
         let found = read_dev_file(&self.data_dir);
@@ -81,6 +82,15 @@ impl Target {
             nats.or(Some(found.nats_url.into())),
         ))
     }
+}
+
+/// One connection to the database, or why there is none.
+pub async fn connect(url: &SecretString, clock: &Clock) -> Result<PgConnection, ConnectError> {
+    let connecting = PgConnection::connect(url.expose_secret());
+    let connected = clock.timeout(CONNECT_WITHIN, connecting).await;
+    connected
+        .map_err(|_| ConnectError::Late)?
+        .map_err(ConnectError::Database)
 }
 
 fn read_dev_file(folder: &Path) -> Option<DevFile> {
@@ -161,6 +171,6 @@ impl Operator {
     }
 }
 
-fn nats_url(url: &SecretString) -> Result<NatsUrl, ConnectError> {
+fn nats_url(url: &SecretString) -> Result<runtime::nats::NatsUrl, ConnectError> {
     url.expose_secret().parse().map_err(ConnectError::NatsUrl)
 }

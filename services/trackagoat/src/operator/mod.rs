@@ -13,11 +13,12 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 
 use self::connection::Operator;
-pub use self::connection::{ConnectError, DEV_FILE, DevFile, Target};
+pub use self::connection::{ConnectError, DEV_FILE, DevFile, Target, connect};
 pub use self::keys::Keys;
 pub use self::members::Members;
 use self::orgs::Asked;
 pub use self::orgs::Orgs;
+use crate::terminal::say;
 
 /// What to do.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Action {
                 Asked::Create(command) => {
                     let org = OrgId::generate(operator.commander.now(), entropy.bytes());
                     decide(operator, org, &command).await?;
-                    show::line(org);
+                    say(org);
                 }
                 Asked::List => list_orgs(operator).await?,
                 Asked::Decide(org, command) => decide(operator, org, &command).await?,
@@ -73,7 +74,7 @@ impl Action {
                 let org = create.org;
                 let (command, secret) = create.command(operator.commander.now(), entropy);
                 decide(operator, org, &command).await?;
-                show::line(secret.reveal());
+                say(secret.reveal());
             }
             Self::Keys(Keys::List { org }) => {
                 let keys = operator

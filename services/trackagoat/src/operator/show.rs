@@ -6,11 +6,7 @@ use domain::ids::{KeyId, OrgId};
 use domain::org::{Key, Profile};
 use domain::time::Timestamp;
 
-/// Prints a line.
-#[expect(clippy::print_stdout, reason = "what the command is run for")]
-pub fn line(text: impl std::fmt::Display) {
-    println!("{text}");
-}
+use crate::terminal::say;
 
 /// Says that a denial is in force, where one was waited for.
 pub fn denial(denial: Option<&Denial>) {
@@ -18,7 +14,7 @@ pub fn denial(denial: Option<&Denial>) {
         return;
     };
     let barrier = &settled.barrier;
-    line(format_args!(
+    say(format_args!(
         "in force everywhere since {} (position {}, {} replicas)",
         settled.effective_at,
         settled.position,
@@ -50,7 +46,7 @@ pub fn orgs(orgs: &[(OrgId, Profile)]) {
             limits.join("\n"),
         ]);
     }
-    line(table);
+    say(table);
 }
 
 /// Prints keys, never a secret.
@@ -77,7 +73,7 @@ pub fn keys<'a>(keys: impl Iterator<Item = (&'a KeyId, &'a Key)>, now: Timestamp
                 .map_or_else(|| "never".to_owned(), |end| end.to_string()),
         ]);
     }
-    line(table);
+    say(table);
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {

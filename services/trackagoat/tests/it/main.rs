@@ -2,5 +2,6 @@
 
 mod dev;
 mod figures;
+mod serve;
 mod story;
 mod tidy;

@@ -18,12 +18,12 @@ const AUTH_PREV: HeaderName = HeaderName::from_static("Tga-Auth-Prev");
 /// What an envelope and the headers add to the data of an event, at most.
 const AROUND_DATA: usize = 8 * 1024;
 
+/// Bytes of the largest message: what the server's `max_payload` must allow.
+pub const LARGEST_MESSAGE: usize = EVENT_DATA_BYTES + AROUND_DATA;
+
 /// Refuses a server that would not take the largest event: it would block the mirror for ever.
 pub fn check_payload(client: &async_nats::Client) -> Result<(), MirrorError> {
-    let (found, needed) = (
-        client.server_info().max_payload,
-        EVENT_DATA_BYTES + AROUND_DATA,
-    );
+    let (found, needed) = (client.server_info().max_payload, LARGEST_MESSAGE);
     // Zero: not connected yet.
     if found == 0 || found >= needed {
         Ok(())

@@ -23,7 +23,9 @@ use crate::log::{EventLog, Head};
 use crate::metrics as names;
 use crate::stored::StoredEvent;
 
+pub use self::message::LARGEST_MESSAGE;
 pub(crate) use self::message::Received;
+pub use self::stream::EPOCH_KEY;
 
 /// The stream.
 pub const STREAM_NAME: &str = "TGA_EVENTS";

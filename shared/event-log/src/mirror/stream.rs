@@ -14,8 +14,8 @@ use crate::log::{EventLog, Head};
 use crate::metrics as names;
 use crate::read;
 
-/// Where the stream keeps the epoch of the log it mirrors.
-const EPOCH_KEY: &str = "tga_epoch";
+/// Where the stream's metadata keep the epoch of the log it mirrors.
+pub const EPOCH_KEY: &str = "tga_epoch";
 
 pub struct MirrorStream {
     context: Context,

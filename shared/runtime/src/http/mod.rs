@@ -67,7 +67,8 @@ pub struct HttpConfig {
     pub limits: HttpLimits,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Makes the answer to a request that the router never saw (414, 431) or did not survive (500).
+    /// Makes the answer to a request that the router never saw (414: its target is too long, 431: its headers
+    /// are) or did not survive (500).
     pub refuse: fn(StatusCode) -> Response,
     /// Where new request ids come from.
     pub entropy: Entropy,

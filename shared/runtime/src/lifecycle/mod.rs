@@ -178,7 +178,35 @@ impl Lifecycle {
 
     /// Waits for the reason to stop, then stops.
     pub async fn run(mut self, policy: ShutdownPolicy) -> Outcome {
-        match self.stop_cause().await {
+        let cause = self.stop_cause().await;
+        self.stop(&cause, policy).await
+    }
+
+    /// Starts, waits for the reason to stop, then stops. A reason that comes before everything has
+    /// started drops `start`.
+    ///
+    /// # Errors
+    /// What `start` failed with, after everything it started has stopped.
+    pub async fn start_and_run<E>(
+        mut self,
+        start: impl Future<Output = Result<(), E>>,
+        policy: ShutdownPolicy,
+    ) -> Result<Outcome, E> {
+        let started = tokio::select! {
+            started = start => started,
+            cause = self.stop_cause() => return Ok(self.stop(&cause, policy).await),
+        };
+        match started {
+            Ok(()) => Ok(self.run(policy).await),
+            Err(error) => {
+                self.shutdown(policy).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn stop(self, cause: &StopCause, policy: ShutdownPolicy) -> Outcome {
+        match cause {
             StopCause::Signal => tracing::info!("signal received, stopping"),
             StopCause::Failure(failure) => {
                 tracing::error!(

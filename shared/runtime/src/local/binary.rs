@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use super::LocalError;
 
-const POSTGRES: &str = "postgres";
-const NATS: &str = "nats-server";
+pub(super) const POSTGRES: &str = "postgres";
+pub(super) const NATS: &str = "nats-server";
 const POSTGRES_NEEDED: u32 = 15;
 const NATS_NEEDED: Version = Version(2, 10);
 

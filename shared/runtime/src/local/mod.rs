@@ -106,6 +106,26 @@ pub enum LocalError {
     },
 }
 
+/// The programs that private servers in `folder` would run, or what keeps them from it. Nothing is
+/// started and nothing changed.
+pub fn programs(folder: &Path) -> [(&'static str, Result<PathBuf, LocalError>); 2] {
+    let account = account::Account::for_folder(folder);
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let check = |name, found: Result<PathBuf, LocalError>| {
+        let binary = found?;
+        account.check_reach(name, &binary)?;
+        // Folders that are still to be made will be the account's.
+        let existing = folder.ancestors().find(|path| path.exists());
+        account.check_reach(name, &existing.unwrap_or(&folder).join("."))?;
+        Ok(binary)
+    };
+    let postgres = binary::postgres_bin(None).map(|bin| bin.join(binary::POSTGRES));
+    [
+        (binary::POSTGRES, check(binary::POSTGRES, postgres)),
+        (binary::NATS, check(binary::NATS, binary::nats_server())),
+    ]
+}
+
 impl LocalError {
     fn io<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::Io {

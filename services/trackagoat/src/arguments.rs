@@ -1,0 +1,96 @@
+//! Arguments that several commands share: secrets, each a value or a file that holds it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use runtime::config::{SecretError, optional_secret, secret};
+use secrecy::SecretString;
+
+/// A secret on the command line.
+pub trait SecretArgument {
+    /// Its environment variable; with `_FILE` behind, that of the file.
+    const VARIABLE: &'static str;
+
+    /// The value and the file, as they were given.
+    fn given(&self) -> (Option<&str>, Option<&Path>);
+
+    /// The secret, if it was given.
+    fn optional(&self) -> Result<Option<SecretString>, SecretError> {
+        let (value, file) = self.given();
+        optional_secret(Self::VARIABLE, value, file)
+    }
+
+    /// The secret, which must have been given.
+    fn required(&self) -> Result<SecretString, SecretError> {
+        let (value, file) = self.given();
+        secret(Self::VARIABLE, value, file)
+    }
+}
+
+/// A pair of flags, `--name` and `--name-file`, each also an environment variable.
+macro_rules! secret_arguments {
+    ($type:ident, $about:literal, $variable:literal, $value:ident, $file:ident) => {
+        #[doc = $about]
+        #[derive(Args, Clone, Debug)]
+        pub struct $type {
+            #[arg(long, env = $variable, hide_env_values = true, help = $about)]
+            $value: Option<String>,
+            /// A file that holds it.
+            #[arg(long, env = concat!($variable, "_FILE"))]
+            $file: Option<PathBuf>,
+        }
+
+        impl SecretArgument for $type {
+            const VARIABLE: &'static str = $variable;
+
+            fn given(&self) -> (Option<&str>, Option<&Path>) {
+                (self.$value.as_deref(), self.$file.as_deref())
+            }
+        }
+    };
+}
+
+secret_arguments!(
+    DatabaseUrl,
+    "URL of the log's database, with the login to use there",
+    "TGA_DATABASE_URL",
+    database_url,
+    database_url_file
+);
+secret_arguments!(
+    ReadDatabaseUrl,
+    "URL of the read model's database, if it is another than the log's",
+    "TGA_READ_DATABASE_URL",
+    read_database_url,
+    read_database_url_file
+);
+secret_arguments!(
+    ProjectorDatabaseUrl,
+    "URL of the read model's database for the projector, with a login in `tga_projector`",
+    "TGA_PROJECTOR_DATABASE_URL",
+    projector_database_url,
+    projector_database_url_file
+);
+secret_arguments!(
+    NatsUrl,
+    "URL of NATS, or of several of its servers with commas between",
+    "TGA_NATS_URL",
+    nats_url,
+    nats_url_file
+);
+secret_arguments!(
+    CursorSecret,
+    "64 hexadecimal digits under which cursors are written; the same on every replica",
+    "TGA_CURSOR_SECRET",
+    cursor_secret,
+    cursor_secret_file
+);
+
+/// Where the operator's port is.
+#[derive(Args, Clone, Debug)]
+pub struct AdminArgs {
+    /// Address of the operator's port (/livez, /readyz, /metrics); by default a free loopback port.
+    #[arg(id = "admin_listen", long = "admin-listen", env = "TGA_ADMIN_LISTEN")]
+    pub listen: Option<SocketAddr>,
+}

@@ -1,0 +1,305 @@
+//! The log's database: reachable, up to date, durable, not held up, followed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use event_log::pending_migrations;
+use read_model::ProjectionVersion;
+use runtime::clock::Clock;
+use runtime::telemetry::chain;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::finding::{Finding, Findings};
+
+const OLDEST_VERSION: i32 = 150_000;
+/// Expiry of keys follows every machine's wall clock.
+const CLOCKS_APART: Duration = Duration::from_secs(1);
+/// A service of each kind takes about 40 connections.
+const FREE_CONNECTIONS: i64 = 40;
+/// A transaction so old keeps dead rows of the head from being removed.
+const OLD_TRANSACTION: Duration = Duration::from_mins(1);
+/// Events; a projection is a fraction of a second behind.
+const LAG: i64 = 10_000;
+
+/// Groups that services log in as.
+const GROUPS: [&str; 3] = ["tga_command", "tga_query", "tga_projector"];
+
+/// The end of the log.
+pub struct Log {
+    pub position: i64,
+    pub epoch: Uuid,
+}
+
+/// Looks at everything; returns the end of the log if there is one.
+pub async fn look(
+    connection: &mut PgConnection,
+    clock: &Clock,
+    findings: &mut Findings,
+) -> Option<Log> {
+    match Box::pin(examine(connection, clock, findings)).await {
+        Ok(log) => log,
+        Err(error) => {
+            findings.add(
+                Finding::broken("database", chain(&error)).mend(
+                    "name a login that may look at everything, as `trackagoat migrate` needs",
+                ),
+            );
+            None
+        }
+    }
+}
+
+async fn examine(
+    connection: &mut PgConnection,
+    clock: &Clock,
+    findings: &mut Findings,
+) -> Result<Option<Log>, sqlx::Error> {
+    server(connection, clock, findings).await?;
+    settings(connection, findings).await?;
+    match pending_migrations(connection).await {
+        Ok(pending) if pending.is_empty() => {
+            findings.add(Finding::fine("migrations", "all applied"));
+        }
+        Ok(pending) => {
+            let says = format!("{} missing, from {}", pending.len(), pending[0]);
+            findings.add(Finding::broken("migrations", says).mend("trackagoat migrate"));
+            return Ok(None);
+        }
+        Err(error) => {
+            findings.add(Finding::broken("migrations", chain(&error)).mend("trackagoat migrate"));
+            return Ok(None);
+        }
+    }
+    let log = head(connection, findings).await?;
+    logins(connection, findings).await?;
+    transactions(connection, findings).await?;
+    replicas(connection, findings).await?;
+    projection(connection, log.position, findings).await?;
+    Ok(Some(log))
+}
+
+async fn server(
+    connection: &mut PgConnection,
+    clock: &Clock,
+    findings: &mut Findings,
+) -> Result<(), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select current_setting('server_version') as "version!",
+                  current_setting('server_version_num')::int as "number!",
+                  clock_timestamp() as "now!",
+                  pg_is_in_recovery() as "standby!",
+                  current_setting('server_encoding') as "encoding!",
+                  current_setting('max_connections')::bigint
+                  - (select count(*) from pg_stat_activity where backend_type = 'client backend')
+                  as "free!""#
+    )
+    .fetch_one(connection)
+    .await?;
+    findings.add(if row.number < OLDEST_VERSION {
+        Finding::broken(
+            "postgres server",
+            format_args!("{} is too old", row.version),
+        )
+        .mend("upgrade it to 15 or newer")
+    } else if row.standby {
+        Finding::broken("postgres server", "a standby, which takes no writes")
+            .mend("name the primary with --database-url")
+    } else if row.encoding == "UTF8" {
+        Finding::fine("postgres server", row.version)
+    } else {
+        Finding::broken(
+            "postgres server",
+            format_args!("its encoding is {}", row.encoding),
+        )
+        .mend("create database trackagoat encoding 'UTF8' template template0")
+    });
+    findings.add(clocks(row.now, clock.now()));
+    findings.add(if row.free < FREE_CONNECTIONS {
+        Finding::warning("connections", format_args!("only {} are free", row.free))
+            .mend("alter system set max_connections = 300, then restart the server")
+    } else {
+        Finding::fine("connections", format_args!("{} are free", row.free))
+    });
+    Ok(())
+}
+
+fn clocks(theirs: DateTime<Utc>, ours: DateTime<Utc>) -> Finding {
+    let apart = theirs.signed_duration_since(ours).abs().to_std();
+    let apart = apart.unwrap_or_default();
+    if apart > CLOCKS_APART {
+        let says = format!("the server's is {:.1} s off ours", apart.as_secs_f64());
+        Finding::warning("clocks", says).mend("keep both machines' time with NTP")
+    } else {
+        Finding::fine("clocks", "agree")
+    }
+}
+
+/// What makes a commit durable.
+async fn settings(
+    connection: &mut PgConnection,
+    findings: &mut Findings,
+) -> Result<(), sqlx::Error> {
+    let off = sqlx::query_scalar!(
+        r#"select name as "name!" from pg_settings
+           where name in ('fsync', 'full_page_writes', 'autovacuum') and setting = 'off'"#
+    )
+    .fetch_all(connection)
+    .await?;
+    if off.is_empty() {
+        findings.add(Finding::fine(
+            "durability",
+            "fsync and full_page_writes are on",
+        ));
+    }
+    for name in off {
+        let mend = format!("alter system set {name} = on; select pg_reload_conf()");
+        findings.add(Finding::broken("durability", format_args!("{name} is off")).mend(mend));
+    }
+    Ok(())
+}
+
+async fn head(connection: &mut PgConnection, findings: &mut Findings) -> Result<Log, sqlx::Error> {
+    let row = sqlx::query!("select position, epoch from log.head")
+        .fetch_one(connection)
+        .await?;
+    let says = format!("{} events, epoch {}", row.position, row.epoch);
+    findings.add(Finding::fine("log", says));
+    Ok(Log {
+        position: row.position,
+        epoch: row.epoch,
+    })
+}
+
+/// Services log in as members of the groups that migrations make.
+async fn logins(connection: &mut PgConnection, findings: &mut Findings) -> Result<(), sqlx::Error> {
+    for group in GROUPS {
+        let logins = sqlx::query_scalar!(
+            r#"select m.rolname as "name!" from pg_auth_members a
+               join pg_roles g on g.oid = a.roleid join pg_roles m on m.oid = a.member
+               where g.rolname = $1 and m.rolcanlogin"#,
+            group
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        findings.add(if logins.is_empty() {
+            Finding::warning("logins", format_args!("none is a member of {group}")).mend(
+                format_args!(
+                    "create role {group}_login login password '...' in role {group}; \
+                 alter role {group}_login set role to {group}"
+                ),
+            )
+        } else {
+            Finding::fine("logins", format_args!("{group}: {}", logins.join(", ")))
+        });
+    }
+    Ok(())
+}
+
+/// Whoever keeps an old snapshot slows appends down.
+async fn transactions(
+    connection: &mut PgConnection,
+    findings: &mut Findings,
+) -> Result<(), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select pid as "pid!", application_name as "name!",
+                  extract(epoch from clock_timestamp() - xact_start)::float8 as "seconds!"
+           from pg_stat_activity
+           where xact_start is not null and backend_type = 'client backend'
+             and (backend_xmin is not null or backend_xid is not null)
+           order by xact_start limit 1"#
+    )
+    .fetch_optional(connection)
+    .await?;
+    let old = row.filter(|row| row.seconds > OLD_TRANSACTION.as_secs_f64());
+    findings.add(match old {
+        Some(row) => Finding::warning(
+            "transactions",
+            format_args!(
+                "process {} ({}) is in one for {:.0} s",
+                row.pid, row.name, row.seconds
+            ),
+        )
+        .mend(format_args!("select pg_terminate_backend({})", row.pid)),
+        None => Finding::fine("transactions", "none is old"),
+    });
+    Ok(())
+}
+
+async fn replicas(
+    connection: &mut PgConnection,
+    findings: &mut Findings,
+) -> Result<(), sqlx::Error> {
+    let names = sqlx::query_scalar!("select replica from gate.leases order by replica")
+        .fetch_all(connection)
+        .await?;
+    findings.add(if names.is_empty() {
+        Finding::warning("query services", "none is registered").mend("trackagoat serve query")
+    } else {
+        let says = format!("{} registered: {}", names.len(), names.join(", "));
+        Finding::fine("query services", says)
+    });
+    Ok(())
+}
+
+async fn projection(
+    connection: &mut PgConnection,
+    head: i64,
+    findings: &mut Findings,
+) -> Result<(), sqlx::Error> {
+    let version = ProjectionVersion::CURRENT;
+    let exists =
+        sqlx::query_scalar!(r#"select to_regclass('read.versions') is not null as "exists!""#)
+            .fetch_one(&mut *connection)
+            .await?;
+    let row = if exists {
+        sqlx::query!(
+            "select position, caught_up_at from read.versions where version = $1",
+            version.get()
+        )
+        .fetch_optional(connection)
+        .await?
+    } else {
+        None
+    };
+    let projector = "trackagoat serve query, with --projector true on one of them";
+    findings.add(match row {
+        None => Finding::warning(
+            "projection",
+            format_args!("{version} is not in this database"),
+        )
+        .mend(format_args!(
+            "{projector}, or look into the read model's own database"
+        )),
+        Some(row) if row.caught_up_at.is_none() => Finding::warning(
+            "projection",
+            format_args!(
+                "{version} is being built: {} of {head} events",
+                row.position
+            ),
+        )
+        .mend("wait; it becomes current when it has caught up"),
+        Some(row) if head - row.position > LAG => Finding::warning(
+            "projection",
+            format_args!("{version} is {} events behind", head - row.position),
+        )
+        .mend(projector),
+        Some(row) => Finding::fine("projection", format_args!("{version} at {}", row.position)),
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::clocks;
+
+    #[test]
+    fn clocks_that_disagree_are_told_with_by_how_much() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let text = |ahead| clocks(now + TimeDelta::milliseconds(ahead), now).to_string();
+        assert!(text(900).starts_with("ok"));
+        assert!(text(-2_500).contains("2.5 s off"), "{}", text(-2_500));
+    }
+}

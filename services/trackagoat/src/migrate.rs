@@ -1,0 +1,42 @@
+//! `trackagoat migrate`: brings a database of the log up to date.
+
+use clap::Args;
+use event_log::{MigrateError, migrate, pending_migrations};
+use runtime::clock::Clock;
+
+use crate::operator::{ConnectError, Target, connect};
+use crate::terminal::say;
+
+/// Brings the log's database up to date, while services run. The login must be allowed to create
+/// roles and schemas. The read model needs nothing: projectors make it.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Why a database was not migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+}
+
+impl Migrate {
+    /// Applies what is missing, each migration in a transaction of its own.
+    pub async fn run(&self, clock: &Clock) -> Result<(), Failure> {
+        let (database, _) = self.target.urls()?;
+        let mut connection = connect(&database, clock).await?;
+        let pending = pending_migrations(&mut connection).await?;
+        migrate(&mut connection, clock).await?;
+        for migration in &pending {
+            say(format_args!("applied {migration}"));
+        }
+        if pending.is_empty() {
+            say("up to date");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! `trackagoat serve`: one role against servers that are given.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use metrics_exporter_prometheus::PrometheusHandle;
+use runtime::clock::Clock;
+use runtime::lifecycle::{Lifecycle, ShutdownPolicy};
+use tokio::net::TcpListener;
+
+use crate::arguments::{
+    AdminArgs, CursorSecret, DatabaseUrl, NatsUrl, ProjectorDatabaseUrl, ReadDatabaseUrl,
+    SecretArgument,
+};
+use crate::dev::Replica;
+use crate::services::{GRACE, Operators, QueryPart, ServeError, Services, Stages, cursor_secret};
+
+/// One role against servers that are given.
+#[derive(Debug, Subcommand)]
+pub enum Serve {
+    /// Take commands: decide, append to the log, mirror it on NATS.
+    Command(Box<ServeCommand>),
+    /// Answer reads, and project what they need.
+    Query(Box<ServeQuery>),
+}
+
+/// Where a service listens, and what it rests on.
+#[derive(Debug, Args)]
+struct Common {
+    /// Address of the API; port 0 picks a free one.
+    #[arg(long, env = "TGA_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    database: DatabaseUrl,
+    #[command(flatten)]
+    nats: NatsUrl,
+    /// Where to say, once everything answers, how to reach it.
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+    /// Seconds to go on serving, no longer ready, before stopping, so that load balancers notice.
+    #[arg(
+        long,
+        env = "TGA_SHUTDOWN_NOTICE",
+        value_name = "SECONDS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=300)
+    )]
+    shutdown_notice: u64,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// A command service of its own; its login must be in `tga_command`.
+#[derive(Debug, Args)]
+pub struct ServeCommand {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    command: command::Config,
+}
+
+/// A query service of its own; its login must be in `tga_query`.
+#[derive(Debug, Args)]
+pub struct ServeQuery {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    projector_database: ProjectorDatabaseUrl,
+    #[command(flatten)]
+    read_database: ReadDatabaseUrl,
+    #[command(flatten)]
+    cursor_secret: CursorSecret,
+    #[command(flatten)]
+    query: query::Config,
+}
+
+impl Serve {
+    /// Runs until a signal, then stops in order.
+    pub async fn run(self, metrics: PrometheusHandle) -> Result<ExitCode, ServeError> {
+        let (common, services) = match &self {
+            Self::Command(arguments) => (&arguments.common, arguments.services()?),
+            Self::Query(arguments) => (&arguments.common, arguments.services()?),
+        };
+        let clock = Clock::system();
+        let mut lifecycle = Lifecycle::with_signals(clock).map_err(ServeError::Signals)?;
+        let stages = Stages::new(&mut lifecycle);
+        let policy = ShutdownPolicy {
+            notice: Duration::from_secs(common.shutdown_notice),
+            grace: GRACE,
+        };
+        let start = common.start(services, metrics, &stages);
+        let outcome = lifecycle.start_and_run(Box::pin(start), policy).await?;
+        Ok(outcome.exit_code())
+    }
+}
+
+impl Common {
+    async fn start(
+        &self,
+        services: Services<'_>,
+        metrics: PrometheusHandle,
+        stages: &Stages,
+    ) -> Result<(), ServeError> {
+        let operators = Operators {
+            arguments: &self.admin,
+            metrics,
+        };
+        let address = self.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| ServeError::Listen { address, source })?;
+        let running = services.start(listener, operators, stages).await?;
+        running.readiness.wait().await;
+        tracing::info!(address = %running.address, admin = %running.admin, "ready");
+        let Some(path) = &self.ready_file else {
+            return Ok(());
+        };
+        let replica = Replica {
+            pid: std::process::id(),
+            url: format!("http://{}", running.address),
+        };
+        replica.write(path).map_err(|source| ServeError::File {
+            path: path.clone(),
+            source,
+        })
+    }
+}
+
+impl ServeCommand {
+    fn services(&self) -> Result<Services<'_>, ServeError> {
+        Ok(Services {
+            primary_url: self.common.database.required()?,
+            command: Some(&self.command),
+            query: None,
+            nats: self.common.nats.optional()?,
+        })
+    }
+}
+
+impl ServeQuery {
+    fn services(&self) -> Result<Services<'_>, ServeError> {
+        let database_url = self.common.database.required()?;
+        let reads = self.read_database.optional()?;
+        let query = QueryPart {
+            config: &self.query,
+            database_url: database_url.clone(),
+            reads_url: reads.unwrap_or_else(|| database_url.clone()),
+            projector_url: self.projector_database.required()?,
+            cursor_secret: cursor_secret(&self.cursor_secret.required()?)?,
+        };
+        Ok(Services {
+            primary_url: database_url,
+            command: None,
+            query: Some(query),
+            nats: self.common.nats.optional()?,
+        })
+    }
+}

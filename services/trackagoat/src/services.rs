@@ -1,0 +1,357 @@
+//! Putting services together: pools, NATS, one limiter, one router. Used by `dev` and by `serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use api::cursor::Cursors;
+use api::error::ApiError;
+use api::input::issue::Issues;
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use command::{CommandService, Resources};
+use event_log::EventLog;
+use gate::Limiter;
+use http::{Method, StatusCode};
+use metrics_exporter_prometheus::PrometheusHandle;
+use query::{Parts, QueryService};
+use read_model::ProjectionVersion;
+use runtime::admin::{Readiness, serve_admin};
+use runtime::clock::Clock;
+use runtime::config::SecretError;
+use runtime::entropy::Entropy;
+use runtime::http::{HttpConfig, HttpLimits, serve};
+use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
+use runtime::nats::{InvalidNatsUrl, NatsUrl};
+use runtime::process::harden;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+use crate::arguments::AdminArgs;
+
+/// Connections of one service to the primary.
+const CONNECTIONS: u32 = 16;
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+/// How long each part may take to stop.
+pub const GRACE: Duration = Duration::from_secs(15);
+const NATS_WITHIN: Duration = Duration::from_secs(5);
+
+/// A query service, and how it logs in where it reads.
+pub struct QueryPart<'a> {
+    pub config: &'a query::Config,
+    pub database_url: SecretString,
+    pub reads_url: SecretString,
+    pub projector_url: SecretString,
+    /// Under which cursors are written; the same on every replica.
+    pub cursor_secret: [u8; 32],
+}
+
+/// The services of one process.
+pub struct Services<'a> {
+    /// The log's primary; with a login in `tga_command` if there is a command service.
+    pub primary_url: SecretString,
+    pub command: Option<&'a command::Config>,
+    pub query: Option<QueryPart<'a>>,
+    pub nats: Option<SecretString>,
+}
+
+/// The stages of a process with services: the last takes requests and stops first.
+pub struct Stages {
+    log: Tasks,
+    begun: Tasks,
+    requests: Tasks,
+}
+
+/// Why a service does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("the address of a database cannot be read")]
+    DatabaseUrl(#[source] sqlx::Error),
+    #[error("the address of NATS cannot be read")]
+    NatsUrl(#[from] InvalidNatsUrl),
+    #[error("NATS refuses this process")]
+    Nats(#[source] async_nats::ConnectError),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("the file {path} cannot be used")]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("the cursor secret must be 64 hexadecimal digits")]
+    CursorSecret,
+    #[error("signals cannot be listened for")]
+    Signals(#[source] std::io::Error),
+    #[error("the process cannot protect its memory")]
+    Harden(#[source] std::io::Error),
+}
+
+/// 64 hexadecimal digits.
+pub fn cursor_secret(text: &SecretString) -> Result<[u8; 32], ServeError> {
+    let text = text.expose_secret();
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(ServeError::CursorSecret);
+    }
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16)
+            .map_err(|_| ServeError::CursorSecret)?;
+    }
+    Ok(bytes)
+}
+
+/// What the operator's port shows, and where it is.
+pub struct Operators<'a> {
+    pub arguments: &'a AdminArgs,
+    pub metrics: PrometheusHandle,
+}
+
+/// Services that run, and where they answer.
+pub struct Running {
+    pub command: Option<CommandService>,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    pub readiness: Readiness,
+}
+
+impl Stages {
+    /// Adds them to those that the process has.
+    pub fn new(lifecycle: &mut Lifecycle) -> Self {
+        Self {
+            log: lifecycle.stage("log"),
+            begun: lifecycle.stage("commands"),
+            requests: lifecycle.stage("requests"),
+        }
+    }
+}
+
+impl Services<'_> {
+    /// Starts them on one port.
+    pub async fn start(
+        &self,
+        listener: TcpListener,
+        operators: Operators<'_>,
+        stages: &Stages,
+    ) -> Result<Running, ServeError> {
+        harden().map_err(ServeError::Harden)?;
+        let shared = Shared::new(self, stages).await?;
+        let command = match self.command {
+            Some(config) => Some(self.start_command(config, &shared, stages)?),
+            None => None,
+        };
+        let log = command.as_ref().map(CommandService::log);
+        let query = match &self.query {
+            Some(part) => Some(part.start(&shared, log, stages)?),
+            None => None,
+        };
+        let readiness = Readiness::default();
+        if let Some(command) = &command {
+            readiness.require("log", command.ready());
+        }
+        if let Some(query) = &query {
+            readiness.require("gate", query.gate_ready());
+            readiness.require("projection", query.projection_ready());
+        }
+        let address = local_address(&listener)?;
+        let router = router(
+            query.as_ref().map(QueryService::router),
+            command.as_ref().map(CommandService::router),
+        );
+        let http = HttpConfig {
+            refuse,
+            ..HttpConfig::new(shared.entropy)
+        };
+        let served = serve(listener, router, http, stages.requests.clone());
+        stages.requests.spawn(TaskKind::Critical, "http", served);
+        let admin = serve_operators(operators, readiness.clone(), &stages.log).await?;
+        Ok(Running {
+            command,
+            address,
+            admin,
+            readiness,
+        })
+    }
+
+    fn start_command(
+        &self,
+        config: &command::Config,
+        shared: &Shared,
+        stages: &Stages,
+    ) -> Result<CommandService, ServeError> {
+        let resources = Resources {
+            primary: shared.primary.clone(),
+            // Its own connections: verifying must not wait behind what commands do.
+            verify: pool(&self.primary_url)?,
+            nats: shared.nats.clone(),
+            limiter: shared.limiter.clone(),
+            clock: shared.clock.clone(),
+            entropy: shared.entropy.clone(),
+            base: stages.log.clone(),
+            requests: stages.begun.clone(),
+        };
+        Ok(CommandService::start(config, resources))
+    }
+}
+
+/// What the services of one process have in common.
+struct Shared {
+    primary: PgPool,
+    nats: Option<async_nats::Client>,
+    limiter: Limiter,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+impl Shared {
+    async fn new(services: &Services<'_>, stages: &Stages) -> Result<Self, ServeError> {
+        let (clock, entropy) = (Clock::system(), Entropy::os());
+        let primary = pool(&services.primary_url)?;
+        Ok(Self {
+            nats: connect_nats(services.nats.as_ref(), &clock).await?,
+            limiter: Limiter::start(primary.clone(), clock.clone(), &stages.log),
+            primary,
+            clock,
+            entropy,
+        })
+    }
+}
+
+impl QueryPart<'_> {
+    /// `log` is that of the process's command service: who follows it hears at once.
+    fn start(
+        &self,
+        shared: &Shared,
+        log: Option<&EventLog>,
+        stages: &Stages,
+    ) -> Result<QueryService, ServeError> {
+        let primary = pool(&self.database_url)?;
+        let (clock, entropy) = (shared.clock.clone(), shared.entropy.clone());
+        let log = log.cloned().unwrap_or_else(|| {
+            let config = event_log::Config::default();
+            EventLog::new(primary.clone(), clock.clone(), entropy.clone(), config).0
+        });
+        let reads = ProjectionVersion::CURRENT.connect_options(self.reads_url.expose_secret());
+        let reads = pool_options().connect_lazy_with(reads.map_err(ServeError::DatabaseUrl)?);
+        let projector = self.projector_url.expose_secret().parse();
+        let parts = Parts {
+            log,
+            primary,
+            reads,
+            projector: projector.map_err(ServeError::DatabaseUrl)?,
+            nats: shared.nats.clone(),
+            limiter: shared.limiter.clone(),
+            cursors: Cursors::new(self.cursor_secret, None),
+            openapi: openapi(),
+            clock,
+            entropy,
+        };
+        Ok(QueryService::start(self.config, parts, &stages.log))
+    }
+}
+
+/// The document of both services, as bytes.
+pub fn openapi() -> bytes::Bytes {
+    let document = api::openapi::document([command::openapi(), query::openapi()]);
+    serde_json::to_vec(&document)
+        .expect("the document is plain JSON")
+        .into()
+}
+
+/// One host may serve both: reads go to the query service, everything else to the command service.
+fn router(query: Option<Router>, command: Option<Router>) -> Router {
+    match (query, command) {
+        (Some(query), Some(command)) => Router::new().fallback(move |request: Request| {
+            let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+            let service = if is_read { &query } else { &command };
+            service.clone().oneshot(request)
+        }),
+        (query, command) => query.or(command).unwrap_or_default(),
+    }
+}
+
+/// The answer to a request that the router did not survive or never saw.
+fn refuse(status: StatusCode) -> Response {
+    let error = match status {
+        StatusCode::INTERNAL_SERVER_ERROR => ApiError::internal("a request handler panicked"),
+        StatusCode::URI_TOO_LONG => {
+            let longest = HttpLimits::default().target_bytes;
+            let text = format!("path and query must not be longer than {longest} bytes");
+            ApiError::invalid_query(&Issues::one("$", text))
+        }
+        _ => {
+            let most = HttpLimits::default().header_bytes;
+            let text = format!("headers must not be longer than {most} bytes in all");
+            ApiError::invalid_params(&Issues::one("$", text))
+        }
+    };
+    error.into_response()
+}
+
+async fn serve_operators(
+    operators: Operators<'_>,
+    readiness: Readiness,
+    tasks: &Tasks,
+) -> Result<SocketAddr, ServeError> {
+    let address = operators
+        .arguments
+        .listen
+        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })?;
+    let address = local_address(&listener)?;
+    let served = serve_admin(listener, readiness, operators.metrics, tasks.clone());
+    tasks.spawn(TaskKind::Critical, "operator's port", served);
+    Ok(address)
+}
+
+/// Where a listener ended up.
+pub fn local_address(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|source| ServeError::Listen {
+        address: nowhere,
+        source,
+    })
+}
+
+/// NATS, if it answers in time: it is never needed to begin, and found again when it is back.
+async fn connect_nats(
+    url: Option<&SecretString>,
+    clock: &Clock,
+) -> Result<Option<async_nats::Client>, ServeError> {
+    let Some(url) = url else { return Ok(None) };
+    let url: NatsUrl = url.expose_secret().parse()?;
+    let options = url.options().retry_on_initial_connect();
+    let connecting = clock.timeout(NATS_WITHIN, options.connect(url.addresses()));
+    match connecting.await {
+        Ok(Ok(client)) => Ok(Some(client)),
+        Ok(Err(error)) => Err(ServeError::Nats(error)),
+        Err(_) => {
+            tracing::warn!("NATS cannot be reached, going on without it");
+            Ok(None)
+        }
+    }
+}
+
+fn pool(url: &SecretString) -> Result<PgPool, ServeError> {
+    let options = url
+        .expose_secret()
+        .parse()
+        .map_err(ServeError::DatabaseUrl)?;
+    Ok(pool_options().connect_lazy_with(options))
+}
+
+fn pool_options() -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE_WITHIN)
+}
