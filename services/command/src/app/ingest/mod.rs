@@ -13,7 +13,7 @@ use domain::org::{Caller, Context, Rejection, SubjectKeys};
 use domain::time::Timestamp;
 use event_log::{AppendError, AppendRequest, KnownReading};
 use runtime::entropy::Entropy;
-use tokio::sync::OwnedRwLockReadGuard;
+use tokio::sync::{OwnedRwLockReadGuard, SemaphorePermit};
 
 use self::judged::Judged;
 use self::lines::Lines;
@@ -141,9 +141,12 @@ impl Inner {
         keys: &Arc<SubjectKeys>,
         mut draws: Draws,
     ) -> Result<(Result<Judged, Rejection>, Draws), CommandError> {
+        let place = self.place().await?;
+        // Only with the place: whoever waits for one must not keep the org's state from being
+        // folded, or a revocation would wait for the ingests before it.
         let folded: OwnedRwLockReadGuard<Folded> = Arc::clone(&org.state).read_owned().await;
         let (lines, keys) = (Arc::clone(lines), Arc::clone(keys));
-        self.compute(move || {
+        compute_in(place, move || {
             let context = Context {
                 now: draws.now,
                 caller,
@@ -213,17 +216,83 @@ impl Inner {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CommandError> {
-        let died = |_| CommandError::Died("reading lines");
-        let _place = self.places.acquire().await.map_err(died)?;
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| CommandError::Died("reading lines"))
+        compute_in(self.place().await?, work).await
     }
+
+    async fn place(&self) -> Result<SemaphorePermit<'_>, CommandError> {
+        let place = self.places.acquire().await;
+        place.map_err(|_| CommandError::Died("waiting for a place"))
+    }
+}
+
+async fn compute_in<T: Send + 'static>(
+    _place: SemaphorePermit<'_>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CommandError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| CommandError::Died("reading lines"))
 }
 
 const fn guard(caller: Caller) -> Option<domain::ids::KeyId> {
     match caller {
         Caller::Key(id) => Some(id),
         Caller::Operator | Caller::User(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use domain::ids::OrgId;
+    use event_log::EventLog;
+    use futures_util::poll;
+    use gate::{Coordinator, CoordinatorConfig};
+    use runtime::clock::Clock;
+    use runtime::lifecycle::Lifecycle;
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::app::Parts;
+
+    /// Nothing here asks the database.
+    fn commander(lifecycle: &Lifecycle) -> Commander {
+        let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
+        let (clock, entropy) = (Clock::system(), Entropy::os());
+        let config = event_log::Config::default();
+        let (log, _) = EventLog::new(pool.clone(), clock.clone(), entropy.clone(), config);
+        let tasks = lifecycle.handle();
+        let config = CoordinatorConfig::default();
+        let parts = Parts {
+            log,
+            coordinator: Coordinator::start(pool, None, clock.clone(), config, &tasks),
+            clock,
+            entropy,
+            tasks,
+            org_cache_bytes: 1 << 20,
+            ingest_places: 1,
+        };
+        Commander::new(parts).0
+    }
+
+    #[tokio::test]
+    async fn lines_that_wait_for_a_place_keep_no_decision_from_being_folded() {
+        let lifecycle = Lifecycle::new(Clock::system());
+        let commander = commander(&lifecycle);
+        let inner = commander.inner();
+        let now = inner.now();
+        let org = inner.org(OrgId::generate(now, [7; 10]));
+        let lines = Arc::new(lines::read(b"{}", now).unwrap());
+        let keys = Arc::new(SubjectKeys::default());
+        let draws = Draws::new(now, Entropy::os());
+
+        let taken = inner.place().await.unwrap();
+        let judging = inner.judge(&org, None, &lines, Caller::Operator, &keys, draws);
+        let mut judging = std::pin::pin!(judging);
+        assert!(poll!(judging.as_mut()).is_pending());
+        assert!(org.state.try_write().is_ok(), "a revocation would wait");
+
+        drop(taken);
+        assert!(judging.await.is_ok());
     }
 }
