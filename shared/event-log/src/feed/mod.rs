@@ -24,6 +24,8 @@ const BATCH: u16 = 1_024;
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// How long the feed may be silent before the log is asked.
 const SILENCE: Duration = Duration::from_millis(250);
+/// A look at the log that found nothing new is told at most this often.
+const QUIET: Duration = Duration::from_secs(1);
 /// How long to wait before NATS is tried again.
 const LIVE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -70,6 +72,8 @@ pub struct Feed {
     committed: watch::Receiver<GlobalPosition>,
     /// Whether the log had nothing more when it was last asked.
     caught_up: bool,
+    /// When a batch was last given out, be it empty.
+    gave_at: Option<Monotonic>,
     page: u16,
 }
 
@@ -85,6 +89,7 @@ impl EventLog {
             live_again: None,
             committed: self.committed(),
             caught_up: false,
+            gave_at: None,
             page: BATCH,
         }
     }
@@ -106,16 +111,14 @@ impl Feed {
         self.caught_up
     }
 
-    /// The next events, at least one, in order and without gaps; waits for them. Dropping the
-    /// future loses nothing.
+    /// The next events, in order and without gaps; waits for them. An empty batch says that the
+    /// log has just been asked and has nothing more: it comes once a second while nothing
+    /// happens, and not at all while the log does not answer. Dropping the future loses nothing.
     ///
     /// # Errors
     /// [`FeedError::Log`] may pass: wait a little and call again. The others mean that the
     /// subscriber's position is of no use any more.
     pub async fn next_batch(&mut self) -> Result<Vec<StoredEvent>, FeedError> {
-        if self.epoch.is_none() {
-            self.check_head().await?;
-        }
         loop {
             if self.caught_up {
                 match self.wait().await {
@@ -123,6 +126,7 @@ impl Feed {
                     Next::Gap => {
                         metrics::counter!(names::FEED_GAPS).increment(1);
                         self.caught_up = false;
+                        continue;
                     }
                     Next::Silence => {
                         let head = self.check_head().await?;
@@ -131,14 +135,26 @@ impl Feed {
                 }
             } else {
                 let page = self.read_page().await?;
+                // Asked after the page: if the epoch is the known one now, it was when the page
+                // was read.
+                let head = self.check_head().await?;
                 if !page.is_empty() {
                     return Ok(self.give("log", page));
                 }
-                self.check_head().await?;
                 // What was published before the subscription stands in the log alone.
-                self.caught_up = !self.go_live().await;
+                self.caught_up = head.position == self.last && !self.go_live().await;
+            }
+            if self.caught_up && self.was_quiet() {
+                return Ok(self.give("log", Vec::new()));
             }
         }
+    }
+
+    /// Whether nothing has been given out for so long that it is worth telling.
+    fn was_quiet(&self) -> bool {
+        let now = self.log.clock().monotonic();
+        self.gave_at
+            .is_none_or(|at| now.saturating_since(at) >= QUIET)
     }
 
     async fn read_page(&mut self) -> Result<Vec<StoredEvent>, FeedError> {
@@ -208,6 +224,7 @@ impl Feed {
         if let Some(event) = batch.last() {
             self.last = event.position;
         }
+        self.gave_at = Some(self.log.clock().monotonic());
         metrics::counter!(names::FED, "source" => source).increment(batch.len() as u64);
         batch
     }

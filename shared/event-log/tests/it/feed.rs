@@ -232,12 +232,54 @@ async fn another_epoch_or_a_log_that_went_back_is_told() {
 
     let mut feed = process.log.subscribe(position(2), FeedConfig::default());
     follow(&mut feed, 1).await;
+    assert!(feed.next_batch().await.unwrap().is_empty());
     sqlx::query("update log.head set epoch = gen_random_uuid()")
         .execute(db.pool())
         .await
         .unwrap();
     let error = feed.next_batch().await.unwrap_err();
     assert!(matches!(error, FeedError::EpochChanged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_of_another_epoch_is_given_out() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    many(&process.log, 3).await;
+    let config = FeedConfig {
+        nats: None,
+        epoch: Some(process.log.head().await.unwrap().epoch),
+    };
+    let mut behind = process.log.subscribe(position(1), config);
+    sqlx::query("update log.head set epoch = gen_random_uuid()")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let error = behind.next_batch().await.unwrap_err();
+    assert!(matches!(error, FeedError::EpochChanged { .. }), "{error}");
+    assert_eq!(behind.position(), position(1));
+}
+
+/// A subscriber can tell a quiet log from one that does not answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quiet_log_is_told_once_a_second_with_and_without_nats() {
+    let (db, nats) = (postgres().await, nats().await);
+    let process = Process::start(db.pool().clone());
+    process.mirror(nats.client().await);
+    many(&process.log, 1).await;
+    let clock = Clock::system();
+    for config in [FeedConfig::default(), with(nats.client().await)] {
+        let mut feed = process.log.subscribe(GlobalPosition::ZERO, config);
+        follow(&mut feed, 1).await;
+        let mut told = clock.monotonic();
+        for _ in 0..2 {
+            let batch = clock.timeout(SOON, feed.next_batch()).await;
+            assert!(batch.unwrap().unwrap().is_empty());
+            let since = clock.monotonic().saturating_since(told);
+            assert!(since >= Duration::from_millis(950), "{since:?}");
+            told = clock.monotonic();
+        }
+    }
 }
 
 #[tokio::test]

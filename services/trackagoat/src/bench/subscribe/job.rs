@@ -94,6 +94,9 @@ async fn follow(
     let read = async {
         loop {
             let batch = feed.next_batch().await.map_err(BenchError::Feed)?;
+            if batch.is_empty() {
+                continue;
+            }
             let now = clock.monotonic().as_nanos();
             let positions = batch
                 .iter()
