@@ -57,6 +57,35 @@ async fn every_post_is_replayed_with_status_and_body() {
 }
 
 #[tokio::test]
+async fn a_replay_is_the_answer_however_near_the_end_of_the_key_is_by_now() {
+    let app = TestApp::new().await;
+    let org = app.org().await;
+    let (key_id, _) = app.key(org.id, Scopes::DEFAULT).await;
+    for path in ["/api-keys".to_owned(), format!("/api-keys/{key_id}/rotate")] {
+        let good = json!({"name": "K"});
+        let first = named(&app, &org, &path, &good, &path).await;
+        first.data(201);
+        // As if its end had been asked for long ago.
+        app.db_execute(
+            r#"update log.idempotency
+               set fingerprint = sha256('{"expires_at":"2020-01-01T00:00:00Z","name":"K"}')"#,
+        )
+        .await;
+        let body = json!({"name": "K", "expires_at": "2020-01-01T00:00:00Z"});
+        let again = named(&app, &org, &path, &body, &path).await;
+        again.data(201);
+        assert_eq!(again.header("Idempotency-Replayed"), "true");
+        // Asked for the first time it is refused, also before what exists is looked at.
+        let refused = named(&app, &org, &path, &body, "another").await;
+        refused.refused(400, "invalid_body");
+    }
+    let nowhere = "/api-keys/00000000-0000-7000-8000-000000000000/rotate";
+    let body = json!({"expires_at": "2020-01-01T00:00:00Z"});
+    let refused = named(&app, &org, nowhere, &body, "third").await;
+    refused.refused(400, "invalid_body");
+}
+
+#[tokio::test]
 async fn another_body_is_a_mismatch_and_another_route_a_reuse() {
     let app = TestApp::new().await;
     let org = app.org().await;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use api::error::ApiError;
+use api::error::{ApiError, ErrorCode};
 use api::input::issue::{Invalid, Issues};
 use api::input::node::Node;
 use chrono::TimeDelta;
@@ -42,7 +42,19 @@ fn range(text: &str) -> Result<IpNet, &'static str> {
     }
 }
 
-/// Refuses an end that is too near or too far, where that is known before the key is looked at.
+/// Input is looked at before what exists and what the rules say: an end that lies too near or too
+/// far goes before these refusals. It goes before nothing else: the answer to a request that is
+/// repeated under its `Idempotency-Key` is the earlier one, however near the end is by now.
+pub(super) fn expiry_first(expiry: Result<(), ApiError>, refusal: ApiError) -> ApiError {
+    match refusal.code() {
+        ErrorCode::NotFound | ErrorCode::KeyNotActive | ErrorCode::InsufficientScope => {
+            expiry.err().unwrap_or(refusal)
+        }
+        _ => refusal,
+    }
+}
+
+/// Refuses an end that is too near or too far.
 pub(super) fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), ApiError> {
     let earliest = now.plus(TimeDelta::seconds(KEY_LIFE_MIN_SECONDS));
     let latest = now.plus(TimeDelta::days(KEY_LIFE_MAX_DAYS));

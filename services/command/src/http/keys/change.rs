@@ -1,7 +1,7 @@
 //! `PATCH /api-keys/{id}` (v1-contract.md 7.2).
 
 use api::envelope::Success;
-use api::error::{ApiError, ErrorCode};
+use api::error::ApiError;
 use api::input::body::{Fields, FromBody, Patch, StrictJson};
 use api::input::issue::Invalid;
 use api::input::node::Node;
@@ -60,8 +60,7 @@ pub(in crate::http) async fn handle(
     body: StrictJson<ChangeKey>,
 ) -> Result<Success, ApiError> {
     let ChangeKey(patch) = body.value;
-    // Only the key as it is says whether an end that lies so near is a new one; but input is
-    // looked at before what exists and what the rules say.
+    // Only the key as it is says whether an end that lies so near is a new one.
     let expiry = body::check_expiry(patch.expires_at.flatten(), app.commander().now());
     let command = Command::ChangeKey { key_id, patch };
     let show = async move |done: Done| {
@@ -71,10 +70,5 @@ pub(in crate::http) async fn handle(
         })
     };
     let changed = carry::each_time(app, asked.org, asked.context(), command, show).await;
-    changed.map_err(|refusal| match refusal.code() {
-        ErrorCode::NotFound | ErrorCode::KeyNotActive | ErrorCode::InsufficientScope => {
-            expiry.err().unwrap_or(refusal)
-        }
-        _ => refusal,
-    })
+    changed.map_err(|refusal| body::expiry_first(expiry, refusal))
 }

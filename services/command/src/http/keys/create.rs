@@ -18,7 +18,7 @@ use super::body;
 use crate::http::App;
 use crate::http::answer::Answer;
 use crate::http::call::Call;
-use crate::http::carry;
+use crate::http::carry::{self, Done};
 
 /// A key to be made.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(in crate::http) async fn handle(
     body: StrictJson<CreateKey>,
 ) -> Result<Success, ApiError> {
     let create = body.value;
-    body::check_expiry(create.expires_at, app.commander().now())?;
+    let expiry = body::check_expiry(create.expires_at, app.commander().now());
     let minted = app.commander().mint();
     let (key_id, secret) = (minted.key_id, minted.secret);
     let command = Command::CreateKey(NewKey {
@@ -80,7 +80,7 @@ pub(in crate::http) async fn handle(
         rate_limit_per_minute: create.rate_limit_per_minute,
         strict: create.strict,
     });
-    carry::once(app, asked, body.fingerprint, command, async move |done| {
+    let show = async move |done: Done| {
         let key_id = done.created().map_or(key_id, KeyId::from_uuid);
         let key = done.key(key_id).await?;
         let kept = ApiKeyCreated::without_secret(key.clone());
@@ -89,6 +89,7 @@ pub(in crate::http) async fn handle(
             return Ok(answer);
         }
         answer.telling(&ApiKeyCreated::with_secret(key, &secret))
-    })
-    .await
+    };
+    let created = carry::once(app, asked, body.fingerprint, command, show).await;
+    created.map_err(|refusal| body::expiry_first(expiry, refusal))
 }

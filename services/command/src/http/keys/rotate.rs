@@ -18,7 +18,7 @@ use super::body;
 use crate::http::App;
 use crate::http::answer::Answer;
 use crate::http::call::Call;
-use crate::http::carry;
+use crate::http::carry::{self, Done};
 
 /// How a key is to be replaced.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(in crate::http) async fn handle(
     body: OptionalJson<RotateKey>,
 ) -> Result<Success, ApiError> {
     let rotate = body.value;
-    body::check_expiry(rotate.expires_at.flatten(), app.commander().now())?;
+    let expiry = body::check_expiry(rotate.expires_at.flatten(), app.commander().now());
     let ends_at_once = rotate.overlap_seconds == 0;
     let minted = app.commander().mint();
     let (new_id, secret) = (minted.key_id, minted.secret);
@@ -76,7 +76,7 @@ pub(in crate::http) async fn handle(
         key_id: old_id,
         rotation,
     };
-    carry::once(app, asked, body.fingerprint, command, async move |done| {
+    let show = async move |done: Done| {
         let new_id = done.created().map_or(new_id, KeyId::from_uuid);
         let new = done.key(new_id).await?;
         let receipt = done.receipt(old_id.as_uuid()).filter(|_| ends_at_once);
@@ -93,6 +93,7 @@ pub(in crate::http) async fn handle(
             new: ApiKeyCreated::with_secret(new, &secret),
             ..kept
         })
-    })
-    .await
+    };
+    let rotated = carry::once(app, asked, body.fingerprint, command, show).await;
+    rotated.map_err(|refusal| body::expiry_first(expiry, refusal))
 }
