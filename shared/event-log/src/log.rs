@@ -127,7 +127,7 @@ impl EventLog {
         read::at_positions(&self.pool, &positions).await
     }
 
-    /// Every org, the oldest first.
+    /// Every org, the oldest first. For a command service's connection: no other may read that.
     pub async fn orgs(&self) -> Result<Vec<OrgId>, ReadError> {
         read::orgs(&self.pool).await
     }

@@ -77,6 +77,19 @@ async fn row(pool: &PgPool, key: KeyId) -> String {
 }
 
 #[tokio::test]
+async fn every_org_is_listed_the_oldest_first() {
+    let db = postgres().await;
+    let process = Process::start(db.pool_as("tga_command"));
+    assert_eq!(process.log.orgs().await.unwrap(), []);
+    let mut orgs = [org(), org()];
+    orgs.sort_unstable();
+    for org in orgs.into_iter().rev() {
+        append(&process.log, org, vec![org_created(), event()]).await;
+    }
+    assert_eq!(process.log.orgs().await.unwrap(), orgs);
+}
+
+#[tokio::test]
 async fn a_key_lives_in_its_row() {
     let db = postgres().await;
     let process = Process::start(db.pool().clone());
