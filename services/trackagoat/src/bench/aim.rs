@@ -114,32 +114,29 @@ impl Report {
         self.reached.insert(name, value);
     }
 
-    /// Aims without a figure are named under `not_done`: they are neither met nor missed.
+    /// An aim without a figure is neither met nor missed: both fields are null.
     pub fn to_json(&self) -> Value {
-        let mut not_done = self.not_done.clone();
-        let mut aims = Vec::new();
-        for aim in self.aims {
-            let figure = self.reached.get(aim.name).copied();
-            let Some(reached) = figure.filter(|figure| figure.is_finite()) else {
-                not_done.push(format!("no figure for the aim: {}", aim.name));
-                continue;
-            };
-            aims.push(json!({
-                "name": aim.name,
-                "unit": aim.unit,
-                "aim": aim.bound,
-                "better": aim.better,
-                "reached": rounded(reached),
-                "met": aim.met_by(reached),
-            }));
-        }
+        let aims: Vec<_> = self.aims.iter().map(|aim| self.judge(*aim)).collect();
         json!({
             "benchmark": self.benchmark,
             "conditions": self.conditions,
             "results": self.results,
             "ratios": self.ratios,
             "aims": aims,
-            "not_done": not_done,
+            "not_done": self.not_done,
+        })
+    }
+
+    fn judge(&self, aim: Aim) -> Value {
+        let figure = self.reached.get(aim.name).copied();
+        let reached = figure.filter(|figure| figure.is_finite());
+        json!({
+            "name": aim.name,
+            "unit": aim.unit,
+            "aim": aim.bound,
+            "better": aim.better,
+            "reached": reached.map(rounded),
+            "met": reached.map(|reached| aim.met_by(reached)),
         })
     }
 
@@ -182,8 +179,9 @@ mod tests {
         assert_eq!(json["aims"][0]["better"], "higher");
         assert_eq!(json["aims"][1]["met"], false);
         assert_eq!(json["aims"][1]["better"], "lower");
-        assert_eq!(json["aims"].as_array().map(Vec::len), Some(2));
-        assert_eq!(json["not_done"][0], "no figure for the aim: beside a peer");
+        assert_eq!(json["aims"][2]["name"], "beside a peer");
+        assert_eq!(json["aims"][2]["reached"], Value::Null);
+        assert_eq!(json["aims"][2]["met"], Value::Null);
     }
 
     #[test]
