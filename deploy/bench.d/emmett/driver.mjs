@@ -6,17 +6,19 @@ import { getPostgreSQLEventStore } from '@event-driven-io/emmett-postgresql';
 
 const { values } = parseArgs({
   options: {
-    'database-url': { type: 'string' },
     writers: { type: 'string' },
     seconds: { type: 'string' },
     'payload-bytes': { type: 'string' },
   },
 });
+// Not an argument: everyone on the machine can read those.
+const databaseUrl = process.env.BENCH_DATABASE_URL;
+if (!databaseUrl) throw new Error('BENCH_DATABASE_URL must name an empty database');
 const writers = Number(values.writers);
 const payloadBytes = Number(values['payload-bytes']);
 
 // With its own pool: ten connections, with which it is faster than with more.
-const store = getPostgreSQLEventStore(values['database-url']);
+const store = getPostgreSQLEventStore(databaseUrl);
 const event = { type: 'measured', data: { filler: 'x'.repeat(payloadBytes) } };
 const append = (stream) =>
   store.appendToStream(stream, [event], { expectedStreamVersion: STREAM_DOES_NOT_EXIST });

@@ -13,8 +13,8 @@ use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
 use super::aim::{Aim, Report};
 use super::append::ours::connect;
 use super::error::BenchError;
-use super::logbook::Logbook;
-use super::place::Database;
+use super::folder::Database;
+use super::open_log::OpenLog;
 use super::stats::{Repeats, per_second};
 use super::zipf::Random;
 use super::{Options, Setting, conditions};
@@ -31,7 +31,7 @@ const NOT_MIRRORED_AFTER: Duration = Duration::from_mins(2);
 
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
     let Setting {
-        place,
+        folder,
         clock,
         entropy,
     } = setting;
@@ -41,14 +41,14 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     } else {
         (300_000, 3)
     };
-    let mut database = Database::start(place, clock, entropy).await?;
+    let mut database = Database::start(folder, clock, entropy).await?;
     let settings = conditions::postgres_settings(&mut database.connect().await?).await?;
-    let nats = place.nats(clock, entropy).await?;
+    let nats = folder.nats(clock, entropy).await?;
     let url = database.ours().await?;
-    let logbook = Logbook::open(&url, clock, entropy).await?;
+    let open_log = OpenLog::open(&url, clock, entropy).await?;
     let mut random = Random::new(entropy.u64());
     options.say("mirror: filling the log");
-    let head = logbook
+    let head = open_log
         .fill(events, PAYLOAD_BYTES, clock, &mut random)
         .await?;
     let client = connect(&nats.url()).await?;
@@ -56,9 +56,9 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     let (mut mirrored, mut plain) = (Repeats::default(), Repeats::default());
     for repeat in 0..repeats {
         options.say(&format!("mirror: repeat {} of {repeats}", repeat + 1));
-        let seconds = mirror_all(&logbook.log, &client, head, clock).await?;
+        let seconds = mirror_all(&open_log.log, &client, head, clock).await?;
         mirrored.push(per_second(events, seconds));
-        let seconds = publish_all(&logbook.log, &client, head, clock).await?;
+        let seconds = publish_all(&open_log.log, &client, head, clock).await?;
         plain.push(per_second(events, seconds));
     }
     report.condition("postgres", settings);
@@ -74,7 +74,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     report.reached(MIRRORED, mirrored.median());
     report.not_done("one NATS server without a cluster, which answers before the disk has it");
     report.not_done("mirroring while events are appended is measured by `append`");
-    logbook.close().await;
+    open_log.close().await;
     nats.shut_down().await.map_err(BenchError::Server)?;
     database.shut_down().await?;
     Ok(report)

@@ -8,14 +8,14 @@ mod aim;
 mod append;
 mod conditions;
 mod error;
+mod folder;
 mod import;
 mod keys;
 mod load;
-mod logbook;
 mod million;
 mod mirror;
+mod open_log;
 mod pace;
-mod place;
 mod product;
 mod read;
 mod stats;
@@ -31,7 +31,7 @@ use runtime::entropy::Entropy;
 use serde_json::json;
 
 use self::aim::Report;
-use self::place::Place;
+use self::folder::BenchFolder;
 use self::subscribe::job::{run_follower, run_publisher};
 use self::worker::{Job, Parent};
 
@@ -82,7 +82,7 @@ struct Options {
 
 /// What a benchmark runs in.
 struct Setting {
-    place: Place,
+    folder: BenchFolder,
     clock: Clock,
     entropy: Entropy,
 }
@@ -128,13 +128,13 @@ impl Options {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<(), BenchError> {
-        let place = Place::beside(&self.out)?;
+        let folder = BenchFolder::beside(&self.out)?;
         let setting = Setting {
-            place,
+            folder,
             clock,
             entropy,
         };
-        let folder = setting.place.path();
+        let folder = setting.folder.path();
         let (began, load) = (setting.clock.now(), conditions::load_average());
         let before = conditions::fdatasync(folder, &setting.clock)?;
         let mut report = benchmark(&setting).await?;

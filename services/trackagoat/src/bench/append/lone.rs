@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::ours::Template;
 use crate::bench::error::BenchError;
-use crate::bench::place;
+use crate::bench::folder;
 use crate::bench::stats::Histogram;
 use crate::bench::zipf::Random;
 
@@ -37,7 +37,7 @@ pub async fn run(
 ) -> Result<Lone, BenchError> {
     let mut lifecycle = Lifecycle::new(clock.clone());
     let tasks = lifecycle.stage("log");
-    let pool = place::pool(url, 1).await?;
+    let pool = folder::pool(url, 1).await?;
     let (log, appender) = EventLog::new(pool, clock.clone(), entropy.clone(), Config::default());
     tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
     let mut connection = PgConnection::connect(url).await?;

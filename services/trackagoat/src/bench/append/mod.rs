@@ -1,6 +1,6 @@
 //! `append`: what the log takes, beside plain inserts (the ceiling) and beside other event stores.
 
-mod arena;
+mod contest;
 pub mod job;
 mod lone;
 mod message_db;
@@ -15,12 +15,12 @@ use std::time::Duration;
 use runtime::clock::Clock;
 use serde_json::{Map, Value, json};
 
-use self::arena::{Arena, Figures, Peer, Run};
+use self::contest::{Contest, Figures, Peer, Run};
 use self::job::{Appends, Workload};
 use self::snapshot::Phases;
 use super::aim::{Aim, Report};
 use super::error::BenchError;
-use super::place::Database;
+use super::folder::Database;
 use super::stats::{Repeats, float};
 use super::{Options, Setting};
 
@@ -131,13 +131,13 @@ impl Table {
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
     let mut report = Report::new("append", AIMS);
     let Setting {
-        place,
+        folder,
         clock,
         entropy,
     } = setting;
     let effort = Effort::of(options);
-    let database = Database::start(place, clock, entropy).await?;
-    let nats = place.nats(clock, entropy).await?;
+    let database = Database::start(folder, clock, entropy).await?;
+    let nats = folder.nats(clock, entropy).await?;
     let postgres = super::conditions::postgres_settings(&mut database.connect().await?).await?;
     report.condition("postgres", postgres);
     report.condition(
@@ -146,10 +146,10 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     );
     report.condition("repeats", effort.repeats);
     report.condition("seconds_each", effort.length.as_secs_f64());
-    let mut arena = Arena::new(setting, database, options.peer_dir.clone(), nats.url());
+    let mut contest = Contest::new(setting, database, options.peer_dir.clone(), nats.url());
 
     // Not counted: the server makes the files of its log, which later runs use again.
-    arena.ours(Run::new(64, effort.length)).await?;
+    contest.ours(Run::new(64, effort.length)).await?;
     let mut table = Table::default();
     for repeat in 0..effort.repeats {
         options.say(&format!(
@@ -157,32 +157,32 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
             repeat + 1,
             effort.repeats
         ));
-        side_by_side(&mut arena, &effort, repeat, &mut table, &mut report).await?;
-        alone(&mut arena, &effort, &mut table, &mut report).await?;
+        side_by_side(&mut contest, &effort, repeat, &mut table, &mut report).await?;
+        alone(&mut contest, &effort, &mut table, &mut report).await?;
     }
-    report.condition("peers", arena.peer_versions());
+    report.condition("peers", contest.peer_versions());
     report.result("appends", table.to_json());
     judge(&table, &mut report);
 
     options.say("append: order, as a tailing reader sees it");
-    order(&mut arena, &effort, clock, &mut report).await?;
+    order(&mut contest, &effort, clock, &mut report).await?;
     options.say("append: alone");
-    lone(&mut arena, &effort, setting, &mut report).await?;
+    lone(&mut contest, &effort, setting, &mut report).await?;
     options.say("append: under a held snapshot");
     let run = Run::new(64, effort.length);
-    let held = snapshot::run(&mut arena, run, effort.phases, clock).await?;
+    let held = snapshot::run(&mut contest, run, effort.phases, clock).await?;
     report.result("held_snapshot", held.to_json());
     report.reached(HELD, held.kept());
 
     report.not_done("Marten, commanded/eventstore and eventsourcing are not measured beside it");
     report.not_done("one machine: clients, servers and disk share its cores");
     nats.shut_down().await.map_err(BenchError::Server)?;
-    arena.database.shut_down().await?;
+    contest.database.shut_down().await?;
     Ok(report)
 }
 
 async fn order(
-    arena: &mut Arena<'_>,
+    contest: &mut Contest<'_>,
     effort: &Effort,
     clock: &Clock,
     report: &mut Report,
@@ -192,8 +192,8 @@ async fn order(
         processes: 2,
         ..Run::new(64, length)
     };
-    let ours = order::ours(arena, run, clock).await?;
-    let control = order::control(arena, length, clock).await?;
+    let ours = order::ours(contest, run, clock).await?;
+    let control = order::control(contest, length, clock).await?;
     let both = json!({ "ours": ours.to_json(), "control": control.to_json() });
     report.result("order", both);
     report.reached(VIOLATIONS, float(ours.violations()));
@@ -202,14 +202,14 @@ async fn order(
 }
 
 async fn lone(
-    arena: &mut Arena<'_>,
+    contest: &mut Contest<'_>,
     effort: &Effort,
     setting: &Setting,
     report: &mut Report,
 ) -> Result<(), BenchError> {
-    let url = arena.database.ours().await?;
+    let url = contest.database.ours().await?;
     let lone = lone::run(&url, effort.lone, &setting.clock, &setting.entropy).await?;
-    arena.database.drop(&url).await?;
+    contest.database.drop(&url).await?;
     report.result("lone_append", lone.append.to_json());
     report.result("empty_commit", lone.commit.to_json());
     let ratio = |q| lone.append.millis(q) / lone.commit.millis(q);
@@ -220,7 +220,7 @@ async fn lone(
 
 /// Every contestant at every number of writers, one after the other, each time in another order.
 async fn side_by_side(
-    arena: &mut Arena<'_>,
+    contest: &mut Contest<'_>,
     effort: &Effort,
     repeat: usize,
     table: &mut Table,
@@ -243,12 +243,12 @@ async fn side_by_side(
                         payload_bytes: bytes,
                         ..Run::new(writers, effort.length)
                     };
-                    let appends = arena.ours(run).await?;
+                    let appends = contest.ours(run).await?;
                     table.add("ours", &case, Figures::from(&appends));
                 }
-                Some(None) => plain(arena, effort, writers, bytes, table).await?,
+                Some(None) => plain(contest, effort, writers, bytes, table).await?,
                 Some(Some(peer)) => {
-                    match arena.peer_run(peer, writers, bytes, effort.length).await {
+                    match contest.peer_run(peer, writers, bytes, effort.length).await {
                         Ok(Some(figures)) => table.add(peer.name(), &case, figures),
                         Ok(None) => report.left_out(peer.name(), "it is not in the peers' folder"),
                         // A peer's own failure does not keep us from measuring the others.
@@ -266,17 +266,17 @@ async fn side_by_side(
 
 /// The ceiling: as many rows at once as there are writers, over one connection and over two.
 async fn plain(
-    arena: &mut Arena<'_>,
+    contest: &mut Contest<'_>,
     effort: &Effort,
     writers: usize,
     bytes: usize,
     table: &mut Table,
 ) -> Result<(), BenchError> {
     let case = case(writers, bytes);
-    let one = arena.plain(writers, 1, bytes, effort.length).await?;
+    let one = contest.plain(writers, 1, bytes, effort.length).await?;
     table.add("plain_insert", &case, Figures::from(&one));
     if writers > 1 {
-        let two = arena.plain(writers, 2, bytes, effort.length).await?;
+        let two = contest.plain(writers, 2, bytes, effort.length).await?;
         table.add("plain_insert_two_connections", &case, Figures::from(&two));
     }
     Ok(())
@@ -284,7 +284,7 @@ async fn plain(
 
 /// What only we are measured at.
 async fn alone(
-    arena: &mut Arena<'_>,
+    contest: &mut Contest<'_>,
     effort: &Effort,
     table: &mut Table,
     report: &mut Report,
@@ -294,14 +294,14 @@ async fn alone(
             processes,
             ..Run::new(64, effort.length)
         };
-        let appends = arena.ours(run).await?;
+        let appends = contest.ours(run).await?;
         table.add("ours", &processes_case(processes), Figures::from(&appends));
     }
     let run = Run {
         mirrored: true,
         ..Run::new(64, effort.length)
     };
-    let appends = arena.ours(run).await?;
+    let appends = contest.ours(run).await?;
     table.add(
         "ours",
         "writers_64_bytes_200_mirrored",
@@ -314,7 +314,7 @@ async fn alone(
             payload_bytes: bytes,
             ..Run::new(64, effort.length)
         };
-        let appends = arena.ours(run).await?;
+        let appends = contest.ours(run).await?;
         let case = format!("zipf_writers_64_bytes_{bytes}_processes_{processes}");
         table.add("ours", &case, Figures::from(&appends));
         report.result(&format!("conflicts_{case}"), conflicts(&appends));

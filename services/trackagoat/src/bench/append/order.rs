@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
-use super::arena::{Arena, Run};
+use super::contest::{Contest, Run};
 use crate::bench::error::BenchError;
-use crate::bench::place;
+use crate::bench::folder;
 
 const CONTROL_TABLE: &str =
     "create table naive_events (position bigserial primary key, data text not null)";
@@ -68,8 +68,8 @@ impl Table {
     }
 }
 
-pub async fn ours(arena: &mut Arena<'_>, run: Run, clock: &Clock) -> Result<Seen, BenchError> {
-    let url = arena.database.ours().await?;
+pub async fn ours(contest: &mut Contest<'_>, run: Run, clock: &Clock) -> Result<Seen, BenchError> {
+    let url = contest.database.ours().await?;
     let done = Arc::new(AtomicBool::new(false));
     let connection = PgConnection::connect(&url).await?;
     let mut reader = JoinSet::new();
@@ -79,20 +79,20 @@ pub async fn ours(arena: &mut Arena<'_>, run: Run, clock: &Clock) -> Result<Seen
         Arc::clone(&done),
         clock.clone(),
     ));
-    let appended = arena.ours_in(&url, run).await;
+    let appended = contest.ours_in(&url, run).await;
     done.store(true, Ordering::Relaxed);
     let seen = joined(&mut reader).await?;
     appended?;
-    arena.database.drop(&url).await?;
+    contest.database.drop(&url).await?;
     Ok(seen)
 }
 
 pub async fn control(
-    arena: &mut Arena<'_>,
+    contest: &mut Contest<'_>,
     length: Duration,
     clock: &Clock,
 ) -> Result<Seen, BenchError> {
-    let url = arena.database.empty().await?;
+    let url = contest.database.empty().await?;
     let mut connection = PgConnection::connect(&url).await?;
     connection.execute(CONTROL_TABLE).await?;
     let done = Arc::new(AtomicBool::new(false));
@@ -103,7 +103,7 @@ pub async fn control(
         Arc::clone(&done),
         clock.clone(),
     ));
-    let pool = place::pool(&url, CONTROL_WRITERS).await?;
+    let pool = folder::pool(&url, CONTROL_WRITERS).await?;
     let end = clock.monotonic() + length;
     let mut writers = JoinSet::new();
     for _ in 0..CONTROL_WRITERS {
@@ -121,7 +121,7 @@ pub async fn control(
     }
     done.store(true, Ordering::Relaxed);
     let seen = joined(&mut reader).await?;
-    arena.database.drop(&url).await?;
+    contest.database.drop(&url).await?;
     Ok(seen)
 }
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::job::{AppendJob, Appends, Workload, Writer, collect};
 use crate::bench::error::BenchError;
-use crate::bench::place;
+use crate::bench::folder;
 use crate::bench::worker::Parent;
 use crate::bench::zipf::{Random, Zipf};
 
@@ -43,7 +43,7 @@ pub async fn run(
 ) -> Result<Appends, BenchError> {
     let mut lifecycle = Lifecycle::new(clock.clone());
     let tasks = lifecycle.stage("log");
-    let pool = place::pool(&job.database_url, 2).await?;
+    let pool = folder::pool(&job.database_url, 2).await?;
     let (log, appender) = EventLog::new(pool, clock.clone(), entropy.clone(), Config::default());
     tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
     if let Some(url) = &job.nats_url {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
-use super::arena::{Arena, Run};
+use super::contest::{Contest, Run};
 use crate::bench::aim::rounded;
 use crate::bench::error::BenchError;
 use crate::bench::stats::float;
@@ -51,12 +51,12 @@ impl Held {
 }
 
 pub async fn run(
-    arena: &mut Arena<'_>,
+    contest: &mut Contest<'_>,
     run: Run,
     phases: Phases,
     clock: &Clock,
 ) -> Result<Held, BenchError> {
-    let url = arena.database.ours().await?;
+    let url = contest.database.ours().await?;
     let seconds = (phases.before + phases.held + phases.after) as u64;
     let run = Run {
         length: Duration::from_secs(seconds),
@@ -68,12 +68,12 @@ pub async fn run(
         phases,
         clock.clone(),
     ));
-    let appends = arena.ours_in(&url, run).await?;
+    let appends = contest.ours_in(&url, run).await?;
     match holder.join_next().await {
         Some(Ok(held)) => held?,
         _ => return Err(BenchError::Wrong("who held the snapshot is gone".into())),
     }
-    arena.database.drop(&url).await?;
+    contest.database.drop(&url).await?;
     Ok(summary(appends.timeline, phases))
 }
 

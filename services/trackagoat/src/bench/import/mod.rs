@@ -39,25 +39,25 @@ const PLAIN_INSERT: &str = "insert into public.plain_readings
 
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
     let mut report = Report::new("import", AIMS);
-    let Some(folder) = &options.data else {
+    let Some(data) = &options.data else {
         report.not_done("no folder with lists was given (--data or TGA_BENCH_DATA)");
         return Ok(report);
     };
     let Setting {
-        place,
+        folder,
         clock,
         entropy,
     } = setting;
-    let mut files = lists(folder)?;
+    let mut files = lists(data)?;
     if options.quick {
         files.truncate(1);
     }
     if files.is_empty() {
-        let text = format!("{} holds no {LISTS}*.csv or .csv.zst", folder.display());
+        let text = format!("{} holds no {LISTS}*.csv or .csv.zst", data.display());
         return Err(BenchError::Wrong(text));
     }
     options.say("import: the product, with a demo");
-    let product = Product::start(place.path(), 1, clock).await?;
+    let product = Product::start(folder.path(), 1, clock).await?;
     let url = product.ready.database_url.clone();
     let mut connection = PgConnection::connect(&url).await?;
     let settings = conditions::postgres_settings(&mut connection).await?;

@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 
 use crate::bench::error::BenchError;
-use crate::bench::place;
+use crate::bench::folder;
 
 const DATABASE: &str = "bench_rebuild";
 const LOOK: Duration = Duration::from_millis(20);
@@ -23,7 +23,7 @@ const BUILT_WITHIN: Duration = Duration::from_mins(5);
 pub async fn run(url: &str, clock: &Clock, entropy: &Entropy) -> Result<f64, BenchError> {
     let mut operator = PgConnection::connect(url).await?;
     recreate(&mut operator).await?;
-    let pool = place::pool(url, 4).await?;
+    let pool = folder::pool(url, 4).await?;
     let (log, _) = EventLog::new(pool, clock.clone(), entropy.clone(), Config::default());
     let head = log.head().await.map_err(BenchError::Read)?.position;
     let database = PgConnectOptions::from_str(url)?.database(DATABASE);

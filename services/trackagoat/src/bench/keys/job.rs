@@ -15,7 +15,7 @@ use runtime::lifecycle::{Lifecycle, ShutdownPolicy};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::error::BenchError;
-use crate::bench::place;
+use crate::bench::folder;
 use crate::bench::product::resident_bytes;
 use crate::bench::worker::Parent;
 use crate::bench::zipf::Random;
@@ -55,7 +55,7 @@ impl KeysJob {
     ) -> Result<(), BenchError> {
         let mut lifecycle = Lifecycle::new(clock.clone());
         let tasks = lifecycle.stage("gate");
-        let pool = place::pool(&self.database_url, 4).await?;
+        let pool = folder::pool(&self.database_url, 4).await?;
         let before = resident_bytes(std::process::id())?;
         let began = clock.monotonic();
         let (log, _) = EventLog::new(

@@ -5,8 +5,8 @@ pub mod job;
 use self::job::{KeysJob, Loaded, TableJob};
 use super::aim::{Aim, Report, rounded};
 use super::error::BenchError;
+use super::folder::Database;
 use super::million;
-use super::place::Database;
 use super::stats::{Repeats, float};
 use super::worker::{Job, Worker};
 use super::{Options, Setting, conditions};
@@ -22,7 +22,7 @@ const SECONDS: &str = "from the start of a process to a gate that is ready";
 
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
     let Setting {
-        place,
+        folder,
         clock,
         entropy,
     } = setting;
@@ -32,7 +32,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     } else {
         (1_000_000, 3)
     };
-    let mut database = Database::start(place, clock, entropy).await?;
+    let mut database = Database::start(folder, clock, entropy).await?;
     let settings = conditions::postgres_settings(&mut database.connect().await?).await?;
     let (empty, full) = (database.ours().await?, database.ours().await?);
     options.say(&format!("keys: writing {keys} rows"));

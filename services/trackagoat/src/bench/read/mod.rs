@@ -129,17 +129,17 @@ impl Figures {
 }
 
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
-    let Setting { place, clock, .. } = setting;
+    let Setting { folder, clock, .. } = setting;
     let mut report = Report::new("read", AIMS);
     let keys = if options.quick { 20_000 } else { 1_000_000 };
     options.say("read: the product, with a demo");
-    let product = Product::start(place.path(), 2, clock).await?;
+    let product = Product::start(folder.path(), 2, clock).await?;
     let few = replica_memory(&product)?;
     options.say(&format!("read: {keys} keys"));
     million::add_keys(&product.ready.database_url, keys).await?;
     product.stop().await?;
     // Loads them all; the demo's key is another one now.
-    let product = Product::start(place.path(), 2, clock).await?;
+    let product = Product::start(folder.path(), 2, clock).await?;
     let many = replica_memory(&product)?;
     report.condition("active_keys", keys);
     report.condition("keys_used", KEYS_USED);

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::bench::append::ours::{Template, connect};
 use crate::bench::error::BenchError;
-use crate::bench::logbook::Logbook;
+use crate::bench::open_log::OpenLog;
 use crate::bench::pace;
 use crate::bench::worker::Parent;
 use crate::bench::zipf::Random;
@@ -50,17 +50,17 @@ pub async fn run_publisher(
     clock: Clock,
     entropy: Entropy,
 ) -> Result<(), BenchError> {
-    let logbook = Logbook::open(&servers.database_url, &clock, &entropy).await?;
+    let open_log = OpenLog::open(&servers.database_url, &clock, &entropy).await?;
     let client = connect(&servers.nats_url).await?;
-    let mirror = Mirror::new(logbook.log.clone(), client, MirrorConfig::default());
-    let tasks = logbook.tasks.clone();
+    let mirror = Mirror::new(open_log.log.clone(), client, MirrorConfig::default());
+    let tasks = open_log.tasks.clone();
     tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
     parent.ready().await?;
     while let Ok(phase) = parent.listen::<Phase>().await {
-        let sent = publish(&logbook.log, phase, &clock, &entropy).await?;
+        let sent = publish(&open_log.log, phase, &clock, &entropy).await?;
         parent.report(&sent)?;
     }
-    logbook.close().await;
+    open_log.close().await;
     Ok(())
 }
 
@@ -72,10 +72,10 @@ pub async fn run_follower(
     clock: Clock,
     entropy: Entropy,
 ) -> Result<(), BenchError> {
-    let logbook = Logbook::open(&servers.database_url, &clock, &entropy).await?;
+    let open_log = OpenLog::open(&servers.database_url, &clock, &entropy).await?;
     let client = connect(&servers.nats_url).await?;
-    let ended = follow(&logbook.log, client, parent, &clock).await;
-    logbook.close().await;
+    let ended = follow(&open_log.log, client, parent, &clock).await;
+    open_log.close().await;
     ended
 }
 

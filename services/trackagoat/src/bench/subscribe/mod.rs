@@ -14,8 +14,8 @@ use sqlx::{Connection, PgConnection, Row};
 use self::job::{Phase, Sent, Servers};
 use super::aim::{Aim, Report};
 use super::error::BenchError;
-use super::logbook::Logbook;
-use super::place::Database;
+use super::folder::Database;
+use super::open_log::OpenLog;
 use super::stats::{Histogram, Repeats, per_second};
 use super::worker::{Job, Worker, begin_together};
 use super::zipf::Random;
@@ -66,18 +66,18 @@ impl Latencies {
 
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
     let Setting {
-        place,
+        folder,
         clock,
         entropy,
     } = setting;
     let mut report = Report::new("subscribe", AIMS);
-    let mut database = Database::start(place, clock, entropy).await?;
+    let mut database = Database::start(folder, clock, entropy).await?;
     let settings = conditions::postgres_settings(&mut database.connect().await?).await?;
     report.condition("postgres", settings);
     report.condition("payload_bytes", PAYLOAD_BYTES);
     catch_up(options, setting, &mut database, &mut report).await?;
 
-    let nats = place.nats(clock, entropy).await?;
+    let nats = folder.nats(clock, entropy).await?;
     let servers = Servers {
         database_url: database.ours().await?,
         nats_url: nats.url(),
@@ -168,10 +168,10 @@ async fn catch_up(
         (500_000, 3)
     };
     let url = database.ours().await?;
-    let logbook = Logbook::open(&url, clock, entropy).await?;
+    let open_log = OpenLog::open(&url, clock, entropy).await?;
     options.say("subscribe: filling the log");
     let mut random = Random::new(entropy.u64());
-    let head = logbook
+    let head = open_log
         .fill(events, PAYLOAD_BYTES, clock, &mut random)
         .await?;
     let [mut fed, mut checked, mut plain] = [(); 3].map(|()| Repeats::default());
@@ -182,11 +182,11 @@ async fn catch_up(
         ));
         fed.push(per_second(
             events,
-            follow(&logbook.log, head, false, clock).await?,
+            follow(&open_log.log, head, false, clock).await?,
         ));
         checked.push(per_second(
             events,
-            follow(&logbook.log, head, true, clock).await?,
+            follow(&open_log.log, head, true, clock).await?,
         ));
         plain.push(per_second(events, read_plainly(&url, head, clock).await?));
     }
@@ -196,7 +196,7 @@ async fn catch_up(
     report.result("rows_read_plainly_per_second", plain.to_json());
     report.ratio("fed / rows read plainly", fed.median() / plain.median());
     report.reached(CAUGHT_UP, fed.median());
-    logbook.close().await;
+    open_log.close().await;
     database.drop(&url).await
 }
 

@@ -19,7 +19,7 @@ use super::error::BenchError;
 const TEMPLATE: &str = "template_of_ours";
 
 /// A folder beside the report, gone when dropped.
-pub struct Place {
+pub struct BenchFolder {
     folder: TempDir,
 }
 
@@ -29,7 +29,7 @@ pub struct Database {
     made: u32,
 }
 
-impl Place {
+impl BenchFolder {
     /// The report's folder is made if it is missing.
     pub fn beside(report: &Path) -> Result<Self, BenchError> {
         let parent = match report.parent() {
@@ -70,11 +70,11 @@ impl Place {
 impl Database {
     /// Starts Postgres and brings one database up to date, to be copied.
     pub async fn start(
-        place: &Place,
+        parent: &BenchFolder,
         clock: &Clock,
         entropy: &Entropy,
     ) -> Result<Self, BenchError> {
-        let folder = place.path().join("postgres");
+        let folder = parent.path().join("postgres");
         let config = PostgresConfig {
             delete: Some(folder.clone()),
             ..PostgresConfig::new(folder)

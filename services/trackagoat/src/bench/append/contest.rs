@@ -15,7 +15,7 @@ use super::job::{AppendJob, Appends, Contestant, Workload};
 use super::plain;
 use crate::bench::Setting;
 use crate::bench::error::BenchError;
-use crate::bench::place::Database;
+use crate::bench::folder::Database;
 use crate::bench::worker::{Job, Worker, begin_together};
 
 /// One measurement of ours.
@@ -46,7 +46,7 @@ pub enum Peer {
     UmaDb,
 }
 
-pub struct Arena<'a> {
+pub struct Contest<'a> {
     pub database: Database,
     setting: &'a Setting,
     peers: Option<PathBuf>,
@@ -97,7 +97,7 @@ impl From<&Appends> for Figures {
     }
 }
 
-impl<'a> Arena<'a> {
+impl<'a> Contest<'a> {
     pub fn new(
         setting: &'a Setting,
         database: Database,
@@ -204,16 +204,16 @@ impl<'a> Arena<'a> {
         };
         let printed = match peer {
             Peer::UmaDb => {
-                let data = self.setting.place.path().display().to_string();
-                program
-                    .run("--data-dir", &data, &self.setting.clock)
-                    .await?
+                let mut command = program.command();
+                command.arg("--data-dir").arg(self.setting.folder.path());
+                program.run(command, &self.setting.clock).await?
             }
             Peer::Emmett => {
                 let url = self.database.empty().await?;
-                let printed = program
-                    .run("--database-url", &url, &self.setting.clock)
-                    .await?;
+                let mut command = program.command();
+                // Everyone on the machine can read arguments, and this is a superuser's login.
+                command.env("BENCH_DATABASE_URL", &url);
+                let printed = program.run(command, &self.setting.clock).await?;
                 self.database.drop(&url).await?;
                 printed
             }
@@ -292,15 +292,18 @@ struct Program<'a> {
 }
 
 impl Program<'_> {
-    async fn run(&self, option: &str, value: &str, clock: &Clock) -> Result<Printed, BenchError> {
+    fn command(&self) -> Command {
         let mut command = Command::new(self.folder.join("run"));
         command
             .args(["--writers", &self.writers.to_string()])
             .args(["--seconds", &self.length.as_secs_f64().to_string()])
             .args(["--payload-bytes", &self.payload_bytes.to_string()])
-            .args([option, value])
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, mut command: Command, clock: &Clock) -> Result<Printed, BenchError> {
         let limit = self.length + Duration::from_mins(1);
         let output = clock
             .timeout(limit, command.output())

@@ -10,24 +10,24 @@ use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind, Tasks};
 
 use super::append::ours::{CORRELATION_ID, Template};
 use super::error::BenchError;
-use super::place;
+use super::folder;
 use super::zipf::Random;
 
 /// Events of one append while the log is filled.
 const EVENTS_EACH: u64 = 1_000;
 
 /// A handle to the log with its appender.
-pub struct Logbook {
+pub struct OpenLog {
     pub log: EventLog,
     pub tasks: Tasks,
     lifecycle: Lifecycle,
 }
 
-impl Logbook {
+impl OpenLog {
     pub async fn open(url: &str, clock: &Clock, entropy: &Entropy) -> Result<Self, BenchError> {
         let mut lifecycle = Lifecycle::new(clock.clone());
         let tasks = lifecycle.stage("log");
-        let pool = place::pool(url, 2).await?;
+        let pool = folder::pool(url, 2).await?;
         let (log, appender) =
             EventLog::new(pool, clock.clone(), entropy.clone(), Config::default());
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
