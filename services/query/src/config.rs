@@ -65,6 +65,22 @@ impl Config {
         self.response_cache_mib * MIB
     }
 
+    /// The environment in which another query service has the same settings, but for its name.
+    pub fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            (
+                "TGA_RESPONSE_CACHE_MIB",
+                self.response_cache_mib.to_string(),
+            ),
+            (
+                "TGA_CREDENTIAL_CACHE_MIB",
+                self.credential_cache_mib.to_string(),
+            ),
+            ("TGA_LEASE", self.lease.as_secs_f64().to_string()),
+            ("TGA_PROJECTOR", self.projector.to_string()),
+        ]
+    }
+
     /// Bytes of credentials to keep.
     pub const fn credential_cache_bytes(&self) -> u64 {
         self.credential_cache_mib * MIB

@@ -34,10 +34,10 @@ macro_rules! secret_arguments {
         #[doc = $about]
         #[derive(Args, Clone, Debug)]
         pub struct $type {
-            #[arg(long, env = $variable, hide_env_values = true, help = $about)]
+            #[arg(long, env = $variable, hide_env_values = true, help = $about, global = true)]
             $value: Option<String>,
             /// A file that holds it.
-            #[arg(long, env = concat!($variable, "_FILE"))]
+            #[arg(long, env = concat!($variable, "_FILE"), global = true)]
             $file: Option<PathBuf>,
         }
 

@@ -145,6 +145,17 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
+    fn servers_are_named_behind_the_action_too() {
+        for arguments in [
+            ["trackagoat", "orgs", "list", "--data-dir", "here"],
+            ["trackagoat", "orgs", "--data-dir", "here", "list"],
+        ] {
+            let parsed = super::Cli::command().try_get_matches_from(arguments);
+            assert!(parsed.is_ok(), "{arguments:?}");
+        }
+    }
+
+    #[test]
     fn the_command_line_does_not_contradict_itself() {
         super::Cli::command().debug_assert();
     }

@@ -1,7 +1,7 @@
 //! Putting services together: pools, NATS, one limiter, one router. Used by `dev` and by `serve`.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::cursor::Cursors;
@@ -21,11 +21,13 @@ use runtime::admin::{Readiness, serve_admin};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
+use runtime::files;
 use runtime::http::{HttpConfig, HttpLimits, serve};
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
 use runtime::nats::{InvalidNatsUrl, NatsUrl};
 use runtime::process::harden;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
@@ -109,8 +111,8 @@ pub fn cursor_secret(text: &SecretString) -> Result<[u8; 32], ServeError> {
     Ok(bytes)
 }
 
-/// What the operator's port shows, and where it is.
-pub struct Operators<'a> {
+/// The operator's port: where it is, and what it shows.
+pub struct AdminPort<'a> {
     pub arguments: &'a AdminArgs,
     pub metrics: PrometheusHandle,
 }
@@ -139,7 +141,7 @@ impl Services<'_> {
     pub async fn start(
         &self,
         listener: TcpListener,
-        operators: Operators<'_>,
+        admin_port: AdminPort<'_>,
         stages: &Stages,
     ) -> Result<Running, ServeError> {
         harden().map_err(ServeError::Harden)?;
@@ -172,7 +174,7 @@ impl Services<'_> {
         };
         let served = serve(listener, router, http, stages.requests.clone());
         stages.requests.spawn(TaskKind::Critical, "http", served);
-        let admin = serve_operators(operators, readiness.clone(), &stages.log).await?;
+        let admin = serve_admin_port(admin_port, readiness.clone(), &stages.log).await?;
         Ok(Running {
             command,
             address,
@@ -296,12 +298,12 @@ fn refuse(status: StatusCode) -> Response {
     error.into_response()
 }
 
-async fn serve_operators(
-    operators: Operators<'_>,
+async fn serve_admin_port(
+    admin_port: AdminPort<'_>,
     readiness: Readiness,
     tasks: &Tasks,
 ) -> Result<SocketAddr, ServeError> {
-    let address = operators
+    let address = admin_port
         .arguments
         .listen
         .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -309,9 +311,43 @@ async fn serve_operators(
         .await
         .map_err(|source| ServeError::Listen { address, source })?;
     let address = local_address(&listener)?;
-    let served = serve_admin(listener, readiness, operators.metrics, tasks.clone());
+    let served = serve_admin(listener, readiness, admin_port.metrics, tasks.clone());
     tasks.spawn(TaskKind::Critical, "operator's port", served);
     Ok(address)
+}
+
+/// A process that answers, for those who start it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Replica {
+    pub pid: u32,
+    pub url: String,
+}
+
+impl Replica {
+    /// This process.
+    pub fn here(address: SocketAddr) -> Self {
+        Self {
+            pid: std::process::id(),
+            url: url(address),
+        }
+    }
+
+    /// Writes it whole or not at all, readable by its owner only.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        files::write_private(path, &serde_json::to_vec(self)?)
+    }
+}
+
+/// How this machine reaches an address that is listened on.
+pub fn url(address: SocketAddr) -> String {
+    let mut reached = address;
+    if address.ip().is_unspecified() {
+        reached.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{reached}")
 }
 
 /// Where a listener ended up.

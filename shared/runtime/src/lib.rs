@@ -12,6 +12,7 @@ pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod entropy;
+pub mod files;
 pub mod http;
 pub mod lifecycle;
 pub mod local;

@@ -14,18 +14,21 @@ use domain::plan::{LimitKey, Plan};
 use domain::scope::Scopes;
 use domain::text::{Metadata, Name, ProjectName, TextError};
 use runtime::entropy::Entropy;
+use runtime::files;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::demo_data::DemoData;
-use super::files;
+
+/// Requests in a minute that the demo's key may make.
+const REQUESTS_PER_MINUTE: u64 = 10_000_000;
 
 /// What the demo org may, beyond its plan.
 const RAISED: [(LimitKey, u64); 4] = [
     (LimitKey::MaxCreatorsPerOrg, 100_000),
     (LimitKey::MaxTrackedVideosPerOrg, 1_000_000),
     (LimitKey::MaxApiRequestsPerDay, 100_000_000),
-    (LimitKey::MaxRequestsPerMinutePerKey, 10_000_000),
+    (LimitKey::MaxRequestsPerMinutePerKey, REQUESTS_PER_MINUTE),
 ];
 
 /// What is remembered of the demo between starts.
@@ -67,7 +70,7 @@ pub async fn make(
     let path = folder.join("demo.json");
     let now = service.commander().now();
     // Written before anything is made, so that a demo that was broken off is finished.
-    let mut memory = read(&path).unwrap_or_else(|| Memory {
+    let mut memory = read(&path)?.unwrap_or_else(|| Memory {
         org_id: OrgId::generate(now, entropy.bytes()),
         project_id: ProjectId::generate(now, entropy.bytes()),
         key_id: None,
@@ -96,7 +99,7 @@ pub async fn make(
         scopes: Scopes::ORG_ADMIN,
         expires_at: None,
         ip_allowlist: None,
-        rate_limit_per_minute: Some(RAISED[3].1),
+        rate_limit_per_minute: Some(REQUESTS_PER_MINUTE),
         strict: false,
     };
     maker.run(&Command::CreateKey(key)).await?;
@@ -186,8 +189,20 @@ impl Maker<'_> {
     }
 }
 
-fn read(path: &Path) -> Option<Memory> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+/// What is remembered; a file that is there and cannot be read must not become a second demo.
+fn read(path: &Path) -> Result<Option<Memory>, DemoError> {
+    let file = |source| DemoError::File {
+        path: path.to_owned(),
+        source,
+    };
+    match std::fs::read(path) {
+        Ok(text) => {
+            let memory = serde_json::from_slice(&text).map_err(|error| file(error.into()))?;
+            Ok(Some(memory))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(file(error)),
+    }
 }
 
 fn write(path: &Path, memory: &Memory) -> Result<(), DemoError> {
@@ -196,5 +211,5 @@ fn write(path: &Path, memory: &Memory) -> Result<(), DemoError> {
         source,
     };
     let json = serde_json::to_vec_pretty(memory).map_err(|error| file(error.into()))?;
-    files::write_secret(path, &json).map_err(file)
+    files::write_private(path, &json).map_err(file)
 }

@@ -3,12 +3,12 @@
 
 mod demo;
 mod demo_data;
-mod files;
 mod ready_file;
 mod replicas;
 mod servers;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,18 +18,19 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::clock::Clock;
 use runtime::config::secret;
 use runtime::entropy::Entropy;
+use runtime::files;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, Tasks};
+use runtime::local::{FolderLock, LocalError};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
 use self::ready_file::ReadyFile;
-pub use self::ready_file::Replica;
 use self::replicas::Template;
 use self::servers::{DatabaseUrls, Servers, ServersError};
 use crate::arguments::AdminArgs;
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
-    GRACE, Operators, QueryPart, Running, ServeError, Services, Stages, cursor_secret,
+    AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret, url,
 };
 use crate::terminal::say;
 
@@ -77,6 +78,8 @@ struct Access {
 #[derive(Debug, thiserror::Error)]
 pub enum DevError {
     #[error(transparent)]
+    Folder(#[from] LocalError),
+    #[error(transparent)]
     Servers(#[from] ServersError),
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -106,10 +109,11 @@ impl Dev {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<ExitCode, DevError> {
-        let operators = Operators {
+        let admin_port = AdminPort {
             arguments: &self.admin,
             metrics,
         };
+        let _lock = self.take_folder()?;
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|source| DevError::Listen {
@@ -126,12 +130,35 @@ impl Dev {
             notice: Duration::ZERO,
             grace: GRACE,
         };
-        let start = self.start(listener, operators, &clock, &entropy, &handles);
+        let start = self.start(listener, admin_port, &clock, &entropy, &handles);
         let ended = lifecycle.start_and_run(Box::pin(start), policy).await;
+        self.remove_written()?;
+        Ok(ended?.exit_code())
+    }
+
+    /// Makes the folder ours for as long as the lock lives. What a predecessor that was killed said
+    /// of itself is taken back.
+    fn take_folder(&self) -> Result<FolderLock, DevError> {
+        let file = |source| DevError::File {
+            path: self.data_dir.clone(),
+            source,
+        };
+        if !self.data_dir.exists() {
+            std::fs::create_dir_all(&self.data_dir).map_err(file)?;
+            // Servers run under an account of their own, which must get to their folders.
+            let pass_through = std::fs::Permissions::from_mode(0o711);
+            std::fs::set_permissions(&self.data_dir, pass_through).map_err(file)?;
+        }
+        let lock = FolderLock::take("trackagoat dev", &self.data_dir)?;
+        self.remove_written()?;
+        Ok(lock)
+    }
+
+    fn remove_written(&self) -> Result<(), DevError> {
         for path in self.written() {
             files::remove(&path).map_err(|source| DevError::File { path, source })?;
         }
-        Ok(ended?.exit_code())
+        Ok(())
     }
 
     /// What must not be left behind.
@@ -154,13 +181,14 @@ impl Dev {
     async fn start(
         &self,
         listener: TcpListener,
-        operators: Operators<'_>,
+        admin_port: AdminPort<'_>,
         clock: &Clock,
         entropy: &Entropy,
         handles: &Handles,
     ) -> Result<(), DevError> {
         say("starting Postgres and NATS");
-        let servers = Servers::start(&self.data_dir, clock, entropy).await?;
+        let home = runtime::local::home(&self.data_dir, entropy)?;
+        let servers = Servers::start(&home, self.query_replicas, clock, entropy).await?;
         let access = Access {
             nats_url: servers.nats.url(),
             urls: servers.urls.clone(),
@@ -176,7 +204,7 @@ impl Dev {
         say("starting services");
         let services = self.services(&access, entropy)?;
         let running = services
-            .start(listener, operators, &handles.services)
+            .start(listener, admin_port, &handles.services)
             .await?;
         let query_replicas = self.replicas(&running, &access, &handles.replicas).await?;
         let demo = match &running.command {
@@ -189,10 +217,10 @@ impl Dev {
         running.readiness.wait().await;
         self.say_ready(&ReadyFile {
             pid: std::process::id(),
-            api: format!("http://{}/api/v1", running.address),
+            api: format!("{}/api/v1", url(running.address)),
             console: None,
             mcp: None,
-            admin: format!("http://{}", running.admin),
+            admin: url(running.admin),
             nats_url: dev_file.nats_url,
             database_url: dev_file.database_url,
             query_replicas,
@@ -233,11 +261,11 @@ impl Dev {
         let template = Template {
             folder: &self.data_dir,
             access,
-            lease: self.query.lease,
+            query: &self.query,
         };
         let mut replicas = vec![Replica {
             pid: std::process::id(),
-            url: format!("http://{}", running.address),
+            url: url(running.address),
         }];
         for n in 1..self.query_replicas {
             replicas.push(template.start(n, tasks).await?);
@@ -263,7 +291,7 @@ impl Dev {
 fn kept_cursor_secret(path: &Path, entropy: &Entropy) -> Result<[u8; 32], DevError> {
     if !path.exists() {
         let hex = files::hex(&entropy.bytes::<32>());
-        files::write_secret(path, hex.as_bytes()).map_err(|source| DevError::File {
+        files::write_private(path, hex.as_bytes()).map_err(|source| DevError::File {
             path: path.to_owned(),
             source,
         })?;
@@ -278,5 +306,5 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), DevError
         source,
     };
     let json = serde_json::to_vec_pretty(value).map_err(|error| file(error.into()))?;
-    files::write_secret(path, &json).map_err(file)
+    files::write_private(path, &json).map_err(file)
 }

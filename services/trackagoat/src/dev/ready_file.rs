@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 
 use domain::ids::{OrgId, ProjectId};
-use serde::{Deserialize, Serialize};
+use runtime::files;
+use serde::Serialize;
 
-use super::files;
+use crate::services::Replica;
 use crate::terminal::say;
 
 /// What the file says (design.md, pinned interfaces).
@@ -24,13 +25,6 @@ pub struct ReadyFile {
     pub demo: Option<Demo>,
 }
 
-/// A process that answers reads.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Replica {
-    pub pid: u32,
-    pub url: String,
-}
-
 /// The demo org and how to call for it.
 #[derive(Serialize)]
 pub struct Demo {
@@ -41,19 +35,12 @@ pub struct Demo {
     pub api_key: String,
 }
 
-impl Replica {
-    /// Writes it whole or not at all, readable by its owner only.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        files::write_secret(path, &serde_json::to_vec(self)?)
-    }
-}
-
 impl ReadyFile {
     /// Writes it whole or not at all, readable by its owner only.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut json = serde_json::to_vec_pretty(self)?;
         json.push(b'\n');
-        files::write_secret(path, &json)
+        files::write_private(path, &json)
     }
 
     /// Says on the terminal what one needs to begin.

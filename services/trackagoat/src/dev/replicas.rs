@@ -6,18 +6,19 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use runtime::clock::Clock;
+use runtime::files;
 use runtime::lifecycle::{TaskKind, Tasks};
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::process::{Child, Command};
 
 use super::Access;
-use super::files;
-use super::ready_file::Replica;
+use crate::services::{GRACE, Replica};
 
-/// How long a replica may take to answer, and to end.
+/// How long a replica may take to answer.
 const READY_WITHIN: Duration = Duration::from_mins(1);
-const END_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may take to end: one grace for each of its stages is more than it needs.
+const END_WITHIN: Duration = GRACE;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Why a replica does not run.
@@ -40,7 +41,7 @@ pub enum ReplicaError {
 pub struct Template<'a> {
     pub folder: &'a Path,
     pub access: &'a Access,
-    pub lease: Duration,
+    pub query: &'a query::Config,
 }
 
 impl Template<'_> {
@@ -58,16 +59,30 @@ impl Template<'_> {
         files::remove(&ready).map_err(file(&ready))?;
         let program = std::env::current_exe().map_err(ReplicaError::Spawn)?;
         let mut command = Command::new(program);
+        // What is meant for us may be wrong for it: a database, an address, a role.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"TGA_")
+                && !name.as_encoded_bytes().starts_with(b"TGA_LOG")
+            {
+                command.env_remove(name);
+            }
+        }
         command
-            .args(["serve", "query", "--listen", "127.0.0.1:0"])
+            .args([
+                "serve",
+                "query",
+                "--listen",
+                "127.0.0.1:0",
+                "--end-with-parent",
+            ])
             .arg("--ready-file")
             .arg(&ready)
-            .env("TGA_REPLICA_NAME", format!("query-{n}"))
-            .env("TGA_LEASE", self.lease.as_secs_f64().to_string())
             .env("TGA_CURSOR_SECRET_FILE", &self.access.cursor_secret_file)
-            .env_remove("TGA_ADMIN_LISTEN")
-            .env_remove("TGA_LISTEN")
+            .env("TGA_REPLICA_NAME", format!("query-{n}"))
+            .envs(self.query.variables())
             .stdin(Stdio::null())
+            // Ctrl-C in a terminal reaches us alone, and we stop it in order.
+            .process_group(0)
             .kill_on_drop(true);
         let nats = SecretString::from(self.access.nats_url.as_str());
         for (name, secret) in [
@@ -76,8 +91,8 @@ impl Template<'_> {
             ("TGA_NATS_URL", &nats),
         ] {
             let path = folder.join(name.to_lowercase());
-            files::write_secret(&path, secret.expose_secret().as_bytes()).map_err(file(&path))?;
-            command.env(format!("{name}_FILE"), path).env_remove(name);
+            files::write_private(&path, secret.expose_secret().as_bytes()).map_err(file(&path))?;
+            command.env(format!("{name}_FILE"), path);
         }
         let mut child = command.spawn().map_err(ReplicaError::Spawn)?;
         let replica = wait_ready(&mut child, &ready, tasks.clock()).await?;

@@ -4,14 +4,18 @@ use std::path::Path;
 
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use runtime::files::hex;
 use runtime::lifecycle::{TaskKind, Tasks};
 use runtime::local::{LocalError, NatsConfig, NatsServer, PostgresConfig, PostgresServer};
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
 
-use super::files::hex;
-
 const DATABASE: &str = "trackagoat";
+
+/// Connections that a query service may open: its pools, projector, lease and feed.
+const CONNECTIONS_PER_REPLICA: u32 = 64;
+/// Those of the command service and of operators.
+const OTHER_CONNECTIONS: u32 = 96;
 
 /// Servers that run and hold a migrated database.
 pub struct Servers {
@@ -47,10 +51,15 @@ impl Servers {
     /// Starts both under the data folder; what is there already is used again.
     pub async fn start(
         folder: &Path,
+        query_replicas: u16,
         clock: &Clock,
         entropy: &Entropy,
     ) -> Result<Self, ServersError> {
-        let postgres = PostgresConfig::new(folder.join("postgres"));
+        let connections = OTHER_CONNECTIONS + CONNECTIONS_PER_REPLICA * u32::from(query_replicas);
+        let mut postgres = PostgresConfig::new(folder.join("postgres"));
+        postgres
+            .settings
+            .push(("max_connections", connections.to_string()));
         let nats = NatsConfig::new(folder.join("nats"));
         let (postgres, nats) = tokio::join!(
             PostgresServer::init(postgres, clock, entropy),

@@ -1,7 +1,6 @@
 //! This machine: programs for private servers, limits, the environment.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use clap::CommandFactory;
 use runtime::local::programs;
@@ -21,8 +20,8 @@ const OTHER_VARIABLES: [&str; 3] = [
     "TGA_WRITE_EVENT_FILES",
 ];
 
-pub fn look(folder: &Path, findings: &mut Findings) {
-    for (program, found) in programs(folder) {
+pub fn look(findings: &mut Findings) {
+    for (program, found) in programs() {
         findings.add(match found {
             Ok(binary) => Finding::fine(program, binary.display()),
             // Services with servers of their own need none here.

@@ -27,7 +27,7 @@ impl Doctor {
     /// Looks at everything and prints what it found.
     pub async fn run(&self, clock: &Clock) -> ExitCode {
         let mut findings = Findings::default();
-        host::look(self.target.data_dir(), &mut findings);
+        host::look(&mut findings);
         match self.target.urls() {
             Ok((database, nats_url)) => {
                 let log = match connect(&database, clock).await {

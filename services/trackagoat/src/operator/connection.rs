@@ -35,7 +35,7 @@ pub struct Target {
     #[command(flatten)]
     nats: NatsUrl,
     /// Folder of a running `trackagoat dev`, where no database is named.
-    #[arg(long, env = "TGA_DATA_DIR", default_value = ".data")]
+    #[arg(long, env = "TGA_DATA_DIR", default_value = ".data", global = true)]
     data_dir: PathBuf,
 }
 
@@ -52,23 +52,18 @@ pub enum ConnectError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(
-        "no database is named, and no `trackagoat dev` runs in {0}: give --database-url or --data-dir"
+        "no database is named, and no `trackagoat dev` runs in {0}: set TGA_DATABASE_URL_FILE or give --data-dir"
     )]
     Nowhere(PathBuf),
     #[error("the database cannot be reached")]
     Database(#[source] sqlx::Error),
     #[error("the database did not answer within {} s", CONNECT_WITHIN.as_secs())]
     Late,
-    #[error("the address of NATS is none")]
+    #[error("the address of NATS cannot be read")]
     NatsUrl(#[source] runtime::nats::InvalidNatsUrl),
 }
 
 impl Target {
-    /// The folder of a running `trackagoat dev`.
-    pub fn data_dir(&self) -> &Path {
-        &self.data_dir
-    }
-
     /// URLs of the database and of NATS.
     pub fn urls(&self) -> Result<(SecretString, Option<SecretString>), ConnectError> {
         let nats = self.nats.optional()?;

@@ -9,14 +9,16 @@ use clap::{Args, Subcommand};
 use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::clock::Clock;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy};
+use runtime::process;
 use tokio::net::TcpListener;
 
 use crate::arguments::{
     AdminArgs, CursorSecret, DatabaseUrl, NatsUrl, ProjectorDatabaseUrl, ReadDatabaseUrl,
     SecretArgument,
 };
-use crate::dev::Replica;
-use crate::services::{GRACE, Operators, QueryPart, ServeError, Services, Stages, cursor_secret};
+use crate::services::{
+    AdminPort, GRACE, QueryPart, Replica, ServeError, Services, Stages, cursor_secret,
+};
 
 /// One role against servers that are given.
 #[derive(Debug, Subcommand)]
@@ -49,6 +51,9 @@ struct Common {
         value_parser = clap::value_parser!(u64).range(0..=300)
     )]
     shutdown_notice: u64,
+    /// Stop when the process that started this one is gone.
+    #[arg(long, hide = true)]
+    end_with_parent: bool,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -84,6 +89,9 @@ impl Serve {
             Self::Command(arguments) => (&arguments.common, arguments.services()?),
             Self::Query(arguments) => (&arguments.common, arguments.services()?),
         };
+        if common.end_with_parent {
+            process::end_with_parent().map_err(ServeError::Signals)?;
+        }
         let clock = Clock::system();
         let mut lifecycle = Lifecycle::with_signals(clock).map_err(ServeError::Signals)?;
         let stages = Stages::new(&mut lifecycle);
@@ -104,7 +112,7 @@ impl Common {
         metrics: PrometheusHandle,
         stages: &Stages,
     ) -> Result<(), ServeError> {
-        let operators = Operators {
+        let admin_port = AdminPort {
             arguments: &self.admin,
             metrics,
         };
@@ -112,20 +120,18 @@ impl Common {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| ServeError::Listen { address, source })?;
-        let running = services.start(listener, operators, stages).await?;
+        let running = services.start(listener, admin_port, stages).await?;
         running.readiness.wait().await;
         tracing::info!(address = %running.address, admin = %running.admin, "ready");
         let Some(path) = &self.ready_file else {
             return Ok(());
         };
-        let replica = Replica {
-            pid: std::process::id(),
-            url: format!("http://{}", running.address),
-        };
-        replica.write(path).map_err(|source| ServeError::File {
-            path: path.clone(),
-            source,
-        })
+        Replica::here(running.address)
+            .write(path)
+            .map_err(|source| ServeError::File {
+                path: path.clone(),
+                source,
+            })
     }
 }
 

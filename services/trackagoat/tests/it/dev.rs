@@ -3,12 +3,13 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use testkit::eventually;
 
@@ -58,13 +59,19 @@ impl Dev {
     pub async fn kill(&mut self) {
         self.child.kill().unwrap();
         self.exit().await;
-        let _ = fs::remove_file(self.ready_file());
     }
 
     /// Ends it as Ctrl-C does.
     pub async fn interrupt(&mut self) -> ExitStatus {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, Signal::INT).unwrap();
+        self.exit().await
+    }
+
+    /// Ends it as Ctrl-C in a terminal does, which tells every process of the group.
+    pub async fn interrupt_group(&mut self) -> ExitStatus {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process_group(pid, Signal::INT).unwrap();
         self.exit().await
     }
 
@@ -84,7 +91,12 @@ impl Dev {
             let ended = child.try_wait().unwrap();
             assert!(ended.is_none(), "dev ended early:\n{}", tail(&log));
             let text = fs::read(&path).map_err(|error| error.to_string())?;
-            serde_json::from_slice(&text).map_err(|error| error.to_string())
+            let ready: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+            // That of a predecessor may still be there.
+            let is_own = ready["pid"] == child.id();
+            is_own
+                .then_some(ready)
+                .ok_or("of another process".to_owned())
         })
         .await;
     }
@@ -137,6 +149,26 @@ impl Dev {
         made.body["data"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// An operator's command on the running system.
+    pub fn operate(&self, arguments: &[&str]) -> Command {
+        let mut command = binary();
+        command
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(self.folder.path().join("data"));
+        command
+    }
+
+    /// Another one in the same folder.
+    pub fn another(&self) -> Command {
+        let mut command = binary();
+        command
+            .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(self.folder.path().join("data"))
+            .stdin(Stdio::null());
+        command
+    }
+
     /// The import, as a process of its own.
     pub fn import(&self, project: &str, files: &[PathBuf]) -> Command {
         let mut command = binary();
@@ -166,6 +198,13 @@ impl Drop for Dev {
             println!("{}", tail(&self.log()));
         }
     }
+}
+
+/// Runs a command to its end.
+pub async fn run(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
 }
 
 pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
@@ -208,6 +247,7 @@ fn spawn(folder: &Path, arguments: &[&str]) -> Child {
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
+        .process_group(0)
         .spawn()
         .unwrap()
 }

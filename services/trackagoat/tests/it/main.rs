@@ -2,6 +2,8 @@
 
 mod dev;
 mod figures;
+mod operator;
+mod processes;
 mod serve;
 mod story;
 mod tidy;

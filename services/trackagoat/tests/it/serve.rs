@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use testkit::{TestDatabase, TestNats, eventually};
 
-use crate::dev::{answer, binary, client};
+use crate::dev::{answer, binary, client, run};
 
 const READY_WITHIN: Duration = Duration::from_mins(2);
 const END_WITHIN: Duration = Duration::from_mins(1);
@@ -77,9 +77,7 @@ impl Given {
     async fn operate(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(&self.operator_url());
         command.args(arguments);
-        tokio::task::spawn_blocking(move || command.output().unwrap())
-            .await
-            .unwrap()
+        run(command).await
     }
 
     /// What an operator command printed, which must have succeeded.
@@ -242,9 +240,7 @@ async fn doctor_without_servers_says_how_to_get_some() {
         .env_remove("TGA_DATABASE_URL")
         .env("TGA_LEESE", "2")
         .arg("doctor");
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap();
+    let output = run(command).await;
     let told = text(&output);
     assert!(told.contains("no `trackagoat dev` runs in .data"), "{told}");
     assert!(told.contains("nothing reads TGA_LEESE"), "{told}");

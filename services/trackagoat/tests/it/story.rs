@@ -4,23 +4,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::eventually;
 
-use crate::dev::{Dev, answer, binary, client};
+use crate::dev::{Dev, answer, binary, client, run};
 use crate::figures::real_list;
 
 const NZ: &str = "youtube_trending_NZ.csv.zst";
 const IMPORT_WITHIN: std::time::Duration = std::time::Duration::from_mins(5);
-
-async fn run(mut command: Command) -> Output {
-    tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap()
-}
 
 /// A small list with the traps of real ones: 3 channels, 4 videos, 8 readings.
 fn small_list(folder: &Path) -> PathBuf {

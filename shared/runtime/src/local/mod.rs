@@ -12,12 +12,18 @@ mod postgres;
 mod process;
 mod secret_file;
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::entropy::Entropy;
+use crate::files;
+
 pub use nats::{NatsConfig, NatsServer};
 pub use postgres::{Durability, PostgresConfig, PostgresServer};
+pub use process::FolderLock;
 
 /// How often a running server is looked after.
 const WATCH_PERIOD: Duration = Duration::from_millis(250);
@@ -45,8 +51,7 @@ pub enum LocalError {
     },
     /// The server's account may not enter a folder on the way to its own.
     #[error(
-        "{program} runs as user {user}, who may not enter {}; choose a data folder elsewhere, or \
-         allow it with: chmod o+x {}",
+        "{program} runs as user {user}, who may not enter {}; allow it with: chmod o+x {}",
         folder.display(), folder.display()
     )]
     Unreachable {
@@ -106,24 +111,50 @@ pub enum LocalError {
     },
 }
 
-/// The programs that private servers in `folder` would run, or what keeps them from it. Nothing is
-/// started and nothing changed.
-pub fn programs(folder: &Path) -> [(&'static str, Result<PathBuf, LocalError>); 2] {
-    let account = account::Account::for_folder(folder);
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let check = |name, found: Result<PathBuf, LocalError>| {
-        let binary = found?;
-        account.check_reach(name, &binary)?;
-        // Folders that are still to be made will be the account's.
-        let existing = folder.ancestors().find(|path| path.exists());
-        account.check_reach(name, &existing.unwrap_or(&folder).join("."))?;
-        Ok(binary)
-    };
+/// The programs that private servers would run, or what keeps them from it. Nothing is started.
+pub fn programs() -> [(&'static str, Result<PathBuf, LocalError>); 2] {
     let postgres = binary::postgres_bin(None).map(|bin| bin.join(binary::POSTGRES));
     [
-        (binary::POSTGRES, check(binary::POSTGRES, postgres)),
-        (binary::NATS, check(binary::NATS, binary::nats_server())),
+        (binary::POSTGRES, postgres),
+        (binary::NATS, binary::nats_server()),
     ]
+}
+
+/// A place for private servers in a folder: the folder itself or, where we are root and a folder on
+/// the way shuts the servers' account out, one under `/var/tmp` that a link in the folder leads to.
+///
+/// # Errors
+/// If neither can be had.
+pub fn home(folder: &Path, entropy: &Entropy) -> Result<PathBuf, LocalError> {
+    let folder = folder
+        .canonicalize()
+        .map_err(LocalError::io("resolve", folder))?;
+    let link = folder.join("servers");
+    if let Ok(home) = link.canonicalize() {
+        return Ok(home);
+    }
+    let inside = folder.join("postgres");
+    if account::Account::for_folder(&inside)
+        .check_reach(binary::POSTGRES, &inside)
+        .is_ok()
+    {
+        return Ok(folder);
+    }
+    let name = format!("trackagoat-{}", files::hex(&entropy.bytes::<8>()));
+    let home = Path::new("/var/tmp").join(name);
+    fs::DirBuilder::new()
+        .mode(0o711)
+        .create(&home)
+        .map_err(LocalError::io("make the folder", &home))?;
+    // The umask may have taken something away.
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o711))
+        .map_err(LocalError::io("change the mode of", &home))?;
+    std::os::unix::fs::symlink(&home, &link).map_err(LocalError::io("make the link", &link))?;
+    tracing::warn!(
+        home = %home.display(),
+        "the servers' account may not enter the data folder, they are kept elsewhere"
+    );
+    Ok(home)
 }
 
 impl LocalError {
@@ -132,6 +163,37 @@ impl LocalError {
             what,
             path: path.to_owned(),
             source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::home;
+    use crate::entropy::Entropy;
+
+    #[test]
+    fn servers_live_elsewhere_only_where_they_are_shut_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap();
+        let open = Permissions::from_mode(0o711);
+        fs::set_permissions(&path, open).unwrap();
+        let entropy = Entropy::os();
+        assert_eq!(home(&path, &entropy).unwrap(), path);
+
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        let found = home(&path, &entropy).unwrap();
+        assert_eq!(home(&path, &entropy).unwrap(), found);
+        if rustix::process::geteuid().is_root() {
+            assert!(found.starts_with("/var/tmp"), "{}", found.display());
+            fs::remove_dir(found).unwrap();
+        } else {
+            assert_eq!(found, path);
         }
     }
 }

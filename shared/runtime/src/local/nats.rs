@@ -66,6 +66,20 @@ impl NatsConfig {
     }
 }
 
+/// The binary, or a copy of it in the server's folder where a folder on the way to it shuts the
+/// account out.
+fn within_reach(binary: PathBuf, folder: &Path, account: &Account) -> Result<PathBuf, LocalError> {
+    if account.check_reach(NAME, &binary).is_ok() {
+        return Ok(binary);
+    }
+    let copy = folder.join(NAME);
+    // A running one cannot be written to, so it is replaced.
+    let _ = fs::remove_file(&copy);
+    fs::copy(&binary, &copy).map_err(LocalError::io("copy", &binary))?;
+    account.own(&copy)?;
+    Ok(copy)
+}
+
 impl NatsServer {
     /// Starts the server in its folder.
     ///
@@ -84,8 +98,7 @@ impl NatsServer {
             .map_err(LocalError::io("resolve", &config.folder))?;
         account.check_reach(NAME, &folder)?;
         let lock = FolderLock::take(NAME, &folder)?;
-        let binary = binary::nats_server()?;
-        account.check_reach(NAME, &binary)?;
+        let binary = within_reach(binary::nats_server()?, &folder, &account)?;
         let password = secret_file::password(&folder.join("password"), &account, entropy)?;
         let system = secret_file::password(&folder.join("system.password"), &account, entropy)?;
         let program = Program {

@@ -61,13 +61,17 @@ pub(super) struct Watchdog {
     lifeline: Option<ChildStdin>,
 }
 
-/// Keeps other processes of ours away from a server's folder.
+/// Keeps other processes of ours away from a folder, until it is dropped or this process ends.
 #[derive(Debug)]
-pub(super) struct FolderLock {
+pub struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
+    /// Takes the lock for a program.
+    ///
+    /// # Errors
+    /// If another process has it, or the folder cannot be written.
     pub fn take(program: &'static str, folder: &Path) -> Result<Self, LocalError> {
         let path = folder.join("lock");
         let file = OpenOptions::new()

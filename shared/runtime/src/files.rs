@@ -1,4 +1,4 @@
-//! Files that hold secrets: mode 0600 from their first byte, replaced as a whole.
+//! Files that hold secrets: readable by their owner from their first byte, replaced as a whole.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -15,8 +15,11 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Writes beside the path and renames, so that no reader sees half a file.
-pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file of mode 0600 beside the path and renames it, so that no reader sees half of it.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut beside = OsString::from(path);
     beside.push(".new");
     let _ = fs::remove_file(&beside);
@@ -25,12 +28,15 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&beside)?;
-    file.write_all(bytes)?;
+    file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&beside, path)
 }
 
 /// Removes a file; that it is gone already is no error.
+///
+/// # Errors
+/// If it is there and cannot be removed.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -52,15 +58,18 @@ mod tests {
         let path = folder.path().join("secret");
         fs::write(folder.path().join("secret.new"), "left by a crash").unwrap();
         for content in ["first", "second"] {
-            write_secret(&path, content.as_bytes()).unwrap();
+            write_private(&path, content.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
-            assert_eq!(
-                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-                0o600
-            );
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
         }
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn every_byte_becomes_two_digits() {
+        assert_eq!(hex(&[0, 0x0f, 0xa0, 0xff]), "000fa0ff");
     }
 }
