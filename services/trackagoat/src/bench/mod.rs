@@ -20,6 +20,7 @@ mod product;
 mod read;
 mod stats;
 mod subscribe;
+mod turns;
 mod worker;
 mod zipf;
 

@@ -1,5 +1,5 @@
-//! The whole product as its users run it: `trackagoat dev --demo`, a process of its own with its
-//! servers, and what the operating system says of its processes.
+//! The product as its users run it, in processes of its own: `trackagoat dev --demo` with its
+//! servers, or `trackagoat serve query` alone; and what the operating system says of them.
 
 use std::env;
 use std::fs::{self, File};
@@ -12,6 +12,7 @@ use reqwest::header::AUTHORIZATION;
 use runtime::clock::Clock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -24,15 +25,22 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Lines of the product's output shown if it fails.
 const LAST_LINES: usize = 20;
 
-/// The running product.
-pub struct Product {
-    pub ready: Ready,
-    /// From the start of the process to its ready-file.
+/// A process that says in a file when it is ready, and how to reach it. It is killed when dropped.
+pub struct Process<T> {
+    pub ready: T,
+    /// From its start to its ready-file.
     pub seconds: f64,
     pub ready_file: PathBuf,
+    program: &'static str,
     child: Child,
     clock: Clock,
 }
+
+/// The whole product.
+pub type Product = Process<Ready>;
+
+/// A query service alone, on a database that is there.
+pub type QueryService = Process<Replica>;
 
 /// What the ready-file says, as far as it is needed.
 #[derive(Debug, Deserialize)]
@@ -55,20 +63,21 @@ pub struct Demo {
     pub api_key: String,
 }
 
-impl Product {
-    /// Starts it in a folder, where an earlier one may have left its data.
-    pub async fn start(folder: &Path, replicas: u32, clock: &Clock) -> Result<Self, BenchError> {
-        let ready_file = folder.join("ready.json");
-        let log = folder.join("product.log");
+impl<T: DeserializeOwned> Process<T> {
+    /// Starts what `command` is, with its ready-file and its output in `folder`.
+    async fn spawn(
+        program: &'static str,
+        mut command: Command,
+        folder: &Path,
+        clock: &Clock,
+    ) -> Result<Self, BenchError> {
+        let (ready_file, log) = (folder.join("ready.json"), folder.join("output.log"));
+        // One that was killed has left its file behind.
+        let _ = fs::remove_file(&ready_file);
         let output = File::create(&log).map_err(BenchError::io("make", &log))?;
         let errors = output.try_clone().map_err(BenchError::io("make", &log))?;
-        let binary = env::current_exe().map_err(BenchError::Talk)?;
         let began = clock.monotonic();
-        let mut child = Command::new(binary)
-            .args(["dev", "--demo", "--listen", "127.0.0.1:0"])
-            .args(["--query-replicas", &replicas.to_string()])
-            .arg("--data-dir")
-            .arg(folder.join("data"))
+        let mut child = command
             .arg("--ready-file")
             .arg(&ready_file)
             .stdin(Stdio::null())
@@ -77,21 +86,18 @@ impl Product {
             .kill_on_drop(true)
             .spawn()
             .map_err(BenchError::Talk)?;
-        let ready = clock
-            .timeout(
-                READY_WITHIN,
-                until_ready(&mut child, &ready_file, &log, clock),
-            )
-            .await
-            .map_err(|source| BenchError::Late {
-                what: "the ready-file",
-                source,
-            })??;
+        let ready = until_ready(program, &mut child, &ready_file, &log, clock);
+        let ready = clock.timeout(READY_WITHIN, ready).await;
+        let ready = ready.map_err(|source| BenchError::Late {
+            what: "the ready-file",
+            source,
+        })??;
         let seconds = clock.monotonic().saturating_since(began).as_secs_f64();
         Ok(Self {
             ready,
             seconds,
             ready_file,
+            program,
             child,
             clock: clock.clone(),
         })
@@ -109,7 +115,7 @@ impl Product {
         let stopped = self.clock.timeout(STOPPED_WITHIN, self.child.wait()).await;
         let status = stopped
             .map_err(|source| BenchError::Late {
-                what: "the product's end",
+                what: "the end of a process",
                 source,
             })?
             .map_err(BenchError::Talk)?;
@@ -117,9 +123,39 @@ impl Product {
             return Ok(());
         }
         Err(BenchError::Child {
-            program: "trackagoat dev".into(),
+            program: self.program.into(),
             reason: status.to_string(),
         })
+    }
+}
+
+impl QueryService {
+    /// Starts it as `serve query` does, without NATS, which it can do without.
+    pub async fn start(folder: &Path, url: &str, clock: &Clock) -> Result<Self, BenchError> {
+        let folder = folder.join("query");
+        fs::create_dir_all(&folder).map_err(BenchError::io("make the folder", &folder))?;
+        let mut command = Command::new(env::current_exe().map_err(BenchError::Talk)?);
+        command
+            .args(["serve", "query", "--listen", "127.0.0.1:0"])
+            // Only what is measured: nothing that whoever measures has set for other services.
+            .env_clear()
+            .env("TGA_DATABASE_URL", url)
+            .env("TGA_PROJECTOR_DATABASE_URL", url)
+            .env("TGA_CURSOR_SECRET", "0".repeat(64));
+        Self::spawn("trackagoat serve query", command, &folder, clock).await
+    }
+}
+
+impl Product {
+    /// Starts it in a folder, where an earlier one may have left its data.
+    pub async fn start(folder: &Path, replicas: u32, clock: &Clock) -> Result<Self, BenchError> {
+        let mut command = Command::new(env::current_exe().map_err(BenchError::Talk)?);
+        command
+            .args(["dev", "--demo", "--listen", "127.0.0.1:0"])
+            .args(["--query-replicas", &replicas.to_string()])
+            .arg("--data-dir")
+            .arg(folder.join("data"));
+        Self::spawn("trackagoat dev", command, folder, clock).await
     }
 
     /// Posts as the demo's key; the answer's data.
@@ -177,12 +213,13 @@ impl Replica {
     }
 }
 
-async fn until_ready(
+async fn until_ready<T: DeserializeOwned>(
+    program: &'static str,
     child: &mut Child,
     ready_file: &Path,
     log: &Path,
     clock: &Clock,
-) -> Result<Ready, BenchError> {
+) -> Result<T, BenchError> {
     loop {
         // Written whole or not at all.
         if let Ok(text) = fs::read(ready_file) {
@@ -194,7 +231,7 @@ async fn until_ready(
             let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
             let reason = format!("{status}; the end of its output:\n{last}");
             return Err(BenchError::Child {
-                program: "trackagoat dev".into(),
+                program: program.into(),
                 reason,
             });
         }

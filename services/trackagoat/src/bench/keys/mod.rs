@@ -1,13 +1,18 @@
-//! `keys`: what a million active keys take in a replica's memory, and how long loading them takes.
+//! `keys`: what a million active keys take in the memory of a query service, and how long its start
+//! takes with them.
 
 pub mod job;
+
+use serde_json::json;
 
 use self::job::{KeysJob, Loaded, TableJob};
 use super::aim::{Aim, Report, rounded};
 use super::error::BenchError;
 use super::folder::Database;
 use super::million;
+use super::product::{QueryService, resident_bytes};
 use super::stats::{Repeats, float};
+use super::turns::InTurn;
 use super::worker::{Job, Worker};
 use super::{Options, Setting, conditions};
 
@@ -15,10 +20,34 @@ const AIMS: &[Aim] = &[
     Aim::at_most(BYTES, "bytes", 400.0),
     Aim::at_most(SECONDS, "s", 5.0),
 ];
-const BYTES: &str = "resident memory of an active key, at a million";
+const BYTES: &str = "resident memory of a query service for an active key, at a million";
+const SECONDS: &str = "from the start of a query service until it is ready, at a million";
+
 /// Keys that are used once each, to see what their windows take.
 const USED: usize = 10_000;
-const SECONDS: &str = "from the start of a process to a gate that is ready";
+
+/// Two databases, and what loading their keys takes.
+struct Databases {
+    empty: String,
+    full: String,
+    keys: u64,
+    /// Some of the keys.
+    used: Vec<String>,
+}
+
+/// Figures of every repeat.
+#[derive(Default)]
+struct Found {
+    service_bytes: Repeats,
+    service_bytes_without: Repeats,
+    service_seconds: Repeats,
+    service_seconds_without: Repeats,
+    gate_bytes: Repeats,
+    gate_bytes_without: Repeats,
+    gate_seconds: Repeats,
+    used_bytes: Repeats,
+    table_bytes: Repeats,
+}
 
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
     let Setting {
@@ -37,53 +66,110 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     let (empty, full) = (database.ours().await?, database.ours().await?);
     options.say(&format!("keys: writing {keys} rows"));
     million::add_keys(&full, keys).await?;
-
-    let used = million::add_credentials(&full, USED, entropy).await?;
-
-    let [
-        mut bytes,
-        mut gate_bytes,
-        mut used_bytes,
-        mut table_bytes,
-        mut seconds,
-        mut loading,
-    ] = [(); 6].map(|()| Repeats::default());
+    let databases = Databases {
+        used: million::add_credentials(&full, USED, entropy).await?,
+        empty,
+        full,
+        keys,
+    };
+    // Not counted: their projections are made, which later starts find.
+    for url in [&databases.empty, &databases.full] {
+        service(url, setting).await?;
+    }
+    let mut found = Found::default();
     for repeat in 0..repeats {
         options.say(&format!("keys: repeat {} of {repeats}", repeat + 1));
-        let (without, _) = load(gate_of(&empty, &[]), setting).await?;
-        let (with, from_start) = load(gate_of(&full, &used), setting).await?;
-        let (table, _) = load(Job::Table(TableJob { keys }), setting).await?;
-        bytes.push(grown(with) / float(keys));
-        gate_bytes.push(grown(without));
-        used_bytes.push(float(with.used.saturating_sub(with.after)) / float(USED as u64));
-        table_bytes.push(grown(table) / float(keys));
-        seconds.push(from_start);
-        loading.push(with.seconds);
+        found.measure(&databases, repeat, setting).await?;
     }
     report.condition("postgres", settings);
     report.condition("keys", keys);
     report.condition("requests_a_minute_of_each_key", million::RATE_LIMIT);
     report.condition("repeats", repeats);
-    report.result("resident_bytes_per_key", bytes.to_json());
-    report.result("resident_bytes_without_keys", gate_bytes.to_json());
-    report.result("seconds_from_start_to_ready", seconds.to_json());
-    report.result("seconds_of_it_loading", loading.to_json());
-    report.result(
-        "keys_loaded_per_second",
-        rounded(float(keys) / loading.median()),
-    );
-    report.result("more_bytes_for_each_key_that_is_used", used_bytes.to_json());
-    report.result("bytes_per_key_in_a_bare_hash_table", table_bytes.to_json());
-    report.ratio(
-        "a cached key / one in a bare hash table",
-        bytes.median() / table_bytes.median(),
-    );
-    report.reached(BYTES, bytes.median());
-    report.reached(SECONDS, seconds.median());
+    found.judge(keys, &mut report);
     report.not_done("the keys were written as rows, not appended as events");
-    report.not_done("a query service does more at its start than a gate; `read` has the seconds");
     database.shut_down().await?;
     Ok(report)
+}
+
+impl Found {
+    /// Everything once; with keys and without in turn.
+    async fn measure(
+        &mut self,
+        databases: &Databases,
+        repeat: usize,
+        setting: &Setting,
+    ) -> Result<(), BenchError> {
+        let Databases { empty, full, .. } = databases;
+        let keys = float(databases.keys);
+        let (with, without) = service(full, setting)
+            .in_turn_with(service(empty, setting), repeat)
+            .await?;
+        self.service_bytes.push((with.bytes - without.bytes) / keys);
+        self.service_bytes_without.push(without.bytes);
+        self.service_seconds.push(with.seconds);
+        self.service_seconds_without.push(without.seconds);
+
+        let without = load(gate_of(empty, &[]), setting).await?;
+        let with = load(gate_of(full, &databases.used), setting).await?;
+        let table = Job::Table(TableJob {
+            keys: databases.keys,
+        });
+        let table = load(table, setting).await?;
+        self.gate_bytes.push(grown(with) / keys);
+        self.gate_bytes_without.push(grown(without));
+        self.gate_seconds.push(with.seconds);
+        let used = float(with.used.saturating_sub(with.after));
+        self.used_bytes.push(used / float(USED as u64));
+        self.table_bytes.push(grown(table) / keys);
+        Ok(())
+    }
+
+    /// The service is judged; the bare gate and the table explain it.
+    fn judge(&self, keys: u64, report: &mut Report) {
+        let service = json!({
+            "resident_bytes_per_key": self.service_bytes.to_json(),
+            "resident_bytes_without_keys": self.service_bytes_without.to_json(),
+            "seconds_from_start_to_ready": self.service_seconds.to_json(),
+            "seconds_from_start_to_ready_without_keys": self.service_seconds_without.to_json(),
+        });
+        report.result("query_service", service);
+        let per_second = float(keys) / self.gate_seconds.median();
+        let gate = json!({
+            "resident_bytes_per_key": self.gate_bytes.to_json(),
+            "resident_bytes_without_keys": self.gate_bytes_without.to_json(),
+            "seconds_loading": self.gate_seconds.to_json(),
+            "keys_loaded_per_second": rounded(per_second),
+            "more_bytes_for_each_key_that_is_used": self.used_bytes.to_json(),
+        });
+        report.result("bare_gate", gate);
+        report.result(
+            "bytes_per_key_in_a_bare_hash_table",
+            self.table_bytes.to_json(),
+        );
+        report.ratio(
+            "a key of a query service / one in a bare hash table",
+            self.service_bytes.median() / self.table_bytes.median(),
+        );
+        report.reached(BYTES, self.service_bytes.median());
+        report.reached(SECONDS, self.service_seconds.median());
+    }
+}
+
+/// What a query service took to become ready.
+struct Started {
+    bytes: f64,
+    seconds: f64,
+}
+
+/// Starts a query service as an operator does, looks at it, and stops it.
+async fn service(url: &str, setting: &Setting) -> Result<Started, BenchError> {
+    let service = QueryService::start(setting.folder.path(), url, &setting.clock).await?;
+    let started = Started {
+        bytes: float(resident_bytes(service.ready.pid)?),
+        seconds: service.seconds,
+    };
+    service.stop().await?;
+    Ok(started)
 }
 
 fn gate_of(url: &str, credentials: &[String]) -> Job {
@@ -97,13 +183,10 @@ fn grown(loaded: Loaded) -> f64 {
     float(loaded.after.saturating_sub(loaded.before))
 }
 
-/// A fresh process that loads everything; also how long it took from its start.
-async fn load(job: Job, setting: &Setting) -> Result<(Loaded, f64), BenchError> {
-    let clock = &setting.clock;
-    let began = clock.monotonic();
-    let mut worker = Worker::start(&job, clock).await?;
+/// A fresh process that loads everything.
+async fn load(job: Job, setting: &Setting) -> Result<Loaded, BenchError> {
+    let mut worker = Worker::start(&job, &setting.clock).await?;
     let loaded = worker.hear().await?;
-    let seconds = clock.monotonic().saturating_since(began).as_secs_f64();
     worker.finish().await?;
-    Ok((loaded, seconds))
+    Ok(loaded)
 }
