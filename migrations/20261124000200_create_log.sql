@@ -3,13 +3,15 @@ set role tga_owner;
 
 -- One row. Its lock is the right to append; it is held to the commit, so positions have no gaps,
 -- commits happen in their order, and every snapshot sees a prefix of the log.
--- No index: the appender finds the row by its ctid. While a long snapshot keeps dead versions from
--- being removed, both a scan and every insert into a unique index would have to walk all of them.
+-- No index: a process that appends alone finds the row by its ctid, everybody else scans. While a
+-- long snapshot keeps dead versions from being removed, the scan walks all of them, and so would a
+-- look-up and every insert into a unique index; hence the alarm on old snapshots.
 create table log.head (
     position bigint not null check (position >= 0),
     auth_position bigint not null check (auth_position between 0 and position),
     recorded_at timestamptz not null,
-    epoch uuid not null
+    epoch uuid not null,
+    fence bigint not null default 0
 ) with (
     fillfactor = 10,
     autovacuum_vacuum_threshold = 1000,
@@ -21,6 +23,7 @@ comment on column log.head.position is 'position of the newest event, 0 before t
 comment on column log.head.auth_position is 'position of the newest event that changes who may call';
 comment on column log.head.recorded_at is 'recorded_at of the newest event; never goes back';
 comment on column log.head.epoch is 'life of this log; another one after every restore';
+comment on column log.head.fence is 'raised to make void every append that is still on its way';
 
 insert into log.head values (0, 0, 'epoch', gen_random_uuid());
 

@@ -20,7 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 pub use eventually::{Probe, eventually};
 pub use nats::{TestNats, nats};
 pub use postgres::{TestDatabase, TestPostgres, postgres, private_postgres};
-pub use proxy::{Direction, Proxy};
+pub use proxy::{Direction, Held, Proxy};
 
 /// A folder that a server's account may reach, wherever we are root.
 fn reachable_folder() -> tempfile::TempDir {

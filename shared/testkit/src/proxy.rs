@@ -60,8 +60,41 @@ struct Fault {
 struct Trap {
     direction: Direction,
     pattern: Vec<u8>,
-    delivers: bool,
+    effect: Effect,
     sprung: oneshot::Sender<()>,
+}
+
+/// What a trap does with the read that holds its pattern.
+#[derive(Debug)]
+enum Effect {
+    /// Delivers it, then cuts the client off.
+    CutAfter,
+    /// Loses it, and resets both sides.
+    CutBefore,
+    /// Holds it back, with all that follows on its connection, until released.
+    Hold(oneshot::Receiver<()>),
+}
+
+/// Bytes that a [`Proxy::hold`] waits for, then holds back; dropping it lets them go.
+#[derive(Debug)]
+pub struct Held {
+    sprung: oneshot::Receiver<()>,
+    release: oneshot::Sender<()>,
+}
+
+impl Held {
+    /// Waits until the bytes have come and are held back.
+    pub async fn caught(&mut self) {
+        (&mut self.sprung)
+            .await
+            .expect("the trap was taken away before it was sprung");
+    }
+
+    /// Lets them go on, whatever became of whoever sent them.
+    pub fn release(self) {
+        // Their connection may have been cut meanwhile.
+        let _ = self.release.send(());
+    }
 }
 
 /// Why a connection ended.
@@ -155,7 +188,7 @@ impl Proxy {
         direction: Direction,
         pattern: &[u8],
     ) -> impl Future<Output = ()> + Send + use<> {
-        self.set_trap(direction, pattern, true)
+        self.cut_at(direction, pattern, Effect::CutAfter)
     }
 
     /// As [`cut_after`](Self::cut_after), but the read that holds the pattern is lost and both
@@ -165,7 +198,15 @@ impl Proxy {
         direction: Direction,
         pattern: &[u8],
     ) -> impl Future<Output = ()> + Send + use<> {
-        self.set_trap(direction, pattern, false)
+        self.cut_at(direction, pattern, Effect::CutBefore)
+    }
+
+    /// Once, and only on the connection where it happens: when `pattern` goes in `direction`, the
+    /// read that holds it and all that follows waits until released, even if its sender gives up.
+    pub fn hold(&self, direction: Direction, pattern: &[u8]) -> Held {
+        let (release, released) = oneshot::channel();
+        let sprung = self.set_trap(direction, pattern, Effect::Hold(released));
+        Held { sprung, release }
     }
 
     /// Ends every fault. What was cut stays cut; new connections are taken.
@@ -178,27 +219,37 @@ impl Proxy {
         });
     }
 
+    fn cut_at(
+        &self,
+        direction: Direction,
+        pattern: &[u8],
+        effect: Effect,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let springs = self.set_trap(direction, pattern, effect);
+        async move {
+            springs
+                .await
+                .expect("the trap was taken away before it was sprung");
+        }
+    }
+
     fn set_trap(
         &self,
         direction: Direction,
         pattern: &[u8],
-        delivers: bool,
-    ) -> impl Future<Output = ()> + Send + use<> {
+        effect: Effect,
+    ) -> oneshot::Receiver<()> {
         assert!(!pattern.is_empty(), "an empty pattern is everywhere");
         let (sprung, springs) = oneshot::channel();
         self.control.send_modify(|control| {
             control.trap = Some(Trap {
                 direction,
                 pattern: pattern.to_vec(),
-                delivers,
+                effect,
                 sprung,
             });
         });
-        async move {
-            springs
-                .await
-                .expect("the trap was taken away before it was sprung");
-        }
+        springs
     }
 }
 
@@ -335,15 +386,23 @@ async fn write(
     let mut before = VecDeque::new();
     while let Some((arrived, chunk)) = chunks.recv().await {
         wait_out(direction, arrived, &mut watching).await;
-        let trap = spring(direction, &before, &chunk, control);
-        if matches!(&trap, Some(trap) if !trap.delivers) {
-            tell(trap);
-            return Err(End::Reset);
-        }
-        sink.write_all(&chunk).await.map_err(|_| End::Reset)?;
-        if trap.is_some() {
-            tell(trap);
-            return Err(End::AfterDelivery);
+        match spring(direction, &before, &chunk, control) {
+            None => sink.write_all(&chunk).await.map_err(|_| End::Reset)?,
+            Some((Effect::Hold(released), sprung)) => {
+                tell(sprung);
+                // Whoever drops the other end lets them go too.
+                let _ = released.await;
+                sink.write_all(&chunk).await.map_err(|_| End::Reset)?;
+            }
+            Some((Effect::CutBefore, sprung)) => {
+                tell(sprung);
+                return Err(End::Reset);
+            }
+            Some((Effect::CutAfter, sprung)) => {
+                sink.write_all(&chunk).await.map_err(|_| End::Reset)?;
+                tell(sprung);
+                return Err(End::AfterDelivery);
+            }
         }
         remember(&mut before, &chunk);
     }
@@ -387,7 +446,7 @@ fn spring(
     before: &VecDeque<u8>,
     chunk: &[u8],
     control: &watch::Sender<Control>,
-) -> Option<Trap> {
+) -> Option<(Effect, oneshot::Sender<()>)> {
     let matches = |trap: &Trap| {
         let kept = before.len().min(trap.pattern.len() - 1);
         let text: Vec<u8> = before
@@ -408,14 +467,12 @@ fn spring(
         }
         false
     });
-    taken
+    taken.map(|trap| (trap.effect, trap.sprung))
 }
 
-fn tell(trap: Option<Trap>) {
-    if let Some(trap) = trap {
-        // The test need not wait for it.
-        let _ = trap.sprung.send(());
-    }
+fn tell(sprung: oneshot::Sender<()>) {
+    // The test need not wait for it.
+    let _ = sprung.send(());
 }
 
 /// Keeps the last bytes, in which a pattern may have begun.

@@ -148,7 +148,9 @@ impl Appender {
 
     /// Begins a transaction with the right to append.
     async fn lock(&mut self, session: &mut Session) -> Result<(), NotCommitted> {
-        let (head, tid) = session.lock_head().await?;
+        // While others append too, the row is not where this process left it.
+        let known = self.tail.tid().filter(|_| self.locked_turns == 0);
+        let (head, tid) = session.lock_head(known).await?;
         let others = self.tail.is_known() && self.tail.head != head;
         self.locked_turns = if others {
             LOCKED_TURNS

@@ -47,12 +47,18 @@ impl Evidence {
             })
     }
 
-    /// Looks for it. The head's lock comes first: whoever gets it knows that the transaction in
-    /// doubt, which held it, has ended.
+    /// Looks for it. The head's lock comes first: whoever gets it knows that a transaction in
+    /// doubt that held it has ended. One that has not even begun, because its one statement is
+    /// still under way, finds the fence raised: a "no" is told only once that is committed.
     async fn look(&self, session: &mut Session) -> Result<bool, NotCommitted> {
-        session.lock_head().await?;
+        session.lock_head(None).await?;
         let found = session.finds(self).await?;
-        session.rollback().await?;
+        if found {
+            session.rollback().await?;
+        } else {
+            session.raise_fence().await?;
+            session.commit().await?;
+        }
         Ok(found)
     }
 

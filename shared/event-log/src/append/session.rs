@@ -7,8 +7,8 @@ use domain::event::{ChainHash, Stream};
 use domain::ids::{GlobalPosition, KeyId, OrgId, StreamVersion};
 use domain::time::Timestamp;
 use runtime::clock::Clock;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection, Row as _};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::outcome::Evidence;
@@ -20,9 +20,13 @@ use crate::idempotency;
 use crate::log::Head;
 
 /// Where the row of the head stands: found so, it costs the same however many dead versions a long
-/// snapshot keeps.
+/// snapshot keeps. Not more than a place: another version of the row may come to stand there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tid(pub String);
+pub struct Tid {
+    pub ctid: String,
+    /// The row's fence; a statement that names another one does nothing.
+    pub fence: i64,
+}
 
 /// A connection whose steps each have a deadline. After an error it is of no use any more.
 #[derive(Debug)]
@@ -67,25 +71,52 @@ impl Session {
         })
     }
 
-    /// Begins the transaction and takes the right to append, in one round trip.
-    pub async fn lock_head(&mut self) -> Result<(Head, Tid), NotCommitted> {
-        // A simple query: the extended protocol takes one statement at a time. Read committed, so
+    /// Begins the transaction and takes the right to append; one round trip, or two if the row
+    /// does not stand at `known` any more.
+    pub async fn lock_head(&mut self, known: Option<&Tid>) -> Result<(Head, Tid), NotCommitted> {
+        // Simple queries: the extended protocol takes one statement at a time. Read committed, so
         // that every later statement sees all that was committed before the lock was given.
-        let lock = sqlx::raw_sql(
-            "begin isolation level read committed;
-             select position, auth_position, recorded_at, epoch, ctid::text from log.head for update",
-        )
-        .fetch_one(&mut self.connection);
-        let row = within(&self.clock, self.step, "lock", lock).await?;
+        let begin = "begin isolation level read committed";
+        let select = "select position, auth_position, recorded_at, epoch, ctid::text, fence \
+                      from log.head";
+        let first = match known {
+            Some(tid) => format!("{begin}; {select} where ctid = '{}' for update", tid.ctid),
+            None => format!("{begin}; {select} for update"),
+        };
+        let mut row = self.lock_row(first).await?;
+        if row.is_none() && known.is_some() {
+            row = self.lock_row(format!("{select} for update")).await?;
+        }
         let corrupt =
             |_| NotCommitted::from(CorruptRow::new("log.head", "*", "the row", "changed"));
+        let row = row.ok_or_else(|| corrupt(sqlx::Error::RowNotFound))?;
         let head = Head::try_from_row(
             row.try_get(0).map_err(corrupt)?,
             row.try_get(1).map_err(corrupt)?,
             row.try_get(2).map_err(corrupt)?,
             row.try_get(3).map_err(corrupt)?,
         )?;
-        Ok((head, Tid(row.try_get(4).map_err(corrupt)?)))
+        let tid = Tid {
+            ctid: row.try_get(4).map_err(corrupt)?,
+            fence: row.try_get(5).map_err(corrupt)?,
+        };
+        Ok((head, tid))
+    }
+
+    async fn lock_row(&mut self, statements: String) -> Result<Option<PgRow>, NotCommitted> {
+        // Made of literals and of a ctid that the server itself gave.
+        let lock = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_optional(&mut self.connection);
+        within(&self.clock, self.step, "lock", lock).await
+    }
+
+    /// Makes void whatever was sent to move the head and has not arrived yet; takes effect with
+    /// the commit.
+    pub async fn raise_fence(&mut self) -> Result<(), NotCommitted> {
+        let raise =
+            sqlx::query!("update log.head set fence = fence + 1").execute(&mut self.connection);
+        within(&self.clock, self.step, "raise the fence", raise)
+            .await
+            .map(drop)
     }
 
     /// The ends of these streams in the log up to `head`; streams without an event are left out.

@@ -89,7 +89,11 @@ fn prepared(wishes: &[Wish]) -> Vec<Prepared> {
 fn empty_log() -> Tail {
     let mut tail = Tail::default();
     let epoch = LogEpoch::from_uuid(Uuid::nil());
-    tail.meet(Head::before(epoch), Tid("(0,1)".to_owned()));
+    let tid = Tid {
+        ctid: "(0,1)".to_owned(),
+        fence: 0,
+    };
+    tail.meet(Head::before(epoch), tid);
     tail
 }
 

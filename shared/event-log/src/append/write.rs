@@ -51,10 +51,11 @@ pub async fn events(
         write!(actor, "{}", event.actor).expect("writing to a String");
         actors.push(actor);
     }
+    let fence = tid.map_or(0, |tid| tid.fence);
     let moved = sqlx::query_scalar!(
         r#"with moved as (
                update log.head set position = $1, auth_position = $2, recorded_at = $3
-               where ctid = $4::text::tid and position = $5 and epoch = $6
+               where ctid = $4::text::tid and position = $5 and epoch = $6 and fence = $22
                returning ctid
            ), written as (
                insert into log.events (position, version, auth_prev, recorded_at, stream,
@@ -74,7 +75,7 @@ pub async fn events(
         after.position.as_i64(),
         after.auth_position.as_i64(),
         after.recorded_at.datetime(),
-        tid.map(|tid| tid.0.as_str()),
+        tid.map(|tid| tid.ctid.as_str()),
         before.position.as_i64(),
         before.epoch.as_uuid(),
         &column!(e => e.position.as_i64()),
@@ -91,11 +92,12 @@ pub async fn events(
         &column!(e => &e.prev_hash.as_bytes()[..]) as _,
         &column!(e => &e.hash.as_bytes()[..]) as _,
         &column!(&settlement.metadata, m => m.as_deref()) as _,
-        &column!(e => &*e.data) as _
+        &column!(e => &*e.data) as _,
+        fence
     )
     .fetch_optional(connection)
     .await?;
-    Ok(moved.map(Tid))
+    Ok(moved.map(|ctid| Tid { ctid, fence }))
 }
 
 async fn readings_in_tx(

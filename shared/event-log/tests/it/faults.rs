@@ -11,10 +11,10 @@ use event_log::{AppendError, AppendRequest, Appended, EventLog, IdempotencyRecor
 use runtime::clock::Clock;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use testkit::{Direction, Proxy, TestDatabase, postgres, private_postgres};
+use testkit::{Direction, Proxy, TestDatabase, eventually, postgres, private_postgres};
 use tokio::task::JoinSet;
 
-use crate::support::{Process, append, event, org, request, sound_log};
+use crate::support::{Process, SOON, append, event, org, request, sound_log};
 
 type Answer = Result<Appended, AppendError>;
 
@@ -118,6 +118,58 @@ async fn a_connection_cut_between_any_two_steps_is_made_up_for() {
     ] {
         let set = |proxy: &Proxy| drop(proxy.cut_before(direction, pattern));
         append_once(&db, &process, set, &proxy, in_tx).await;
+    }
+}
+
+/// The one statement of an append is still under way when its sender gives up and asks what became
+/// of it. Whatever the answer was, it stays true once the statement arrives.
+#[tokio::test]
+async fn a_statement_that_comes_after_the_answer_does_nothing() {
+    let db = postgres().await;
+    let proxy = Proxy::to(db.options().get_port()).await;
+    let config = event_log::Config {
+        deadline: Duration::from_millis(900),
+        step: Duration::from_millis(400),
+        ..event_log::Config::default()
+    };
+    let options = db.options().clone().port(proxy.port());
+    let process = Process::start_with(lazy(options), config);
+    let log = &process.log;
+    let org = org();
+    append(log, org, vec![event()]).await;
+    // Once it is refused for good, once it is tried again and succeeds.
+    for is_refused in [true, false] {
+        append(log, org, vec![event()]).await;
+        let before = db_log(&db).await.len();
+        let mut late = proxy.hold(Direction::ToServer, b"project.removed");
+        let meddling = async {
+            late.caught().await;
+            // Lets it look, and never write.
+            if !is_refused {
+                std::future::pending::<()>().await;
+            }
+            loop {
+                let again = proxy.cut_before(Direction::ToServer, b"project.removed");
+                again.await;
+            }
+        };
+        let answer = tokio::select! {
+            answer = log.append(request(org, vec![event()])) => answer,
+            never = meddling => never,
+        };
+        assert_eq!(
+            matches!(answer, Err(AppendError::NotCommitted(_))),
+            is_refused,
+            "{answer:?}"
+        );
+        late.release();
+        let rest = usize::from(!is_refused);
+        eventually(SOON, "the late connection ends", async || {
+            (proxy.connections() == rest).then_some(())
+        })
+        .await;
+        assert_eq!(db_log(&db).await.len(), before + rest);
+        proxy.heal();
     }
 }
 

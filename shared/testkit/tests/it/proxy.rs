@@ -7,6 +7,7 @@ use runtime::clock::Clock;
 use testkit::{Direction, Proxy, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -156,4 +157,42 @@ async fn a_dropped_proxy_takes_its_connections_along() {
     exchange(&mut stream, b"one").await.unwrap();
     drop(proxy);
     exchange(&mut stream, b"two").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_is_held_goes_on_when_released_though_its_sender_is_gone() {
+    let (mut heard, port) = listener().await;
+    let proxy = Proxy::to(port).await;
+    let mut held = proxy.hold(Direction::ToServer, b"late");
+    let mut stream = connect(&proxy).await;
+    stream.write_all(b"early;").await.unwrap();
+    assert_eq!(heard.recv().await.unwrap(), b"early;");
+    stream.write_all(b"late;").await.unwrap();
+    held.caught().await;
+    drop(stream);
+    let silence = Clock::system().timeout(A_WHILE, heard.recv()).await;
+    assert!(silence.is_err());
+    held.release();
+    assert_eq!(heard.recv().await.unwrap(), b"late;");
+}
+
+/// A server that tells what it reads.
+async fn listener() -> (mpsc::UnboundedReceiver<Vec<u8>>, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, receiver) = mpsc::unbounded_channel();
+    TaskTracker::new().spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while stream
+            .read_buf(&mut read)
+            .await
+            .is_ok_and(|count| count > 0)
+        {
+            if sender.send(std::mem::take(&mut read)).is_err() {
+                return;
+            }
+        }
+    });
+    (receiver, port)
 }
