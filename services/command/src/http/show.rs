@@ -6,6 +6,7 @@ use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, VideoId};
 use domain::org;
 use domain::sealed::{Sealed, SubjectKey};
 use gate::{State, Used};
+use runtime::telemetry::chain;
 use uuid::Uuid;
 
 use super::App;
@@ -28,7 +29,7 @@ impl Done {
             (key, replaced)
         };
         let now = self.app.commander().now();
-        let used = self.used(id).await?;
+        let used = self.used(id).await;
         let context = KeyContext {
             replaced: replaced.as_ref(),
             last_used_at: used.last_used_at,
@@ -49,11 +50,20 @@ impl Done {
         Some(settled.effective_at)
     }
 
-    async fn used(&self, id: KeyId) -> Result<Used, CommandError> {
+    /// How a key was used. It is asked after the commit: an answer without these counts is worth
+    /// more than none, and the answer to a new key, which has no use yet, tells its secret.
+    async fn used(&self, id: KeyId) -> Used {
         let (id, today) = (id.as_uuid(), self.app.commander().now().date());
-        let used = gate::used(self.app.primary(), self.org, &[id], today).await;
-        let used = used.map_err(unanswered)?;
-        Ok(used.get(&id).copied().unwrap_or_default())
+        if self.created() == Some(id) && !self.is_replay {
+            return Used::default();
+        }
+        match gate::used(self.app.primary(), self.org, &[id], today).await {
+            Ok(used) => used.get(&id).copied().unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the use of a key could not be read");
+                Used::default()
+            }
+        }
     }
 
     /// The org.

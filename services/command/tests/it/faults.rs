@@ -117,3 +117,18 @@ async fn a_caller_who_hangs_up_leaves_nothing_half_done() {
     let revoked = "select count(*) from log.events where type = 'key.revoked'";
     assert_eq!(app.db_count(revoked).await, 10);
 }
+
+#[tokio::test]
+async fn a_new_key_is_told_even_if_nothing_can_be_said_of_its_use() {
+    let app = TestApp::new().await;
+    let org = app.org().await;
+    app.project(&org).await;
+    app.db_execute("alter table gate.usage rename to usage_elsewhere")
+        .await;
+    let made = app.post(&org, "/api-keys", json!({"name": "K"})).await;
+    let id = made.id(201);
+    assert!(made.body["data"]["key"].is_string());
+    let path = format!("/api-keys/{id}");
+    let changed = app.patch(&org, &path, json!({"name": "L"})).await;
+    assert_eq!(changed.data(200)["requests_today"], 0);
+}
