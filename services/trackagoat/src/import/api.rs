@@ -44,6 +44,8 @@ pub enum ImportError {
         code: String,
         message: String,
     },
+    #[error("no API of trackagoat answers at this address ({status}): check --api")]
+    NoApi { status: StatusCode },
     #[error("the API cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error("the API did not answer as expected to {0}")]
@@ -170,8 +172,13 @@ impl Api {
         serde_json::from_value(data).map_err(|_| ImportError::Unexpected("ingest"))
     }
 
-    /// Waits until a read answers at the last position written; how long everything took.
-    pub async fn wait_until_readable(&self) -> Result<Duration, ImportError> {
+    /// How long it has taken so far.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.monotonic().saturating_since(self.started)
+    }
+
+    /// Waits until a read answers at the last position written.
+    pub async fn wait_until_readable(&self) -> Result<(), ImportError> {
         let position = self.position.load(Ordering::Relaxed);
         let path = self.project_path("");
         let deadline = self.clock.monotonic() + READ_SIDE_TIMEOUT;
@@ -180,9 +187,7 @@ impl Api {
                 .request(Method::GET, &path)
                 .header("Tga-Min-Position", position.to_string());
             match self.attempt(request).await? {
-                Attempt::Answer(_) => {
-                    return Ok(self.clock.monotonic().saturating_since(self.started));
-                }
+                Attempt::Answer(_) => return Ok(()),
                 Attempt::Again(wait, error) => {
                     if self.clock.monotonic() >= deadline {
                         return Err(match error {
@@ -248,9 +253,17 @@ impl Api {
             self.position.fetch_max(position, Ordering::Relaxed);
         }
         let wait = header(RETRY_AFTER.as_str()).map(Duration::from_secs);
-        let body: Value = match response.json().await {
-            Ok(body) => body,
+        let text = match response.bytes().await {
+            Ok(text) => text,
             Err(error) => return Ok(Attempt::Again(wait, ImportError::Unreachable(error))),
+        };
+        let body: Value = match serde_json::from_slice(&text) {
+            Ok(body) => body,
+            // A proxy whose API is away.
+            Err(_) if status.is_server_error() => {
+                return Ok(Attempt::Again(wait, ImportError::NoApi { status }));
+            }
+            Err(_) => return Err(ImportError::NoApi { status }),
         };
         if status.is_success() {
             return Ok(Attempt::Answer(body));

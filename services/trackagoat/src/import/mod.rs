@@ -66,21 +66,32 @@ impl Import {
         let api = Arc::new(api);
         api.check().await?;
 
-        let mut summary = Summary::new(rows.len(), skipped);
+        let mut summary = Summary::new(rows.len(), skipped, arguments.files);
         let bar = progress_bar(plan.lines_to_send() + plan.channels.len());
-        for channels in plan.channels.chunks(domain::limits::BULK_ADD_ITEMS) {
-            summary.add_creators(api.add_creators(channels).await?);
-            bar.inc(channels.len() as u64);
-        }
-        for phase in plan.phases {
-            send(&api, phase, &bar, &mut summary).await?;
-        }
-        bar.set_message("waiting for the read side");
-        let seconds = api.wait_until_readable().await?;
+        let ended = send_all(&api, plan, &bar, &mut summary).await;
         bar.finish_and_clear();
-        summary.print(seconds);
+        summary.print(api.elapsed(), ended.is_ok());
+        ended?;
         Ok(summary.nothing_lost())
     }
+}
+
+/// Sends everything in order, and waits until it can be read.
+async fn send_all(
+    api: &Arc<Api>,
+    plan: Plan,
+    bar: &ProgressBar,
+    summary: &mut Summary,
+) -> Result<(), ImportError> {
+    for channels in plan.channels.chunks(domain::limits::BULK_ADD_ITEMS) {
+        summary.add_creators(api.add_creators(channels).await?);
+        bar.inc(channels.len() as u64);
+    }
+    for phase in plan.phases {
+        send(api, phase, bar, summary).await?;
+    }
+    bar.set_message("waiting for the read side");
+    api.wait_until_readable().await
 }
 
 /// Sends all batches of a phase, several at once, and none of the next before all are answered.

@@ -33,8 +33,31 @@ pub struct Source {
     pub line: u64,
 }
 
-/// How many rows were skipped, by reason.
-pub type Skipped = BTreeMap<String, u64>;
+/// Examples kept of rows that were skipped.
+const EXAMPLES: usize = 5;
+
+/// Rows that were skipped.
+#[derive(Debug, Default)]
+pub struct Skipped {
+    /// How many, by reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// The first of them.
+    pub examples: Vec<(Source, String)>,
+}
+
+impl Skipped {
+    fn add(&mut self, source: Source, reason: String) {
+        if self.examples.len() < EXAMPLES {
+            self.examples.push((source, reason.clone()));
+        }
+        *self.reasons.entry(reason).or_default() += 1;
+    }
+
+    /// How many in all.
+    pub fn count(&self) -> u64 {
+        self.reasons.values().sum()
+    }
+}
 
 const COLUMNS: [&str; 9] = [
     "channel_id",
@@ -51,7 +74,7 @@ const COLUMNS: [&str; 9] = [
 /// All rows of all files, ordered by the instant of the reading.
 pub fn read_files(files: &[PathBuf]) -> Result<(Vec<Row>, Skipped), ImportError> {
     let mut rows = Vec::new();
-    let mut skipped = Skipped::new();
+    let mut skipped = Skipped::default();
     for (index, file) in files.iter().enumerate() {
         read_file(index, file, &mut rows, &mut skipped)?;
     }
@@ -87,7 +110,7 @@ fn read_csv(
     rows: &mut Vec<Row>,
     skipped: &mut Skipped,
 ) -> Result<(), CsvError> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
+    let mut reader = csv::Reader::from_reader(reader);
     let headers = reader.headers()?.clone();
     let mut columns = [0; COLUMNS.len()];
     for (column, name) in columns.iter_mut().zip(COLUMNS) {
@@ -97,15 +120,37 @@ fn read_csv(
             .ok_or(CsvError::NoColumn(name))?;
     }
     for record in reader.records() {
-        let record = record?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let (record, line) = match record {
+            Ok(record) => {
+                let line = record.position().map_or(0, csv::Position::line);
+                (record, line)
+            }
+            Err(error) => {
+                let (line, reason) = harmless(error)?;
+                skipped.add(Source { file, line }, reason.to_owned());
+                continue;
+            }
+        };
+        let source = Source { file, line };
         let field = |n: usize| record.get(columns[n]).unwrap_or("");
-        match row(field, Source { file, line }) {
+        match row(field, source) {
             Ok(row) => rows.push(row),
-            Err(reason) => *skipped.entry(reason).or_default() += 1,
+            Err(reason) => skipped.add(source, reason),
         }
     }
     Ok(())
+}
+
+/// What is wrong with one row alone, and its line; a file that was cut ends in such a row.
+fn harmless(error: csv::Error) -> Result<(u64, &'static str), csv::Error> {
+    let (position, reason) = match error.kind() {
+        csv::ErrorKind::UnequalLengths { pos, .. } => {
+            (pos, "the row has not as many fields as the header")
+        }
+        csv::ErrorKind::Utf8 { pos, .. } => (pos, "the row is not UTF-8"),
+        _ => return Err(error),
+    };
+    Ok((position.as_ref().map_or(0, csv::Position::line), reason))
 }
 
 /// Why a file is no such list.
@@ -176,7 +221,7 @@ mod tests {
                           tags,views,likes,comments\n";
 
     fn read(body: &str) -> (Vec<Row>, Skipped) {
-        let (mut rows, mut skipped) = (Vec::new(), Skipped::new());
+        let (mut rows, mut skipped) = (Vec::new(), Skipped::default());
         read_csv(
             0,
             format!("{HEADER}{body}").as_bytes(),
@@ -231,7 +276,7 @@ mod tests {
             "tHVDy4vYApA,NZ,2025-12-10 05:38:03+00:00,2025-11-28 13:09:15+00:00,\"A \"\"b\"\", c\nd\",\
              Goats,UC9ChdqQRCaZmTCwSJ49tcbw,\"x,\ny\",5.0,,0\n",
         );
-        assert!(skipped.is_empty());
+        assert_eq!(skipped.count(), 0);
         assert_eq!(rows[0].title, "A \"b\", c\nd");
         assert_eq!(
             (rows[0].views, rows[0].likes, rows[0].comments),
@@ -253,14 +298,39 @@ mod tests {
         .concat();
         let (rows, skipped) = read(&body);
         assert_eq!(
-            (rows.len(), skipped.values().sum::<u64>(), skipped.len()),
+            (rows.len(), skipped.count(), skipped.reasons.len()),
             (1, 4, 4)
         );
+        assert_eq!(skipped.examples[0].0.line, 3);
+    }
+
+    #[test]
+    fn a_row_that_is_cut_or_garbled_is_skipped_and_never_sent_in_part() {
+        let good =
+            "tHVDy4vYApA,NZ,2025-12-10 05:38:03+00:00,,T,G,UC9ChdqQRCaZmTCwSJ49tcbw,,1,1,1\n";
+        let cut = &good[..good.len() - 5];
+        let body = [
+            HEADER.as_bytes(),
+            good.as_bytes(),
+            b"\xff",
+            good.as_bytes(),
+            cut.as_bytes(),
+        ];
+        let (mut rows, mut skipped) = (Vec::new(), Skipped::default());
+        read_csv(0, body.concat().as_slice(), &mut rows, &mut skipped).unwrap();
+        assert_eq!((rows.len(), skipped.count()), (1, 2));
+        let lines = skipped.examples.iter().map(|(source, _)| source.line);
+        assert_eq!(lines.collect::<Vec<_>>(), [3, 4]);
     }
 
     #[test]
     fn a_file_without_a_column_says_which() {
-        let error = read_csv(0, "a,b\n1,2\n".as_bytes(), &mut vec![], &mut Skipped::new());
+        let error = read_csv(
+            0,
+            "a,b\n1,2\n".as_bytes(),
+            &mut vec![],
+            &mut Skipped::default(),
+        );
         assert_eq!(
             error.unwrap_err().to_string(),
             "column channel_id is missing"

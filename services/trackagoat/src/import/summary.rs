@@ -1,11 +1,12 @@
 //! What came of an import.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::api::{CreatorsAnswer, IngestAnswer};
 use super::lines::Batch;
-use super::rows::Skipped;
+use super::rows::{Skipped, Source};
 
 /// Rejections that are the server's rule and lose nothing that was wanted.
 const BY_RULE: [&str; 2] = ["video_removed", "before_tracking_start"];
@@ -20,18 +21,36 @@ pub struct Summary {
     creators: CreatorsAnswer,
     accepted: u64,
     duplicate: u64,
-    by_rule: BTreeMap<String, u64>,
+    refused_by_rule: BTreeMap<String, u64>,
     lost: BTreeMap<String, u64>,
     examples: Vec<String>,
+    /// For messages.
+    files: Vec<PathBuf>,
 }
 
 impl Summary {
-    pub fn new(rows: usize, skipped: Skipped) -> Self {
-        Self {
+    pub fn new(rows: usize, skipped: Skipped, files: Vec<PathBuf>) -> Self {
+        let mut summary = Self {
             rows,
-            skipped,
+            files,
             ..Self::default()
+        };
+        for (source, reason) in &skipped.examples {
+            let place = summary.place(*source);
+            summary.examples.push(format!("{place}: {reason}"));
         }
+        summary.skipped = skipped;
+        summary
+    }
+
+    /// `NZ.csv:7`.
+    fn place(&self, source: Source) -> String {
+        let file = self
+            .files
+            .get(source.file)
+            .and_then(|path| path.file_name());
+        let name = file.unwrap_or_default().to_string_lossy();
+        format!("{name}:{}", source.line)
     }
 
     pub fn add_creators(&mut self, answer: CreatorsAnswer) {
@@ -50,7 +69,7 @@ impl Summary {
         self.duplicate += answer.duplicate;
         for error in answer.errors {
             if BY_RULE.contains(&error.code.as_str()) {
-                *self.by_rule.entry(error.code).or_default() += 1;
+                *self.refused_by_rule.entry(error.code).or_default() += 1;
                 continue;
             }
             if self.examples.len() < EXAMPLES {
@@ -58,10 +77,8 @@ impl Summary {
                     .line
                     .checked_sub(1)
                     .and_then(|index| batch.sources.get(index));
-                let source = source.map_or(String::new(), |s| {
-                    format!("file {}, line {}: ", s.file + 1, s.line)
-                });
-                self.examples.push(format!("{source}{}", error.message));
+                let place = source.map_or_else(String::new, |source| self.place(*source));
+                self.examples.push(format!("{place}: {}", error.message));
             }
             *self.lost.entry(error.code).or_default() += 1;
         }
@@ -69,17 +86,17 @@ impl Summary {
 
     /// Whether everything readable in the files is in the log now.
     pub fn nothing_lost(&self) -> bool {
-        self.lost.is_empty() && self.skipped.is_empty()
+        self.lost.is_empty() && self.skipped.count() == 0
     }
 
     #[expect(
         clippy::print_stdout,
         reason = "the summary is what the command is run for"
     )]
-    pub fn print(&self, elapsed: Duration) {
+    pub fn print(&self, elapsed: Duration, is_complete: bool) {
         let sent = self.accepted + self.duplicate;
         let seconds = elapsed.as_secs_f64();
-        println!("rows       {}", self.rows + count(&self.skipped));
+        println!("rows       {}", self.rows as u64 + self.skipped.count());
         println!(
             "creators   {} new, {} known already",
             self.creators.created, self.creators.known
@@ -89,8 +106,8 @@ impl Summary {
             self.accepted, self.duplicate
         );
         for (what, reasons) in [
-            ("skipped", &self.skipped),
-            ("refused", &self.by_rule),
+            ("skipped", &self.skipped.reasons),
+            ("refused", &self.refused_by_rule),
             ("LOST", &self.lost),
         ] {
             for (reason, number) in reasons {
@@ -107,10 +124,11 @@ impl Summary {
             reason = "a rate for people"
         )]
         let rate = (sent as f64 / seconds.max(0.001)) as u64;
-        println!("done in    {seconds:.1} s, {rate} lines/s; the read side has everything");
+        let end = if is_complete {
+            "the read side has everything"
+        } else {
+            "NOT FINISHED: run it again, what is there already changes nothing"
+        };
+        println!("took       {seconds:.1} s, {rate} lines/s; {end}");
     }
-}
-
-fn count(skipped: &Skipped) -> usize {
-    usize::try_from(skipped.values().sum::<u64>()).unwrap_or(usize::MAX)
 }
