@@ -1,9 +1,11 @@
 //! Follows the log, for the response cache: which org's answers may have changed, and where.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event_log::{EventLog, Feed, FeedConfig, FeedError, StoredEvent};
+use runtime::clock::{Clock, Monotonic};
 use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
 use runtime::retry::Policy;
@@ -12,12 +14,13 @@ use runtime::telemetry::chain;
 use crate::cache::{Freshness, ResponseCache, Topics};
 use crate::metrics::{CACHE_BYTES, CACHE_ENTRIES, FOLLOWED_POSITION, FOLLOWER_RESTARTS};
 
-/// After so long without an event and without an error nothing was missed; gauges are set.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// For how long kept answers are still given while the log cannot be read: a stall of Postgres
-/// fails no read. As long as a lease, after which the gate lets nobody in anyway.
+/// For how long kept answers are still given while the log does not answer: a stall of Postgres
+/// fails no read. As long as a lease, after which the gate lets nobody in anyway. The feed says at
+/// least once a second that nothing happened.
 const BLIND: Duration = Duration::from_secs(2);
+
+/// Between two looks at the clock, and at the gauges, while nothing comes.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Tries for as long as it takes.
 const RETRY: Policy = Policy::exponential(Duration::from_millis(50), Duration::from_secs(1));
@@ -75,29 +78,50 @@ impl Follower {
         let mut waits = RETRY.waits(&self.entropy);
         let mut seen_at = clock.monotonic();
         loop {
-            match clock.timeout(QUIET, feed.next_batch()).await {
-                Ok(Ok(batch)) => {
+            match self.next_batch(&mut feed, seen_at, clock).await {
+                Ok(batch) => {
                     self.note(&batch);
                     waits = RETRY.waits(&self.entropy);
+                    seen_at = clock.monotonic();
+                    self.freshness().see();
                 }
-                Ok(Err(FeedError::Log(error))) => {
+                Err(FeedError::Log(error)) => {
                     tracing::warn!(error = %chain(&error), "the log cannot be followed");
-                    if clock.monotonic().saturating_since(seen_at) > BLIND {
-                        self.freshness().lose_sight();
-                    }
                     if let Some(wait) = waits.next() {
                         clock.sleep(wait).await;
                     }
-                    continue;
+                    self.doubt(seen_at, clock);
                 }
-                Ok(Err(error)) => {
+                Err(error) => {
                     tracing::warn!(error = %chain(&error), "following the log from its head");
                     return;
                 }
-                Err(_) => self.set_gauges(),
             }
-            seen_at = clock.monotonic();
-            self.freshness().see();
+        }
+    }
+
+    /// What the feed says next, be it that nothing happened. Only that is an answer: time that
+    /// passes without one says nothing, since the question may be stuck.
+    async fn next_batch(
+        &self,
+        feed: &mut Feed,
+        seen_at: Monotonic,
+        clock: &Clock,
+    ) -> Result<Vec<StoredEvent>, FeedError> {
+        let mut batch = pin!(feed.next_batch());
+        loop {
+            if let Ok(batch) = clock.timeout(TICK, batch.as_mut()).await {
+                return batch;
+            }
+            self.doubt(seen_at, clock);
+            self.set_gauges();
+        }
+    }
+
+    /// Too long after the last answer, something may have been missed.
+    fn doubt(&self, seen_at: Monotonic, clock: &Clock) {
+        if clock.monotonic().saturating_since(seen_at) > BLIND {
+            self.freshness().lose_sight();
         }
     }
 

@@ -2,6 +2,7 @@
 
 use http::Method;
 use runtime::lifecycle::{Outcome, ShutdownPolicy};
+use testkit::{Direction, Proxy};
 
 use crate::objects::ids;
 use crate::support::{Database, PATIENCE, World, bearer};
@@ -80,4 +81,27 @@ async fn a_replica_outlives_postgres() {
     let reply = world.get(&org.key, "/projects").await;
     assert_eq!(reply.data().as_array().unwrap().len(), 2);
     assert!(reply.position() > after.get());
+}
+
+/// A log that does not answer is not a log in which nothing happens.
+#[tokio::test]
+async fn a_replica_whose_log_is_stuck_gives_no_kept_answer_for_long() {
+    let world = World::start().await;
+    let org = world.org().await;
+    world.project(&org, "Before").await;
+    let proxy = Proxy::to(world.database.options().get_port()).await;
+    let (replica, _running) = world.replica_behind(&proxy).await;
+    let head = world.log.head().await.unwrap().position.to_string();
+    let ask = [bearer(&org.key), ("tga-min-position", head.as_str())];
+    replica.send(Method::GET, "/projects", &ask).await;
+
+    proxy.stall(Direction::ToServer);
+    world.project(&org, "After").await;
+    // Once the projection has it, only a kept answer could be without it.
+    world.get(&org.key, "/projects").await;
+    testkit::eventually(PATIENCE, "what is kept is given up", async || {
+        let reply = replica.get(&org.key, "/projects").await;
+        (reply.data().as_array().unwrap().len() == 2).then_some(())
+    })
+    .await;
 }

@@ -32,8 +32,8 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
 use serde_json::Value;
 use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
-use testkit::{TestDatabase, TestPostgres};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use testkit::{Proxy, TestDatabase, TestPostgres};
 use tower::ServiceExt;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -93,7 +93,7 @@ impl Database {
         }
     }
 
-    fn options(&self) -> PgConnectOptions {
+    pub fn options(&self) -> PgConnectOptions {
         match self {
             Self::Shared(database) => database.options().clone(),
             Self::Own(server) => server.options(),
@@ -148,6 +148,18 @@ impl World {
         let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
         let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
         let replica = replica(&self.database, &log, &lifecycle.handle(), flags).await;
+        (replica, lifecycle)
+    }
+
+    /// The same, with its log behind a proxy, which a test may stall; nothing else of it is.
+    pub async fn replica_behind(&self, proxy: &Proxy) -> (Replica, Lifecycle) {
+        let lifecycle = Lifecycle::new(self.clock.clone());
+        let options = self.database.options().port(proxy.port());
+        let reader = PgPoolOptions::new().connect_lazy_with(options);
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let flags = ["--projector", "false"];
+        let replica = replica(&self.database, &log, &lifecycle.handle(), &flags).await;
         (replica, lifecycle)
     }
 
