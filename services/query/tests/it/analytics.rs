@@ -242,6 +242,11 @@ async fn what_cannot_be_asked_is_refused_with_what_can() {
             "{query}: {issue}"
         );
     }
+    // Nothing else counts as unknown.
+    let query = format!("entity=video&entity_id={project}&metric=followers&tz=UTC&format=csv");
+    let reply = world.get(&org.key, &format!("/analytics?{query}")).await;
+    let issues = reply.json()["meta"]["issues"].clone();
+    assert_eq!(issues.as_array().unwrap().len(), 1, "{issues}");
 }
 
 #[tokio::test]

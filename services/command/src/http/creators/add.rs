@@ -74,21 +74,27 @@ impl AddCreator {
     }
 }
 
-/// The account, from `handle`, `tiktok_handle` or `url`; several must name the same one.
+/// The account, from `handle`, `tiktok_handle` or `url`; several must name the same one. Each is
+/// read whatever becomes of the others, so that none of them counts as unknown.
 fn account(fields: &mut Fields<'_>) -> Result<(Platform, Handle), Invalid> {
     let platform = fields.optional("platform", Node::from_str::<Platform>);
     let url = fields.nullable("url", |it| it.parse(Handle::from_url));
-    let (platform, url) = (platform?, url?);
-    let of_url = url.as_ref().map(|(platform, _)| *platform);
     let tiktok = fields.nullable("tiktok_handle", |it| {
         it.parse(|text| Handle::parse(Platform::Tiktok, text))
     });
-    let tiktok = tiktok?.map(|handle| (Platform::Tiktok, handle));
-    let of_names = of_url.or(tiktok.as_ref().map(|(platform, _)| *platform));
-    let resolved = platform.or(of_names).unwrap_or(Platform::Tiktok);
+    let resolved = match (&platform, &url) {
+        (Ok(platform), Ok(url)) => {
+            let of_url = url.as_ref().map(|(platform, _)| *platform);
+            Ok(platform.or(of_url).unwrap_or(Platform::Tiktok))
+        }
+        _ => Err(Invalid),
+    };
     let handle = fields.nullable("handle", |it| {
-        it.parse(|text| Handle::parse(resolved, text))
+        let platform = resolved?;
+        it.parse(|text| Handle::parse(platform, text))
     });
+    let (resolved, url) = (resolved?, url?);
+    let tiktok = tiktok?.map(|handle| (Platform::Tiktok, handle));
     let handle = handle?.map(|handle| (resolved, handle));
 
     let mut accounts = [("handle", handle), ("tiktok_handle", tiktok), ("url", url)]

@@ -83,14 +83,16 @@ impl AddVideo {
 fn video(fields: &mut Fields<'_>) -> Result<VideoUrl, Invalid> {
     let url = fields.nullable("url", |it| it.parse(VideoUrl::parse));
     let platform = fields.nullable("platform", Node::from_str::<Platform>);
-    let (url, platform) = (url?, platform?);
-    let of_url = url.as_ref().map(|url| url.platform);
-    let resolved = platform.or(of_url);
+    let resolved = match (&url, &platform) {
+        (Ok(url), Ok(platform)) => Ok(platform.or(url.as_ref().map(|url| url.platform))),
+        _ => Err(Invalid),
+    };
     let id = fields.nullable("platform_video_id", |it| {
-        let platform = resolved.ok_or_else(|| it.invalid("needs platform beside it"))?;
+        let platform = resolved?.ok_or_else(|| it.invalid("needs platform beside it"))?;
         it.parse(|text| PlatformVideoId::parse(platform, text))
-    })?;
-    match (url, id) {
+    });
+    let (url, resolved) = (url?, resolved?);
+    match (url, id?) {
         (Some(url), id) => {
             if resolved != Some(url.platform) {
                 return Err(fields.invalid("platform", "does not fit the URL"));

@@ -50,14 +50,7 @@ impl FromQuery for AnalyticsParams {
         let entity = params.required("entity", Text::from_str::<EntityKind>);
         let ids = params.required("entity_id", |it| it.list(1..=ANALYTICS_ENTITIES, id));
         let metric = params.required("metric", Text::from_str::<Metric>);
-        if let (Ok(entity), Ok(metric)) = (entity, metric)
-            && !metric.applies_to(entity)
-        {
-            let known = Metric::ALL.into_iter().filter(|one| one.applies_to(entity));
-            let known: Vec<_> = known.map(Metric::name).collect();
-            let message = format!("a {entity} has none; it has {}", known.join(", "));
-            return Err(params.invalid("metric", message));
-        }
+        let metric = metric.and_then(|metric| applicable(params, metric, entity));
         let mode = params.optional("mode", Text::from_str);
         let granularity = granularity(params);
         let range = params.range();
@@ -74,6 +67,24 @@ impl FromQuery for AnalyticsParams {
             format: format?.unwrap_or(Format::Json),
         })
     }
+}
+
+/// The metric, if the entity has it or is not known.
+fn applicable(
+    params: &Params<'_>,
+    metric: Metric,
+    entity: Result<EntityKind, Invalid>,
+) -> Result<Metric, Invalid> {
+    let Ok(entity) = entity else {
+        return Ok(metric);
+    };
+    if metric.applies_to(entity) {
+        return Ok(metric);
+    }
+    let known = Metric::ALL.into_iter().filter(|one| one.applies_to(entity));
+    let known: Vec<_> = known.map(Metric::name).collect();
+    let message = format!("a {entity} has none; it has {}", known.join(", "));
+    Err(params.invalid("metric", message))
 }
 
 fn id(text: Text<'_>) -> Result<Uuid, Invalid> {
