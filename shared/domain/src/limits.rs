@@ -70,8 +70,9 @@ pub const KEY_RATE_DEFAULT: u64 = 60;
 pub const SESSION_RATE: u64 = 600;
 /// A key's shortest life when `expires_at` is given, in seconds.
 pub const KEY_LIFE_MIN_SECONDS: i64 = 60;
-/// A key's longest life when `expires_at` is given, in days (ten years).
-pub const KEY_LIFE_MAX_DAYS: i64 = 3_652;
+/// A key's longest life when `expires_at` is given, in days (ten years, with as many leap days as
+/// those can have).
+pub const KEY_LIFE_MAX_DAYS: i64 = 3_653;
 /// Longest overlap of a rotation, in seconds (30 days).
 pub const ROTATION_OVERLAP_MAX_SECONDS: i64 = 2_592_000;
 /// Default overlap of a rotation, in seconds (one day).

@@ -98,6 +98,64 @@ async fn a_creator_is_named_by_handle_or_url() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_one_field_makes_no_other_unknown() {
+    let app = TestApp::new().await;
+    let org = app.org().await;
+    let project = app.project(&org).await;
+    let (creators, videos) = (
+        format!("/projects/{project}/creators"),
+        format!("/projects/{project}/videos"),
+    );
+    for (path, body, wrong) in [
+        (
+            &creators,
+            json!({"platform": "vimeo", "handle": "any one", "tiktok_handle": "a",
+                "url": "https://www.tiktok.com/@a", "tracking_mode": "auto", "readme": "x"}),
+            "platform",
+        ),
+        (
+            &creators,
+            json!({"handle": "a", "tiktok_handle": "no handle", "display_name": "A"}),
+            "tiktok_handle",
+        ),
+        (
+            &videos,
+            json!({"platform": "vimeo", "platform_video_id": "7", "readme": "x"}),
+            "platform",
+        ),
+        (
+            &videos,
+            json!({"url": "nowhere", "platform": "tiktok", "platform_video_id": "7"}),
+            "url",
+        ),
+    ] {
+        let answer = app.post(&org, path, body).await;
+        let issues = answer.refused(400, "invalid_body")["issues"].clone();
+        let issues: Vec<_> = issues.as_array().unwrap().iter().collect();
+        let paths: Vec<_> = issues.iter().map(|issue| &issue["path"]).collect();
+        assert_eq!(paths, [wrong], "{issues:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_creator_on_tiktok_is_renamed_by_tiktok_handle() {
+    let app = TestApp::new().await;
+    let org = app.org().await;
+    let project = app.project(&org).await;
+    let body = json!({"handle": "before", "platform": "instagram"});
+    let path = format!("/projects/{project}/creators");
+    let id = app.post(&org, &path, body).await.id(201);
+    let path = format!("/creators/{id}");
+    let refused = app
+        .patch(&org, &path, json!({"tiktok_handle": "after"}))
+        .await;
+    let meta = refused.refused(400, "invalid_body");
+    assert_eq!(meta["issues"][0]["path"], "tiktok_handle");
+    let renamed = app.patch(&org, &path, json!({"handle": "after"})).await;
+    assert_eq!(renamed.data(200)["handle"], "after");
+}
+
+#[tokio::test]
 async fn an_account_is_followed_once_in_a_project_and_comes_back_as_it_was() {
     let app = TestApp::new().await;
     let org = app.org().await;

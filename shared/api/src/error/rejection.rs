@@ -1,6 +1,6 @@
 //! What a decision refuses, as v1 says it.
 
-use domain::org::Rejection;
+use domain::org::{Existing, Rejection};
 
 use super::{ApiError, HandleRefusal, Presented};
 use crate::input::issue::Issues;
@@ -21,7 +21,7 @@ impl From<Rejection> for ApiError {
                 max,
             } => Self::limit_reached(limit_key, current, max),
             Rejection::NotFound => Self::not_found(),
-            Rejection::Duplicate { id } => Self::duplicate("It", id),
+            Rejection::Duplicate { what, id } => Self::duplicate(existing(what), id),
             Rejection::HandleTaken { .. } => Self::handle_refused(HandleRefusal::Taken, said),
             Rejection::CreatorBanned => Self::handle_refused(HandleRefusal::Banned, said),
             Rejection::InvalidHandle(rule) => {
@@ -44,6 +44,15 @@ impl From<Rejection> for ApiError {
     }
 }
 
+const fn existing(what: Existing) -> &'static str {
+    match what {
+        Existing::Creator => "A creator with this handle",
+        Existing::Key => "A key with this id",
+        Existing::Project => "A project with this id",
+        Existing::Video => "This video",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use domain::platform::{Platform, PlatformError};
@@ -63,6 +72,14 @@ mod tests {
         let taken = ApiError::from(Rejection::HandleTaken { id: Uuid::nil() });
         assert_eq!(taken.code(), ErrorCode::HandleTaken);
         assert!(taken.meta("id").is_none());
+    }
+
+    #[test]
+    fn what_exists_is_named() {
+        let id = Uuid::nil();
+        let what = Existing::Creator;
+        let error = ApiError::from(Rejection::Duplicate { what, id });
+        assert_eq!(error.message(), "A creator with this handle already exists");
     }
 
     #[test]

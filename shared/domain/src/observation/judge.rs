@@ -166,6 +166,10 @@ impl<'a> Judge<'a> {
                     refusal = Some(video_removed());
                     continue;
                 }
+                Known::CreatorRemoved => {
+                    refusal = Some(creator_removed());
+                    continue;
+                }
                 Known::No => match self.discover(project, line) {
                     Ok(id) => id,
                     Err(error) => {
@@ -330,19 +334,19 @@ impl<'a> Judge<'a> {
         id: &PlatformVideoId,
     ) -> Result<Vec<VideoId>, LineError> {
         let mut videos = Vec::new();
-        let mut removed = false;
+        let mut refusal = None;
         for project in &self.projects {
             match self.known(*project, platform, id) {
                 Known::Live(video) => videos.push(video),
-                Known::Removed => removed = true,
+                Known::Removed => refusal = Some(video_removed()),
+                Known::CreatorRemoved => refusal = Some(creator_removed()),
                 Known::No => {}
             }
         }
-        match (videos.is_empty(), removed) {
-            (false, _) => Ok(videos),
-            (true, true) => Err(video_removed()),
-            (true, false) => Err(unknown_video()),
+        if videos.is_empty() {
+            return Err(refusal.unwrap_or_else(unknown_video));
         }
+        Ok(videos)
     }
 
     fn known(&self, project: ProjectId, platform: Platform, id: &PlatformVideoId) -> Known {
@@ -361,7 +365,7 @@ impl<'a> Judge<'a> {
                 Known::Removed
             }
             // A removed creator takes the videos along: they are not tracked until it is back.
-            Some(video) if self.state.video(video).is_none() => Known::Removed,
+            Some(video) if self.state.video(video).is_none() => Known::CreatorRemoved,
             Some(video) => Known::Live(video),
         }
     }
@@ -395,6 +399,7 @@ impl<'a> Judge<'a> {
 enum Known {
     Live(VideoId),
     Removed,
+    CreatorRemoved,
     No,
 }
 
@@ -421,5 +426,13 @@ fn video_removed() -> LineError {
     LineError {
         code: LineErrorCode::VideoRemoved,
         message: "the video was removed: only adding it by URL brings it back".to_owned(),
+    }
+}
+
+fn creator_removed() -> LineError {
+    LineError {
+        code: LineErrorCode::VideoRemoved,
+        message: "the creator of the video was removed: adding the creator again brings it back"
+            .to_owned(),
     }
 }

@@ -199,6 +199,21 @@ fn removed_things_are_not_taken_up_again() {
 }
 
 #[test]
+fn a_video_of_a_removed_creator_comes_back_with_the_creator() {
+    let mut state = org(TrackingMode::Auto, None);
+    let found = judged(&state, None, &[VIDEO]).discoveries.remove(0);
+    fold(&mut state, found);
+    let creator_id = CreatorId::from_uuid(id(11));
+    fold(&mut state, CreatorRemoved { creator_id });
+    let judged = judged(&state, None, &[VIDEO, STATS]);
+    for line in &judged.lines {
+        let error = line.readings.as_ref().unwrap_err();
+        assert_eq!(error.code, LineErrorCode::VideoRemoved);
+        assert!(error.message.contains("adding the creator again"));
+    }
+}
+
+#[test]
 fn missing_subject_keys_are_asked_for_together() {
     let state = org(TrackingMode::Auto, None);
     let keys = SubjectKeys::default();

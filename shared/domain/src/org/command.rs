@@ -279,6 +279,8 @@ pub struct NewCreator {
 pub struct CreatorPatch {
     /// As it was sent; the creator's platform says whether it is one.
     pub handle: Option<String>,
+    /// Whether it was sent as `tiktok_handle`, which only a creator on TikTok has.
+    pub is_tiktok_handle: bool,
     pub tracking_mode: Option<TrackingMode>,
     pub tracking_start_date: Option<Option<NaiveDate>>,
     pub display_name: Option<Option<String>>,

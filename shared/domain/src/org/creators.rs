@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use super::account::warn_if_near;
 use super::handles::is_banned;
 use super::{
-    Context, Creator, CreatorPatch, CreatorStatus, Decision, ItemOutcome, ItemStatus, NewCreator,
-    OrgState, Outcome, Recorded, Rejection, check_limit,
+    Context, Creator, CreatorPatch, CreatorStatus, Decision, Existing, ItemOutcome, ItemStatus,
+    NewCreator, OrgState, Outcome, Recorded, Rejection, check_limit,
 };
 use crate::event::{
     CreatorAdded, CreatorAutoDisabled, CreatorChanged, CreatorReactivated, CreatorReenabled,
@@ -109,17 +109,24 @@ fn add(
     }
     let folded = (new.platform, new.handle.folded(new.platform));
     if let Some(id) = earlier.handles.get(&folded) {
-        return Err(Rejection::Duplicate { id: id.as_uuid() });
+        return Err(Rejection::Duplicate {
+            what: Existing::Creator,
+            id: id.as_uuid(),
+        });
     }
     let known = state.creator_by_handle(project_id, new.platform, &new.handle);
     let known = known.and_then(|id| state.creators.get(&id).map(|creator| (id, creator)));
     if let Some((id, creator)) = known
         && creator.status != CreatorStatus::Removed
     {
-        return Err(Rejection::Duplicate { id: id.as_uuid() });
+        return Err(Rejection::Duplicate {
+            what: Existing::Creator,
+            id: id.as_uuid(),
+        });
     }
     if known.is_none() && state.creators.contains_key(&new.creator_id) {
         return Err(Rejection::Duplicate {
+            what: Existing::Creator,
             id: new.creator_id.as_uuid(),
         });
     }
@@ -127,6 +134,7 @@ fn add(
     let (id, status) = if let Some((id, creator)) = known {
         let patch = CreatorPatch {
             handle: None,
+            is_tiktok_handle: false,
             tracking_mode: new.tracking_mode,
             tracking_start_date: new.tracking_start_date,
             display_name: new.display_name.clone(),
@@ -188,6 +196,12 @@ pub(super) fn change(
     context: &Context<'_>,
 ) -> Result<Decision, Rejection> {
     let creator = state.creator(creator_id).ok_or(Rejection::NotFound)?;
+    if patch.is_tiktok_handle && creator.platform != Platform::Tiktok {
+        return Err(Rejection::Invalid {
+            field: "tiktok_handle",
+            message: format!("the creator is on {}: send handle", creator.platform),
+        });
+    }
     let mut events = Vec::new();
     if let Some(text) = &patch.handle {
         events.push(rename(state, creator_id, creator, text)?.into());

@@ -5,8 +5,8 @@ use ipnet::IpNet;
 
 use super::account::warn_if_near;
 use super::{
-    Authority, Caller, Context, Decision, Denial, Key, KeyPatch, KeyStatus, NewKey, OrgState,
-    Outcome, Recorded, Rejection, Rotation, check_limit,
+    Authority, Caller, Context, Decision, Denial, Existing, Key, KeyPatch, KeyStatus, NewKey,
+    OrgState, Outcome, Recorded, Rejection, Rotation, check_limit,
 };
 use crate::event::{Event, KeyChanged, KeyCreated, KeyRevoked, KeyRotated, RevocationReason};
 use crate::ids::KeyId;
@@ -26,6 +26,7 @@ pub(super) fn create(
 ) -> Result<Decision, Rejection> {
     if state.keys.contains_key(&new.key_id) {
         return Err(Rejection::Duplicate {
+            what: Existing::Key,
             id: new.key_id.as_uuid(),
         });
     }
@@ -124,6 +125,7 @@ pub(super) fn rotate(
     }
     if state.keys.contains_key(&rotation.new_key_id) {
         return Err(Rejection::Duplicate {
+            what: Existing::Key,
             id: rotation.new_key_id.as_uuid(),
         });
     }

@@ -27,7 +27,7 @@ pub use self::command::{
     Command, CreatorPatch, KeyDisposition, KeyPatch, NewCreator, NewKey, NewVideo, ProjectPatch,
     ReviewDecision, Rotation, VideoPatch,
 };
-pub use self::rejection::{Decision, ItemOutcome, ItemStatus, Outcome, Rejection};
+pub use self::rejection::{Decision, Existing, ItemOutcome, ItemStatus, Outcome, Rejection};
 pub use self::state::{
     Creator, CreatorStatus, Denial, Key, KeyStatus, Member, OrgState, Profile, Project, Recorded,
     Review, SNAPSHOT_FORMAT, Video,

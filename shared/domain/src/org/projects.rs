@@ -2,7 +2,8 @@
 
 use super::account::warn_if_near;
 use super::{
-    Context, Decision, OrgState, Outcome, Project, ProjectPatch, Recorded, Rejection, check_limit,
+    Context, Decision, Existing, OrgState, Outcome, Project, ProjectPatch, Recorded, Rejection,
+    check_limit,
 };
 use crate::event::{Event, ProjectAdded, ProjectChanged, ProjectRemoved};
 use crate::ids::ProjectId;
@@ -19,6 +20,7 @@ pub(super) fn add(
 ) -> Result<Decision, Rejection> {
     if state.projects.contains_key(&project_id) {
         return Err(Rejection::Duplicate {
+            what: Existing::Project,
             id: project_id.as_uuid(),
         });
     }

@@ -62,6 +62,19 @@ pub enum ItemStatus {
     Unchanged,
 }
 
+/// What stands in the way of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// A creator with the same handle.
+    Creator,
+    /// A key with the same id.
+    Key,
+    /// A project with the same id.
+    Project,
+    /// A video of the same platform and id.
+    Video,
+}
+
 /// Why a command is refused. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[expect(
@@ -86,7 +99,7 @@ pub enum Rejection {
     #[error("not found")]
     NotFound,
     #[error("it exists already")]
-    Duplicate { id: Uuid },
+    Duplicate { what: Existing, id: Uuid },
     #[error("another creator of the project has the handle")]
     HandleTaken { id: Uuid },
     #[error("the operator has banned the handle")]

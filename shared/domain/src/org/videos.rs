@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::account::warn_if_near;
 use super::{
-    Context, Decision, ItemOutcome, ItemStatus, NewVideo, OrgState, Outcome, Rejection,
+    Context, Decision, Existing, ItemOutcome, ItemStatus, NewVideo, OrgState, Outcome, Rejection,
     ReviewDecision, Video, VideoPatch, check_limit,
 };
 use crate::event::{
@@ -92,7 +92,10 @@ fn add(
 ) -> Result<(VideoId, ItemStatus), Rejection> {
     let key = (new.platform, new.platform_video_id.clone());
     if let Some(id) = earlier.ids.get(&key) {
-        return Err(Rejection::Duplicate { id: id.as_uuid() });
+        return Err(Rejection::Duplicate {
+            what: Existing::Video,
+            id: id.as_uuid(),
+        });
     }
     let known = state.video_by_platform_id(project_id, new.platform, &new.platform_video_id);
     let known = known.and_then(|id| state.videos.get(&id).map(|video| (id, video)));
@@ -101,10 +104,14 @@ fn add(
             .video(id)
             .is_some_and(|video| video.tracking_status.is_counted())
     {
-        return Err(Rejection::Duplicate { id: id.as_uuid() });
+        return Err(Rejection::Duplicate {
+            what: Existing::Video,
+            id: id.as_uuid(),
+        });
     }
     if known.is_none() && state.videos.contains_key(&new.video_id) {
         return Err(Rejection::Duplicate {
+            what: Existing::Video,
             id: new.video_id.as_uuid(),
         });
     }

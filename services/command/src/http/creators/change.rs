@@ -35,9 +35,10 @@ impl FromBody for ChangeCreator {
         let settings = Settings::read(fields);
         any?;
         same_platform?;
-        let (handle, settings) = (handle?, settings?);
+        let ((handle, is_tiktok_handle), settings) = (handle?, settings?);
         Ok(Self(CreatorPatch {
             handle,
+            is_tiktok_handle,
             tracking_mode: settings.tracking_mode,
             tracking_start_date: settings.tracking_start_date,
             display_name: settings.display_name,
@@ -47,8 +48,9 @@ impl FromBody for ChangeCreator {
     }
 }
 
-/// As it was sent: only the creator's platform says whether it is a handle.
-fn sent_handle(fields: &mut Fields<'_>) -> Result<Option<String>, Invalid> {
+/// As it was sent: only the creator's platform says whether it is a handle, and whether it may be
+/// sent as TikTok's.
+fn sent_handle(fields: &mut Fields<'_>) -> Result<(Option<String>, bool), Invalid> {
     let handle = fields.optional("handle", |it| {
         it.text().map(|text| text.as_str().to_owned())
     });
@@ -60,7 +62,10 @@ fn sent_handle(fields: &mut Fields<'_>) -> Result<Option<String>, Invalid> {
             "tiktok_handle",
             "is another name of handle: send one of them",
         )),
-        (handle, tiktok) => Ok(handle.or(tiktok)),
+        (handle, tiktok) => {
+            let is_tiktok = tiktok.is_some();
+            Ok((handle.or(tiktok), is_tiktok))
+        }
     }
 }
 

@@ -67,7 +67,17 @@ pub(super) fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Res
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
+
+    #[test]
+    fn ten_years_may_hold_three_leap_days() {
+        let at = |text| Timestamp::parse(text).ok();
+        let now = at("2027-06-01T00:00:00Z").unwrap();
+        assert!(check_expiry(at("2037-06-01T00:00:00Z"), now).is_ok());
+        assert!(check_expiry(at("2037-06-01T00:00:01Z"), now).is_err());
+    }
 
     #[test]
     fn ranges_have_host_bits_of_zero_and_an_address_is_the_smallest_range() {

@@ -6,7 +6,8 @@ use crate::event::{
     TrackingMode, TrackingStatus, VideoDiscovered, VideoPromoted,
 };
 use crate::org::{
-    Command, CreatorPatch, ItemStatus, NewCreator, Outcome, Rejection, ReviewDecision, VideoPatch,
+    Command, CreatorPatch, Existing, ItemStatus, NewCreator, Outcome, Rejection, ReviewDecision,
+    VideoPatch,
 };
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform};
@@ -55,6 +56,7 @@ fn a_creator_starts_today_in_the_orgs_zone_and_holds_its_handle() {
     assert_eq!(added.tracking_start_date.unwrap().to_string(), "2026-03-02");
     assert_eq!(added.tracking_mode, TrackingMode::Auto);
     let duplicate = Rejection::Duplicate {
+        what: Existing::Creator,
         id: creator(1).as_uuid(),
     };
     assert_eq!(given.refused(&add_creator(2, "@gOAT ")), duplicate);
@@ -149,6 +151,7 @@ fn items_of_a_bulk_request_are_judged_in_order() {
             created(),
             created(),
             Err(Rejection::Duplicate {
+                what: Existing::Creator,
                 id: creator(1).as_uuid()
             }),
             created(),
@@ -253,6 +256,7 @@ fn a_direct_add_promotes_what_does_not_count_and_refuses_what_does() {
         let mut given = given.and(found(1, status));
         if status.is_counted() {
             let duplicate = Rejection::Duplicate {
+                what: Existing::Video,
                 id: video(1).as_uuid(),
             };
             assert_eq!(given.refused(&add_video(1)), duplicate);
