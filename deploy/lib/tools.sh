@@ -54,6 +54,11 @@ postgres_bin() {
 }
 
 need_postgres() {
+  [ -n "$(postgres_bin)" ] || apt_install "what PostgreSQL's packages share" postgresql-common
+  # The package would start a server of its own on port 5432, which nobody asked for.
+  if [ -z "$(postgres_bin)" ] && [ -w /etc/postgresql-common/createcluster.conf ]; then
+    sed -i 's/^#\?create_main_cluster = .*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+  fi
   [ -n "$(postgres_bin)" ] || apt_install "a PostgreSQL server, 15 or newer" postgresql
   [ -n "$(postgres_bin)" ] || die "no PostgreSQL server of version 15 or newer was found" \
     "install one, and put its bin folder on PATH or name it in TGA_POSTGRES_BIN"

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ipnet::IpNet;
 use runtime::config::{SecretError, optional_secret, secret};
 use secrecy::SecretString;
 
@@ -93,4 +94,17 @@ pub struct AdminArgs {
     /// Address of the operator's port (/livez, /readyz, /metrics); by default a free loopback port.
     #[arg(id = "admin_listen", long = "admin-listen", env = "TGA_ADMIN_LISTEN")]
     pub listen: Option<SocketAddr>,
+}
+
+/// What stands between this process and its callers.
+#[derive(Args, Clone, Debug)]
+pub struct ProxyArgs {
+    /// Comma-separated address ranges of proxies whose X-Forwarded-For is believed; by default none.
+    #[arg(
+        long,
+        env = "TGA_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
+    pub trusted_proxies: Vec<IpNet>,
 }

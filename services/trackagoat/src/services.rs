@@ -14,6 +14,7 @@ use command::{CommandService, Resources};
 use event_log::EventLog;
 use gate::Limiter;
 use http::{Method, StatusCode};
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use query::{Parts, QueryService};
 use read_model::ProjectionVersion;
@@ -59,6 +60,7 @@ pub struct Services<'a> {
     pub command: Option<&'a command::Config>,
     pub query: Option<QueryPart<'a>>,
     pub nats: Option<SecretString>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// The stages of a process with services: the last takes requests and stops first.
@@ -170,6 +172,7 @@ impl Services<'_> {
         );
         let http = HttpConfig {
             refuse,
+            trusted_proxies: self.trusted_proxies.clone(),
             ..HttpConfig::new(shared.entropy)
         };
         let served = serve(listener, router, http, stages.requests.clone());

@@ -1,5 +1,5 @@
 //! Synthetic creators, videos and readings: enough to look at, the same on every machine but for
-//! the dates, which end today.
+//! the dates, which end on a given day.
 
 use chrono::{NaiveDate, TimeDelta};
 use domain::ids::CreatorId;
@@ -29,13 +29,13 @@ const SECOND: [&str; 15] = [
 
 /// The demo's data for one day of the calendar.
 pub struct DemoData {
-    today: NaiveDate,
+    last_day: NaiveDate,
 }
 
 impl DemoData {
-    /// Data that ends on `today`.
-    pub fn ending(today: NaiveDate) -> Self {
-        Self { today }
+    /// Data that ends on `last_day`.
+    pub fn ending(last_day: NaiveDate) -> Self {
+        Self { last_day }
     }
 
     /// The creators, to be followed from the beginning of time.
@@ -60,7 +60,7 @@ impl DemoData {
         let creators: Vec<Account> = (0..CREATORS).map(|n| Account::new(n, &random)).collect();
         let mut lines = Vec::new();
         for age in (0..DAYS).rev() {
-            let day = self.today - TimeDelta::days(age);
+            let day = self.last_day - TimeDelta::days(age);
             for creator in &creators {
                 creator.day(day, DAYS - age, &mut lines);
             }

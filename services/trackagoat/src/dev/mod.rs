@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use self::ready_file::ReadyFile;
 use self::replicas::Template;
 use self::servers::{DatabaseUrls, Servers, ServersError};
-use crate::arguments::AdminArgs;
+use crate::arguments::{AdminArgs, ProxyArgs};
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret, url,
@@ -56,6 +56,8 @@ pub struct Dev {
     command: command::Config,
     #[command(flatten)]
     query: query::Config,
+    #[command(flatten)]
+    proxies: ProxyArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -249,6 +251,7 @@ impl Dev {
             command: Some(&self.command),
             query: Some(query),
             nats: Some(access.nats_url.clone().into()),
+            trusted_proxies: self.proxies.trusted_proxies.clone(),
         })
     }
 
@@ -262,6 +265,7 @@ impl Dev {
             folder: &self.data_dir,
             access,
             query: &self.query,
+            trusted_proxies: &self.proxies.trusted_proxies,
         };
         let mut replicas = vec![Replica {
             pid: std::process::id(),

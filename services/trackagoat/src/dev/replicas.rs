@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use runtime::clock::Clock;
 use runtime::files;
 use runtime::lifecycle::{TaskKind, Tasks};
@@ -42,6 +43,7 @@ pub struct Template<'a> {
     pub folder: &'a Path,
     pub access: &'a Access,
     pub query: &'a query::Config,
+    pub trusted_proxies: &'a [IpNet],
 }
 
 impl Template<'_> {
@@ -60,10 +62,9 @@ impl Template<'_> {
         let program = std::env::current_exe().map_err(ReplicaError::Spawn)?;
         let mut command = Command::new(program);
         // What is meant for us may be wrong for it: a database, an address, a role.
-        for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"TGA_")
-                && !name.as_encoded_bytes().starts_with(b"TGA_LOG")
-            {
+        let variables = std::env::vars_os().map(|(name, _)| name);
+        for name in variables.filter(|name| name.as_encoded_bytes().starts_with(b"TGA_")) {
+            if !name.as_encoded_bytes().starts_with(b"TGA_LOG") {
                 command.env_remove(name);
             }
         }
@@ -77,6 +78,7 @@ impl Template<'_> {
             ])
             .arg("--ready-file")
             .arg(&ready)
+            .args(self.proxies())
             .env("TGA_CURSOR_SECRET_FILE", &self.access.cursor_secret_file)
             .env("TGA_REPLICA_NAME", format!("query-{n}"))
             .envs(self.query.variables())
@@ -102,6 +104,11 @@ impl Template<'_> {
             watch(child, tasks.clone()),
         );
         Ok(replica)
+    }
+
+    fn proxies(&self) -> Option<String> {
+        let ranges: Vec<_> = self.trusted_proxies.iter().map(IpNet::to_string).collect();
+        (!ranges.is_empty()).then(|| format!("--trusted-proxies={}", ranges.join(",")))
     }
 }
 

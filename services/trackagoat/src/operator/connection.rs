@@ -128,7 +128,7 @@ impl Operator {
         );
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
         let coordinator = Coordinator::start(
-            pool.clone(),
+            &pool,
             nats,
             clock.clone(),
             CoordinatorConfig::default(),

@@ -16,7 +16,7 @@ use self::connection::Operator;
 pub use self::connection::{ConnectError, DEV_FILE, DevFile, Target, connect};
 pub use self::keys::Keys;
 pub use self::members::Members;
-use self::orgs::Asked;
+use self::orgs::OrgAction;
 pub use self::orgs::Orgs;
 use crate::terminal::say;
 
@@ -57,14 +57,14 @@ impl Action {
 
     async fn carry_out(self, operator: &Operator, entropy: &Entropy) -> Result<(), OperatorError> {
         match self {
-            Self::Orgs(action) => match action.asked()? {
-                Asked::Create(command) => {
+            Self::Orgs(action) => match action.action()? {
+                OrgAction::Create(command) => {
                     let org = OrgId::generate(operator.commander.now(), entropy.bytes());
                     decide(operator, org, &command).await?;
                     say(org);
                 }
-                Asked::List => list_orgs(operator).await?,
-                Asked::Decide(org, command) => decide(operator, org, &command).await?,
+                OrgAction::List => list_orgs(operator).await?,
+                OrgAction::Decide(org, command) => decide(operator, org, &command).await?,
             },
             Self::Members(action) => {
                 let (org, command) = action.command();

@@ -70,7 +70,7 @@ pub enum Orgs {
 pub struct LimitValue(Option<u64>);
 
 /// What to do with which org.
-pub enum Asked {
+pub enum OrgAction {
     /// Make one.
     Create(Command),
     /// Show all.
@@ -81,7 +81,7 @@ pub enum Asked {
 
 impl Orgs {
     /// The command for the domain.
-    pub fn asked(self) -> Result<Asked, PlatformError> {
+    pub fn action(self) -> Result<OrgAction, PlatformError> {
         let text = |reason: Option<Reason>| reason.map(|reason| reason.as_str().to_owned());
         let (org, command) = match self {
             Self::Create {
@@ -89,13 +89,13 @@ impl Orgs {
                 plan,
                 timezone,
             } => {
-                return Ok(Asked::Create(Command::CreateOrg {
+                return Ok(OrgAction::Create(Command::CreateOrg {
                     name,
                     plan,
                     timezone,
                 }));
             }
-            Self::List => return Ok(Asked::List),
+            Self::List => return Ok(OrgAction::List),
             Self::SetPlan { org, plan } => (org, Command::SetPlan { plan }),
             Self::SetLimit {
                 org,
@@ -140,7 +140,7 @@ impl Orgs {
                 (org, Command::UnbanHandle { platform, handle })
             }
         };
-        Ok(Asked::Decide(org, command))
+        Ok(OrgAction::Decide(org, command))
     }
 }
 

@@ -13,8 +13,8 @@ use runtime::process;
 use tokio::net::TcpListener;
 
 use crate::arguments::{
-    AdminArgs, CursorSecret, DatabaseUrl, NatsUrl, ProjectorDatabaseUrl, ReadDatabaseUrl,
-    SecretArgument,
+    AdminArgs, CursorSecret, DatabaseUrl, NatsUrl, ProjectorDatabaseUrl, ProxyArgs,
+    ReadDatabaseUrl, SecretArgument,
 };
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, ServeError, Services, Stages, cursor_secret,
@@ -54,6 +54,8 @@ struct Common {
     /// Stop when the process that started this one is gone.
     #[arg(long, hide = true)]
     end_with_parent: bool,
+    #[command(flatten)]
+    proxies: ProxyArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -142,6 +144,7 @@ impl ServeCommand {
             command: Some(&self.command),
             query: None,
             nats: self.common.nats.optional()?,
+            trusted_proxies: self.common.proxies.trusted_proxies.clone(),
         })
     }
 }
@@ -162,6 +165,7 @@ impl ServeQuery {
             command: None,
             query: Some(query),
             nats: self.common.nats.optional()?,
+            trusted_proxies: self.common.proxies.trusted_proxies.clone(),
         })
     }
 }

@@ -130,6 +130,23 @@ async fn the_demo_answers_and_a_revoked_key_is_refused_on_the_next_request() {
 }
 
 #[tokio::test]
+async fn what_no_handler_sees_is_answered_in_the_envelope_too() {
+    let dev = Dev::start(&[]).await;
+    let long = dev
+        .get(&format!("/creators?search={}", "x".repeat(9_000)))
+        .await;
+    assert_eq!(long.status, StatusCode::BAD_REQUEST, "{}", long.body);
+    assert_eq!(long.body["meta"]["code"], "invalid_query");
+    let message = long.body["meta"]["issues"][0]["message"].as_str().unwrap();
+    assert!(message.contains("8192 bytes"), "{message}");
+    let url = format!("{}/creators", dev.api());
+    let request = client().get(url).header("x-long", "x".repeat(15_000));
+    let heavy = answer(request.header("x-longer", "x".repeat(2_000))).await;
+    assert_eq!(heavy.status, StatusCode::BAD_REQUEST, "{}", heavy.body);
+    assert_eq!(heavy.body["meta"]["code"], "invalid_params");
+}
+
+#[tokio::test]
 async fn every_replica_refuses_a_key_once_its_revocation_returned() {
     let dev = Dev::start(&["--query-replicas", "3"]).await;
     let replicas = dev.ready["query_replicas"].as_array().unwrap().clone();
