@@ -1,6 +1,7 @@
 //! An HTTP/1.1 load generator: prepared requests over connections that stay open. It does as little
 //! as it can, because on few cores what it takes is missing to the server.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const HEAD_MAX: usize = 16 << 10;
 #[derive(Clone)]
 pub struct Load {
     pub address: SocketAddr,
-    /// Whole requests as bytes; each connection goes round them, beginning at another.
+    /// Whole requests as bytes; each connection goes round them, all beginning far from each other.
     pub requests: Arc<Vec<Vec<u8>>>,
     pub connections: usize,
     pub length: Duration,
@@ -32,9 +33,12 @@ pub struct Load {
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Answers {
+    /// Of answers with status 200.
     pub histogram: Histogram,
     /// Answers with another status than 200.
     pub refused: u64,
+    /// What one of them said.
+    pub refusal: Option<Answer>,
     pub seconds: f64,
 }
 
@@ -44,6 +48,13 @@ pub struct Answer {
     pub status: u16,
     pub head: Vec<u8>,
     pub body: Vec<u8>,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(&self.body);
+        write!(formatter, "{}: {text}", self.status)
+    }
 }
 
 /// A GET with a credential.
@@ -56,12 +67,27 @@ pub fn get(address: SocketAddr, path: &str, key: &str) -> Vec<u8> {
 pub async fn once(address: SocketAddr, request: &[u8]) -> Result<Answer, BenchError> {
     let mut connection = Connection::open(address).await?;
     let status = connection.exchange(request).await?;
-    let (head, total) = connection.answer;
-    Ok(Answer {
-        status,
-        head: connection.buffer[..head].to_vec(),
-        body: connection.buffer[head..total].to_vec(),
-    })
+    Ok(connection.last_answer(status))
+}
+
+/// Sends each request on one connection, all of which must be answered 200; the last answer.
+pub async fn each(
+    address: SocketAddr,
+    requests: impl Iterator<Item = Vec<u8>>,
+) -> Result<Option<Answer>, BenchError> {
+    let mut connection = Connection::open(address).await?;
+    let mut last = None;
+    for request in requests {
+        let status = connection.exchange(&request).await?;
+        let answer = connection.last_answer(status);
+        if status != 200 {
+            return Err(BenchError::Wrong(format!(
+                "a request was answered {answer}"
+            )));
+        }
+        last = Some(answer);
+    }
+    Ok(last)
 }
 
 impl Load {
@@ -83,7 +109,8 @@ impl Load {
             } else {
                 Schedule::Until(end)
             };
-            tasks.spawn(drive(connection, requests, number, schedule, clock));
+            let first = number * requests.len() / self.connections;
+            tasks.spawn(drive(connection, requests, first, schedule, clock));
         }
         let pacer = self
             .rate
@@ -91,8 +118,9 @@ impl Load {
         let mut answers = Answers::default();
         while let Some(joined) = tasks.join_next().await {
             let own = joined.map_err(|error| BenchError::Wrong(error.to_string()))??;
-            answers.histogram.merge(&own.0);
-            answers.refused += own.1;
+            answers.histogram.merge(&own.histogram);
+            answers.refused += own.refused;
+            answers.refusal = answers.refusal.or(own.refusal);
         }
         answers.seconds = clock.monotonic().saturating_since(start).as_secs_f64();
         if let Some(pacer) = pacer {
@@ -128,20 +156,25 @@ impl Schedule {
 async fn drive(
     mut connection: Connection,
     requests: Arc<Vec<Vec<u8>>>,
-    number: usize,
+    first: usize,
     mut schedule: Schedule,
     clock: Clock,
-) -> Result<(Histogram, u64), BenchError> {
+) -> Result<Answers, BenchError> {
     let mut nanos = Vec::new();
-    let mut refused = 0;
-    let mut turn = requests.iter().cycle().skip(number % requests.len().max(1));
+    let mut own = Answers::default();
+    let mut turn = requests.iter().cycle().skip(first);
     while let Some(due) = schedule.next(&clock).await {
         let Some(request) = turn.next() else { break };
         let status = connection.exchange(request).await?;
-        nanos.push(clock.monotonic().as_nanos() - due.as_nanos());
-        refused += u64::from(status != 200);
+        if status == 200 {
+            nanos.push(clock.monotonic().as_nanos() - due.as_nanos());
+        } else {
+            own.refused += 1;
+            own.refusal = Some(connection.last_answer(status));
+        }
     }
-    Ok((nanos.into_iter().collect(), refused))
+    own.histogram = nanos.into_iter().collect();
+    Ok(own)
 }
 
 struct Connection {
@@ -190,6 +223,15 @@ impl Connection {
         }
         self.answer = (head, total);
         Ok(status)
+    }
+
+    fn last_answer(&self, status: u16) -> Answer {
+        let (head, total) = self.answer;
+        Answer {
+            status,
+            head: self.buffer[..head].to_vec(),
+            body: self.buffer[head..total].to_vec(),
+        }
     }
 
     async fn read_at(&mut self, filled: usize) -> Result<usize, BenchError> {
@@ -259,7 +301,7 @@ mod tests {
                 rate,
             };
             let answers = load.run(&Clock::system()).await.unwrap();
-            let total = answers.histogram.total();
+            let total = answers.histogram.total() + answers.refused;
             assert!(
                 total >= 4 && answers.refused.abs_diff(total / 2) <= 2,
                 "{answers:?}"

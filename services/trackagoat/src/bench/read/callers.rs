@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
 use domain::event::{Actor, Event, KeyCreated, LimitChanged, OrgCreated, ProjectAdded};
-use domain::ids::{KeyId, OrgId, ProjectId};
+use domain::ids::{KeyId, OrgId, ProjectId, StreamVersion};
 use domain::plan::{LimitKey, Plan};
 use domain::scope::Scopes;
 use domain::text::{Metadata, Name, ProjectName, TextError};
@@ -56,25 +56,17 @@ pub async fn of_many_orgs(
     setting: &Setting,
 ) -> Result<Vec<Caller>, BenchError> {
     let Setting { clock, entropy, .. } = setting;
-    let log = OpenLog::open(url, clock, entropy).await?;
-    let mut callers = Vec::with_capacity(keys);
-    for _ in 0..keys.div_ceil(KEYS_EACH) {
-        let org = Org::new(setting);
-        log.log
-            .append(org.request()?)
-            .await
-            .map_err(BenchError::Append)?;
-        callers.push(org.callers());
+    let open_log = OpenLog::open(url, clock, entropy).await?;
+    let orgs: Vec<_> = (0..keys.div_ceil(KEYS_EACH))
+        .map(|_| Org::new(setting))
+        .collect();
+    for org in &orgs {
+        let appended = open_log.log.append(org.request()?).await;
+        appended.map_err(BenchError::Append)?;
     }
-    log.close().await;
-    let turn = |n| callers.iter().filter_map(move |own| own.get(n));
-    let callers = (0..KEYS_EACH).flat_map(turn).take(keys);
-    Ok(callers
-        .map(|(key, project)| Caller {
-            key: key.clone(),
-            project: project.clone(),
-        })
-        .collect())
+    open_log.close().await;
+    let turn = |n| orgs.iter().map(move |org| org.caller(n));
+    Ok((0..KEYS_EACH).flat_map(turn).take(keys).collect())
 }
 
 /// Waits until the project of the one made last can be read.
@@ -106,7 +98,7 @@ pub async fn until_readable(
 struct Org {
     id: OrgId,
     project: ProjectId,
-    keys: Vec<(KeyId, CredentialSecret)>,
+    keys: [(KeyId, CredentialSecret); KEYS_EACH],
 }
 
 impl Org {
@@ -120,15 +112,17 @@ impl Org {
         Self {
             id: OrgId::generate(now, entropy.bytes()),
             project: ProjectId::generate(now, entropy.bytes()),
-            keys: (0..KEYS_EACH).map(|_| key()).collect(),
+            keys: [(); KEYS_EACH].map(|()| key()),
         }
     }
 
     fn request(&self) -> Result<AppendRequest, BenchError> {
         Ok(AppendRequest {
             org_id: self.id,
-            expected: None,
-            events: self.events().map_err(|error| BenchError::Wrong(error.to_string()))?,
+            expected: Some(StreamVersion::ZERO),
+            events: self
+                .events()
+                .map_err(|error| BenchError::Wrong(error.to_string()))?,
             actor: Actor::System,
             correlation_id: CORRELATION_ID.to_owned(),
             idempotency: None,
@@ -181,11 +175,10 @@ impl Org {
         Ok(events)
     }
 
-    /// Keys as they are presented, each with the project.
-    fn callers(&self) -> Vec<(String, String)> {
-        let caller = |(_, secret): &(_, CredentialSecret)| {
-            (secret.reveal().to_owned(), self.project.to_string())
-        };
-        self.keys.iter().map(caller).collect()
+    fn caller(&self, n: usize) -> Caller {
+        Caller {
+            key: self.keys[n].1.reveal().to_owned(),
+            project: self.project.to_string(),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `read`: authenticated reads of a query service that holds a million active keys, with all that
 //! is on in production, beside a bare handler that answers the same bytes.
 
+mod callers;
 pub mod job;
 
 use std::net::SocketAddr;
@@ -9,12 +10,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use self::callers::Caller;
 use self::job::{BareAnswer, BareJob};
 use super::aim::{Aim, Report, rounded};
 use super::error::BenchError;
-use super::load::{self, Load};
+use super::load::{self, Answers, Load};
 use super::product::{Product, cpu_seconds, resident_bytes};
 use super::stats::{Histogram, Repeats, float};
+use super::turns::InTurn;
 use super::worker::{Job, Worker};
 use super::{Options, Setting, million};
 
@@ -51,18 +54,56 @@ const AIMS: &[Aim] = &[
     ),
 ];
 
-/// Keys that the requests carry in turn.
-const KEYS_USED: usize = 16;
+/// Keys that the requests carry in turn: of the demo's org, or of many.
+const FEW: usize = 16;
+const MANY: usize = 10_000;
 const CONNECTIONS: usize = 64;
 /// What is sent under equal load, of what the bare handler can answer.
 const EQUAL_LOAD: f64 = 0.5;
 
+/// How much of everything.
+struct Effort {
+    repeats: usize,
+    length: Duration,
+    many: usize,
+    loaded: u64,
+}
+
+/// An endpoint, and the names of its aims: throughput, p99 under full load, under equal load.
+struct Endpoint {
+    name: &'static str,
+    path: fn(&Caller) -> String,
+    aims: [&'static str; 3],
+}
+
+const ENDPOINTS: [Endpoint; 2] = [
+    Endpoint {
+        name: "GET /projects",
+        path: |_| "/api/v1/projects".to_owned(),
+        aims: [AIMS[0].name(), AIMS[1].name(), AIMS[2].name()],
+    },
+    Endpoint {
+        name: "GET /analytics",
+        path: |caller| {
+            let project = &caller.project;
+            let query = "metric=views&mode=cumulative";
+            format!("/api/v1/analytics?entity=project&entity_id={project}&{query}")
+        },
+        aims: [AIMS[3].name(), AIMS[4].name(), AIMS[5].name()],
+    },
+];
+
+/// Certain keys in use while certain keys are loaded.
+struct Variant<'a> {
+    name: String,
+    callers: &'a [Caller],
+    /// Whether the aims are about it.
+    is_judged: bool,
+}
+
 /// One endpoint under test.
 struct Case {
-    name: &'static str,
-    path: String,
-    /// Names of its aims: throughput, p99 under full load, under equal load.
-    aims: [&'static str; 3],
+    endpoint: &'static Endpoint,
     ours: Figures,
     bare: Figures,
 }
@@ -74,6 +115,8 @@ struct Figures {
     full: Tail,
     equal: Tail,
     cpu_micros: Repeats,
+    refused: u64,
+    refusal: Option<String>,
 }
 
 #[derive(Default)]
@@ -88,34 +131,78 @@ struct Target {
     pid: u32,
 }
 
-impl Case {
-    fn new(name: &'static str, path: String, aims: [usize; 3]) -> Self {
+impl Effort {
+    fn of(options: &Options) -> Self {
+        if options.quick {
+            return Self {
+                repeats: 1,
+                length: Duration::from_millis(500),
+                many: 200,
+                loaded: 20_000,
+            };
+        }
         Self {
-            name,
-            path,
-            aims: aims.map(|index| AIMS[index].name()),
-            ours: Figures::default(),
-            bare: Figures::default(),
+            repeats: 3,
+            length: Duration::from_secs(3),
+            many: MANY,
+            loaded: 1_000_000,
         }
     }
+}
 
-    fn judge(&self, report: &mut Report) {
+impl Endpoint {
+    fn request(&self, caller: &Caller, target: &Target) -> Vec<u8> {
+        load::get(target.address, &(self.path)(caller), &caller.key)
+    }
+}
+
+impl Case {
+    fn judge(&self, variant: &Variant<'_>, report: &mut Report) {
         let ratio = |of: fn(&Figures) -> f64| of(&self.ours) / of(&self.bare);
-        let [throughput, full, equal] = self.aims;
-        report.reached(throughput, ratio(|figures| figures.per_second.median()));
-        report.reached(full, ratio(|figures| figures.full.p99.median()));
-        report.reached(equal, ratio(|figures| figures.equal.p99.median()));
-        let cpu = ratio(|figures| figures.cpu_micros.median());
+        let figures = [
+            ("throughput", ratio(|figures| figures.per_second.median())),
+            (
+                "p99 under full load",
+                ratio(|figures| figures.full.p99.median()),
+            ),
+            (
+                "p99 under equal load",
+                ratio(|figures| figures.equal.p99.median()),
+            ),
+        ];
+        let name = format!("{}, {}", self.endpoint.name, variant.name);
+        for ((what, figure), aim) in figures.into_iter().zip(self.endpoint.aims) {
+            report.ratio(&format!("{name}: {what}, ours / bare"), figure);
+            if variant.is_judged {
+                report.reached(aim, figure);
+            }
+        }
         report.ratio(
-            &format!("{}: processor time a request, ours / bare", self.name),
-            cpu,
+            &format!("{name}: processor time a request, ours / bare"),
+            ratio(|figures| figures.cpu_micros.median()),
         );
+        if self.ours.refused > 0 {
+            let refused = self.ours.refused;
+            report.not_done(format!("{name}: {refused} requests were not answered 200"));
+        }
         let both = json!({ "ours": self.ours.to_json(), "bare": self.bare.to_json() });
-        report.result(self.name, both);
+        report.result(&name, both);
     }
 }
 
 impl Figures {
+    fn add(&mut self, found: &Found) {
+        for answers in [&found.full, &found.equal] {
+            self.refused += answers.refused;
+            let refusal = answers.refusal.as_ref().map(ToString::to_string);
+            self.refusal = self.refusal.take().or(refusal);
+        }
+        self.per_second.push(found.full.per_second());
+        self.cpu_micros.push(found.cpu_micros);
+        self.full.add(&found.full.histogram);
+        self.equal.add(&found.equal.histogram);
+    }
+
     fn to_json(&self) -> Value {
         json!({
             "requests_per_second": self.per_second.to_json(),
@@ -124,6 +211,8 @@ impl Figures {
             "under_full_load": self.full.all.to_json(),
             "under_equal_load": self.equal.all.to_json(),
             "server_processor_micros_a_request": self.cpu_micros.to_json(),
+            "not_answered_200": self.refused,
+            "one_of_those": self.refusal,
         })
     }
 }
@@ -131,167 +220,186 @@ impl Figures {
 pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchError> {
     let Setting { folder, clock, .. } = setting;
     let mut report = Report::new("read", AIMS);
-    let keys = if options.quick { 20_000 } else { 1_000_000 };
+    let effort = Effort::of(options);
+    let (many, loaded) = (effort.many, effort.loaded);
     options.say("read: the product, with a demo");
     let product = Product::start(folder.path(), 2, clock).await?;
-    let few = replica_memory(&product)?;
-    options.say(&format!("read: {keys} keys"));
-    million::add_keys(&product.ready.database_url, keys).await?;
+    let memory = Target::replica_of(&product)?.memory()?;
+    options.say(&format!("read: {many} keys of many orgs"));
+    let callers = callers::of_many_orgs(&product.ready.database_url, many, setting).await?;
+    callers::until_readable(&callers, &Target::replica_of(&product)?, setting).await?;
+    let variant = Variant {
+        name: format!("{many} keys in use, as many loaded"),
+        callers: &callers,
+        is_judged: false,
+    };
+    variant
+        .measure(options, setting, &product, &mut report)
+        .await?;
+
+    options.say(&format!("read: {loaded} keys more"));
+    million::add_keys(&product.ready.database_url, loaded).await?;
     product.stop().await?;
     // Loads them all; the demo's key is another one now.
     let product = Product::start(folder.path(), 2, clock).await?;
-    let many = replica_memory(&product)?;
-    report.condition("active_keys", keys);
-    report.condition("keys_used", KEYS_USED);
-    report.condition("connections", CONNECTIONS);
+    let grown = Target::replica_of(&product)?
+        .memory()?
+        .saturating_sub(memory);
     report.result(
         "seconds_until_the_product_is_ready_with_them",
         rounded(product.seconds),
     );
-    let grown = float(many.saturating_sub(few)) / float(keys);
-    report.result("resident_bytes_per_key_of_a_query_service", rounded(grown));
-
-    let credentials = product.make_keys(KEYS_USED).await?;
-    let replica = product.ready.query_replicas.last();
-    let replica = replica.ok_or_else(|| BenchError::Wrong("no query replica".into()))?;
-    let ours = Target {
-        address: replica.address()?,
-        pid: replica.pid,
-    };
-    let mut cases = cases(&product);
-    let answers = first_answers(&cases, &ours, &credentials).await?;
-    for (case, answer) in cases.iter().zip(&answers) {
-        report.result(&format!("{} answers", case.name), answer.to_json());
+    report.result(
+        "resident_bytes_per_key_of_a_query_service",
+        rounded(float(grown) / float(loaded)),
+    );
+    let few = callers::of_the_demo(&product, FEW).await?;
+    for (callers, is_judged) in [(&few, false), (&callers, true)] {
+        let variant = Variant {
+            name: format!("{} keys in use, {loaded} loaded", callers.len()),
+            callers,
+            is_judged,
+        };
+        variant
+            .measure(options, setting, &product, &mut report)
+            .await?;
     }
-    let mut worker = Worker::start(&Job::Bare(BareJob { answers }), clock).await?;
-    let bare = Target {
-        address: worker.hear().await?,
-        pid: worker.pid().unwrap_or_default(),
-    };
-    measure(options, setting, &mut cases, [&ours, &bare], &credentials).await?;
-    worker.finish().await?;
-    for case in &cases {
-        case.judge(&mut report);
-    }
+    report.condition("active_keys", loaded);
+    report.condition("connections", CONNECTIONS);
+    report.condition("repeats", effort.repeats);
+    report.condition("seconds_each", effort.length.as_secs_f64());
     report.not_done("Envoy, nginx, HAProxy and Better Auth are not measured beside it");
     report.not_done("the load generator shares the cores with the servers, and TLS is not on");
-    report.not_done("all keys but those used were written as rows, not appended as events");
+    report.not_done("keys that are loaded and not used were written as rows, not appended");
+    report.not_done("the many orgs have a project each and no readings; the demo's has some");
     product.stop().await?;
     Ok(report)
 }
 
-fn cases(product: &Product) -> Vec<Case> {
-    let project = &product.ready.demo.project_id;
-    let analytics = format!(
-        "/api/v1/analytics?entity=project&entity_id={project}&metric=views&mode=cumulative"
-    );
-    vec![
-        Case::new("GET /projects", "/api/v1/projects".to_owned(), [0, 1, 2]),
-        Case::new("GET /analytics", analytics, [3, 4, 5]),
-    ]
-}
-
-fn replica_memory(product: &Product) -> Result<u64, BenchError> {
-    let replica = product.ready.query_replicas.last();
-    resident_bytes(replica.map_or(0, |replica| replica.pid))
-}
-
-/// What each endpoint answers; every key is known to the replica afterwards.
-async fn first_answers(
-    cases: &[Case],
-    ours: &Target,
-    credentials: &[String],
-) -> Result<Vec<BareAnswer>, BenchError> {
-    let mut answers = Vec::new();
-    for case in cases {
-        let mut last = None;
-        for key in credentials {
-            let request = load::get(ours.address, &case.path, key);
-            let answer = load::once(ours.address, &request).await?;
-            if answer.status != 200 {
-                let text = String::from_utf8_lossy(&answer.body).into_owned();
-                return Err(BenchError::Wrong(format!(
-                    "{} was answered {text}",
-                    case.name
-                )));
-            }
-            last = Some(BareAnswer::like(&case.path, &answer));
-        }
-        answers.extend(last);
+impl Target {
+    /// The query service that is nothing else.
+    fn replica_of(product: &Product) -> Result<Self, BenchError> {
+        let replica = product.ready.query_replicas.last();
+        let replica = replica.ok_or_else(|| BenchError::Wrong("no query replica".into()))?;
+        Ok(Self {
+            address: replica.address()?,
+            pid: replica.pid,
+        })
     }
-    Ok(answers)
+
+    fn memory(&self) -> Result<u64, BenchError> {
+        resident_bytes(self.pid)
+    }
 }
 
-/// Ours and the bare handler in turn: as many requests as they take, then equally many.
-async fn measure(
-    options: &Options,
-    setting: &Setting,
-    cases: &mut [Case],
-    targets: [&Target; 2],
-    credentials: &[String],
-) -> Result<(), BenchError> {
-    let (repeats, length) = if options.quick {
-        (1, Duration::from_millis(500))
-    } else {
-        (3, Duration::from_secs(4))
-    };
-    for repeat in 0..=repeats {
-        // The first round is not counted.
-        let is_warm_up = repeat == 0;
-        let length = if is_warm_up { length / 4 } else { length };
-        options.say(&format!("read: repeat {repeat} of {repeats}"));
-        for case in &mut *cases {
-            let round = Round {
-                path: &case.path,
-                credentials,
-                length,
-                setting,
-            };
-            let mut found = Vec::new();
-            for target in targets {
-                found.push(round.run(target, None).await?);
-            }
-            let rate = found[1].per_second * EQUAL_LOAD;
-            for (target, figures) in targets.iter().zip([&mut case.ours, &mut case.bare]) {
-                let full = found.remove(0);
-                let equal = round.run(target, Some(rate)).await?;
-                if is_warm_up {
-                    continue;
+impl Variant<'_> {
+    /// Every endpoint, beside a bare handler with its answers.
+    async fn measure(
+        &self,
+        options: &Options,
+        setting: &Setting,
+        product: &Product,
+        report: &mut Report,
+    ) -> Result<(), BenchError> {
+        let ours = Target::replica_of(product)?;
+        let mut answers = Vec::new();
+        for endpoint in &ENDPOINTS {
+            // Every key and every answer is known to the replica afterwards.
+            let request = |caller| endpoint.request(caller, &ours);
+            let last = load::each(ours.address, self.callers.iter().map(request)).await?;
+            let path = self.callers.last().map(endpoint.path);
+            let answer = last.zip(path);
+            let answer = answer.map(|(answer, path)| BareAnswer::like(&path, &answer));
+            let answer = answer.ok_or_else(|| BenchError::Wrong("nobody calls".into()))?;
+            let name = format!("{} answers, {}", endpoint.name, self.name);
+            report.result(&name, answer.to_json());
+            answers.push(answer);
+        }
+        let mut worker = Worker::start(&Job::Bare(BareJob { answers }), &setting.clock).await?;
+        let bare = Target {
+            address: worker.hear().await?,
+            pid: worker.pid().unwrap_or_default(),
+        };
+        let mut cases = ENDPOINTS.each_ref().map(|endpoint| Case {
+            endpoint,
+            ours: Figures::default(),
+            bare: Figures::default(),
+        });
+        let effort = Effort::of(options);
+        for repeat in 0..=effort.repeats {
+            let (name, repeats) = (&self.name, effort.repeats);
+            options.say(&format!("read: {name}: repeat {repeat} of {repeats}"));
+            // The first round is not counted.
+            let is_warm_up = repeat == 0;
+            let length = effort.length / if is_warm_up { 3 } else { 1 };
+            for case in &mut cases {
+                let round = Round {
+                    variant: self,
+                    endpoint: case.endpoint,
+                    length,
+                    setting,
+                };
+                let found = round.run_both([&ours, &bare], repeat).await?;
+                if !is_warm_up {
+                    let [ours, bare] = found;
+                    case.ours.add(&ours);
+                    case.bare.add(&bare);
                 }
-                figures.per_second.push(full.per_second);
-                figures.cpu_micros.push(full.cpu_micros);
-                figures.full.add(&full.latencies);
-                figures.equal.add(&equal.latencies);
             }
         }
+        worker.finish().await?;
+        for case in &cases {
+            case.judge(self, report);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// One endpoint for a while.
 struct Round<'a> {
-    path: &'a str,
-    credentials: &'a [String],
+    variant: &'a Variant<'a>,
+    endpoint: &'static Endpoint,
     length: Duration,
     setting: &'a Setting,
 }
 
+/// What one server was found to do in a round.
 struct Found {
-    per_second: f64,
-    latencies: Histogram,
-    /// Processor time of the server, for each request.
+    full: Answers,
+    equal: Answers,
+    /// Processor time of the server for each request, under full load.
     cpu_micros: f64,
 }
 
 impl Round<'_> {
-    async fn run(&self, target: &Target, rate: Option<f64>) -> Result<Found, BenchError> {
-        let requests = self
-            .credentials
-            .iter()
-            .map(|key| load::get(target.address, self.path, key));
+    /// As many requests as each takes, then equally many.
+    async fn run_both(
+        &self,
+        [ours, bare]: [&Target; 2],
+        repeat: usize,
+    ) -> Result<[Found; 2], BenchError> {
+        let (of_ours, of_bare) = self
+            .run(ours, None)
+            .in_turn_with(self.run(bare, None), repeat)
+            .await?;
+        let rate = Some(of_bare.0.per_second() * EQUAL_LOAD);
+        let (ours, bare) = self
+            .run(ours, rate)
+            .in_turn_with(self.run(bare, rate), repeat)
+            .await?;
+        let found = |(full, cpu_micros), (equal, _)| Found {
+            full,
+            equal,
+            cpu_micros,
+        };
+        Ok([found(of_ours, ours), found(of_bare, bare)])
+    }
+
+    async fn run(&self, target: &Target, rate: Option<f64>) -> Result<(Answers, f64), BenchError> {
+        let request = |caller| self.endpoint.request(caller, target);
         let load = Load {
             address: target.address,
-            requests: Arc::new(requests.collect()),
+            requests: Arc::new(self.variant.callers.iter().map(request).collect()),
             connections: CONNECTIONS,
             length: self.length,
             rate,
@@ -299,15 +407,8 @@ impl Round<'_> {
         let before = cpu_seconds(target.pid)?;
         let answers = load.run(&self.setting.clock).await?;
         let cpu = cpu_seconds(target.pid)? - before;
-        if answers.refused > 0 {
-            let text = format!("{} requests were not answered 200", answers.refused);
-            return Err(BenchError::Wrong(text));
-        }
-        Ok(Found {
-            per_second: answers.per_second(),
-            cpu_micros: cpu * 1e6 / float(answers.histogram.total()),
-            latencies: answers.histogram,
-        })
+        let cpu_micros = cpu * 1e6 / float(answers.histogram.total());
+        Ok((answers, cpu_micros))
     }
 }
 
