@@ -41,8 +41,10 @@ const APPEND_BYTES: u32 = 16 * 1024 * 1024;
 /// What an operator may set about appending.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
-    /// How long an append may take in all before it is answered [`AppendError::NotCommitted`], or
-    /// [`AppendError::OutcomeUnknown`] if it was being committed.
+    /// How long an append may wait for room and for its turn before it is answered
+    /// [`AppendError::NotCommitted`]. One whose turn has come takes a few steps more; and if the
+    /// answer to its commit is lost, that is looked for as long again before it is
+    /// [`AppendError::OutcomeUnknown`].
     pub deadline: Duration,
     /// How long Postgres may take for one step; must be below `deadline`.
     pub step: Duration,

@@ -49,7 +49,7 @@ impl Queue {
     pub async fn append(&self, prepared: Prepared) -> Result<Appended, AppendError> {
         let deadline = self.clock.monotonic() + self.deadline;
         let (answer, answered) = oneshot::channel();
-        let room = self.room(prepared.bytes).await?;
+        let room = self.room(prepared.bytes, deadline).await?;
         let queued = Queued {
             prepared,
             deadline,
@@ -61,15 +61,20 @@ impl Queue {
         answered.await.unwrap_or(Err(AppendError::OutcomeUnknown))
     }
 
-    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, AppendError> {
+    async fn room(
+        &self,
+        bytes: usize,
+        deadline: Monotonic,
+    ) -> Result<OwnedSemaphorePermit, AppendError> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room);
         if let Ok(permit) = Arc::clone(&room).try_acquire_many_owned(bytes) {
             return Ok(permit);
         }
+        let left = deadline.saturating_since(self.clock.monotonic());
         match self
             .clock
-            .timeout(self.deadline, room.acquire_many_owned(bytes))
+            .timeout(left, room.acquire_many_owned(bytes))
             .await
         {
             Ok(Ok(permit)) => Ok(permit),
@@ -84,11 +89,8 @@ impl Queue {
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(NotCommitted::Stopped.into()),
             Err(mpsc::error::TrySendError::Full(queued)) => queued,
         };
-        match self
-            .clock
-            .timeout(self.deadline, self.sender.send(queued))
-            .await
-        {
+        let left = queued.deadline.saturating_since(self.clock.monotonic());
+        match self.clock.timeout(left, self.sender.send(queued)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(NotCommitted::Stopped.into()),
             Err(_) => Err(NotCommitted::Overloaded.into()),
