@@ -120,6 +120,7 @@ impl Appender {
             None => Session::open(&self.options, &self.clock, self.config.step).await?,
         };
         let began = self.clock.monotonic();
+        self.tail.bound();
         let mut locked = self.locked_turns > 0 || !self.tail.is_known();
         if locked {
             self.lock(&mut session).await?;

@@ -78,12 +78,7 @@ pub fn settle<'a>(
 }
 
 fn admit(tail: &Tail, taken: &Answers, append: &Prepared, now: Timestamp) -> Result<(), Verdict> {
-    if let Some(record) = &append.idempotency
-        && let Some(answer) = taken.get(&(append.org_id, record.key.clone()))
-    {
-        let refusal = AppendError::IdempotencyTaken(Box::new(answer.clone()));
-        return Err(Verdict::Refused(refusal));
-    }
+    // First: who may not act any more learns nothing of earlier answers either.
     if let Some(key) = append.guard {
         let Some(caller) = tail.caller(key) else {
             return Err(Verdict::Later);
@@ -91,6 +86,12 @@ fn admit(tail: &Tail, taken: &Answers, append: &Prepared, now: Timestamp) -> Res
         if !caller.is_some_and(|caller| caller.may_act(append.org_id, now)) {
             return Err(Verdict::Refused(AppendError::CallerDenied));
         }
+    }
+    if let Some(record) = &append.idempotency
+        && let Some(answer) = taken.get(&(append.org_id, record.key.clone()))
+    {
+        let refusal = AppendError::IdempotencyTaken(Box::new(answer.clone()));
+        return Err(Verdict::Refused(refusal));
     }
     let actual = tail.end((append.org_id, Stream::Decisions)).version;
     match append.expected {

@@ -207,3 +207,61 @@ fn a_guard_behind_a_change_of_its_org_waits_for_the_next_batch() {
         .collect();
     assert_eq!(later, [false, false, false, false, true]);
 }
+
+/// Who was revoked gets 401 and not the earlier answer (v1-contract.md 1.4).
+#[test]
+fn who_may_not_act_gets_no_earlier_answer() {
+    let key = KeyId::from_uuid(Uuid::from_u128(9));
+    let wish = Wish {
+        org: 0,
+        expected: None,
+        events: vec![0],
+        key: Some(1),
+    };
+    let mut appends = prepared(&[wish.clone(), wish]);
+    appends[1].guard = Some(key);
+    for (caller, is_denied) in [
+        (None, true),
+        (
+            Some(Caller {
+                org_id: org(0),
+                denied: true,
+                ends_at: None,
+            }),
+            true,
+        ),
+        (
+            Some(Caller {
+                org_id: org(0),
+                denied: false,
+                ends_at: None,
+            }),
+            false,
+        ),
+    ] {
+        let mut tail = empty_log();
+        tail.learn_caller(key, caller);
+        let settled = settle(&mut tail, Answers::new(), &appends, now());
+        let Verdict::Refused(refusal) = &settled.verdicts[1] else {
+            panic!("{:?}", settled.verdicts[1]);
+        };
+        assert_eq!(matches!(refusal, AppendError::CallerDenied), is_denied);
+        let replays = matches!(refusal, AppendError::IdempotencyTaken(_));
+        assert_eq!(replays, !is_denied);
+    }
+}
+
+#[test]
+fn the_tail_does_not_grow_without_bound() {
+    let mut tail = empty_log();
+    for number in 0..=200_000 {
+        let id = Uuid::from_u128(number);
+        tail.learn_stream((OrgId::from_uuid(id), Stream::Decisions), End::EMPTY);
+        tail.learn_caller(KeyId::from_uuid(id), None);
+    }
+    tail.bound();
+    let one = Uuid::from_u128(1);
+    assert!(!tail.knows_stream(&(OrgId::from_uuid(one), Stream::Decisions)));
+    assert!(!tail.knows_caller(KeyId::from_uuid(one)));
+    assert!(tail.is_known());
+}

@@ -72,15 +72,25 @@ impl Tail {
     pub fn meet(&mut self, head: Head, tid: Tid) {
         let same_log = self.head.epoch == head.epoch;
         let alone = same_log && self.head.position == head.position;
-        if !alone || self.ends.len() > STREAMS_KEPT {
+        if !alone {
             self.ends.clear();
         }
         let same_auth = same_log && self.head.auth_position == head.auth_position;
-        if !same_auth || self.callers.len() > CALLERS_KEPT {
+        if !same_auth {
             self.callers.clear();
         }
         self.head = head;
         self.tid = Some(tid);
+    }
+
+    /// Forgets what is too much to keep. Between two batches: what one was read for must stay.
+    pub fn bound(&mut self) {
+        if self.ends.len() > STREAMS_KEPT {
+            self.ends = HashMap::new();
+        }
+        if self.callers.len() > CALLERS_KEPT {
+            self.callers = HashMap::new();
+        }
     }
 
     /// Whether it holds anything to settle on.
