@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{GlobalPosition, OrgId};
 use domain::limits::IDEMPOTENCY_HOURS;
 use domain::time::Timestamp;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::append::{IdempotencyRecord, StoredAnswer};
@@ -57,7 +57,7 @@ pub fn cutoff(now: DateTime<Utc>) -> DateTime<Utc> {
 
 /// The answer that is remembered under a key.
 pub async fn find(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     key: &str,
     now: DateTime<Utc>,
@@ -71,14 +71,14 @@ pub async fn find(
         key,
         cutoff(now)
     )
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     Ok(row.map(StoredAnswer::try_from).transpose()?)
 }
 
 /// Puts the finished answer in place of what stood for it when it was recorded.
 pub async fn finish(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     key: &str,
     status: u16,
@@ -92,7 +92,7 @@ pub async fn finish(
         status,
         answer
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }

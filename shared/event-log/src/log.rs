@@ -1,7 +1,9 @@
 //! The handle to the log.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::event::{Reading, Stream};
 use domain::ids::{GlobalPosition, LogEpoch, OrgId, StreamVersion};
@@ -9,7 +11,8 @@ use domain::sealed::SubjectKey;
 use domain::time::Timestamp;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -34,6 +37,25 @@ pub struct Head {
     pub recorded_at: Timestamp,
     /// The life of this log: another one after a restore.
     pub epoch: LogEpoch,
+}
+
+/// How long Postgres may take to answer a reader, and the pool to give it a connection: far more
+/// than any page takes, and an end to a connection whose other side is gone without a word.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A connection of the pool that is closed unless its answer came: the pool would wait for the
+/// rest of it, and lend the connection to nobody meanwhile.
+struct Lent {
+    connection: PoolConnection<Postgres>,
+    answered: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 /// Appends to the log and reads it; cheap to clone.
@@ -96,7 +118,7 @@ impl EventLog {
 
     /// The end of the log.
     pub async fn head(&self) -> Result<Head, ReadError> {
-        read::head(&self.pool).await
+        self.ask(async |c| read::head(c).await).await
     }
 
     /// Up to `limit` (5,000 at most) events after a position, without gaps.
@@ -105,7 +127,7 @@ impl EventLog {
         after: GlobalPosition,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        read::after(&self.pool, after, limit).await
+        self.ask(async |c| read::after(c, after, limit).await).await
     }
 
     /// Up to `limit` (5,000 at most) events after a position that change who may call; each names
@@ -115,7 +137,8 @@ impl EventLog {
         after: GlobalPosition,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        read::auth_after(&self.pool, after, limit).await
+        self.ask(async |c| read::auth_after(c, after, limit).await)
+            .await
     }
 
     /// The events at these positions, in order of position; unknown positions are left out.
@@ -124,12 +147,13 @@ impl EventLog {
         positions: &[GlobalPosition],
     ) -> Result<Vec<StoredEvent>, ReadError> {
         let positions: Vec<_> = positions.iter().map(|position| position.as_i64()).collect();
-        read::at_positions(&self.pool, &positions).await
+        self.ask(async |c| read::at_positions(c, &positions).await)
+            .await
     }
 
     /// Every org, the oldest first. For a command service's connection: no other may read that.
     pub async fn orgs(&self) -> Result<Vec<OrgId>, ReadError> {
-        read::orgs(&self.pool).await
+        self.ask(async |c| read::orgs(c).await).await
     }
 
     /// Up to `limit` (5,000 at most) events of one stream after a version, without gaps.
@@ -140,7 +164,8 @@ impl EventLog {
         after: StreamVersion,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        read::stream(&self.pool, org, stream, after, limit).await
+        self.ask(async |c| read::stream(c, org, stream, after, limit).await)
+            .await
     }
 
     /// The answer that is remembered under an org's `Idempotency-Key`.
@@ -149,7 +174,8 @@ impl EventLog {
         org: OrgId,
         key: &str,
     ) -> Result<Option<StoredAnswer>, ReadError> {
-        idempotency::find(&self.pool, org, key, self.clock.now()).await
+        self.ask(async |c| idempotency::find(c, org, key, self.clock.now()).await)
+            .await
     }
 
     /// Puts the finished answer in place of what an append recorded for it, for answers that tell
@@ -161,7 +187,8 @@ impl EventLog {
         status: u16,
         answer: &[u8],
     ) -> Result<(), ReadError> {
-        idempotency::finish(&self.pool, org, key, status, answer).await
+        self.ask(async |c| idempotency::finish(c, org, key, status, answer).await)
+            .await
     }
 
     /// The newest snapshot of an org in this format, if there is one that unpacks.
@@ -170,7 +197,8 @@ impl EventLog {
         org: OrgId,
         format: i16,
     ) -> Result<Option<Snapshot>, ReadError> {
-        snapshots::load(&self.pool, org, format).await
+        self.ask(async |c| snapshots::load(c, org, format).await)
+            .await
     }
 
     /// Keeps a snapshot of an org, unless a newer one of this format is kept.
@@ -180,7 +208,8 @@ impl EventLog {
         format: i16,
         snapshot: Snapshot,
     ) -> Result<(), ReadError> {
-        snapshots::store(&self.pool, org, format, snapshot).await
+        self.ask(async |c| snapshots::store(c, org, format, snapshot).await)
+            .await
     }
 
     /// Those of the keys under which the log holds a reading.
@@ -189,7 +218,8 @@ impl EventLog {
         org: OrgId,
         keys: &[ReadingKey],
     ) -> Result<Vec<KnownReading>, ReadError> {
-        readings::known(&self.pool, org, keys).await
+        self.ask(async |c| readings::known(c, org, keys).await)
+            .await
     }
 
     /// By subject the newest known value of every field of this kind of reading
@@ -200,7 +230,8 @@ impl EventLog {
         kind: i16,
         subjects: &[Uuid],
     ) -> Result<HashMap<Uuid, Reading>, ReadError> {
-        readings::latest(&self.pool, org, kind, subjects).await
+        self.ask(async |c| readings::latest(c, org, kind, subjects).await)
+            .await
     }
 
     /// The keys of these subjects' personal data; who has none gets one, committed before this
@@ -210,7 +241,8 @@ impl EventLog {
         org: OrgId,
         subjects: &[Uuid],
     ) -> Result<Vec<(Uuid, SubjectKey)>, ReadError> {
-        subject_keys::find_or_make(&self.pool, &self.entropy, org, subjects).await
+        self.ask(async |c| subject_keys::find_or_make(c, &self.entropy, org, subjects).await)
+            .await
     }
 
     /// The keys of those subjects that have one: who was erased has none.
@@ -219,12 +251,31 @@ impl EventLog {
         org: OrgId,
         subjects: &[Uuid],
     ) -> Result<Vec<(Uuid, SubjectKey)>, ReadError> {
-        subject_keys::find(&self.pool, org, subjects).await
+        self.ask(async |c| subject_keys::find(c, org, subjects).await)
+            .await
     }
 
     /// The newest position that this process has committed; a hint, for waking up.
     pub fn committed(&self) -> watch::Receiver<GlobalPosition> {
         self.recent.committed()
+    }
+
+    /// Asks on a connection of the pool, for at most [`ANSWER`].
+    pub(crate) async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let late = |late| ReadError::Database(io::Error::new(io::ErrorKind::TimedOut, late).into());
+        // Boxed: they are large, and part of everything that waits for them.
+        let acquire = self.clock.timeout(ANSWER, Box::pin(self.pool.acquire()));
+        let mut lent = Lent {
+            connection: acquire.await.map_err(late)??,
+            answered: false,
+        };
+        let asking = Box::pin(question(&mut lent.connection));
+        let answer = self.clock.timeout(ANSWER, asking).await.map_err(late)?;
+        lent.answered = true;
+        answer
     }
 
     pub(crate) fn pool(&self) -> &PgPool {

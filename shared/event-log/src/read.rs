@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::event::{ChainHash, Stream};
 use domain::ids::{EventId, GlobalPosition, LogEpoch, OrgId, StreamVersion};
 use domain::time::Timestamp;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::{CorruptRow, ReadError};
@@ -77,9 +77,9 @@ impl TryFrom<Row> for StoredEvent {
 }
 
 /// The end of the log.
-pub async fn head(executor: impl PgExecutor<'_>) -> Result<Head, ReadError> {
+pub async fn head(connection: &mut PgConnection) -> Result<Head, ReadError> {
     let row = sqlx::query!("select position, auth_position, recorded_at, epoch from log.head")
-        .fetch_one(executor)
+        .fetch_one(connection)
         .await?;
     Ok(Head::try_from_row(
         row.position,
@@ -111,7 +111,7 @@ impl Head {
 
 /// The events after a position, without gaps.
 pub async fn after(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     after: GlobalPosition,
     limit: u16,
 ) -> Result<Vec<StoredEvent>, ReadError> {
@@ -125,7 +125,7 @@ pub async fn after(
         after.as_i64(),
         i64::from(limit.min(PAGE_MAX))
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     let mut last = after;
     rows.into_iter()
@@ -142,7 +142,10 @@ pub async fn after(
 }
 
 /// The events at these positions, in their order.
-pub async fn at_positions(pool: &PgPool, positions: &[i64]) -> Result<Vec<StoredEvent>, ReadError> {
+pub async fn at_positions(
+    connection: &mut PgConnection,
+    positions: &[i64],
+) -> Result<Vec<StoredEvent>, ReadError> {
     if positions.is_empty() {
         return Ok(Vec::new());
     }
@@ -154,14 +157,14 @@ pub async fn at_positions(pool: &PgPool, positions: &[i64]) -> Result<Vec<Stored
            from log.events where position = any($1) order by position"#,
         positions
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     Ok(convert(rows)?)
 }
 
 /// The events of one stream after a version, without gaps.
 pub async fn stream(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     stream: Stream,
     after: StreamVersion,
@@ -181,14 +184,14 @@ pub async fn stream(
         after.as_i64(),
         limit
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     Ok(convert(rows)?)
 }
 
 /// The events after a position that change who may call.
 pub async fn auth_after(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     after: GlobalPosition,
     limit: u16,
 ) -> Result<Vec<StoredEvent>, ReadError> {
@@ -202,7 +205,7 @@ pub async fn auth_after(
         after.as_i64(),
         i64::from(limit.min(PAGE_MAX))
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     Ok(convert(rows)?)
 }
@@ -211,23 +214,29 @@ fn convert(rows: Vec<Row>) -> Result<Vec<StoredEvent>, CorruptRow> {
     rows.into_iter().map(StoredEvent::try_from).collect()
 }
 
-/// Begins a new epoch, unless another one has begun since `old`.
-pub async fn begin_epoch(pool: &PgPool, old: LogEpoch, new: LogEpoch) -> Result<(), ReadError> {
+/// Begins a new epoch, unless another one has begun since `old`. What was settled in the old one
+/// says nothing about the positions of the new one.
+pub async fn begin_epoch(
+    connection: &mut PgConnection,
+    old: LogEpoch,
+    new: LogEpoch,
+) -> Result<(), ReadError> {
     sqlx::query!(
-        "update log.head set epoch = $2 where epoch = $1",
+        "with begun as (update log.head set epoch = $2 where epoch = $1 returning 1)
+         update gate.head set settled = 0 where exists (select from begun)",
         old.as_uuid(),
         new.as_uuid()
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }
 
 /// Ids of orgs are UUIDs version 7, so their order is that of their making.
-pub async fn orgs(pool: &PgPool) -> Result<Vec<OrgId>, ReadError> {
+pub async fn orgs(connection: &mut PgConnection) -> Result<Vec<OrgId>, ReadError> {
     // One row each, made by the append of `org.created`.
     let ids = sqlx::query_scalar!("select org_id from gate.orgs order by org_id")
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await?;
     Ok(ids.into_iter().map(OrgId::from_uuid).collect())
 }

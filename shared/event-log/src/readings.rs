@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::event::{Event, Reading};
 use domain::ids::{GlobalPosition, OrgId};
 use domain::time::Timestamp;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::{CorruptRow, ReadError};
@@ -66,7 +66,7 @@ impl ReadingRow {
 
 /// Those of the keys that the log holds.
 pub async fn known(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     keys: &[ReadingKey],
 ) -> Result<Vec<KnownReading>, ReadError> {
@@ -87,7 +87,7 @@ pub async fn known(
         &subjects,
         &instants
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {
@@ -119,16 +119,16 @@ struct Carrier {
 
 /// Of each subject the newest known value of every field, as one reading dated by the newest.
 pub async fn latest(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     kind: i16,
     subjects: &[Uuid],
 ) -> Result<HashMap<Uuid, Reading>, ReadError> {
-    let carriers = carriers(pool, org, kind, subjects).await?;
+    let carriers = carriers(&mut *connection, org, kind, subjects).await?;
     let positions: BTreeSet<_> = carriers.iter().map(|carrier| carrier.position).collect();
     let positions: Vec<_> = positions.into_iter().collect();
     let mut found: Vec<Reading> = Vec::new();
-    for stored in read::at_positions(pool, &positions).await? {
+    for stored in read::at_positions(connection, &positions).await? {
         let Ok(Event::ObservationRecorded(recorded)) =
             Event::decode(&stored.type_name, stored.schema_version, &stored.data, None)
         else {
@@ -153,7 +153,7 @@ pub async fn latest(
 }
 
 async fn carriers(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     kind: i16,
     subjects: &[Uuid],
@@ -176,7 +176,7 @@ async fn carriers(
         subjects,
         &FIELDS
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     Ok(rows)
 }

@@ -2,7 +2,7 @@
 //! does not read is as good as none.
 
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use crate::error::ReadError;
 
@@ -22,13 +22,17 @@ pub struct Snapshot {
 }
 
 /// The newest snapshot of this format.
-pub async fn load(pool: &PgPool, org: OrgId, format: i16) -> Result<Option<Snapshot>, ReadError> {
+pub async fn load(
+    connection: &mut PgConnection,
+    org: OrgId,
+    format: i16,
+) -> Result<Option<Snapshot>, ReadError> {
     let Some(row) = sqlx::query!(
         "select version, position, state from log.snapshots where org_id = $1 and format = $2",
         org.as_uuid(),
         format
     )
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?
     else {
         return Ok(None);
@@ -51,7 +55,7 @@ pub async fn load(pool: &PgPool, org: OrgId, format: i16) -> Result<Option<Snaps
 
 /// Keeps a snapshot unless a newer one is there.
 pub async fn store(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     format: i16,
     snapshot: Snapshot,
@@ -75,7 +79,7 @@ pub async fn store(
         position,
         state
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }

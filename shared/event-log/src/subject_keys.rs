@@ -3,14 +3,14 @@
 use domain::ids::OrgId;
 use domain::sealed::SubjectKey;
 use runtime::entropy::Entropy;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::{CorruptRow, ReadError};
 
 /// The keys of those subjects that have one.
 pub async fn find(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     subjects: &[Uuid],
 ) -> Result<Vec<(Uuid, SubjectKey)>, ReadError> {
@@ -19,7 +19,7 @@ pub async fn find(
         org.as_uuid(),
         subjects
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {
@@ -33,12 +33,12 @@ pub async fn find(
 
 /// The keys of all those subjects; who has none gets one, committed before this returns.
 pub async fn find_or_make(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     entropy: &Entropy,
     org: OrgId,
     subjects: &[Uuid],
 ) -> Result<Vec<(Uuid, SubjectKey)>, ReadError> {
-    let found = find(pool, org, subjects).await?;
+    let found = find(&mut *connection, org, subjects).await?;
     let mut missing: Vec<_> = subjects
         .iter()
         .copied()
@@ -62,7 +62,7 @@ pub async fn find_or_make(
         &missing,
         &keys
     )
-    .execute(pool)
+    .execute(&mut *connection)
     .await?;
-    find(pool, org, subjects).await
+    find(&mut *connection, org, subjects).await
 }

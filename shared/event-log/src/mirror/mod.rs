@@ -10,7 +10,7 @@ mod stream;
 use std::time::Duration;
 
 use async_nats::jetstream;
-use domain::ids::{GlobalPosition, OrgId};
+use domain::ids::{GlobalPosition, LogEpoch, OrgId};
 use runtime::lifecycle::Tasks;
 use runtime::retry::Policy;
 use runtime::telemetry::chain;
@@ -19,7 +19,7 @@ use thiserror::Error;
 use self::publish::{Published, Publisher};
 use self::stream::MirrorStream;
 use crate::error::ReadError;
-use crate::log::{EventLog, Head};
+use crate::log::EventLog;
 use crate::metrics as names;
 use crate::stored::StoredEvent;
 
@@ -138,25 +138,26 @@ impl Mirror {
     pub async fn run(self, tasks: Tasks) {
         let policy = Policy::exponential(Duration::from_millis(50), Duration::from_secs(5));
         let entropy = self.log.entropy().clone();
+        let mut waits = policy.waits(&entropy);
         while !tasks.is_stopping() {
-            let mut waits = policy.waits(&entropy);
-            let mut session = None;
-            while session.is_none() && !tasks.is_stopping() {
-                match Box::pin(Session::open(&self)).await {
-                    Ok(opened) => session = Some(opened),
-                    Err(error) => {
-                        tracing::warn!(error = %chain(&error), "the stream cannot be continued");
-                        let wait = waits.next().unwrap_or(policy.ceiling);
-                        tokio::select! {
-                            () = self.log.clock().sleep(wait) => {}
-                            () = tasks.stopping() => {}
-                        }
-                    }
+            let mut has_published = false;
+            let error = match Box::pin(Session::open(&self)).await {
+                Ok(mut session) => {
+                    let ended = session.run(&tasks).await;
+                    has_published = session.has_published;
+                    let Err(error) = ended else { return };
+                    error
                 }
+                Err(error) => error,
+            };
+            tracing::warn!(error = %chain(&error), "the stream cannot be continued just now");
+            if has_published {
+                waits = policy.waits(&entropy);
             }
-            let Some(session) = session else { return };
-            if let Err(error) = session.run(&tasks).await {
-                tracing::warn!(error = %chain(&error), "mirroring was interrupted");
+            let wait = waits.next().unwrap_or(policy.ceiling);
+            tokio::select! {
+                () = self.log.clock().sleep(wait) => {}
+                () = tasks.stopping() => {}
             }
         }
     }
@@ -169,6 +170,8 @@ struct Session<'a> {
     publisher: Publisher,
     /// The last position that is known to be on the stream.
     last: GlobalPosition,
+    /// Whether anything was published.
+    has_published: bool,
 }
 
 impl<'a> Session<'a> {
@@ -178,10 +181,9 @@ impl<'a> Session<'a> {
         let stream = MirrorStream::new(context, mirror.log.clone(), mirror.config.clone());
         message::check_payload(&mirror.client)?;
         let open = async {
-            let last = stream.ensure().await?;
-            let epoch = mirror.log.head().await?.epoch;
-            let publisher = Publisher::open(&mirror.client, &mirror.log, epoch).await?;
-            Ok((last, publisher))
+            let standing = stream.ensure().await?;
+            let publisher = Publisher::open(&mirror.client, &mirror.log, standing.epoch).await?;
+            Ok((standing.last, publisher))
         };
         // An interrupted connection lets requests wait for ever.
         let limit = mirror.config.deadline * 4;
@@ -192,10 +194,11 @@ impl<'a> Session<'a> {
             stream,
             publisher,
             last,
+            has_published: false,
         })
     }
 
-    async fn run(mut self, tasks: &Tasks) -> Result<(), MirrorError> {
+    async fn run(&mut self, tasks: &Tasks) -> Result<(), MirrorError> {
         let log = &self.mirror.log;
         let mut committed = log.committed();
         let mut stop_by = None;
@@ -241,7 +244,7 @@ impl<'a> Session<'a> {
         let clock = self.mirror.log.clock().clone();
         let mut moved_at = clock.monotonic();
         loop {
-            let last = self.stream.last().await?;
+            let last = self.stands().await?;
             if last.next() >= first {
                 self.last = last;
                 return Ok(());
@@ -275,11 +278,16 @@ impl<'a> Session<'a> {
                 .publish(&events, self.mirror.config.deadline)
                 .await?
             {
-                Published::All(last) => self.last = last,
+                Published::All(last) => {
+                    self.last = last;
+                    self.has_published = true;
+                }
                 Published::Elsewhere => {
                     metrics::counter!(names::MIRROR_RESUMED).increment(1);
                     // Perhaps another mirror, perhaps a stream that lost its end or was replaced.
-                    self.last = self.stream.ensure().await?;
+                    let standing = self.stream.ensure().await?;
+                    self.check_epoch(standing.epoch)?;
+                    self.last = standing.last;
                 }
             }
         }
@@ -289,9 +297,9 @@ impl<'a> Session<'a> {
     async fn catch_up(&mut self) -> Result<(), MirrorError> {
         loop {
             let head = self.mirror.log.head().await?;
-            self.check_epoch(&head)?;
+            self.check_epoch(head.epoch)?;
             let before = self.last;
-            self.last = self.stream.last().await?;
+            self.last = self.stands().await?;
             let lag = head.position.get().saturating_sub(self.last.get());
             metrics::gauge!(names::MIRROR_LAG).set(u64_as_f64(lag));
             if lag == 0 || self.last > before {
@@ -302,8 +310,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn check_epoch(&self, head: &Head) -> Result<(), MirrorError> {
-        if head.epoch == self.publisher.epoch() {
+    /// The last position on the stream.
+    async fn stands(&self) -> Result<GlobalPosition, MirrorError> {
+        let standing = self.stream.standing().await?;
+        self.check_epoch(standing.epoch)?;
+        Ok(standing.last)
+    }
+
+    /// Events of another epoch must not be published under this one's name: the next session will
+    /// know it.
+    fn check_epoch(&self, epoch: LogEpoch) -> Result<(), MirrorError> {
+        if epoch == self.publisher.epoch() {
             return Ok(());
         }
         Err(MirrorError::Nats {

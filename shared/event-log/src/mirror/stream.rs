@@ -17,6 +17,15 @@ use crate::read;
 /// Where the stream's metadata keep the epoch of the log it mirrors.
 pub const EPOCH_KEY: &str = "tga_epoch";
 
+/// Where the stream stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    /// The last position on it.
+    pub last: GlobalPosition,
+    /// The epoch of the log whose history it holds.
+    pub epoch: LogEpoch,
+}
+
 pub struct MirrorStream {
     context: Context,
     log: EventLog,
@@ -32,16 +41,22 @@ impl MirrorStream {
         }
     }
 
-    /// The last position on the stream, as it says.
-    pub async fn last(&self) -> Result<GlobalPosition, MirrorError> {
-        match self.info().await? {
-            Some((_, info)) => Ok(GlobalPosition::new(info.state.last_sequence)),
+    /// Where the stream stands, as it says.
+    pub async fn standing(&self) -> Result<Standing, MirrorError> {
+        let said = self.info().await?.and_then(|(_, info)| {
+            Some(Standing {
+                last: GlobalPosition::new(info.state.last_sequence),
+                epoch: info.config.metadata.get(EPOCH_KEY)?.parse().ok()?,
+            })
+        });
+        match said {
+            Some(standing) => Ok(standing),
             None => self.ensure().await,
         }
     }
 
-    /// Makes sure that the stream is there and holds this log's history; returns its last position.
-    pub async fn ensure(&self) -> Result<GlobalPosition, MirrorError> {
+    /// Makes sure that the stream is there and holds this log's history.
+    pub async fn ensure(&self) -> Result<Standing, MirrorError> {
         // First the stream, then the log: what is on the stream was committed before.
         let found = self.info().await?;
         let head = self.log.head().await?;
@@ -55,7 +70,8 @@ impl MirrorStream {
             return self.replace(&head).await;
         }
         if self.holds_this_log(&stream, &info, &head).await? {
-            return Ok(last);
+            let epoch = head.epoch;
+            return Ok(Standing { last, epoch });
         }
         // The log went back without anybody saying so: a restore, a failover that lost commits.
         tracing::error!(
@@ -64,7 +80,10 @@ impl MirrorStream {
             "the stream holds another history than the log, beginning a new epoch"
         );
         let epoch = LogEpoch::from_uuid(self.log.entropy().uuid_v4());
-        read::begin_epoch(self.log.pool(), head.epoch, epoch).await?;
+        let old = head.epoch;
+        self.log
+            .ask(async |c| read::begin_epoch(c, old, epoch).await)
+            .await?;
         let head = self.log.head().await?;
         self.replace(&head).await
     }
@@ -94,7 +113,7 @@ impl MirrorStream {
         Ok(stated == row.first().map(|event| event.hash.to_string()))
     }
 
-    async fn replace(&self, head: &Head) -> Result<GlobalPosition, MirrorError> {
+    async fn replace(&self, head: &Head) -> Result<Standing, MirrorError> {
         match self.context.delete_stream(STREAM_NAME).await {
             Ok(_) => {}
             Err(error) if is_gone(error.kind()) => {}
@@ -104,7 +123,7 @@ impl MirrorStream {
     }
 
     /// Makes a stream that begins so that the newest events fit the backfill.
-    async fn make(&self, head: &Head) -> Result<GlobalPosition, MirrorError> {
+    async fn make(&self, head: &Head) -> Result<Standing, MirrorError> {
         let before = head.position.get().saturating_sub(self.config.backfill);
         let wanted = before + 1;
         let made = self
@@ -137,7 +156,10 @@ impl MirrorStream {
             });
         }
         tracing::info!(stream.first = wanted, "a new stream mirrors the log");
-        Ok(GlobalPosition::new(state.last_sequence))
+        Ok(Standing {
+            last: GlobalPosition::new(state.last_sequence),
+            epoch: head.epoch,
+        })
     }
 
     async fn info(&self) -> Result<Option<(stream::Stream, Info)>, MirrorError> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::ids::EventId;
 use event_log::{AppendError, AppendRequest, Appended, EventLog, IdempotencyRecord, StoredEvent};
 use runtime::clock::Clock;
+use runtime::entropy::Entropy;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use testkit::{Direction, Proxy, TestDatabase, eventually, postgres, private_postgres};
@@ -191,6 +192,28 @@ async fn a_half_open_connection_is_given_up() {
         answer.unwrap();
         assert_eq!(db_log(&db).await.len(), before + 1);
     }
+}
+
+#[tokio::test]
+async fn a_reader_gives_up_a_half_open_connection_and_goes_on_with_another() {
+    let db = postgres().await;
+    let proxy = Proxy::to(db.options().get_port()).await;
+    let options = db.options().clone().port(proxy.port());
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(options);
+    let (clock, hands) = Clock::manual(chrono::DateTime::UNIX_EPOCH);
+    let (log, _) = EventLog::new(pool, clock, Entropy::os(), event_log::Config::default());
+    let mut held = proxy.hold(Direction::ToClient, b"auth_position");
+    let give_up = async {
+        held.caught().await;
+        hands.advance(Duration::from_mins(1));
+    };
+    let (answer, ()) = tokio::join!(log.head(), give_up);
+    assert!(answer.is_err());
+    // The pool has room for one connection only.
+    let again = Clock::system().timeout(SOON, log.head()).await;
+    assert_eq!(again.unwrap().unwrap().position.get(), 0);
 }
 
 #[tokio::test]

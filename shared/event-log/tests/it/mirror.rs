@@ -38,6 +38,7 @@ async fn is_the_log(nats: &TestNats, log: &EventLog) {
         .await
         .unwrap();
     let all = whole_log(log).await;
+    let epoch = log.head().await.unwrap().epoch;
     let first = info.state.first_sequence;
     assert_eq!(info.state.messages, all.len() as u64 + 1 - first);
     for stored in &all[usize::try_from(first - 1).unwrap()..] {
@@ -52,6 +53,7 @@ async fn is_the_log(nats: &TestNats, log: &EventLog) {
         let header = |name: &str| message.headers.get(name).unwrap().as_str().to_owned();
         assert_eq!(header("Tga-Position"), stored.position.to_string());
         assert_eq!(header("Tga-Hash"), stored.hash.to_string());
+        assert_eq!(header("Tga-Epoch"), epoch.to_string());
     }
 }
 
@@ -265,4 +267,43 @@ async fn a_new_epoch_of_the_log_begins_a_new_stream() {
     .await;
     append(&process.log, org(), vec![event(); 5]).await;
     is_the_log(&nats, &process.log).await;
+}
+
+/// As if NATS had been restored from another log's backup, while a mirror runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_mirror_learns_the_epoch_that_it_begins() {
+    let (db, nats) = (postgres().await, nats().await);
+    let process = Process::start(db.pool().clone());
+    process.mirror(nats.client().await);
+    append(&process.log, org(), vec![event(); 5]).await;
+    let config = mirrored(&nats, &process.log).await.config;
+    let epoch = process.log.head().await.unwrap().epoch;
+    sqlx::query("update gate.head set settled = 3")
+        .execute(db.pool())
+        .await
+        .unwrap();
+
+    let context = nats.jetstream().await;
+    context.delete_stream(STREAM_NAME).await.unwrap();
+    let foreign = Config {
+        first_sequence: Some(40),
+        ..config
+    };
+    context.create_stream(foreign).await.unwrap();
+    let ack = context.publish("tga.events.x.y.z", "foreign".into()).await;
+    ack.unwrap().await.unwrap();
+
+    append(&process.log, org(), vec![event(); 5]).await;
+    eventually(SOON, "a new epoch", async || {
+        (process.log.head().await.unwrap().epoch != epoch).then_some(())
+    })
+    .await;
+    is_the_log(&nats, &process.log).await;
+    append(&process.log, org(), vec![event(); 5]).await;
+    is_the_log(&nats, &process.log).await;
+    let settled: i64 = sqlx::query_scalar("select settled from gate.head")
+        .fetch_one(db.pool())
+        .await
+        .unwrap();
+    assert_eq!(settled, 0, "positions of another epoch");
 }
