@@ -2,6 +2,7 @@
 
 use domain::event::Event;
 use domain::ids::{GlobalPosition, OrgId, UserId};
+use domain::plan::LimitKey;
 use uuid::Uuid;
 
 use super::stamp::Mark;
@@ -54,9 +55,14 @@ pub fn change(org: OrgId, event: &Event) -> Change {
         Event::MemberRemoved(removed) => owner(removed.user_id),
         Event::MemberRoleChanged(changed) => owner(changed.user_id),
         Event::OrgSuspended(_) => whole(Mark::Ended),
-        Event::OrgReinstated(_) | Event::PlanChanged(_) | Event::LimitChanged(_) => {
-            whole(Mark::Changed)
-        }
+        Event::OrgReinstated(_) | Event::PlanChanged(_) => whole(Mark::Changed),
+        // Of an org's limits an entry holds these two; for others no key needs to be read anew.
+        Event::LimitChanged(changed) => match changed.limit_key {
+            LimitKey::MaxApiRequestsPerDay | LimitKey::MaxRequestsPerMinutePerKey => {
+                whole(Mark::Changed)
+            }
+            _ => Change::Nothing,
+        },
         _ => Change::Unknown,
     }
 }
@@ -67,7 +73,7 @@ mod tests {
 
     use std::path::Path;
 
-    use domain::event::EventType;
+    use domain::event::{EventType, LimitChanged};
 
     use super::*;
 
@@ -84,5 +90,26 @@ mod tests {
             let known = change(org, &event) != Change::Unknown;
             assert_eq!(known, event_type.is_auth(), "{name}");
         }
+    }
+    #[test]
+    fn a_limit_that_no_request_meets_here_marks_nobody() {
+        let org = OrgId::from_uuid(Uuid::nil());
+        let marking: Vec<_> = LimitKey::ALL
+            .iter()
+            .copied()
+            .filter(|&limit_key| {
+                let value = Some(5);
+                let event = Event::LimitChanged(LimitChanged { limit_key, value });
+                change(org, &event) != Change::Nothing
+            })
+            .map(LimitKey::name)
+            .collect();
+        assert_eq!(
+            marking,
+            [
+                "max_api_requests_per_day",
+                "max_requests_per_minute_per_key"
+            ]
+        );
     }
 }
