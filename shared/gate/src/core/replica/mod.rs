@@ -115,10 +115,15 @@ impl Replica {
         Some(self.generation)
     }
 
-    /// The row stands and is committed (R1).
-    pub fn registered(&mut self, incarnation: IncarnationId) {
+    /// The row that `generation` asked for stands and is committed (R1). False if that was
+    /// overtaken: the row stands for nothing, and must be deleted.
+    pub fn registered(&mut self, incarnation: IncarnationId, generation: Generation) -> bool {
+        if !self.must_register() || generation != self.generation {
+            return false;
+        }
         self.incarnation = Some(incarnation);
         self.pending = None;
+        true
     }
 
     /// Whether a new row must be made before the next renewal.

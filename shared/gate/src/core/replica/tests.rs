@@ -56,7 +56,7 @@ fn running() -> Replica {
     assert!(replica.must_load());
     replica.load(epoch(1), position(10)).unwrap();
     assert!(replica.must_register());
-    replica.registered(incarnation(1));
+    assert!(replica.registered(incarnation(1), replica.generation()));
     replica
 }
 
@@ -66,7 +66,7 @@ fn nothing_is_renewed_before_there_is_a_row() {
     assert_eq!(replica.renew(at(1)), None);
     replica.load(epoch(1), position(10)).unwrap();
     assert_eq!(replica.renew(at(1)), None);
-    replica.registered(incarnation(1));
+    assert!(replica.registered(incarnation(1), replica.generation()));
     assert_eq!(replica.renew(at(1)).unwrap().applied, position(10));
 }
 
@@ -154,8 +154,28 @@ fn a_collected_row_means_a_new_incarnation() {
     let renewal = replica.renew(at(1)).unwrap();
     assert_eq!(replica.renewed(&renewal, None), Renewed::Register);
     assert!(replica.must_register());
-    replica.registered(incarnation(2));
+    assert!(replica.registered(incarnation(2), replica.generation()));
     assert_eq!(replica.renewed(&renewal, Some(head(10))), Renewed::Ignore);
+}
+
+/// While its statement was under way, the replica gave up, or began anew.
+#[test]
+fn a_registration_that_was_overtaken_stands_for_nothing() {
+    let mut replica = Replica::new(TERM);
+    let generation = replica.load(epoch(1), position(10)).unwrap();
+    let unknown = AuthEvent {
+        change: Change::Unknown,
+        ..event(12, 10)
+    };
+    assert_eq!(replica.apply(&unknown), Applied::GiveUp);
+    assert!(!replica.registered(incarnation(1), generation));
+    assert_eq!(replica.incarnation(), None);
+
+    replica.load(epoch(2), position(3)).unwrap();
+    assert!(!replica.registered(incarnation(1), generation));
+    assert!(replica.must_register());
+    assert!(replica.registered(incarnation(2), replica.generation()));
+    assert!(!replica.registered(incarnation(3), replica.generation()));
 }
 
 #[test]
@@ -266,7 +286,9 @@ impl World {
         let generation = self.replica.load(epoch(1), end).unwrap();
         self.lease.begin(generation);
         self.entry = Some(generation.at(end));
-        self.replica.registered(incarnation(u128::from(self.now)));
+        let generation = self.replica.generation();
+        let of_now = incarnation(u128::from(self.now));
+        assert!(self.replica.registered(of_now, generation));
     }
 
     fn deliver(&mut self, index: usize) {

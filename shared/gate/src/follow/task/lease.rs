@@ -10,6 +10,7 @@ use runtime::telemetry::chain;
 
 use super::Follower;
 use crate::core::replica::{Head, Renewal, Renewed};
+use crate::core::stamp::Generation;
 use crate::metrics as names;
 use crate::store::{LeaseLine, StoreError};
 
@@ -31,7 +32,7 @@ pub enum Line {
 
 /// What the lease's connection did.
 pub enum Done {
-    Registered(IncarnationId, Result<bool, StoreError>),
+    Registered(IncarnationId, Generation, Result<bool, StoreError>),
     Renewed(Renewal, Result<Option<Head>, StoreError>),
     Left(IncarnationId, Result<(), StoreError>),
 }
@@ -53,11 +54,12 @@ impl Follower {
             let incarnation = IncarnationId::from_uuid(self.entropy.uuid_v4());
             let (name, term) = (self.config.name.clone(), self.config.term);
             let (applied, ack_key) = (self.core.applied(), self.entropy.bytes::<32>());
+            let generation = self.core.generation();
             self.line = Line::Works(Box::pin(async move {
                 let answer = line
                     .register(incarnation, &name, term, applied, epoch, &ack_key)
                     .await;
-                (line, Done::Registered(incarnation, answer))
+                (line, Done::Registered(incarnation, generation, answer))
             }));
         } else if let Some(renewal) = self.core.renew(now) {
             self.line = Line::Works(Box::pin(async move {
@@ -73,19 +75,23 @@ impl Follower {
         let period = self.entropy.jitter(PERIOD, PERIOD_JITTER);
         let now = self.clock.monotonic();
         let (next, outcome) = match done {
-            Done::Registered(incarnation, Ok(true)) => {
-                self.core.registered(incarnation);
+            Done::Registered(incarnation, generation, Ok(true)) => {
+                if !self.core.registered(incarnation, generation) {
+                    self.left_behind.push(incarnation);
+                }
                 (now, "registered")
             }
-            Done::Registered(_, Ok(false)) => {
+            Done::Registered(_, _, Ok(false)) => {
+                let seconds = self.config.term.as_millis().div_ceil(1_000);
                 tracing::error!(
                     lease.term_ms = self.config.term.as_millis(),
-                    "the lease term is above gate.head.lease_max_ms: every request is verified"
+                    "the lease term is longer than is allowed, so every request is verified: \
+                     run `trackagoat leases allow {seconds}`, or set a shorter term"
                 );
                 self.trusted.ready.send_replace(true);
                 (now + REGISTER_AGAIN, "refused")
             }
-            Done::Registered(incarnation, Err(error)) => {
+            Done::Registered(incarnation, _, Err(error)) => {
                 // It may have been committed all the same.
                 self.left_behind.push(incarnation);
                 self.complain(&error);
@@ -150,7 +156,7 @@ impl Follower {
             Line::Rests(line, _) => line,
             Line::Works(work) => {
                 let (line, done) = work.await;
-                if let Done::Registered(incarnation, _) = done {
+                if let Done::Registered(incarnation, ..) = done {
                     self.left_behind.push(incarnation);
                 }
                 line
