@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use domain::credential::CredentialHash;
 use domain::ids::{GlobalPosition, LogEpoch};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::StoreError;
@@ -25,24 +25,26 @@ pub struct Snapshot {
     pub auth_position: GlobalPosition,
     /// The newest event of all.
     pub position: GlobalPosition,
-    transaction: Transaction<'static, Postgres>,
+    connection: PgConnection,
     orgs: HashMap<Uuid, OrgRow>,
     next_block: i64,
     blocks: i64,
 }
 
 impl Snapshot {
-    /// Takes the snapshot and reads the orgs.
+    /// Takes the snapshot and reads the orgs, on a connection of its own: who gives it up closes
+    /// it, and no pool waits for what was asked of it.
     pub async fn begin(pool: &PgPool) -> Result<Self, StoreError> {
-        let mut transaction = pool
-            .begin_with("begin isolation level repeatable read read only")
+        let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+        sqlx::raw_sql("begin isolation level repeatable read read only")
+            .execute(&mut connection)
             .await?;
         let state = sqlx::query!(
             r#"select auth_position as "auth_position!", position as "position!",
                    epoch as "epoch!", in_recovery as "in_recovery!"
                from gate.state()"#
         )
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut connection)
         .await?;
         if state.in_recovery {
             return Err(StoreError::Standby);
@@ -52,7 +54,7 @@ impl Snapshot {
                    requests_per_minute_per_key, suspended as "suspended!"
                from gate.load_orgs()"#
         )
-        .fetch_all(&mut *transaction)
+        .fetch_all(&mut connection)
         .await?;
         let mut orgs = HashMap::with_capacity(rows.len());
         for row in rows {
@@ -65,13 +67,13 @@ impl Snapshot {
             orgs.insert(row.org_id, columns.into_row(row.org_id)?);
         }
         let blocks = sqlx::query_scalar!(r#"select gate.credential_blocks() as "blocks!""#)
-            .fetch_one(&mut *transaction)
+            .fetch_one(&mut connection)
             .await?;
         Ok(Self {
             epoch: LogEpoch::from_uuid(state.epoch),
             auth_position: position(state.auth_position),
             position: position(state.position),
-            transaction,
+            connection,
             orgs,
             next_block: 0,
             blocks,
@@ -93,7 +95,7 @@ impl Snapshot {
             self.next_block,
             PAGE_BLOCKS
         )
-        .fetch_all(&mut *self.transaction)
+        .fetch_all(&mut self.connection)
         .await?;
         self.next_block += PAGE_BLOCKS;
         let mut page = Vec::with_capacity(rows.len());
@@ -133,6 +135,6 @@ impl Snapshot {
 
     /// Lets the snapshot go.
     pub async fn end(self) -> Result<(), StoreError> {
-        Ok(self.transaction.rollback().await?)
+        Ok(self.connection.close().await?)
     }
 }

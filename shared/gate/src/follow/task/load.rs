@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::ids::LogEpoch;
 use metrics::counter;
+use runtime::clock::Clock;
 use runtime::retry::Policy;
 use runtime::telemetry::chain;
 
@@ -20,6 +21,9 @@ use crate::follow::feed;
 use crate::metrics as names;
 use crate::store::{Snapshot, StoreError};
 
+/// How long Postgres may take to give the snapshot, and for each of its pages, of about 5,000
+/// credentials: an end to a connection whose other side is gone without a word.
+const PAGE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two tries to load.
 const LOAD_AGAIN: Policy = Policy::exponential(Duration::from_millis(100), Duration::from_secs(5));
 
@@ -53,7 +57,8 @@ impl Follower {
 
     async fn load_once(&mut self) -> Result<(), StoreError> {
         let began = self.clock.monotonic();
-        let mut snapshot = Snapshot::begin(&self.primary).await?;
+        let snapshot = Snapshot::begin(&self.primary);
+        let mut snapshot = self.clock.timeout(PAGE_DEADLINE, snapshot).await??;
         let Some(generation) = self.core.load(snapshot.epoch, snapshot.auth_position) else {
             self.tasks
                 .fail("gate apply", "loaded too often in one life");
@@ -66,6 +71,7 @@ impl Follower {
             &self.registry,
             &mut snapshot,
             entries,
+            &self.clock,
         );
         if let Err(error) = filled.await {
             self.core.forget();
@@ -79,7 +85,8 @@ impl Follower {
             self.clock.clone(),
             &self.tasks,
         ));
-        if let Err(error) = snapshot.end().await {
+        let ended = self.clock.timeout(PAGE_DEADLINE, snapshot.end()).await;
+        if let Err(error) = ended.map_err(StoreError::from).flatten() {
             tracing::debug!(error = %chain(&error), "the snapshot was not ended in order");
         }
         self.trusted.allowed.run_pending_tasks();
@@ -120,8 +127,9 @@ async fn fill(
     registry: &Registry,
     snapshot: &mut Snapshot,
     mut entries: Entries,
+    clock: &Clock,
 ) -> Result<(), StoreError> {
-    let mut page = snapshot.page().await?;
+    let mut page = clock.timeout(PAGE_DEADLINE, snapshot.page()).await??;
     while let Some(rows) = page {
         let insert = async {
             for (hash, row, org) in rows {
@@ -129,8 +137,9 @@ async fn fill(
                 allowed.insert(CacheKey::from(&hash), Arc::new(entry));
             }
         };
-        let (next, ()) = tokio::join!(snapshot.page(), insert);
-        page = next?;
+        let next = clock.timeout(PAGE_DEADLINE, snapshot.page());
+        let (next, ()) = tokio::join!(next, insert);
+        page = next??;
     }
     Ok(())
 }
