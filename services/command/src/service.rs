@@ -78,7 +78,7 @@ impl CommandService {
         let sweeper = Sweeper::new(log.clone());
         base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
         let coordinator = Coordinator::start(
-            primary.clone(),
+            &primary,
             nats,
             clock.clone(),
             CoordinatorConfig::default(),

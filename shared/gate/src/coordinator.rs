@@ -31,6 +31,8 @@ const LOOK_DEADLINE: Duration = Duration::from_millis(300);
 const COLLECT: Duration = Duration::from_secs(1);
 /// How long to wait before NATS is asked for acknowledgements again.
 const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
+/// Connections of the coordinator's own, so that no lack of others keeps a denial waiting.
+const CONNECTIONS: u32 = 4;
 /// Replicas whose acknowledgements are remembered; far more than ever run at once.
 const REMEMBERED: usize = 4_096;
 
@@ -98,16 +100,17 @@ struct Acks {
 
 impl Coordinator {
     /// Starts the tasks that hear acknowledgements, all of them at any time, so that none is missed
-    /// between a commit and its barrier, and that delete the rows of silent replicas.
+    /// between a commit and its barrier, and that delete the rows of silent replicas. It connects
+    /// as `primary` does, on connections of its own.
     pub fn start(
-        primary: PgPool,
+        primary: &PgPool,
         nats: Option<Client>,
         clock: Clock,
         config: CoordinatorConfig,
         tasks: &Tasks,
     ) -> Self {
         let coordinator = Self(Arc::new(Inner {
-            primary,
+            primary: own_pool(primary),
             clock,
             config,
             acks: Acks::default(),
@@ -131,6 +134,7 @@ impl Coordinator {
         let mut heard = self.0.acks.heard.subscribe();
         let (epoch, rows) = self.rows(start).await?;
         let mut barrier = Barrier::new(position, epoch, start, &rows, self.wait_point());
+        let mut look_at = self.0.clock.monotonic() + POLL;
         let report = loop {
             heard.mark_unchanged();
             self.take_acks(&mut barrier);
@@ -139,8 +143,13 @@ impl Coordinator {
                 break barrier.report(now).expect("nobody is waited for");
             };
             tokio::select! {
+                // However many acknowledgements come, of whomever.
+                biased;
+                () = self.0.clock.sleep_until(look_at.min(now.mono + left)) => {
+                    self.look(&mut barrier).await;
+                    look_at = self.0.clock.monotonic() + POLL;
+                }
                 _ = heard.changed() => {}
-                () = self.0.clock.sleep(left.min(POLL)) => self.look(&mut barrier).await,
             }
         };
         let settled = store::settle(&self.0.primary, position);
@@ -241,6 +250,18 @@ impl Coordinator {
             raw: self.0.clock.raw(),
         }
     }
+}
+
+/// Connections like those of `pool`, whose commits are durable before they are answered, whatever
+/// the server's or the login's own setting is.
+fn own_pool(pool: &PgPool) -> PgPool {
+    let options = pool.connect_options().as_ref().clone();
+    let most = pool.options().get_max_connections().min(CONNECTIONS);
+    pool.options()
+        .clone()
+        .min_connections(0)
+        .max_connections(most)
+        .connect_lazy_with(options.options([("synchronous_commit", "on")]))
 }
 
 impl Acks {

@@ -15,6 +15,28 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_millis(300);
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(400);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Allows lease terms up to `term`; what is allowed already stays so. For the owner's connection,
+/// and to be committed before any replica's term is raised (revocation.md 3): whoever settles a
+/// denial rests on it.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn allow_lease(connection: &mut PgConnection, term: Duration) -> Result<(), StoreError> {
+    let term = i32::try_from(term.as_millis()).unwrap_or(i32::MAX);
+    let mut tx = connection.begin().await?;
+    sqlx::query!("set local synchronous_commit = on")
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query!(
+        "update gate.head set lease_max_ms = greatest(lease_max_ms, $1)",
+        term
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 /// A connection of the lease's own, so that no lack of others ends it (faults.md, row 26).
 #[derive(Debug)]
 pub struct LeaseLine {
@@ -30,7 +52,12 @@ impl LeaseLine {
         Self {
             options: options
                 .application_name("trackagoat lease")
-                .options([("statement_timeout", statement_timeout.as_str())])
+                .options([
+                    ("statement_timeout", statement_timeout.as_str()),
+                    // A row must be durable before it is used (pitfall 1), whatever the server's
+                    // or the login's own setting is.
+                    ("synchronous_commit", "on"),
+                ])
                 .disable_statement_logging(),
             clock,
             connection: None,

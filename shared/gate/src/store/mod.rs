@@ -12,7 +12,7 @@ mod verify;
 use thiserror::Error;
 
 pub use self::barrier::{collect, lease_rows, settle};
-pub use self::lease::LeaseLine;
+pub use self::lease::{LeaseLine, allow_lease};
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};
 pub use self::usage::{UsageRow, Used, record, used, used_by_org};

@@ -6,6 +6,7 @@ use chrono::DateTime;
 use domain::ids::OrgId;
 use gate::{Denial, ReplicaConfig, State};
 use runtime::clock::Clock;
+use runtime::entropy::Entropy;
 use sqlx::PgPool;
 use testkit::{Direction, Proxy, eventually};
 
@@ -73,6 +74,106 @@ async fn a_stopped_replica_does_not_trust_its_cache_when_it_goes_on() {
     proxy.cut_connections();
     proxy.heal();
     assert_eq!(stopped.ask(&key).await.unwrap_err(), Denial::Invalid);
+}
+
+/// Acknowledgements of others, one after the other, keep nobody from looking at the rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_acknowledgements_does_not_hide_the_renewals() {
+    let database = testkit::postgres().await;
+    let nats = testkit::nats().await;
+    let command = Command::start(database.pool().clone(), Some(nats.client().await));
+    let key = command.key(command.org().await).await;
+    let silent = Replica::start(database.pool_as("tga_query"), None).await;
+    silent.ask(&key).await.unwrap();
+    let client = nats.client().await;
+    let clock = Clock::system();
+    let chatter = async {
+        loop {
+            let other = Entropy::os().uuid_v4();
+            let ack = format!(r#"{{"epoch":"{other}","incarnation":"{other}","applied":1}}"#);
+            let subject = format!("tga.gate.ack.{other}");
+            client.publish(subject, ack.into()).await.unwrap();
+            client.flush().await.unwrap();
+            clock.sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let receipt = tokio::select! {
+        receipt = command.revoke(&key) => receipt,
+        () = chatter => unreachable!("it does not end"),
+    };
+    assert_eq!(receipt.barrier.count(State::Acked), 1, "{receipt:?}");
+}
+
+/// Registrations and settlements are durable before they count, also where that is not the default.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_durable_before_they_are_used() {
+    let database = testkit::postgres().await;
+    for statement in [
+        "create table public.seen (what text, synchronous_commit text)",
+        "grant all on public.seen to public",
+        "create function public.see() returns trigger language plpgsql as $$
+         begin
+             insert into public.seen values (tg_table_name, current_setting('synchronous_commit'));
+             return null;
+         end $$",
+        "create trigger seen after insert or update or delete on gate.leases
+         for each statement execute function public.see()",
+        "create trigger seen after update on gate.head
+         for each statement execute function public.see()",
+    ] {
+        sqlx::query(statement)
+            .execute(database.pool())
+            .await
+            .unwrap();
+    }
+    let relaxed = database.options().clone();
+    let relaxed = relaxed.options([("synchronous_commit", "off")]);
+    let pool = || {
+        let options = sqlx::postgres::PgPoolOptions::new();
+        options.connect_lazy_with(relaxed.clone())
+    };
+    let command = Command::start(pool(), None);
+    let replica = Replica::start(pool(), None).await;
+    let key = command.key(command.org().await).await;
+    command.revoke(&key).await;
+    replica.stop().await;
+    let mut connection = pool().acquire().await.unwrap();
+    gate::allow_lease(&mut connection, Duration::from_secs(3))
+        .await
+        .unwrap();
+    let seen: Vec<(String, String, i64)> = sqlx::query_as(
+        "select what, synchronous_commit, count(*) from public.seen group by 1, 2 order by 1, 2",
+    )
+    .fetch_all(database.pool())
+    .await
+    .unwrap();
+    let kinds: Vec<_> = seen
+        .iter()
+        .map(|(what, how, _)| (&**what, &**how))
+        .collect();
+    assert_eq!(kinds, [("head", "on"), ("leases", "on")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_longer_lease_must_be_allowed_first() {
+    let database = testkit::postgres().await;
+    let query = || database.pool_as("tga_query");
+    let long = ReplicaConfig {
+        term: Duration::from_secs(5),
+        ..config()
+    };
+    let refused = Replica::launch(query(), None, Clock::system(), &long);
+    refused.ready().await;
+    assert_eq!(leases(database.pool()).await, 0);
+    // Shorter terms than are allowed already take nothing away.
+    let mut owner = database.pool().acquire().await.unwrap();
+    for seconds in [5, 1] {
+        let term = Duration::from_secs(seconds);
+        gate::allow_lease(&mut owner, term).await.unwrap();
+    }
+    let allowed = Replica::launch(query(), None, Clock::system(), &long);
+    allowed.ready().await;
+    assert!(leases(database.pool()).await >= 1);
 }
 
 /// A machine that was suspended: only boottime went on.

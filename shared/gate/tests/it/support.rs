@@ -63,7 +63,8 @@ impl Command {
     pub fn start(pool: PgPool, nats: Option<async_nats::Client>) -> Self {
         let clock = Clock::system();
         let config = Config::default();
-        let (log, appender) = EventLog::new(pool.clone(), clock.clone(), Entropy::os(), config);
+        let primary = pool.clone();
+        let (log, appender) = EventLog::new(pool, clock.clone(), Entropy::os(), config);
         let lifecycle = Lifecycle::new(clock.clone());
         let tasks = lifecycle.handle();
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
@@ -72,7 +73,7 @@ impl Command {
             tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
         }
         let coordinator =
-            Coordinator::start(pool, nats, clock, CoordinatorConfig::default(), &tasks);
+            Coordinator::start(&primary, nats, clock, CoordinatorConfig::default(), &tasks);
         Self {
             log,
             coordinator,

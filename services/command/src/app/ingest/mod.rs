@@ -265,7 +265,7 @@ mod tests {
         let config = CoordinatorConfig::default();
         let parts = Parts {
             log,
-            coordinator: Coordinator::start(pool, None, clock.clone(), config, &tasks),
+            coordinator: Coordinator::start(&pool, None, clock.clone(), config, &tasks),
             clock,
             entropy,
             tasks,
