@@ -87,8 +87,11 @@ impl Config {
     }
 }
 
-/// Seconds, with a fraction if need be.
-fn parse_lease(text: &str) -> Result<Duration, String> {
+/// A lease's term on a command line: seconds, with a fraction if need be.
+///
+/// # Errors
+/// If it is no number, or not between 0.1 and 60.
+pub fn parse_lease(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "not a number of seconds".to_owned())?;

@@ -19,6 +19,6 @@ pub mod metrics;
 mod routes;
 mod service;
 
-pub use self::config::Config;
+pub use self::config::{Config, parse_lease};
 pub use self::routes::openapi;
 pub use self::service::{Parts, QueryService};

@@ -10,6 +10,7 @@ mod bench;
 mod dev;
 mod doctor;
 mod import;
+mod leases;
 mod migrate;
 mod operator;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     Members(OperatorCommand<operator::Members>),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
+    /// How long replicas may trust their caches.
+    Leases(OperatorCommand<leases::Leases>),
     /// Bring a database of the log up to date.
     Migrate(migrate::Migrate),
     /// Say what is missing or misconfigured, and what mends it.
@@ -109,6 +112,12 @@ async fn run(cli: Cli) -> ExitCode {
         }
         Command::Keys(OperatorCommand { target, action }) => {
             operate(&target, Action::Keys(action), clock, entropy).await
+        }
+        Command::Leases(OperatorCommand { target, action }) => {
+            match action.run(&target, &clock).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error),
+            }
         }
         Command::Migrate(migrate) => match migrate.run(&clock).await {
             Ok(()) => ExitCode::SUCCESS,

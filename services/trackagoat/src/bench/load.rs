@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::clock::{Clock, Monotonic};
+use runtime::clock::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 
 use super::error::BenchError;
-use super::pace;
+use super::pace::{self, Schedule};
 use super::stats::{Histogram, per_second};
 
 const HEAD_MAX: usize = 16 << 10;
@@ -135,21 +135,6 @@ impl Load {
 impl Answers {
     pub fn per_second(&self) -> f64 {
         per_second(self.histogram.total(), self.seconds)
-    }
-}
-
-enum Schedule {
-    Until(Monotonic),
-    Due(UnboundedReceiver<Monotonic>),
-}
-
-impl Schedule {
-    /// When the next request is due; none at the end.
-    async fn next(&mut self, clock: &Clock) -> Option<Monotonic> {
-        match self {
-            Self::Until(end) => Some(clock.monotonic()).filter(|now| now < end),
-            Self::Due(due) => due.recv().await,
-        }
     }
 }
 

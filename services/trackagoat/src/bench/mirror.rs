@@ -16,6 +16,7 @@ use super::error::BenchError;
 use super::folder::Database;
 use super::open_log::OpenLog;
 use super::stats::{Repeats, per_second};
+use super::turns::InTurn;
 use super::zipf::Random;
 use super::{Options, Setting, conditions};
 
@@ -23,7 +24,7 @@ const AIMS: &[Aim] = &[Aim::at_least(MIRRORED, "events/s", 80_000.0)];
 const MIRRORED: &str = "events from the log onto the stream";
 
 const PAYLOAD_BYTES: usize = 200;
-/// Messages sent before their acknowledgements are awaited; as the mirror's.
+/// Messages that are sent and not yet acknowledged, at most; as the mirror's.
 const WINDOW: usize = 1_024;
 const PLAIN_STREAM: &str = "PLAIN";
 const LOOK: Duration = Duration::from_millis(5);
@@ -55,11 +56,12 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
 
     let (mut mirrored, mut plain) = (Repeats::default(), Repeats::default());
     for repeat in 0..repeats {
-        options.say(&format!("mirror: repeat {} of {repeats}", repeat + 1));
-        let seconds = mirror_all(&open_log.log, &client, head, clock).await?;
-        mirrored.push(per_second(events, seconds));
-        let seconds = publish_all(&open_log.log, &client, head, clock).await?;
-        plain.push(per_second(events, seconds));
+        options.step("mirror", repeat, repeats);
+        let ours = Box::pin(mirror_all(&open_log.log, &client, head, clock));
+        let bare = Box::pin(publish_all(&open_log.log, &client, head, clock));
+        let (ours, bare) = ours.in_turn_with(bare, repeat).await?;
+        mirrored.push(per_second(events, ours));
+        plain.push(per_second(events, bare));
     }
     report.condition("postgres", settings);
     report.condition("nats_server", client.server_info().version);
@@ -154,19 +156,18 @@ async fn publish_all(
         .await
         .map_err(|error| wrong(&error))?;
     let begun = clock.monotonic();
-    for window in messages.chunks(WINDOW) {
-        for (subject, payload) in window {
-            client
-                .publish_with_reply(subject.clone(), inbox.clone(), payload.clone().into())
-                .await
-                .map_err(|error| wrong(&error))?;
+    let gone = || BenchError::Wrong("NATS went away".into());
+    for (sent, (subject, payload)) in messages.iter().enumerate() {
+        if sent >= WINDOW {
+            answers.next().await.ok_or_else(gone)?;
         }
-        for _ in window {
-            answers
-                .next()
-                .await
-                .ok_or_else(|| BenchError::Wrong("NATS went away".into()))?;
-        }
+        client
+            .publish_with_reply(subject.clone(), inbox.clone(), payload.clone().into())
+            .await
+            .map_err(|error| wrong(&error))?;
+    }
+    for _ in 0..messages.len().min(WINDOW) {
+        answers.next().await.ok_or_else(gone)?;
     }
     let seconds = clock.monotonic().saturating_since(begun).as_secs_f64();
     delete(&context, PLAIN_STREAM).await;

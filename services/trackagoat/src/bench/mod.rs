@@ -155,6 +155,11 @@ impl Options {
         report.write(&self.out)
     }
 
+    /// Tells who waits which repeat has begun.
+    fn step(&self, what: &str, repeat: usize, repeats: usize) {
+        self.say(&format!("{what}: {} of {repeats}", repeat + 1));
+    }
+
     /// Tells who waits what is going on.
     #[expect(
         clippy::print_stderr,

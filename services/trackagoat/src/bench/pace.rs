@@ -5,12 +5,30 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use runtime::clock::{Clock, Monotonic};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::stats::float;
 
 /// The timers of tokio tick once a millisecond, which is longer than what is measured.
 const TICK: Duration = Duration::from_micros(200);
+
+/// When each piece of one worker's work is due.
+pub enum Schedule {
+    /// As soon as the one before it is done, until then.
+    Until(Monotonic),
+    /// As a pacer says.
+    Due(UnboundedReceiver<Monotonic>),
+}
+
+impl Schedule {
+    /// When the next one is due; none at the end.
+    pub async fn next(&mut self, clock: &Clock) -> Option<Monotonic> {
+        match self {
+            Self::Until(end) => Some(clock.monotonic()).filter(|now| now < end),
+            Self::Due(due) => due.recv().await,
+        }
+    }
+}
 
 /// When the `n`th of `rate` a second is due.
 pub fn due(start: Monotonic, rate: f64, n: u64) -> Monotonic {

@@ -190,7 +190,8 @@ impl Dev {
     ) -> Result<(), DevError> {
         say("starting Postgres and NATS");
         let home = runtime::local::home(&self.data_dir, entropy)?;
-        let servers = Servers::start(&home, self.query_replicas, clock, entropy).await?;
+        let servers =
+            Servers::start(&home, self.query_replicas, self.query.lease, clock, entropy).await?;
         let access = Access {
             nats_url: servers.nats.url(),
             urls: servers.urls.clone(),

@@ -1,6 +1,7 @@
 //! The private Postgres and NATS of `trackagoat dev`, prepared for the services.
 
 use std::path::Path;
+use std::time::Duration;
 
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -43,6 +44,8 @@ pub enum ServersError {
     Nats(#[source] LocalError),
     #[error("the private Postgres could not be prepared")]
     Prepare(#[source] sqlx::Error),
+    #[error("the lease could not be allowed")]
+    Lease(#[source] gate::StoreError),
     #[error("the database could not be migrated")]
     Migrate(#[source] event_log::MigrateError),
 }
@@ -52,6 +55,7 @@ impl Servers {
     pub async fn start(
         folder: &Path,
         query_replicas: u16,
+        lease: Duration,
         clock: &Clock,
         entropy: &Entropy,
     ) -> Result<Self, ServersError> {
@@ -67,7 +71,7 @@ impl Servers {
         );
         let postgres = postgres.map_err(ServersError::Postgres)?;
         let nats = nats.map_err(ServersError::Nats)?;
-        let urls = prepare(&postgres, clock, entropy).await?;
+        let urls = prepare(&postgres, lease, clock, entropy).await?;
         Ok(Self {
             postgres,
             nats,
@@ -86,6 +90,7 @@ impl Servers {
 
 async fn prepare(
     postgres: &PostgresServer,
+    lease: Duration,
     clock: &Clock,
     entropy: &Entropy,
 ) -> Result<DatabaseUrls, ServersError> {
@@ -98,6 +103,9 @@ async fn prepare(
     event_log::migrate(&mut connection, clock)
         .await
         .map_err(ServersError::Migrate)?;
+    gate::allow_lease(&mut connection, lease)
+        .await
+        .map_err(ServersError::Lease)?;
     let mut urls = Vec::with_capacity(3);
     for group in ["tga_command", "tga_query", "tga_projector"] {
         // Logins live as long as the process: each start gives them new passwords.

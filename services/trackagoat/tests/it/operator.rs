@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use testkit::eventually;
 
-use crate::dev::{Dev, run};
+use crate::dev::{Dev, client, run};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -157,6 +157,31 @@ async fn keys_handles_and_persons_are_shut_out_by_command() {
     assert_eq!(add().await.status, StatusCode::CREATED);
 
     let nobody = "00000000-0000-7000-8000-000000000000";
+    let said = told(&dev, &["members", "ban", org, nobody, "--reason", "left"]).await;
+    assert!(said.contains("in force everywhere"), "{said}");
+    told(&dev, &["members", "unban", org, nobody]).await;
     let unknown = refused(&dev, &["keys", "revoke", org, nobody]).await;
     assert!(unknown.starts_with("error: "), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_longer_lease_holds_where_it_was_allowed() {
+    let dev = Dev::start(&["--lease", "3"]).await;
+    let url = format!("{}/metrics", dev.ready["admin"].as_str().unwrap());
+    eventually(SOON, "the lease is held", async || {
+        let metrics = client()
+            .get(&url)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        let is_held = metrics.lines().any(|line| line == "tga_gate_leased 1");
+        is_held.then_some(()).ok_or(metrics)
+    })
+    .await;
+    let said = told(&dev, &["leases", "allow", "4.5"]).await;
+    assert!(said.contains("--lease 4.5"), "{said}");
+    refused(&dev, &["leases", "allow", "61"]).await;
 }

@@ -18,7 +18,7 @@ use crate::bench::stats::Histogram;
 use crate::bench::zipf::Random;
 
 /// Without a record of its own a transaction's commit would not wait for the disk.
-const EMPTY_COMMIT: &str = "select pg_logical_emit_message(true, 'trackagoat bench', '')";
+pub const EMPTY_COMMIT: &str = "select pg_logical_emit_message(true, 'trackagoat bench', '')";
 const PAIRS: u32 = 2_000;
 /// Of each kind, not counted: connections open, plans are made.
 const WARM_UP: u32 = 50;

@@ -2,7 +2,7 @@
 
 mod contest;
 pub mod job;
-mod lone;
+pub mod lone;
 mod message_db;
 mod order;
 pub mod ours;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use self::contest::{Contest, Figures, Peer, Run};
 use self::job::{Appends, Workload};
-use self::snapshot::Phases;
+use self::snapshot::{Holding, Phases};
 use super::aim::{Aim, Report};
 use super::error::BenchError;
 use super::folder::Database;
@@ -56,6 +56,14 @@ const ZIPF: Workload = Workload::Zipf {
     wrong: 0.05,
 };
 
+/// Who takes part at every number of writers.
+#[derive(Clone, Copy)]
+enum Contestant {
+    Ours,
+    Plain,
+    Peer(Peer),
+}
+
 /// How much of everything.
 struct Effort {
     length: Duration,
@@ -67,6 +75,16 @@ struct Effort {
 /// Figures of every repeat, by contestant and case.
 #[derive(Default)]
 struct Table(BTreeMap<(String, String), [Repeats; 3]>);
+
+impl Contestant {
+    const ALL: [Self; 5] = [
+        Self::Ours,
+        Self::Plain,
+        Self::Peer(Peer::UmaDb),
+        Self::Peer(Peer::MessageDb),
+        Self::Peer(Peer::Emmett),
+    ];
+}
 
 impl Effort {
     fn of(options: &Options) -> Self {
@@ -83,14 +101,14 @@ impl Effort {
             };
         }
         Self {
-            length: Duration::from_secs(3),
+            length: Duration::from_secs(2),
             repeats: 3,
             phases: Phases {
-                before: 10,
+                before: 6,
                 held: 60,
-                after: 10,
+                after: 4,
             },
-            lone: Duration::from_secs(15),
+            lone: Duration::from_secs(5),
         }
     }
 }
@@ -152,11 +170,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     contest.ours(Run::new(64, effort.length)).await?;
     let mut table = Table::default();
     for repeat in 0..effort.repeats {
-        options.say(&format!(
-            "append: repeat {} of {}",
-            repeat + 1,
-            effort.repeats
-        ));
+        options.step("append: side by side", repeat, effort.repeats);
         side_by_side(&mut contest, &effort, repeat, &mut table, &mut report).await?;
         alone(&mut contest, &effort, &mut table, &mut report).await?;
     }
@@ -164,15 +178,9 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     report.result("appends", table.to_json());
     judge(&table, &mut report);
 
-    options.say("append: order, as a tailing reader sees it");
-    order(&mut contest, &effort, clock, &mut report).await?;
-    options.say("append: alone");
-    lone(&mut contest, &effort, setting, &mut report).await?;
-    options.say("append: under a held snapshot");
-    let run = Run::new(64, effort.length);
-    let held = snapshot::run(&mut contest, run, effort.phases, clock).await?;
-    report.result("held_snapshot", held.to_json());
-    report.reached(HELD, held.kept());
+    order(options, &mut contest, &effort, clock, &mut report).await?;
+    lone(options, &mut contest, &effort, setting, &mut report).await?;
+    held(options, &mut contest, &effort, clock, &mut report).await?;
 
     report.not_done("Marten, commanded/eventstore and eventsourcing are not measured beside it");
     report.not_done("one machine: clients, servers and disk share its cores");
@@ -182,39 +190,104 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
 }
 
 async fn order(
+    options: &Options,
     contest: &mut Contest<'_>,
     effort: &Effort,
     clock: &Clock,
     report: &mut Report,
 ) -> Result<(), BenchError> {
-    let length = effort.length * 2;
     let run = Run {
         processes: 2,
-        ..Run::new(64, length)
+        ..Run::new(64, effort.length)
     };
-    let ours = order::ours(contest, run, clock).await?;
-    let control = order::control(contest, length, clock).await?;
-    let both = json!({ "ours": ours.to_json(), "control": control.to_json() });
-    report.result("order", both);
-    report.reached(VIOLATIONS, float(ours.violations()));
-    report.reached(CONTROL, float(control.violations()));
+    let (mut runs, mut ours, mut control) = (Vec::new(), Vec::new(), Vec::new());
+    for repeat in 0..effort.repeats {
+        options.step(
+            "append: order, as a tailing reader sees it",
+            repeat,
+            effort.repeats,
+        );
+        let seen = order::ours(contest, run, clock).await?;
+        let seen_of_control = order::control(contest, effort.length, clock).await?;
+        runs.push(json!({ "ours": seen.to_json(), "control": seen_of_control.to_json() }));
+        ours.push(seen.violations());
+        control.push(seen_of_control.violations());
+    }
+    report.result("order", runs);
+    // None in any run of ours, and some in every run of the control.
+    let (most, least) = (ours.into_iter().max(), control.into_iter().min());
+    report.reached(VIOLATIONS, most.map_or(f64::NAN, float));
+    report.reached(CONTROL, least.map_or(f64::NAN, float));
     Ok(())
 }
 
 async fn lone(
+    options: &Options,
     contest: &mut Contest<'_>,
     effort: &Effort,
     setting: &Setting,
     report: &mut Report,
 ) -> Result<(), BenchError> {
-    let url = contest.database.ours().await?;
-    let lone = lone::run(&url, effort.lone, &setting.clock, &setting.entropy).await?;
-    contest.database.drop(&url).await?;
-    report.result("lone_append", lone.append.to_json());
-    report.result("empty_commit", lone.commit.to_json());
-    let ratio = |q| lone.append.millis(q) / lone.commit.millis(q);
-    report.reached(LONE, ratio(0.99));
-    report.ratio("p50 of a lone append / of an empty commit", ratio(0.5));
+    let (mut runs, mut p50, mut p99) = (Vec::new(), Repeats::default(), Repeats::default());
+    for repeat in 0..effort.repeats {
+        options.step("append: alone", repeat, effort.repeats);
+        let url = contest.database.ours().await?;
+        let lone = lone::run(&url, effort.lone, &setting.clock, &setting.entropy).await?;
+        contest.database.drop(&url).await?;
+        runs.push(json!({
+            "append": lone.append.to_json(),
+            "empty_commit": lone.commit.to_json(),
+        }));
+        let ratio = |q| lone.append.millis(q) / lone.commit.millis(q);
+        p50.push(ratio(0.5));
+        p99.push(ratio(0.99));
+    }
+    report.result("lone_append", runs);
+    report.result(
+        "p99_of_a_lone_append_by_that_of_an_empty_commit",
+        p99.to_json(),
+    );
+    report.reached(LONE, p99.median());
+    report.ratio("p50 of a lone append / of an empty commit", p50.median());
+    Ok(())
+}
+
+/// In turn with a snapshot and without: what is lost without one has other causes.
+async fn held(
+    options: &Options,
+    contest: &mut Contest<'_>,
+    effort: &Effort,
+    clock: &Clock,
+    report: &mut Report,
+) -> Result<(), BenchError> {
+    let run = Run::new(64, effort.length);
+    let (mut runs, mut kept, mut control) = (Vec::new(), Repeats::default(), Repeats::default());
+    for repeat in 0..effort.repeats {
+        options.step(
+            "append: under a held snapshot, and without",
+            repeat,
+            effort.repeats,
+        );
+        let mut turns = [Holding::Snapshot, Holding::Nothing];
+        turns.rotate_left(repeat % 2);
+        for holding in turns {
+            let found = snapshot::run(contest, run, effort.phases, holding, clock).await?;
+            let figures = match holding {
+                Holding::Snapshot => &mut kept,
+                Holding::Nothing => &mut control,
+            };
+            figures.push(found.kept());
+            runs.push(json!({ "holding": holding, "found": found.to_json() }));
+        }
+    }
+    report.result("held_snapshot", runs);
+    report.result("kept_under_a_held_snapshot", kept.to_json());
+    report.result("kept_for_as_long_without_one", control.to_json());
+    report.ratio(
+        "kept under a held snapshot / kept for as long without one",
+        kept.median() / control.median(),
+    );
+    report.reached(HELD, kept.median());
     Ok(())
 }
 
@@ -232,13 +305,11 @@ async fn side_by_side(
         .chain([(64, LARGE)]);
     for (writers, bytes) in cases {
         let case = case(writers, bytes);
-        let mut contestants = vec![None, Some(None)];
-        contestants.extend(Peer::ALL.map(|peer| Some(Some(peer))));
-        let turns = contestants.len();
-        contestants.rotate_left(repeat % turns);
+        let mut contestants = Contestant::ALL;
+        contestants.rotate_left(repeat % Contestant::ALL.len());
         for contestant in contestants {
             match contestant {
-                None => {
+                Contestant::Ours => {
                     let run = Run {
                         payload_bytes: bytes,
                         ..Run::new(writers, effort.length)
@@ -246,8 +317,8 @@ async fn side_by_side(
                     let appends = contest.ours(run).await?;
                     table.add("ours", &case, Figures::from(&appends));
                 }
-                Some(None) => plain(contest, effort, writers, bytes, table).await?,
-                Some(Some(peer)) => {
+                Contestant::Plain => plain(contest, effort, writers, bytes, table).await?,
+                Contestant::Peer(peer) => {
                     match contest.peer_run(peer, writers, bytes, effort.length).await {
                         Ok(Some(figures)) => table.add(peer.name(), &case, figures),
                         Ok(None) => report.left_out(peer.name(), "it is not in the peers' folder"),

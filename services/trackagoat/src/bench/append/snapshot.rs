@@ -1,9 +1,10 @@
 //! Throughput while somebody else holds a snapshot: no dead version of the head's row can be
-//! removed meanwhile, and every append leaves one.
+//! removed meanwhile, and every append leaves one. And, as a control, while nobody does.
 
 use std::time::Duration;
 
 use runtime::clock::Clock;
+use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
@@ -21,6 +22,15 @@ pub struct Phases {
     pub before: usize,
     pub held: usize,
     pub after: usize,
+}
+
+/// What somebody else does meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Holding {
+    Snapshot,
+    /// The control.
+    Nothing,
 }
 
 /// Events a second in each phase.
@@ -54,6 +64,7 @@ pub async fn run(
     contest: &mut Contest<'_>,
     run: Run,
     phases: Phases,
+    holding: Holding,
     clock: &Clock,
 ) -> Result<Held, BenchError> {
     let url = contest.database.ours().await?;
@@ -63,15 +74,13 @@ pub async fn run(
         ..run
     };
     let mut holder = JoinSet::new();
-    holder.spawn(hold(
-        PgConnection::connect(&url).await?,
-        phases,
-        clock.clone(),
-    ));
+    if holding == Holding::Snapshot {
+        let connection = PgConnection::connect(&url).await?;
+        holder.spawn(hold(connection, phases, clock.clone()));
+    }
     let appends = contest.ours_in(&url, run).await?;
-    match holder.join_next().await {
-        Some(Ok(held)) => held?,
-        _ => return Err(BenchError::Wrong("who held the snapshot is gone".into())),
+    if let Some(held) = holder.join_next().await {
+        held.map_err(|error| BenchError::Wrong(error.to_string()))??;
     }
     contest.database.drop(&url).await?;
     Ok(summary(appends.timeline, phases))

@@ -66,7 +66,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     let repeats = if options.quick { 1 } else { 3 };
     let mut found = Found::default();
     for repeat in 0..repeats {
-        options.say(&format!("import: repeat {} of {repeats}", repeat + 1));
+        options.step("import", repeat, repeats);
         let project = product.make_project(&format!("bench {repeat}")).await?;
         found
             .import(&product, &project, &files, &mut connection, setting)
@@ -78,7 +78,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     connection.close().await?;
     let total = rebuild::count_readings(&url).await?;
     for repeat in 0..repeats {
-        options.say(&format!("import: rebuild {} of {repeats}", repeat + 1));
+        options.step("import: rebuild", repeat, repeats);
         let seconds = rebuild::run(&url, clock, entropy).await?;
         found.rebuilt.push(per_second(total, seconds));
     }

@@ -78,7 +78,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     }
     let mut found = Found::default();
     for repeat in 0..repeats {
-        options.say(&format!("keys: repeat {} of {repeats}", repeat + 1));
+        options.step("keys", repeat, repeats);
         found.measure(&databases, repeat, setting).await?;
     }
     report.condition("postgres", settings);

@@ -6,17 +6,18 @@ use std::time::Duration;
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 use domain::time::Timestamp;
 use event_log::{EventLog, FeedConfig, Mirror, MirrorConfig};
-use runtime::clock::{Clock, Monotonic};
+use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::TaskKind;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use super::naive::{self, Wake};
 use crate::bench::append::ours::{Template, connect};
 use crate::bench::error::BenchError;
 use crate::bench::open_log::OpenLog;
-use crate::bench::pace;
+use crate::bench::pace::{self, Schedule};
 use crate::bench::worker::Parent;
 use crate::bench::zipf::Random;
 
@@ -25,19 +26,35 @@ const WRITERS: usize = 256;
 /// How long the subscriber may wait for the next batch.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// Where both ends find the log.
+/// Where both ends find the log, and how one follows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Servers {
     pub database_url: String,
-    pub nats_url: String,
+    pub following: Following,
+}
+
+/// How a subscriber hears of events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Following {
+    /// Our feed, with a mirror on NATS.
+    Feed {
+        nats_url: String,
+    },
+    Notified,
+    Polling,
 }
 
 /// One phase of a publisher.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Phase {
-    pub rate: f64,
+    /// Appends a second; none: each writer appends as soon as it was answered.
+    pub rate: Option<f64>,
     pub length: Duration,
 }
+
+/// An event's position, and when it arrived: nanoseconds of the steady clock.
+pub type Arrived = (u64, u64);
 
 /// One append: its position, when it was due, when it was known to be committed; nanoseconds of
 /// the steady clock.
@@ -51,10 +68,12 @@ pub async fn run_publisher(
     entropy: Entropy,
 ) -> Result<(), BenchError> {
     let open_log = OpenLog::open(&servers.database_url, &clock, &entropy).await?;
-    let client = connect(&servers.nats_url).await?;
-    let mirror = Mirror::new(open_log.log.clone(), client, MirrorConfig::default());
-    let tasks = open_log.tasks.clone();
-    tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
+    if let Following::Feed { nats_url } = &servers.following {
+        let client = connect(nats_url).await?;
+        let mirror = Mirror::new(open_log.log.clone(), client, MirrorConfig::default());
+        let tasks = open_log.tasks.clone();
+        tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
+    }
     parent.ready().await?;
     while let Ok(phase) = parent.listen::<Phase>().await {
         let sent = publish(&open_log.log, phase, &clock, &entropy).await?;
@@ -72,17 +91,34 @@ pub async fn run_follower(
     clock: Clock,
     entropy: Entropy,
 ) -> Result<(), BenchError> {
-    let open_log = OpenLog::open(&servers.database_url, &clock, &entropy).await?;
-    let client = connect(&servers.nats_url).await?;
-    let ended = follow(&open_log.log, client, parent, &clock).await;
-    open_log.close().await;
-    ended
+    let url = &servers.database_url;
+    let (found, arrivals) = unbounded_channel();
+    match &servers.following {
+        Following::Feed { nats_url } => {
+            let open_log = OpenLog::open(url, &clock, &entropy).await?;
+            let client = connect(nats_url).await?;
+            let feeding = feed(&open_log.log, client, found, &clock);
+            let ended = answer(feeding, arrivals, parent, &clock).await;
+            open_log.close().await;
+            ended
+        }
+        Following::Notified => {
+            let wake = Wake::by_notice(url).await?;
+            let following = naive::follow(url, wake, found, &clock);
+            answer(following, arrivals, parent, &clock).await
+        }
+        Following::Polling => {
+            let following = naive::follow(url, Wake::Polling, found, &clock);
+            answer(following, arrivals, parent, &clock).await
+        }
+    }
 }
 
-async fn follow(
+/// Follows until nobody wants to know any more.
+async fn feed(
     log: &EventLog,
     client: async_nats::Client,
-    parent: &mut Parent,
+    found: UnboundedSender<Vec<Arrived>>,
     clock: &Clock,
 ) -> Result<(), BenchError> {
     let config = FeedConfig {
@@ -90,23 +126,27 @@ async fn follow(
         epoch: None,
     };
     let mut feed = log.subscribe(GlobalPosition::ZERO, config);
-    let (found, mut arrivals) = unbounded_channel();
-    let read = async {
-        loop {
-            let batch = feed.next_batch().await.map_err(BenchError::Feed)?;
-            if batch.is_empty() {
-                continue;
-            }
-            let now = clock.monotonic().as_nanos();
-            let positions = batch
-                .iter()
-                .map(|event| (event.position.get(), now))
-                .collect();
-            if found.send(positions).is_err() {
-                return Ok(());
-            }
+    loop {
+        let batch = feed.next_batch().await.map_err(BenchError::Feed)?;
+        let now = clock.monotonic().as_nanos();
+        // A quiet log says so with an empty batch.
+        let arrived: Vec<_> = batch
+            .iter()
+            .map(|event| (event.position.get(), now))
+            .collect();
+        if !arrived.is_empty() && found.send(arrived).is_err() {
+            return Ok(());
         }
-    };
+    }
+}
+
+/// Tells the parent what has arrived, whenever it asks, until it has no more questions.
+async fn answer(
+    following: impl Future<Output = Result<(), BenchError>>,
+    mut arrivals: UnboundedReceiver<Vec<Arrived>>,
+    parent: &mut Parent,
+    clock: &Clock,
+) -> Result<(), BenchError> {
     let answer = async {
         parent.ready().await?;
         let mut last = 0;
@@ -117,13 +157,13 @@ async fn follow(
         Ok(())
     };
     tokio::select! {
-        ended = read => ended,
+        ended = following => ended,
         ended = answer => ended,
     }
 }
 
 async fn arrived_until(
-    arrivals: &mut UnboundedReceiver<Vec<(u64, u64)>>,
+    arrivals: &mut UnboundedReceiver<Vec<Arrived>>,
     last: &mut u64,
     until: u64,
     clock: &Clock,
@@ -154,33 +194,44 @@ async fn publish(
 ) -> Result<Vec<Sent>, BenchError> {
     let mut tasks = JoinSet::new();
     let mut sinks = Vec::new();
+    let end = clock.monotonic() + phase.length;
     for _ in 0..WRITERS {
-        let (sink, due) = unbounded_channel();
-        sinks.push(sink);
+        let schedule = match phase.rate {
+            Some(_) => {
+                let (sink, due) = unbounded_channel();
+                sinks.push(sink);
+                Schedule::Due(due)
+            }
+            None => Schedule::Until(end),
+        };
         let random = Random::new(entropy.u64());
-        tasks.spawn(write(log.clone(), due, random, clock.clone()));
+        tasks.spawn(write(log.clone(), schedule, random, clock.clone()));
     }
-    let pacer = pace::start(clock, phase.rate, phase.length, sinks);
+    let pacer = phase
+        .rate
+        .map(|rate| pace::start(clock, rate, phase.length, sinks));
     let mut sent = Vec::new();
     while let Some(joined) = tasks.join_next().await {
         sent.extend(joined.map_err(|error| BenchError::Wrong(error.to_string()))??);
     }
-    pacer
-        .join()
-        .map_err(|_| BenchError::Wrong("the pacer panicked".into()))?;
+    if let Some(pacer) = pacer {
+        pacer
+            .join()
+            .map_err(|_| BenchError::Wrong("the pacer panicked".into()))?;
+    }
     sent.sort_unstable();
     Ok(sent)
 }
 
 async fn write(
     log: EventLog,
-    mut schedule: UnboundedReceiver<Monotonic>,
+    mut schedule: Schedule,
     mut random: Random,
     clock: Clock,
 ) -> Result<Vec<Sent>, BenchError> {
     let template = Template::new(200)?;
     let mut sent = Vec::new();
-    while let Some(due) = schedule.recv().await {
+    while let Some(due) = schedule.next(&clock).await {
         let org = OrgId::generate(Timestamp::from_datetime(clock.now()), random.bytes());
         let request = template.request(org, StreamVersion::ZERO, &mut random);
         let appended = log.append(request).await.map_err(BenchError::Append)?;

@@ -1,6 +1,7 @@
 //! `subscribe`: how fast a feed catches up, and how long an append takes to reach a subscriber.
 
 pub mod job;
+mod naive;
 
 use std::time::Duration;
 
@@ -9,14 +10,15 @@ use event_log::{EventLog, FeedConfig};
 use futures_util::TryStreamExt;
 use runtime::clock::Clock;
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, Executor, PgConnection, Row};
 
-use self::job::{Phase, Sent, Servers};
+use self::job::{Following, Phase, Sent, Servers};
 use super::aim::{Aim, Report};
+use super::append::lone::EMPTY_COMMIT;
 use super::error::BenchError;
 use super::folder::Database;
 use super::open_log::OpenLog;
-use super::stats::{Histogram, Repeats, per_second};
+use super::stats::{Histogram, Repeats, float, per_second};
 use super::worker::{Job, Worker, begin_together};
 use super::zipf::Random;
 use super::{Options, Setting, conditions};
@@ -39,9 +41,7 @@ const RATES: [(f64, &str, &str); 3] = [
 ];
 
 const PAYLOAD_BYTES: usize = 200;
-/// Events of one page, as the feed's.
-const PAGE: i64 = 1_024;
-const EMPTY_COMMIT: &str = "select pg_logical_emit_message(true, 'trackagoat bench', '')";
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// From when an append was due, and from when it was committed, to its arrival.
 #[derive(Default)]
@@ -54,6 +54,13 @@ struct Latencies {
 }
 
 impl Latencies {
+    fn add(&mut self, (from_due, from_commit): &(Histogram, Histogram)) {
+        self.p50.push(from_due.millis(0.5));
+        self.p99.push(from_due.millis(0.99));
+        self.from_due.merge(from_due);
+        self.from_commit.merge(from_commit);
+    }
+
     fn to_json(&self) -> Value {
         json!({
             "p50_ms": self.p50.to_json(),
@@ -78,77 +85,127 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     catch_up(options, setting, &mut database, &mut report).await?;
 
     let nats = folder.nats(clock, entropy).await?;
-    let servers = Servers {
-        database_url: database.ours().await?,
-        nats_url: nats.url(),
-    };
-    rates(options, clock, servers, &mut report).await?;
-    report.not_done("LISTEN/NOTIFY and polling are not measured beside it");
+    let contestants = contestants(&mut database, nats.url(), clock).await?;
+    rates(options, clock, contestants, &mut report).await?;
     report.not_done("one machine: no network between the two ends");
     nats.shut_down().await.map_err(BenchError::Server)?;
     database.shut_down().await?;
     Ok(report)
 }
 
-/// Appends at each rate, seen from both ends.
+/// One way to follow a log of its own: the two ends, and what was measured between them.
+struct Contestant {
+    name: &'static str,
+    database_url: String,
+    ends: [Worker; 2],
+    /// By rate.
+    latencies: [Latencies; RATES.len()],
+}
+
+/// Our feed first.
+async fn contestants(
+    database: &mut Database,
+    nats_url: String,
+    clock: &Clock,
+) -> Result<[Contestant; 3], BenchError> {
+    let ours = database.ours().await?;
+    let notified = database.ours().await?;
+    let mut connection = PgConnection::connect(&notified).await?;
+    connection.execute(naive::NOTIFY).await?;
+    connection.close().await?;
+    let polling = database.ours().await?;
+    Ok([
+        Contestant::start("feed", ours, Following::Feed { nats_url }, clock).await?,
+        Contestant::start("listen_notify", notified, Following::Notified, clock).await?,
+        Contestant::start("polling_250_ms", polling, Following::Polling, clock).await?,
+    ])
+}
+
+impl Contestant {
+    async fn start(
+        name: &'static str,
+        database_url: String,
+        following: Following,
+        clock: &Clock,
+    ) -> Result<Self, BenchError> {
+        let servers = Servers {
+            database_url: database_url.clone(),
+            following,
+        };
+        let mut ends = [
+            Worker::start(&Job::Publish(servers.clone()), clock).await?,
+            Worker::start(&Job::Follow(servers), clock).await?,
+        ];
+        begin_together(&mut ends).await?;
+        // Not counted: connections open, plans are made, the stream is found.
+        let phase = Phase {
+            rate: Some(200.0),
+            length: WARM_UP,
+        };
+        measure(&mut ends, phase).await?;
+        Ok(Self {
+            name,
+            database_url,
+            ends,
+            latencies: Default::default(),
+        })
+    }
+}
+
+/// Appends at each rate, seen from both ends; then as fast as they go, followed by our feed.
 async fn rates(
     options: &Options,
     clock: &Clock,
-    servers: Servers,
+    mut contestants: [Contestant; 3],
     report: &mut Report,
 ) -> Result<(), BenchError> {
     let (repeats, length) = if options.quick {
         (1, Duration::from_millis(500))
     } else {
-        (3, Duration::from_secs(5))
+        (3, Duration::from_secs(4))
     };
     report.condition("repeats", repeats);
     report.condition("seconds_each", length.as_secs_f64());
-    let url = servers.database_url.clone();
-    let mut ends = [
-        Worker::start(&Job::Publish(servers.clone()), clock).await?,
-        Worker::start(&Job::Follow(servers), clock).await?,
-    ];
-    begin_together(&mut ends).await?;
-    // Not counted: connections open, plans are made, the stream is found.
-    measure(
-        &mut ends,
-        Phase {
-            rate: 200.0,
-            length: length / 2,
-        },
-    )
-    .await?;
-    let mut all: [Latencies; RATES.len()] = Default::default();
-    let mut commits = Histogram::default();
+    let (mut commits, mut flat_out) = (Histogram::default(), FlatOut::default());
     for repeat in 0..repeats {
-        options.say(&format!("subscribe: repeat {} of {repeats}", repeat + 1));
-        for ((rate, ..), latencies) in RATES.iter().zip(&mut all) {
-            let phase = Phase {
-                rate: *rate,
-                length,
-            };
-            let (from_due, from_commit) = measure(&mut ends, phase).await?;
-            latencies.p50.push(from_due.millis(0.5));
-            latencies.p99.push(from_due.millis(0.99));
-            latencies.from_due.merge(&from_due);
-            latencies.from_commit.merge(&from_commit);
+        options.step("subscribe", repeat, repeats);
+        for (at, (rate, ..)) in RATES.iter().enumerate() {
+            for turn in 0..contestants.len() {
+                let turns = contestants.len();
+                let contestant = &mut contestants[(turn + repeat) % turns];
+                let rate = Some(*rate);
+                let measured = measure(&mut contestant.ends, Phase { rate, length }).await?;
+                contestant.latencies[at].add(&measured.latencies()?);
+            }
         }
-        commits.merge(&empty_commits(&url, clock).await?);
-    }
-    for worker in ends {
-        worker.finish().await?;
+        let [feed, ..] = &mut contestants;
+        let phase = Phase { rate: None, length };
+        flat_out.add(&measure(&mut feed.ends, phase).await?)?;
+        commits.merge(&empty_commits(&feed.database_url, clock).await?);
     }
     report.result("empty_commit", commits.to_json());
-    for ((rate, p50, p99), latencies) in RATES.iter().zip(&all) {
-        report.result(
-            &format!("append_to_subscriber_at_{rate}"),
-            latencies.to_json(),
-        );
-        report.reached(p50, latencies.p50.median());
-        report.reached(p99, latencies.p99.median());
-        let name = format!("p50 at {rate}/s / p50 of an empty commit");
-        report.ratio(&name, latencies.p50.median() / commits.millis(0.5));
+    flat_out.judge(report);
+    for contestant in contestants {
+        let (name, is_ours) = (contestant.name, contestant.name == "feed");
+        for ((rate, p50, p99), latencies) in RATES.iter().zip(&contestant.latencies) {
+            let figures = latencies.to_json();
+            report.result(
+                &format!("append_to_subscriber_by_{name}_at_{rate}"),
+                figures,
+            );
+            let times = latencies.p50.median() / commits.millis(0.5);
+            report.ratio(
+                &format!("p50 by {name} at {rate}/s / p50 of an empty commit"),
+                times,
+            );
+            if is_ours {
+                report.reached(p50, latencies.p50.median());
+                report.reached(p99, latencies.p99.median());
+            }
+        }
+        for end in contestant.ends {
+            end.finish().await?;
+        }
     }
     Ok(())
 }
@@ -165,7 +222,7 @@ async fn catch_up(
     let (events, repeats) = if options.quick {
         (20_000, 1)
     } else {
-        (500_000, 3)
+        (400_000, 3)
     };
     let url = database.ours().await?;
     let open_log = OpenLog::open(&url, clock, entropy).await?;
@@ -176,10 +233,7 @@ async fn catch_up(
         .await?;
     let [mut fed, mut checked, mut plain] = [(); 3].map(|()| Repeats::default());
     for repeat in 0..repeats {
-        options.say(&format!(
-            "subscribe: catching up, {} of {repeats}",
-            repeat + 1
-        ));
+        options.step("subscribe: catching up", repeat, repeats);
         fed.push(per_second(
             events,
             follow(&open_log.log, head, false, clock).await?,
@@ -227,18 +281,14 @@ async fn read_plainly(url: &str, head: GlobalPosition, clock: &Clock) -> Result<
     let begun = clock.monotonic();
     let (mut last, mut bytes) = (0_i64, 0_usize);
     while last < head.as_i64() {
-        let mut rows = sqlx::query(
-            "select position, event_id, org_id, stream, version, type, schema_version, subject,
-                 actor, correlation_id, recorded_at, auth_prev, prev_hash, hash, data::text
-             from log.events where position > $1 and position <= $1 + $2 order by position",
-        )
-        .bind(last)
-        .bind(PAGE)
-        .fetch(&mut connection);
+        let mut rows = sqlx::query(naive::PAGE)
+            .bind(last)
+            .bind(naive::PAGE_EVENTS)
+            .fetch(&mut connection);
         while let Some(row) = rows.try_next().await? {
             bytes += row.len();
+            last = row.try_get(0)?;
         }
-        last += PAGE;
     }
     let seconds = clock.monotonic().saturating_since(begun).as_secs_f64();
     connection.close().await?;
@@ -248,18 +298,64 @@ async fn read_plainly(url: &str, head: GlobalPosition, clock: &Clock) -> Result<
     Ok(seconds)
 }
 
-/// One phase at a rate: latencies from when appends were due, and from when they were committed.
-async fn measure(
-    ends: &mut [Worker; 2],
-    phase: Phase,
-) -> Result<(Histogram, Histogram), BenchError> {
+/// What both ends saw of one phase.
+struct Measured {
+    sent: Vec<Sent>,
+    arrived: Vec<u64>,
+}
+
+async fn measure(ends: &mut [Worker; 2], phase: Phase) -> Result<Measured, BenchError> {
     let [publisher, follower] = ends;
     publisher.tell(&phase).await?;
     let sent: Vec<Sent> = publisher.hear().await?;
     let last = sent.last().map_or(0, |(position, ..)| *position);
     follower.tell(&last).await?;
-    let arrived: Vec<u64> = follower.hear().await?;
-    latencies(&sent, &arrived)
+    let arrived = follower.hear().await?;
+    Ok(Measured { sent, arrived })
+}
+
+impl Measured {
+    /// From when appends were due, and from when they were committed.
+    fn latencies(&self) -> Result<(Histogram, Histogram), BenchError> {
+        latencies(&self.sent, &self.arrived)
+    }
+}
+
+/// Our feed while the writers do not pause.
+#[derive(Default)]
+struct FlatOut {
+    appended: Repeats,
+    fed: Repeats,
+    latencies: Latencies,
+}
+
+impl FlatOut {
+    fn add(&mut self, measured: &Measured) -> Result<(), BenchError> {
+        let Measured { sent, arrived } = measured;
+        let begun = sent.iter().map(|(_, due, _)| *due).min();
+        let committed = sent.iter().map(|(.., committed)| *committed).max();
+        let rate = |end: Option<u64>| {
+            let nanos = end
+                .unwrap_or_default()
+                .saturating_sub(begun.unwrap_or_default());
+            per_second(sent.len() as u64, float(nanos) / 1e9)
+        };
+        self.appended.push(rate(committed));
+        self.fed.push(rate(arrived.iter().copied().max()));
+        self.latencies.add(&measured.latencies()?);
+        Ok(())
+    }
+
+    fn judge(&self, report: &mut Report) {
+        let figures = json!({
+            "appended_per_second": self.appended.to_json(),
+            "fed_per_second": self.fed.to_json(),
+            "append_to_subscriber": self.latencies.to_json(),
+        });
+        report.result("feed_while_writers_run_flat_out", figures);
+        let ratio = self.fed.median() / self.appended.median();
+        report.ratio("fed / appended, writers flat out", ratio);
+    }
 }
 
 /// Both in order of position; the subscriber's without the positions, which have no gaps.
