@@ -33,10 +33,8 @@ pub(super) fn create(
     check_scopes(new.scopes, authority)?;
     check_expiry(new.expires_at, context.now)?;
     check_allowlist(new.ip_allowlist.as_deref())?;
-    let rate_limit_per_minute = match new.rate_limit_per_minute {
-        Some(rate) => check_rate(state, rate)?,
-        None => default_rate(state),
-    };
+    let rate = new.rate_limit_per_minute;
+    let rate_limit_per_minute = check_rate(state, rate.unwrap_or_else(|| default_rate(state)))?;
     let current = live_keys(state, context);
     check_limit(state, LimitKey::MaxApiKeysPerOrg, current, 1)?;
     let created = KeyCreated {
@@ -301,9 +299,10 @@ fn check_rate(state: &OrgState, rate: u64) -> Result<u64, Rejection> {
     }
 }
 
+/// At least 1: an org whose maximum is 0 is told that it has reached it.
 fn default_rate(state: &OrgState) -> u64 {
     let max = state.limits().max(LimitKey::MaxRequestsPerMinutePerKey);
-    max.map_or(KEY_RATE_DEFAULT, |max| max.min(KEY_RATE_DEFAULT))
+    max.map_or(KEY_RATE_DEFAULT, |max| max.clamp(1, KEY_RATE_DEFAULT))
 }
 
 fn invalid(field: &'static str, message: &str) -> Rejection {

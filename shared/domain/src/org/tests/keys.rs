@@ -1,7 +1,9 @@
 use chrono::TimeDelta;
 
 use super::harness::{Given, key, key_created, new_key, project, scopes, user};
-use crate::event::{Event, KeyCreated, KeyRevoked, KeyRotated, OrgSuspended, RevocationReason};
+use crate::event::{
+    Event, KeyCreated, KeyRevoked, KeyRotated, LimitChanged, OrgSuspended, RevocationReason,
+};
 use crate::org::{Caller, Command, KeyPatch, KeyStatus, NewKey, Outcome, Rejection, Rotation};
 use crate::plan::{LimitKey, Plan};
 use crate::scope::{Scope, Scopes};
@@ -216,6 +218,35 @@ fn bad_terms_of_a_key_are_refused_by_field() {
             max: 60
         }
     );
+}
+
+#[test]
+fn an_org_whose_keys_may_ask_nothing_makes_none() {
+    let limit_key = LimitKey::MaxRequestsPerMinutePerKey;
+    let mut given = admin_key();
+    for (max, rate) in [(0, None), (40, Some(40)), (1_000, Some(60))] {
+        given = given.and(LimitChanged {
+            limit_key,
+            value: Some(max),
+        });
+        let decided = given.decide(&Command::CreateKey(new_key(2)));
+        let made = decided.as_ref().ok().and_then(|decision| {
+            let created = decision.events.first();
+            created.and_then(|event| match event {
+                Event::KeyCreated(created) => Some(created.rate_limit_per_minute),
+                _ => None,
+            })
+        });
+        assert_eq!(made, rate);
+        if rate.is_none() {
+            let refusal = Rejection::LimitReached {
+                limit_key,
+                current: 1,
+                max,
+            };
+            assert_eq!(decided.unwrap_err(), refusal);
+        }
+    }
 }
 
 #[test]

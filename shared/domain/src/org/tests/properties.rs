@@ -4,14 +4,113 @@ use proptest::prelude::*;
 use super::harness::{
     Given, creator, key, new_creator, new_key, new_video, project, project_added, user, video,
 };
-use crate::event::{Role, TrackingDisabledReason};
+use crate::event::{Event, Role, TrackingDisabledReason};
 use crate::org::{
-    Caller, Command, CreatorPatch, CreatorStatus, KeyDisposition, OrgState, ReviewDecision,
+    Caller, Command, CreatorPatch, CreatorStatus, KeyDisposition, KeyPatch, NewKey, OrgState,
+    ReviewDecision, Rotation, VideoPatch,
 };
 use crate::plan::{LimitKey, Plan};
+use crate::platform::{Handle, Platform};
 use crate::text::{Metadata, ProjectName};
 
 fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        4 => of_tracking(),
+        1 => of_videos_in_bulk(),
+        2 => of_keys(),
+        2 => of_the_operator(),
+    ]
+}
+
+fn of_videos_in_bulk() -> impl Strategy<Value = Command> {
+    let small = 1..6_u8;
+    prop_oneof![
+        (small, prop::collection::vec(1..80_u8, 1..6)).prop_map(|(p, n)| Command::AddVideos {
+            project_id: project(p),
+            videos: n.into_iter().map(new_video).collect(),
+        }),
+        (1..80_u8, any::<bool>(), any::<bool>()).prop_map(|(n, enabled, include)| {
+            Command::ChangeVideo {
+                video_id: video(n),
+                patch: VideoPatch {
+                    tracking_enabled: Some(enabled),
+                    decision: include.then_some(ReviewDecision::Include),
+                    ..VideoPatch::default()
+                },
+            }
+        }),
+    ]
+}
+
+fn of_keys() -> impl Strategy<Value = Command> {
+    let rates = prop_oneof![Just(None), (0..200_u64).prop_map(Some)];
+    prop_oneof![
+        (1..9_u8, rates.clone()).prop_map(|(n, rate)| Command::CreateKey(NewKey {
+            rate_limit_per_minute: rate,
+            ..new_key(n)
+        })),
+        (1..18_u8, rates, any::<bool>()).prop_map(|(n, rate, strict)| Command::ChangeKey {
+            key_id: key(n),
+            patch: KeyPatch {
+                rate_limit_per_minute: rate,
+                strict: Some(strict),
+                ..KeyPatch::default()
+            },
+        }),
+        (1..18_u8, 9..18_u8, 0..3_i64).prop_map(|(n, new, hours)| {
+            let made = new_key(new);
+            Command::RotateKey {
+                key_id: key(n),
+                rotation: Rotation {
+                    new_key_id: made.key_id,
+                    prefix: made.prefix,
+                    hash: made.hash,
+                    overlap_seconds: hours * 3_600,
+                    name: None,
+                    expires_at: None,
+                },
+            }
+        }),
+        (1..18_u8).prop_map(|n| Command::RevokeKey { key_id: key(n) }),
+    ]
+}
+
+fn of_the_operator() -> impl Strategy<Value = Command> {
+    let small = 1..6_u8;
+    let limit = prop::sample::select(LimitKey::ALL);
+    let value = prop_oneof![Just(None), (0..20_u64).prop_map(Some)];
+    let handle = |n| Handle::parse(Platform::Tiktok, &format!("goat{n}")).unwrap();
+    prop_oneof![
+        (limit, value).prop_map(|(limit_key, value)| Command::SetLimit { limit_key, value }),
+        any::<bool>().prop_map(|suspend| if suspend {
+            Command::Suspend { reason: None }
+        } else {
+            Command::Reinstate
+        }),
+        (small, any::<bool>()).prop_map(|(n, ban)| if ban {
+            Command::BanMember {
+                user_id: user(n),
+                reason: None,
+            }
+        } else {
+            Command::UnbanMember { user_id: user(n) }
+        }),
+        (0..12_u8, any::<bool>()).prop_map(move |(n, ban)| if ban {
+            Command::BanHandle {
+                platform: Platform::Tiktok,
+                handle: handle(n),
+                reason: None,
+            }
+        } else {
+            Command::UnbanHandle {
+                platform: Platform::Tiktok,
+                handle: handle(n),
+            }
+        }),
+    ]
+}
+
+fn of_tracking() -> impl Strategy<Value = Command> {
     let small = 1..6_u8;
     prop_oneof![
         (small.clone(), 1..40_u8).prop_map(|(p, n)| Command::AddCreator {
@@ -76,8 +175,6 @@ fn command() -> impl Strategy<Value = Command> {
         small.clone().prop_map(|p| Command::RemoveProject {
             project_id: project(p)
         }),
-        (1..9_u8).prop_map(|n| Command::CreateKey(new_key(n))),
-        (1..9_u8).prop_map(|n| Command::RevokeKey { key_id: key(n) }),
         (small.clone(), any::<bool>()).prop_map(|(n, admin)| Command::JoinMember {
             user_id: user(n),
             role: if admin { Role::Admin } else { Role::Member },
@@ -127,6 +224,16 @@ proptest! {
                 let max = given.state.limits().max(key).unwrap();
                 // What a lowered plan left above the limit stays, but never grows.
                 prop_assert!(current <= max.max(before.unwrap()), "{key} {current} > {max}");
+            }
+            if let Ok(decision) = &decided {
+                for event in &decision.events {
+                    let rate = match event {
+                        Event::KeyCreated(created) => Some(created.rate_limit_per_minute),
+                        Event::KeyChanged(changed) => changed.rate_limit_per_minute,
+                        _ => None,
+                    };
+                    prop_assert_ne!(rate, Some(0), "what the gate's table refuses");
+                }
             }
             let (creators, videos) = counts(&given.state);
             prop_assert_eq!(given.state.current(LimitKey::MaxCreatorsPerOrg, given.at), Some(creators));
