@@ -314,12 +314,7 @@ impl Program<'_> {
             })?
             .map_err(BenchError::Talk)?;
         if !output.status.success() {
-            let text = String::from_utf8_lossy(&output.stderr);
-            let reason = text
-                .lines()
-                .last()
-                .unwrap_or("it gave no reason")
-                .to_owned();
+            let reason = reason(&String::from_utf8_lossy(&output.stderr));
             return Err(BenchError::Child {
                 program: self.peer.name().into(),
                 reason,
@@ -327,6 +322,13 @@ impl Program<'_> {
         }
         serde_json::from_slice(&output.stdout).map_err(BenchError::json)
     }
+}
+
+/// The line that names the error, in what a program said at its end.
+fn reason(said: &str) -> String {
+    let named = said.lines().find(|line| line.contains("rror:"));
+    let reason = named.or(said.lines().last());
+    reason.unwrap_or("it gave no reason").trim().to_owned()
 }
 
 /// Lets all begin at once and adds up what they did.
@@ -338,4 +340,17 @@ async fn gather(mut workers: Vec<Worker>) -> Result<Appends, BenchError> {
         worker.finish().await?;
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn the_line_that_names_the_error_is_shown() {
+        let said = "driver.mjs:20\n\nError: no database\n    at driver.mjs:20\n\nNode.js v20";
+        assert_eq!(reason(said), "Error: no database");
+        assert_eq!(reason("it broke"), "it broke");
+        assert_eq!(reason(""), "it gave no reason");
+    }
 }
