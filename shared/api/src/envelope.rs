@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ApiError;
 use crate::etag::ETag;
 use crate::header::{
-    APPLICATION_JSON, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED, PRIVATE_NO_STORE, QueryHeaders,
-    TGA_POSITION,
+    APPLICATION_JSON, PREFERENCE_APPLIED, PRIVATE_NO_STORE, QueryHeaders, TGA_POSITION,
 };
 
 /// `meta` of a success; null unless a section names a member.
@@ -105,16 +104,6 @@ impl Rendered {
             body,
             content: Content::Csv(disposition),
         })
-    }
-
-    /// A JSON document that stands in no envelope; the tag is of the whole.
-    pub fn document(body: impl Into<Bytes>) -> Self {
-        let body = body.into();
-        Self {
-            etag: ETag::of(&body),
-            body,
-            content: Content::Json,
-        }
     }
 
     /// The bytes, for a cache that counts them.
@@ -215,17 +204,6 @@ impl Success {
     pub fn accepted<T: Serialize + ?Sized>(data: &T) -> Result<Self, ApiError> {
         let applied = HeaderValue::from_static("respond-async");
         Ok(Self::with_status(StatusCode::ACCEPTED, data)?.header(PREFERENCE_APPLIED, applied))
-    }
-
-    /// The first answer to an `Idempotency-Key` again.
-    pub fn replay(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        let answer = Self {
-            status,
-            body: body.into(),
-            headers: Vec::new(),
-            is_secret: false,
-        };
-        answer.header(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))
     }
 
     fn with_status<T: Serialize + ?Sized>(status: StatusCode, data: &T) -> Result<Self, ApiError> {
@@ -387,16 +365,6 @@ mod tests {
             &parts.headers,
             &parts.extensions
         ));
-    }
-
-    #[test]
-    fn a_document_stands_alone() {
-        let document = Rendered::document("{}");
-        let fresh = QueryHeaders::read(&HeaderMap::new()).unwrap();
-        let response = document.respond(None, &fresh);
-        assert_eq!(response.headers()["Content-Type"], "application/json");
-        assert!(response.headers().contains_key(ETAG));
-        assert!(!response.headers().contains_key(TGA_POSITION));
     }
 
     #[test]

@@ -156,8 +156,6 @@ pub struct StrictQuery<T> {
     pub value: T,
     /// All parameters but `limit` and `cursor`, in one spelling: what a cursor is bound to.
     pub filters: String,
-    /// All parameters in one spelling: what an answer may be cached by.
-    pub canonical: String,
 }
 
 /// No parameter at all.
@@ -189,7 +187,6 @@ pub fn from_query<T: FromQuery>(query: &str) -> Result<StrictQuery<T>, ApiError>
             Ok(StrictQuery {
                 value,
                 filters: encode(pairs.iter().filter(|(name, _)| is_filter(name))),
-                canonical: encode(pairs.iter()),
             })
         }
         _ => Err(ApiError::invalid_query(&issues)),

@@ -120,15 +120,6 @@ impl<'a> Text<'a> {
             .ok_or_else(|| self.invalid(integer_rule(&range)))
     }
 
-    /// `true` or `false`, as parameters have it.
-    pub fn boolean(self) -> Result<bool, Invalid> {
-        match self.characters {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(self.invalid("must be true or false")),
-        }
-    }
-
     /// An IANA zone.
     pub fn zone(self) -> Result<Tz, Invalid> {
         Tz::from_str(self.characters)
