@@ -40,6 +40,35 @@ async fn following(app: &TestApp) -> (Org, uuid::Uuid) {
 }
 
 #[tokio::test]
+async fn lines_that_come_to_too_much_in_all_projects_are_taken_for_one_at_a_time() {
+    let app = TestApp::new().await;
+    let (org, project) = following(&app).await;
+    let body = json!({"platform": "youtube", "handle": CHANNEL, "tracking_start_date": null});
+    for _ in 0..4 {
+        let project = app.project(&org).await;
+        let path = format!("/projects/{project}/creators");
+        app.post(&org, &path, body.clone()).await.data(201);
+    }
+    let found: Vec<_> = (0..INGEST_LINES)
+        .map(|index| video(&format!("{index:011}")))
+        .collect();
+    let body = lines(&found);
+    let before = app.head().await;
+    let refused = app.ingest(&org, body.clone()).await;
+    assert_eq!(refused.refused(413, "payload_too_large")["max"], 20_000);
+    let why = refused.body["error"].as_str().unwrap();
+    assert!(why.contains("project_id"), "{why}");
+    assert_eq!(app.head().await, before);
+    let path = format!("/ingest/observations?project_id={project}");
+    let ask = app.request(&Method::POST, &path).with_key(&org.secret);
+    let taken = ask
+        .body("application/x-ndjson", body)
+        .send_patiently()
+        .await;
+    assert_eq!(taken.data(200)["accepted"], 5_000);
+}
+
+#[tokio::test]
 async fn lines_discover_and_read_in_one_append() {
     let app = TestApp::new().await;
     let (org, _) = following(&app).await;

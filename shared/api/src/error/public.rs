@@ -131,6 +131,19 @@ impl ApiError {
         .with("max", max)
     }
 
+    /// 413: a good body comes to more than `max` of `unit` (`events`, `bytes`) in all its projects
+    /// together.
+    pub fn too_much_at_once(size: usize, max: usize, unit: &str) -> Self {
+        Self::new(
+            ErrorCode::PayloadTooLarge,
+            format!(
+                "The lines come to {size} {unit} in all projects together, where {max} is the \
+                 most: send them for one project at a time (project_id), or fewer at once"
+            ),
+        )
+        .with("max", max)
+    }
+
     /// 415: another `Content-Type` than the expected one, or none.
     pub fn unsupported_media_type(expected: &str) -> Self {
         Self::new(

@@ -65,7 +65,12 @@ pub(in crate::http) async fn handle(
         ..asked
     };
     carry::shielded(&app.clone(), async move {
-        let refuse = |error| refusal(error, app.jitter());
+        let refuse = |error| match error {
+            CommandError::TooLarge { what, size, max } => {
+                ApiError::too_much_at_once(size, max, what)
+            }
+            error => refusal(error, app.jitter()),
+        };
         let named = once::enter(&app, &asked, body.fingerprint)?;
         let earlier = match &named {
             Some(named) => named.earlier(&app).await?,
