@@ -35,4 +35,4 @@ pub use self::queries::page::{Cursor, Listed, Page};
 pub use self::queries::projects::Project;
 pub use self::queries::videos::{Video, VideoFilter};
 pub use self::reader::{OrgReader, ReadModel};
-pub use self::schema::{ProjectionVersion, SchemaError};
+pub use self::schema::{ProjectionVersion, STATEMENT_WITHIN, SchemaError};

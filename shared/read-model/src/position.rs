@@ -87,10 +87,16 @@ impl PositionFollower {
         let follow = async {
             loop {
                 if let Err(error) = self.follow().await {
-                    tracing::warn!(
-                        error = %runtime::telemetry::chain(&error),
-                        "the projection's position cannot be followed"
-                    );
+                    let text = runtime::telemetry::chain(&error);
+                    // The first projector makes the schema; until then nothing is there to see.
+                    if self.sender.borrow().is_none() && is_not_made(&error) {
+                        tracing::debug!(error = %text, "the projection is not made yet");
+                    } else {
+                        tracing::warn!(
+                            error = %text,
+                            "the projection's position cannot be followed"
+                        );
+                    }
                 }
                 self.clock.sleep(AGAIN).await;
             }
@@ -126,5 +132,16 @@ impl PositionFollower {
                 Ok(Err(error)) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// Whether what is asked for is missing, or belongs to nobody yet: no schema, no table, no grant.
+fn is_not_made(error: &ReadError) -> bool {
+    match error {
+        ReadError::NotBuilt => true,
+        ReadError::Database(sqlx::Error::Database(error)) => error
+            .code()
+            .is_some_and(|code| ["3F000", "42P01", "42501"].contains(&&*code)),
+        ReadError::Database(_) | ReadError::Corrupt(_) => false,
     }
 }

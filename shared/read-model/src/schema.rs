@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use domain::event::ChainHash;
 use domain::ids::{GlobalPosition, LogEpoch};
@@ -48,6 +49,10 @@ pub(crate) struct Checkpoint {
     pub is_caught_up: bool,
 }
 
+/// How long one statement of a question may take: whoever asked has gone by then, or is told 503
+/// a second later. A search is what can take long: it walks its org's index until the page is full.
+pub const STATEMENT_WITHIN: Duration = Duration::from_secs(14);
+
 impl ProjectionVersion {
     /// The version that this build writes and reads.
     pub const CURRENT: Self = Self(1);
@@ -62,12 +67,15 @@ impl ProjectionVersion {
         self.0
     }
 
-    /// How to connect so that the tables' plain names mean those of this version.
+    /// How to connect for questions: the tables' plain names mean those of this version, and no
+    /// statement takes longer than [`STATEMENT_WITHIN`].
     ///
     /// # Errors
     /// If the URL cannot be read.
     pub fn connect_options(self, url: &str) -> Result<PgConnectOptions, sqlx::Error> {
-        Ok(self.in_schema(PgConnectOptions::from_str(url)?))
+        let options = self.in_schema(PgConnectOptions::from_str(url)?);
+        let within = STATEMENT_WITHIN.as_millis().to_string();
+        Ok(options.options([("statement_timeout", within)]))
     }
 
     /// The same, from other options.

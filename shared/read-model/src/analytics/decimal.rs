@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
-
 const SCALE: i128 = 10_000;
 
 /// A number with four decimals.
@@ -32,16 +30,6 @@ impl Decimal4 {
     pub const fn scaled(self) -> i128 {
         self.0
     }
-
-    /// The nearest binary number; prints back as the same decimals below 9 * 10^11.
-    pub fn to_f64(self) -> f64 {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "exact below 2^53, beyond it the nearest is meant"
-        )]
-        let scaled = self.0 as f64;
-        scaled / 10_000.0
-    }
 }
 
 impl fmt::Display for Decimal4 {
@@ -54,12 +42,6 @@ impl fmt::Display for Decimal4 {
         }
         let digits = format!("{fraction:04}");
         write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
-    }
-}
-
-impl Serialize for Decimal4 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.to_f64())
     }
 }
 
@@ -97,13 +79,6 @@ mod tests {
         }
         assert_eq!(Decimal4::quotient(1, 0), None);
         assert_eq!(Decimal4::quotient(i128::MAX, 1), None);
-    }
-
-    #[test]
-    fn json_has_the_same_decimals() {
-        let rate = Decimal4::quotient(100_000, 81).unwrap();
-        assert_eq!(rate.to_string(), "1234.5679");
-        assert_eq!(serde_json::to_string(&rate).unwrap(), "1234.5679");
     }
 
     proptest! {

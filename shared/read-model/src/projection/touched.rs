@@ -92,9 +92,12 @@ impl Touched {
             Event::VideoTrackingEnabled(event) => self.video(org, event.video_id.as_uuid()),
             Event::VideoRemoved(event) => self.video(org, event.video_id.as_uuid()),
             Event::ObservationRecorded(event) => self.readings(org, &event.readings),
-            // Nothing of these is asked of the read model; nor, until this build knows them, of
-            // whatever kinds of events may come.
-            _ => {}
+            // Nothing of these is asked of the read model.
+            Event::MemberBanned(_)
+            | Event::MemberUnbanned(_)
+            | Event::HandleBanned(_)
+            | Event::HandleUnbanned(_)
+            | Event::LimitWarned(_) => {}
         }
     }
 

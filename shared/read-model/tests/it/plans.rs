@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use domain::event::TrackingStatus;
 use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, VideoId};
 use read_model::analytics::EntityKind;
-use read_model::{CreatorFilter, Cursor, InboxFilter, KeyFilter, Page, ReadModel, VideoFilter};
+use read_model::{
+    CreatorFilter, Cursor, InboxFilter, KeyFilter, OrgReader, Page, ReadModel, VideoFilter,
+};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
@@ -82,6 +84,23 @@ async fn scans(pool: &PgPool) -> BTreeMap<String, i64> {
     rows.into_iter().collect()
 }
 
+/// A search walks its org's index until the page is full, never the table.
+async fn find_nothing(reader: &mut OrgReader, page: Page) {
+    let search = Some("nothing is called so".to_owned());
+    let filter = CreatorFilter {
+        search: search.clone(),
+        ..CreatorFilter::default()
+    };
+    let found = reader.creators(&filter, page).await.unwrap();
+    assert!(found.items.is_empty());
+    let filter = VideoFilter {
+        search,
+        ..VideoFilter::default()
+    };
+    let found = reader.videos(&filter, page).await.unwrap();
+    assert!(found.items.is_empty());
+}
+
 #[tokio::test]
 async fn no_question_reads_a_large_table_from_end_to_end() {
     let database = projection().await;
@@ -141,6 +160,7 @@ async fn no_question_reads_a_large_table_from_end_to_end() {
                 let listed = reader.videos(&filter, page).await.unwrap();
                 assert_eq!(listed.items.len(), 50);
             }
+            find_nothing(&mut reader, page).await;
             let filter = VideoFilter {
                 creator_id: Some(CreatorId::from_uuid(creator)),
                 ..VideoFilter::default()
@@ -178,6 +198,19 @@ async fn no_question_reads_a_large_table_from_end_to_end() {
         .await
         .unwrap();
     assert_ne!(scans(&pool).await, before, "a scan would have been seen");
+}
+
+#[tokio::test]
+async fn no_statement_of_a_question_takes_longer_than_its_answer_may() {
+    let database = projection().await;
+    let version = read_model::ProjectionVersion::CURRENT;
+    let pool = PgPoolOptions::new()
+        .connect_with(version.connect_options(database.url()).unwrap())
+        .await
+        .unwrap();
+    let shown = |name: &'static str| sqlx::query_scalar::<_, String>(name).fetch_one(&pool);
+    assert_eq!(shown("SHOW statement_timeout").await.unwrap(), "14s");
+    assert_eq!(shown("SHOW search_path").await.unwrap(), "read_1");
 }
 
 #[tokio::test]
