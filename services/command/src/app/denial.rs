@@ -82,7 +82,34 @@ fn denies(event: &Event) -> bool {
             changed.limit_key,
             LimitKey::MaxApiRequestsPerDay | LimitKey::MaxRequestsPerMinutePerKey
         ),
-        _ => false,
+        Event::OrgCreated(_)
+        | Event::OrgChanged(_)
+        | Event::OrgReinstated(_)
+        | Event::MemberJoined(_)
+        | Event::MemberUnbanned(_)
+        | Event::HandleBanned(_)
+        | Event::HandleUnbanned(_)
+        | Event::KeyCreated(_)
+        | Event::ProjectAdded(_)
+        | Event::ProjectChanged(_)
+        | Event::ProjectRemoved(_)
+        | Event::CreatorAdded(_)
+        | Event::CreatorChanged(_)
+        | Event::CreatorRenamed(_)
+        | Event::CreatorReactivated(_)
+        | Event::CreatorRemoved(_)
+        | Event::CreatorAutoDisabled(_)
+        | Event::CreatorReenabled(_)
+        | Event::VideoAdded(_)
+        | Event::VideoDiscovered(_)
+        | Event::VideoChanged(_)
+        | Event::VideoPromoted(_)
+        | Event::VideoReviewed(_)
+        | Event::VideoTrackingDisabled(_)
+        | Event::VideoTrackingEnabled(_)
+        | Event::VideoRemoved(_)
+        | Event::LimitWarned(_)
+        | Event::ObservationRecorded(_) => false,
     }
 }
 
