@@ -11,10 +11,11 @@ use api::header::QueryHeaders;
 use axum::response::Response;
 use domain::ids::{CreatorId, GlobalPosition, ProjectId, VideoId};
 use domain::time::Timestamp;
-use read_model::{Org, OrgReader, Positions, ReadError, ReadModel};
+use read_model::{Org, OrgReader, Positions, ReadError, ReadModel, STATEMENT_WITHIN};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 
 use crate::cache::{Boarding, Entry, Mark, ResponseCache, Topics};
 use crate::call::Call;
@@ -24,8 +25,12 @@ use crate::metrics::{CacheMetrics, HttpMetrics, POSITION_WAITS};
 /// How long a request waits for its position.
 const POSITION_WAIT: Duration = Duration::from_secs(2);
 
-/// How long the projection may take over an answer.
+/// How long the projection may take over an answer; a statement of it a little less.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+const _: () = assert!(STATEMENT_WITHIN.as_millis() < ANSWER_WITHIN.as_millis());
+
+/// How many at once compute what they waited for in vain.
+pub const CROWD: usize = 4;
 
 /// What every endpoint shares; the router's state.
 pub type Shared = Arc<App>;
@@ -40,6 +45,8 @@ pub struct App {
     pub cache: Arc<ResponseCache>,
     /// Where the use of keys is counted.
     pub primary: PgPool,
+    /// Places of those who joined a computation that left no answer.
+    pub crowd: Semaphore,
     /// Places in lists.
     pub cursors: Cursors,
     /// Time.
@@ -109,17 +116,24 @@ impl App {
             return Ok(answer.rendered.respond(position, asked));
         };
         let (org, target) = (call.org(), call.target());
-        let _landing = match self.cache.flights().board(org, target) {
+        let landing = match self.cache.flights().board(org, target) {
             Boarding::Leads(landing) => Some(landing),
             Boarding::Joins(done) => {
                 done.cancelled().await;
-                if let Some(kept) = self.kept(call, asked.min_position) {
-                    self.lookups.joined.increment(1);
-                    return Ok(kept.answer.respond(kept.position, asked));
-                }
                 None
             }
         };
+        // A crowd whose answer was not kept does not fall upon the projection as one.
+        let _place = match landing {
+            Some(_) => None,
+            None => self.crowd.acquire().await.ok(),
+        };
+        if landing.is_none()
+            && let Some(kept) = self.kept(call, asked.min_position)
+        {
+            self.lookups.joined.increment(1);
+            return Ok(kept.answer.respond(kept.position, asked));
+        }
         self.lookups.miss.increment(1);
         // Before the snapshot is taken: what happens from now on makes the answer old.
         let mark = self.cache.freshness().mark(org);
@@ -198,7 +212,8 @@ impl App {
         };
         let answered = question.answer(&mut snapshot);
         match self.clock.timeout(ANSWER_WITHIN, answered).await {
-            Ok(answer) => Ok((answer?, position)),
+            Ok(Ok(answer)) => Ok((answer, position)),
+            Ok(Err(error)) => Err(error.at(position)),
             Err(late) => Err(self.unavailable().because(late)),
         }
     }

@@ -18,9 +18,9 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::{TaskKind, Tasks};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-use crate::app::App;
+use crate::app::{App, CROWD};
 use crate::cache::ResponseCache;
 use crate::config::Config;
 use crate::follow::Follower;
@@ -95,6 +95,7 @@ impl QueryService {
             positions,
             cache,
             primary: parts.primary,
+            crowd: Semaphore::new(CROWD),
             cursors: parts.cursors,
             clock: parts.clock,
             entropy: parts.entropy,
@@ -116,7 +117,7 @@ impl QueryService {
         self.ready.projection.clone()
     }
 
-    /// Takes every request, whatever its path; goes under `runtime::http::request_id`.
+    /// Takes every request, whatever its path; goes under `runtime::http::serve`, which names it.
     pub fn router(&self) -> Router {
         let front = self.front.clone();
         Router::new().fallback(move |request: Request| front.respond(request))

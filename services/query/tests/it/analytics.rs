@@ -278,6 +278,7 @@ async fn history_ends_with_the_plan() {
         (reply.status.as_u16(), reply.code().as_str()),
         (402, "retention_exceeded")
     );
+    assert!(reply.position() > 0, "an error is of a position too");
     let meta = reply.json()["meta"].clone();
     assert_eq!(
         (&meta["tier_retention_days"], &meta["earliest"]),

@@ -11,9 +11,11 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
+use domain::ids::GlobalPosition;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
+use crate::header::TGA_POSITION;
 use crate::input::issue::Issue;
 
 pub use self::code::{ErrorCode, UnknownCode};
@@ -66,6 +68,14 @@ impl ApiError {
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Says at which log position this is the answer.
+    #[must_use]
+    pub fn at(mut self, position: GlobalPosition) -> Self {
+        let position = HeaderValue::from(position.get());
+        self.0.headers.push((TGA_POSITION, position));
         self
     }
 
