@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
-use domain::plan::{LimitKey, LimitUnit};
+use domain::plan::{self, LimitKey, LimitUnit};
 use read_model::LimitCounts;
 use read_model::analytics::next_day_start;
 
@@ -50,7 +50,7 @@ impl Question for Limits {
         let requests = requests.map_err(|error| app.unavailable().because(error))?;
         let midnight = next_day_start(Tz::UTC, now);
         let wire = LimitsAnswer::new(&org.profile.limits, midnight, |key| {
-            current(key, &counts, requests)
+            current(key, &org.profile.limits, &counts, requests)
         });
         let valid_until = midnight.min(now.plus(FIGURES_LATE));
         let meta = Meta::none().valid_until(Some(valid_until));
@@ -58,11 +58,18 @@ impl Question for Limits {
     }
 }
 
-/// How far a limit is used. What v1 does not make yet is counted as none.
-fn current(key: LimitKey, counts: &LimitCounts, requests: u64) -> Option<u64> {
+/// How far a limit is used; of a floor between updates, the hours that are kept to: nothing else
+/// can be configured yet. What v1 does not make yet is counted as none.
+fn current(
+    key: LimitKey,
+    limits: &plan::Limits,
+    counts: &LimitCounts,
+    requests: u64,
+) -> Option<u64> {
     match (key, key.unit()) {
         (LimitKey::MaxApiRequestsPerDay, _) => Some(requests),
         (_, LimitUnit::Count | LimitUnit::PerDay) => Some(counts.current(key).unwrap_or(0)),
-        (_, LimitUnit::PerMinute | LimitUnit::Hours | LimitUnit::Days) => None,
+        (_, LimitUnit::Hours) => limits.max(key),
+        (_, LimitUnit::PerMinute | LimitUnit::Days) => None,
     }
 }

@@ -224,6 +224,7 @@ async fn what_is_removed_leaves_every_answer() {
         .get(&org.key, &format!("/creators?project_id={first}"))
         .await;
     assert_eq!(gone.code(), "not_found");
+    assert!(gone.position() > 0, "an error is of a position too");
 }
 
 #[tokio::test]
@@ -364,6 +365,8 @@ async fn orgs_limits_and_the_data_model_are_answered() {
         json!({"key": "max_projects_per_org", "current": 1, "max": 3, "plan_max": 3,
             "override": null, "unit": "count", "resets_at": null})
     );
+    let hours = limit("min_video_stats_hours");
+    assert_eq!((&hours["current"], &hours["max"]), (&json!(12), &json!(12)));
     let requests = limit("max_api_requests_per_day");
     assert_eq!(
         (&requests["max"], &requests["plan_max"]),
