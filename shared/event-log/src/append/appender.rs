@@ -262,8 +262,9 @@ impl Appender {
         Ok(())
     }
 
-    /// Nothing was written. If the database refuses the content of one append, its neighbours must
-    /// not fail with it: from now on each is tried alone, and who is refused alone is told.
+    /// Nothing was written. If the database refuses the content of one append, or cannot write it
+    /// in time, its neighbours must not fail with it: from now on each is tried alone, and who is
+    /// refused alone is told.
     fn not_written(
         &mut self,
         mut batch: Vec<Queued>,
@@ -271,6 +272,14 @@ impl Appender {
     ) -> Result<(), NotCommitted> {
         self.tail.forget();
         if !cause.is_about_content() {
+            if cause.is_slow_write() && batch.len() == 1 {
+                // Behind its neighbours, until its own deadline.
+                self.waiting.extend(batch);
+                return Err(cause);
+            }
+            if cause.is_slow_write() {
+                self.alone = batch.len();
+            }
             self.put_back(batch);
             return Err(cause);
         }

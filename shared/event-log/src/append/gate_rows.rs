@@ -1,11 +1,15 @@
-//! Writing the rows of `gate.*` that an append changes. Changes of who may call are rare beside
-//! everything else, so they are written one by one; only new credentials come in thousands.
+//! Writing the rows of `gate.*` that an append changes, under the head's lock. What comes in numbers
+//! (new credentials, those that a leaving member's keys end or pass on) takes one statement a run;
+//! the rest is rare and written one by one.
 //!
 //! An update that finds no row is no error: a revocation must never fail because of what is absent.
 
+use std::collections::HashSet;
+use std::mem;
+
 use domain::credential::CredentialHash;
 use domain::event::{KeyChanged, KeyCreated};
-use domain::ids::{GlobalPosition, OrgId, UserId};
+use domain::ids::{GlobalPosition, KeyId, OrgId, UserId};
 use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -24,18 +28,71 @@ pub async fn changes_in_tx(
     connection: &mut PgConnection,
     changes: &[PlacedChange],
 ) -> Result<(), sqlx::Error> {
-    let is_made = |placed: &PlacedChange| matches!(*placed.change, Change::Made(..));
-    for run in changes.chunk_by(|a, b| is_made(a) && is_made(b)) {
-        let made: Vec<_> = run.iter().filter_map(Made::of).collect();
-        if made.is_empty() {
-            for placed in run {
-                change_in_tx(connection, placed).await?;
+    for run in runs(changes) {
+        match &*run[0].change {
+            Change::Made(..) => {
+                let made: Vec<_> = run.iter().filter_map(Made::of).collect();
+                credentials_in_tx(connection, &made).await?;
             }
-        } else {
-            credentials_in_tx(connection, &made).await?;
+            Change::Altered(_) => {
+                let altered: Vec<_> = run.iter().filter_map(Altered::of).collect();
+                alter_in_tx(connection, &altered).await?;
+            }
+            Change::Ended { .. } => end_in_tx(connection, run).await?,
+            _ => change_in_tx(connection, &run[0]).await?,
         }
     }
     Ok(())
+}
+
+/// Cuts changes into runs that one statement applies: of one kind, and no credential twice.
+fn runs(changes: &[PlacedChange]) -> Vec<&[PlacedChange]> {
+    let mut runs = Vec::new();
+    let mut seen = HashSet::new();
+    let mut first = 0;
+    for (index, placed) in changes.iter().enumerate() {
+        let same = mem::discriminant(&*changes[first].change) == mem::discriminant(&*placed.change);
+        let fits = same && key_of(&placed.change).is_some_and(|key| !seen.contains(&key));
+        if index > first && !fits {
+            runs.push(&changes[first..index]);
+            first = index;
+            seen.clear();
+        }
+        seen.extend(key_of(&placed.change));
+    }
+    if first < changes.len() {
+        runs.push(&changes[first..]);
+    }
+    runs
+}
+
+/// The credential of a change of which many are written at once.
+fn key_of(change: &Change) -> Option<KeyId> {
+    match change {
+        Change::Made(created, _) => Some(created.key_id),
+        Change::Altered(changed) => Some(changed.key_id),
+        Change::Ended { key } => Some(*key),
+        _ => None,
+    }
+}
+
+struct Altered<'a> {
+    org_id: OrgId,
+    position: GlobalPosition,
+    to: &'a KeyChanged,
+}
+
+impl<'a> Altered<'a> {
+    fn of(placed: &'a PlacedChange) -> Option<Self> {
+        match &*placed.change {
+            Change::Altered(to) => Some(Self {
+                org_id: placed.org_id,
+                position: placed.position,
+                to,
+            }),
+            _ => None,
+        }
+    }
 }
 
 struct Made<'a> {
@@ -104,11 +161,8 @@ async fn change_in_tx(
     let org = placed.org_id.as_uuid();
     let position = placed.position.as_i64();
     match &*placed.change {
-        Change::Made(..) => match Made::of(placed) {
-            Some(made) => credentials_in_tx(connection, &[made]).await,
-            None => Ok(()),
-        },
-        Change::Altered(changed) => alter_in_tx(connection, changed, org, position).await,
+        // Written as runs.
+        Change::Made(..) | Change::Altered(_) | Change::Ended { .. } => Ok(()),
         Change::Replaced { key, ends_at } => sqlx::query!(
             "update gate.credentials set status = $4, overlap_ends_at = $5, position = $3
              where id = $2 and org_id = $1 and status < $6",
@@ -117,16 +171,6 @@ async fn change_in_tx(
             position,
             ROTATING,
             ends_at.datetime(),
-            ENDED
-        )
-        .execute(connection)
-        .await
-        .map(drop),
-        Change::Ended { key } => sqlx::query!(
-            "update gate.credentials set status = $4, position = $3 where id = $2 and org_id = $1",
-            org,
-            key.as_uuid(),
-            position,
             ENDED
         )
         .execute(connection)
@@ -143,43 +187,72 @@ async fn change_in_tx(
     }
 }
 
-/// Columns that the event does not name stay; a doubled option tells "cleared" from "not named".
+async fn end_in_tx(
+    connection: &mut PgConnection,
+    ended: &[PlacedChange],
+) -> Result<(), sqlx::Error> {
+    macro_rules! column {
+        ($placed:ident => $value:expr) => {
+            ended.iter().map(|$placed| $value).collect::<Vec<_>>()
+        };
+    }
+    sqlx::query!(
+        "update gate.credentials c set status = $4, position = e.position
+         from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as e (org_id, id, position)
+         where c.id = e.id and c.org_id = e.org_id",
+        &column!(e => e.org_id.as_uuid()),
+        &column!(e => key_of(&e.change).map(KeyId::as_uuid)) as _,
+        &column!(e => e.position.as_i64()),
+        ENDED
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Columns that the event does not name stay; a flag tells "cleared" from "not named".
 async fn alter_in_tx(
     connection: &mut PgConnection,
-    changed: &KeyChanged,
-    org: Uuid,
-    position: i64,
+    altered: &[Altered<'_>],
 ) -> Result<(), sqlx::Error> {
-    let expires_at = changed.expires_at.map(|at| at.map(Timestamp::datetime));
-    let relists = changed.ip_allowlist.is_some();
-    let networks = changed.ip_allowlist.iter().flatten().next();
-    let networks = networks.map(|networks| joined(networks));
+    macro_rules! column {
+        ($row:ident => $value:expr) => {
+            altered.iter().map(|$row| $value).collect::<Vec<_>>()
+        };
+    }
+    let networks = column!(a => a.to.ip_allowlist.iter().flatten().next().map(|n| joined(n)));
+    let ends = column!(a => a.to.expires_at.flatten().map(Timestamp::datetime));
     sqlx::query!(
-        "update gate.credentials set
-             position = $3,
-             scopes = coalesce($4, scopes),
-             strict = coalesce($5, strict),
-             rate_limit_per_minute = coalesce($6, rate_limit_per_minute),
-             expires_at = case when $7 then $8::timestamptz else expires_at end,
-             ip_allowlist = case when $9 then string_to_array($10::text, ',')::cidr[]
-                 else ip_allowlist end,
-             owner_id = case when $11 then $12::uuid else owner_id end,
-             owner_banned = case when $11 then exists (
-                     select from gate.bans b where b.org_id = $1 and b.user_id = $12::uuid
-                 ) else owner_banned end
-         where id = $2 and org_id = $1",
-        org,
-        changed.key_id.as_uuid(),
-        position,
-        changed.scopes.map(|scopes| i16::from(scopes.bits())),
-        changed.strict,
-        changed.rate_limit_per_minute.map(as_bigint),
-        expires_at.is_some(),
-        expires_at.flatten(),
-        relists,
-        networks,
-        changed.owner_id.is_some(),
-        changed.owner_id.flatten().map(UserId::as_uuid)
+        "update gate.credentials c set
+             position = a.position,
+             scopes = coalesce(a.scopes, c.scopes),
+             strict = coalesce(a.strict, c.strict),
+             rate_limit_per_minute = coalesce(a.rate, c.rate_limit_per_minute),
+             expires_at = case when a.dates then a.expires_at else c.expires_at end,
+             ip_allowlist = case when a.lists then string_to_array(a.allowlist, ',')::cidr[]
+                 else c.ip_allowlist end,
+             owner_id = case when a.owns then a.owner_id else c.owner_id end,
+             owner_banned = case when a.owns then exists (
+                     select from gate.bans b where b.org_id = a.org_id and b.user_id = a.owner_id
+                 ) else c.owner_banned end
+         from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::boolean[],
+             $6::bigint[], $7::boolean[], $8::timestamptz[], $9::boolean[], $10::text[],
+             $11::boolean[], $12::uuid[])
+             as a (org_id, id, position, scopes, strict, rate, dates, expires_at, lists, allowlist,
+                 owns, owner_id)
+         where c.id = a.id and c.org_id = a.org_id",
+        &column!(a => a.org_id.as_uuid()),
+        &column!(a => a.to.key_id.as_uuid()),
+        &column!(a => a.position.as_i64()),
+        &column!(a => a.to.scopes.map(|scopes| i16::from(scopes.bits()))) as _,
+        &column!(a => a.to.strict) as _,
+        &column!(a => a.to.rate_limit_per_minute.map(as_bigint)) as _,
+        &column!(a => a.to.expires_at.is_some()),
+        &ends as _,
+        &column!(a => a.to.ip_allowlist.is_some()),
+        &networks as _,
+        &column!(a => a.to.owner_id.is_some()),
+        &column!(a => a.to.owner_id.flatten().map(UserId::as_uuid)) as _
     )
     .execute(connection)
     .await

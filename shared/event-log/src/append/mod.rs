@@ -217,6 +217,21 @@ impl NotCommitted {
         }
     }
 
+    /// Whether writing took too long, by our clock or by the server's.
+    fn is_slow_write(&self) -> bool {
+        match self {
+            Self::Late { step } => *step == "write",
+            Self::Database { step, source } => {
+                let code = source
+                    .as_database_error()
+                    .and_then(sqlx::error::DatabaseError::code);
+                // query_canceled
+                *step == "write" && code.as_deref() == Some("57014")
+            }
+            _ => false,
+        }
+    }
+
     /// A short name of what failed.
     pub(crate) const fn step(&self) -> &'static str {
         match self {

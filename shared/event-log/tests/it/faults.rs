@@ -194,6 +194,43 @@ async fn a_half_open_connection_is_given_up() {
     }
 }
 
+/// One append whose rows take too long to write fails alone.
+#[tokio::test]
+async fn a_slow_append_does_not_take_its_neighbours_along() {
+    let db = postgres().await;
+    for statement in [
+        "create function public.dawdle() returns trigger language plpgsql as $$
+         begin
+             if new.key = 'slow' then perform pg_sleep(20); end if;
+             return new;
+         end $$",
+        "create trigger dawdle before insert on log.idempotency
+         for each row execute function public.dawdle()",
+    ] {
+        sqlx::query(statement).execute(db.pool()).await.unwrap();
+    }
+    let config = event_log::Config {
+        deadline: Duration::from_secs(2),
+        step: Duration::from_millis(300),
+        ..event_log::Config::default()
+    };
+    let process = Process::start_with(db.pool().clone(), config);
+    append(&process.log, org(), vec![event()]).await;
+    let named = |key: &str| {
+        let mut request = remembered(request(org(), vec![event()]));
+        let record = request.idempotency.as_mut().unwrap();
+        record.key = key.to_owned();
+        process.log.append(request)
+    };
+    let (one, slow, other) = tokio::join!(named("one"), named("slow"), named("other"));
+    assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+    assert!(
+        matches!(slow, Err(AppendError::NotCommitted(_))),
+        "{slow:?}"
+    );
+    assert_eq!(sound_log(&process.log).await.len(), 3);
+}
+
 #[tokio::test]
 async fn a_reader_gives_up_a_half_open_connection_and_goes_on_with_another() {
     let db = postgres().await;

@@ -89,6 +89,48 @@ async fn every_org_is_listed_the_oldest_first() {
     assert_eq!(process.log.orgs().await.unwrap(), orgs);
 }
 
+/// As when a member leaves: many keys change, some of them twice, in one append.
+#[tokio::test]
+async fn many_changes_at_once_are_the_changes_one_by_one() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let org = org();
+    let keys: Vec<_> = (0..5).map(|_| key(Some(user()))).collect();
+    let ids: Vec<_> = keys.iter().map(|key| key.key_id).collect();
+    let made = keys.into_iter().map(Event::from).collect();
+    append(&process.log, org, made).await;
+    let rate = |id, rate| KeyChanged {
+        rate_limit_per_minute: Some(rate),
+        ..changed(id)
+    };
+    let disowned = KeyChanged {
+        owner_id: Some(None),
+        strict: Some(true),
+        ..changed(ids[1])
+    };
+    let events = vec![
+        rate(ids[0], 7).into(),
+        disowned.into(),
+        rate(ids[0], 8).into(),
+        rate(ids[2], 9).into(),
+        revoked(ids[2]),
+        revoked(ids[3]),
+        revoked(ids[3]),
+        rate(ids[4], 5).into(),
+    ];
+    append(&process.log, org, events).await;
+    let rows = join_all(ids.iter().map(|id| row(db.pool(), *id))).await;
+    let rest = "banned=f";
+    let expected = [
+        format!("1 3 f owner=t {rest} rate=8 from= until= overlap= at=8"),
+        format!("1 3 t owner=f {rest} rate=60 from= until= overlap= at=7"),
+        format!("3 3 f owner=t {rest} rate=9 from= until= overlap= at=10"),
+        format!("3 3 f owner=t {rest} rate=60 from= until= overlap= at=12"),
+        format!("1 3 f owner=t {rest} rate=5 from= until= overlap= at=13"),
+    ];
+    assert_eq!(rows, expected);
+}
+
 #[tokio::test]
 async fn a_key_lives_in_its_row() {
     let db = postgres().await;
