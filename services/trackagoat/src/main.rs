@@ -12,6 +12,7 @@ mod doctor;
 mod import;
 mod leases;
 mod migrate;
+mod nats;
 mod operator;
 mod serve;
 mod services;

@@ -25,7 +25,6 @@ use runtime::entropy::Entropy;
 use runtime::files;
 use runtime::http::{HttpConfig, HttpLimits, serve};
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
-use runtime::nats::{InvalidNatsUrl, NatsUrl};
 use runtime::process::harden;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -35,13 +34,13 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::arguments::AdminArgs;
+use crate::nats::{self, NatsError};
 
 /// Connections of one service to the primary.
 const CONNECTIONS: u32 = 16;
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 /// How long each part may take to stop.
 pub const GRACE: Duration = Duration::from_secs(15);
-const NATS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A query service, and how it logs in where it reads.
 pub struct QueryPart<'a> {
@@ -75,10 +74,8 @@ pub struct Stages {
 pub enum ServeError {
     #[error("the address of a database cannot be read")]
     DatabaseUrl(#[source] sqlx::Error),
-    #[error("the address of NATS cannot be read")]
-    NatsUrl(#[from] InvalidNatsUrl),
-    #[error("NATS refuses this process")]
-    Nats(#[source] async_nats::ConnectError),
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     #[error("cannot listen on {address}")]
     Listen {
         address: SocketAddr,
@@ -220,8 +217,12 @@ impl Shared {
     async fn new(services: &Services<'_>, stages: &Stages) -> Result<Self, ServeError> {
         let (clock, entropy) = (Clock::system(), Entropy::os());
         let primary = pool(&services.primary_url)?;
+        let nats = match &services.nats {
+            Some(url) => nats::connect_if_there(url, &clock).await?,
+            None => None,
+        };
         Ok(Self {
-            nats: connect_nats(services.nats.as_ref(), &clock).await?,
+            nats,
             limiter: Limiter::start(primary.clone(), clock.clone(), &stages.log),
             primary,
             clock,
@@ -360,25 +361,6 @@ pub fn local_address(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
         address: nowhere,
         source,
     })
-}
-
-/// NATS, if it answers in time: it is never needed to begin, and found again when it is back.
-async fn connect_nats(
-    url: Option<&SecretString>,
-    clock: &Clock,
-) -> Result<Option<async_nats::Client>, ServeError> {
-    let Some(url) = url else { return Ok(None) };
-    let url: NatsUrl = url.expose_secret().parse()?;
-    let options = url.options().retry_on_initial_connect();
-    let connecting = clock.timeout(NATS_WITHIN, options.connect(url.addresses()));
-    match connecting.await {
-        Ok(Ok(client)) => Ok(Some(client)),
-        Ok(Err(error)) => Err(ServeError::Nats(error)),
-        Err(_) => {
-            tracing::warn!("NATS cannot be reached, going on without it");
-            Ok(None)
-        }
-    }
 }
 
 fn pool(url: &SecretString) -> Result<PgPool, ServeError> {

@@ -7,6 +7,8 @@ use runtime::clock::TimedOut;
 use runtime::local::LocalError;
 use thiserror::Error;
 
+use crate::nats::NatsError;
+
 /// Why a benchmark could not be run to its end. An aim that is missed is none.
 #[derive(Debug, Error)]
 pub enum BenchError {
@@ -22,6 +24,8 @@ pub enum BenchError {
     Read(#[source] event_log::ReadError),
     #[error("the log could not be followed")]
     Feed(#[source] event_log::FeedError),
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     #[error("cannot {what} {}", path.display())]
     Io {
         what: &'static str,

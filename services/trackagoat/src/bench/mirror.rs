@@ -11,7 +11,6 @@ use runtime::clock::Clock;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
 
 use super::aim::{Aim, Report};
-use super::append::ours::connect;
 use super::error::BenchError;
 use super::folder::Database;
 use super::open_log::OpenLog;
@@ -19,6 +18,7 @@ use super::stats::{Repeats, per_second};
 use super::turns::InTurn;
 use super::zipf::Random;
 use super::{Options, Setting, conditions};
+use crate::nats::connect;
 
 const AIMS: &[Aim] = &[Aim::at_least(MIRRORED, "events/s", 80_000.0)];
 const MIRRORED: &str = "events from the log onto the stream";
@@ -52,7 +52,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     let head = open_log
         .fill(events, PAYLOAD_BYTES, clock, &mut random)
         .await?;
-    let client = connect(&nats.url()).await?;
+    let client = connect(&nats.url().into()).await?;
 
     let (mut mirrored, mut plain) = (Repeats::default(), Repeats::default());
     for repeat in 0..repeats {

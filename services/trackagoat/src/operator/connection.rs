@@ -17,6 +17,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::arguments::{DatabaseUrl, NatsUrl, SecretArgument};
+use crate::nats::{self, NatsError};
 
 /// The file in which a running `dev` says where its servers are.
 pub const DEV_FILE: &str = "dev.json";
@@ -59,8 +60,8 @@ pub enum ConnectError {
     Database(#[source] sqlx::Error),
     #[error("the database did not answer within {} s", CONNECT_WITHIN.as_secs())]
     Late,
-    #[error("the address of NATS cannot be read")]
-    NatsUrl(#[source] runtime::nats::InvalidNatsUrl),
+    #[error(transparent)]
+    Nats(#[from] NatsError),
 }
 
 impl Target {
@@ -115,7 +116,11 @@ impl Operator {
             .map_err(ConnectError::Database)?;
         let nats = match nats {
             // That NATS is away delays the barrier, no more.
-            Some(url) => nats_url(&url)?.connect().await.ok(),
+            Some(url) => match nats::connect(&url).await {
+                Ok(client) => Some(client),
+                Err(NatsError::Connect(_)) => None,
+                Err(error @ NatsError::Url(_)) => return Err(error.into()),
+            },
             None => None,
         };
         let lifecycle = Lifecycle::new(clock.clone());
@@ -164,8 +169,4 @@ impl Operator {
         self.lifecycle.shutdown(policy).await;
         self.pool.close().await;
     }
-}
-
-fn nats_url(url: &SecretString) -> Result<runtime::nats::NatsUrl, ConnectError> {
-    url.expose_secret().parse().map_err(ConnectError::NatsUrl)
 }

@@ -23,6 +23,7 @@ use super::error::BenchError;
 use super::folder::Database;
 use super::stats::{Repeats, float};
 use super::{Options, Setting};
+use crate::nats::connect;
 
 const AIMS: &[Aim] = &[
     Aim::at_least(FIGURE_64, "events/s", 50_000.0),
@@ -160,7 +161,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     report.condition("postgres", postgres);
     report.condition(
         "nats_server",
-        ours::connect(&nats.url()).await?.server_info().version,
+        connect(&nats.url().into()).await?.server_info().version,
     );
     report.condition("repeats", effort.repeats);
     report.condition("seconds_each", effort.length.as_secs_f64());

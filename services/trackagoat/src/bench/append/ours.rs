@@ -1,6 +1,5 @@
 //! Appends to our log: group commit, expected versions, hash chain, everything on.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +11,6 @@ use event_log::{AppendError, AppendRequest, Config, EventLog, Mirror, MirrorConf
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
-use runtime::nats::NatsUrl;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -21,6 +19,7 @@ use crate::bench::error::BenchError;
 use crate::bench::folder;
 use crate::bench::worker::Parent;
 use crate::bench::zipf::{Random, Zipf};
+use crate::nats;
 
 /// As long as a request's usual id.
 pub const CORRELATION_ID: &str = "01h455vb4pex5vsknk084sn02q";
@@ -47,7 +46,7 @@ pub async fn run(
     let (log, appender) = EventLog::new(pool, clock.clone(), entropy.clone(), Config::default());
     tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
     if let Some(url) = &job.nats_url {
-        let client = connect(url).await?;
+        let client = nats::connect(&url.as_str().into()).await?;
         let mirror = Mirror::new(log.clone(), client, MirrorConfig::default());
         tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
     }
@@ -75,12 +74,6 @@ pub async fn run(
     let appends = collect(writers).await?;
     lifecycle.shutdown(ShutdownPolicy::default()).await;
     Ok(appends)
-}
-
-pub async fn connect(url: &str) -> Result<async_nats::Client, BenchError> {
-    let wrong = |error: &dyn std::error::Error| BenchError::Wrong(error.to_string());
-    let url = NatsUrl::from_str(url).map_err(|error| wrong(&error))?;
-    url.connect().await.map_err(|error| wrong(&error))
 }
 
 /// Each append makes an org's stream.

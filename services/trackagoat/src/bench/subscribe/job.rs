@@ -14,12 +14,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::naive::{self, Wake};
-use crate::bench::append::ours::{Template, connect};
+use crate::bench::append::ours::Template;
 use crate::bench::error::BenchError;
 use crate::bench::open_log::OpenLog;
 use crate::bench::pace::{self, Schedule};
 use crate::bench::worker::Parent;
 use crate::bench::zipf::Random;
+use crate::nats::connect;
 
 /// Appends under way at once, at most.
 const WRITERS: usize = 256;
@@ -69,7 +70,7 @@ pub async fn run_publisher(
 ) -> Result<(), BenchError> {
     let open_log = OpenLog::open(&servers.database_url, &clock, &entropy).await?;
     if let Following::Feed { nats_url } = &servers.following {
-        let client = connect(nats_url).await?;
+        let client = connect(&nats_url.as_str().into()).await?;
         let mirror = Mirror::new(open_log.log.clone(), client, MirrorConfig::default());
         let tasks = open_log.tasks.clone();
         tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
@@ -96,7 +97,7 @@ pub async fn run_follower(
     match &servers.following {
         Following::Feed { nats_url } => {
             let open_log = OpenLog::open(url, &clock, &entropy).await?;
-            let client = connect(nats_url).await?;
+            let client = connect(&nats_url.as_str().into()).await?;
             let feeding = feed(&open_log.log, client, found, &clock);
             let ended = answer(feeding, arrivals, parent, &clock).await;
             open_log.close().await;
