@@ -1,6 +1,6 @@
 //! Rule 19: the database itself refuses to change the log, whoever asks.
 
-use sqlx::{AssertSqlSafe, Executor, PgPool};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgPool};
 use testkit::postgres;
 
 use crate::support::{Process, append, event, org};
@@ -224,4 +224,33 @@ async fn new_partitions_are_as_closed_as_the_first() {
         indexes("events_000002").await,
         indexes("events_000000").await
     );
+}
+
+/// Of a password only what it is checked against reaches the server; with it one may log in, with
+/// another text not.
+#[tokio::test]
+async fn a_login_is_made_without_its_password_leaving_the_process() {
+    let db = postgres().await;
+    let mut owner = db.pool().acquire().await.unwrap();
+    for password in ["first", "second"] {
+        event_log::create_login(&mut owner, "tga_query", "tga_test_login", password)
+            .await
+            .unwrap();
+        let kept: String = sqlx::query_scalar(
+            "select rolpassword from pg_authid where rolname = 'tga_test_login'",
+        )
+        .fetch_one(&mut *owner)
+        .await
+        .unwrap();
+        assert!(kept.starts_with("SCRAM-SHA-256$4096:"), "{kept}");
+        for (given, works) in [(password, true), ("other", false)] {
+            let options = db
+                .options()
+                .clone()
+                .username("tga_test_login")
+                .password(given);
+            let login = sqlx::PgConnection::connect_with(&options).await;
+            assert_eq!(login.is_ok(), works, "{given} for {password}");
+        }
+    }
 }
