@@ -152,7 +152,8 @@ impl Coordinator {
                 _ = heard.changed() => {}
             }
         };
-        let settled = store::settle(&self.0.primary, position);
+        let effective_at = Timestamp::from_datetime(self.0.clock.now());
+        let settled = store::settle(&self.0.primary, position, effective_at);
         match self.0.clock.timeout(LOOK_DEADLINE, settled).await {
             Ok(Ok(())) => {}
             // It holds all the same; the mark is for those who deny.
@@ -162,7 +163,7 @@ impl Coordinator {
         count(&report);
         Ok(Receipt {
             position,
-            effective_at: Timestamp::from_datetime(self.0.clock.now()),
+            effective_at,
             epoch,
             barrier: report,
         })

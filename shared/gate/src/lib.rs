@@ -31,5 +31,5 @@ pub use self::core::barrier::{Report, Settled, State};
 pub use self::follow::ReplicaConfig;
 pub use self::gate::{Gate, ReplicaParts};
 pub use self::limiter::Limiter;
-pub use self::store::{StoreError, Used, allow_lease, used, used_by_org};
+pub use self::store::{StoreError, Used, allow_lease, settled_at, used, used_by_org};
 pub use self::verifier::VerifyConfig;

@@ -1,6 +1,7 @@
 //! API keys (v1-contract.md 7).
 
 use chrono::TimeDelta;
+use domain::ids::GlobalPosition;
 use domain::org::Command;
 use domain::plan::LimitKey;
 use domain::scope::{Scope, Scopes};
@@ -406,4 +407,18 @@ async fn rotated_without_overlap_the_old_key_ends_at_once() {
         let answer = app.post(&org, &path, json!({"overlap_seconds": bad})).await;
         answer.refused(400, "invalid_body");
     }
+}
+
+#[tokio::test]
+async fn when_a_revocation_was_in_force_is_kept_as_it_was_first_told() {
+    let app = TestApp::new().await;
+    let org = app.org().await;
+    let (id, _) = other_key(&app, &org).await;
+    let path = format!("/api-keys/{id}");
+    let first = app.delete(&org, &path).await;
+    let receipt = first.data(200).clone();
+    app.delete(&org, &path).await.data(200);
+    let position = GlobalPosition::new(receipt["position"].as_u64().unwrap());
+    let settled = gate::settled_at(app.pool(), &[position]).await.unwrap();
+    assert_eq!(json!(settled[&position]), receipt["effective_at"]);
 }

@@ -115,6 +115,11 @@ async fn the_demo_answers_and_a_revoked_key_is_refused_on_the_next_request() {
     let receipt = dev.call(Method::DELETE, &path, dev.demo_key(), None).await;
     assert_eq!(receipt.status, StatusCode::OK, "{}", receipt.body);
     assert!(receipt.body["data"]["effective_at"].is_string());
+    let shown = dev.get(&path).await;
+    assert_eq!(
+        shown.body["data"]["revocation"]["effective_at"],
+        receipt.body["data"]["effective_at"]
+    );
     let refused = dev.call(Method::GET, "/projects", &key, None).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     let expected = json!({

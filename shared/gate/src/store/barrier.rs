@@ -1,6 +1,8 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
+use domain::time::Timestamp;
 use sqlx::PgPool;
 
 use super::StoreError;
@@ -39,15 +41,43 @@ pub async fn lease_rows(pool: &PgPool) -> Result<(LogEpoch, Vec<LeaseRow>), Stor
     Ok((log_epoch, leases.collect()))
 }
 
-/// B6: every denial up to this position is in force everywhere.
-pub async fn settle(pool: &PgPool, up_to: GlobalPosition) -> Result<(), StoreError> {
+/// B6: every denial up to this position is in force everywhere, the one at it since `at`, unless
+/// an earlier barrier said so before.
+pub async fn settle(pool: &PgPool, up_to: GlobalPosition, at: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
-        "update gate.head set settled = greatest(settled, $1) where settled < $1",
-        up_to.as_i64()
+        "with noted as (
+             insert into gate.settlements (position, effective_at) values ($1, $2)
+             on conflict (position) do nothing
+         )
+         update gate.head set settled = greatest(settled, $1) where settled < $1",
+        up_to.as_i64(),
+        at.datetime()
     )
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// When denials were in force everywhere; those of which no barrier has said so are left out.
+///
+/// # Errors
+/// If Postgres does not answer.
+pub async fn settled_at(
+    pool: &PgPool,
+    denials: &[GlobalPosition],
+) -> Result<HashMap<GlobalPosition, Timestamp>, StoreError> {
+    let positions: Vec<i64> = denials.iter().map(|denial| denial.as_i64()).collect();
+    let rows = sqlx::query!(
+        "select position, effective_at from gate.settlements where position = any($1)",
+        &positions
+    )
+    .fetch_all(pool)
+    .await?;
+    let settled = rows.into_iter().filter_map(|row| {
+        let position = GlobalPosition::try_from_i64(row.position)?;
+        Some((position, Timestamp::from_datetime(row.effective_at)))
+    });
+    Ok(settled.collect())
 }
 
 /// GC: deletes a row unless its replica renewed once more. Says whether it was deleted.

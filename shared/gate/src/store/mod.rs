@@ -11,7 +11,7 @@ mod verify;
 
 use thiserror::Error;
 
-pub use self::barrier::{collect, lease_rows, settle};
+pub use self::barrier::{collect, lease_rows, settle, settled_at};
 pub use self::lease::{LeaseLine, allow_lease};
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};

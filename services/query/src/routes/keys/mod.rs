@@ -10,7 +10,7 @@ use api::envelope::Meta;
 use api::error::ApiError;
 use api::v1::{ApiKey, KeyContext};
 use chrono::TimeDelta;
-use domain::ids::KeyId;
+use domain::ids::{GlobalPosition, KeyId};
 use domain::org::KeyStatus;
 use domain::time::Timestamp;
 use gate::Used;
@@ -26,6 +26,8 @@ const FIGURES_LATE: TimeDelta = TimeDelta::seconds(60);
 struct Shown {
     now: Timestamp,
     used: HashMap<Uuid, Used>,
+    /// When revocations were in force everywhere, by their positions.
+    settled: HashMap<GlobalPosition, Timestamp>,
     replaced: HashMap<KeyId, Found>,
 }
 
@@ -35,6 +37,15 @@ impl Snapshot<'_> {
     async fn shown(&mut self, keys: &[Found]) -> Result<Shown, ApiError> {
         let ids: Vec<Uuid> = keys.iter().map(|found| found.id.as_uuid()).collect();
         let used = gate::used(&self.app.primary, self.call.org(), &ids, self.now.date()).await;
+        let unavailable = |error| self.app.unavailable().because(error);
+        let denials = keys.iter().filter_map(|found| found.key.revoked);
+        let denials: Vec<_> = denials.map(|denial| denial.position).collect();
+        let settled = if denials.is_empty() {
+            HashMap::new()
+        } else {
+            let settled = gate::settled_at(&self.app.primary, &denials).await;
+            settled.map_err(unavailable)?
+        };
         let replaced: Vec<KeyId> = keys.iter().filter_map(|found| found.key.replaces).collect();
         let replaced = if replaced.is_empty() {
             Vec::new()
@@ -44,7 +55,8 @@ impl Snapshot<'_> {
         };
         Ok(Shown {
             now: self.now,
-            used: used.map_err(|error| self.app.unavailable().because(error))?,
+            used: used.map_err(unavailable)?,
+            settled,
             replaced: replaced
                 .into_iter()
                 .map(|found| (found.id, found))
@@ -65,6 +77,10 @@ impl Shown {
             replaced: replaced.map(|old| &old.key),
             last_used_at: used.last_used_at,
             requests_by_day: used.by_day,
+            revocation_effective_at: found
+                .key
+                .revoked
+                .and_then(|denial| self.settled.get(&denial.position).copied()),
             ..KeyContext::default()
         };
         ApiKey::new(found.id, &found.key, self.now, context)
