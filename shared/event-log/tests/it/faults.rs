@@ -134,12 +134,12 @@ async fn a_statement_that_comes_after_the_answer_does_nothing() {
         ..event_log::Config::default()
     };
     let options = db.options().clone().port(proxy.port());
-    let process = Process::start_with(lazy(options), config);
-    let log = &process.log;
-    let org = org();
-    append(log, org, vec![event()]).await;
     // Once it is refused for good, once it is tried again and succeeds.
     for is_refused in [true, false] {
+        let process = Process::start_with(lazy(options.clone()), config);
+        let (log, org) = (&process.log, org());
+        // The second is the one statement that the third will be.
+        append(log, org, vec![event()]).await;
         append(log, org, vec![event()]).await;
         let before = db_log(&db).await.len();
         let mut late = proxy.hold(Direction::ToServer, b"project.removed");
@@ -163,14 +163,18 @@ async fn a_statement_that_comes_after_the_answer_does_nothing() {
             is_refused,
             "{answer:?}"
         );
-        late.release();
-        let rest = usize::from(!is_refused);
-        eventually(SOON, "the late connection ends", async || {
-            (proxy.connections() == rest).then_some(())
-        })
-        .await;
-        assert_eq!(db_log(&db).await.len(), before + rest);
+        // Nothing is left but the late statement.
+        process.stop().await;
         proxy.heal();
+        let connections = async |count| {
+            let are = || (proxy.connections() == count).then_some(());
+            eventually(SOON, "connections end", async || are()).await;
+        };
+        connections(1).await;
+        late.release();
+        connections(0).await;
+        let rest = usize::from(!is_refused);
+        assert_eq!(db_log(&db).await.len(), before + rest);
     }
 }
 
