@@ -9,9 +9,9 @@ use api::envelope::Rendered;
 use api::error::{ApiError, Jitter};
 use api::header::QueryHeaders;
 use axum::response::Response;
-use domain::ids::{CreatorId, GlobalPosition, ProjectId, VideoId};
+use domain::ids::{CreatorId, GlobalPosition, KeyId, ProjectId, VideoId};
 use domain::time::Timestamp;
-use read_model::{Org, OrgReader, Positions, ReadError, ReadModel, STATEMENT_WITHIN};
+use read_model::{ApiKey, Org, OrgReader, Positions, ReadError, ReadModel, STATEMENT_WITHIN};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
@@ -29,7 +29,7 @@ const POSITION_WAIT: Duration = Duration::from_secs(2);
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 const _: () = assert!(STATEMENT_WITHIN.as_millis() < ANSWER_WITHIN.as_millis());
 
-/// How many at once compute what they waited for in vain.
+/// How many at once compute what they waited for in vain, or wait while they compute.
 pub const CROWD: usize = 4;
 
 /// What every endpoint shares; the router's state.
@@ -45,7 +45,8 @@ pub struct App {
     pub cache: Arc<ResponseCache>,
     /// Where the use of keys is counted.
     pub primary: PgPool,
-    /// Places of those who joined a computation that left no answer.
+    /// Places of those who joined a computation that left no answer, and of those who wait in the
+    /// middle of one.
     pub crowd: Semaphore,
     /// Places in lists.
     pub cursors: Cursors,
@@ -189,6 +190,11 @@ impl App {
         }
     }
 
+    async fn open(&self, call: &Call) -> Result<OrgReader, ApiError> {
+        let reader = self.reads.org(call.org()).await;
+        reader.map_err(|error| self.read_error(error))
+    }
+
     async fn compute<Q: Question>(
         &self,
         call: &Call,
@@ -197,10 +203,8 @@ impl App {
     ) -> Result<(Answer, GlobalPosition), ApiError> {
         // Read before the snapshot is taken, so the answer is never of an instant after its rows.
         let now = self.now();
-        let reader = self.reads.org(call.org()).await;
-        let reader = reader.map_err(|error| self.read_error(error))?;
-        let position = reader.position();
-        if position < min_position {
+        let reader = self.open(call).await?;
+        if reader.position() < min_position {
             // The projection was begun anew meanwhile.
             return Err(self.unavailable());
         }
@@ -211,7 +215,9 @@ impl App {
             app: self,
         };
         let answered = question.answer(&mut snapshot);
-        match self.clock.timeout(ANSWER_WITHIN, answered).await {
+        let answered = self.clock.timeout(ANSWER_WITHIN, answered).await;
+        let position = snapshot.reader.position();
+        match answered {
             Ok(Ok(answer)) => Ok((answer, position)),
             Ok(Err(error)) => Err(error.at(position)),
             Err(late) => Err(self.unavailable().because(late)),
@@ -271,11 +277,45 @@ impl Snapshot<'_> {
         }
     }
 
-    /// The caller's org. The gate knows of new orgs before the projection does.
+    /// The caller's org.
     pub async fn org(&mut self) -> Result<Org, ApiError> {
-        let org = self.reader.profile().await;
-        let org = org.map_err(|error| self.read_error(error))?;
+        let mut org = self.profile().await?;
+        if org.is_none() {
+            self.meet_caller().await?;
+            org = self.profile().await?;
+        }
         org.ok_or_else(|| self.app.unavailable())
+    }
+
+    /// The calling key.
+    pub async fn caller(&mut self, id: KeyId) -> Result<ApiKey, ApiError> {
+        let mut key = self.key(id).await?;
+        if key.is_none() {
+            self.meet_caller().await?;
+            key = self.key(id).await?;
+        }
+        key.ok_or_else(|| self.app.unavailable())
+    }
+
+    /// Goes on from a newer snapshot, which has what made the caller: the gate hears of new keys
+    /// and orgs before the projection does. To be called before anything else was read.
+    async fn meet_caller(&mut self) -> Result<(), ApiError> {
+        // Who waits here holds a connection.
+        let place = self.app.crowd.try_acquire();
+        let _place = place.map_err(|_| self.app.unavailable())?;
+        self.app.wait_for(self.call.known_at()).await?;
+        self.reader = self.app.open(self.call).await?;
+        Ok(())
+    }
+
+    async fn profile(&mut self) -> Result<Option<Org>, ApiError> {
+        let org = self.reader.profile().await;
+        org.map_err(|error| self.read_error(error))
+    }
+
+    async fn key(&mut self, id: KeyId) -> Result<Option<ApiKey>, ApiError> {
+        let key = self.reader.api_key(id).await;
+        key.map_err(|error| self.read_error(error))
     }
 
     /// Maps what the projection says.

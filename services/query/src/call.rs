@@ -5,15 +5,16 @@ use api::cursor::List;
 use api::error::ApiError;
 use api::route::{Access, Route};
 use axum::extract::FromRequestParts;
-use domain::ids::OrgId;
+use domain::ids::{GlobalPosition, OrgId};
 use domain::scope::Scope;
-use gate::Principal;
+use gate::{Admission, Principal};
 use http::request::Parts;
 
 /// An admitted request; an endpoint takes it as an argument.
 #[derive(Debug, Clone)]
 pub struct Call {
     principal: Principal,
+    known_at: GlobalPosition,
     route: &'static Route,
     /// Path and parameters in order: what the answer is kept by.
     target: Box<str>,
@@ -21,9 +22,10 @@ pub struct Call {
 
 impl Call {
     /// Of a request that may go on.
-    pub fn new(principal: Principal, route: &'static Route, target: impl Into<Box<str>>) -> Self {
+    pub fn new(admission: &Admission, route: &'static Route, target: impl Into<Box<str>>) -> Self {
         Self {
-            principal,
+            principal: admission.principal,
+            known_at: admission.known_at,
             route,
             target: target.into(),
         }
@@ -32,6 +34,11 @@ impl Call {
     /// Who calls.
     pub const fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The position of the log as of which the gate knows the caller.
+    pub const fn known_at(&self) -> GlobalPosition {
+        self.known_at
     }
 
     /// The caller's org.

@@ -1,5 +1,6 @@
 //! What the gate answers.
 
+use domain::ids::GlobalPosition;
 use domain::scope::{Scope, Scopes};
 use domain::time::Timestamp;
 use thiserror::Error;
@@ -11,6 +12,8 @@ pub use crate::core::entry::Principal;
 pub struct Admission {
     /// Who calls.
     pub principal: Principal,
+    /// The position of the log as of which the caller is known; what made the caller is not above it.
+    pub known_at: GlobalPosition,
     /// What is left to the caller, for the rate headers.
     pub rate: Rate,
     /// For `Tga-Key-Expires-At`: when a key ends that is rotating, or ends within 7 days.

@@ -177,6 +177,7 @@ impl Gate {
         let is_soon = |end: &(Timestamp, bool)| end.1 || end.0 < at.wall.plus(SOON);
         Ok(Admission {
             principal: entry.principal(),
+            known_at: entry.stamp().position(),
             rate,
             key_expires_at: entry
                 .end()

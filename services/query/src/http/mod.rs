@@ -193,7 +193,7 @@ impl Inner {
             }
             Err(error) => return self.fail(error, request.headers(), None),
         };
-        let call = Call::new(admission.principal, route, target(&request));
+        let call = Call::new(admission, route, target(&request));
         request.extensions_mut().insert(call);
         let rendering = Rendering::wanted_by(request.headers());
         let endpoints = self.endpoints.clone();

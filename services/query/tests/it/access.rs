@@ -3,6 +3,8 @@
 use domain::event::{KeyRevoked, OrgReinstated, OrgSuspended, RevocationReason};
 use domain::scope::{Scope, Scopes};
 use http::Method;
+use read_model::ProjectionVersion;
+use sqlx::{Connection, PgConnection};
 
 use crate::support::{Reply, World, bearer};
 
@@ -255,4 +257,27 @@ async fn refusals_are_problems_where_that_is_asked_for() {
         .send(Method::GET, "/projects", &[bearer(&org.key), accept])
         .await;
     assert_eq!(found.header("content-type"), "application/json");
+}
+
+/// The gate hears of a key before the projection does; whoever uses it at once waits a moment.
+#[tokio::test]
+async fn a_new_key_is_answered_once_the_projection_knows_it() {
+    let world = World::start().await;
+    let org = world.org().await;
+    world.get(&org.key, "/projects").await;
+    let schema = ProjectionVersion::CURRENT.in_schema(world.database.options());
+    let mut projector_held = PgConnection::connect_with(&schema).await.unwrap();
+    for statement in ["BEGIN", "LOCK TABLE api_keys IN EXCLUSIVE MODE"] {
+        sqlx::query(statement)
+            .execute(&mut projector_held)
+            .await
+            .unwrap();
+    }
+    let key = world.key(&org, Scopes::DEFAULT).await;
+    assert_eq!(world.replica.get(&key, "/projects").await.status, 200);
+    let early = world.replica.get(&key, "/api-keys/self").await;
+    assert_eq!(early.code(), "projection_unavailable");
+    projector_held.close().await.unwrap();
+    let own = world.replica.get(&key, "/api-keys/self").await;
+    assert_eq!(own.status, 200, "{own:?}");
 }

@@ -40,10 +40,7 @@ impl Question for OwnKey {
     const RESTS_ON: Option<Topics> = None;
 
     async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
-        let found = snapshot.reader.api_key(self.0).await;
-        let found = found.map_err(|error| snapshot.read_error(error))?;
-        // The gate knows of new keys before the projection does.
-        let found = [found.ok_or_else(|| snapshot.app.unavailable())?];
+        let found = [snapshot.caller(self.0).await?];
         let org = snapshot.org().await?;
         let shown = snapshot.shown(&found).await?;
         let own = ApiKeySelf {
