@@ -254,8 +254,7 @@ impl<'a> Session<'a> {
                 self.last = last;
                 moved_at = now;
             } else if now.saturating_since(moved_at) >= PATIENCE {
-                let missing = self.mirror.log.read(self.last, SEGMENT).await?;
-                self.publish_all(missing).await?;
+                self.fill(first).await?;
                 moved_at = clock.monotonic();
                 continue;
             }
@@ -295,19 +294,39 @@ impl<'a> Session<'a> {
 
     /// Nobody here has committed for a while: sees to it that what others committed is there.
     async fn catch_up(&mut self) -> Result<(), MirrorError> {
-        loop {
-            let head = self.mirror.log.head().await?;
-            self.check_epoch(head.epoch)?;
-            let before = self.last;
-            self.last = self.stands().await?;
-            let lag = head.position.get().saturating_sub(self.last.get());
-            metrics::gauge!(names::MIRROR_LAG).set(u64_as_f64(lag));
-            if lag == 0 || self.last > before {
+        let head = self.mirror.log.head().await?;
+        self.check_epoch(head.epoch)?;
+        let before = self.last;
+        self.last = self.stands().await?;
+        let lag = head.position.get().saturating_sub(self.last.get());
+        metrics::gauge!(names::MIRROR_LAG).set(u64_as_f64(lag));
+        if lag == 0 || self.last > before {
+            return Ok(());
+        }
+        self.fill(head.position).await
+    }
+
+    /// Publishes what the log holds after the last, up to `until`, reading ahead meanwhile. Ends
+    /// early if somebody else publishes too.
+    async fn fill(&mut self, until: GlobalPosition) -> Result<(), MirrorError> {
+        let (log, epoch) = (&self.mirror.log, self.publisher.epoch());
+        let mut page = page_after(log, epoch, self.last).await?;
+        while let Some(end) = page.last().map(|event| event.position) {
+            let ahead = async {
+                if end < until {
+                    page_after(log, epoch, end).await
+                } else {
+                    Ok(Vec::new())
+                }
+            };
+            let (published, ahead) = tokio::join!(self.publish_all(page), ahead);
+            published?;
+            if self.last != end {
                 return Ok(());
             }
-            let missing = self.mirror.log.read(self.last, SEGMENT).await?;
-            self.publish_all(missing).await?;
+            page = ahead?;
         }
+        Ok(())
     }
 
     /// The last position on the stream.
@@ -317,17 +336,33 @@ impl<'a> Session<'a> {
         Ok(standing.last)
     }
 
-    /// Events of another epoch must not be published under this one's name: the next session will
-    /// know it.
     fn check_epoch(&self, epoch: LogEpoch) -> Result<(), MirrorError> {
-        if epoch == self.publisher.epoch() {
-            return Ok(());
-        }
-        Err(MirrorError::Nats {
-            what: "continue the stream",
-            source: "the log has begun a new epoch".into(),
-        })
+        same_epoch(self.publisher.epoch(), epoch)
     }
+}
+
+/// The next events of the log, all of one epoch.
+async fn page_after(
+    log: &EventLog,
+    epoch: LogEpoch,
+    after: GlobalPosition,
+) -> Result<Vec<StoredEvent>, MirrorError> {
+    let page = log.read(after, SEGMENT).await?;
+    // Afterwards: an epoch that has not ended by then had not ended when they were read.
+    same_epoch(epoch, log.head().await?.epoch)?;
+    Ok(page)
+}
+
+/// Events of another epoch must not be published under this one's name: the next session will
+/// know it.
+fn same_epoch(known: LogEpoch, found: LogEpoch) -> Result<(), MirrorError> {
+    if known == found {
+        return Ok(());
+    }
+    Err(MirrorError::Nats {
+        what: "continue the stream",
+        source: "the log has begun a new epoch".into(),
+    })
 }
 
 fn u64_as_f64(count: u64) -> f64 {

@@ -165,8 +165,52 @@ async fn messages_that_do_not_belong_are_not_believed() {
         .subscribe(GlobalPosition::ZERO, with(nats.client().await));
     follow(&mut feed, 3).await;
 
+    forge(&client, &process.log).await;
+    many(&process.log, 2).await;
+    let seen = follow(&mut feed, 2).await;
+    assert_eq!(seen, whole_log(&process.log).await[3..]);
+}
+
+/// A mirror takes them for another history, and begins the stream anew: the subscriber is told, and
+/// still sees nothing but the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_do_not_belong_are_not_believed_beside_a_mirror_either() {
+    let (db, nats) = (postgres().await, nats().await);
+    let process = Process::start(db.pool().clone());
+    process.mirror(nats.client().await);
+    many(&process.log, 3).await;
+    let subscribe = async |after| {
+        let client = nats.client().await;
+        process.log.subscribe(after, with(client))
+    };
+    let mut feed = subscribe(GlobalPosition::ZERO).await;
     let epoch = process.log.head().await.unwrap().epoch;
-    let known = &whole_log(&process.log).await[2];
+    let mut seen = follow(&mut feed, 3).await;
+    for _ in 0..3 {
+        forge(&nats.client().await, &process.log).await;
+        many(&process.log, 2).await;
+    }
+    let all = async {
+        while seen.len() < 9 || feed.epoch() == Some(epoch) {
+            match feed.next_batch().await {
+                Ok(batch) => seen.extend(batch),
+                Err(FeedError::EpochChanged { .. } | FeedError::Ahead { .. }) => {
+                    seen.clear();
+                    feed = subscribe(GlobalPosition::ZERO).await;
+                }
+                Err(FeedError::Log(_)) => Clock::system().sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let limit = Clock::system().timeout(SOON, all).await;
+    assert!(limit.is_ok(), "{} events came", seen.len());
+    assert_eq!(seen, whole_log(&process.log).await);
+}
+
+/// Publishes what repeats, reorders, alters and invents messages, as whoever may publish could.
+async fn forge(client: &async_nats::Client, log: &EventLog) {
+    let epoch = log.head().await.unwrap().epoch;
+    let known = whole_log(log).await.swap_remove(2);
     let mut headers = async_nats::HeaderMap::new();
     for (position, payload) in [
         (4, known.to_cloud_event()),
@@ -199,9 +243,6 @@ async fn messages_that_do_not_belong_are_not_believed() {
         .await
         .unwrap();
     client.flush().await.unwrap();
-    many(&process.log, 2).await;
-    let seen = follow(&mut feed, 2).await;
-    assert_eq!(seen, whole_log(&process.log).await[3..]);
 }
 
 #[tokio::test]

@@ -112,7 +112,8 @@ async fn a_wiped_store_is_filled_again() {
     let (db, mut nats) = (postgres().await, nats().await);
     let process = Process::start(db.pool().clone());
     process.mirror(nats.client().await);
-    append(&process.log, org(), vec![event(); 100]).await;
+    // Several pages, so that one is read while the one before is published.
+    join_all((0..30).map(|_| append(&process.log, org(), vec![event(); 100]))).await;
     mirrored(&nats, &process.log).await;
     nats.wipe().await;
     append(&process.log, org(), vec![event()]).await;
