@@ -1,7 +1,7 @@
 //! Texts that people and programs give us, parsed once (v1-contract.md 1.2).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use thiserror::Error;
 
 use crate::jcs;
@@ -25,6 +25,12 @@ pub enum TextError {
     /// Not an object, too large or too deep.
     #[error("must be a JSON object of at most {METADATA_BYTES} bytes and {METADATA_DEPTH} levels")]
     Metadata,
+    /// A number that might come back as another one.
+    #[error("number at {path} is not exactly representable: send it as a string")]
+    Inexact {
+        /// Where in the object: `videos[3].id`.
+        path: String,
+    },
 }
 
 /// A one-line name of 1 to `MAX` characters, trimmed.
@@ -79,7 +85,9 @@ impl Readme {
     }
 }
 
-/// The agents' own space: a JSON object, kept in its canonical form (RFC 8785).
+/// The agents' own space: a JSON object, kept in its canonical form (RFC 8785). Whoever reads it
+/// with serde reads what an event or a row holds; what a caller sends comes in by
+/// [`Metadata::parse`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub struct Metadata(String);
@@ -90,8 +98,19 @@ impl Metadata {
         Self("{}".to_owned())
     }
 
-    /// Checks size and depth.
+    /// Checks size, depth and that every number comes back as it was sent.
     pub fn parse(value: &Value) -> Result<Self, TextError> {
+        let metadata = Self::stored(value)?;
+        match inexact(value) {
+            None => Ok(metadata),
+            Some(path) => Err(TextError::Inexact {
+                path: path.strip_prefix('.').unwrap_or(&path).to_owned(),
+            }),
+        }
+    }
+
+    /// What was once accepted, also before numbers were checked.
+    fn stored(value: &Value) -> Result<Self, TextError> {
         if !value.is_object() || depth(value) > METADATA_DEPTH {
             return Err(TextError::Metadata);
         }
@@ -113,7 +132,7 @@ impl TryFrom<Value> for Metadata {
     type Error = TextError;
 
     fn try_from(value: Value) -> Result<Self, TextError> {
-        Self::parse(&value)
+        Self::stored(&value)
     }
 }
 
@@ -175,6 +194,43 @@ fn depth(value: &Value) -> usize {
     }
 }
 
+/// Where the first number stands whose digits the canonical form does not keep: numbers are IEEE
+/// doubles there, so an id above 2^53 would become its neighbour.
+fn inexact(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => (!keeps_digits(number)).then(String::new),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| Some(format!("[{index}]{}", inexact(item)?))),
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, member)| Some(format!(".{}{}", shown(name), inexact(member)?))),
+        _ => None,
+    }
+}
+
+/// An integer must come out with its digits. One that the parser had no room for arrives as a
+/// double, its digits gone.
+fn keeps_digits(number: &Number) -> bool {
+    const I64_MIN: f64 = -9_223_372_036_854_775_808.0;
+    const U64_END: f64 = 18_446_744_073_709_551_616.0;
+    if number.is_f64() {
+        let in_integers = |double| double > I64_MIN && double < U64_END;
+        return number.as_f64().is_some_and(in_integers);
+    }
+    jcs::from_value(&Value::Number(number.clone())) == number.to_string()
+}
+
+/// A caller's name as it may be repeated: short, and without control characters.
+fn shown(name: &str) -> String {
+    let printable = |c: char| if is_forbidden(c) { '\u{fffd}' } else { c };
+    name.chars().take(SHOWN_CHARS).map(printable).collect()
+}
+
+/// Longest part of a caller's own name that an error repeats, in characters.
+const SHOWN_CHARS: usize = 64;
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -234,7 +290,79 @@ mod tests {
         }
     }
 
+    fn path_of_inexact(json: &str) -> Option<String> {
+        match Metadata::parse(&serde_json::from_str(json).unwrap()) {
+            Ok(metadata) => {
+                let canonical: Value = serde_json::from_str(metadata.as_json()).unwrap();
+                assert_eq!(Metadata::parse(&canonical), Ok(metadata), "{json}");
+                None
+            }
+            Err(TextError::Inexact { path }) => Some(path),
+            Err(error) => panic!("{json}: {error}"),
+        }
+    }
+
+    #[test]
+    fn a_number_that_would_come_back_as_another_is_refused_with_its_place() {
+        for (json, path) in [
+            (r#"{"video":7301234567890123456}"#, "video"),
+            (r#"{"a":{"b":[1,{"c":9007199254740993}]}}"#, "a.b[1].c"),
+            (r#"{"a":[[0,-9007199254740993]]}"#, "a[0][1]"),
+            // Held by a double, but written with other digits.
+            (r#"{"a":1152921504606846976}"#, "a"),
+            (r#"{"a":18446744073709551615}"#, "a"),
+            // Beyond what the parser keeps as an integer.
+            (r#"{"a":73012345678901234567}"#, "a"),
+            (r#"{"a":-9223372036854775809}"#, "a"),
+            (r#"{"a\u0000":1e23}"#, "a\u{fffd}"),
+        ] {
+            assert_eq!(path_of_inexact(json).as_deref(), Some(path), "{json}");
+        }
+        let long = format!(r#"{{"{}":9007199254740993}}"#, "x".repeat(1_000));
+        assert_eq!(path_of_inexact(&long), Some("x".repeat(64)));
+        let path = "video".to_owned();
+        assert_eq!(
+            TextError::Inexact { path }.to_string(),
+            "number at video is not exactly representable: send it as a string"
+        );
+    }
+
+    #[test]
+    fn a_number_that_comes_back_as_it_was_sent_is_kept() {
+        for json in [
+            r#"{"video":"7301234567890123456"}"#,
+            r#"{"a":[0,-1,0.1,1e-9,9007199254740992,-9007199254740992,9007199254740994]}"#,
+            // What an answer showed before numbers were checked may be sent back.
+            r#"{"a":7301234567890124000}"#,
+            r#"{"a":1e19}"#,
+        ] {
+            assert_eq!(path_of_inexact(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_was_stored_before_numbers_were_checked_is_read() {
+        for json in [r#"{"a":73012345678901230000}"#, r#"{"a":1e+23}"#] {
+            let read: Metadata = serde_json::from_str(json).unwrap();
+            assert_eq!(read.as_json(), json);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_integer_is_kept_or_refused_never_changed(
+            sign in prop::sample::select(vec!["", "-"]),
+            number in any::<u64>(),
+        ) {
+            let json = format!(r#"{{"a":{sign}{number}}}"#);
+            let sent = Metadata::parse(&serde_json::from_str(&json).unwrap());
+            if let Ok(metadata) = sent {
+                prop_assert!(metadata.as_json() == json || number == 0);
+            } else {
+                prop_assert!(number > 1 << 53);
+            }
+        }
+
         #[test]
         fn cleaned_text_is_accepted_as_it_is(text in ".{0,80}") {
             if let Some(cleaned) = clean(&text) {

@@ -223,7 +223,7 @@ impl EventLog {
     }
 
     /// By subject the newest known value of every field of this kind of reading
-    /// ([`Reading::kind_number`]), as one reading dated by the newest of them.
+    /// ([`Reading::kind_number`]), as one reading dated by the newest, even if that carries none.
     pub async fn latest_readings(
         &self,
         org: OrgId,

@@ -13,6 +13,11 @@ use uuid::Uuid;
 use crate::error::{CorruptRow, ReadError};
 use crate::read;
 
+/// Every field that a reading may have, by its bit in [`Reading::carries`].
+pub const FIELDS: [i16; 6] = [1, 2, 4, 8, 16, 32];
+/// In place of a field: the newest reading, whatever it carries.
+const ANY: i16 = 0;
+
 /// What makes a reading unique within an org.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadingKey {
@@ -61,6 +66,33 @@ impl ReadingRow {
             carries: reading.carries(),
             digest: reading.digest(),
         }
+    }
+}
+
+/// By field where a former reading of the same key stands that carries it, if the last received
+/// does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Former(Option<Box<[Option<GlobalPosition>; FIELDS.len()]>>);
+
+impl Former {
+    /// Notes fields that stand at a position; what was noted before stands in a later event.
+    pub fn note(&mut self, fields: i16, position: GlobalPosition) {
+        if fields == 0 {
+            return;
+        }
+        let noted = self.0.get_or_insert_default();
+        for (noted, field) in noted.iter_mut().zip(FIELDS) {
+            if fields & field != 0 {
+                noted.get_or_insert(position);
+            }
+        }
+    }
+
+    /// As the column has it: an array in Postgres' text form.
+    pub fn to_column(&self) -> Option<String> {
+        let noted = self.0.as_deref()?;
+        let positions = noted.map(|at| at.map_or("null".to_owned(), |at| at.to_string()));
+        Some(format!("{{{}}}", positions.join(",")))
     }
 }
 
@@ -113,6 +145,7 @@ pub async fn known(
 /// Where the newest reading stands that carries one field of one subject.
 struct Carrier {
     subject: Uuid,
+    field: i16,
     position: i64,
     observed_at: DateTime<Utc>,
 }
@@ -124,10 +157,42 @@ pub async fn latest(
     kind: i16,
     subjects: &[Uuid],
 ) -> Result<HashMap<Uuid, Reading>, ReadError> {
-    let carriers = carriers(&mut *connection, org, kind, subjects).await?;
+    let mut carriers = carriers(&mut *connection, org, kind, subjects).await?;
+    let held = held(connection, &carriers).await?;
+    // The newest reading of each subject first: it takes the fields over.
+    carriers.sort_by_key(|carrier| carrier.field != ANY);
+    let mut latest: HashMap<Uuid, Reading> = HashMap::new();
+    for carrier in carriers {
+        let readings = held.get(&carrier.position).into_iter().flatten();
+        // Of lines of one event with the same instant the later one holds.
+        let Some(reading) = readings.rev().find(|reading| carrier.is(kind, reading)) else {
+            continue;
+        };
+        latest
+            .entry(carrier.subject)
+            .or_insert_with(|| reading.clone())
+            .take(carrier.field, reading);
+    }
+    Ok(latest)
+}
+
+impl Carrier {
+    fn is(&self, kind: i16, reading: &Reading) -> bool {
+        kind == reading.kind_number()
+            && self.subject == reading.subject()
+            && self.observed_at == reading.observed_at().datetime()
+            && (self.field == ANY || reading.carries() & self.field != 0)
+    }
+}
+
+/// The readings of the events where the carriers stand.
+async fn held(
+    connection: &mut PgConnection,
+    carriers: &[Carrier],
+) -> Result<HashMap<i64, Vec<Reading>>, ReadError> {
     let positions: BTreeSet<_> = carriers.iter().map(|carrier| carrier.position).collect();
     let positions: Vec<_> = positions.into_iter().collect();
-    let mut found: Vec<Reading> = Vec::new();
+    let mut held = HashMap::new();
     for stored in read::at_positions(connection, &positions).await? {
         let Ok(Event::ObservationRecorded(recorded)) =
             Event::decode(&stored.type_name, stored.schema_version, &stored.data, None)
@@ -140,16 +205,9 @@ pub async fn latest(
             )
             .into());
         };
-        found.extend(recorded.readings.into_iter().filter(|reading| {
-            carriers.iter().any(|carrier| {
-                carrier.subject == reading.subject()
-                    && carrier.observed_at == reading.observed_at().datetime()
-                    && carrier.position == stored.position.as_i64()
-                    && kind == reading.kind_number()
-            })
-        }));
+        held.insert(stored.position.as_i64(), recorded.readings);
     }
-    Ok(merge(found))
+    Ok(held)
 }
 
 async fn carriers(
@@ -158,81 +216,31 @@ async fn carriers(
     kind: i16,
     subjects: &[Uuid],
 ) -> Result<Vec<Carrier>, ReadError> {
-    const FIELDS: [i16; 6] = [1, 2, 4, 8, 16, 32];
+    // Last, since the places of the others are those of their positions in `former`.
+    let fields: Vec<i16> = FIELDS.into_iter().chain([ANY]).collect();
     let rows = sqlx::query_as!(
         Carrier,
-        r#"select s.subject as "subject!", newest.position as "position!",
+        r#"select s.subject as "subject!", f.field as "field!", newest.position as "position!",
                newest.observed_at as "observed_at!"
            from unnest($3::uuid[]) as s (subject)
-           cross join unnest($4::smallint[]) as f (field)
+           cross join unnest($4::smallint[]) with ordinality as f (field, place)
            cross join lateral (
-               select k.position, k.observed_at from log.reading_keys k
-               where k.org_id = $1 and k.kind = $2 and k.subject = s.subject
-                   and k.carries & f.field <> 0
+               select k.observed_at, case
+                   when f.field = 0 or k.carries & f.field <> 0 then k.position
+                   else k.former[f.place::int]
+               end as position
+               from log.reading_keys k
+               where k.org_id = $1 and k.kind = $2 and k.subject = s.subject and (
+                   f.field = 0 or k.carries & f.field <> 0 or k.former[f.place::int] is not null
+               )
                order by k.observed_at desc limit 1
            ) as newest"#,
         org.as_uuid(),
         kind,
         subjects,
-        &FIELDS
+        &fields
     )
     .fetch_all(connection)
     .await?;
     Ok(rows)
-}
-
-/// One reading a subject: each field from the newest that carries it.
-fn merge(mut readings: Vec<Reading>) -> HashMap<Uuid, Reading> {
-    // Stable, so of two lines of one event with the same instant the later one comes first.
-    readings.reverse();
-    readings.sort_by_key(|reading| std::cmp::Reverse(reading.observed_at()));
-    let mut merged: HashMap<Uuid, Reading> = HashMap::new();
-    for older in readings {
-        match merged.entry(older.subject()) {
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(older);
-            }
-            std::collections::hash_map::Entry::Occupied(mut entry) => fill(entry.get_mut(), older),
-        }
-    }
-    merged
-}
-
-/// An older reading fills only what is still null.
-fn fill(newer: &mut Reading, older: Reading) {
-    macro_rules! fill {
-        ($newer:ident, $older:ident, $($field:ident),+) => {{
-            $($newer.$field = $newer.$field.take().or($older.$field);)+
-        }};
-    }
-    match (newer, older) {
-        (Reading::VideoStats(newer), Reading::VideoStats(older)) => {
-            fill!(
-                newer,
-                older,
-                view_count,
-                like_count,
-                comment_count,
-                share_count,
-                save_count
-            );
-        }
-        (Reading::Video(newer), Reading::Video(older)) => {
-            fill!(
-                newer,
-                older,
-                url,
-                title,
-                posted_at,
-                media_type,
-                thumbnail_url
-            );
-        }
-        (Reading::CreatorProfile(newer), Reading::CreatorProfile(older)) => {
-            fill!(newer, older, display_name, avatar_url, follower_count);
-            fill!(newer, older, following_count, like_count, video_count);
-        }
-        // A comment is one text; its newest reading is all of it.
-        _ => {}
-    }
 }

@@ -97,6 +97,51 @@ impl Reading {
         }
     }
 
+    /// Which fields of a kind last until another value of them comes, as in [`Reading::carries`]: a
+    /// correction (another reading of the same instant) that lacks them leaves them as they are.
+    /// The others are figures, one reading as a whole: what its correction lacks was never read.
+    pub const fn lasting(kind_number: i16) -> i16 {
+        match kind_number {
+            2 => 0b1_1111,
+            3 => 0b11,
+            _ => 0,
+        }
+    }
+
+    /// Takes over fields, named as in [`Reading::carries`], of another reading of its kind.
+    pub fn take(&mut self, fields: i16, from: &Self) {
+        let mut is_taken = (0..16).map(|bit| fields & 1 << bit != 0);
+        macro_rules! take {
+            ($to:ident, $from:ident, $($field:ident),+) => {
+                $(if is_taken.next() == Some(true) {
+                    $to.$field.clone_from(&$from.$field);
+                })+
+            };
+        }
+        match (self, from) {
+            (Self::VideoStats(to), Self::VideoStats(from)) => {
+                take!(
+                    to,
+                    from,
+                    view_count,
+                    like_count,
+                    comment_count,
+                    share_count,
+                    save_count
+                );
+            }
+            (Self::Video(to), Self::Video(from)) => {
+                take!(to, from, url, title, posted_at, media_type, thumbnail_url);
+            }
+            (Self::CreatorProfile(to), Self::CreatorProfile(from)) => {
+                take!(to, from, display_name, avatar_url, follower_count);
+                take!(to, from, following_count, like_count, video_count);
+            }
+            // A comment is one text; its newest reading is all of it.
+            _ => {}
+        }
+    }
+
     /// SHA-256 of its canonical form: equal digests at the same instant are duplicates.
     pub fn digest(&self) -> [u8; 32] {
         self.digest_and_bytes().0

@@ -296,6 +296,33 @@ fn readings(creator_id: CreatorId, video_id: VideoId) -> Vec<Reading> {
     ]
 }
 
+#[test]
+fn a_reading_takes_over_the_fields_that_its_bits_name() {
+    let all = readings(CreatorId::from_uuid(uuid(4)), VideoId::from_uuid(uuid(5)));
+    for full in &all[..3] {
+        for field in (0..6).map(|bit| 1 << bit) {
+            let (mut one, mut rest) = (bare(full), full.clone());
+            one.take(field, full);
+            assert_eq!(one.carries(), full.carries() & field);
+            rest.take(field, &bare(full));
+            assert_eq!(rest.carries(), full.carries() & !field);
+            rest.take(field, full);
+            assert_eq!(&rest, full);
+        }
+    }
+}
+
+/// The same reading without any field.
+fn bare(reading: &Reading) -> Reading {
+    let mut value = serde_json::to_value(reading).unwrap();
+    let kept = ["kind", "video_id", "creator_id", "observed_at"];
+    value
+        .as_object_mut()
+        .unwrap()
+        .retain(|name, _| kept.contains(&name.as_str()));
+    serde_json::from_value(value).unwrap()
+}
+
 fn matches_file(path: &Path, content: &str) {
     if std::env::var_os("TGA_WRITE_EVENT_FILES").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

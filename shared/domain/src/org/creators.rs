@@ -386,13 +386,7 @@ pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
         }),
         Event::CreatorRenamed(renamed) => {
             let id = renamed.creator_id;
-            if let Some(creator) = state.creators.get(&id) {
-                let old = creator.handle.folded(creator.platform);
-                let key = (creator.project_id, creator.platform, old);
-                if state.creators_by_handle.get(&key) == Some(&id) {
-                    state.creators_by_handle.remove(&key);
-                }
-            }
+            state.unindex_creator(id);
             with(state, id, recorded, |creator| {
                 creator.handle = renamed.handle.clone();
             });
@@ -432,8 +426,6 @@ fn with(
 
 fn set_active(state: &mut OrgState, id: CreatorId, recorded: &Recorded<'_>) {
     set_status(state, id, recorded, CreatorStatus::Active, None);
-    // Its handle may have been taken by another removed creator meanwhile.
-    state.index_creator(id);
 }
 
 fn set_status(

@@ -140,12 +140,7 @@ pub(super) fn rotate(
             check_expiry(expires_at, context.now)?;
             expires_at
         }
-        None => key.expires_at.map(|end| {
-            context.now.plus(
-                end.datetime()
-                    .signed_duration_since(key.created_at.datetime()),
-            )
-        }),
+        None => inherited_expiry(key, context.now),
     };
     let overlaps = rotation.overlap_seconds > 0;
     let current = live_keys(state, context);
@@ -256,8 +251,7 @@ fn check_grant(scopes: Scopes, authority: &Authority) -> Result<(), Rejection> {
 
 fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), Rejection> {
     let Some(end) = expires_at else { return Ok(()) };
-    let earliest = now.plus(TimeDelta::seconds(KEY_LIFE_MIN_SECONDS));
-    let latest = now.plus(TimeDelta::days(KEY_LIFE_MAX_DAYS));
+    let (earliest, latest) = ends_of_life(now);
     if end < earliest || end > latest {
         return Err(invalid(
             "expires_at",
@@ -265,6 +259,21 @@ fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), Rej
         ));
     }
     Ok(())
+}
+
+/// The old key's span from now. A change may have moved its end so far that the span from its
+/// making is longer than a life may be.
+fn inherited_expiry(key: &Key, now: Timestamp) -> Option<Timestamp> {
+    let made = key.created_at.datetime();
+    let span = key.expires_at?.datetime().signed_duration_since(made);
+    let (earliest, latest) = ends_of_life(now);
+    Some(now.plus(span).clamp(earliest, latest))
+}
+
+/// The earliest and the latest end of a key that is made now.
+fn ends_of_life(now: Timestamp) -> (Timestamp, Timestamp) {
+    let earliest = now.plus(TimeDelta::seconds(KEY_LIFE_MIN_SECONDS));
+    (earliest, now.plus(TimeDelta::days(KEY_LIFE_MAX_DAYS)))
 }
 
 fn check_allowlist(list: Option<&[IpNet]>) -> Result<(), Rejection> {

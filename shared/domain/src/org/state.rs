@@ -67,8 +67,9 @@ pub struct OrgState {
     pub videos: HashMap<VideoId, Video>,
     /// UTC day of the last warning by limit.
     pub warned: BTreeMap<LimitKey, NaiveDate>,
+    /// Removed ones too, in the order of their ids.
     #[serde(skip)]
-    pub(super) creators_by_handle: HashMap<(ProjectId, Platform, String), CreatorId>,
+    pub(super) creators_by_handle: HashMap<(ProjectId, Platform, String), Vec<CreatorId>>,
     #[serde(skip)]
     pub(super) videos_by_platform_id: HashMap<(ProjectId, Platform, PlatformVideoId), VideoId>,
     #[serde(skip)]
@@ -211,6 +212,14 @@ pub struct Creator {
     pub updated_at: Timestamp,
 }
 
+impl Creator {
+    /// What nobody else in the org may have while it is followed.
+    fn key(&self) -> (ProjectId, Platform, String) {
+        let folded = self.handle.folded(self.platform);
+        (self.project_id, self.platform, folded)
+    }
+}
+
 /// What a person decided on a found video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "what the names say")]
@@ -291,16 +300,24 @@ impl OrgState {
         })
     }
 
-    /// The creator that holds a handle in a project, removed ones too.
+    /// The creator that holds a handle in a project: the one that was not removed, else the one
+    /// that was removed last.
     pub fn creator_by_handle(
         &self,
         project: ProjectId,
         platform: Platform,
         handle: &Handle,
     ) -> Option<CreatorId> {
-        self.creators_by_handle
-            .get(&(project, platform, handle.folded(platform)))
-            .copied()
+        let key = (project, platform, handle.folded(platform));
+        match self.creators_by_handle.get(&key)?.as_slice() {
+            [id] => Some(*id),
+            // A removed creator does not change any more, so its last change is its removal.
+            ids => ids.iter().copied().max_by_key(|id| {
+                let creator = self.creators.get(id);
+                let is_live = creator.is_some_and(|c| c.status != CreatorStatus::Removed);
+                (is_live, creator.map(|c| c.updated_at), *id)
+            }),
+        }
     }
 
     /// The video of a project with this id on its platform, removed ones too.
@@ -343,9 +360,23 @@ impl OrgState {
 
     pub(super) fn index_creator(&mut self, id: CreatorId) {
         if let Some(creator) = self.creators.get(&id) {
-            let folded = creator.handle.folded(creator.platform);
-            self.creators_by_handle
-                .insert((creator.project_id, creator.platform, folded), id);
+            let ids = self.creators_by_handle.entry(creator.key()).or_default();
+            if let Err(place) = ids.binary_search(&id) {
+                ids.insert(place, id);
+            }
+        }
+    }
+
+    /// Before its handle changes.
+    pub(super) fn unindex_creator(&mut self, id: CreatorId) {
+        let Some(key) = self.creators.get(&id).map(Creator::key) else {
+            return;
+        };
+        if let Some(ids) = self.creators_by_handle.get_mut(&key) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.creators_by_handle.remove(&key);
+            }
         }
     }
 
@@ -398,9 +429,7 @@ impl From<Stored> for OrgState {
             warned: stored.warned,
             ..Self::default()
         };
-        // A handle that a removed creator and a live one share belongs to the live one.
-        let mut ids: Vec<_> = state.creators.keys().copied().collect();
-        ids.sort_by_key(|id| (state.creators[id].status != CreatorStatus::Removed, *id));
+        let ids: Vec<_> = state.creators.keys().copied().collect();
         for id in ids {
             state.index_creator(id);
         }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::event::{ChainHash, Stream};
+use domain::event::{ChainHash, Reading, Stream};
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 use domain::time::Timestamp;
 
@@ -12,7 +12,7 @@ use super::prepare::{Prepared, PreparedEvent};
 use super::tail::{End, Tail};
 use super::{AppendError, Appended, IdempotencyRecord, StoredAnswer};
 use crate::inline::Change;
-use crate::readings::{ReadingKey, ReadingRow};
+use crate::readings::{Former, ReadingKey, ReadingRow};
 use crate::stored::StoredEvent;
 
 /// Answers that are remembered, by org and key.
@@ -50,11 +50,12 @@ pub struct PlacedChange {
     pub change: Arc<Change>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PlacedReading {
     pub org_id: OrgId,
     pub position: GlobalPosition,
     pub reading: ReadingRow,
+    pub former: Former,
 }
 
 /// Settles appends on the tail, which moves along, and on the answers that exist for their keys.
@@ -195,6 +196,7 @@ impl Settlement {
                 org_id: append.org_id,
                 position,
                 reading,
+                former: Former::default(),
             }));
         self.metadata.push(event.metadata.clone());
         self.events.push(stored);
@@ -206,13 +208,26 @@ impl Settlement {
         // The sort is stable, so after reversing the last received comes first among equals.
         self.readings.reverse();
         self.readings.sort_by_key(PlacedReading::key);
-        self.readings.dedup_by_key(|placed| placed.key());
+        self.readings.dedup_by(|earlier, last| {
+            let is_corrected = earlier.key() == last.key();
+            if is_corrected {
+                last.supersede(earlier);
+            }
+            is_corrected
+        });
     }
 }
 
 impl PlacedReading {
     fn key(&self) -> (OrgId, ReadingKey) {
         (self.org_id, self.reading.key)
+    }
+
+    /// Takes the place of an earlier one, but for lasting fields that only that one carries.
+    fn supersede(&mut self, earlier: &Self) {
+        let lasting = Reading::lasting(self.reading.key.kind);
+        let left = lasting & earlier.reading.carries & !self.reading.carries;
+        self.former.note(left, earlier.position);
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
+use domain::event::Reading;
 use domain::ids::{GlobalPosition, OrgId};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use super::StoredAnswer;
 use super::session::Tid;
 use super::settle::{PlacedReading, Settlement};
 use crate::log::Head;
+use crate::readings::FIELDS;
 
 /// Writes the rows beside the log in the caller's transaction.
 pub async fn companions_in_tx(
@@ -109,19 +111,43 @@ async fn readings_in_tx(
             readings.iter().map(|$placed| $value).collect::<Vec<_>>()
         };
     }
+    // Corrections within one batch are rare; without any the column is left out, which is null.
+    let mut former: Vec<Option<String>> = column!(r => r.former.to_column());
+    if former.iter().all(Option::is_none) {
+        former.clear();
+    }
     let written = sqlx::query!(
-        "insert into log.reading_keys (org_id, kind, subject, observed_at, position, carries, digest)
-         select * from unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::timestamptz[], $5::bigint[],
-             $6::smallint[], $7::bytea[])
+        "insert into log.reading_keys as k (org_id, kind, subject, observed_at, position, carries,
+             digest, former)
+         select org_id, kind, subject, observed_at, position, carries, digest, former::bigint[]
+         from unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::timestamptz[], $5::bigint[],
+             $6::smallint[], $7::bytea[], $8::text[])
+             as r (org_id, kind, subject, observed_at, position, carries, digest, former)
          on conflict (org_id, kind, subject, observed_at) do update set
-             position = excluded.position, carries = excluded.carries, digest = excluded.digest",
+             position = excluded.position, carries = excluded.carries, digest = excluded.digest,
+             former = (
+                 select array_agg(p.position order by p.place) from (
+                     select f.place, case
+                         when f.field & excluded.carries <> 0 then null
+                         when f.field & ($10::smallint[])[excluded.kind] = 0 then null
+                         when excluded.former[f.place::int] is not null
+                             then excluded.former[f.place::int]
+                         when f.field & k.carries <> 0 then k.position
+                         else k.former[f.place::int]
+                     end as position
+                     from unnest($9::smallint[]) with ordinality as f (field, place)
+                 ) as p having count(p.position) > 0
+             )",
         &column!(r => r.org_id.as_uuid()),
         &column!(r => r.reading.key.kind),
         &column!(r => r.reading.key.subject),
         &column!(r => r.reading.key.observed_at.datetime()),
         &column!(r => r.position.as_i64()),
         &column!(r => r.reading.carries),
-        &column!(r => &r.reading.digest[..]) as _
+        &column!(r => &r.reading.digest[..]) as _,
+        &former as _,
+        &FIELDS[..],
+        &[1, 2, 3, 4].map(Reading::lasting)[..]
     )
     .execute(connection)
     .await?;

@@ -49,7 +49,7 @@ async fn no_hot_query_reads_a_whole_table() {
         format!("select version from log.streams where org_id = {some} and stream = 0"),
         format!("select answer from log.idempotency where org_id = {some} and key = 'k'"),
         "select key from log.idempotency where recorded_at <= now() - interval '1 day' order by recorded_at limit 1000".to_owned(),
-        format!("select position from log.reading_keys where org_id = {some} and kind = 1 and subject = {some} and carries & 1 <> 0 order by observed_at desc limit 1"),
+        format!("select position from log.reading_keys where org_id = {some} and kind = 1 and subject = {some} and (carries & 1 <> 0 or former[1] is not null) order by observed_at desc limit 1"),
         "select id from gate.credentials where hash = '\\x00'".to_owned(),
         format!("select status from gate.credentials where id = any(array[{some}])"),
         format!("update gate.credentials set owner_banned = true where org_id = {some} and owner_id = {some}"),

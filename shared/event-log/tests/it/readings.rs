@@ -1,4 +1,6 @@
-use domain::event::{CreatorProfile, Event, ObservationRecorded, Reading, VideoStats};
+use domain::event::{
+    CreatorProfile, Event, ObservationRecorded, Reading, VideoDetails, VideoStats,
+};
 use domain::ids::{CreatorId, VideoId};
 use domain::sealed::SubjectKey;
 use domain::time::Timestamp;
@@ -202,6 +204,108 @@ async fn a_profile_is_put_together_from_what_was_read_when() {
         latest[&creator_id.as_uuid()],
         profile(3, Some("new"), Some(3))
     );
+}
+
+/// Ways in which lines may come: each in an append of its own, in one append with an event each, or
+/// all in one event.
+fn ways(lines: &[Reading]) -> [Vec<Vec<Event>>; 3] {
+    let one_each = || lines.iter().map(|line| recorded(vec![line.clone()]));
+    [
+        one_each().map(|event| vec![event]).collect(),
+        vec![one_each().collect()],
+        vec![vec![recorded(lines.to_vec())]],
+    ]
+}
+
+/// Appends lines in every way, each to an org of its own, and wants the same newest reading.
+async fn assert_latest(process: &Process, lines: &[Reading], expected: &Reading) {
+    let (kind, subject) = (expected.kind_number(), expected.subject());
+    for way in ways(lines) {
+        let org = org();
+        for events in way.clone() {
+            append(&process.log, org, events).await;
+        }
+        let latest = process.log.latest_readings(org, kind, &[subject]).await;
+        assert_eq!(latest.unwrap().get(&subject), Some(expected), "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_corrected_video_line_leaves_what_it_lacks() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let video_id = video();
+    let line = |second, title: Option<&str>, url: Option<&str>| {
+        Reading::Video(VideoDetails {
+            video_id,
+            observed_at: at(second),
+            url: url.map(str::to_owned),
+            title: title.map(str::to_owned),
+            posted_at: None,
+            media_type: None,
+            thumbnail_url: None,
+        })
+    };
+    let mut lines = vec![line(1, Some("old"), Some("old"))];
+    for (correction, title, url) in [
+        (line(2, Some("a"), Some("x")), "a", "x"),
+        (line(2, None, Some("y")), "a", "y"),
+        (line(2, None, None), "a", "y"),
+        (line(2, Some("b"), None), "b", "y"),
+        (line(2, None, None), "b", "y"),
+        (line(2, Some("c"), Some("z")), "c", "z"),
+        (line(1, Some("older"), None), "c", "z"),
+    ] {
+        lines.push(correction);
+        assert_latest(&process, &lines, &line(2, Some(title), Some(url))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_corrected_reading_of_counts_is_replaced_as_a_whole() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let video = video();
+    let lines = [
+        stats(video, 1, Some(1), Some(10)),
+        stats(video, 2, Some(2), Some(20)),
+        stats(video, 2, Some(3), None),
+    ];
+    assert_latest(&process, &lines, &stats(video, 2, Some(3), Some(10))).await;
+}
+
+#[tokio::test]
+async fn a_corrected_profile_keeps_its_name_and_replaces_its_counts() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let creator_id = CreatorId::from_uuid(Entropy::os().uuid_v4());
+    let key = SubjectKey::from_bytes([7; 32]);
+    let profile = |second, name: Option<&str>, followers| {
+        Reading::CreatorProfile(CreatorProfile {
+            creator_id,
+            observed_at: at(second),
+            display_name: name.map(|name| key.seal("display_name", name)),
+            avatar_url: None,
+            follower_count: followers,
+            following_count: None,
+            like_count: None,
+            video_count: None,
+        })
+    };
+    let mut lines = vec![
+        profile(1, Some("old"), Some(1)),
+        profile(2, Some("new"), Some(2)),
+    ];
+    for (line, expected) in [
+        (profile(2, None, None), profile(2, Some("new"), Some(1))),
+        // A line that carries nothing tells that the profile was looked at.
+        (profile(3, None, None), profile(3, Some("new"), Some(1))),
+    ] {
+        lines.push(line);
+        assert_latest(&process, &lines, &expected).await;
+    }
+    let empty = profile(1, None, None);
+    assert_latest(&process, std::slice::from_ref(&empty), &empty).await;
 }
 
 #[tokio::test]

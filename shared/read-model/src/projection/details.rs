@@ -1,4 +1,5 @@
-//! What the platform says of videos: for each value the newest reading that carries it holds.
+//! What the platform says of videos: for each value the newest reading that carries it holds, and
+//! of equally new ones the last received.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,7 +30,8 @@ impl<T> Seen<T> {
         Self(value.zip(at.map(timestamp)))
     }
 
-    /// Takes what a reading carries, unless a newer one was read before.
+    /// Takes what a reading carries, unless a newer one was read before. A correction that does not
+    /// carry it leaves it: `Reading::lasting`, which the log's index keeps to as well.
     pub fn see(&mut self, value: Option<T>, at: Timestamp) {
         let Some(value) = value else { return };
         if self.0.as_ref().is_none_or(|(_, seen)| *seen <= at) {

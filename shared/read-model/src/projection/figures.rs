@@ -56,7 +56,7 @@ impl<const N: usize> History<N> {
     }
 
     /// Whether a reading is not newer than all before it, so that its neighbours are needed.
-    pub fn is_late(&self, at: Timestamp) -> bool {
+    fn is_late(&self, at: Timestamp) -> bool {
         self.newest.is_some_and(|newest| at <= newest)
     }
 

@@ -54,7 +54,7 @@ pub struct Applied {
     pub events: u64,
     /// Readings of videos' counts.
     pub readings: u64,
-    /// Of these, readings older than one already known, which cost more.
+    /// Of these, readings not newer than the newest stored of their video, which cost more.
     pub late: u64,
     /// Rows of roll-ups that changed.
     pub slots: u64,

@@ -22,6 +22,8 @@ type Counts = [Option<i64>; COUNTS];
 #[derive(Debug, Default)]
 struct Stats {
     org: Option<OrgId>,
+    /// The newest reading before the batch.
+    stored: Option<Timestamp>,
     history: History<COUNTS>,
     is_changed: bool,
 }
@@ -39,9 +41,10 @@ struct ReadingRow {
 #[derive(Debug, Default)]
 pub(super) struct VideoReadings {
     stats: HashMap<Uuid, Stats>,
-    /// Newer than all before of their videos: no row of these instants exists.
+    /// Newer than all that is stored of their videos, in the order of the log: no row of these
+    /// instants exists.
     fresh: Vec<ReadingRow>,
-    /// Late ones, which may take the place of a row.
+    /// Not newer, so that they may take the place of a row.
     late: BTreeMap<(Uuid, Timestamp), ReadingRow>,
     count: u64,
     late_count: u64,
@@ -76,9 +79,11 @@ impl VideoReadings {
                 last(row.shares, row.shares_at),
                 last(row.saves, row.saves_at),
             ];
+            let newest = timestamp(row.stats_at);
             let stats = Stats {
                 org: Some(OrgId::from_uuid(row.org_id)),
-                history: History::of(timestamp(row.stats_at), last),
+                stored: Some(newest),
+                history: History::of(newest, last),
                 is_changed: false,
             };
             readings.stats.insert(row.video_id, stats);
@@ -112,7 +117,7 @@ impl VideoReadings {
         stats.org = Some(org);
         stats.is_changed = true;
         self.count += 1;
-        if stats.history.is_late(at) {
+        if stats.stored.is_some_and(|newest| at <= newest) {
             self.late_count += 1;
             self.late.insert((video, at), row);
         } else {
@@ -129,8 +134,8 @@ impl VideoReadings {
         self.late_count
     }
 
-    /// Finds which readings will come late, and between which instants the stored readings of
-    /// their videos are needed.
+    /// Finds which videos have readings that come late, be it only after a newer one of the batch,
+    /// and between which instants their stored readings are needed.
     fn expect_late(
         &mut self,
         observed: &[(Uuid, Timestamp)],
@@ -138,7 +143,7 @@ impl VideoReadings {
         let mut needed: BTreeMap<Uuid, (Timestamp, Timestamp)> = BTreeMap::new();
         let mut newest: HashMap<Uuid, Timestamp> = HashMap::with_capacity(self.stats.len());
         for (video, at) in observed {
-            let stored = self.stats.get(video).and_then(|stats| stats.history.newest);
+            let stored = self.stats.get(video).and_then(|stats| stats.stored);
             let known = newest.get(video).copied().max(stored);
             if known.is_some_and(|known| *at <= known) {
                 self.stats.entry(*video).or_default().history.expect_late();
@@ -279,13 +284,10 @@ impl VideoReadings {
     }
 
     pub async fn store(mut self, connection: &mut PgConnection) -> Result<(), ApplyError> {
-        self.fresh.sort_unstable_by_key(|row| (row.video, row.at));
-        // A reading may have been fresh when it came and late when it was corrected, in one batch.
-        let late = &self.late;
-        if !late.is_empty() {
-            self.fresh
-                .retain(|row| !late.contains_key(&(row.video, row.at)));
-        }
+        // The sort is stable: of readings of one instant the last received comes first and stays.
+        self.fresh.reverse();
+        self.fresh.sort_by_key(|row| (row.video, row.at));
+        self.fresh.dedup_by_key(|row| (row.video, row.at));
         insert(connection, &self.fresh).await?;
         let late: Vec<ReadingRow> = self.late.into_values().collect();
         upsert(connection, &late).await?;

@@ -398,7 +398,7 @@ async fn a_video_has_the_newest_that_was_said_of_it_and_goes_with_its_creator() 
         metadata: None,
     });
     let applied = apply(database.pool(), &journal.events).await;
-    assert_eq!((applied.readings, applied.late), (2, 1));
+    assert_eq!((applied.readings, applied.late), (2, 0));
     let model = read_model(&database);
     let mut reader = model.org(org(1)).await.unwrap();
     let found = reader.video(video(1)).await.unwrap().unwrap();
@@ -452,6 +452,49 @@ async fn a_video_has_the_newest_that_was_said_of_it_and_goes_with_its_creator() 
         let mut reader = model.org(org(1)).await.unwrap();
         assert_eq!(reader.video(video(1)).await.unwrap().is_some(), is_there);
     }
+}
+
+#[tokio::test]
+async fn late_is_what_is_not_newer_than_the_newest_stored_and_the_last_received_holds() {
+    let database = projection().await;
+    let mut journal = Journal::new(org(1));
+    journal.record(sample::org(Plan::Ultra));
+    journal.record(sample::project(project(1), "One"));
+    journal.record(sample::creator(project(1), creator(1), "one"));
+    journal.record(sample::video(project(1), creator(1), video(1), 17));
+    let batches: [(&[(&str, u64)], u64); 3] = [
+        // Nothing is stored: older than another of its batch is not late, nor is a correction.
+        (
+            &[("03", 30), ("02", 20), ("03", 31), ("02", 21), ("02", 22)],
+            0,
+        ),
+        (&[("05", 50), ("04", 40), ("05", 51)], 0),
+        // Between, at and before what is stored; only the last is newer.
+        (
+            &[("05", 52), ("01", 10), ("06", 60), ("01", 11), ("06", 61)],
+            3,
+        ),
+    ];
+    for (batch, late) in batches {
+        for (day, views) in batch {
+            let at = format!("2026-01-{day}T00:00:00Z");
+            let reading = Reading::VideoStats(sample::views(video(1), &at, *views));
+            journal.record(observed(vec![reading]));
+        }
+        let applied = apply(database.pool(), &journal.events).await;
+        assert_eq!((applied.readings, applied.late), (batch.len() as u64, late));
+        journal.events.clear();
+    }
+    let stored: Vec<i64> =
+        sqlx::query_scalar("SELECT views FROM video_readings ORDER BY observed_at")
+            .fetch_all(database.pool())
+            .await
+            .unwrap();
+    assert_eq!(stored, [11, 22, 31, 40, 52, 61]);
+    let mut reader = read_model(&database).org(org(1)).await.unwrap();
+    let found = reader.video(video(1)).await.unwrap().unwrap();
+    assert_eq!(found.view_count, Some(61));
+    assert_eq!(found.stats_at, Some(instant("2026-01-06T00:00:00Z")));
 }
 
 #[tokio::test]

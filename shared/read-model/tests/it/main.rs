@@ -9,5 +9,6 @@ mod naive;
 mod pages;
 mod plans;
 mod projector;
+mod sides;
 mod support;
 mod tenants;

@@ -44,6 +44,12 @@ pub fn video(n: u8) -> VideoId {
     VideoId::from_uuid(uuid(n))
 }
 
+fn subject_keys() -> SubjectKeys {
+    let mut keys = SubjectKeys::default();
+    keys.extend((0..=255).map(|n| (uuid(n), SubjectKey::from_bytes([n; 32]))));
+    keys
+}
+
 /// An org of a plan as it stands after some events.
 pub struct Given {
     pub state: OrgState,
@@ -54,15 +60,12 @@ pub struct Given {
 
 impl Given {
     pub fn org(plan: Plan) -> Self {
-        let mut given = Self {
+        let given = Self {
             state: OrgState::default(),
             at: now(),
             caller: Caller::Operator,
-            keys: SubjectKeys::default(),
+            keys: subject_keys(),
         };
-        given
-            .keys
-            .extend((0..=255).map(|n| (uuid(n), SubjectKey::from_bytes([n; 32]))));
         let name = Name::parse("Goats").unwrap();
         given.and(OrgCreated {
             name,
@@ -105,6 +108,18 @@ impl Given {
     pub fn later(mut self, delta: TimeDelta) -> Self {
         self.at = self.at.plus(delta);
         self
+    }
+
+    /// The same with the state as a snapshot of it is read.
+    #[must_use]
+    pub fn reloaded(&self) -> Self {
+        let stored = serde_json::to_vec(&self.state).unwrap();
+        Self {
+            state: serde_json::from_slice(&stored).unwrap(),
+            at: self.at,
+            caller: self.caller,
+            keys: subject_keys(),
+        }
     }
 
     fn fold(&mut self, event: &Event) {

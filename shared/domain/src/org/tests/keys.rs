@@ -313,16 +313,55 @@ fn a_change_says_whether_it_narrows() {
     }
 }
 
-#[test]
-fn rotation_overlaps_or_ends_the_old_key_at_once() {
-    let rotation = |overlap_seconds| Rotation {
+fn rotation(overlap_seconds: i64) -> Rotation {
+    Rotation {
         new_key_id: key(3),
         prefix: "tga_00000000…0000".to_owned(),
         hash: new_key(3).hash,
         overlap_seconds,
         name: None,
         expires_at: None,
-    };
+    }
+}
+
+#[test]
+fn a_rotated_key_lives_as_long_as_the_old_one_within_the_bounds() {
+    let years = |years: i64| TimeDelta::days(365 * years);
+    let cases = [
+        // Made to end after, moved after three years to end after, inherited.
+        (TimeDelta::days(1), None, TimeDelta::days(1)),
+        (TimeDelta::seconds(59), None, TimeDelta::seconds(60)),
+        (years(5), Some(years(6)), years(9)),
+        (years(5), Some(years(8)), TimeDelta::days(3_653)),
+    ];
+    for (span, moved, inherited) in cases {
+        let made = KeyCreated {
+            expires_at: Some(super::harness::now().plus(span)),
+            ..key_created(2, Scopes::DEFAULT)
+        };
+        let mut given = admin_key().and(made);
+        if let Some(span) = moved {
+            given = given.later(years(3));
+            let patch = KeyPatch {
+                expires_at: Some(Some(given.at.plus(span))),
+                ..KeyPatch::default()
+            };
+            given.then(&Command::ChangeKey {
+                key_id: key(2),
+                patch,
+            });
+        }
+        given.then(&Command::RotateKey {
+            key_id: key(2),
+            rotation: rotation(0),
+        });
+        let expected = Some(given.at.plus(inherited));
+        assert_eq!(given.state.keys[&key(3)].expires_at, expected);
+    }
+}
+
+#[test]
+fn rotation_overlaps_or_ends_the_old_key_at_once() {
     let mut given = admin_key();
     let command = Command::RotateKey {
         key_id: key(1),

@@ -2,7 +2,8 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::harness::{
-    Given, creator, key, new_creator, new_key, new_video, project, project_added, user, video,
+    Given, add_creator, creator, key, new_creator, new_key, new_video, project, project_added,
+    user, video,
 };
 use crate::event::{Event, Role, TrackingDisabledReason};
 use crate::org::{
@@ -106,6 +107,28 @@ fn of_the_operator() -> impl Strategy<Value = Command> {
                 platform: Platform::Tiktok,
                 handle: handle(n),
             }
+        }),
+    ]
+}
+
+/// Commands on few creators and few handles of one project, so that these meet often.
+fn of_handles() -> impl Strategy<Value = Command> {
+    let (small, handle) = (1..6_u8, "goat[1-3]");
+    prop_oneof![
+        (small.clone(), handle).prop_map(|(n, handle)| add_creator(n, &handle)),
+        (small.clone(), handle).prop_map(|(n, handle)| Command::ChangeCreator {
+            creator_id: creator(n),
+            patch: CreatorPatch {
+                handle: Some(handle),
+                ..CreatorPatch::default()
+            },
+        }),
+        small.clone().prop_map(|n| Command::RemoveCreator {
+            creator_id: creator(n)
+        }),
+        prop::collection::vec(small, 1..6).prop_map(|n| Command::RemoveCreators {
+            project_id: project(1),
+            creator_ids: n.into_iter().map(creator).collect(),
         }),
     ]
 }
@@ -244,12 +267,31 @@ proptest! {
                 prop_assert!(silent, "decided twice: {command:?} {again:?}");
             }
         }
-        let stored = serde_json::to_vec(&given.state).unwrap();
-        let loaded: OrgState = serde_json::from_slice(&stored).unwrap();
+        let loaded = given.reloaded().state;
         prop_assert_eq!(counts(&loaded), counts(&given.state));
         prop_assert_eq!(loaded.creators_by_handle, given.state.creators_by_handle);
         prop_assert_eq!(loaded.videos_by_platform_id, given.state.videos_by_platform_id);
         prop_assert_eq!(serde_json::to_value(&loaded.keys).unwrap(), serde_json::to_value(&given.state.keys).unwrap());
+    }
+
+    #[test]
+    fn a_state_from_a_snapshot_decides_and_indexes_as_the_folded_one(
+        steps in prop::collection::vec(
+            (prop_oneof![4 => of_handles(), 1 => command()], 0..2_i64), 1..50,
+        ),
+    ) {
+        let mut folded = Given::org(Plan::Starter).and(project_added(1));
+        for (command, seconds) in steps {
+            folded = folded.later(TimeDelta::seconds(seconds));
+            let loaded = folded.reloaded();
+            prop_assert_eq!(loaded.decide(&command), folded.decide(&command));
+            let _ = folded.when(&command);
+            let (loaded, folded) = (&folded.reloaded().state, &folded.state);
+            prop_assert_eq!(&loaded.creators_by_handle, &folded.creators_by_handle);
+            prop_assert_eq!(&loaded.videos_by_platform_id, &folded.videos_by_platform_id);
+            prop_assert_eq!(loaded.active_creators, folded.active_creators);
+            prop_assert_eq!(loaded.tracked_direct_adds, folded.tracked_direct_adds);
+        }
     }
 
     #[test]

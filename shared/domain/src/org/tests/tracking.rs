@@ -1,3 +1,5 @@
+use chrono::TimeDelta;
+
 use super::harness::{
     Given, add_creator, add_video, creator, new_creator, new_video, project, project_added, video,
 };
@@ -36,6 +38,12 @@ fn rename(n: u8, handle: &str) -> Command {
     Command::ChangeCreator {
         creator_id: creator(n),
         patch,
+    }
+}
+
+fn remove(n: u8) -> Command {
+    Command::RemoveCreator {
+        creator_id: creator(n),
     }
 }
 
@@ -128,6 +136,42 @@ fn renaming_has_four_refusals_and_frees_the_old_handle() {
     assert_eq!(given.refused(&rename(1, "goat")), Rejection::NoChange);
     given.then(&rename(1, "ram"));
     given.then(&add_creator(3, "goat"));
+}
+
+#[test]
+fn a_handle_that_was_lent_goes_back_to_the_removed_creator() {
+    let mut given = Given::with_project(Plan::Starter);
+    given.then(&add_creator(1, "goat"));
+    given.then(&remove(1));
+    given.then(&add_creator(2, "sheep"));
+    given.then(&rename(2, "goat"));
+    let taken = Rejection::Duplicate {
+        what: Existing::Creator,
+        id: creator(2).as_uuid(),
+    };
+    assert_eq!(given.refused(&add_creator(3, "goat")), taken);
+    given.then(&rename(2, "other"));
+    let decision = given.when(&add_creator(3, "goat")).unwrap();
+    assert_eq!(decision.outcome, Outcome::Reactivated(creator(1).as_uuid()));
+}
+
+#[test]
+fn of_two_removed_creators_with_a_handle_the_last_removed_comes_back() {
+    for (first, last) in [(1, 2), (2, 1)] {
+        let mut given = Given::with_project(Plan::Starter);
+        given.then(&add_creator(first, "goat"));
+        given.then(&remove(first));
+        let mut given = given.later(TimeDelta::seconds(1));
+        given.then(&add_creator(last, "sheep"));
+        given.then(&rename(last, "goat"));
+        given.then(&remove(last));
+        let given = given.later(TimeDelta::seconds(1));
+        for mut given in [given.reloaded(), given] {
+            let decision = given.when(&add_creator(3, "goat")).unwrap();
+            let back = Outcome::Reactivated(creator(last).as_uuid());
+            assert_eq!(decision.outcome, back);
+        }
+    }
 }
 
 #[test]
