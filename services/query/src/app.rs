@@ -15,9 +15,9 @@ use read_model::{ApiKey, Org, OrgReader, Positions, ReadError, ReadModel, STATEM
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::cache::{Boarding, Entry, Mark, ResponseCache, Topics};
+use crate::cache::{Boarding, Entry, Flight, Mark, ResponseCache, Topics};
 use crate::call::Call;
 use crate::http::Packed;
 use crate::metrics::{CacheMetrics, HttpMetrics, POSITION_WAITS};
@@ -29,8 +29,8 @@ const POSITION_WAIT: Duration = Duration::from_secs(2);
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 const _: () = assert!(STATEMENT_WITHIN.as_millis() < ANSWER_WITHIN.as_millis());
 
-/// How many at once compute what they waited for in vain, or wait while they compute.
-pub const CROWD: usize = 4;
+/// How many at once wait for the projection in the middle of a computation, a connection in hand.
+pub const MEETINGS: usize = 4;
 
 /// What every endpoint shares; the router's state.
 pub type Shared = Arc<App>;
@@ -45,9 +45,8 @@ pub struct App {
     pub cache: Arc<ResponseCache>,
     /// Where the use of keys is counted.
     pub primary: PgPool,
-    /// Places of those who joined a computation that left no answer, and of those who wait in the
-    /// middle of one.
-    pub crowd: Semaphore,
+    /// Places of those who wait in the middle of a computation.
+    pub meetings: Semaphore,
     /// Places in lists.
     pub cursors: Cursors,
     /// Time.
@@ -117,19 +116,11 @@ impl App {
             return Ok(answer.rendered.respond(position, asked));
         };
         let (org, target) = (call.org(), call.target());
-        let landing = match self.cache.flights().board(org, target) {
-            Boarding::Leads(landing) => Some(landing),
-            Boarding::Joins(done) => {
-                done.cancelled().await;
-                None
-            }
+        let (_landing, place) = match self.cache.flights().board(org, target) {
+            Boarding::Leads(landing) => (Some(landing), None),
+            Boarding::Joins(flight) => (None, Some(self.join(flight).await?)),
         };
-        // A crowd whose answer was not kept does not fall upon the projection as one.
-        let _place = match landing {
-            Some(_) => None,
-            None => self.crowd.acquire().await.ok(),
-        };
-        if landing.is_none()
+        if place.is_some()
             && let Some(kept) = self.kept(call, asked.min_position)
         {
             self.lookups.joined.increment(1);
@@ -171,6 +162,19 @@ impl App {
         match error {
             ReadError::NotBuilt | ReadError::Database(_) => self.unavailable().because(error),
             ReadError::Corrupt(_) => ApiError::internal(error),
+        }
+    }
+
+    /// Waits for the one who computes, then for a place among those whom that left without an answer.
+    async fn join(&self, flight: Flight) -> Result<OwnedSemaphorePermit, ApiError> {
+        let joined = async {
+            flight.done.cancelled().await;
+            flight.crowd.acquire_owned().await
+        };
+        match self.clock.timeout(ANSWER_WITHIN, joined).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(closed)) => Err(self.unavailable().because(closed)),
+            Err(late) => Err(self.unavailable().because(late)),
         }
     }
 
@@ -301,7 +305,7 @@ impl Snapshot<'_> {
     /// and orgs before the projection does. To be called before anything else was read.
     async fn meet_caller(&mut self) -> Result<(), ApiError> {
         // Who waits here holds a connection.
-        let place = self.app.crowd.try_acquire();
+        let place = self.app.meetings.try_acquire();
         let _place = place.map_err(|_| self.app.unavailable())?;
         self.app.wait_for(self.call.known_at()).await?;
         self.reader = self.app.open(self.call).await?;

@@ -20,5 +20,6 @@ mod routes;
 mod service;
 
 pub use self::config::{Config, parse_lease};
+pub use self::http::Front;
 pub use self::routes::openapi;
 pub use self::service::{Parts, QueryService};

@@ -15,12 +15,13 @@ use read_model::{
 };
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use runtime::http::Respond;
 use runtime::lifecycle::{TaskKind, Tasks};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Semaphore, watch};
 
-use crate::app::{App, CROWD};
+use crate::app::{App, MEETINGS};
 use crate::cache::ResponseCache;
 use crate::config::Config;
 use crate::follow::Follower;
@@ -95,7 +96,7 @@ impl QueryService {
             positions,
             cache,
             primary: parts.primary,
-            crowd: Semaphore::new(CROWD),
+            meetings: Semaphore::new(MEETINGS),
             cursors: parts.cursors,
             clock: parts.clock,
             entropy: parts.entropy,
@@ -118,9 +119,14 @@ impl QueryService {
     }
 
     /// Takes every request, whatever its path; goes under `runtime::http::serve`, which names it.
+    pub fn front(&self) -> Front {
+        self.front.clone()
+    }
+
+    /// The same as a router, for who has one service of its kind among others.
     pub fn router(&self) -> Router {
-        let front = self.front.clone();
-        Router::new().fallback(move |request: Request| front.respond(request))
+        let front = self.front();
+        Router::new().fallback(async move |request: Request| front.respond(request).await)
     }
 }
 

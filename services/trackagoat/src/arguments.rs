@@ -1,5 +1,7 @@
-//! Arguments that several commands share: secrets, each a value or a file that holds it.
+//! Arguments that several commands share. A secret stands in an environment variable or in a file,
+//! never on a command line, which everybody on the machine can read.
 
+use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,45 +10,47 @@ use ipnet::IpNet;
 use runtime::config::{SecretError, optional_secret, secret};
 use secrecy::SecretString;
 
-/// A secret on the command line.
+/// A secret that is given from outside.
 pub trait SecretArgument {
     /// Its environment variable; with `_FILE` behind, that of the file.
     const VARIABLE: &'static str;
 
-    /// The value and the file, as they were given.
-    fn given(&self) -> (Option<&str>, Option<&Path>);
+    /// The file, as it was given.
+    fn file(&self) -> Option<&Path>;
 
     /// The secret, if it was given.
     fn optional(&self) -> Result<Option<SecretString>, SecretError> {
-        let (value, file) = self.given();
-        optional_secret(Self::VARIABLE, value, file)
+        let value = env::var(Self::VARIABLE).ok();
+        optional_secret(Self::VARIABLE, value.as_deref(), self.file())
     }
 
     /// The secret, which must have been given.
     fn required(&self) -> Result<SecretString, SecretError> {
-        let (value, file) = self.given();
-        secret(Self::VARIABLE, value, file)
+        let value = env::var(Self::VARIABLE).ok();
+        secret(Self::VARIABLE, value.as_deref(), self.file())
     }
 }
 
-/// A pair of flags, `--name` and `--name-file`, each also an environment variable.
+/// A flag `--name-file`, also an environment variable; without `_FILE` that holds the secret itself.
 macro_rules! secret_arguments {
-    ($type:ident, $about:literal, $variable:literal, $value:ident, $file:ident) => {
+    ($type:ident, $about:literal, $variable:literal, $file:ident) => {
         #[doc = $about]
         #[derive(Args, Clone, Debug)]
         pub struct $type {
-            #[arg(long, env = $variable, hide_env_values = true, help = $about, global = true)]
-            $value: Option<String>,
-            /// A file that holds it.
-            #[arg(long, env = concat!($variable, "_FILE"), global = true)]
+            #[arg(
+                long,
+                env = concat!($variable, "_FILE"),
+                help = concat!("A file with the ", $about, ", unless ", $variable, " holds it itself"),
+                global = true
+            )]
             $file: Option<PathBuf>,
         }
 
         impl SecretArgument for $type {
             const VARIABLE: &'static str = $variable;
 
-            fn given(&self) -> (Option<&str>, Option<&Path>) {
-                (self.$value.as_deref(), self.$file.as_deref())
+            fn file(&self) -> Option<&Path> {
+                self.$file.as_deref()
             }
         }
     };
@@ -56,35 +60,30 @@ secret_arguments!(
     DatabaseUrl,
     "URL of the log's database, with the login to use there",
     "TGA_DATABASE_URL",
-    database_url,
     database_url_file
 );
 secret_arguments!(
     ReadDatabaseUrl,
     "URL of the read model's database, if it is another than the log's",
     "TGA_READ_DATABASE_URL",
-    read_database_url,
     read_database_url_file
 );
 secret_arguments!(
     ProjectorDatabaseUrl,
     "URL of the read model's database for the projector, with a login in `tga_projector`",
     "TGA_PROJECTOR_DATABASE_URL",
-    projector_database_url,
     projector_database_url_file
 );
 secret_arguments!(
     NatsUrl,
     "URL of NATS, or of several of its servers with commas between",
     "TGA_NATS_URL",
-    nats_url,
     nats_url_file
 );
 secret_arguments!(
     CursorSecret,
     "64 hexadecimal digits under which cursors are written; the same on every replica",
     "TGA_CURSOR_SECRET",
-    cursor_secret,
     cursor_secret_file
 );
 

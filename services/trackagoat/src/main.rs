@@ -27,6 +27,10 @@ use runtime::telemetry::{self, TelemetryConfig};
 
 use crate::operator::Action;
 
+/// A request makes some forty allocations, and a million keys some seven millions.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Follow creators: an event-sourced service with an org-scoped API.
 #[derive(Debug, Parser)]
 #[command(name = "trackagoat", version, about)]
@@ -88,15 +92,16 @@ async fn run(cli: Cli) -> ExitCode {
     let (clock, entropy) = (Clock::system(), Entropy::os());
     match cli.command {
         Command::Dev(dev) => match telemetry::init(&cli.telemetry) {
-            Ok(metrics) => {
+            Ok(telemetry) => {
+                let metrics = telemetry.metrics.clone();
                 let ended = Box::pin(dev.run(metrics, clock, entropy)).await;
                 ended.unwrap_or_else(|error| fail(&error))
             }
             Err(error) => fail(&error),
         },
         Command::Serve(serve) => match telemetry::init(&cli.telemetry) {
-            Ok(metrics) => {
-                let ended = Box::pin(serve.run(metrics)).await;
+            Ok(telemetry) => {
+                let ended = Box::pin(serve.run(telemetry.metrics.clone())).await;
                 ended.unwrap_or_else(|error| fail(&error))
             }
             Err(error) => fail(&error),

@@ -1,4 +1,4 @@
-//! Putting services together: pools, NATS, one limiter, one router. Used by `dev` and by `serve`.
+//! Putting services together: pools, NATS, one limiter, one port. Used by `dev` and by `serve`.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use gate::Limiter;
 use http::{Method, StatusCode};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
-use query::{Parts, QueryService};
+use query::{Front, Parts, QueryService};
 use read_model::ProjectionVersion;
 use runtime::admin::{Readiness, serve_admin};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
 use runtime::files;
-use runtime::http::{HttpConfig, HttpLimits, serve};
+use runtime::http::{HttpConfig, HttpLimits, Respond, serve};
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
 use runtime::process::harden;
 use secrecy::{ExposeSecret, SecretString};
@@ -31,7 +31,6 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
-use tower::ServiceExt;
 
 use crate::arguments::AdminArgs;
 use crate::nats::{self, NatsError};
@@ -163,16 +162,16 @@ impl Services<'_> {
             readiness.require("projection", query.projection_ready());
         }
         let address = local_address(&listener)?;
-        let router = router(
-            query.as_ref().map(QueryService::router),
-            command.as_ref().map(CommandService::router),
-        );
+        let services = Answering {
+            query: query.as_ref().map(QueryService::front),
+            command: command.as_ref().map(CommandService::router),
+        };
         let http = HttpConfig {
             refuse,
             trusted_proxies: self.trusted_proxies.clone(),
             ..HttpConfig::new(shared.entropy)
         };
-        let served = serve(listener, router, http, stages.requests.clone());
+        let served = serve(listener, services, http, stages.requests.clone());
         stages.requests.spawn(TaskKind::Critical, "http", served);
         let admin = serve_admin_port(admin_port, readiness.clone(), &stages.log).await?;
         Ok(Running {
@@ -273,14 +272,21 @@ pub fn openapi() -> bytes::Bytes {
 }
 
 /// One host may serve both: reads go to the query service, everything else to the command service.
-fn router(query: Option<Router>, command: Option<Router>) -> Router {
-    match (query, command) {
-        (Some(query), Some(command)) => Router::new().fallback(move |request: Request| {
-            let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-            let service = if is_read { &query } else { &command };
-            service.clone().oneshot(request)
-        }),
-        (query, command) => query.or(command).unwrap_or_default(),
+struct Answering {
+    query: Option<Front>,
+    command: Option<Router>,
+}
+
+impl Respond for Answering {
+    async fn respond(&self, request: Request) -> Response {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        match (&self.query, &self.command) {
+            (Some(query), Some(_)) if is_read => query.respond(request).await,
+            (Some(query), None) => query.respond(request).await,
+            // Apart, so that reads do not carry its future.
+            (_, Some(command)) => Box::pin(command.respond(request)).await,
+            (None, None) => StatusCode::NOT_FOUND.into_response(),
+        }
     }
 }
 

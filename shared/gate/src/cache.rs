@@ -2,19 +2,18 @@
 //! inserts. No entry has a time to live: whether it may be used is decided at every read.
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 
 use domain::credential::CredentialHash;
 use moka::policy::EvictionPolicy;
 
-use crate::core::entry::Entry;
+use crate::core::entry::EntryRef;
 use crate::core::stamp::Generation;
 
 /// What moka itself takes for an entry, in bytes.
 const OWN_BYTES: u32 = 310;
 
 /// Allowed credentials.
-pub type Allowed = moka::sync::Cache<CacheKey, Arc<Entry>, Digest>;
+pub type Allowed = moka::sync::Cache<CacheKey, EntryRef, Digest>;
 /// Hashes that the primary did not know, or knew to be ended for good.
 pub type Refused = moka::sync::Cache<CacheKey, Generation, Digest>;
 
@@ -35,7 +34,7 @@ impl From<&CredentialHash> for CacheKey {
 pub fn allowed(bytes: u64) -> Allowed {
     moka::sync::Cache::builder()
         .name("allowed")
-        .weigher(|_, entry: &Arc<Entry>| OWN_BYTES.saturating_add(entry.weight()))
+        .weigher(|_, entry: &EntryRef| OWN_BYTES.saturating_add(entry.weight()))
         .max_capacity(bytes)
         // All active credentials fit by default; popularity would cost a sketch of all of them.
         .eviction_policy(EvictionPolicy::lru())

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::admission::{Admission, Denial};
 use crate::core::clocks::FencePoint;
 use crate::core::decision::{Verdict, decide};
-use crate::core::entry::{Entry, Refused, Status};
+use crate::core::entry::{Entry, EntryRef, Refused, Status};
 use crate::core::stamp::Generation;
 use crate::follow::{self, Offer, ReplicaConfig, Trusted};
 use crate::limiter::{Limiter, Moment};
@@ -62,7 +62,7 @@ pub struct ReplicaParts {
 
 /// A request's decision so far.
 enum Known {
-    Allowed(Arc<Entry>),
+    Allowed(EntryRef),
     Denied(Denial),
     /// Only the primary can tell.
     Ask,
@@ -234,7 +234,7 @@ impl Gate {
     }
 
     /// VERIFY, and what it found is offered to the apply task.
-    async fn verify(&self, hash: &CredentialHash, peer: IpAddr) -> Result<Arc<Entry>, Denial> {
+    async fn verify(&self, hash: &CredentialHash, peer: IpAddr) -> Result<EntryRef, Denial> {
         // Read before the statement begins: its answer may be cached only if nothing was dropped
         // in between.
         let known = match &self.0.mode {
@@ -266,11 +266,11 @@ impl Gate {
         }
         let uncached = || Generation::NONE.at(verified.auth_position);
         let stamp = cacheable.map_or_else(uncached, |(_, stamp)| stamp);
-        let entry = Arc::new(Entry::new(row, &org, stamp, self.0.limiter.registry()));
+        let entry = EntryRef::new(Entry::new(row, &org, stamp, self.0.limiter.registry()));
         if let Some((trusted, _)) = cacheable {
             trusted.offer(Offer::Allowed {
                 hash: *hash,
-                entry: Arc::clone(&entry),
+                entry: EntryRef::clone(&entry),
             });
         }
         Ok(entry)

@@ -1,24 +1,37 @@
 //! Identical requests at the same time: one computes, the others wait for it and look again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::ids::OrgId;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+/// How many of those who joined in vain compute at once.
+const CROWD: usize = 4;
 
 type Key = (OrgId, Box<str>);
 
 /// The computations of this moment.
 #[derive(Debug, Default)]
-pub struct Flights(Mutex<HashMap<Key, CancellationToken>>);
+pub struct Flights(Mutex<HashMap<Key, Flight>>);
+
+/// A computation, to those who joined it.
+#[derive(Debug, Clone)]
+pub struct Flight {
+    /// Fires when it is done, with or without an answer.
+    pub done: CancellationToken,
+    /// Places of those to whom it left no answer: they do not fall upon the projection as one.
+    pub crowd: Arc<Semaphore>,
+}
 
 /// What a request does that found no answer.
 #[derive(Debug)]
 pub enum Boarding<'a> {
     /// It computes.
     Leads(Landing<'a>),
-    /// Another one computes; this fires when that one is done, with or without an answer.
-    Joins(CancellationToken),
+    /// Another one computes.
+    Joins(Flight),
 }
 
 /// Held while one computes; letting go of it wakes those who wait.
@@ -34,10 +47,14 @@ impl Flights {
     pub fn board(&self, org: OrgId, target: &str) -> Boarding<'_> {
         let key = (org, Box::from(target));
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(done) = flights.get(&key) {
-            return Boarding::Joins(done.clone());
+        if let Some(flight) = flights.get(&key) {
+            return Boarding::Joins(flight.clone());
         }
-        flights.insert(key.clone(), CancellationToken::new());
+        let flight = Flight {
+            done: CancellationToken::new(),
+            crowd: Arc::new(Semaphore::new(CROWD)),
+        };
+        flights.insert(key.clone(), flight);
         Boarding::Leads(Landing { flights: self, key })
     }
 }
@@ -49,8 +66,8 @@ impl Drop for Landing<'_> {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(done) = flights.remove(&self.key) {
-            done.cancel();
+        if let Some(flight) = flights.remove(&self.key) {
+            flight.done.cancel();
         }
     }
 }
@@ -69,12 +86,12 @@ mod tests {
         let Boarding::Leads(landing) = flights.board(org, "/p") else {
             panic!("the first leads");
         };
-        let Boarding::Joins(done) = flights.board(org, "/p") else {
+        let Boarding::Joins(flight) = flights.board(org, "/p") else {
             panic!("the second joins");
         };
         assert!(matches!(flights.board(org, "/q"), Boarding::Leads(_)));
         drop(landing);
-        done.cancelled().await;
+        flight.done.cancelled().await;
         assert!(matches!(flights.board(org, "/p"), Boarding::Leads(_)));
     }
 }

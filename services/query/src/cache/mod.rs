@@ -20,7 +20,7 @@ use domain::scope::Scope;
 use domain::time::Timestamp;
 use equivalent::Equivalent;
 
-pub use self::flight::{Boarding, Flights};
+pub use self::flight::{Boarding, Flight, Flights};
 pub use self::freshness::{Freshness, Mark};
 pub use self::target::target_of;
 pub use self::topic::{Topic, Topics};

@@ -21,7 +21,7 @@ use gate::{Admission, Denial, Gate, Principal, Rate};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method};
 use runtime::clock::Monotonic;
-use runtime::http::{Notes, PeerAddr, REQUEST_TARGET, RequestId, X_REQUEST_ID};
+use runtime::http::{Notes, PeerAddr, REQUEST_TARGET, RequestId, Respond, X_REQUEST_ID};
 use tower::ServiceExt;
 
 pub use self::document::{Described, Document};
@@ -51,7 +51,7 @@ struct Outcome {
 
 impl Front {
     /// In front of these endpoints.
-    pub fn new(app: Shared, gate: Gate, endpoints: Router, document: Document) -> Self {
+    pub(crate) fn new(app: Shared, gate: Gate, endpoints: Router, document: Document) -> Self {
         Self(Arc::new(Inner {
             app,
             gate,
@@ -60,8 +60,7 @@ impl Front {
         }))
     }
 
-    /// Answers a request.
-    pub async fn respond(self, mut request: Request) -> Response {
+    async fn answer(&self, mut request: Request) -> Response {
         let inner = &*self.0;
         let began = inner.app.clock.monotonic();
         let is_head = *request.method() == Method::HEAD;
@@ -79,6 +78,12 @@ impl Front {
         }
         inner.count(&response, &metrics, began);
         response
+    }
+}
+
+impl Respond for Front {
+    async fn respond(&self, request: Request) -> Response {
+        self.answer(request).await
     }
 }
 
@@ -278,14 +283,14 @@ fn drop_body(response: &mut Response) {
 mod tests {
     use super::*;
 
-    fn future_bytes<F: Future>(_: impl Fn(Front, Request) -> F) -> usize {
+    fn future_bytes<'a, F: Future>(_: impl Fn(&'a Front, Request) -> F) -> usize {
         size_of::<F>()
     }
 
     /// Every request moves its future: what is rare stands apart.
     #[test]
     fn the_future_of_an_answer_is_small() {
-        let bytes = future_bytes(Front::respond);
+        let bytes = future_bytes(Front::answer);
         assert!(bytes <= 2_560, "{bytes}");
     }
 }

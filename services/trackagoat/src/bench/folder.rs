@@ -112,6 +112,13 @@ impl Database {
             .await
     }
 
+    /// Has Postgres write out what lies in memory, and make ready for use again the parts of its log
+    /// that it no longer needs: as on a server that has run for a while, later writes then seldom
+    /// wait for a new part to be made.
+    pub async fn checkpoint(&self) -> Result<(), BenchError> {
+        self.administer("checkpoint".to_owned()).await
+    }
+
     /// A connection as the superuser to the server's own database.
     pub async fn connect(&self) -> Result<PgConnection, BenchError> {
         Ok(PgConnection::connect(&self.server.url("postgres")).await?)

@@ -69,18 +69,23 @@ pub async fn make(
 ) -> Result<Demo, DemoError> {
     let path = folder.join("demo.json");
     let now = service.commander().now();
-    // Written before anything is made, so that a demo that was broken off is finished.
     let mut memory = read(&path)?.unwrap_or_else(|| Memory {
         org_id: OrgId::generate(now, entropy.bytes()),
         project_id: ProjectId::generate(now, entropy.bytes()),
         key_id: None,
         filled: false,
     });
-    write(&path, &memory)?;
     let maker = Maker {
         service,
         org: memory.org_id,
     };
+    if memory.filled && !maker.has(memory.project_id).await? {
+        // Somebody deleted it.
+        memory.project_id = ProjectId::generate(now, entropy.bytes());
+        memory.filled = false;
+    }
+    // Written before anything is made, so that a demo that was broken off is finished.
+    write(&path, &memory)?;
     if !memory.filled {
         maker.fill(memory.project_id, entropy).await?;
         memory.filled = true;
@@ -116,6 +121,12 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    async fn has(&self, project_id: ProjectId) -> Result<bool, DemoError> {
+        let commander = self.service.commander();
+        let look = commander.inspect(self.org, |state| state.project(project_id).is_some());
+        Ok(look.await?)
+    }
+
     async fn fill(&self, project_id: ProjectId, entropy: &Entropy) -> Result<(), DemoError> {
         let (plan, timezone) = (Plan::Ultra, "UTC".to_owned());
         self.run(&Command::CreateOrg {

@@ -104,7 +104,7 @@ async fn server(
         .mend("upgrade it to 15 or newer")
     } else if row.standby {
         Finding::broken("postgres server", "a standby, which takes no writes")
-            .mend("name the primary with --database-url")
+            .mend("name the primary with TGA_DATABASE_URL_FILE")
     } else if row.encoding == "UTF8" {
         Finding::fine("postgres server", row.version)
     } else {

@@ -35,10 +35,10 @@ impl Doctor {
                         database::look(&mut connection, clock, &mut findings).await
                     }
                     Err(error) => {
-                        findings.add(
-                            Finding::broken("database", chain(&error))
-                                .mend("start it, or name the right one with --database-url"),
-                        );
+                        findings
+                            .add(Finding::broken("database", chain(&error)).mend(
+                                "start it, or name the right one with TGA_DATABASE_URL_FILE",
+                            ));
                         None
                     }
                 };
@@ -52,7 +52,7 @@ impl Doctor {
                         folder.display()
                     ),
                 )
-                .mend("deploy/run, or name one with --database-url"),
+                .mend("deploy/run, or name one with TGA_DATABASE_URL_FILE"),
             ),
             Err(error) => findings.add(
                 Finding::broken("database", chain(&error))

@@ -41,6 +41,30 @@ fn small_list(folder: &Path) -> PathBuf {
     path
 }
 
+/// Enough rows that an import of them can be broken off: 4 days of 3,000 videos of 300 channels.
+/// Its path, and what [`figures`] must say of it.
+fn long_list(folder: &Path) -> (PathBuf, (usize, usize, Value)) {
+    let (channels, videos, days) = (300, 3_000, 4);
+    let header =
+        "channel_id,channel_title,video_id,title,published_at,fetched_at,views,likes,comments\n";
+    let row = |day: usize, video: usize| {
+        let (channel, views) = (video % channels, (video + 1) * (day + 1));
+        let fetched = format!("2025-12-1{day}T05:00:00Z");
+        format!(
+            "UClong{channel:018},Goat {channel},video{video:06},Film {video},\
+             2025-12-01T10:00:00Z,{fetched},{views},1,\n"
+        )
+    };
+    let rows: Vec<String> = (0..days)
+        .flat_map(|day| (0..videos).map(move |video| (day, video)))
+        .map(|(day, video)| row(day, video))
+        .collect();
+    let path = folder.join("long.csv");
+    fs::write(&path, header.to_owned() + &rows.concat()).unwrap();
+    let last_views: usize = (1..=videos).map(|video| video * days).sum();
+    (path, (channels, videos, json!(last_views)))
+}
+
 async fn count(dev: &Dev, path: &str) -> usize {
     let mut cursor = String::new();
     let mut total = 0;
@@ -227,9 +251,37 @@ async fn importing_twice_across_a_restart_gives_the_same_figures() {
 }
 
 #[tokio::test]
-async fn an_import_that_a_kill_broke_off_is_finished_by_the_next() {
-    let Some(list) = real_list(NZ) else { return };
+async fn a_demo_whose_project_was_deleted_gets_another() {
     let mut dev = Dev::start(&[]).await;
+    let former = dev.project().to_owned();
+    let path = format!("/projects/{former}");
+    let deleted = dev.call(Method::DELETE, &path, dev.demo_key(), None).await;
+    assert_eq!(deleted.status, StatusCode::OK, "{}", deleted.body);
+    assert!(dev.interrupt().await.success());
+    dev.restart(&[]).await;
+    assert_ne!(dev.project(), former);
+    let project = dev.get(&format!("/projects/{}", dev.project())).await;
+    assert_eq!(project.status, StatusCode::OK, "{}", project.body);
+    let creators = format!("/creators?project_id={}", dev.project());
+    assert!(count(&dev, &creators).await >= 100);
+}
+
+#[tokio::test]
+async fn an_import_that_a_kill_broke_off_is_finished_by_the_next() {
+    let dev = Dev::start(&[]).await;
+    let (list, expected) = long_list(dev.folder());
+    is_finished_after_a_kill(dev, &list, expected).await;
+}
+
+#[tokio::test]
+async fn a_real_import_that_a_kill_broke_off_is_finished_by_the_next() {
+    let Some(list) = real_list(NZ) else { return };
+    let dev = Dev::start(&[]).await;
+    is_finished_after_a_kill(dev, &list, (601, 2_008, json!(9_084_253_201_u64))).await;
+}
+
+async fn is_finished_after_a_kill(mut dev: Dev, list: &Path, expected: (usize, usize, Value)) {
+    let list = list.to_owned();
     let project = dev.new_project().await;
     let mut import = dev
         .import(&project, std::slice::from_ref(&list))
@@ -255,10 +307,7 @@ async fn an_import_that_a_kill_broke_off_is_finished_by_the_next() {
             "{said}{}",
             String::from_utf8_lossy(&done.stderr)
         );
-        assert_eq!(
-            figures(&dev, &project).await,
-            (601, 2_008, json!(9_084_253_201_u64))
-        );
+        assert_eq!(figures(&dev, &project).await, expected);
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 pub use self::ack::{AckMessage, subject as ack_subject};
 use self::task::Follower;
 use crate::cache::{self, Allowed, CacheKey, Refused};
-use crate::core::entry::Entry;
+use crate::core::entry::EntryRef;
 use crate::core::lease::LeaseCell;
 use crate::core::registry::Registry;
 use crate::core::stamp::{Generation, Stamp};
@@ -71,7 +71,7 @@ pub enum Offer {
         /// Its hash.
         hash: CredentialHash,
         /// What was read of it.
-        entry: Arc<Entry>,
+        entry: EntryRef,
     },
     /// Nobody has the credential, or it was ended for good.
     Ended {
@@ -94,7 +94,7 @@ impl Trusted {
     }
 
     /// The cached entry, to be judged before it is used.
-    pub fn get(&self, hash: &CredentialHash) -> Option<Arc<Entry>> {
+    pub fn get(&self, hash: &CredentialHash) -> Option<EntryRef> {
         self.allowed.get(&CacheKey::from(hash))
     }
 

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::admission::Place;
 use super::pulse::{Overdue, Pulse};
+use super::respond::Respond;
 use super::service::Edge;
 use super::stream::Stream;
 use crate::lifecycle::{TaskKind, Tasks};
@@ -32,8 +33,8 @@ const HTTP2_RESETS: usize = 128;
 
 /// One connection, from its first byte to its end.
 #[derive(Debug)]
-pub(super) struct Connection {
-    edge: Arc<Edge>,
+pub(super) struct Connection<R> {
+    edge: Arc<Edge<R>>,
     peer: SocketAddr,
     _place: Place,
 }
@@ -53,8 +54,8 @@ trait Graceful: Future<Output = hyper::Result<()>> {
 #[derive(Clone, Debug)]
 struct StreamTasks(Tasks);
 
-impl Connection {
-    pub fn new(edge: Arc<Edge>, peer: SocketAddr, place: Place) -> Self {
+impl<R: Respond> Connection<R> {
+    pub fn new(edge: Arc<Edge<R>>, peer: SocketAddr, place: Place) -> Self {
         Self {
             edge,
             peer,

@@ -1,7 +1,7 @@
 //! Serving HTTP/1 and HTTP/2 on an open port: our own accept loop, since `axum::serve` bounds
 //! neither what a slow client holds nor how many of them there are.
 //!
-//! What it adds to a router: bounds on connections, heads and waiting, a [`RequestId`] and a
+//! What it adds to a responder: bounds on connections, heads and waiting, a [`RequestId`] and a
 //! [`PeerAddr`] in each request's extensions, the id echoed on each answer, a panic answered with
 //! 500, one summary line for each request, and a drain that finishes what was begun.
 
@@ -10,6 +10,7 @@ mod connection;
 mod peer;
 mod pulse;
 mod request_id;
+mod respond;
 mod service;
 mod stream;
 
@@ -17,7 +18,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use ipnet::IpNet;
@@ -32,6 +32,7 @@ use service::Edge;
 
 pub use peer::PeerAddr;
 pub use request_id::{RequestId, X_REQUEST_ID};
+pub use respond::Respond;
 pub use service::{Notes, REQUEST_TARGET};
 
 /// How long to leave the listener alone when the system has no descriptors or memory left.
@@ -102,14 +103,19 @@ impl Default for HttpLimits {
     }
 }
 
-/// Serves `router` until the stage of `tasks` stops. Connections are tasks of that stage: they
+/// Serves `responder` until the stage of `tasks` stops. Connections are tasks of that stage: they
 /// finish the requests they began, and the stage waits for them.
 ///
 /// What goes wrong on accepting is waited out: a listener that gave up would take a healthy
 /// process down.
-pub async fn serve(listener: TcpListener, router: Router, config: HttpConfig, tasks: Tasks) {
+pub async fn serve(
+    listener: TcpListener,
+    responder: impl Respond,
+    config: HttpConfig,
+    tasks: Tasks,
+) {
     let admission = Arc::new(Admission::new(&config));
-    let edge = Arc::new(Edge::new(router, config, tasks.clone()));
+    let edge = Arc::new(Edge::new(responder, config, tasks.clone()));
     loop {
         let accepted = tokio::select! {
             biased;

@@ -5,18 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use tower::Service;
 use tracing::Level;
 use uuid::Uuid;
 
 use super::pulse::{InFlight, Pulse};
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::respond::Respond;
 use super::{HttpConfig, PeerAddr};
 use crate::lifecycle::Tasks;
 use crate::telemetry::names;
@@ -24,16 +23,16 @@ use crate::telemetry::names;
 /// The target of the summary lines, to be named in a log filter.
 pub const REQUEST_TARGET: &str = "request";
 
-/// What stands between a connection and the router; one for each listener.
+/// What stands between a connection and the responder; one for each listener.
 #[derive(Debug)]
-pub(super) struct Edge {
-    router: Router,
+pub(super) struct Edge<R> {
+    responder: R,
     pub config: HttpConfig,
     pub tasks: Tasks,
     panics: metrics::Counter,
 }
 
-/// What only the router knows about a request, put into the answer's extensions for the summary
+/// What only the responder knows about a request, put into the answer's extensions for the summary
 /// line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Notes {
@@ -60,10 +59,10 @@ struct Begun {
     at: crate::clock::Monotonic,
 }
 
-impl Edge {
-    pub fn new(router: Router, config: HttpConfig, tasks: Tasks) -> Self {
+impl<R: Respond> Edge<R> {
+    pub fn new(responder: R, config: HttpConfig, tasks: Tasks) -> Self {
         Self {
-            router,
+            responder,
             config,
             tasks,
             panics: metrics::counter!(names::HTTP_PANICS),
@@ -110,8 +109,16 @@ impl Edge {
     }
 
     async fn route(&self, request: Request<Incoming>, id: &RequestId) -> Response {
-        let answer = self.router.clone().call(request);
-        if let Ok(Ok(response)) = AssertUnwindSafe(answer).catch_unwind().await {
+        // A request without a body, as most are, needs no place for one.
+        let request = request.map(|body| {
+            if body.is_end_stream() {
+                Body::empty()
+            } else {
+                Body::new(body)
+            }
+        });
+        let answer = self.responder.respond(request);
+        if let Ok(response) = AssertUnwindSafe(answer).catch_unwind().await {
             return response;
         }
         self.panics.increment(1);

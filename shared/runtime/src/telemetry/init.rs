@@ -1,17 +1,24 @@
 //! Where logs and metrics of a process go.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Stderr};
 use std::panic;
 
 use clap::{Args, ValueEnum};
 use metrics::{Unit, describe_counter, describe_gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
+use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::EitherWriter;
 
+use super::batch::{Batched, Flusher};
+use super::json::JsonLine;
 use super::names;
 use super::redact::Redacted;
+use crate::clock::Clock;
+use crate::http::REQUEST_TARGET;
 
 /// Seconds: from a tenth of a millisecond to the longest wait there is.
 const SECONDS: [f64; 16] = [
@@ -60,9 +67,21 @@ pub enum TelemetryError {
     /// Logs go somewhere else already.
     #[error("logs go somewhere else already")]
     Logs(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system gives no thread for the lines of requests.
+    #[error("the log has no thread to write with")]
+    Thread(#[source] io::Error),
     /// Metrics go somewhere else already.
     #[error("metrics go somewhere else already")]
     Metrics(#[source] BuildError),
+}
+
+/// What a process keeps while it logs.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// What was counted, to be rendered.
+    pub metrics: PrometheusHandle,
+    /// Writes the lines that wait when it is dropped.
+    _requests: Flusher,
 }
 
 /// Sends logs and panics to standard error, with credentials masked, and collects metrics for the
@@ -70,23 +89,27 @@ pub enum TelemetryError {
 ///
 /// # Errors
 /// If the filter is wrong, or somebody was here before.
-pub fn init(config: &TelemetryConfig) -> Result<PrometheusHandle, TelemetryError> {
-    start_logs(config)?;
+pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
+    let requests = start_logs(config)?;
     panic::set_hook(Box::new(log_panic));
-    let handle = PrometheusBuilder::new()
+    let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(TelemetryError::Metrics)?;
     describe();
-    Ok(handle)
+    Ok(Telemetry {
+        metrics,
+        _requests: requests,
+    })
 }
 
-fn start_logs(config: &TelemetryConfig) -> Result<(), TelemetryError> {
+fn start_logs(config: &TelemetryConfig) -> Result<Flusher, TelemetryError> {
     let filter = config.log.as_deref().unwrap_or(FILTER);
     let filter = EnvFilter::try_new(filter).map_err(TelemetryError::Filter)?;
+    let (requests, flusher) = Batched::start(io::stderr()).map_err(TelemetryError::Thread)?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| Redacted(io::stderr()));
+        .with_writer(Lines { requests });
     let terminal = io::stderr().is_terminal();
     let text = match config.log_format {
         LogFormat::Auto => terminal,
@@ -96,12 +119,33 @@ fn start_logs(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     let started = if text {
         logs.compact().with_ansi(terminal).try_init()
     } else {
-        logs.json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .try_init()
+        let clock = Clock::system();
+        logs.event_format(JsonLine { clock }).try_init()
     };
-    started.map_err(TelemetryError::Logs)
+    started.map_err(TelemetryError::Logs)?;
+    Ok(flusher)
+}
+
+/// Where a line goes: those of requests are written many at once, all others at once, for they may
+/// be the last.
+struct Lines {
+    requests: Batched<Stderr>,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Redacted<EitherWriter<Batched<Stderr>, Stderr>>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Redacted(EitherWriter::B(io::stderr()))
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        if metadata.target() == REQUEST_TARGET {
+            Redacted(EitherWriter::A(self.requests.clone()))
+        } else {
+            self.make_writer()
+        }
+    }
 }
 
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {

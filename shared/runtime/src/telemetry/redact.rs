@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::ops::Range;
 
+use memchr::{memchr_iter, memchr2_iter, memmem};
+
 const MASK: &[u8] = b"***";
 /// From how many hexadecimal digits on `name_0123…` is taken for a credential.
 const CREDENTIAL_DIGITS: usize = 32;
@@ -29,6 +31,9 @@ impl<W: Write> Write for Redacted<W> {
 /// Masks passwords in URLs, bearer tokens, and long hexadecimal words after a prefix such as
 /// `key_`.
 fn redact(line: &[u8]) -> Cow<'_, [u8]> {
+    if !may_hold_a_secret(line) {
+        return Cow::Borrowed(line);
+    }
     let mut masked = Vec::new();
     let (mut kept, mut at) = (0, 0);
     while at < line.len() {
@@ -47,6 +52,13 @@ fn redact(line: &[u8]) -> Cow<'_, [u8]> {
     }
     masked.extend_from_slice(&line[kept..]);
     Cow::Owned(masked)
+}
+
+/// Whether any of the marks stands in it: a quick look, since most lines have none.
+fn may_hold_a_secret(line: &[u8]) -> bool {
+    memchr_iter(b'_', line).any(|at| credential(&line[at..]).is_some())
+        || memmem::find(line, b"://").is_some()
+        || memchr2_iter(b'B', b'b', line).any(|at| bearer(&line[at..]).is_some())
 }
 
 /// The secret that the mark at `at` announces.

@@ -86,7 +86,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
 
     let nats = folder.nats(clock, entropy).await?;
     let contestants = contestants(&mut database, nats.url(), clock).await?;
-    rates(options, clock, contestants, &mut report).await?;
+    rates(options, clock, &database, contestants, &mut report).await?;
     report.not_done("one machine: no network between the two ends");
     nats.shut_down().await.map_err(BenchError::Server)?;
     database.shut_down().await?;
@@ -156,6 +156,7 @@ impl Contestant {
 async fn rates(
     options: &Options,
     clock: &Clock,
+    database: &Database,
     mut contestants: [Contestant; 3],
     report: &mut Report,
 ) -> Result<(), BenchError> {
@@ -166,6 +167,7 @@ async fn rates(
     };
     report.condition("repeats", repeats);
     report.condition("seconds_each", length.as_secs_f64());
+    report.condition("checkpoint", "before each phase");
     let (mut commits, mut flat_out) = (Histogram::default(), FlatOut::default());
     for repeat in 0..repeats {
         options.step("subscribe", repeat, repeats);
@@ -174,11 +176,13 @@ async fn rates(
                 let turns = contestants.len();
                 let contestant = &mut contestants[(turn + repeat) % turns];
                 let rate = Some(*rate);
+                database.checkpoint().await?;
                 let measured = measure(&mut contestant.ends, Phase { rate, length }).await?;
                 contestant.latencies[at].add(&measured.latencies()?);
             }
         }
         let [feed, ..] = &mut contestants;
+        database.checkpoint().await?;
         let phase = Phase { rate: None, length };
         flat_out.add(&measure(&mut feed.ends, phase).await?)?;
         commits.merge(&empty_commits(&feed.database_url, clock).await?);

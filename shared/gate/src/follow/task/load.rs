@@ -1,8 +1,8 @@
 //! R0: everything begins with a snapshot of the primary.
 
 use std::future::pending;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use domain::ids::LogEpoch;
@@ -14,7 +14,7 @@ use runtime::telemetry::chain;
 use super::Follower;
 use super::lease::PERIOD;
 use crate::cache::{Allowed, CacheKey};
-use crate::core::entry::Entries;
+use crate::core::entry::{Entries, EntryRef};
 use crate::core::registry::Registry;
 use crate::core::stamp::Generation;
 use crate::follow::feed;
@@ -134,7 +134,7 @@ async fn fill(
         let insert = async {
             for (hash, row, org) in rows {
                 let entry = entries.make(row, &org, registry);
-                allowed.insert(CacheKey::from(&hash), Arc::new(entry));
+                allowed.insert(CacheKey::from(&hash), EntryRef::new(entry));
             }
         };
         let next = clock.timeout(PAGE_DEADLINE, snapshot.page());
