@@ -22,7 +22,8 @@ pub struct Config {
     )]
     pub org_cache_mib: u64,
 
-    /// Ingest requests whose lines are read at once; by default one for each processor.
+    /// Ingest requests whose lines are read at once; by default one for each processor. For each
+    /// about 32 MiB of bodies may be under way; beyond, 503.
     #[arg(
         long = "ingest-places",
         env = "TGA_INGEST_PLACES",
@@ -39,7 +40,8 @@ pub struct Config {
     )]
     pub append_deadline_ms: u64,
 
-    /// Requests that may ask the primary about their credential at once; beyond, 503.
+    /// Requests that may ask the primary about their credential at once. Fifteen times as many may
+    /// wait until it is their turn; beyond, 503.
     #[arg(
         long = "verify-places",
         env = "TGA_VERIFY_PLACES",

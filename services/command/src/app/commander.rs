@@ -11,11 +11,12 @@ use gate::Coordinator;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
-use tokio::sync::{RwLockReadGuard, Semaphore, mpsc};
+use tokio::sync::{RwLockReadGuard, mpsc};
 
 use super::context::{CommandContext, Remember};
 use super::denial::{self, Denial};
 use super::error::CommandError;
+use super::ingest::Places;
 use super::mint::Minted;
 use super::orgs::{Folded, Org, Orgs};
 use super::snapshots::Snapshotter;
@@ -32,8 +33,8 @@ pub(super) struct Inner {
     pub(super) entropy: Entropy,
     pub(super) tasks: Tasks,
     pub(super) orgs: Orgs,
-    /// Ingest requests that may use the processor at once.
-    pub(super) places: Semaphore,
+    /// Where ingest requests wait for a processor.
+    pub(super) places: Places,
     pub(super) snapshots: mpsc::Sender<OrgId>,
 }
 
@@ -83,11 +84,11 @@ impl Commander {
         let commander = Self(Arc::new(Inner {
             log: parts.log,
             coordinator: parts.coordinator,
+            places: Places::new(parts.ingest_places, parts.clock.clone()),
             clock: parts.clock,
             entropy: parts.entropy,
             tasks: parts.tasks,
             orgs: Orgs::new(parts.org_cache_bytes),
-            places: Semaphore::new(parts.ingest_places),
             snapshots,
         }));
         (commander, snapshotter)
@@ -222,7 +223,7 @@ impl Inner {
                     if attempts.look_once() && self.catch_up(org).await? {
                         continue;
                     }
-                    return Err(rejection.into());
+                    return Err(self.rejected(org, rejection, remember).await);
                 }
                 Ok(decision) => decision,
             };

@@ -3,10 +3,11 @@
 use std::error::Error;
 
 use domain::ids::{GlobalPosition, OrgId};
-use domain::org::{Command, Outcome};
+use domain::org::{Command, Outcome, Rejection};
 use event_log::StoredAnswer;
 
 use super::commander::{Commander, Executed, Inner};
+use super::context::Remember;
 use super::denial::{self, Denial, Earlier};
 use super::error::CommandError;
 use super::orgs::Org;
@@ -64,6 +65,24 @@ impl Commander {
 }
 
 impl Inner {
+    /// What a rejection comes to. Another process may have carried the same request out since its
+    /// answer was looked for; then what that made may be the very thing that stands in the way.
+    pub(super) async fn rejected<T>(
+        &self,
+        org: &Org,
+        rejection: Rejection,
+        remember: Option<&Remember<T>>,
+    ) -> CommandError {
+        let Some(remember) = remember.filter(|_| !concerns_caller(&rejection)) else {
+            return rejection.into();
+        };
+        match self.log.idempotent_answer(org.id, &remember.key).await {
+            Ok(None) => rejection.into(),
+            Ok(Some(stored)) => CommandError::Answered(Box::new(stored)),
+            Err(error) => CommandError::Unread(error),
+        }
+    }
+
     /// What the same command took away before: its barrier runs again (pitfall 12).
     pub(super) async fn earlier_denial(
         &self,
@@ -89,6 +108,17 @@ impl Inner {
             settled: None,
         }))
     }
+}
+
+/// Who may not act learns nothing of earlier answers either.
+const fn concerns_caller(rejection: &Rejection) -> bool {
+    matches!(
+        rejection,
+        Rejection::CallerInvalid
+            | Rejection::OrgSuspended
+            | Rejection::UserSuspended
+            | Rejection::InsufficientScope { .. }
+    )
 }
 
 /// It was carried out before, so "nothing was changed" would be wrong.

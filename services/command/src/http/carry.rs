@@ -14,7 +14,7 @@ use super::App;
 use super::answer::{Answer, unanswered};
 use super::call::Asked;
 use super::error::refusal;
-use super::once::{self, Kept, Named, Replay};
+use super::once::{self, Entered, Kept, Named, Replay};
 use crate::app::{CommandContext, CommandError, Executed};
 
 /// What an endpoint shows its answer from.
@@ -57,8 +57,12 @@ where
     F: Future<Output = Result<Answer, CommandError>> + Send + 'static,
 {
     shielded(&app.clone(), async move {
-        let Some(named) = once::enter(&app, &asked, fingerprint)? else {
-            return carry_out(app, asked.org, &asked.context(), command, show).await;
+        let named = match once::enter(&app, &asked, fingerprint).await? {
+            Entered::Unnamed => {
+                return carry_out(app, asked.org, &asked.context(), command, show).await;
+            }
+            Entered::Answered(answer, stored) => return once::again(&app, answer, &stored).await,
+            Entered::Named(named) => named,
         };
         let refuse = |error| refusal(error, app.jitter());
         let (executed, is_replay) = match execute(&app, &asked, &named, &command).await? {

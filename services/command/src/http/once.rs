@@ -1,6 +1,8 @@
 //! Carrying a request out once: `Idempotency-Key` (v1-contract.md 1.4).
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use api::envelope::Success;
@@ -22,18 +24,40 @@ use super::error::refusal;
 use super::show;
 use crate::app::{CommandError, Remember};
 
-/// Requests with an `Idempotency-Key` that run in this process. Two in different processes are
-/// told apart by their appends: the later one finds the first one's answer.
+/// Requests with an `Idempotency-Key` that run in this process, by org and key, and what each of
+/// them asks for. Two in different processes are told apart by their appends: the later one finds
+/// the first one's answer.
 #[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashSet<(OrgId, String)>>>);
+pub(super) struct Running(Arc<Mutex<HashMap<(OrgId, String), Request>>>);
 
-/// A request that the caller named; the name is in use while this lives.
-pub(super) struct Named {
-    running: Running,
-    org: OrgId,
-    key: String,
+/// What tells requests of one name apart.
+#[derive(Clone, PartialEq, Eq)]
+struct Request {
     route: String,
     fingerprint: Fingerprint,
+}
+
+/// A request and the caller's name for it.
+pub(super) struct Name {
+    org: OrgId,
+    key: String,
+    request: Request,
+}
+
+/// A request that has its name for itself: no other of that name runs here while this lives.
+pub(super) struct Named {
+    running: Running,
+    name: Name,
+}
+
+/// What a request may do under its name.
+pub(super) enum Entered {
+    /// It has none.
+    Unnamed,
+    /// It runs, unless something is kept under its name.
+    Named(Named),
+    /// It is answered already, and another replay is under way.
+    Answered(Answer, Box<StoredAnswer>),
 }
 
 /// What is kept under a key.
@@ -67,43 +91,89 @@ pub(super) enum Replay {
 }
 
 impl Running {
-    /// None: the first request of this name still runs.
-    fn enter(&self, asked: &Asked, key: &str, fingerprint: Fingerprint) -> Option<Named> {
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.insert((asked.org, key.to_owned())).then(|| Named {
-            running: self.clone(),
-            org: asked.org,
-            key: key.to_owned(),
-            route: asked.route.clone(),
-            fingerprint,
-        })
+    /// Takes the name; if another request of that name runs, says which.
+    fn enter(&self, name: &Name) -> Result<(), Request> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.entry((name.org, name.key.clone())) {
+            Entry::Occupied(other) => Err(other.get().clone()),
+            Entry::Vacant(free) => {
+                free.insert(name.request.clone());
+                Ok(())
+            }
+        }
     }
 }
 
 impl Drop for Named {
     fn drop(&mut self) {
-        let keys = self.running.0.lock();
-        let name = (self.org, std::mem::take(&mut self.key));
-        keys.unwrap_or_else(PoisonError::into_inner).remove(&name);
+        let all = self.running.0.lock();
+        let name = (self.name.org, std::mem::take(&mut self.name.key));
+        all.unwrap_or_else(PoisonError::into_inner).remove(&name);
     }
 }
 
-/// The request by the caller's name for it, if it has one; 409 while another of that name runs.
-pub(super) fn enter(
+impl Deref for Named {
+    type Target = Name;
+
+    fn deref(&self) -> &Name {
+        &self.name
+    }
+}
+
+/// Takes the caller's name for a request. While another of that name runs: 409, or 422.
+pub(super) async fn enter(
     app: &App,
     asked: &Asked,
     fingerprint: Fingerprint,
-) -> Result<Option<Named>, ApiError> {
+) -> Result<Entered, ApiError> {
     let Some(key) = &asked.idempotency_key else {
-        return Ok(None);
+        return Ok(Entered::Unnamed);
     };
-    let named = app.running().enter(asked, key.as_str(), fingerprint);
-    named
-        .map(Some)
-        .ok_or_else(ApiError::idempotency_in_progress)
+    let name = Name {
+        org: asked.org,
+        key: key.as_str().to_owned(),
+        request: Request {
+            route: asked.route.clone(),
+            fingerprint,
+        },
+    };
+    let running = app.running();
+    match running.enter(&name) {
+        Ok(()) => Ok(Entered::Named(Named {
+            running: running.clone(),
+            name,
+        })),
+        Err(other) => name.beside(app, &other).await,
+    }
 }
 
-impl Named {
+impl Request {
+    /// 409 or 422 for a request that comes under the name of this one and is another.
+    fn check(&self, other: &Self) -> Result<(), ApiError> {
+        if self.route != other.route {
+            Err(ApiError::idempotency_key_reused())
+        } else if self.fingerprint != other.fingerprint {
+            Err(ApiError::idempotency_mismatch())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Name {
+    /// What is left to do while another request of this name runs: that may be a replay as well.
+    async fn beside(&self, app: &App, other: &Request) -> Result<Entered, ApiError> {
+        match self.earlier(app).await? {
+            Some(Replay::Answer(answer, stored)) => Ok(Entered::Answered(answer, stored)),
+            // The other one is about to put the answer in its place.
+            Some(Replay::Outcome(..)) => Err(ApiError::idempotency_in_progress()),
+            None => {
+                other.check(&self.request)?;
+                Err(ApiError::idempotency_in_progress())
+            }
+        }
+    }
+
     /// What an earlier request of this name left; 409 or 422 if it was another request.
     pub(super) async fn earlier(&self, app: &App) -> Result<Option<Replay>, ApiError> {
         let stored = app.commander().log().idempotent_answer(self.org, &self.key);
@@ -115,12 +185,11 @@ impl Named {
     /// The same of an answer that an append met.
     pub(super) fn open(&self, stored: Box<StoredAnswer>) -> Result<Replay, ApiError> {
         let record = &stored.record;
-        if record.route != self.route {
-            return Err(ApiError::idempotency_key_reused());
-        }
-        if record.fingerprint != self.fingerprint {
-            return Err(ApiError::idempotency_mismatch());
-        }
+        let first = Request {
+            route: record.route.clone(),
+            fingerprint: record.fingerprint,
+        };
+        first.check(&self.request)?;
         let status = StatusCode::from_u16(record.status).map_err(ApiError::internal)?;
         match serde_json::from_slice(&record.answer).map_err(ApiError::internal)? {
             Kept::Outcome(outcome) => Ok(Replay::Outcome(outcome.into(), stored)),
@@ -135,8 +204,8 @@ impl Named {
     ) -> Remember<T> {
         Remember {
             key: self.key.clone(),
-            route: self.route.clone(),
-            fingerprint: self.fingerprint,
+            route: self.request.route.clone(),
+            fingerprint: self.request.fingerprint,
             // What does not serialise is an error again when it is asked for.
             answer: Arc::new(move |outcome| {
                 keep(outcome).map_or((200, Vec::new()), |kept| kept.write())

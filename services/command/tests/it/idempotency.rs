@@ -5,6 +5,7 @@ use domain::scope::Scopes;
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
+use testkit::Direction;
 
 use crate::support::{Answer, Ask, Org, TestApp, command_routes, good};
 
@@ -159,51 +160,240 @@ async fn a_success_that_changed_nothing_is_kept_too() {
     assert_eq!(again.header("Idempotency-Replayed"), "true");
 }
 
+/// Whether it tells of an earlier request.
+fn is_replay(answer: &Answer) -> bool {
+    answer.headers.contains_key("Idempotency-Replayed")
+}
+
 #[tokio::test]
 async fn a_hundred_at_once_make_one_event() {
     let app = TestApp::new().await;
     let org = app.org().await;
     let before = app.head().await;
     let body = json!({"name": "Once"});
-    let asks = (0..100).map(|_| named(&app, &org, "/projects", &body, "k"));
-    let answers = join_all(asks).await;
+    let ask = || named(&app, &org, "/projects", &body, "k");
+    let answers = join_all((0..100).map(|_| ask())).await;
     let added = app.events_after(before).await;
     assert_eq!(added.len(), 1, "{added:?}");
-    let mut ids = std::collections::BTreeSet::new();
-    for answer in &answers {
-        if answer.status == 409 {
-            answer.refused(409, "idempotency_in_progress");
+    let (made, rest): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .partition(|answer| answer.status == 201 && !is_replay(answer));
+    let [first] = made[..] else {
+        panic!("{} were the first", made.len());
+    };
+    for answer in rest {
+        if is_replay(answer) {
+            assert_eq!(answer.body, first.body);
+            assert_eq!(answer.position(), first.position());
         } else {
-            ids.insert(answer.id(201));
+            answer.refused(409, "idempotency_in_progress");
         }
     }
-    assert_eq!(ids.len(), 1);
-    let last = named(&app, &org, "/projects", &body, "k").await;
-    assert!(ids.contains(&last.id(201)));
+}
+
+#[tokio::test]
+async fn a_hundred_replays_at_once_are_all_given() {
+    let app = TestApp::new().await;
+    for route in command_routes() {
+        let world = app.world().await;
+        let good = good(route, &world);
+        if good.method != Method::POST {
+            continue;
+        }
+        let ask = || {
+            let ask = app
+                .request(&good.method, &good.path)
+                .with_key(&world.org.secret);
+            let body = good.body.clone().unwrap();
+            let ask = ask.header(IDEMPOTENCY_KEY, "once");
+            ask.body(good.media_type, body).send()
+        };
+        let first = ask().await;
+        let count = if route.path == "/projects" { 100 } else { 10 };
+        for again in join_all((0..count).map(|_| ask())).await {
+            assert_eq!(again.status, first.status, "{}: {}", good.path, again.body);
+            assert_eq!(again.position(), first.position());
+            assert!(is_replay(&again));
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_the_first_runs_another_body_is_a_mismatch_and_another_route_a_reuse() {
+    let app = TestApp::new().await;
+    let (org, neighbour) = (app.org().await, app.org().await);
+    let (app, proxy) = app.neighbour_held_up().await;
+    let body = json!({"name": "P"});
+    let ask = async |org: &Org, body: &Value| named(&app, org, "/projects", body, "held-up").await;
+    let mut held = proxy.hold(Direction::ToServer, b"held-up");
+    let meanwhile = async {
+        held.caught().await;
+        let same = ask(&org, &body).await;
+        same.refused(409, "idempotency_in_progress");
+        let other = ask(&org, &json!({"name": "Q"})).await;
+        other.refused(422, "idempotency_mismatch");
+        let key = json!({"name": "P"});
+        let other = named(&app, &org, "/api-keys", &key, "held-up").await;
+        other.refused(409, "idempotency_key_reused");
+        let ingest = app.request(&Method::POST, "/ingest/observations");
+        let ingest = ingest
+            .with_key(&org.secret)
+            .header(IDEMPOTENCY_KEY, "held-up");
+        let other = ingest.body("application/x-ndjson", "{}").send().await;
+        other.refused(409, "idempotency_key_reused");
+        ask(&neighbour, &body).await.data(201);
+        held.release();
+    };
+    let (first, ()) = tokio::join!(ask(&org, &body), meanwhile);
+    let id = first.id(201);
+    assert!(!is_replay(&first));
+    let again = ask(&org, &body).await;
+    assert_eq!(again.id(201), id);
+    assert!(is_replay(&again));
+}
+
+#[tokio::test]
+async fn a_request_runs_until_its_answer_is_kept() {
+    let app = TestApp::new().await;
+    let org = app.org().await;
+    let (app, proxy) = app.neighbour_held_up().await;
+    let body = json!({"name": "P"});
+    let ask = async |body: &Value| named(&app, &org, "/projects", body, "k").await;
+    let mut held = proxy.hold(Direction::ToServer, b"update log.idempotency");
+    let meanwhile = async {
+        held.caught().await;
+        // Its event is recorded by now.
+        let same = ask(&body).await;
+        same.refused(409, "idempotency_in_progress");
+        let other = ask(&json!({"name": "Q"})).await;
+        other.refused(422, "idempotency_mismatch");
+        held.release();
+    };
+    let (first, ()) = tokio::join!(ask(&body), meanwhile);
+    first.data(201);
+    assert!(!is_replay(&first));
+    let again = ask(&body).await;
+    assert_eq!(again.body, first.body);
+    assert!(is_replay(&again));
 }
 
 #[tokio::test]
 async fn two_processes_carry_one_request_out_once() {
     let app = TestApp::new().await;
     let org = app.org().await;
+    let project = app.project(&org).await;
     let other = app.neighbour();
     let before = app.head().await;
-    let body = json!({"name": "Once"});
-    for round in 0..10 {
+    // Made twice, a project is another one, and a creator a duplicate.
+    let creators = format!("/projects/{project}/creators");
+    for round in 0..18 {
         let key = format!("k{round}");
+        let (path, body) = if round % 2 == 0 {
+            ("/projects", json!({"name": "Once"}))
+        } else {
+            (creators.as_str(), json!({"handle": key}))
+        };
         let (first, second) = tokio::join!(
-            named(&app, &org, "/projects", &body, &key),
-            named(&other, &org, "/projects", &body, &key),
+            named(&app, &org, path, &body, &key),
+            named(&other, &org, path, &body, &key),
         );
         assert_eq!(first.id(201), second.id(201));
         assert_eq!(first.position(), second.position());
     }
     let events = app.events_after(before).await;
-    let added = events
-        .iter()
-        .filter(|(_, event)| event == "project.added")
-        .count();
-    assert_eq!(added, 10);
+    for added in ["project.added", "creator.added"] {
+        let added = events.iter().filter(|(_, event)| event == added);
+        assert_eq!(added.count(), 9);
+    }
+}
+
+/// The same name in another process, which found no earlier answer and is held up before it reads
+/// the org, until `meanwhile` has happened.
+async fn overtaken<T>(
+    app: &TestApp,
+    late: impl AsyncFnOnce(&TestApp) -> Answer,
+    meanwhile: impl AsyncFnOnce() -> T,
+) -> (Answer, T) {
+    let (process, proxy) = app.neighbour_held_up().await;
+    let mut held = proxy.hold(Direction::ToServer, b"from log.snapshots");
+    let meanwhile = async {
+        held.caught().await;
+        let happened = meanwhile().await;
+        held.release();
+        happened
+    };
+    tokio::join!(late(&process), meanwhile)
+}
+
+#[tokio::test]
+async fn what_another_process_made_of_the_same_request_does_not_stand_in_its_way() {
+    let app = TestApp::new().await;
+    let org = app.org().await;
+    let project = app.project(&org).await;
+    let path = format!("/projects/{project}/creators");
+    let ask = async |app: &TestApp, body: &Value| named(app, &org, &path, body, "k").await;
+    let body = json!({"handle": "once"});
+    let late = async |process: &TestApp| ask(process, &body).await;
+    let (late, first) = overtaken(&app, late, async || ask(&app, &body).await).await;
+    assert_eq!(late.id(201), first.id(201));
+    assert_eq!(late.position(), first.position());
+    assert!(is_replay(&late));
+
+    app.delete(&org, &format!("/creators/{}", first.id(201)))
+        .await
+        .data(200);
+    let ask = async |app: &TestApp, body: &Value| named(app, &org, &path, body, "l").await;
+    let other = json!({"handle": "once", "tracking_mode": "selective"});
+    let late = async |process: &TestApp| ask(process, &other).await;
+    let (late, first) = overtaken(&app, late, async || ask(&app, &body).await).await;
+    first.data(200);
+    late.refused(422, "idempotency_mismatch");
+}
+
+#[tokio::test]
+async fn lines_that_another_process_took_in_are_answered_though_their_project_is_gone() {
+    let app = TestApp::new().await;
+    let world = app.world().await;
+    let line = r#"{"kind":"video_stats","platform":"tiktok","platform_video_id":"7000000000000000003","observed_at":"2026-01-05T05:00:00Z","view_count":5}"#;
+    let path = format!("/ingest/observations?project_id={}", world.project);
+    let ask = async |app: &TestApp| {
+        let ask = app
+            .request(&Method::POST, &path)
+            .with_key(&world.org.secret);
+        let ask = ask.header(IDEMPOTENCY_KEY, "k");
+        ask.body("application/x-ndjson", line).send().await
+    };
+    let (late, first) = overtaken(&app, ask, async || {
+        let first = ask(&app).await;
+        let project = format!("/projects/{}", world.project);
+        app.delete(&world.org, &project).await.data(200);
+        first
+    })
+    .await;
+    assert_eq!(first.data(200)["accepted"], 1);
+    assert_eq!(late.body, first.body);
+    assert!(is_replay(&late));
+}
+
+#[tokio::test]
+async fn a_key_that_ends_meanwhile_gets_no_answer_of_another_process_either() {
+    let app = TestApp::new().await;
+    let org = app.org().await;
+    let (key_id, secret) = app.key(org.id, Scopes::DEFAULT).await;
+    let body = json!({"name": "P"});
+    let ask = async |app: &TestApp| {
+        let ask = app.request(&Method::POST, "/projects").with_key(&secret);
+        ask.header(IDEMPOTENCY_KEY, "k").json(&body).send().await
+    };
+    let (late, first) = overtaken(&app, ask, async || {
+        let first = ask(&app).await;
+        let key = format!("/api-keys/{key_id}");
+        app.delete(&org, &key).await.data(200);
+        first
+    })
+    .await;
+    first.data(201);
+    late.refused(401, "invalid_api_key");
 }
 
 #[tokio::test]

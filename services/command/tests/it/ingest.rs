@@ -1,14 +1,20 @@
 //! `POST /ingest/observations` (v1-contract.md 12).
 
+use std::time::Duration;
+
 use command::app::CommandError;
 use domain::limits::{INGEST_LINE_BYTES, INGEST_LINES};
 use domain::org::{Command, Rejection};
 use domain::scope::{Scope, Scopes};
+use futures_util::future::select;
 use http::Method;
+use runtime::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::support::{Org, TestApp, ingest_line};
 
+/// How long a busy machine may take.
+const SOON: Duration = Duration::from_mins(1);
 const CHANNEL: &str = "UCX6OQ3DkcsbYNE6H8uQQuVA";
 
 fn video(id: &str) -> Value {
@@ -391,4 +397,44 @@ async fn readings_of_a_key_that_was_ended_are_not_appended() {
     app.ingest(&other, body)
         .await
         .refused(401, "invalid_api_key");
+}
+
+#[test]
+fn lines_that_wait_too_long_for_a_processor_are_refused() {
+    // One thread beside the executor: whoever keeps it busy keeps every processor busy.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (app, time) = TestApp::without_time(&["--ingest-places", "1"]).await;
+        let (org, _) = following(&app).await;
+        let before = app.head().await;
+        let (free, busy) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || busy.recv());
+        let body = lines(&[video("dQw4w9WgXcQ")]);
+        let ask = || Box::pin(app.ingest(&org, body.clone()));
+        let passes = async {
+            loop {
+                time.advance(Duration::from_secs(1));
+                tokio::task::yield_now().await;
+            }
+        };
+        let answered = async {
+            tokio::select! {
+                answered = select(ask(), ask()) => answered.factor_first(),
+                () = passes => unreachable!("time passes for ever"),
+            }
+        };
+        let answered = Clock::system().timeout(SOON, answered).await;
+        let (refused, other) = answered.expect("an answer");
+        refused.refused(503, "not_committed");
+        let wait: u64 = refused.header("Retry-After").parse().unwrap();
+        assert!((1..=3).contains(&wait));
+        assert_eq!(app.head().await, before);
+        drop(free);
+        busy.await.unwrap().unwrap_err();
+        assert_eq!(other.await.data(200)["accepted"], 1);
+    });
 }

@@ -20,6 +20,23 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
 }
 
 #[tokio::test]
+async fn a_hundred_that_come_at_once_are_all_carried_out() {
+    let (app, _) = TestApp::without_time(&[]).await;
+    let org = app.org().await;
+    let project = app.project(&org).await;
+    let path = format!("/projects/{project}/creators");
+    let bodies: Vec<_> = (0..100)
+        .map(|index| json!({"handle": format!("h{index}")}))
+        .collect();
+    let asks = bodies.iter().map(|body| {
+        let ask = app.request(&Method::POST, &path).with_key(&org.secret);
+        ask.json(body).send()
+    });
+    let answers = join_all(asks).await;
+    assert_eq!(statuses(&answers), [201; 100]);
+}
+
+#[tokio::test]
 async fn of_those_racing_for_the_last_place_one_gets_it() {
     let app = TestApp::new().await;
     let other = app.neighbour();
@@ -61,7 +78,7 @@ async fn of_those_racing_for_the_last_place_one_gets_it() {
 
 #[tokio::test]
 async fn processes_that_decide_for_one_org_wait_for_each_others_decisions() {
-    let app = TestApp::new().await;
+    let (app, _) = TestApp::without_time(&[]).await;
     let others = [app.neighbour(), app.neighbour()];
     let org = app.org().await;
     let limit_key = LimitKey::MaxProjectsPerOrg;

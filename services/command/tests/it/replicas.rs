@@ -107,7 +107,10 @@ async fn what_the_operator_takes_away_is_waited_for_too() {
     let app = TestApp::mirrored(&nats).await;
     let org = app.org().await;
     let replica = Replica::start(&app, nats.client().await).await;
-    replica.ask(&org.secret).await.unwrap();
+    eventually(SOON, "the replica answers", async || {
+        replica.ask(&org.secret).await
+    })
+    .await;
     app.operate(org.id, Command::Suspend { reason: None }).await;
     assert_eq!(replica.ask(&org.secret).await, Err(Denial::OrgSuspended));
     app.operate(org.id, Command::Suspend { reason: None }).await;

@@ -2,6 +2,7 @@
 
 mod judged;
 mod lines;
+mod places;
 mod sifted;
 
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use domain::org::{Caller, Context, Rejection, SubjectKeys};
 use domain::time::Timestamp;
 use event_log::{AppendError, AppendRequest, KnownReading};
 use runtime::entropy::Entropy;
-use tokio::sync::{OwnedRwLockReadGuard, SemaphorePermit};
+use tokio::sync::OwnedRwLockReadGuard;
 
 use self::judged::Judged;
 use self::lines::Lines;
+use self::places::{Place, Visit};
 use self::sifted::Sifted;
 use super::commander::{Attempts, Commander, Inner};
 use super::context::{CommandContext, Remember};
@@ -25,6 +27,7 @@ use super::orgs::{Folded, Org};
 use crate::metrics;
 
 pub use self::lines::Unreadable;
+pub(super) use self::places::Places;
 
 /// An ingest that was carried out.
 #[derive(Debug)]
@@ -53,8 +56,13 @@ impl Commander {
     ) -> Result<Ingested, CommandError> {
         let inner = self.inner();
         let now = inner.now();
-        let lines = inner.compute(move || lines::read(&body, now)).await??;
-        let lines = Arc::new(lines);
+        let visit = inner.places.enter(body.len())?;
+        let read = inner.compute(&visit, move || lines::read(&body, now));
+        let request = Request {
+            project,
+            lines: Arc::new(read.await??),
+            visit,
+        };
         let mut draws = Draws::new(now, inner.entropy.clone());
         let org = inner.org(org);
         // Another process may have added or removed what the lines name.
@@ -64,7 +72,7 @@ impl Commander {
         let mut turn = None;
         loop {
             let judged = inner
-                .judge(&org, project, &lines, context.caller, &keys, draws)
+                .judge(&org, &request, context.caller, &keys, draws)
                 .await?;
             draws = judged.1;
             let judged = match judged.0 {
@@ -74,7 +82,8 @@ impl Commander {
                     inner.add_keys(&org, &subjects, keys).await?;
                     continue;
                 }
-                judged => judged?,
+                Err(rejection) => return Err(inner.rejected(&org, rejection, remember).await),
+                Ok(judged) => judged,
             };
             if !judged.discoveries.is_empty() && turn.is_none() {
                 turn = Some(inner.turn(&org).await?);
@@ -83,7 +92,8 @@ impl Commander {
                     continue;
                 }
             }
-            match inner.take_in(&org, judged, &lines, context, remember).await {
+            let taken = inner.take_in(&org, judged, &request, context, remember);
+            match taken.await {
                 Err(CommandError::Conflict) => {
                     attempts.conflict()?;
                     inner.catch_up(&org).await?;
@@ -97,6 +107,13 @@ impl Commander {
             }
         }
     }
+}
+
+/// One request, as long as it is under way.
+struct Request<'a> {
+    project: Option<ProjectId>,
+    lines: Arc<Lines>,
+    visit: Visit<'a>,
 }
 
 /// Time and chance of one request. Judged again, the same lines discover videos of the same ids:
@@ -135,17 +152,17 @@ impl Inner {
     async fn judge(
         &self,
         org: &Org,
-        project: Option<ProjectId>,
-        lines: &Arc<Lines>,
+        request: &Request<'_>,
         caller: Caller,
         keys: &Arc<SubjectKeys>,
         mut draws: Draws,
     ) -> Result<(Result<Judged, Rejection>, Draws), CommandError> {
-        let place = self.place().await?;
+        let place = self.places.place(&request.visit).await?;
         // Only with the place: whoever waits for one must not keep the org's state from being
         // folded, or a revocation would wait for the ingests before it.
         let folded: OwnedRwLockReadGuard<Folded> = Arc::clone(&org.state).read_owned().await;
-        let (lines, keys) = (Arc::clone(lines), Arc::clone(keys));
+        let (project, lines) = (request.project, Arc::clone(&request.lines));
+        let keys = Arc::clone(keys);
         compute_in(place, move || {
             let context = Context {
                 now: draws.now,
@@ -164,18 +181,18 @@ impl Inner {
         &self,
         org: &Org,
         judged: Judged,
-        lines: &Arc<Lines>,
+        request: &Request<'_>,
         context: &CommandContext,
         remember: Option<&Remember<IngestAnswer>>,
     ) -> Result<Ingested, CommandError> {
         let version = judged.version;
         let known = self.log.known_readings(org.id, &judged.keys()).await;
         let known: Vec<KnownReading> = known.map_err(CommandError::Unread)?;
-        let lines = Arc::clone(lines);
+        let lines = Arc::clone(&request.lines);
         let (log, org_id) = (self.log.clone(), org.id);
         let (context_copy, remember) = (context.clone(), remember.cloned());
         let (answer, decisions, prepared) = self
-            .compute(move || {
+            .compute(&request.visit, move || {
                 let sifted = Sifted::new(judged, &lines.numbers, &known);
                 let decisions = sifted.events[..sifted.discoveries].to_vec();
                 let record = remember.map(|remember| remember.record(&sifted.answer));
@@ -214,19 +231,15 @@ impl Inner {
     /// Runs what takes long off the executor, as many at once as there is room for.
     async fn compute<T: Send + 'static>(
         &self,
+        visit: &Visit<'_>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CommandError> {
-        compute_in(self.place().await?, work).await
-    }
-
-    async fn place(&self) -> Result<SemaphorePermit<'_>, CommandError> {
-        let place = self.places.acquire().await;
-        place.map_err(|_| CommandError::Died("waiting for a place"))
+        compute_in(self.places.place(visit).await?, work).await
     }
 }
 
 async fn compute_in<T: Send + 'static>(
-    _place: SemaphorePermit<'_>,
+    _place: Place<'_>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, CommandError> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -245,8 +258,10 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use domain::ids::OrgId;
-    use event_log::EventLog;
-    use futures_util::poll;
+    use domain::limits::INGEST_BODY_BYTES;
+    use event_log::{EventLog, NotCommitted};
+    use futures_util::future::join_all;
+    use futures_util::{FutureExt, poll};
     use gate::{Coordinator, CoordinatorConfig};
     use runtime::clock::Clock;
     use runtime::lifecycle::Lifecycle;
@@ -255,10 +270,15 @@ mod tests {
     use super::*;
     use crate::app::Parts;
 
-    /// Nothing here asks the database.
+    /// A clock that stands still: nobody has waited too long.
+    fn still() -> Clock {
+        Clock::manual(chrono::DateTime::UNIX_EPOCH).0
+    }
+
+    /// With one place. Nothing here asks the database.
     fn commander(lifecycle: &Lifecycle) -> Commander {
         let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
-        let (clock, entropy) = (Clock::system(), Entropy::os());
+        let (clock, entropy) = (lifecycle.handle().clock().clone(), Entropy::os());
         let config = event_log::Config::default();
         let (log, _) = EventLog::new(pool.clone(), clock.clone(), entropy.clone(), config);
         let tasks = lifecycle.handle();
@@ -277,22 +297,55 @@ mod tests {
 
     #[tokio::test]
     async fn lines_that_wait_for_a_place_keep_no_decision_from_being_folded() {
-        let lifecycle = Lifecycle::new(Clock::system());
+        let lifecycle = Lifecycle::new(still());
         let commander = commander(&lifecycle);
         let inner = commander.inner();
         let now = inner.now();
         let org = inner.org(OrgId::generate(now, [7; 10]));
-        let lines = Arc::new(lines::read(b"{}", now).unwrap());
+        let request = Request {
+            project: None,
+            lines: Arc::new(lines::read(b"{}", now).unwrap()),
+            visit: inner.places.enter(2).unwrap(),
+        };
         let keys = Arc::new(SubjectKeys::default());
         let draws = Draws::new(now, Entropy::os());
 
-        let taken = inner.place().await.unwrap();
-        let judging = inner.judge(&org, None, &lines, Caller::Operator, &keys, draws);
+        let taken = inner.places.place(&request.visit).await.unwrap();
+        let judging = inner.judge(&org, &request, Caller::Operator, &keys, draws);
         let mut judging = std::pin::pin!(judging);
         assert!(poll!(judging.as_mut()).is_pending());
         assert!(org.state.try_write().is_ok(), "a revocation would wait");
 
         drop(taken);
         assert!(judging.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn bodies_that_wait_for_a_place_are_bounded_and_the_next_is_refused_at_once() {
+        let lifecycle = Lifecycle::new(still());
+        let commander = commander(&lifecycle);
+        let inner = commander.inner();
+        let visit = inner.places.enter(0).unwrap();
+        let taken = inner.places.place(&visit).await.unwrap();
+        let org = OrgId::generate(inner.now(), [7; 10]);
+        let context = CommandContext::operator("test");
+        let body = Bytes::from(vec![b'\n'; INGEST_BODY_BYTES]);
+        let ingest = || commander.ingest(org, None, body.clone(), &context, None);
+
+        let mut waiting = std::pin::pin!(join_all((0..7).map(|_| ingest())));
+        assert!(poll!(waiting.as_mut()).is_pending());
+        let refused = ingest().now_or_never();
+        assert!(
+            matches!(&refused, Some(Err(CommandError::NotCommitted(cause)))
+                if matches!(**cause, NotCommitted::Overloaded)),
+            "{refused:?}"
+        );
+
+        drop(taken);
+        let answers = waiting.await;
+        let is_read = |answer| matches!(answer, &Err(CommandError::Unreadable(Unreadable::NoLine)));
+        assert!(answers.iter().all(is_read), "{answers:?}");
+        // They have left their room.
+        assert!(inner.places.enter(INGEST_BODY_BYTES).is_ok());
     }
 }

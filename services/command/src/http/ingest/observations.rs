@@ -16,7 +16,7 @@ use crate::http::answer::Answer;
 use crate::http::call::Asked;
 use crate::http::carry;
 use crate::http::error::refusal;
-use crate::http::once::{self, Kept, Replay};
+use crate::http::once::{self, Entered, Kept, Replay};
 
 /// Where the lines belong.
 #[derive(Debug)]
@@ -71,37 +71,38 @@ pub(in crate::http) async fn handle(
             }
             error => refusal(error, app.jitter()),
         };
-        let named = once::enter(&app, &asked, body.fingerprint)?;
-        let earlier = match &named {
-            Some(named) => named.earlier(&app).await?,
-            None => None,
+        let named = match once::enter(&app, &asked, body.fingerprint).await? {
+            Entered::Unnamed => None,
+            Entered::Answered(answer, stored) => return answer.into_success(stored.last, true),
+            Entered::Named(named) => Some(named),
         };
-        let earlier = match (earlier, &named) {
-            (Some(replay), _) => replay,
-            (None, named) => {
-                let remember = named.as_ref().map(|named| named.remember(keep));
-                let context = asked.context();
-                let taken = app
-                    .commander()
-                    .ingest(asked.org, project, body.bytes, &context, remember.as_ref())
-                    .await;
-                match (taken, named) {
-                    (Ok(Ingested { answer, position }), _) => {
-                        return answered(&answer)
-                            .map_err(refuse)?
-                            .into_success(position, false);
-                    }
-                    (Err(CommandError::Answered(stored)), Some(named)) => named.open(stored)?,
-                    (Err(error), _) => return Err(refuse(error)),
-                }
-            }
-        };
-        match earlier {
-            Replay::Answer(answer, stored) => answer.into_success(stored.last, true),
-            Replay::Outcome(..) => Err(ApiError::internal("an ingest was kept as a command")),
+        if let Some(named) = &named
+            && let Some(earlier) = named.earlier(&app).await?
+        {
+            return again(earlier);
+        }
+        let remember = named.as_ref().map(|named| named.remember(keep));
+        let context = asked.context();
+        let taken = app
+            .commander()
+            .ingest(asked.org, project, body.bytes, &context, remember.as_ref())
+            .await;
+        match (taken, named) {
+            (Ok(Ingested { answer, position }), _) => answered(&answer)
+                .map_err(refuse)?
+                .into_success(position, false),
+            (Err(CommandError::Answered(stored)), Some(named)) => again(named.open(stored)?),
+            (Err(error), _) => Err(refuse(error)),
         }
     })
     .await
+}
+
+fn again(earlier: Replay) -> Result<Success, ApiError> {
+    match earlier {
+        Replay::Answer(answer, stored) => answer.into_success(stored.last, true),
+        Replay::Outcome(..) => Err(ApiError::internal("an ingest was kept as a command")),
+    }
 }
 
 fn answered(answer: &IngestAnswer) -> Result<Answer, CommandError> {

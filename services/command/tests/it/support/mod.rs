@@ -17,11 +17,13 @@ use domain::ids::{GlobalPosition, OrgId};
 use gate::Limiter;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method};
-use runtime::clock::Clock;
+use runtime::clock::{Clock, ManualClock};
 use runtime::entropy::Entropy;
 use runtime::lifecycle::Lifecycle;
 use serde_json::Value;
-use testkit::TestDatabase;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use testkit::{Proxy, TestDatabase};
 use tower::ServiceExt;
 
 pub use self::answer::Answer;
@@ -42,18 +44,138 @@ pub struct TestApp {
     db: Arc<TestDatabase>,
     pub service: CommandService,
     router: Router,
+    clock: Clock,
+    gate_clock: ManualClock,
     _lifecycle: Lifecycle,
+}
+
+/// What a process is made of.
+struct Setup {
+    db: Arc<TestDatabase>,
+    /// How commands reach the database.
+    primary: PgPool,
+    /// How credentials are checked.
+    verify: PgPool,
+    nats: Option<async_nats::Client>,
+    /// That of everything but the gate.
+    clock: Clock,
+    settings: &'static [&'static str],
+}
+
+impl Setup {
+    fn on(db: Arc<TestDatabase>) -> Self {
+        let pool = db.pool_as("tga_command");
+        Self {
+            primary: pool.clone(),
+            verify: pool,
+            db,
+            nats: None,
+            clock: Clock::system(),
+            settings: &[],
+        }
+    }
+
+    async fn anew() -> Self {
+        Self::on(Arc::new(testkit::postgres().await))
+    }
+
+    /// With commands led through a proxy, each of which waits so long for a connection; credentials
+    /// are checked without it.
+    async fn behind(
+        self,
+        proxy: impl AsyncFnOnce(u16) -> Proxy,
+        patience: Duration,
+    ) -> (Self, Proxy) {
+        let proxy = proxy(self.db.options().get_port()).await;
+        let through = self.db.options().clone().port(proxy.port());
+        let primary = PgPoolOptions::new()
+            .acquire_timeout(patience)
+            .connect_lazy_with(through);
+        (Self { primary, ..self }, proxy)
+    }
 }
 
 impl TestApp {
     /// On a database of its own, without NATS.
     pub async fn new() -> Self {
-        Self::on(Arc::new(testkit::postgres().await), None)
+        Self::start(Setup::anew().await)
     }
 
-    /// Another process on the same database.
+    /// The same, where time stands still: nothing comes too late, however busy the machine is.
+    pub async fn without_time(settings: &'static [&'static str]) -> (Self, ManualClock) {
+        let (clock, hand) = Clock::manual(Clock::system().now());
+        let setup = Setup {
+            clock,
+            settings,
+            ..Setup::anew().await
+        };
+        (Self::start(setup), hand)
+    }
+
+    /// Another process on the same database, in the same time.
     pub fn neighbour(&self) -> Self {
-        Self::on(Arc::clone(&self.db), None)
+        Self::start(Setup {
+            clock: self.clock.clone(),
+            ..Setup::on(Arc::clone(&self.db))
+        })
+    }
+
+    /// With NATS, its events mirrored.
+    pub async fn mirrored(nats: &testkit::TestNats) -> Self {
+        Self::start(Setup {
+            nats: Some(nats.client().await),
+            ..Setup::anew().await
+        })
+    }
+
+    /// On a database of its own that commands reach through a proxy.
+    pub async fn behind(proxy: impl AsyncFnOnce(u16) -> Proxy) -> (Self, Proxy) {
+        let patience = Duration::from_secs(1);
+        let (setup, proxy) = Setup::anew().await.behind(proxy, patience).await;
+        let settings = &["--append-deadline-ms", "3000"];
+        (Self::start(Setup { settings, ..setup }), proxy)
+    }
+
+    /// Another process on the same database, behind a proxy that may hold it up for as long as it
+    /// likes: time stands still there.
+    pub async fn neighbour_held_up(&self) -> (Self, Proxy) {
+        let (clock, _) = Clock::manual(Clock::system().now());
+        let setup = Setup {
+            clock,
+            ..Setup::on(Arc::clone(&self.db))
+        };
+        let (setup, proxy) = setup.behind(Proxy::to, SOON).await;
+        (Self::start(setup), proxy)
+    }
+
+    fn start(setup: Setup) -> Self {
+        let clock = setup.clock;
+        let mut lifecycle = Lifecycle::new(clock.clone());
+        let (base, requests) = (lifecycle.handle(), lifecycle.stage("requests"));
+        // Its deadlines never pass: a busy machine is not late to check a credential, and whoever
+        // is told that it could not be checked met a fault.
+        let (still, gate_clock) = Clock::manual(Clock::system().now());
+        let resources = Resources {
+            primary: setup.primary,
+            limiter: Limiter::start(setup.verify.clone(), still, &base),
+            verify: setup.verify,
+            nats: setup.nats,
+            clock: clock.clone(),
+            entropy: Entropy::os(),
+            base,
+            requests,
+        };
+        let settings = [&["command"], setup.settings].concat();
+        let config = Cli::try_parse_from(settings).unwrap().command;
+        let service = CommandService::start(&config, resources);
+        Self {
+            router: service.router(),
+            db: setup.db,
+            service,
+            clock,
+            gate_clock,
+            _lifecycle: lifecycle,
+        }
     }
 
     /// Runs a statement as the superuser.
@@ -72,49 +194,8 @@ impl TestApp {
             .unwrap()
     }
 
-    /// With NATS, its events mirrored.
-    pub async fn mirrored(nats: &testkit::TestNats) -> Self {
-        let nats = nats.client().await;
-        Self::on(Arc::new(testkit::postgres().await), Some(nats))
-    }
-
-    /// A process whose commands reach the database through a proxy; credentials are checked
-    /// without it.
-    pub async fn behind(proxy: impl AsyncFnOnce(u16) -> testkit::Proxy) -> (Self, testkit::Proxy) {
-        let db = Arc::new(testkit::postgres().await);
-        let proxy = proxy(db.options().get_port()).await;
-        let through = db.options().clone().port(proxy.port());
-        let primary = sqlx::postgres::PgPoolOptions::new()
-            .acquire_timeout(Duration::from_secs(1))
-            .connect_lazy_with(through);
-        let (service, lifecycle) = process(
-            primary,
-            db.pool_as("tga_command"),
-            None,
-            &["--append-deadline-ms", "3000"],
-        );
-        let app = Self {
-            router: service.router(),
-            db,
-            service,
-            _lifecycle: lifecycle,
-        };
-        (app, proxy)
-    }
-
-    fn on(db: Arc<TestDatabase>, nats: Option<async_nats::Client>) -> Self {
-        let pool = db.pool_as("tga_command");
-        let (service, lifecycle) = process(pool.clone(), pool, nats, &[]);
-        Self {
-            router: service.router(),
-            db,
-            service,
-            _lifecycle: lifecycle,
-        }
-    }
-
     /// A pool of the superuser's connections, for what stands beside the service.
-    pub fn pool(&self) -> &sqlx::PgPool {
+    pub fn pool(&self) -> &PgPool {
         self.db.pool()
     }
 
@@ -143,33 +224,6 @@ impl TestApp {
             .map(|event| (event.org_id, event.type_name.into_owned()))
             .collect()
     }
-}
-
-fn process(
-    primary: sqlx::PgPool,
-    verify: sqlx::PgPool,
-    nats: Option<async_nats::Client>,
-    settings: &[&'static str],
-) -> (CommandService, Lifecycle) {
-    let clock = Clock::system();
-    let mut lifecycle = Lifecycle::new(clock.clone());
-    let (base, requests) = (lifecycle.handle(), lifecycle.stage("requests"));
-    let resources = Resources {
-        primary,
-        limiter: Limiter::start(verify.clone(), clock.clone(), &base),
-        verify,
-        nats,
-        clock,
-        entropy: Entropy::os(),
-        base,
-        requests,
-    };
-    // Few at once: on a busy machine many would all be late.
-    let few = ["command", "--verify-places", "8"];
-    let config = Cli::try_parse_from([&few, settings].concat())
-        .unwrap()
-        .command;
-    (CommandService::start(&config, resources), lifecycle)
 }
 
 /// A request being put together.
@@ -203,31 +257,30 @@ impl Ask<'_> {
         asked
     }
 
-    /// Sends it; again if a busy machine could not check the credential in time, which changes
-    /// nothing.
+    /// Sends it.
     pub async fn send(self) -> Answer {
-        self.send_while(&["verification_unavailable"]).await
+        self.send_once().await
     }
 
-    /// Sends it, and again as long as other decisions of the org come first.
+    /// Sends it, and again as long as other processes' decisions of the org come first.
     pub async fn send_patiently(self) -> Answer {
-        self.send_while(&["verification_unavailable", "conflict"])
-            .await
-    }
-
-    async fn send_while(self, transient: &[&str]) -> Answer {
         let what = self.request.uri().to_string();
         testkit::eventually(SOON, &what, async || {
-            let request = self.request.clone().map(Body::from);
-            let response = self.app.router.clone().oneshot(request).await.unwrap();
-            let answer = Answer::read(response).await;
-            let code = answer.body["meta"]["code"].as_str().unwrap_or_default();
-            if transient.contains(&code) {
-                Err(code.to_owned())
+            let answer = self.send_once().await;
+            if answer.body["meta"]["code"] == "conflict" {
+                Err("conflict")
             } else {
                 Ok(answer)
             }
         })
         .await
+    }
+
+    async fn send_once(&self) -> Answer {
+        // Keys end by the date.
+        self.app.gate_clock.set_wall(Clock::system().now());
+        let request = self.request.clone().map(Body::from);
+        let response = self.app.router.clone().oneshot(request).await.unwrap();
+        Answer::read(response).await
     }
 }
