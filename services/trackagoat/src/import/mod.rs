@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use domain::ids::ProjectId;
+use domain::limits::BULK_ADD_ITEMS;
 use futures_util::{StreamExt, TryStreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::clock::Clock;
@@ -83,15 +84,30 @@ async fn send_all(
     bar: &ProgressBar,
     summary: &mut Summary,
 ) -> Result<(), ImportError> {
-    for channels in plan.channels.chunks(domain::limits::BULK_ADD_ITEMS) {
-        summary.add_creators(api.add_creators(channels).await?);
-        bar.inc(channels.len() as u64);
-    }
+    add_creators(api, &plan.channels, bar, summary).await?;
     for phase in plan.phases {
         send(api, phase, bar, summary).await?;
     }
     bar.set_message("waiting for the read side");
     api.wait_until_readable().await
+}
+
+/// Several bulks at once.
+async fn add_creators(
+    api: &Arc<Api>,
+    channels: &[String],
+    bar: &ProgressBar,
+    summary: &mut Summary,
+) -> Result<(), ImportError> {
+    let mut answers = futures_util::stream::iter(channels.chunks(BULK_ADD_ITEMS))
+        .map(async |channels| (channels.len(), api.add_creators(channels).await))
+        .buffer_unordered(IN_FLIGHT)
+        .boxed();
+    while let Some((count, answer)) = answers.next().await {
+        summary.add_creators(answer?);
+        bar.inc(count as u64);
+    }
+    Ok(())
 }
 
 /// Sends all batches of a phase, several at once, and none of the next before all are answered.

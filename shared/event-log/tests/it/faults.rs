@@ -82,12 +82,7 @@ async fn db_log(db: &TestDatabase) -> Vec<StoredEvent> {
 async fn a_lost_answer_is_looked_up() {
     let db = postgres().await;
     let (process, proxy) = behind_proxy(&db).await;
-    for (direction, pattern, in_tx) in [
-        // One statement: its answer is lost.
-        (Direction::ToClient, &b"SELECT 1"[..], false),
-        // A transaction: the answer to COMMIT is lost.
-        (Direction::ToClient, &b"COMMIT"[..], true),
-    ] {
+    for (direction, pattern, in_tx) in LAST_ANSWERS {
         let set = |proxy: &Proxy| drop(proxy.cut_before(direction, pattern));
         append_once(&db, &process, set, &proxy, in_tx).await;
     }
@@ -103,20 +98,28 @@ async fn a_connection_cut_after_the_commit_was_sent_loses_nothing() {
     }
 }
 
+/// What passes between us and Postgres during an append, before its last answer: direction, what the
+/// message holds, and whether the append takes a transaction or one statement.
+const STEPS: [(Direction, &[u8], bool); 8] = [
+    (Direction::ToServer, b"project.removed", false),
+    (Direction::ToServer, b"begin isolation", true),
+    (Direction::ToClient, b"BEGIN", true),
+    (Direction::ToServer, b"project.removed", true),
+    (Direction::ToClient, b"SELECT 1", true),
+    (Direction::ToServer, b"POST /", true),
+    (Direction::ToClient, b"INSERT 0 1", true),
+    (Direction::ToServer, b"commit", true),
+];
+const LAST_ANSWERS: [(Direction, &[u8], bool); 2] = [
+    (Direction::ToClient, b"SELECT 1", false),
+    (Direction::ToClient, b"COMMIT", true),
+];
+
 #[tokio::test]
 async fn a_connection_cut_between_any_two_steps_is_made_up_for() {
     let db = postgres().await;
     let (process, proxy) = behind_proxy(&db).await;
-    for (direction, pattern, in_tx) in [
-        (Direction::ToServer, &b"project.removed"[..], false),
-        (Direction::ToServer, b"begin isolation", true),
-        (Direction::ToClient, b"BEGIN", true),
-        (Direction::ToServer, b"project.removed", true),
-        (Direction::ToClient, b"SELECT 1", true),
-        (Direction::ToServer, b"POST /", true),
-        (Direction::ToClient, b"INSERT 0 1", true),
-        (Direction::ToServer, b"commit", true),
-    ] {
+    for (direction, pattern, in_tx) in STEPS {
         let set = |proxy: &Proxy| drop(proxy.cut_before(direction, pattern));
         append_once(&db, &process, set, &proxy, in_tx).await;
     }
@@ -360,6 +363,33 @@ async fn postgres_killed_and_restarted_loses_nothing_acknowledged() {
     clock.sleep(Duration::from_millis(300)).await;
     stop.store(true, Ordering::Relaxed);
     let told = collect(writers).await;
+    told.check(&Process::start(server.pool()).log).await;
+}
+
+/// Each message of an append is held until Postgres was killed and has come up again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_killed_between_any_two_steps_loses_nothing_acknowledged() {
+    let mut server = private_postgres().await;
+    let proxy = Proxy::to(server.options().get_port()).await;
+    let process = Process::start(lazy(server.options().port(proxy.port())));
+    let mut told = Told::default();
+    for (direction, pattern, in_tx) in STEPS.into_iter().chain(LAST_ANSWERS) {
+        let org = org();
+        append(&process.log, org, vec![event()]).await;
+        let mut held = proxy.hold(direction, pattern);
+        let kill = async {
+            held.caught().await;
+            server.kill().await;
+            proxy.cut_connections();
+            server.start().await;
+            proxy.heal();
+        };
+        let event = event();
+        let one = request(org, vec![event.clone()]);
+        let one = if in_tx { remembered(one) } else { one };
+        let (answer, ()) = tokio::join!(process.log.append(one), kill);
+        told.0.push((event, answer));
+    }
     told.check(&Process::start(server.pool()).log).await;
 }
 
