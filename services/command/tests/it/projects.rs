@@ -62,6 +62,7 @@ async fn a_bad_project_is_refused() {
         ("readme", json!("x".repeat(20_001))),
         ("readme", json!(1)),
         ("metadata", json!([])),
+        ("metadata", json!({"video": 7_301_234_567_890_123_457_u64})),
         ("metadata", json!(null)),
         ("metadata", deep),
         ("metadata", json!({"a": "x".repeat(17_000)})),
