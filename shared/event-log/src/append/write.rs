@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use domain::event::Reading;
 use domain::ids::{GlobalPosition, OrgId};
-use sqlx::PgConnection;
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo};
+use sqlx::{PgConnection, Postgres};
 use uuid::Uuid;
 
 use super::StoredAnswer;
@@ -14,6 +15,10 @@ use super::session::Tid;
 use super::settle::{PlacedReading, Settlement};
 use crate::log::Head;
 use crate::readings::FIELDS;
+use crate::stored::StoredEvent;
+
+/// Bytes of the longest actor, `user:` or `key:` and an id.
+const ACTOR_BYTES: usize = 41;
 
 /// Writes the rows beside the log in the caller's transaction.
 pub async fn companions_in_tx(
@@ -38,26 +43,14 @@ pub async fn events(
     tid: Option<&Tid>,
     after: &Head,
 ) -> Result<Option<Tid>, sqlx::Error> {
-    let events = &settlement.events;
-    macro_rules! column {
-        ($event:ident => $value:expr) => {
-            column!(events, $event => $value)
-        };
-        ($rows:expr, $row:ident => $value:expr) => {
-            $rows.iter().map(|$row| $value).collect::<Vec<_>>()
-        };
-    }
-    let mut actors: Vec<String> = Vec::with_capacity(events.len());
-    for event in events {
-        let mut actor = String::with_capacity(41);
-        write!(actor, "{}", event.actor).expect("writing to a String");
-        actors.push(actor);
-    }
+    let metadata = settlement.metadata.iter().map(Option::as_deref);
+    let events = settlement.events.iter().zip(metadata);
+    let rows: Vec<EventRow<'_>> = events.map(|(e, m)| EventRow::of(e, m)).collect();
     let fence = tid.map_or(0, |tid| tid.fence);
     let moved = sqlx::query_scalar!(
         r#"with moved as (
                update log.head set position = $1, auth_position = $2, recorded_at = $3
-               where ctid = $4::text::tid and position = $5 and epoch = $6 and fence = $22
+               where ctid = $4::text::tid and position = $5 and epoch = $6 and fence = $7
                returning ctid
            ), written as (
                insert into log.events (position, version, auth_prev, recorded_at, stream,
@@ -66,11 +59,7 @@ pub async fn events(
                select e.position, e.version, e.auth_prev, $3, e.stream, e.schema_version,
                    e.event_id, e.org_id, e.type, e.subject, e.actor, e.correlation_id,
                    e.prev_hash, e.hash, e.metadata::json, e.data::json
-               from unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::smallint[],
-                   $11::smallint[], $12::uuid[], $13::uuid[], $14::text[], $15::text[],
-                   $16::text[], $17::text[], $18::bytea[], $19::bytea[], $20::text[], $21::text[])
-                   as e (position, version, auth_prev, stream, schema_version, event_id, org_id,
-                       type, subject, actor, correlation_id, prev_hash, hash, metadata, data)
+               from unnest($8::log.event_row[]) as e
                where exists (select from moved)
            )
            select ctid::text as "ctid!" from moved"#,
@@ -80,26 +69,68 @@ pub async fn events(
         tid.map(|tid| tid.ctid.as_str()),
         before.position.as_i64(),
         before.epoch.as_uuid(),
-        &column!(e => e.position.as_i64()),
-        &column!(e => e.version.as_i64()),
-        &column!(e => e.auth_prev.map(GlobalPosition::as_i64)) as _,
-        &column!(e => e.stream.number()),
-        &column!(e => e.schema_version.cast_signed()),
-        &column!(e => e.event_id.as_uuid()),
-        &column!(e => e.org_id.as_uuid()),
-        &column!(e => &*e.type_name) as _,
-        &column!(e => &*e.subject) as _,
-        &actors,
-        &column!(e => &*e.correlation_id) as _,
-        &column!(e => &e.prev_hash.as_bytes()[..]) as _,
-        &column!(e => &e.hash.as_bytes()[..]) as _,
-        &column!(&settlement.metadata, m => m.as_deref()) as _,
-        &column!(e => &*e.data) as _,
-        fence
+        fence,
+        &rows as &[EventRow<'_>]
     )
     .fetch_optional(connection)
     .await?;
     Ok(moved.map(|ctid| Tid { ctid, fence }))
+}
+
+/// An event as it is sent: the type `log.event_row`.
+#[derive(sqlx::Encode)]
+struct EventRow<'a> {
+    position: i64,
+    version: i64,
+    auth_prev: Option<i64>,
+    stream: i16,
+    schema_version: i16,
+    event_id: Uuid,
+    org_id: Uuid,
+    type_name: &'a str,
+    subject: &'a str,
+    actor: String,
+    correlation_id: &'a str,
+    prev_hash: &'a [u8],
+    hash: &'a [u8],
+    metadata: Option<&'a str>,
+    data: &'a str,
+}
+
+impl<'a> EventRow<'a> {
+    fn of(event: &'a StoredEvent, metadata: Option<&'a str>) -> Self {
+        let mut actor = String::with_capacity(ACTOR_BYTES);
+        write!(actor, "{}", event.actor).expect("writing to a String");
+        Self {
+            position: event.position.as_i64(),
+            version: event.version.as_i64(),
+            auth_prev: event.auth_prev.map(GlobalPosition::as_i64),
+            stream: event.stream.number(),
+            schema_version: event.schema_version.cast_signed(),
+            event_id: event.event_id.as_uuid(),
+            org_id: event.org_id.as_uuid(),
+            type_name: &event.type_name,
+            subject: &event.subject,
+            actor,
+            correlation_id: &event.correlation_id,
+            prev_hash: event.prev_hash.as_bytes(),
+            hash: event.hash.as_bytes(),
+            metadata,
+            data: &event.data,
+        }
+    }
+}
+
+impl sqlx::Type<Postgres> for EventRow<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("log.event_row")
+    }
+}
+
+impl PgHasArrayType for EventRow<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::array_of("log.event_row")
+    }
 }
 
 async fn readings_in_tx(

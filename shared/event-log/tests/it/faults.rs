@@ -131,14 +131,14 @@ async fn a_connection_cut_between_any_two_steps_is_made_up_for() {
 async fn a_statement_that_comes_after_the_answer_does_nothing() {
     let db = postgres().await;
     let proxy = Proxy::to(db.options().get_port()).await;
-    let config = event_log::Config {
-        deadline: Duration::from_millis(900),
-        step: Duration::from_millis(400),
-        ..event_log::Config::default()
-    };
     let options = db.options().clone().port(proxy.port());
     // Once it is refused for good, once it is tried again and succeeds.
-    for is_refused in [true, false] {
+    for (is_refused, deadline) in [(true, Duration::from_millis(900)), (false, SOON)] {
+        let config = event_log::Config {
+            deadline,
+            step: Duration::from_millis(400),
+            ..event_log::Config::default()
+        };
         let process = Process::start_with(lazy(options.clone()), config);
         let (log, org) = (&process.log, org());
         // The second is the one statement that the third will be.
