@@ -20,15 +20,26 @@ pub trait SecretArgument {
 
     /// The secret, if it was given.
     fn optional(&self) -> Result<Option<SecretString>, SecretError> {
-        let value = env::var(Self::VARIABLE).ok();
-        optional_secret(Self::VARIABLE, value.as_deref(), self.file())
+        optional_secret(
+            Self::VARIABLE,
+            value(Self::VARIABLE).as_deref(),
+            self.file(),
+        )
     }
 
     /// The secret, which must have been given.
     fn required(&self) -> Result<SecretString, SecretError> {
-        let value = env::var(Self::VARIABLE).ok();
-        secret(Self::VARIABLE, value.as_deref(), self.file())
+        secret(
+            Self::VARIABLE,
+            value(Self::VARIABLE).as_deref(),
+            self.file(),
+        )
     }
+}
+
+/// What a variable holds; what is no text is left to be refused for what it is.
+fn value(variable: &str) -> Option<String> {
+    Some(env::var_os(variable)?.to_string_lossy().into_owned())
 }
 
 /// A flag `--name-file`, also an environment variable; without `_FILE` that holds the secret itself.

@@ -98,7 +98,7 @@ impl Metadata {
         Self("{}".to_owned())
     }
 
-    /// Checks size, depth and that every number comes back as it was sent.
+    /// Checks size, depth and that every integer comes back as it was sent.
     pub fn parse(value: &Value) -> Result<Self, TextError> {
         let metadata = Self::stored(value)?;
         match inexact(value) {

@@ -18,6 +18,8 @@ const CHUNK: usize = 64 * 1024;
 const QUEUE: usize = 256;
 /// How long a server may go on talking to a client that was cut off.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How long a test waits for the bytes that it wants held.
+const COME_WITHIN: Duration = Duration::from_mins(1);
 
 /// A TCP proxy on loopback in front of a server on loopback. It forwards faithfully until told
 /// otherwise, and ends, with its connections, when dropped.
@@ -84,9 +86,15 @@ pub struct Held {
 
 impl Held {
     /// Waits until the bytes have come and are held back.
+    ///
+    /// # Panics
+    /// If they do not come within a minute.
     pub async fn caught(&mut self) {
-        (&mut self.sprung)
+        let clock = Clock::system();
+        let sprung = clock.timeout(COME_WITHIN, &mut self.sprung);
+        sprung
             .await
+            .expect("what the trap waits for does not come")
             .expect("the trap was taken away before it was sprung");
     }
 

@@ -295,6 +295,11 @@ async fn is_finished_after_a_kill(mut dev: Dev, list: &Path, expected: (usize, u
             .is_some_and(|videos| !videos.is_empty())
     })
     .await;
+    assert_eq!(
+        import.try_wait().unwrap(),
+        None,
+        "the import is over already"
+    );
     dev.kill().await;
     import.kill().unwrap();
     import.wait().unwrap();

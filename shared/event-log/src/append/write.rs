@@ -160,7 +160,7 @@ async fn readings_in_tx(
                  select array_agg(p.position order by p.place) from (
                      select f.place, case
                          when f.field & excluded.carries <> 0 then null
-                         when f.field & ($10::smallint[])[excluded.kind] = 0 then null
+                         when f.field & coalesce(($10::smallint[])[excluded.kind], 0) = 0 then null
                          when excluded.former[f.place::int] is not null
                              then excluded.former[f.place::int]
                          when f.field & k.carries <> 0 then k.position

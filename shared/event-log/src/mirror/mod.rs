@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
         loop {
             let taken = log.recent().take(self.last, usize::from(SEGMENT));
             if !taken.is_empty() {
-                self.publish(taken).await?;
+                self.publish(taken, tasks).await?;
             } else if tasks.is_stopping() {
                 return Ok(());
             } else {
@@ -215,7 +215,7 @@ impl<'a> Session<'a> {
                             return Ok(());
                         }
                     }
-                    () = log.clock().sleep(LOOK) => self.catch_up().await?,
+                    () = log.clock().sleep(LOOK) => self.catch_up(tasks).await?,
                     () = tasks.stopping() => {}
                 }
             }
@@ -229,18 +229,22 @@ impl<'a> Session<'a> {
     }
 
     /// Publishes events that this process committed, once those before them are there.
-    async fn publish(&mut self, events: Vec<StoredEvent>) -> Result<(), MirrorError> {
+    async fn publish(
+        &mut self,
+        events: Vec<StoredEvent>,
+        tasks: &Tasks,
+    ) -> Result<(), MirrorError> {
         let Some(first) = events.first().map(|event| event.position) else {
             return Ok(());
         };
         if first > self.last.next() {
-            self.bridge(first).await?;
+            self.bridge(first, tasks).await?;
         }
         self.publish_all(events).await
     }
 
     /// Waits for others to publish what they appended before `first`; does it if they do not.
-    async fn bridge(&mut self, first: GlobalPosition) -> Result<(), MirrorError> {
+    async fn bridge(&mut self, first: GlobalPosition, tasks: &Tasks) -> Result<(), MirrorError> {
         let clock = self.mirror.log.clock().clone();
         let mut moved_at = clock.monotonic();
         loop {
@@ -254,7 +258,7 @@ impl<'a> Session<'a> {
                 self.last = last;
                 moved_at = now;
             } else if now.saturating_since(moved_at) >= PATIENCE {
-                self.fill(first).await?;
+                self.fill(first, tasks).await?;
                 moved_at = clock.monotonic();
                 continue;
             }
@@ -293,22 +297,34 @@ impl<'a> Session<'a> {
     }
 
     /// Nobody here has committed for a while: sees to it that what others committed is there.
-    async fn catch_up(&mut self) -> Result<(), MirrorError> {
+    async fn catch_up(&mut self, tasks: &Tasks) -> Result<(), MirrorError> {
         let head = self.mirror.log.head().await?;
         self.check_epoch(head.epoch)?;
         let before = self.last;
         self.last = self.stands().await?;
-        let lag = head.position.get().saturating_sub(self.last.get());
-        metrics::gauge!(names::MIRROR_LAG).set(u64_as_f64(lag));
+        if self.last > head.position {
+            // Either the log has moved since, or the stream holds what is not in the log.
+            let standing = self.stream.ensure().await?;
+            self.check_epoch(standing.epoch)?;
+            self.last = standing.last;
+        }
+        let lag = self.lag_behind(head.position);
         if lag == 0 || self.last > before {
             return Ok(());
         }
-        self.fill(head.position).await
+        self.fill(head.position, tasks).await
+    }
+
+    /// How many positions up to `head` are not on the stream, for whoever watches.
+    fn lag_behind(&self, head: GlobalPosition) -> u64 {
+        let lag = head.get().saturating_sub(self.last.get());
+        metrics::gauge!(names::MIRROR_LAG).set(u64_as_f64(lag));
+        lag
     }
 
     /// Publishes what the log holds after the last, up to `until`, reading ahead meanwhile. Ends
-    /// early if somebody else publishes too.
-    async fn fill(&mut self, until: GlobalPosition) -> Result<(), MirrorError> {
+    /// early if somebody else publishes too, or the process stops.
+    async fn fill(&mut self, until: GlobalPosition, tasks: &Tasks) -> Result<(), MirrorError> {
         let (log, epoch) = (&self.mirror.log, self.publisher.epoch());
         let mut page = page_after(log, epoch, self.last).await?;
         while let Some(end) = page.last().map(|event| event.position) {
@@ -321,7 +337,8 @@ impl<'a> Session<'a> {
             };
             let (published, ahead) = tokio::join!(self.publish_all(page), ahead);
             published?;
-            if self.last != end {
+            self.lag_behind(until);
+            if self.last != end || tasks.is_stopping() {
                 return Ok(());
             }
             page = ahead?;

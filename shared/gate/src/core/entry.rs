@@ -144,7 +144,7 @@ impl CredentialRow {
 pub type EntryRef = triomphe::Arc<Entry>;
 
 /// What is cached of an allowed credential: small, for a million of them are kept. With its count
-/// and the allocator's word it fits 48 bytes.
+/// it fits an allocation of 48 bytes.
 #[derive(Debug)]
 pub struct Entry {
     id: Uuid,

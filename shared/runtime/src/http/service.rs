@@ -117,7 +117,7 @@ impl<R: Respond> Edge<R> {
                 Body::new(body)
             }
         });
-        let answer = self.responder.respond(request);
+        let answer = async { self.responder.respond(request).await };
         if let Ok(response) = AssertUnwindSafe(answer).catch_unwind().await {
             return response;
         }

@@ -72,30 +72,28 @@ impl<W: Write> Inner<W> {
     }
 
     fn flush_all(&self) -> io::Result<()> {
-        for shard in &self.waiting {
-            let lines = mem::take(&mut *lock(shard));
-            self.put(&lines)?;
-        }
-        Ok(())
+        self.waiting.iter().try_for_each(|shard| self.put(shard))
     }
 
-    fn put(&self, lines: &[u8]) -> io::Result<()> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        lock(&self.out).write_all(lines)
+    /// Writes what waits in a shard. Whoever takes lines has the output first, so that nobody who
+    /// takes later ones comes before.
+    fn put(&self, shard: &Mutex<Vec<u8>>) -> io::Result<()> {
+        let mut out = lock(&self.out);
+        let lines = mem::take(&mut *lock(shard));
+        out.write_all(&lines)
     }
 }
 
 impl<W: Write> Write for Batched<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let full = {
-            let mut waiting = lock(&self.0.waiting[shard()]);
+        let shard = &self.0.waiting[shard()];
+        let is_full = {
+            let mut waiting = lock(shard);
             waiting.extend_from_slice(line);
-            (waiting.len() >= BATCH_BYTES).then(|| mem::take(&mut *waiting))
+            waiting.len() >= BATCH_BYTES
         };
-        if let Some(lines) = full {
-            self.0.put(&lines)?;
+        if is_full {
+            self.0.put(shard)?;
         }
         Ok(line.len())
     }
