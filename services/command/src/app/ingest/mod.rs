@@ -57,7 +57,7 @@ impl Commander {
         let inner = self.inner();
         let now = inner.now();
         let visit = inner.places.enter(body.len())?;
-        let read = inner.compute(&visit, move || lines::read(&body, now));
+        let read = inner.compute(&visit, false, move || lines::read(&body, now));
         let request = Request {
             project,
             lines: Arc::new(read.await??),
@@ -72,7 +72,7 @@ impl Commander {
         let mut turn = None;
         loop {
             let judged = inner
-                .judge(&org, &request, context.caller, &keys, draws)
+                .judge(&org, &request, turn.is_some(), context.caller, &keys, draws)
                 .await?;
             draws = judged.1;
             let judged = match judged.0 {
@@ -92,7 +92,8 @@ impl Commander {
                     continue;
                 }
             }
-            let taken = inner.take_in(&org, judged, &request, context, remember);
+            let has_turn = turn.is_some();
+            let taken = inner.take_in(&org, judged, &request, has_turn, context, remember);
             match taken.await {
                 Err(CommandError::Conflict) => {
                     attempts.conflict()?;
@@ -153,11 +154,12 @@ impl Inner {
         &self,
         org: &Org,
         request: &Request<'_>,
+        has_turn: bool,
         caller: Caller,
         keys: &Arc<SubjectKeys>,
         mut draws: Draws,
     ) -> Result<(Result<Judged, Rejection>, Draws), CommandError> {
-        let place = self.places.place(&request.visit).await?;
+        let place = self.places.place(&request.visit, has_turn).await?;
         // Only with the place: whoever waits for one must not keep the org's state from being
         // folded, or a revocation would wait for the ingests before it.
         let folded: OwnedRwLockReadGuard<Folded> = Arc::clone(&org.state).read_owned().await;
@@ -182,6 +184,7 @@ impl Inner {
         org: &Org,
         judged: Judged,
         request: &Request<'_>,
+        has_turn: bool,
         context: &CommandContext,
         remember: Option<&Remember<IngestAnswer>>,
     ) -> Result<Ingested, CommandError> {
@@ -192,7 +195,7 @@ impl Inner {
         let (log, org_id) = (self.log.clone(), org.id);
         let (context_copy, remember) = (context.clone(), remember.cloned());
         let (answer, decisions, prepared) = self
-            .compute(&request.visit, move || {
+            .compute(&request.visit, has_turn, move || {
                 let sifted = Sifted::new(judged, &lines.numbers, &known);
                 let decisions = sifted.events[..sifted.discoveries].to_vec();
                 let record = remember.map(|remember| remember.record(&sifted.answer));
@@ -232,9 +235,10 @@ impl Inner {
     async fn compute<T: Send + 'static>(
         &self,
         visit: &Visit<'_>,
+        has_turn: bool,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CommandError> {
-        compute_in(self.places.place(visit).await?, work).await
+        compute_in(self.places.place(visit, has_turn).await?, work).await
     }
 }
 
@@ -310,8 +314,8 @@ mod tests {
         let keys = Arc::new(SubjectKeys::default());
         let draws = Draws::new(now, Entropy::os());
 
-        let taken = inner.places.place(&request.visit).await.unwrap();
-        let judging = inner.judge(&org, &request, Caller::Operator, &keys, draws);
+        let taken = inner.places.place(&request.visit, false).await.unwrap();
+        let judging = inner.judge(&org, &request, false, Caller::Operator, &keys, draws);
         let mut judging = std::pin::pin!(judging);
         assert!(poll!(judging.as_mut()).is_pending());
         assert!(org.state.try_write().is_ok(), "a revocation would wait");
@@ -326,7 +330,7 @@ mod tests {
         let commander = commander(&lifecycle);
         let inner = commander.inner();
         let visit = inner.places.enter(0).unwrap();
-        let taken = inner.places.place(&visit).await.unwrap();
+        let taken = inner.places.place(&visit, false).await.unwrap();
         let org = OrgId::generate(inner.now(), [7; 10]);
         let context = CommandContext::operator("test");
         let body = Bytes::from(vec![b'\n'; INGEST_BODY_BYTES]);

@@ -33,8 +33,8 @@ pub(super) struct Visit<'a> {
     _room: SemaphorePermit<'a>,
 }
 
-/// The right to use a processor.
-pub(super) type Place<'a> = SemaphorePermit<'a>;
+/// The right to use a processor; whoever has their org's turn has it without one.
+pub(super) type Place<'a> = Option<SemaphorePermit<'a>>;
 
 impl Places {
     pub(in crate::app) fn new(places: usize, clock: Clock) -> Self {
@@ -59,12 +59,21 @@ impl Places {
         })
     }
 
-    /// Waits for a place.
-    pub(super) async fn place(&self, visit: &Visit<'_>) -> Result<Place<'_>, CommandError> {
+    /// Waits for a place; not with the org's turn in hand, or everything else that the org decides,
+    /// revocations too, would wait for the ingests of others. An org has one turn, so these few may
+    /// be too many for a moment.
+    pub(super) async fn place(
+        &self,
+        visit: &Visit<'_>,
+        has_turn: bool,
+    ) -> Result<Place<'_>, CommandError> {
+        if has_turn {
+            return Ok(self.free.try_acquire().ok());
+        }
         let left = visit.until.saturating_since(self.clock.monotonic());
         let place = self.clock.timeout(left, self.free.acquire()).await;
         let place = place.map_err(|_| overloaded())?;
-        Ok(place.expect("nobody closes it"))
+        Ok(Some(place.expect("nobody closes it")))
     }
 }
 
@@ -102,8 +111,8 @@ mod tests {
     async fn a_place_that_is_given_back_goes_to_who_waits() {
         let (places, hand) = places(1);
         let visit = places.enter(0).unwrap();
-        let taken = places.place(&visit).await.unwrap();
-        let mut waiting = pin!(places.place(&visit));
+        let taken = places.place(&visit, false).await.unwrap();
+        let mut waiting = pin!(places.place(&visit, false));
         assert!(poll!(waiting.as_mut()).is_pending());
         hand.advance(PATIENCE.saturating_sub(SECOND));
         assert!(poll!(waiting.as_mut()).is_pending());
@@ -116,14 +125,14 @@ mod tests {
         let (places, hand) = places(1);
         let (visit, other) = (places.enter(0).unwrap(), places.enter(0).unwrap());
         hand.advance(PATIENCE.saturating_sub(SECOND));
-        let taken = places.place(&other).await.unwrap();
-        let mut waiting = pin!(places.place(&visit));
+        let taken = places.place(&other, false).await.unwrap();
+        let mut waiting = pin!(places.place(&visit, false));
         assert!(poll!(waiting.as_mut()).is_pending());
         hand.advance(SECOND);
         assert!(waiting.now_or_never().is_some_and(is_overloaded));
         drop(taken);
         // What is free costs no time.
-        assert!(places.place(&visit).await.is_ok());
+        assert!(places.place(&visit, false).await.is_ok());
     }
 
     #[test]
@@ -134,5 +143,17 @@ mod tests {
         assert!(is_overloaded(places.enter(1)));
         drop(visits);
         assert!(places.enter(1).is_ok());
+    }
+
+    #[tokio::test]
+    async fn with_a_turn_nobody_waits() {
+        let (places, _hand) = places(1);
+        let [first, second] = [places.enter(1).unwrap(), places.enter(1).unwrap()];
+        let taken = places.place(&first, false).await.unwrap();
+        assert!(taken.is_some());
+        let waiting = places.place(&second, false).now_or_never();
+        assert!(waiting.is_none());
+        let hurried = places.place(&second, true).now_or_never();
+        assert!(hurried.unwrap().unwrap().is_none());
     }
 }
