@@ -275,8 +275,11 @@ async fn a_new_key_is_answered_once_the_projection_knows_it() {
     }
     let key = world.key(&org, Scopes::DEFAULT).await;
     assert_eq!(world.replica.get(&key, "/projects").await.status, 200);
+    let began = world.clock.monotonic();
     let early = world.replica.get(&key, "/api-keys/self").await;
     assert_eq!(early.code(), "projection_unavailable");
+    let waited = world.clock.monotonic().saturating_since(began);
+    assert!(waited.as_millis() >= 2_000, "{waited:?}");
     projector_held.close().await.unwrap();
     let own = world.replica.get(&key, "/api-keys/self").await;
     assert_eq!(own.status, 200, "{own:?}");
