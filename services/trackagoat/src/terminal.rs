@@ -11,6 +11,15 @@ pub fn say(text: impl Display) {
     println!("{text}");
 }
 
+/// Prints what may interest whoever watches, and nobody who reads the output.
+#[expect(
+    clippy::print_stderr,
+    reason = "what is no result goes beside the output"
+)]
+pub fn remark(text: impl Display) {
+    eprintln!("{text}");
+}
+
 /// Prints why a command came to nothing.
 #[expect(
     clippy::print_stderr,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::ids::ProjectId;
@@ -10,11 +10,13 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY
 use reqwest::{Method, RequestBuilder, StatusCode};
 use runtime::clock::{Clock, Monotonic};
 use runtime::entropy::Entropy;
+use runtime::telemetry::chain;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::rows::CsvError;
+use crate::terminal::remark;
 
 /// How often a request is tried before the import gives up.
 const ATTEMPTS: u32 = 12;
@@ -88,6 +90,8 @@ pub struct Api {
     entropy: Entropy,
     started: Monotonic,
     position: AtomicU64,
+    /// Whether it was said that something is tried again; once is enough.
+    has_remarked: AtomicBool,
 }
 
 impl Api {
@@ -122,6 +126,7 @@ impl Api {
             entropy,
             started,
             position: AtomicU64::new(0),
+            has_remarked: AtomicBool::new(false),
         })
     }
 
@@ -226,7 +231,10 @@ impl Api {
                     return data.ok_or(ImportError::Unexpected(what));
                 }
                 Attempt::Again(_, error) if attempt == ATTEMPTS => return Err(error),
-                Attempt::Again(wait, _) => {
+                Attempt::Again(wait, error) => {
+                    if attempt == 1 && !self.has_remarked.swap(true, Ordering::Relaxed) {
+                        remark(format!("trying again: {}", chain(&error)));
+                    }
                     let wait = wait.unwrap_or(pause).min(LONGEST_WAIT);
                     self.clock.sleep(self.entropy.jitter(wait, 0.2)).await;
                     pause = (pause * 2).min(LONGEST_WAIT);

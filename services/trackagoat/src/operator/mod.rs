@@ -8,7 +8,7 @@ mod show;
 
 use command::app::{CommandContext, CommandError};
 use domain::ids::OrgId;
-use domain::org::Command;
+use domain::org::{Command, Rejection};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 
@@ -79,8 +79,12 @@ impl Action {
             Self::Keys(Keys::List { org }) => {
                 let keys = operator
                     .commander
-                    .inspect(org, |state| state.keys.clone())
+                    .inspect(org, |state| {
+                        let keys = || state.keys.clone();
+                        state.profile.as_ref().map(|_| keys())
+                    })
                     .await?;
+                let keys = keys.ok_or(CommandError::Rejected(Rejection::NoSuchOrg))?;
                 show::keys(keys.iter(), operator.commander.now());
             }
             Self::Keys(Keys::Revoke { org, key }) => {

@@ -46,7 +46,7 @@ pub enum Orgs {
         #[arg(long, value_parser = reason)]
         reason: Option<Reason>,
     },
-    /// End a suspension.
+    /// End a suspension. Replicas hear of it a moment after this returns.
     Reinstate { org: OrgId },
     /// Forbid an org to follow an account.
     BanHandle {

@@ -162,6 +162,8 @@ async fn keys_handles_and_persons_are_shut_out_by_command() {
     told(&dev, &["members", "unban", org, nobody]).await;
     let unknown = refused(&dev, &["keys", "revoke", org, nobody]).await;
     assert!(unknown.starts_with("error: "), "{unknown}");
+    let no_org = refused(&dev, &["keys", "list", nobody]).await;
+    assert!(no_org.contains("the org does not exist"), "{no_org}");
 }
 
 #[tokio::test]

@@ -29,10 +29,10 @@ pub struct IngestError {
     #[schema(example = 17)]
     pub line: usize,
     /// What programs branch on.
-    #[schema(value_type = LineCodeName, example = "unknown_video")]
+    #[schema(value_type = LineCodeName, example = "invalid_json")]
     pub code: LineErrorCode,
     /// Names the field and what is allowed.
-    #[schema(example = "no video with this id is tracked: add it, or send its video line first")]
+    #[schema(example = "not a JSON object: expected value at line 1 column 1")]
     pub message: String,
 }
 
