@@ -287,12 +287,13 @@ async fn is_finished_after_a_kill(mut dev: Dev, list: &Path, expected: (usize, u
         .import(&project, std::slice::from_ref(&list))
         .spawn()
         .unwrap();
-    let path = format!("/videos?project_id={project}&limit=1");
+    // Creators come first, so most is still to be sent.
+    let path = format!("/creators?project_id={project}&limit=1");
     eventually(IMPORT_WITHIN, "the import has begun", async || {
         let page = dev.get(&path).await;
         page.body["data"]
             .as_array()
-            .is_some_and(|videos| !videos.is_empty())
+            .is_some_and(|creators| !creators.is_empty())
     })
     .await;
     assert_eq!(
