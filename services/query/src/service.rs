@@ -123,7 +123,7 @@ impl QueryService {
         self.front.clone()
     }
 
-    /// The same as a router, for who has one service of its kind among others.
+    /// The same as a router, for whoever calls it without a listener.
     pub fn router(&self) -> Router {
         let front = self.front();
         Router::new().fallback(async move |request: Request| front.respond(request).await)
