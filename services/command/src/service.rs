@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::Client;
 use axum::Router;
 use event_log::{EventLog, Mirror, Sweeper};
-use gate::{Coordinator, CoordinatorConfig, Gate, Limiter};
+use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Gate, Ledger, Limiter};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{TaskKind, Tasks};
@@ -30,6 +30,8 @@ pub struct Resources {
     pub verify: PgPool,
     /// NATS; without it nothing is mirrored, and revocations take up to 0.6 s.
     pub nats: Option<Client>,
+    /// The second copy of what takes access away; without one a restore may lose some.
+    pub ledger: Option<Ledger>,
     /// The process's counts of requests: one for all its gates.
     pub limiter: Limiter,
     /// The time.
@@ -57,6 +59,7 @@ impl CommandService {
             primary,
             verify,
             nats,
+            ledger,
             limiter,
             clock,
             entropy,
@@ -77,13 +80,15 @@ impl CommandService {
         }
         let sweeper = Sweeper::new(log.clone());
         base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
-        let coordinator = Coordinator::start(
-            &primary,
+        let parts = CoordinatorParts {
+            primary: primary.clone(),
+            log: log.clone(),
             nats,
-            clock.clone(),
-            CoordinatorConfig::default(),
-            &base,
-        );
+            ledger,
+            clock: clock.clone(),
+        };
+        let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &base);
+        let gate = Gate::verify_always(limiter, verify, &coordinator, config.verify());
         let (commander, snapshotter) = Commander::new(Parts {
             log,
             coordinator,
@@ -95,7 +100,6 @@ impl CommandService {
         });
         let snapshots = snapshotter.run(base.clone());
         base.spawn(TaskKind::Disposable, "snapshots", snapshots);
-        let gate = Gate::verify_always(limiter, verify, config.verify());
         let app = App::new(http::Parts {
             commander: commander.clone(),
             gate,

@@ -6,8 +6,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gate::{Ledger, LedgerError};
 use ipnet::IpNet;
+use runtime::clock::Clock;
 use runtime::config::{SecretError, optional_secret, secret};
+use runtime::entropy::Entropy;
+use runtime::lifecycle::Tasks;
 use secrecy::SecretString;
 
 /// A secret that is given from outside.
@@ -42,61 +46,53 @@ fn value(variable: &str) -> Option<String> {
     Some(env::var_os(variable)?.to_string_lossy().into_owned())
 }
 
-/// A flag `--name-file`, also an environment variable; without `_FILE` that holds the secret itself.
+/// Flags `--name-file`, also environment variables; those without `_FILE` hold the secrets themselves.
 macro_rules! secret_arguments {
-    ($type:ident, $about:literal, $variable:literal, $file:ident) => {
-        #[doc = $about]
-        #[derive(Args, Clone, Debug)]
-        pub struct $type {
-            #[arg(
-                long,
-                env = concat!($variable, "_FILE"),
-                help = concat!("A file with the ", $about, ", unless ", $variable, " holds it itself"),
-                global = true
-            )]
-            $file: Option<PathBuf>,
-        }
+    ($($type:ident: $about:literal, $variable:literal, $file:ident;)+) => {
+        /// The variables of all secrets. Clap knows only those of their files.
+        pub const SECRET_VARIABLES: &[&str] = &[$($variable),+];
 
-        impl SecretArgument for $type {
-            const VARIABLE: &'static str = $variable;
-
-            fn file(&self) -> Option<&Path> {
-                self.$file.as_deref()
+        $(
+            #[doc = $about]
+            #[derive(Args, Clone, Debug)]
+            pub struct $type {
+                #[arg(
+                    long,
+                    env = concat!($variable, "_FILE"),
+                    help = concat!("A file with the ", $about, ", unless ", $variable, " holds it itself"),
+                    global = true
+                )]
+                $file: Option<PathBuf>,
             }
-        }
+
+            impl SecretArgument for $type {
+                const VARIABLE: &'static str = $variable;
+
+                fn file(&self) -> Option<&Path> {
+                    self.$file.as_deref()
+                }
+            }
+        )+
     };
 }
 
-secret_arguments!(
-    DatabaseUrl,
-    "URL of the log's database, with the login to use there",
-    "TGA_DATABASE_URL",
-    database_url_file
-);
-secret_arguments!(
-    ReadDatabaseUrl,
-    "URL of the read model's database, if it is another than the log's",
-    "TGA_READ_DATABASE_URL",
-    read_database_url_file
-);
-secret_arguments!(
-    ProjectorDatabaseUrl,
-    "URL of the read model's database for the projector, with a login in `tga_projector`",
-    "TGA_PROJECTOR_DATABASE_URL",
-    projector_database_url_file
-);
-secret_arguments!(
-    NatsUrl,
-    "URL of NATS, or of several of its servers with commas between",
-    "TGA_NATS_URL",
-    nats_url_file
-);
-secret_arguments!(
-    CursorSecret,
-    "64 hexadecimal digits under which cursors are written; the same on every replica",
-    "TGA_CURSOR_SECRET",
-    cursor_secret_file
-);
+secret_arguments! {
+    DatabaseUrl:
+        "URL of the log's database, with the login to use there",
+        "TGA_DATABASE_URL", database_url_file;
+    ReadDatabaseUrl:
+        "URL of the read model's database, if it is another than the log's",
+        "TGA_READ_DATABASE_URL", read_database_url_file;
+    ProjectorDatabaseUrl:
+        "URL of the read model's database for the projector, with a login in `tga_projector`",
+        "TGA_PROJECTOR_DATABASE_URL", projector_database_url_file;
+    NatsUrl:
+        "URL of NATS, or of several of its servers with commas between",
+        "TGA_NATS_URL", nats_url_file;
+    CursorSecret:
+        "64 hexadecimal digits under which cursors are written; the same on every replica",
+        "TGA_CURSOR_SECRET", cursor_secret_file;
+}
 
 /// Where the operator's port is.
 #[derive(Args, Clone, Debug)]
@@ -117,4 +113,30 @@ pub struct ProxyArgs {
         value_name = "CIDR"
     )]
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Where a second copy of revocations is kept.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LedgerArgs {
+    /// A folder, on another volume or host than the database's, for a second copy of everything
+    /// that takes access away: after a restore it is what still knows of revocations.
+    #[arg(long = "ledger-dir", env = "TGA_LEDGER_DIR", global = true)]
+    pub ledger_dir: Option<PathBuf>,
+}
+
+impl LedgerArgs {
+    /// Opens a file of this process's own there, if there is such a folder.
+    pub fn open(
+        &self,
+        clock: &Clock,
+        entropy: &Entropy,
+        tasks: &Tasks,
+    ) -> Result<Option<Ledger>, LedgerError> {
+        let Some(folder) = &self.ledger_dir else {
+            return Ok(None);
+        };
+        let began = clock.now().format("%Y%m%dT%H%M%SZ");
+        let name = format!("{began}-{}", entropy.uuid_v4());
+        Ledger::open(folder, &name, tasks).map(Some)
+    }
 }

@@ -16,6 +16,7 @@ use crate::terminal::say;
 pub enum Leases {
     /// Allow terms up to so many seconds; before any replica is started with `--lease` that long.
     Allow {
+        /// From 0.1 to 60, with a fraction if need be.
         #[arg(value_parser = parse_lease)]
         seconds: Duration,
     },
@@ -35,8 +36,7 @@ impl Leases {
     /// for a replica that is silent.
     pub async fn run(&self, target: &Target, clock: &Clock) -> Result<(), Failure> {
         let Self::Allow { seconds } = self;
-        let (database, _) = target.urls()?;
-        let mut connection = connect(&database, clock).await?;
+        let mut connection = connect(&target.place()?, clock).await?;
         allow_lease(&mut connection, *seconds).await?;
         let seconds = seconds.as_secs_f64();
         say(format_args!(

@@ -8,7 +8,7 @@ use crate::operator::{ConnectError, Target, connect};
 use crate::terminal::say;
 
 /// Brings the log's database up to date, while services run. The login must be allowed to create
-/// roles and schemas. The read model needs nothing: projectors make it.
+/// roles and schemas: the admin's, not one of a service. The read model needs nothing: projectors make it.
 #[derive(Debug, Args)]
 pub struct Migrate {
     #[command(flatten)]
@@ -27,8 +27,7 @@ pub enum Failure {
 impl Migrate {
     /// Applies what is missing, each migration in a transaction of its own.
     pub async fn run(&self, clock: &Clock) -> Result<(), Failure> {
-        let (database, _) = self.target.urls()?;
-        let mut connection = connect(&database, clock).await?;
+        let mut connection = connect(&self.target.place()?, clock).await?;
         let pending = pending_migrations(&mut connection).await?;
         migrate(&mut connection, clock).await?;
         for migration in &pending {

@@ -12,7 +12,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use command::{CommandService, Resources};
 use event_log::EventLog;
-use gate::Limiter;
+use gate::{LedgerError, Limiter};
 use http::{Method, StatusCode};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -32,7 +32,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 
-use crate::arguments::AdminArgs;
+use crate::arguments::{AdminArgs, LedgerArgs};
 use crate::nats::{self, NatsError};
 
 /// Connections of one service to the primary.
@@ -56,6 +56,8 @@ pub struct Services<'a> {
     /// The log's primary; with a login in `tga_command` if there is a command service.
     pub primary_url: SecretString,
     pub command: Option<&'a command::Config>,
+    /// For the command service's second copy of revocations.
+    pub ledger: LedgerArgs,
     pub query: Option<QueryPart<'a>>,
     pub nats: Option<SecretString>,
     pub trusted_proxies: Vec<IpNet>,
@@ -91,6 +93,8 @@ pub enum ServeError {
     CursorSecret,
     #[error("signals cannot be listened for")]
     Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     #[error("the process cannot protect its memory")]
     Harden(#[source] std::io::Error),
 }
@@ -193,6 +197,9 @@ impl Services<'_> {
             // Its own connections: verifying must not wait behind what commands do.
             verify: pool(&self.primary_url)?,
             nats: shared.nats.clone(),
+            ledger: self
+                .ledger
+                .open(&shared.clock, &shared.entropy, &stages.log)?,
             limiter: shared.limiter.clone(),
             clock: shared.clock.clone(),
             entropy: shared.entropy.clone(),

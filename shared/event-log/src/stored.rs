@@ -83,8 +83,15 @@ impl StoredEvent {
         self.envelope().hash(self.prev_hash, &self.data)
     }
 
+    /// Reads the public form, to which `auth_prev` does not belong; none if it is malformed or does
+    /// not agree with its hash.
+    pub fn from_public(text: &[u8], auth_prev: Option<GlobalPosition>) -> Option<Self> {
+        let event = Self::from_cloud_event(CloudEvent::parse(text).ok()?, auth_prev);
+        (event.computed_hash() == event.hash).then_some(event)
+    }
+
     /// From the public form, to which `auth_prev` does not belong.
-    pub(crate) fn from_cloud_event(event: CloudEvent, auth_prev: Option<GlobalPosition>) -> Self {
+    fn from_cloud_event(event: CloudEvent, auth_prev: Option<GlobalPosition>) -> Self {
         Self {
             position: event.position,
             event_id: event.event_id,

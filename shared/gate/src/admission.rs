@@ -6,6 +6,7 @@ use domain::time::Timestamp;
 use thiserror::Error;
 
 pub use crate::core::entry::Principal;
+use crate::core::hold::RestsOn;
 
 /// A request that may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,9 @@ pub struct Admission {
     pub principal: Principal,
     /// The position of the log as of which the caller is known; what made the caller is not above it.
     pub known_at: GlobalPosition,
+    /// What took something away from the caller lately: a refusal for want of it may not be told
+    /// before that holds everywhere (`Gate::may_tell`).
+    pub narrowed_at: Option<RestsOn>,
     /// What is left to the caller, for the rate headers.
     pub rate: Rate,
     /// For `Tga-Key-Expires-At`: when a key ends that is rotating, or ends within 7 days.
@@ -66,6 +70,10 @@ pub enum Denial {
     /// 403 `user_suspended`.
     #[error("the person is shut out of the org")]
     UserSuspended,
+    /// 503 `key_revocation_in_progress`: something was taken away from the credential, or all of it,
+    /// but that is not known to hold everywhere yet.
+    #[error("a denial of the credential is not in force everywhere yet")]
+    RevocationInProgress,
     /// 503 `verification_unavailable`: the primary, or the day's quota, could not be asked.
     #[error("the credential cannot be checked now")]
     VerificationUnavailable,

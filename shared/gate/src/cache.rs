@@ -7,21 +7,72 @@ use domain::credential::CredentialHash;
 use moka::policy::EvictionPolicy;
 
 use crate::core::entry::EntryRef;
-use crate::core::stamp::Generation;
+use crate::core::trusted::{Cache, RefusedAs};
 
 /// What moka itself takes for an entry, in bytes.
 const OWN_BYTES: u32 = 310;
 
-/// Allowed credentials.
-pub type Allowed = moka::sync::Cache<CacheKey, EntryRef, Digest>;
-/// Hashes that the primary did not know, or knew to be ended for good.
-pub type Refused = moka::sync::Cache<CacheKey, Generation, Digest>;
+type Allowed = moka::sync::Cache<CacheKey, EntryRef, Digest>;
+type Refused = moka::sync::Cache<CacheKey, RefusedAs, Digest>;
+
+/// Credentials by hash.
+pub struct Credentials {
+    allowed: Allowed,
+    refused: Refused,
+}
+
+impl Credentials {
+    /// Bounded by the bytes that entries take, and by the number of refused hashes.
+    pub fn new(bytes: u64, refused_entries: u64) -> Self {
+        Self {
+            allowed: allowed(bytes),
+            refused: refused(refused_entries),
+        }
+    }
+
+    /// Entries that there are, but for what was inserted a moment ago.
+    pub fn count(&self) -> u64 {
+        self.allowed.entry_count()
+    }
+
+    /// Counts what was inserted a moment ago.
+    pub fn count_all(&self) {
+        self.allowed.run_pending_tasks();
+    }
+}
+
+impl Cache for Credentials {
+    fn get(&self, hash: &CredentialHash) -> Option<EntryRef> {
+        self.allowed.get(&CacheKey::from(hash))
+    }
+
+    fn insert(&self, hash: &CredentialHash, entry: EntryRef) {
+        self.allowed.insert(CacheKey::from(hash), entry);
+    }
+
+    fn remove(&self, hash: &CredentialHash) {
+        self.allowed.invalidate(&CacheKey::from(hash));
+    }
+
+    fn refused(&self, hash: &CredentialHash) -> Option<RefusedAs> {
+        self.refused.get(&CacheKey::from(hash))
+    }
+
+    fn refuse(&self, hash: &CredentialHash, refused: RefusedAs) {
+        self.refused.insert(CacheKey::from(hash), refused);
+    }
+
+    fn clear(&self) {
+        self.allowed.invalidate_all();
+        self.refused.invalidate_all();
+    }
+}
 
 /// The first 192 bits of a credential's hash. They tell credentials apart as well as all 256 do: a
 /// guess meets one of a million keys with a chance of 2^-172. And they fit moka's allocation,
 /// where the whole hash would cost 16 bytes more for every key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CacheKey([u8; 24]);
+struct CacheKey([u8; 24]);
 
 impl From<&CredentialHash> for CacheKey {
     fn from(hash: &CredentialHash) -> Self {
@@ -31,7 +82,7 @@ impl From<&CredentialHash> for CacheKey {
 }
 
 /// Bounded by what its entries weigh, in bytes.
-pub fn allowed(bytes: u64) -> Allowed {
+fn allowed(bytes: u64) -> Allowed {
     moka::sync::Cache::builder()
         .name("allowed")
         .weigher(|_, entry: &EntryRef| OWN_BYTES.saturating_add(entry.weight()))
@@ -42,7 +93,7 @@ pub fn allowed(bytes: u64) -> Allowed {
 }
 
 /// Bounded by the number of its entries: anybody may ask for a hash.
-pub fn refused(entries: u64) -> Refused {
+fn refused(entries: u64) -> Refused {
     moka::sync::Cache::builder()
         .name("refused")
         .max_capacity(entries)
@@ -51,11 +102,11 @@ pub fn refused(entries: u64) -> Refused {
 
 /// A SHA-256 is a hash already, and nobody can steer where a guess falls.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Digest;
+struct Digest;
 
 /// Keeps the last eight bytes that were written.
 #[derive(Debug, Default)]
-pub struct DigestHasher(u64);
+struct DigestHasher(u64);
 
 impl BuildHasher for Digest {
     type Hasher = DigestHasher;

@@ -16,11 +16,17 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 
 use crate::admission::{Admission, Denial};
-use crate::core::clocks::FencePoint;
-use crate::core::decision::{Verdict, decide};
-use crate::core::entry::{Entry, EntryRef, Refused, Status};
-use crate::core::stamp::Generation;
-use crate::follow::{self, Offer, ReplicaConfig, Trusted};
+use crate::cache::Credentials;
+use crate::coordinator::Coordinator;
+use crate::core::clocks::{Deadlines, FencePoint};
+use crate::core::entry::{EntryRef, Refused};
+use crate::core::hold::RestsOn;
+use crate::core::lookup::{self, Denied, Found, Known, Reads, look_up};
+use crate::core::registry::Registry;
+use crate::core::stamp::Stamp;
+use crate::core::trusted::{Cache, Trusted};
+use crate::follow::{self, Live, ReplicaConfig};
+use crate::hold::Hold;
 use crate::limiter::{Limiter, Moment};
 use crate::metrics::Decisions;
 use crate::presented::presented;
@@ -37,13 +43,14 @@ struct Inner {
     clock: Clock,
     limiter: Limiter,
     verifier: Verifier,
+    hold: Arc<Hold>,
     mode: Mode,
     decisions: Decisions,
 }
 
 enum Mode {
     /// A query service: its own cache while the lease lasts.
-    Cached(Arc<Trusted>),
+    Cached(Live),
     /// A command service: the primary, for every request.
     VerifyAlways,
 }
@@ -60,12 +67,44 @@ pub struct ReplicaParts {
     pub entropy: Entropy,
 }
 
-/// A request's decision so far.
-enum Known {
-    Allowed(EntryRef),
-    Denied(Denial),
-    /// Only the primary can tell.
-    Ask,
+/// What a request reads of a replica.
+struct LiveReads<'a> {
+    trusted: &'a Trusted<Credentials>,
+    registry: &'a Registry,
+    clock: &'a Clock,
+    hash: &'a CredentialHash,
+}
+
+impl Reads for LiveReads<'_> {
+    fn deadlines(&mut self) -> Deadlines {
+        self.trusted.lease().deadlines()
+    }
+
+    fn find(&mut self) -> Found {
+        if let Some(entry) = self.trusted.cache().get(self.hash) {
+            let facts = entry.facts(self.registry);
+            return Found::Entry(entry, facts);
+        }
+        match self.trusted.refused(self.hash) {
+            Some(rests_on) => Found::Refused(rests_on),
+            None => Found::Nothing,
+        }
+    }
+
+    fn floor(&mut self) -> Stamp {
+        self.trusted.lease().floor()
+    }
+
+    fn now(&mut self) -> FencePoint {
+        FencePoint {
+            boot: self.clock.boottime(),
+            raw: self.clock.raw(),
+        }
+    }
+
+    fn rests_on(&mut self, tomb: Stamp) -> RestsOn {
+        self.trusted.rests_on(tomb)
+    }
 }
 
 impl Gate {
@@ -82,21 +121,29 @@ impl Gate {
         let clock = limiter.clock().clone();
         let verifier = Verifier::new(parts.primary.clone(), clock.clone(), verify);
         let registry = Arc::clone(limiter.registry());
-        let trusted = follow::start(registry, parts, config, &clock, tasks);
-        Self::new(limiter, verifier, Mode::Cached(trusted))
+        let hold = Arc::new(Hold::new(clock.clone()));
+        let live = follow::start(registry, Arc::clone(&hold), parts, config, &clock, tasks);
+        Self::new(limiter, verifier, hold, Mode::Cached(live))
     }
 
-    /// For a command service: no cache and no lease.
-    pub fn verify_always(limiter: Limiter, primary: PgPool, verify: VerifyConfig) -> Self {
+    /// For a command service: no cache and no lease. Its coordinator tells what is settled.
+    pub fn verify_always(
+        limiter: Limiter,
+        primary: PgPool,
+        coordinator: &Coordinator,
+        verify: VerifyConfig,
+    ) -> Self {
         let verifier = Verifier::new(primary, limiter.clock().clone(), verify);
-        Self::new(limiter, verifier, Mode::VerifyAlways)
+        let hold = Arc::clone(coordinator.hold());
+        Self::new(limiter, verifier, hold, Mode::VerifyAlways)
     }
 
-    fn new(limiter: Limiter, verifier: Verifier, mode: Mode) -> Self {
+    fn new(limiter: Limiter, verifier: Verifier, hold: Arc<Hold>, mode: Mode) -> Self {
         Self(Arc::new(Inner {
             clock: limiter.clock().clone(),
             limiter,
             verifier,
+            hold,
             mode,
             decisions: Decisions::new(),
         }))
@@ -106,7 +153,7 @@ impl Gate {
     /// and had its first lease, or knows that it will get none.
     pub fn ready(&self) -> watch::Receiver<bool> {
         match &self.0.mode {
-            Mode::Cached(trusted) => trusted.ready(),
+            Mode::Cached(live) => live.ready(),
             Mode::VerifyAlways => watch::Sender::new(true).subscribe(),
         }
     }
@@ -115,7 +162,7 @@ impl Gate {
     /// [`authorize_strictly`](Self::authorize_strictly), which always knows everything.
     pub fn applied(&self) -> GlobalPosition {
         match &self.0.mode {
-            Mode::Cached(trusted) => trusted.applied(),
+            Mode::Cached(live) => live.trusted.applied(),
             Mode::VerifyAlways => GlobalPosition::new(u64::MAX),
         }
     }
@@ -157,7 +204,7 @@ impl Gate {
         let hash = presented(headers)?;
         let at = Moment::read(&self.0.clock);
         let known = match &self.0.mode {
-            Mode::Cached(trusted) if !strictly => self.look_up(trusted, &hash, peer, at.wall),
+            Mode::Cached(live) if !strictly => self.look_up(live, &hash, peer, at.wall),
             Mode::Cached(_) | Mode::VerifyAlways => Known::Ask,
         };
         let (entry, at) = match known {
@@ -165,9 +212,11 @@ impl Gate {
                 self.0.decisions.cached.increment(1);
                 (entry, at)
             }
-            Known::Denied(denial) => return Err(denial),
+            // Apart, so that requests answered from the cache do not carry these futures.
+            Known::Denied(denied) | Known::Ended(denied, _) => {
+                return Err(Box::pin(self.tell(denied)).await);
+            }
             Known::Ask => {
-                // Apart, so that requests answered from the cache do not carry its future.
                 let entry = Box::pin(self.verify(&hash, peer)).await?;
                 self.0.decisions.verified.increment(1);
                 (entry, Moment::read(&self.0.clock))
@@ -178,6 +227,7 @@ impl Gate {
         Ok(Admission {
             principal: entry.principal(),
             known_at: entry.stamp().position(),
+            narrowed_at: entry.narrowed_at(),
             rate,
             key_expires_at: entry
                 .end()
@@ -187,97 +237,90 @@ impl Gate {
         })
     }
 
-    /// R4, as far as it goes without the primary. The order of the reads is the protocol: first
-    /// the deadlines, then cache and tombstones, last the clocks.
-    fn look_up(
-        &self,
-        trusted: &Trusted,
-        hash: &CredentialHash,
-        peer: IpAddr,
-        now: Timestamp,
-    ) -> Known {
-        let lease = trusted.lease().deadlines();
-        let Some(entry) = trusted.get(hash) else {
-            return if trusted.is_refused(hash) {
-                Known::Denied(Denial::Invalid)
-            } else {
-                Known::Ask
-            };
+    /// R4, as far as it goes without the primary.
+    fn look_up(&self, live: &Live, hash: &CredentialHash, peer: IpAddr, now: Timestamp) -> Known {
+        let mut reads = LiveReads {
+            trusted: &live.trusted,
+            registry: self.0.limiter.registry(),
+            clock: &self.0.clock,
+            hash,
         };
-        let facts = entry.facts(self.0.limiter.registry());
-        let floor = trusted.lease().floor();
-        let fence = FencePoint {
-            boot: self.0.clock.boottime(),
-            raw: self.0.clock.raw(),
-        };
-        match decide(&facts, floor, lease, fence) {
-            Verdict::Accept => match entry.judge(peer, now) {
-                Ok(()) => Known::Allowed(entry),
-                Err(refused) => Known::Denied(refused.into()),
-            },
-            Verdict::DenyCredential => {
-                trusted.offer(Offer::Ended {
-                    hash: *hash,
-                    stamp: facts.stamp,
-                });
-                Known::Denied(Denial::Invalid)
+        match look_up(&mut reads, hash, peer, now) {
+            Known::Ended(denied, offer) => {
+                live.offer(offer);
+                Known::Denied(denied)
             }
-            Verdict::DenyOrg => {
-                let refused = entry
-                    .judge(peer, now)
-                    .err()
-                    .unwrap_or(Refused::OrgSuspended);
-                Known::Denied(refused.into())
-            }
-            Verdict::Verify => Known::Ask,
+            known => known,
         }
     }
 
     /// VERIFY, and what it found is offered to the apply task.
     async fn verify(&self, hash: &CredentialHash, peer: IpAddr) -> Result<EntryRef, Denial> {
-        // Read before the statement begins: its answer may be cached only if nothing was dropped
-        // in between.
-        let known = match &self.0.mode {
-            Mode::Cached(trusted) => Some((trusted, trusted.current())),
+        let live = match &self.0.mode {
+            Mode::Cached(live) => Some(live),
             Mode::VerifyAlways => None,
         };
-        let verified = self.0.verifier.verify(hash).await?;
-        let cacheable = known.and_then(|(trusted, (generation, epoch))| {
-            if epoch == Some(verified.epoch) {
-                return Some((trusted, generation.at(verified.auth_position)));
-            }
-            if epoch.is_some() {
-                trusted.offer(Offer::OtherEpoch { than: generation });
-            }
-            None
-        });
-        self.0.limiter.registry().read_from(verified.epoch);
-        let Some((row, org)) = verified.rows else {
-            if let Some((trusted, stamp)) = cacheable {
-                trusted.offer(Offer::Ended { hash: *hash, stamp });
-            }
-            return Err(Denial::Invalid);
-        };
-        if let Err(refused) = row.judge(&org, peer, self.now()) {
-            if let Some((trusted, stamp)) = cacheable.filter(|_| row.status == Status::Ended) {
-                trusted.offer(Offer::Ended { hash: *hash, stamp });
-            }
-            return Err(refused.into());
+        let known = live.map(|live| live.trusted.current());
+        let answer = self.0.verifier.verify(hash).await?;
+        let (hold, verified) = (&self.0.hold, answer.verified);
+        hold.see(verified.epoch, verified.auth_position, answer.longest_term);
+        hold.settle(verified.epoch, verified.settled);
+        let registry = self.0.limiter.registry();
+        let judged = lookup::judge(verified, known, hash, peer, self.now(), registry);
+        if let (Some(live), Some(offer)) = (live, judged.offer) {
+            live.offer(offer);
         }
-        let uncached = || Generation::NONE.at(verified.auth_position);
-        let stamp = cacheable.map_or_else(uncached, |(_, stamp)| stamp);
-        let entry = EntryRef::new(Entry::new(row, &org, stamp, self.0.limiter.registry()));
-        if let Some((trusted, _)) = cacheable {
-            trusted.offer(Offer::Allowed {
-                hash: *hash,
-                entry: EntryRef::clone(&entry),
-            });
+        match judged.decision {
+            Ok(entry) => Ok(entry),
+            Err(denied) => Err(self.tell(denied).await),
         }
-        Ok(entry)
+    }
+
+    /// What may be told of a denial by now.
+    async fn tell(&self, denied: Denied) -> Denial {
+        match self.pass(denied.rests_on).await {
+            Ok(()) => denied.why.into(),
+            Err(in_progress) => in_progress,
+        }
+    }
+
+    async fn pass(&self, rests_on: Option<RestsOn>) -> Result<(), Denial> {
+        match rests_on {
+            Some(rests_on) if self.0.hold.pass(rests_on).await.is_err() => {
+                Err(Denial::RevocationInProgress)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// To be asked before a caller who was admitted is told that a scope is missing: it may have
+    /// been taken away a moment ago.
+    ///
+    /// # Errors
+    /// [`Denial::RevocationInProgress`], to be answered instead.
+    pub async fn may_tell(&self, admission: &Admission) -> Result<(), Denial> {
+        self.pass(admission.narrowed_at).await
+    }
+
+    /// To be asked before a caller who was admitted is told that the log refused them: what the
+    /// primary says of them now. Counts for no limit.
+    ///
+    /// # Errors
+    /// What is to be answered instead.
+    pub async fn ask_again(&self, headers: &HeaderMap, peer: IpAddr) -> Result<(), Denial> {
+        let hash = presented(headers)?;
+        let entry = self.verify(&hash, peer).await?;
+        self.pass(entry.narrowed_at()).await
     }
 
     fn now(&self) -> Timestamp {
         Timestamp::from_datetime(self.0.clock.now())
+    }
+}
+
+impl From<Unavailable> for Denial {
+    fn from(_: Unavailable) -> Self {
+        Self::VerificationUnavailable
     }
 }
 
@@ -289,11 +332,5 @@ impl From<Refused> for Denial {
             Refused::OrgSuspended => Self::OrgSuspended,
             Refused::OwnerBanned => Self::UserSuspended,
         }
-    }
-}
-
-impl From<Unavailable> for Denial {
-    fn from(_: Unavailable) -> Self {
-        Self::VerificationUnavailable
     }
 }

@@ -12,11 +12,14 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod bus;
 mod cache;
 mod coordinator;
 pub mod core;
 mod follow;
 mod gate;
+mod hold;
+mod ledger;
 mod limiter;
 pub mod metrics;
 mod presented;
@@ -26,10 +29,14 @@ mod verifier;
 pub use self::admission::{
     Admission, Denial, InsufficientScope, Policy, Principal, Rate, RateLimited, Standing,
 };
-pub use self::coordinator::{Coordinator, CoordinatorConfig, Receipt, SettleError};
+pub use self::coordinator::{
+    Coordinator, CoordinatorConfig, CoordinatorParts, Receipt, SettleError,
+};
 pub use self::core::barrier::{Report, Settled, State};
+pub use self::core::sweep::Denials;
 pub use self::follow::ReplicaConfig;
 pub use self::gate::{Gate, ReplicaParts};
+pub use self::ledger::{Ledger, LedgerError, Recorded, read_ledger};
 pub use self::limiter::Limiter;
 pub use self::store::{StoreError, Used, allow_lease, settled_at, used, used_by_org};
 pub use self::verifier::VerifyConfig;

@@ -1,5 +1,7 @@
 //! Names of what the gate counts, each described once.
 
+use std::time::Duration;
+
 use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 use crate::admission::{Denial, Policy};
@@ -32,8 +34,18 @@ pub const BLOCKS: &str = "tga_gate_quota_blocks_total";
 pub const FLUSH_FAILURES: &str = "tga_gate_usage_flush_failures_total";
 /// Barriers: replicas settled, by `state`.
 pub const SETTLED: &str = "tga_gate_barrier_replicas_total";
+/// Acknowledgements without the MAC of the replica they name.
+pub const FORGED: &str = "tga_gate_acks_refused_total";
+/// Denials that were settled in place of whoever committed them.
+pub const SWEPT: &str = "tga_gate_swept_total";
+/// Denials by `outcome` of their second copy (written, pending).
+pub const LEDGER: &str = "tga_gate_ledger_total";
+/// How long a denial took to a `stage` (commit, told, settled), in seconds.
+pub const REVOCATION_SECONDS: &str = "tga_gate_revocation_seconds";
 /// Rows of silent replicas that were deleted.
 pub const COLLECTED: &str = "tga_gate_leases_collected_total";
+/// Denials that were held back, by `outcome` (told, kept back).
+pub const HOLDS: &str = "tga_gate_holds_total";
 /// How long barriers took, in seconds.
 pub const BARRIER_SECONDS: &str = "tga_gate_barrier_seconds";
 
@@ -66,12 +78,35 @@ pub fn describe() {
         SETTLED,
         "Replicas a barrier waited for, by how they were settled"
     );
+    describe_counter!(
+        HOLDS,
+        "Denials that waited until they were in force everywhere, by outcome"
+    );
+    describe_counter!(
+        FORGED,
+        "Acknowledgements that did not come from the replica they name"
+    );
+    describe_counter!(
+        SWEPT,
+        "Times denials were settled in place of a process that is gone"
+    );
+    describe_counter!(LEDGER, "Second copies of denials, by outcome");
+    describe_histogram!(
+        REVOCATION_SECONDS,
+        Unit::Seconds,
+        "Time a denial took, by stage: its commit, then until it was told, until its barrier ended"
+    );
     describe_counter!(COLLECTED, "Leases of silent replicas that were deleted");
     describe_histogram!(
         BARRIER_SECONDS,
         Unit::Seconds,
         "Time from a deny event's commit until it was in force everywhere"
     );
+}
+
+/// Notes how long a denial took to a stage.
+pub fn revocation(stage: &'static str, took: Duration) {
+    metrics::histogram!(REVOCATION_SECONDS, "stage" => stage).record(took.as_secs_f64());
 }
 
 /// Handles of what is counted on every request, looked up once.
@@ -81,6 +116,7 @@ pub(crate) struct Decisions {
     pub missing: Counter,
     pub invalid: Counter,
     pub forbidden: Counter,
+    pub in_progress: Counter,
     pub unavailable: Counter,
     pub limited_minute: Counter,
     pub limited_day: Counter,
@@ -95,6 +131,7 @@ impl Decisions {
             missing: outcome("missing"),
             invalid: outcome("invalid"),
             forbidden: outcome("forbidden"),
+            in_progress: outcome("revocation_in_progress"),
             unavailable: outcome("unavailable"),
             limited_minute: counter!(LIMITED, "policy" => "minute"),
             limited_day: counter!(LIMITED, "policy" => "day"),
@@ -109,6 +146,7 @@ impl Decisions {
             Denial::AddressNotAllowed | Denial::OrgSuspended | Denial::UserSuspended => {
                 &self.forbidden
             }
+            Denial::RevocationInProgress => &self.in_progress,
             Denial::VerificationUnavailable => &self.unavailable,
             Denial::RateLimited(limited) => match limited.policy {
                 Policy::KeyMinute | Policy::SessionMinute => &self.limited_minute,

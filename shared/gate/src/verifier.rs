@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
 use crate::metrics as names;
-use crate::store::{self, StoreError, Verified};
+use crate::store::{self, StoreError, VerifyAnswer};
 
 /// How long a request waits, for its place and for the primary.
 const DEADLINE: Duration = Duration::from_millis(250);
@@ -59,7 +59,7 @@ impl Verifier {
         }
     }
 
-    pub async fn verify(&self, hash: &CredentialHash) -> Result<Verified, Unavailable> {
+    pub async fn verify(&self, hash: &CredentialHash) -> Result<VerifyAnswer, Unavailable> {
         let _room = self.room.try_acquire().map_err(|_| Unavailable)?;
         let began = self.clock.monotonic();
         let answer = self.clock.timeout(DEADLINE, self.ask(hash)).await;
@@ -72,7 +72,7 @@ impl Verifier {
         })
     }
 
-    async fn ask(&self, hash: &CredentialHash) -> Result<Verified, StoreError> {
+    async fn ask(&self, hash: &CredentialHash) -> Result<VerifyAnswer, StoreError> {
         let place = self.places.acquire();
         let place = self.clock.timeout(PLACE_WITHIN, place).await?;
         let _place = place.expect("nobody closes it");

@@ -7,7 +7,7 @@ use domain::limits::DECIDE_ATTEMPTS;
 use domain::org::{Command, Context, Decision, OrgState, Outcome, Rejection, SubjectKeys, decide};
 use domain::time::Timestamp;
 use event_log::{AppendError, AppendRequest, Appended, EventLog};
-use gate::Coordinator;
+use gate::{Coordinator, Denials};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
@@ -129,13 +129,17 @@ impl Commander {
 
     /// Waits until a denial is in force everywhere, or lets that go on behind.
     pub async fn settle(&self, denial: &mut Denial, wait: bool) -> Result<(), CommandError> {
-        let (coordinator, position) = (self.0.coordinator.clone(), denial.position);
+        let coordinator = self.0.coordinator.clone();
+        let denials = Denials {
+            first: denial.first,
+            last: denial.position,
+        };
         if wait {
-            let settled = coordinator.settle(position).await;
+            let settled = coordinator.settle(denials).await;
             denial.settled = Some(settled.map_err(CommandError::Unsettled)?);
         } else {
             let settled = async move {
-                if let Err(error) = coordinator.settle(position).await {
+                if let Err(error) = coordinator.settle(denials).await {
                     tracing::warn!(error = %runtime::telemetry::chain(&error), "denial not settled");
                 }
             };

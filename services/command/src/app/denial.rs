@@ -1,10 +1,8 @@
-//! Which events can turn a future yes into a no (revocation.md 4): after them, and only then, an
-//! answer waits until every replica has heard of it.
+//! What a command took away: its answer waits until every replica has heard of it.
 
-use domain::event::{ChainHash, Event, Role};
+use domain::event::{ChainHash, Event};
 use domain::ids::{GlobalPosition, LogEpoch};
 use domain::org::{Command, OrgState};
-use domain::plan::LimitKey;
 use domain::time::Timestamp;
 use event_log::Appended;
 
@@ -13,6 +11,8 @@ use event_log::Appended;
 pub struct Denial {
     /// The event.
     pub position: GlobalPosition,
+    /// The first event that may have taken something away with it.
+    pub first: GlobalPosition,
     /// When it was recorded.
     pub at: Timestamp,
     /// The life of the log in which the position counts.
@@ -27,6 +27,7 @@ impl Denial {
     pub(super) fn of(appended: &Appended, index: usize) -> Option<Self> {
         Some(Self {
             position: appended.first.plus(index as u64),
+            first: appended.first,
             at: appended.recorded_at,
             epoch: appended.epoch,
             event_hash: *appended.hashes.get(index)?,
@@ -62,55 +63,7 @@ pub(super) fn earlier(state: &OrgState, command: &Command) -> Earlier {
 
 /// The index of the newest event of an append that takes access away.
 pub(super) fn newest(events: &[Event]) -> Option<usize> {
-    events.iter().rposition(denies)
-}
-
-/// Whether a request that was allowed before it may be refused after it.
-fn denies(event: &Event) -> bool {
-    match event {
-        Event::KeyRevoked(_)
-        // The old key's end moved closer, and that end is a promise.
-        | Event::KeyRotated(_)
-        | Event::MemberRemoved(_)
-        | Event::MemberBanned(_)
-        | Event::OrgSuspended(_)
-        // Raised or lowered: limits on requests hold on every replica at once.
-        | Event::PlanChanged(_) => true,
-        Event::KeyChanged(changed) => changed.narrowed,
-        Event::MemberRoleChanged(changed) => changed.role == Role::Member,
-        Event::LimitChanged(changed) => matches!(
-            changed.limit_key,
-            LimitKey::MaxApiRequestsPerDay | LimitKey::MaxRequestsPerMinutePerKey
-        ),
-        Event::OrgCreated(_)
-        | Event::OrgChanged(_)
-        | Event::OrgReinstated(_)
-        | Event::MemberJoined(_)
-        | Event::MemberUnbanned(_)
-        | Event::HandleBanned(_)
-        | Event::HandleUnbanned(_)
-        | Event::KeyCreated(_)
-        | Event::ProjectAdded(_)
-        | Event::ProjectChanged(_)
-        | Event::ProjectRemoved(_)
-        | Event::CreatorAdded(_)
-        | Event::CreatorChanged(_)
-        | Event::CreatorRenamed(_)
-        | Event::CreatorReactivated(_)
-        | Event::CreatorRemoved(_)
-        | Event::CreatorAutoDisabled(_)
-        | Event::CreatorReenabled(_)
-        | Event::VideoAdded(_)
-        | Event::VideoDiscovered(_)
-        | Event::VideoChanged(_)
-        | Event::VideoPromoted(_)
-        | Event::VideoReviewed(_)
-        | Event::VideoTrackingDisabled(_)
-        | Event::VideoTrackingEnabled(_)
-        | Event::VideoRemoved(_)
-        | Event::LimitWarned(_)
-        | Event::ObservationRecorded(_) => false,
-    }
+    events.iter().rposition(Event::denies)
 }
 
 #[cfg(test)]
@@ -119,6 +72,7 @@ mod tests {
         KeyChanged, KeyRevoked, LimitChanged, OrgReinstated, OrgSuspended, RevocationReason,
     };
     use domain::ids::KeyId;
+    use domain::plan::LimitKey;
     use uuid::Uuid;
 
     use super::*;

@@ -54,6 +54,7 @@ impl Commander {
         let head = self.inner().log.head().await.map_err(unanswered)?;
         let mut denial = Denial {
             position: events[index].position,
+            first: stored.first,
             at: events[index].recorded_at,
             epoch: head.epoch,
             event_hash: events[index].hash,
@@ -102,6 +103,7 @@ impl Inner {
         let stored = stored.map_err(unanswered)?;
         Ok(stored.first().map(|stored| Denial {
             position,
+            first: position,
             at: stored.recorded_at,
             epoch: head.epoch,
             event_hash: stored.hash,

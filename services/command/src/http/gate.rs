@@ -1,7 +1,9 @@
 //! Steps 1 to 5 of the order of checks (v1-contract.md 4), before any endpoint: authenticate,
 //! window, day, route and method, scope. So a stranger gets 401 on every path.
 
-use api::error::{ApiError, Jitter, Presented};
+use std::sync::Arc;
+
+use api::error::{ApiError, ErrorCode, Jitter, Presented};
 use api::header::TGA_KEY_EXPIRES_AT;
 use api::rate;
 use api::route::{self, Found, ROUTES, Route, Service, Verb};
@@ -9,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gate::{Admission, Denial, Policy, Principal, Rate, Standing};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use runtime::http::Notes;
 
@@ -39,6 +42,7 @@ async fn pass(app: &App, mut request: Request, next: Next) -> (Response, Notes) 
         Principal::Key { id, .. } => id.as_uuid(),
         Principal::Session { id, .. } => id.as_uuid(),
     });
+    let credential = request.headers().get(AUTHORIZATION).cloned();
     let mut response = match admit(&request, &admission) {
         Ok(route) => {
             notes.route = Some(route.path);
@@ -48,6 +52,15 @@ async fn pass(app: &App, mut request: Request, next: Next) -> (Response, Notes) 
         }
         Err(refusal) => refusal.into_response(),
     };
+    if tells_of_a_denial(&response) {
+        let headers = credential
+            .map(|value| (AUTHORIZATION, value))
+            .into_iter()
+            .collect();
+        if let Err(denial) = app.gate().ask_again(&headers, peer).await {
+            return (deny(denial, app.jitter()), notes);
+        }
+    }
     let headers = response.headers_mut();
     set_rate(headers, &admission.rate);
     let ends = admission.key_expires_at.map(|end| end.to_string());
@@ -55,6 +68,21 @@ async fn pass(app: &App, mut request: Request, next: Next) -> (Response, Notes) 
         headers.insert(TGA_KEY_EXPIRES_AT, ends);
     }
     (response, notes)
+}
+
+/// Whether an answer to a caller who was admitted says that they may not, or may no longer: the log
+/// is newer than what admitted them.
+fn tells_of_a_denial(response: &Response) -> bool {
+    let error = response.extensions().get::<Arc<ApiError>>();
+    error.is_some_and(|error| {
+        matches!(
+            error.code(),
+            ErrorCode::InvalidApiKey
+                | ErrorCode::InsufficientScope
+                | ErrorCode::OrgSuspended
+                | ErrorCode::UserSuspended
+        )
+    })
 }
 
 /// Steps 4 and 5.
@@ -95,6 +123,7 @@ fn deny(denial: Denial, jitter: Jitter) -> Response {
         Denial::AddressNotAllowed => ApiError::ip_not_allowed(),
         Denial::OrgSuspended => ApiError::org_suspended(),
         Denial::UserSuspended => ApiError::user_suspended(),
+        Denial::RevocationInProgress => ApiError::key_revocation_in_progress(),
         Denial::VerificationUnavailable => ApiError::verification_unavailable(jitter),
         Denial::RateLimited(limited) => {
             let refusal = ApiError::rate_limited(rate::Refusal {

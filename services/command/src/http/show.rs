@@ -135,7 +135,11 @@ pub(super) fn receipt(subject: Uuid, denial: &Denial) -> v1::Receipt {
         effective_at: settled.map(|settled| settled.effective_at),
         barrier: settled.map(|settled| barrier(&settled.barrier)),
         log_epoch: denial.epoch,
-        ledger: v1::Ledger::Pending,
+        ledger: if settled.is_some_and(|settled| settled.in_ledger) {
+            v1::Ledger::Written
+        } else {
+            v1::Ledger::Pending
+        },
         event_hash: denial.event_hash.to_string(),
     }
 }

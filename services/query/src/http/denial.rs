@@ -14,6 +14,7 @@ pub fn refused(denial: Denial, jitter: impl FnOnce() -> Jitter) -> (ApiError, Op
         Denial::AddressNotAllowed => ApiError::ip_not_allowed(),
         Denial::OrgSuspended => ApiError::org_suspended(),
         Denial::UserSuspended => ApiError::user_suspended(),
+        Denial::RevocationInProgress => ApiError::key_revocation_in_progress(),
         Denial::VerificationUnavailable => ApiError::verification_unavailable(jitter()),
         Denial::RateLimited(limited) => {
             let refusal = Refusal {

@@ -9,7 +9,7 @@ mod packed;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use api::error::{ApiError, Rendering};
+use api::error::{ApiError, ErrorCode, Rendering};
 use api::header::{QueryHeaders, TGA_KEY_EXPIRES_AT, TGA_MIN_POSITION, wants_strict};
 use api::route::{self, Route, Service as Owner};
 use axum::Router;
@@ -196,7 +196,15 @@ impl Inner {
                 let error = ApiError::method_not_allowed("GET, HEAD");
                 return self.fail(error, request.headers(), None);
             }
-            Err(error) => return self.fail(error, request.headers(), None),
+            Err(error) => {
+                // The scope may have been taken away a moment ago.
+                if error.code() == ErrorCode::InsufficientScope
+                    && let Err(denial) = self.gate.may_tell(admission).await
+                {
+                    return self.refuse(denial, request.headers());
+                }
+                return self.fail(error, request.headers(), None);
+            }
         };
         let call = Call::new(admission, route, target(&request));
         request.extensions_mut().insert(call);

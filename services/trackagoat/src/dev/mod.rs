@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use self::ready_file::ReadyFile;
 use self::replicas::Template;
 use self::servers::{DatabaseUrls, Servers, ServersError};
-use crate::arguments::{AdminArgs, ProxyArgs};
+use crate::arguments::{AdminArgs, LedgerArgs, ProxyArgs};
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret, url,
@@ -54,6 +54,8 @@ pub struct Dev {
     ready_file: Option<PathBuf>,
     #[command(flatten)]
     command: command::Config,
+    #[command(flatten)]
+    ledger: LedgerArgs,
     #[command(flatten)]
     query: query::Config,
     #[command(flatten)]
@@ -199,6 +201,7 @@ impl Dev {
         };
         servers.supervise(&handles.servers);
         let dev_file = DevFile {
+            ledger_dir: Some(self.ledger_dir()),
             database_url: access.urls.operator.expose_secret().to_owned(),
             nats_url: access.nats_url.clone(),
         };
@@ -238,6 +241,11 @@ impl Dev {
         })
     }
 
+    fn ledger_dir(&self) -> PathBuf {
+        let named = self.ledger.ledger_dir.clone();
+        named.unwrap_or_else(|| self.data_dir.join("ledger"))
+    }
+
     fn services(&self, access: &Access, entropy: &Entropy) -> Result<Services<'_>, DevError> {
         let urls = &access.urls;
         let query = QueryPart {
@@ -250,6 +258,9 @@ impl Dev {
         Ok(Services {
             primary_url: urls.command.clone(),
             command: Some(&self.command),
+            ledger: LedgerArgs {
+                ledger_dir: Some(self.ledger_dir()),
+            },
             query: Some(query),
             nats: Some(access.nats_url.clone().into()),
             trusted_proxies: self.proxies.trusted_proxies.clone(),

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::finding::{Finding, Findings};
+use crate::operator::Place;
 
 const OLDEST_VERSION: i32 = 150_000;
 /// Expiry of keys follows every machine's wall clock.
@@ -34,10 +35,11 @@ pub struct Log {
 /// Looks at everything; returns the end of the log if there is one.
 pub async fn look(
     connection: &mut PgConnection,
+    place: &Place,
     clock: &Clock,
     findings: &mut Findings,
 ) -> Option<Log> {
-    match Box::pin(examine(connection, clock, findings)).await {
+    match Box::pin(examine(connection, place, clock, findings)).await {
         Ok(log) => log,
         Err(error) => {
             findings.add(
@@ -52,9 +54,11 @@ pub async fn look(
 
 async fn examine(
     connection: &mut PgConnection,
+    place: &Place,
     clock: &Clock,
     findings: &mut Findings,
 ) -> Result<Option<Log>, sqlx::Error> {
+    findings.add(login(connection, place).await?);
     server(connection, clock, findings).await?;
     settings(connection, findings).await?;
     match pending_migrations(connection).await {
@@ -77,6 +81,41 @@ async fn examine(
     replicas(connection, findings).await?;
     projection(connection, log.position, findings).await?;
     Ok(Some(log))
+}
+
+/// As whom doctor is connected, which is how the next command would be.
+async fn login(connection: &mut PgConnection, place: &Place) -> Result<Finding, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select session_user::text as "login!", current_user::text as "role!",
+                  rolsuper as "is_superuser!"
+           from pg_roles where rolname = session_user"#
+    )
+    .fetch_one(connection)
+    .await?;
+    let mut says = row.login.clone();
+    if row.role != row.login {
+        says = format!("{says}, acting as {}", row.role);
+    }
+    Ok(if GROUPS.contains(&row.role.as_str()) {
+        Finding::warning(
+            "connected as",
+            format_args!("{says}: may not look at everything"),
+        )
+        .mend("name the admin's login with TGA_DATABASE_URL_FILE")
+    } else if !row.is_superuser {
+        Finding::fine("connected as", says)
+    } else if place.dev_folder.is_some() {
+        Finding::fine(
+            "connected as",
+            format_args!("{says}, superuser of dev's own server"),
+        )
+    } else {
+        Finding::warning(
+            "connected as",
+            format_args!("{says}, a superuser, whom no grant holds back"),
+        )
+        .mend("for migrate, doctor and operator commands only: give `trackagoat serve` the logins below")
+    })
 }
 
 async fn server(
@@ -248,11 +287,23 @@ async fn projection(
     findings: &mut Findings,
 ) -> Result<(), sqlx::Error> {
     let version = ProjectionVersion::CURRENT;
-    let exists =
-        sqlx::query_scalar!(r#"select to_regclass('read.versions') is not null as "exists!""#)
-            .fetch_one(&mut *connection)
-            .await?;
-    let row = if exists {
+    // The projector makes the read model, so an admin who is no superuser may be a stranger to it.
+    let readable = sqlx::query_scalar!(
+        r#"select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+                  as "readable!"
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           where n.nspname = 'read' and c.relname = 'versions'"#
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if readable == Some(false) {
+        findings.add(
+            Finding::warning("projection", "this login may not look at it")
+                .mend("grant tga_query to current_user"),
+        );
+        return Ok(());
+    }
+    let row = if readable.is_some() {
         sqlx::query!(
             "select position, caught_up_at from read.versions where version = $1",
             version.get()

@@ -9,14 +9,16 @@ use rustix::process::{Resource, getrlimit};
 
 use super::finding::{Finding, Findings};
 use crate::Cli;
+use crate::arguments::SECRET_VARIABLES;
 
 /// Each connection is a descriptor; the accept loop takes 8,192.
 const OPEN_FILES: u64 = 16_384;
 
-/// Variables that are read by other parts than the command line.
-const OTHER_VARIABLES: [&str; 3] = [
+/// Variables that are read by other parts than the command line: private servers, scripts, tests.
+const OTHER_VARIABLES: &[&str] = &[
     "TGA_POSTGRES_BIN",
     "TGA_NATS_SERVER",
+    "TGA_REAL_DATA",
     "TGA_WRITE_EVENT_FILES",
 ];
 
@@ -50,7 +52,8 @@ pub fn look(findings: &mut Findings) {
 
 /// Variables that look like ours and that nothing reads: misspelt settings have no effect.
 fn unknown_variables(given: impl Iterator<Item = String>) -> Vec<String> {
-    let mut known = BTreeSet::from(OTHER_VARIABLES.map(str::to_owned));
+    let others = OTHER_VARIABLES.iter().chain(SECRET_VARIABLES);
+    let mut known: BTreeSet<_> = others.map(|name| (*name).to_owned()).collect();
     collect(&Cli::command(), &mut known);
     given
         .filter(|name| name.starts_with("TGA_") && !known.contains(name))
@@ -67,7 +70,17 @@ fn collect(command: &clap::Command, known: &mut BTreeSet<String>) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs;
+    use std::path::Path;
+
     use super::unknown_variables;
+    use crate::arguments::SECRET_VARIABLES;
+
+    fn unknown<'a>(given: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        unknown_variables(given.into_iter().map(str::to_owned))
+    }
 
     #[test]
     fn only_variables_that_nothing_reads_are_named() {
@@ -78,7 +91,40 @@ mod tests {
             "PATH",
             "TGA_LEESE",
         ];
-        let unknown = unknown_variables(given.map(str::to_owned).into_iter());
-        assert_eq!(unknown, ["TGA_LEESE"]);
+        assert_eq!(unknown(given), ["TGA_LEESE"]);
+    }
+
+    #[test]
+    fn secrets_may_be_given_without_a_file() {
+        assert!(SECRET_VARIABLES.contains(&"TGA_NATS_URL"));
+        let files = SECRET_VARIABLES.iter().map(|name| format!("{name}_FILE"));
+        assert!(unknown_variables(files).is_empty());
+        assert_eq!(unknown(SECRET_VARIABLES.iter().copied()), [""; 0]);
+    }
+
+    #[test]
+    fn what_scripts_read_is_known() {
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+        let read: Vec<_> = texts(&deploy).iter().flat_map(|text| ours(text)).collect();
+        assert!(read.iter().any(|name| name == "TGA_REAL_DATA"), "{read:?}");
+        assert_eq!(unknown(read.iter().map(String::as_str)), [""; 0]);
+    }
+
+    fn texts(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+        let text = |path: &Path| fs::read_to_string(path).into_iter().collect();
+        entries
+            .flat_map(|entry| match entry.path() {
+                path if path.is_dir() => texts(&path),
+                path => text(&path),
+            })
+            .collect()
+    }
+
+    /// Words that begin as our variables do.
+    fn ours(text: &str) -> impl Iterator<Item = String> {
+        text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
+            .filter(|word| word.starts_with("TGA_"))
+            .map(str::to_owned)
     }
 }

@@ -13,7 +13,7 @@ use runtime::clock::Clock;
 use runtime::telemetry::chain;
 
 use self::finding::{Finding, Findings};
-use crate::operator::{ConnectError, Target, connect};
+use crate::operator::{ConnectError, Place, Target, connect};
 
 /// Looks at this machine, and at the servers that are named or that a running `trackagoat dev` has.
 /// Exit code 1 if something must be mended.
@@ -28,36 +28,9 @@ impl Doctor {
     pub async fn run(&self, clock: &Clock) -> ExitCode {
         let mut findings = Findings::default();
         host::look(&mut findings);
-        match self.target.urls() {
-            Ok((database, nats_url)) => {
-                let log = match connect(&database, clock).await {
-                    Ok(mut connection) => {
-                        database::look(&mut connection, clock, &mut findings).await
-                    }
-                    Err(error) => {
-                        findings
-                            .add(Finding::broken("database", chain(&error)).mend(
-                                "start it, or name the right one with TGA_DATABASE_URL_FILE",
-                            ));
-                        None
-                    }
-                };
-                nats::look(nats_url.as_ref(), log.as_ref(), clock, &mut findings).await;
-            }
-            Err(ConnectError::Nowhere(folder)) => findings.add(
-                Finding::warning(
-                    "database",
-                    format!(
-                        "none is named, and no `trackagoat dev` runs in {}",
-                        folder.display()
-                    ),
-                )
-                .mend("deploy/run, or name one with TGA_DATABASE_URL_FILE"),
-            ),
-            Err(error) => findings.add(
-                Finding::broken("database", chain(&error))
-                    .mend("correct TGA_DATABASE_URL, TGA_NATS_URL or their files"),
-            ),
+        match self.target.place() {
+            Ok(place) => servers(&place, clock, &mut findings).await,
+            Err(error) => findings.add(nowhere(&error)),
         }
         findings.print();
         if findings.is_healthy() {
@@ -65,5 +38,49 @@ impl Doctor {
         } else {
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn servers(place: &Place, clock: &Clock, findings: &mut Findings) {
+    findings.add(ledger(place));
+    let log = match connect(place, clock).await {
+        Ok(mut connection) => database::look(&mut connection, place, clock, findings).await,
+        Err(error) => {
+            findings.add(
+                Finding::broken("database", chain(&error))
+                    .mend("start it, or name the right one with TGA_DATABASE_URL_FILE"),
+            );
+            None
+        }
+    };
+    match &place.nats {
+        Ok(url) => nats::look(url.as_ref(), log.as_ref(), clock, findings).await,
+        Err(error) => findings.add(nats::unreadable(error)),
+    }
+}
+
+fn ledger(place: &Place) -> Finding {
+    match &place.ledger.ledger_dir {
+        Some(folder) => Finding::fine("revocation ledger", folder.display()),
+        None => Finding::warning(
+            "revocation ledger",
+            "none: a restore of the database may bring revoked keys back",
+        )
+        .mend("set TGA_LEDGER_DIR to a folder on another volume"),
+    }
+}
+
+fn nowhere(error: &ConnectError) -> Finding {
+    match error {
+        ConnectError::Nowhere(folder) => Finding::warning(
+            "database",
+            format_args!(
+                "none is named, and no `trackagoat dev` runs in {}",
+                folder.display()
+            ),
+        )
+        .mend("deploy/run, or name one with TGA_DATABASE_URL_FILE"),
+        error => Finding::broken("database", chain(error))
+            .mend("correct TGA_DATABASE_URL or TGA_DATABASE_URL_FILE"),
     }
 }

@@ -1,5 +1,6 @@
 //! NATS: reachable, with a stream that holds this log.
 
+use std::error::Error;
 use std::time::Duration;
 
 use async_nats::jetstream;
@@ -32,7 +33,7 @@ pub async fn look(
     let url: NatsUrl = match url.expose_secret().parse() {
         Ok(url) => url,
         Err(error) => {
-            findings.add(Finding::broken("nats", chain(&error)).mend("correct TGA_NATS_URL"));
+            findings.add(unreadable(&error));
             return;
         }
     };
@@ -41,6 +42,11 @@ pub async fn look(
         Ok(Err(error)) => findings.add(unreachable(chain(&error))),
         Err(_) => findings.add(unreachable("it does not answer")),
     }
+}
+
+/// Its address is given and cannot be had.
+pub fn unreadable(error: &dyn Error) -> Finding {
+    Finding::broken("nats", chain(error)).mend("correct TGA_NATS_URL or TGA_NATS_URL_FILE")
 }
 
 fn unreachable(says: impl std::fmt::Display) -> Finding {

@@ -1,22 +1,24 @@
 //! Where the servers are: named, or found in the folder of a running `trackagoat dev`.
 
+use std::error::Error;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use command::app::{Commander, Parts};
 use event_log::{Appender, Config, EventLog};
-use gate::{Coordinator, CoordinatorConfig};
+use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, LedgerError};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::arguments::{DatabaseUrl, NatsUrl, SecretArgument};
+use crate::arguments::{DatabaseUrl, LedgerArgs, NatsUrl, SecretArgument};
 use crate::nats::{self, NatsError};
 
 /// The file in which a running `dev` says where its servers are.
@@ -35,6 +37,8 @@ pub struct Target {
     database: DatabaseUrl,
     #[command(flatten)]
     nats: NatsUrl,
+    #[command(flatten)]
+    ledger: LedgerArgs,
     /// Folder of a running `trackagoat dev`, where no database is named.
     #[arg(long, env = "TGA_DATA_DIR", default_value = ".data", global = true)]
     data_dir: PathBuf,
@@ -43,6 +47,8 @@ pub struct Target {
 /// What stands in the file.
 #[derive(Serialize, Deserialize)]
 pub struct DevFile {
+    #[serde(default)]
+    pub ledger_dir: Option<PathBuf>,
     pub database_url: String,
     pub nats_url: String,
 }
@@ -53,40 +59,125 @@ pub enum ConnectError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(
-        "no database is named, and no `trackagoat dev` runs in {0}: set TGA_DATABASE_URL_FILE or give --data-dir"
+        "no database is named, and no `trackagoat dev` runs in {0}: start one with deploy/run, set TGA_DATABASE_URL_FILE or give --data-dir"
     )]
     Nowhere(PathBuf),
-    #[error("the database cannot be reached")]
-    Database(#[source] sqlx::Error),
-    #[error("the database did not answer within {} s", CONNECT_WITHIN.as_secs())]
-    Late,
+    #[error("the URL of the database cannot be read")]
+    Url(#[source] Cause),
+    #[error("no connection to the database at {address}")]
+    Database {
+        address: Address,
+        #[source]
+        cause: Cause,
+    },
+    #[error("no answer within {} s from the database at {address}", CONNECT_WITHIN.as_secs())]
+    Late { address: Address },
     #[error(transparent)]
     Nats(#[from] NatsError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// Where a database was looked for; never with its password.
+#[derive(Debug)]
+pub struct Address {
+    server: String,
+    dev_folder: Option<PathBuf>,
+}
+
+/// Where the servers are, and where revocations are kept a second time.
+pub struct Place {
+    pub database: SecretString,
+    /// An address that cannot be read fails only those who need NATS.
+    pub nats: Result<Option<SecretString>, SecretError>,
+    pub ledger: LedgerArgs,
+    /// The folder of the `trackagoat dev` whose servers they are.
+    pub dev_folder: Option<PathBuf>,
 }
 
 impl Target {
-    /// URLs of the database and of NATS.
-    pub fn urls(&self) -> Result<(SecretString, Option<SecretString>), ConnectError> {
-        let nats = self.nats.optional()?;
+    /// What is named, else what a running `dev` says.
+    pub fn place(&self) -> Result<Place, ConnectError> {
+        let (nats, ledger) = (self.nats.optional(), self.ledger.clone());
         if let Some(database) = self.database.optional()? {
-            return Ok((database, nats));
+            return Ok(Place {
+                database,
+                nats,
+                ledger,
+                dev_folder: None,
+            });
         }
         let found = read_dev_file(&self.data_dir);
         let found = found.ok_or_else(|| ConnectError::Nowhere(self.data_dir.clone()))?;
-        Ok((
-            found.database_url.into(),
-            nats.or(Some(found.nats_url.into())),
-        ))
+        Ok(Place {
+            database: found.database_url.into(),
+            nats: nats.map(|named| named.or(Some(found.nats_url.into()))),
+            ledger: LedgerArgs {
+                ledger_dir: ledger.ledger_dir.or(found.ledger_dir),
+            },
+            dev_folder: Some(self.data_dir.clone()),
+        })
+    }
+}
+
+impl Place {
+    fn options(&self) -> Result<PgConnectOptions, ConnectError> {
+        let options = self.database.expose_secret().parse();
+        options.map_err(|error| ConnectError::Url(cause(error)))
+    }
+
+    fn address(&self, options: &PgConnectOptions) -> Address {
+        let (host, port) = (options.get_host(), options.get_port());
+        Address {
+            server: match options.get_socket() {
+                Some(folder) => format!("{}, port {port}", folder.display()),
+                None => format!("{host}:{port}"),
+            },
+            dev_folder: self.dev_folder.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.server)?;
+        let Some(folder) = &self.dev_folder else {
+            return Ok(());
+        };
+        let folder = folder.display();
+        write!(
+            f,
+            " (`trackagoat dev` in {folder} may not be running: start it with deploy/run --data-dir {folder})"
+        )
     }
 }
 
 /// One connection to the database, or why there is none.
-pub async fn connect(url: &SecretString, clock: &Clock) -> Result<PgConnection, ConnectError> {
-    let connecting = PgConnection::connect(url.expose_secret());
-    let connected = clock.timeout(CONNECT_WITHIN, connecting).await;
-    connected
-        .map_err(|_| ConnectError::Late)?
-        .map_err(ConnectError::Database)
+pub async fn connect(place: &Place, clock: &Clock) -> Result<PgConnection, ConnectError> {
+    let options = place.options()?;
+    let connecting = PgConnection::connect_with(&options);
+    match clock.timeout(CONNECT_WITHIN, connecting).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(ConnectError::Database {
+            address: place.address(&options),
+            cause: cause(error),
+        }),
+        Err(_) => Err(ConnectError::Late {
+            address: place.address(&options),
+        }),
+    }
+}
+
+/// What lies behind an error, which sqlx's own text would say a second time.
+fn cause(error: sqlx::Error) -> Cause {
+    match error {
+        sqlx::Error::Io(cause) => cause.into(),
+        sqlx::Error::Database(cause) => cause.message().into(),
+        sqlx::Error::Configuration(cause) | sqlx::Error::Tls(cause) => cause,
+        other => other.into(),
+    }
 }
 
 fn read_dev_file(folder: &Path) -> Option<DevFile> {
@@ -107,14 +198,14 @@ impl Operator {
         clock: &Clock,
         entropy: &Entropy,
     ) -> Result<Self, ConnectError> {
-        let (database, nats) = target.urls()?;
+        let place = target.place()?;
+        // A pool alone tries again until its time is over, and then says only that it is.
+        drop(connect(&place, clock).await?);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(CONNECT_WITHIN)
-            .connect(database.expose_secret())
-            .await
-            .map_err(ConnectError::Database)?;
-        let nats = match nats {
+            .connect_lazy_with(place.options()?);
+        let nats = match place.nats? {
             // That NATS is away delays the barrier, no more.
             Some(url) => match nats::connect(&url).await {
                 Ok(client) => Some(client),
@@ -132,13 +223,14 @@ impl Operator {
             Config::default(),
         );
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
-        let coordinator = Coordinator::start(
-            &pool,
+        let parts = CoordinatorParts {
+            primary: pool.clone(),
+            log: log.clone(),
             nats,
-            clock.clone(),
-            CoordinatorConfig::default(),
-            &tasks,
-        );
+            ledger: place.ledger.open(clock, entropy, &tasks)?,
+            clock: clock.clone(),
+        };
+        let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &tasks);
         let (commander, snapshotter) = Commander::new(Parts {
             log,
             coordinator,

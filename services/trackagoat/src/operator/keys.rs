@@ -19,15 +19,23 @@ pub enum Keys {
     /// Make a key; prints it, this once.
     Create(CreateKey),
     /// List an org's keys.
-    List { org: OrgId },
+    List {
+        /// The org's id, as `orgs list` shows it.
+        org: OrgId,
+    },
     /// End a key; prints the receipt once it is dead everywhere.
-    Revoke { org: OrgId, key: KeyId },
+    Revoke {
+        /// The org's id, as `orgs list` shows it.
+        org: OrgId,
+        /// The key's id, as `keys list` shows it; neither its prefix nor the secret.
+        key: KeyId,
+    },
 }
 
 /// Terms of a new key.
 #[derive(Debug, Args)]
 pub struct CreateKey {
-    /// Whose key.
+    /// Whose key: the org's id, as `orgs list` shows it.
     pub org: OrgId,
     /// What people call it.
     #[arg(long, value_parser = name)]
@@ -35,7 +43,8 @@ pub struct CreateKey {
     /// Comma-separated: read, write, keys, ingest, audit, admin.
     #[arg(long, value_delimiter = ',', default_value = "read,write")]
     scopes: Vec<Scope>,
-    /// Requests in any trailing minute; by default 60.
+    /// Requests in any trailing minute; by default 60. At most the org's
+    /// max_requests_per_minute_per_key, which `orgs set-limit` raises.
     #[arg(long)]
     rate_limit_per_minute: Option<u64>,
     /// Days until it ends by itself; by default never.

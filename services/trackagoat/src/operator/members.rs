@@ -11,14 +11,21 @@ use super::orgs::{Reason, reason};
 pub enum Members {
     /// Shut a person out of an org, and every key they own, everywhere when this returns.
     Ban {
+        /// The org's id, as `orgs list` shows it.
         org: OrgId,
+        /// The person's id.
         user: UserId,
         /// Why, for the trail.
         #[arg(long, value_parser = reason)]
         reason: Option<Reason>,
     },
     /// Let them in again.
-    Unban { org: OrgId, user: UserId },
+    Unban {
+        /// The org's id, as `orgs list` shows it.
+        org: OrgId,
+        /// The person's id.
+        user: UserId,
+    },
 }
 
 impl Members {

@@ -6,14 +6,15 @@ mod members;
 mod orgs;
 mod show;
 
-use command::app::{CommandContext, CommandError};
-use domain::ids::OrgId;
+use command::app::{CommandContext, CommandError, Executed};
+use domain::ids::{KeyId, OrgId};
 use domain::org::{Command, Rejection};
+use domain::plan::LimitKey;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 
 use self::connection::Operator;
-pub use self::connection::{ConnectError, DEV_FILE, DevFile, Target, connect};
+pub use self::connection::{ConnectError, DEV_FILE, DevFile, Place, Target, connect};
 pub use self::keys::Keys;
 pub use self::members::Members;
 use self::orgs::OrgAction;
@@ -35,6 +36,16 @@ pub enum OperatorError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Command(#[from] CommandError),
+    #[error("no key {key}, list them with `trackagoat keys list {org}`")]
+    NoKey { org: OrgId, key: KeyId },
+    #[error(
+        "limit reached: {limit_key} is {max}, raise it with `trackagoat orgs set-limit {org} {limit_key} <number>`"
+    )]
+    Limit {
+        org: OrgId,
+        limit_key: LimitKey,
+        max: u64,
+    },
     #[error(transparent)]
     Handle(#[from] domain::platform::PlatformError),
     #[error("the orgs could not be listed")]
@@ -64,7 +75,9 @@ impl Action {
                     say(org);
                 }
                 OrgAction::List => list_orgs(operator).await?,
-                OrgAction::Decide(org, command) => decide(operator, org, &command).await?,
+                OrgAction::Decide(org, command) => {
+                    decide(operator, org, &command).await?;
+                }
             },
             Self::Members(action) => {
                 let (org, command) = action.command();
@@ -73,8 +86,9 @@ impl Action {
             Self::Keys(Keys::Create(create)) => {
                 let org = create.org;
                 let (command, secret) = create.command(operator.commander.now(), entropy);
-                decide(operator, org, &command).await?;
+                let made = decide(operator, org, &command).await?;
                 say(secret.reveal());
+                show::useless_key(org, made.state().await.limits());
             }
             Self::Keys(Keys::List { org }) => {
                 let keys = operator
@@ -88,21 +102,46 @@ impl Action {
                 show::keys(keys.iter(), operator.commander.now());
             }
             Self::Keys(Keys::Revoke { org, key }) => {
-                decide(operator, org, &Command::RevokeKey { key_id: key }).await?;
+                let revoked = decide(operator, org, &Command::RevokeKey { key_id: key }).await;
+                revoked.map_err(|error| match error {
+                    OperatorError::Command(CommandError::Rejected(Rejection::NotFound)) => {
+                        OperatorError::NoKey { org, key }
+                    }
+                    other => other,
+                })?;
             }
         }
         Ok(())
     }
 }
 
-async fn decide(operator: &Operator, org: OrgId, command: &Command) -> Result<(), OperatorError> {
+async fn decide(
+    operator: &Operator,
+    org: OrgId,
+    command: &Command,
+) -> Result<Executed, OperatorError> {
     let context = CommandContext::operator("cli");
     let executed = operator
         .commander
         .execute(org, command, &context, None)
-        .await?;
+        .await
+        .map_err(|error| refusal(org, error))?;
     show::denial(executed.denial.as_ref());
-    Ok(())
+    Ok(executed)
+}
+
+/// Only the operator can raise a limit, and so is told how.
+fn refusal(org: OrgId, error: CommandError) -> OperatorError {
+    match error {
+        CommandError::Rejected(Rejection::LimitReached { limit_key, max, .. }) => {
+            OperatorError::Limit {
+                org,
+                limit_key,
+                max,
+            }
+        }
+        other => other.into(),
+    }
 }
 
 async fn list_orgs(operator: &Operator) -> Result<(), OperatorError> {

@@ -1,6 +1,10 @@
 //! `trackagoat orgs`: what only the operator decides about an org.
 
+use std::error::Error;
+use std::str::FromStr;
+
 use clap::Subcommand;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use domain::ids::OrgId;
 use domain::limits::REASON_CHARS;
 use domain::org::Command;
@@ -19,8 +23,8 @@ pub enum Orgs {
         /// Its name.
         #[arg(long, value_parser = name)]
         name: Name,
-        /// free, starter or ultra.
-        #[arg(long, default_value = "free")]
+        /// What it may. On free its keys may make no requests.
+        #[arg(long, default_value = "free", value_parser = plan())]
         plan: Plan,
         /// IANA name of the zone in which its days begin.
         #[arg(long, default_value = "UTC")]
@@ -29,11 +33,19 @@ pub enum Orgs {
     /// List all orgs.
     List,
     /// Change an org's plan; lowering it holds on every replica when this returns.
-    SetPlan { org: OrgId, plan: Plan },
+    SetPlan {
+        /// The org's id, as `orgs list` shows it.
+        org: OrgId,
+        /// What it may from now on.
+        #[arg(value_parser = plan())]
+        plan: Plan,
+    },
     /// Set a limit in place of the plan's, or take that back.
     SetLimit {
+        /// The org's id, as `orgs list` shows it.
         org: OrgId,
         /// For example max_creators_per_org.
+        #[arg(value_parser = one_of::<LimitKey>(LimitKey::ALL.iter().map(|key| key.name())))]
         limit_key: LimitKey,
         /// A number, or `plan` for what the plan grants.
         #[arg(value_parser = value)]
@@ -41,17 +53,25 @@ pub enum Orgs {
     },
     /// Refuse every request for an org, everywhere when this returns.
     Suspend {
+        /// The org's id, as `orgs list` shows it.
         org: OrgId,
         /// Why, for the trail.
         #[arg(long, value_parser = reason)]
         reason: Option<Reason>,
     },
     /// End a suspension. Replicas hear of it a moment after this returns.
-    Reinstate { org: OrgId },
+    Reinstate {
+        /// The org's id, as `orgs list` shows it.
+        org: OrgId,
+    },
     /// Forbid an org to follow an account.
     BanHandle {
+        /// The org's id, as `orgs list` shows it.
         org: OrgId,
+        /// Where the account is.
+        #[arg(value_parser = one_of::<Platform>(Platform::ALL.map(Platform::name)))]
         platform: Platform,
+        /// The account's handle there; on YouTube the channel's id.
         handle: String,
         /// Why, for the trail.
         #[arg(long, value_parser = reason)]
@@ -59,8 +79,12 @@ pub enum Orgs {
     },
     /// Allow it again.
     UnbanHandle {
+        /// The org's id, as `orgs list` shows it.
         org: OrgId,
+        /// Where the account is.
+        #[arg(value_parser = one_of::<Platform>(Platform::ALL.map(Platform::name)))]
         platform: Platform,
+        /// The account's handle there; on YouTube the channel's id.
         handle: String,
     },
 }
@@ -142,6 +166,25 @@ impl Orgs {
         };
         Ok(OrgAction::Decide(org, command))
     }
+}
+
+/// Plans, with what they allow keys.
+fn plan() -> impl TypedValueParser<Value = Plan> {
+    one_of(Plan::ALL.map(|plan| {
+        let requests = LimitKey::MaxApiRequestsPerDay.of_plan(plan);
+        let requests = requests.map_or("any number of".to_owned(), |most| most.to_string());
+        PossibleValue::new(plan.name()).help(format!("{requests} requests a day with keys"))
+    }))
+}
+
+/// A value with so few names that help and errors list them.
+fn one_of<T>(
+    names: impl IntoIterator<Item = impl Into<PossibleValue>>,
+) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Error + Send + Sync> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
 }
 
 pub fn name(text: &str) -> Result<Name, TextError> {

@@ -4,9 +4,10 @@ use comfy_table::Table;
 use command::app::Denial;
 use domain::ids::{KeyId, OrgId};
 use domain::org::{Key, Profile};
+use domain::plan::{LimitKey, Limits, Plan};
 use domain::time::Timestamp;
 
-use crate::terminal::say;
+use crate::terminal::{remark, say};
 
 /// Says that a denial is in force, where one was waited for.
 pub fn denial(denial: Option<&Denial>) {
@@ -20,6 +21,31 @@ pub fn denial(denial: Option<&Denial>) {
         settled.position,
         barrier.replicas.len()
     ));
+}
+
+/// Remarks that a new key can do nothing, if its org may make no requests.
+pub fn useless_key(org: OrgId, limits: &Limits) {
+    if let Some(text) = no_requests(org, limits) {
+        remark(text);
+    }
+}
+
+fn no_requests(org: OrgId, limits: &Limits) -> Option<String> {
+    let limit_key = LimitKey::MaxApiRequestsPerDay;
+    if limits.max(limit_key) != Some(0) {
+        return None;
+    }
+    // The operator's number stands whatever the plan.
+    let (because, mend) = if limits.overrides.contains_key(&limit_key) {
+        let mend = format!("orgs set-limit {org} {limit_key} <number>");
+        ("its own limit".to_owned(), mend)
+    } else {
+        let mend = format!("orgs set-plan {org} {}", Plan::Starter);
+        (format!("plan {}", limits.plan), mend)
+    };
+    Some(format!(
+        "warning: the key cannot call yet: {limit_key} of the org is 0 by {because}; mend with: trackagoat {mend}"
+    ))
 }
 
 /// Prints orgs.
@@ -80,4 +106,36 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.set_header(header);
     table
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use domain::ids::OrgId;
+    use domain::plan::{LimitKey, Limits, Plan};
+
+    use super::no_requests;
+
+    #[test]
+    fn a_key_that_cannot_call_is_told_with_what_mends_it() {
+        let org: OrgId = "00000000-0000-7000-8000-000000000000".parse().unwrap();
+        let told = |limits: &Limits| no_requests(org, limits);
+        let free = told(&Limits::of(Plan::Free)).unwrap();
+        let mend = format!("trackagoat orgs set-plan {org} starter");
+        assert!(
+            free.contains("plan free") && free.ends_with(&mend),
+            "{free}"
+        );
+        assert_eq!(told(&Limits::of(Plan::Starter)), None);
+
+        let key = LimitKey::MaxApiRequestsPerDay;
+        let mut limits = Limits::of(Plan::Ultra);
+        limits.overrides.insert(key, 0);
+        let shut = told(&limits).unwrap();
+        assert!(shut.contains(&format!("set-limit {org} {key}")), "{shut}");
+        limits.plan = Plan::Free;
+        limits.overrides.insert(key, 10);
+        assert_eq!(told(&limits), None);
+    }
 }

@@ -13,7 +13,7 @@ use runtime::process;
 use tokio::net::TcpListener;
 
 use crate::arguments::{
-    AdminArgs, CursorSecret, DatabaseUrl, NatsUrl, ProjectorDatabaseUrl, ProxyArgs,
+    AdminArgs, CursorSecret, DatabaseUrl, LedgerArgs, NatsUrl, ProjectorDatabaseUrl, ProxyArgs,
     ReadDatabaseUrl, SecretArgument,
 };
 use crate::services::{
@@ -67,6 +67,8 @@ pub struct ServeCommand {
     common: Common,
     #[command(flatten)]
     command: command::Config,
+    #[command(flatten)]
+    ledger: LedgerArgs,
 }
 
 /// A query service of its own; its login must be in `tga_query`.
@@ -142,6 +144,7 @@ impl ServeCommand {
         Ok(Services {
             primary_url: self.common.database.required()?,
             command: Some(&self.command),
+            ledger: self.ledger.clone(),
             query: None,
             nats: self.common.nats.optional()?,
             trusted_proxies: self.common.proxies.trusted_proxies.clone(),
@@ -163,6 +166,7 @@ impl ServeQuery {
         Ok(Services {
             primary_url: database_url,
             command: None,
+            ledger: LedgerArgs::default(),
             query: Some(query),
             nats: self.common.nats.optional()?,
             trusted_proxies: self.common.proxies.trusted_proxies.clone(),

@@ -6,6 +6,7 @@
 
 mod creators;
 mod decode;
+mod denial;
 mod keys;
 mod observations;
 mod orgs;

@@ -164,7 +164,8 @@ async fn change_in_tx(
         // Written as runs.
         Change::Made(..) | Change::Altered(_) | Change::Ended { .. } => Ok(()),
         Change::Replaced { key, ends_at } => sqlx::query!(
-            "update gate.credentials set status = $4, overlap_ends_at = $5, position = $3
+            "update gate.credentials set status = $4, overlap_ends_at = $5, position = $3,
+                 denied_position = $3
              where id = $2 and org_id = $1 and status < $6",
             org,
             key.as_uuid(),
@@ -197,7 +198,8 @@ async fn end_in_tx(
         };
     }
     sqlx::query!(
-        "update gate.credentials c set status = $4, position = e.position
+        "update gate.credentials c set status = $4, position = e.position,
+             denied_position = e.position
          from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as e (org_id, id, position)
          where c.id = e.id and c.org_id = e.org_id",
         &column!(e => e.org_id.as_uuid()),
@@ -225,6 +227,7 @@ async fn alter_in_tx(
     sqlx::query!(
         "update gate.credentials c set
              position = a.position,
+             denied_position = case when a.narrowed then a.position else c.denied_position end,
              scopes = coalesce(a.scopes, c.scopes),
              strict = coalesce(a.strict, c.strict),
              rate_limit_per_minute = coalesce(a.rate, c.rate_limit_per_minute),
@@ -237,9 +240,9 @@ async fn alter_in_tx(
                  ) else c.owner_banned end
          from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::smallint[], $5::boolean[],
              $6::bigint[], $7::boolean[], $8::timestamptz[], $9::boolean[], $10::text[],
-             $11::boolean[], $12::uuid[])
+             $11::boolean[], $12::uuid[], $13::boolean[])
              as a (org_id, id, position, scopes, strict, rate, dates, expires_at, lists, allowlist,
-                 owns, owner_id)
+                 owns, owner_id, narrowed)
          where c.id = a.id and c.org_id = a.org_id",
         &column!(a => a.org_id.as_uuid()),
         &column!(a => a.to.key_id.as_uuid()),
@@ -252,7 +255,8 @@ async fn alter_in_tx(
         &column!(a => a.to.ip_allowlist.is_some()),
         &networks as _,
         &column!(a => a.to.owner_id.is_some()),
-        &column!(a => a.to.owner_id.flatten().map(UserId::as_uuid)) as _
+        &column!(a => a.to.owner_id.flatten().map(UserId::as_uuid)) as _,
+        &column!(a => a.to.narrowed)
     )
     .execute(connection)
     .await
@@ -284,7 +288,8 @@ async fn ban_in_tx(
         .await?;
     }
     sqlx::query!(
-        "update gate.credentials set owner_banned = $3, position = $4
+        "update gate.credentials set owner_banned = $3, position = $4,
+             denied_position = case when $3 then $4 else denied_position end
          where org_id = $1 and owner_id = $2",
         org,
         user.as_uuid(),
@@ -329,7 +334,9 @@ async fn org_in_tx(
             position
         ),
         Change::Suspended(suspended) => sqlx::query!(
-            "update gate.orgs set suspended = $2, position = $3 where org_id = $1",
+            "update gate.orgs set suspended = $2, position = $3,
+                 denied_position = case when $2 then $3 else denied_position end
+             where org_id = $1",
             org,
             suspended,
             position

@@ -2,7 +2,6 @@
 
 use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use domain::cloud_event::CloudEvent;
 use domain::ids::{GlobalPosition, LogEpoch};
 use domain::limits::EVENT_DATA_BYTES;
 
@@ -75,11 +74,8 @@ impl Received {
             Some(_) => Some(number(headers, AUTH_PREV)?),
             None => None,
         };
-        let event = CloudEvent::parse(&message.payload).ok()?;
-        let event = StoredEvent::from_cloud_event(event, auth_prev);
-        let whole = event.computed_hash() == event.hash
-            && number(headers, POSITION) == Some(event.position);
-        whole.then_some(Self { epoch, event })
+        let event = StoredEvent::from_public(&message.payload, auth_prev)?;
+        (number(headers, POSITION) == Some(event.position)).then_some(Self { epoch, event })
     }
 }
 

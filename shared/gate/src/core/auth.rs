@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::stamp::Mark;
 
 /// Whom an auth event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// One key or session.
     Credential(Uuid),
@@ -19,7 +19,7 @@ pub enum Subject {
 }
 
 /// What an auth event means for entries older than it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
     /// Nothing: it only adds somebody.
     Nothing,
@@ -30,7 +30,7 @@ pub enum Change {
 }
 
 /// An auth event as the apply task takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AuthEvent {
     /// Its place in the log.
     pub position: GlobalPosition,

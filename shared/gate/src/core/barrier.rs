@@ -8,7 +8,7 @@ use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
 use super::clocks::{WaitPoint, wait_bound};
 
 /// A replica's row, as one snapshot shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseRow {
     /// Which run of a process.
     pub incarnation: IncarnationId,
@@ -23,7 +23,7 @@ pub struct LeaseRow {
 }
 
 /// Up to where a replica says that it applied everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ack {
     /// Which log it follows.
     pub epoch: LogEpoch,
@@ -32,7 +32,7 @@ pub struct Ack {
 }
 
 /// Why a replica need not be waited for any longer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// It applied the event.
     Acked,
@@ -43,7 +43,7 @@ pub enum State {
 }
 
 /// One replica in a receipt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Settled {
     /// Which run of a process.
     pub incarnation: IncarnationId,
@@ -54,7 +54,7 @@ pub struct Settled {
 }
 
 /// What the barrier did, for the receipt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Report {
     /// Every replica that had to be waited for, in the order of their rows.
     pub replicas: Vec<Settled>,
@@ -75,7 +75,7 @@ impl Report {
 }
 
 /// Waits for every replica that was registered when it began.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Barrier {
     position: GlobalPosition,
     epoch: LogEpoch,

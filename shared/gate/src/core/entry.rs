@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::credential::CredentialKind;
-use domain::ids::{KeyId, OrgId, SessionId, UserId};
+use domain::ids::{GlobalPosition, KeyId, LogEpoch, OrgId, SessionId, UserId};
 use domain::limits::SESSION_RATE;
 use domain::scope::Scopes;
 use domain::time::Timestamp;
@@ -14,6 +14,7 @@ use once_cell::race::OnceBox;
 use uuid::Uuid;
 
 use super::decision::Facts;
+use super::hold::RestsOn;
 use super::registry::{Credential, Org, OrgTerms, Owner, Registry};
 use super::stamp::Stamp;
 
@@ -99,6 +100,8 @@ pub struct CredentialRow {
     pub addresses: Option<Box<[IpNet]>>,
     /// When it ends by itself.
     pub ends_at: Option<Timestamp>,
+    /// The newest event that took something away from it; zero if none did.
+    pub denied_at: GlobalPosition,
 }
 
 /// An org's row on the primary.
@@ -108,6 +111,18 @@ pub struct OrgRow {
     pub terms: OrgTerms,
     /// Whether nobody may call for it.
     pub suspended: bool,
+    /// The newest event that suspended it; zero if none did.
+    pub denied_at: GlobalPosition,
+}
+
+/// That a row does not let a request in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why not.
+    pub why: Refused,
+    /// The event that this rests on, which nobody may be told of before it holds everywhere; zero if
+    /// it rests on none.
+    pub rests_on: GlobalPosition,
 }
 
 /// Why a row does not let a request in, in the contract's order.
@@ -124,19 +139,26 @@ pub enum Refused {
 }
 
 impl CredentialRow {
+    /// Whether its entry must keep more than keys have in common.
+    fn is_bounded(&self, basis: Basis) -> bool {
+        let denied_lately = self.denied_at > basis.settled;
+        self.addresses.is_some() || self.ends_at.is_some() || denied_lately
+    }
+
     /// Whether the row lets a request from `peer` in at `now`.
-    pub fn judge(&self, org: &OrgRow, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
-        if self.status == Status::Ended || self.ends_at.is_some_and(|ends_at| ends_at <= now) {
-            Err(Refused::Ended)
+    pub fn judge(&self, org: &OrgRow, peer: IpAddr, now: Timestamp) -> Result<(), Refusal> {
+        let (why, rests_on) = if self.status == Status::Ended || is_over(self.ends_at, now) {
+            (Refused::Ended, self.denied_at)
         } else if !allows(self.addresses.as_deref(), peer) {
-            Err(Refused::Address)
+            (Refused::Address, self.denied_at)
         } else if org.suspended {
-            Err(Refused::OrgSuspended)
+            (Refused::OrgSuspended, org.denied_at)
         } else if self.owner_banned {
-            Err(Refused::OwnerBanned)
+            (Refused::OwnerBanned, self.denied_at)
         } else {
-            Ok(())
-        }
+            return Ok(());
+        };
+        Err(Refusal { why, rests_on })
     }
 }
 
@@ -179,28 +201,41 @@ struct Bounds {
     addresses: Option<Box<[IpNet]>>,
     ends_at: Option<Timestamp>,
     rotating: bool,
+    /// See [`Entry::narrowed_at`].
+    narrowed_at: Option<RestsOn>,
+}
+
+/// What the rows of one snapshot rest on.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis {
+    /// The snapshot.
+    pub stamp: Stamp,
+    /// The life of the log.
+    pub epoch: LogEpoch,
+    /// Every denial up to here held everywhere when it was taken.
+    pub settled: GlobalPosition,
 }
 
 /// Makes the entries of one snapshot; those that have much in common share it.
 #[derive(Debug)]
 pub struct Entries {
-    stamp: Stamp,
+    basis: Basis,
     shared: HashMap<(OrgId, Option<UserId>, Plain), Arc<Profile>>,
 }
 
 impl Entries {
     /// Of a snapshot.
-    pub fn new(stamp: Stamp) -> Self {
+    pub fn new(basis: Basis) -> Self {
         Self {
-            stamp,
+            basis,
             shared: HashMap::new(),
         }
     }
 
     /// The entry of rows of the snapshot.
     pub fn make(&mut self, row: CredentialRow, org: &OrgRow, registry: &Registry) -> Entry {
-        if row.addresses.is_some() || row.ends_at.is_some() {
-            return Entry::new(row, org, self.stamp, registry);
+        if row.is_bounded(self.basis) {
+            return Entry::new(row, org, self.basis, registry);
         }
         if self.shared.len() >= SHARED_MAX {
             // Keys that have much in common mostly stand near each other.
@@ -210,7 +245,7 @@ impl Entries {
         let profile = self
             .shared
             .entry((row.org, row.owner, Plain::of(&row)))
-            .or_insert_with(|| Arc::new(Profile::of(row, org, self.stamp, registry)));
+            .or_insert_with(|| Arc::new(Profile::of(row, org, self.basis, registry)));
         Entry {
             id,
             profile: Arc::clone(profile),
@@ -231,9 +266,10 @@ impl Plain {
 }
 
 impl Profile {
-    fn of(row: CredentialRow, org: &OrgRow, stamp: Stamp, registry: &Registry) -> Self {
+    fn of(row: CredentialRow, org: &OrgRow, basis: Basis, registry: &Registry) -> Self {
         let plain = Plain::of(&row);
-        let bounded = row.addresses.is_some() || row.ends_at.is_some();
+        let stamp = basis.stamp;
+        let bounded = row.is_bounded(basis);
         Self {
             owner: registry.owner(row.org, row.owner, stamp.position(), org.terms),
             stamp,
@@ -243,6 +279,10 @@ impl Profile {
                     addresses: row.addresses,
                     ends_at: row.ends_at,
                     rotating: row.status == Status::Rotating,
+                    narrowed_at: (row.denied_at > basis.settled).then_some(RestsOn {
+                        epoch: basis.epoch,
+                        position: row.denied_at,
+                    }),
                 })
             }),
         }
@@ -251,10 +291,10 @@ impl Profile {
 
 impl Entry {
     /// Of rows that one snapshot showed.
-    pub fn new(row: CredentialRow, org: &OrgRow, stamp: Stamp, registry: &Registry) -> Self {
+    pub fn new(row: CredentialRow, org: &OrgRow, basis: Basis, registry: &Registry) -> Self {
         Self {
             id: row.id,
-            profile: Arc::new(Profile::of(row, org, stamp, registry)),
+            profile: Arc::new(Profile::of(row, org, basis, registry)),
             credential: OnceBox::new(),
         }
     }
@@ -281,18 +321,25 @@ impl Entry {
         &self.profile.owner.org
     }
 
-    /// Whether it lets a request from `peer` in at `now`, as far as the entry itself can tell.
+    /// Whether it lets a request from `peer` in at `now`, as far as the entry itself can tell. A
+    /// refusal rests on [`narrowed_at`](Self::narrowed_at).
     pub fn judge(&self, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
         let Some(bounds) = &self.profile.bounds else {
             return Ok(());
         };
-        if bounds.ends_at.is_some_and(|ends_at| ends_at <= now) {
+        if is_over(bounds.ends_at, now) {
             Err(Refused::Ended)
         } else if allows(bounds.addresses.as_deref(), peer) {
             Ok(())
         } else {
             Err(Refused::Address)
         }
+    }
+
+    /// The newest event that took something away from the credential, unless none did or it held
+    /// everywhere when the entry was made.
+    pub fn narrowed_at(&self) -> Option<RestsOn> {
+        self.profile.bounds.as_ref()?.narrowed_at
     }
 
     /// Requests in any trailing 60 s.
@@ -363,6 +410,10 @@ impl Entry {
     }
 }
 
+fn is_over(ends_at: Option<Timestamp>, now: Timestamp) -> bool {
+    ends_at.is_some_and(|ends_at| ends_at <= now)
+}
+
 fn allows(addresses: Option<&[IpNet]>, peer: IpAddr) -> bool {
     let Some(addresses) = addresses else {
         return true;
@@ -397,6 +448,7 @@ mod tests {
             rate: 100,
             addresses: None,
             ends_at: None,
+            denied_at: GlobalPosition::new(7),
         }
     }
 
@@ -407,8 +459,16 @@ mod tests {
                 per_minute: 60,
             },
             suspended: false,
+            denied_at: GlobalPosition::new(8),
         }
     }
+
+    /// Made when everything held everywhere.
+    const BASIS: Basis = Basis {
+        stamp: Stamp::ZERO,
+        epoch: LogEpoch::from_uuid(Uuid::nil()),
+        settled: GlobalPosition::new(u64::MAX),
+    };
 
     fn ranges(texts: &[&str]) -> Box<[IpNet]> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -432,18 +492,20 @@ mod tests {
             owner_banned: true,
             ..row()
         };
-        assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Ended));
+        let refusal = |why, position| {
+            let rests_on = GlobalPosition::new(position);
+            Err(Refusal { why, rests_on })
+        };
+        let judge = |row: &CredentialRow, org: &OrgRow| row.judge(org, PEER, now());
+        assert_eq!(judge(&row, &suspended), refusal(Refused::Ended, 7));
         row.status = Status::Active;
         row.ends_at = Some(now());
-        assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Ended));
+        assert_eq!(judge(&row, &suspended), refusal(Refused::Ended, 7));
         row.ends_at = None;
-        assert_eq!(row.judge(&suspended, PEER, now()), Err(Refused::Address));
+        assert_eq!(judge(&row, &suspended), refusal(Refused::Address, 7));
         row.addresses = Some(ranges(&["127.0.0.1/32"]));
-        assert_eq!(
-            row.judge(&suspended, PEER, now()),
-            Err(Refused::OrgSuspended)
-        );
-        assert_eq!(row.judge(&org(), PEER, now()), Err(Refused::OwnerBanned));
+        assert_eq!(judge(&row, &suspended), refusal(Refused::OrgSuspended, 8));
+        assert_eq!(judge(&row, &org()), refusal(Refused::OwnerBanned, 7));
         row.owner_banned = false;
         assert_eq!(row.judge(&org(), PEER, now()), Ok(()));
     }
@@ -476,14 +538,36 @@ mod tests {
             addresses: Some(ranges(&["127.0.0.0/8"])),
             ..row()
         };
-        let entry = Entry::new(row.clone(), &org(), Stamp::default(), &registry);
+        let entry = Entry::new(row.clone(), &org(), BASIS, &registry);
         for at in [now(), soon] {
             for peer in [PEER, "192.0.2.7".parse().unwrap()] {
-                assert_eq!(entry.judge(peer, at), row.judge(&org(), peer, at));
+                let of_row = row.judge(&org(), peer, at).map_err(|refusal| refusal.why);
+                assert_eq!(entry.judge(peer, at), of_row);
             }
         }
         assert_eq!(entry.end(), Some((soon, true)));
         assert_eq!((entry.per_minute(), entry.per_day()), (60, Some(1_000)));
+    }
+
+    #[test]
+    fn what_was_taken_away_lately_is_remembered_and_not_shared() {
+        let registry = Registry::default();
+        let unsettled = Basis {
+            settled: GlobalPosition::new(6),
+            ..BASIS
+        };
+        let rests_on = RestsOn {
+            epoch: BASIS.epoch,
+            position: GlobalPosition::new(7),
+        };
+        for (basis, narrowed_at) in [(BASIS, None), (unsettled, Some(rests_on))] {
+            let mut entries = Entries::new(basis);
+            let entry = entries.make(row(), &org(), &registry);
+            let other = entries.make(row(), &org(), &registry);
+            assert_eq!(entry.narrowed_at(), narrowed_at);
+            let shared = Arc::ptr_eq(&entry.profile, &other.profile);
+            assert_eq!(shared, narrowed_at.is_none());
+        }
     }
 
     #[test]
@@ -495,7 +579,7 @@ mod tests {
             owner: Some(user),
             ..row()
         };
-        let entry = Entry::new(row, &org(), Stamp::default(), &registry);
+        let entry = Entry::new(row, &org(), BASIS, &registry);
         assert_eq!((entry.per_minute(), entry.per_day()), (600, None));
         assert!(matches!(entry.principal(), Principal::Session { user: who, .. } if who == user));
     }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use runtime::clock::{Boottime, MonotonicRaw};
 
-use super::clocks::Deadlines;
+use super::clocks::{Deadlines, FencePoint};
+use super::mutant::Mutant;
 use super::stamp::{Generation, Stamp};
 
 /// The deadlines and the oldest stamp that may be used, written by the apply task alone.
@@ -36,6 +37,13 @@ impl LeaseCell {
     pub fn extend(&self, to: Deadlines) {
         self.raw.fetch_max(to.raw.as_nanos(), Ordering::Release);
         self.boot.fetch_max(to.boot.as_nanos(), Ordering::Release);
+    }
+
+    /// Only with a fault: a timer clears what should be read of the clocks.
+    pub(super) fn tick(&self, now: FencePoint) {
+        if Mutant::TimerFlag.is_active() && !self.deadlines().cover(now) {
+            self.fence();
+        }
     }
 
     /// The cache may not be trusted from now on.

@@ -4,19 +4,27 @@
 //! answers go out. The production drivers, the simulator and the model checker run this same code.
 //!
 //! What a request reads stands in [`entry`], [`registry`], [`lease`], [`window`] and [`quota`];
-//! [`decision`] judges it. What the apply task does stands in [`replica`], what the command
-//! service waits for in [`barrier`], and whom it stops waiting for in [`silence`].
+//! [`decision`] judges it, and [`hold`] says when
+//! a refusal may be told. What the apply task does stands in [`replica`], what the command
+//! service waits for in [`barrier`], whom it stops waiting for in
+//! [`silence`], and what it settles in place of others in [`sweep`].
 
 pub mod auth;
 pub mod barrier;
 pub mod clocks;
 pub mod decision;
 pub mod entry;
+pub mod follower;
+pub mod hold;
 pub mod lease;
+pub mod lookup;
+pub mod mutant;
 pub mod quota;
 pub mod registry;
 pub mod replica;
 pub mod silence;
 pub mod stamp;
+pub mod sweep;
+pub mod trusted;
 pub mod usage;
 pub mod window;

@@ -41,6 +41,9 @@ impl Generation {
 pub struct Stamp(u64);
 
 impl Stamp {
+    /// Before everything.
+    pub const ZERO: Self = Self(0);
+
     /// The position in the log.
     pub fn position(self) -> GlobalPosition {
         GlobalPosition::new(self.0 & ((1 << POSITION_BITS) - 1))
@@ -65,7 +68,7 @@ pub enum Mark {
 }
 
 /// The newest auth event about a credential, its owner or its org; none has the lowest stamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tomb(u64);
 
 impl Tomb {

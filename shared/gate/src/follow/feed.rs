@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::core::auth::{AuthEvent, Change, change};
 
 /// Batches that wait for the apply task.
-const BATCHES: usize = 64;
+pub const BATCHES: usize = 64;
 /// How long to wait after the log could not be read.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -25,16 +25,16 @@ pub enum Heard {
     OtherLog,
 }
 
-/// Follows the log from `after` on, until the receiver is dropped.
+/// Follows the log from `after` on, until nobody takes what it hears.
 pub fn start(
     log: &EventLog,
     nats: Option<async_nats::Client>,
     after: GlobalPosition,
     epoch: LogEpoch,
+    sender: mpsc::Sender<Heard>,
     clock: Clock,
     tasks: &Tasks,
-) -> mpsc::Receiver<Heard> {
-    let (sender, receiver) = mpsc::channel(BATCHES);
+) {
     let config = FeedConfig {
         nats,
         epoch: Some(epoch),
@@ -67,7 +67,6 @@ pub fn start(
             }
         }
     });
-    receiver
 }
 
 /// An event that changes who may call, as far as this build understands it.

@@ -2,27 +2,27 @@
 
 mod ack;
 mod feed;
+mod news;
 mod task;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::credential::CredentialHash;
-use domain::ids::{GlobalPosition, LogEpoch};
 use metrics::counter;
 use runtime::clock::Clock;
 use runtime::lifecycle::{TaskKind, Tasks};
 use tokio::sync::{mpsc, watch};
 
-pub use self::ack::{AckMessage, subject as ack_subject};
-use self::task::Follower;
-use crate::cache::{self, Allowed, CacheKey, Refused};
-use crate::core::entry::EntryRef;
-use crate::core::lease::LeaseCell;
+pub use self::news::listen;
+use self::task::{Driver, Parts};
+use crate::cache::Credentials;
+use crate::core::follower::Follower;
+use crate::core::lookup::Offer;
 use crate::core::registry::Registry;
-use crate::core::stamp::{Generation, Stamp};
+use crate::core::replica::Replica;
+use crate::core::trusted::Trusted;
 use crate::gate::ReplicaParts;
+use crate::hold::Hold;
 use crate::metrics as names;
 
 /// Offers of requests that wait for the apply task; beyond, they are dropped.
@@ -53,67 +53,15 @@ impl ReplicaConfig {
     }
 }
 
-/// What requests read. Only the apply task writes it.
-pub struct Trusted {
-    lease: LeaseCell,
-    allowed: Allowed,
-    refused: Refused,
-    current: Mutex<(Generation, Option<LogEpoch>)>,
-    applied: AtomicU64,
+/// A replica as requests see it.
+pub struct Live {
+    /// What they read.
+    pub trusted: Arc<Trusted<Credentials>>,
     offers: mpsc::Sender<Offer>,
     ready: watch::Sender<bool>,
 }
 
-/// What a request found on the primary and hands to the apply task.
-pub enum Offer {
-    /// The credential may call.
-    Allowed {
-        /// Its hash.
-        hash: CredentialHash,
-        /// What was read of it.
-        entry: EntryRef,
-    },
-    /// Nobody has the credential, or it was ended for good.
-    Ended {
-        /// Its hash.
-        hash: CredentialHash,
-        /// When that was read.
-        stamp: Stamp,
-    },
-    /// The log is another one than that of this generation.
-    OtherEpoch {
-        /// The generation that was current.
-        than: Generation,
-    },
-}
-
-impl Trusted {
-    /// Deadlines and floor.
-    pub const fn lease(&self) -> &LeaseCell {
-        &self.lease
-    }
-
-    /// The cached entry, to be judged before it is used.
-    pub fn get(&self, hash: &CredentialHash) -> Option<EntryRef> {
-        self.allowed.get(&CacheKey::from(hash))
-    }
-
-    /// Whether the primary refused the hash for good, in this generation.
-    pub fn is_refused(&self, hash: &CredentialHash) -> bool {
-        let generation = self.refused.get(&CacheKey::from(hash));
-        generation.is_some_and(|generation| generation.floor() == self.lease.floor())
-    }
-
-    /// The generation whose entries count, and the log it was loaded from.
-    pub fn current(&self) -> (Generation, Option<LogEpoch>) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Up to where every auth event is applied, without a hole; 0 while nothing is loaded.
-    pub fn applied(&self) -> GlobalPosition {
-        GlobalPosition::new(self.applied.load(Ordering::Acquire))
-    }
-
+impl Live {
     /// Hands something to the apply task, unless too much waits there.
     pub fn offer(&self, offer: Offer) {
         if self.offers.try_send(offer).is_err() {
@@ -130,32 +78,33 @@ impl Trusted {
 /// Starts the tasks of a replica.
 pub fn start(
     registry: Arc<Registry>,
+    hold: Arc<Hold>,
     parts: ReplicaParts,
     config: &ReplicaConfig,
     clock: &Clock,
     tasks: &Tasks,
-) -> Arc<Trusted> {
+) -> Live {
     let (offers, offered) = mpsc::channel(OFFERS);
-    let trusted = Arc::new(Trusted {
-        lease: LeaseCell::default(),
-        allowed: cache::allowed(config.cache_bytes),
-        refused: cache::refused(config.refused_entries),
-        current: Mutex::new((Generation::NONE, None)),
-        applied: AtomicU64::new(0),
-        offers,
-        ready: watch::Sender::new(false),
-    });
-    let acks = ack::start(parts.nats.clone(), tasks);
-    let follower = Follower::new(
-        Arc::clone(&trusted),
+    let cache = Credentials::new(config.cache_bytes, config.refused_entries);
+    let trusted = Arc::new(Trusted::new(cache));
+    let ready = watch::Sender::new(false);
+    let replica = Replica::new(config.term);
+    let driver = Driver::new(Parts {
+        core: Follower::new(Arc::clone(&trusted), Arc::clone(&registry), replica),
+        acks: ack::start(parts.nats.clone(), tasks),
         registry,
-        parts,
-        config.clone(),
-        clock.clone(),
-        tasks.clone(),
-        offered,
-        acks,
-    );
-    tasks.spawn(TaskKind::Critical, "gate apply", follower.run());
-    trusted
+        hold,
+        replica: parts,
+        config: config.clone(),
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        offers: offered,
+        ready: ready.clone(),
+    });
+    tasks.spawn(TaskKind::Critical, "gate apply", driver.run());
+    Live {
+        trusted,
+        offers,
+        ready,
+    }
 }

@@ -6,18 +6,37 @@ use domain::time::Timestamp;
 use sqlx::PgPool;
 
 use super::StoreError;
-use super::rows::position;
+use super::rows::{position, term};
+use crate::bus::MacKey;
 use crate::core::barrier::LeaseRow;
 use crate::core::silence::Silent;
 
-/// B4: every row, in a snapshot of its own, and the life of the log.
-pub async fn lease_rows(pool: &PgPool) -> Result<(LogEpoch, Vec<LeaseRow>), StoreError> {
+/// What a coordinator sees of the primary.
+pub struct Registered {
+    /// The life of the log.
+    pub epoch: LogEpoch,
+    /// The newest auth event.
+    pub auth_position: GlobalPosition,
+    /// Every denial up to here holds everywhere.
+    pub settled: GlobalPosition,
+    /// The longest lease term that may register.
+    pub longest_term: Duration,
+    /// The key of the gate's messages on NATS.
+    pub bus_key: MacKey,
+    /// Every replica's row.
+    pub rows: Vec<LeaseRow>,
+    /// The keys of their acknowledgements.
+    pub ack_keys: HashMap<IncarnationId, MacKey>,
+}
+
+/// B4: every row, in a snapshot of its own.
+pub async fn registered(pool: &PgPool) -> Result<Registered, StoreError> {
     let rows = sqlx::query!(
-        r#"select h.epoch as log_epoch, pg_is_in_recovery() as "in_recovery!",
-               l.incarnation as "incarnation?", l.lease_ms as "lease_ms?",
+        r#"select h.epoch as log_epoch, h.auth_position, g.settled, g.lease_max_ms, g.bus_key,
+               pg_is_in_recovery() as "in_recovery!", l.ack_key as "ack_key?", l.incarnation as "incarnation?", l.lease_ms as "lease_ms?",
                l.renew_seq as "renew_seq?",
                l.applied_position as "applied_position?", l.epoch as "epoch?"
-           from log.head h left join gate.leases l on true
+           from log.head h cross join gate.head g left join gate.leases l on true
            order by l.incarnation"#
     )
     .fetch_all(pool)
@@ -28,17 +47,28 @@ pub async fn lease_rows(pool: &PgPool) -> Result<(LogEpoch, Vec<LeaseRow>), Stor
     if first.in_recovery {
         return Err(StoreError::Standby);
     }
-    let log_epoch = LogEpoch::from_uuid(first.log_epoch);
+    let keys = rows.iter().filter_map(|row| {
+        let key = MacKey::new(row.ack_key.as_deref()?);
+        Some((IncarnationId::from_uuid(row.incarnation?), key))
+    });
     let leases = rows.iter().filter_map(|row| {
         Some(LeaseRow {
             incarnation: IncarnationId::from_uuid(row.incarnation?),
-            term: Duration::from_millis(u64::try_from(row.lease_ms?).unwrap_or(0)),
+            term: term(row.lease_ms?),
             renew_seq: row.renew_seq?,
             applied: position(row.applied_position?),
             epoch: LogEpoch::from_uuid(row.epoch?),
         })
     });
-    Ok((log_epoch, leases.collect()))
+    Ok(Registered {
+        epoch: LogEpoch::from_uuid(first.log_epoch),
+        auth_position: position(first.auth_position),
+        settled: position(first.settled),
+        longest_term: term(first.lease_max_ms),
+        bus_key: MacKey::new(&first.bus_key),
+        rows: leases.collect(),
+        ack_keys: keys.collect(),
+    })
 }
 
 /// B6: every denial up to this position is in force everywhere, the one at it since `at`, unless

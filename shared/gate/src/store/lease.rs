@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::StoreError;
 use super::rows::position;
+use crate::core::follower::Registration;
 use crate::core::replica::{Head, Renewal};
 
 /// How long Postgres may take for one statement of a lease (revocation.md 3).
@@ -35,6 +36,15 @@ pub async fn allow_lease(connection: &mut PgConnection, term: Duration) -> Resul
     .await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// The primary's answer to a renewal.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer {
+    /// The newest auth event.
+    pub head: Head,
+    /// Every denial up to here holds everywhere.
+    pub settled: GlobalPosition,
 }
 
 /// A connection of the lease's own, so that no lack of others ends it (faults.md, row 26).
@@ -67,22 +77,20 @@ impl LeaseLine {
     /// R1 REGISTER: a committed row; false if the term is above the maximum.
     pub async fn register(
         &mut self,
-        incarnation: IncarnationId,
+        made: &Registration,
         replica: &str,
         term: Duration,
-        applied: GlobalPosition,
-        epoch: LogEpoch,
         ack_key: &[u8],
     ) -> Result<bool, StoreError> {
         let term = i32::try_from(term.as_millis()).unwrap_or(i32::MAX);
         self.run(async |connection| {
             sqlx::query_scalar!(
                 r#"select gate.register_lease($1, $2, $3, $4, $5, $6) as "registered!""#,
-                incarnation.as_uuid(),
+                made.incarnation.as_uuid(),
                 replica,
                 term,
-                applied.as_i64(),
-                epoch.as_uuid(),
+                made.applied.as_i64(),
+                made.epoch.as_uuid(),
                 ack_key
             )
             .fetch_one(connection)
@@ -92,11 +100,12 @@ impl LeaseLine {
     }
 
     /// R2 RENEW: none if the row is gone.
-    pub async fn renew(&mut self, renewal: &Renewal) -> Result<Option<Head>, StoreError> {
+    pub async fn renew(&mut self, renewal: &Renewal) -> Result<Option<Answer>, StoreError> {
         let row = self
             .run(async |connection| {
                 sqlx::query!(
-                    r#"select auth_position as "auth_position!", epoch as "epoch!"
+                    r#"select auth_position as "auth_position!", epoch as "epoch!",
+                           settled as "settled!"
                        from gate.renew_lease($1, $2)"#,
                     renewal.incarnation.as_uuid(),
                     renewal.applied.as_i64()
@@ -105,9 +114,12 @@ impl LeaseLine {
                 .await
             })
             .await?;
-        Ok(row.map(|row| Head {
-            auth_position: position(row.auth_position),
-            epoch: LogEpoch::from_uuid(row.epoch),
+        Ok(row.map(|row| Answer {
+            head: Head {
+                auth_position: position(row.auth_position),
+                epoch: LogEpoch::from_uuid(row.epoch),
+            },
+            settled: position(row.settled),
         }))
     }
 

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
 use domain::credential::CredentialHash;
 use domain::ids::{GlobalPosition, LogEpoch};
@@ -6,7 +7,8 @@ use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::StoreError;
-use super::rows::{CredentialColumns, OrgColumns, position};
+use super::rows::{CredentialColumns, OrgColumns, position, term};
+use crate::bus::MacKey;
 use crate::core::entry::{CredentialRow, OrgRow};
 
 /// Blocks of one page, about 5,000 credentials: enough that the statement's cost does not show, few
@@ -25,6 +27,12 @@ pub struct Snapshot {
     pub auth_position: GlobalPosition,
     /// The newest event of all.
     pub position: GlobalPosition,
+    /// Every denial up to here holds everywhere.
+    pub settled: GlobalPosition,
+    /// The longest lease term that may register.
+    pub longest_term: Duration,
+    /// The key of the gate's messages on NATS.
+    pub bus_key: MacKey,
     connection: PgConnection,
     orgs: HashMap<Uuid, OrgRow>,
     next_block: i64,
@@ -41,7 +49,8 @@ impl Snapshot {
             .await?;
         let state = sqlx::query!(
             r#"select auth_position as "auth_position!", position as "position!",
-                   epoch as "epoch!", in_recovery as "in_recovery!"
+                   epoch as "epoch!", settled as "settled!", lease_max_ms as "lease_max_ms!",
+                   bus_key as "bus_key!", in_recovery as "in_recovery!"
                from gate.state()"#
         )
         .fetch_one(&mut connection)
@@ -63,6 +72,8 @@ impl Snapshot {
                 requests_per_day: row.requests_per_day,
                 requests_per_minute_per_key: row.requests_per_minute_per_key,
                 suspended: row.suspended,
+                // Of a suspended org nothing is loaded.
+                denied_position: 0,
             };
             orgs.insert(row.org_id, columns.into_row(row.org_id)?);
         }
@@ -73,6 +84,9 @@ impl Snapshot {
             epoch: LogEpoch::from_uuid(state.epoch),
             auth_position: position(state.auth_position),
             position: position(state.position),
+            settled: position(state.settled),
+            longest_term: term(state.lease_max_ms),
+            bus_key: MacKey::new(&state.bus_key),
             connection,
             orgs,
             next_block: 0,
@@ -90,7 +104,7 @@ impl Snapshot {
                    status as "status!", scopes as "scopes!", strict as "strict!", owner_id,
                    owner_banned as "owner_banned!",
                    rate_limit_per_minute as "rate_limit_per_minute!",
-                   ip_allowlist, expires_at, overlap_ends_at
+                   ip_allowlist, expires_at, overlap_ends_at, denied_position as "denied_position!"
                from gate.load_credentials($1, $2)"#,
             self.next_block,
             PAGE_BLOCKS
@@ -127,6 +141,7 @@ impl Snapshot {
                 ip_allowlist: row.ip_allowlist,
                 expires_at: row.expires_at,
                 overlap_ends_at: row.overlap_ends_at,
+                denied_position: row.denied_position,
             };
             page.push((CredentialHash::from_bytes(hash), columns.into_row()?, org));
         }

@@ -11,12 +11,12 @@ mod verify;
 
 use thiserror::Error;
 
-pub use self::barrier::{collect, lease_rows, settle, settled_at};
-pub use self::lease::{LeaseLine, allow_lease};
+pub use self::barrier::{Registered, collect, registered, settle, settled_at};
+pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};
 pub use self::usage::{UsageRow, Used, record, used, used_by_org};
-pub use self::verify::{Verified, verify};
+pub use self::verify::{Answer as VerifyAnswer, bus_key, verify};
 
 /// Why the gate's tables could not be asked.
 #[derive(Debug, Error)]

@@ -1,5 +1,7 @@
 //! Columns as values of ours.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use domain::credential::CredentialKind;
 use domain::ids::{GlobalPosition, OrgId, UserId};
@@ -31,6 +33,7 @@ pub struct CredentialColumns {
     pub ip_allowlist: Option<Vec<String>>,
     pub expires_at: Option<DateTime<Utc>>,
     pub overlap_ends_at: Option<DateTime<Utc>>,
+    pub denied_position: i64,
 }
 
 /// `gate.orgs` without the id.
@@ -39,6 +42,7 @@ pub struct OrgColumns {
     pub requests_per_day: Option<i64>,
     pub requests_per_minute_per_key: Option<i64>,
     pub suspended: bool,
+    pub denied_position: i64,
 }
 
 impl CredentialColumns {
@@ -85,6 +89,7 @@ impl CredentialColumns {
                 .flatten()
                 .min()
                 .map(Timestamp::from_datetime),
+            denied_at: position(self.denied_position),
         })
     }
 }
@@ -111,6 +116,7 @@ impl OrgColumns {
                     .map_or(u32::MAX, |most| u32::try_from(most).unwrap_or(u32::MAX)),
             },
             suspended: self.suspended,
+            denied_at: position(self.denied_position),
         })
     }
 }
@@ -118,6 +124,11 @@ impl OrgColumns {
 /// A position column; they are checked not to be negative.
 pub fn position(value: i64) -> GlobalPosition {
     GlobalPosition::try_from_i64(value).unwrap_or(GlobalPosition::ZERO)
+}
+
+/// A column of milliseconds; they are checked to be positive.
+pub fn term(millis: i32) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 fn saturating(value: i64) -> u32 {

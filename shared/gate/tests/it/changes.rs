@@ -49,7 +49,7 @@ async fn a_created_key_is_accepted_and_a_revoked_one_is_not() {
         assert_eq!(receipt.barrier.count(State::Acked), 2);
         assert_eq!(receipt.barrier.bound.as_millis(), 2_475);
         assert!(receipt.barrier.waited < receipt.barrier.bound);
-        let again = command.coordinator.settle(receipt.position).await.unwrap();
+        let again = command.settle(receipt.position).await;
         assert_eq!(again.barrier.count(State::Acked), 2);
     }
 }

@@ -48,7 +48,7 @@ async fn a_killed_replica_is_waited_for_until_its_lease_has_run_out() {
         leases(database.pool()).await == 1
     })
     .await;
-    let again = command.coordinator.settle(receipt.position).await.unwrap();
+    let again = command.settle(receipt.position).await;
     assert_eq!(again.barrier.replicas.len(), 1);
 }
 
@@ -368,6 +368,15 @@ async fn another_epoch_drops_everything_and_loads_again() {
     }
     eventually(SOON, "the key is refused", async || {
         replica.ask(&key).await == Err(Denial::Invalid)
+    })
+    .await;
+    eventually(SOON, "the new row alone", async || {
+        let query = "select bool_and(l.epoch = h.epoch) from gate.leases l cross join log.head h";
+        let alone: Option<bool> = sqlx::query_scalar(query)
+            .fetch_one(database.pool())
+            .await
+            .unwrap();
+        alone == Some(true)
     })
     .await;
     let command = Command::start(database.pool().clone(), None);

@@ -1,6 +1,7 @@
 //! A log, replicas and a coordinator as they run in production, in one process.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
@@ -13,8 +14,8 @@ use domain::scope::Scopes;
 use domain::text::Name;
 use event_log::{AppendRequest, Config, EventLog, Mirror, MirrorConfig};
 use gate::{
-    Admission, Coordinator, CoordinatorConfig, Denial, Gate, Limiter, Receipt, ReplicaConfig,
-    ReplicaParts, VerifyConfig,
+    Admission, Coordinator, CoordinatorConfig, CoordinatorParts, Denial, Denials, Gate, Ledger,
+    Limiter, Receipt, ReplicaConfig, ReplicaParts, VerifyConfig,
 };
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -61,6 +62,15 @@ impl Default for KeySpec {
 
 impl Command {
     pub fn start(pool: PgPool, nats: Option<async_nats::Client>) -> Self {
+        Self::start_with(pool, nats, None)
+    }
+
+    /// With a second copy of denials in a folder.
+    pub fn start_with(
+        pool: PgPool,
+        nats: Option<async_nats::Client>,
+        ledger: Option<&Path>,
+    ) -> Self {
         let clock = Clock::system();
         let config = Config::default();
         let primary = pool.clone();
@@ -68,12 +78,19 @@ impl Command {
         let lifecycle = Lifecycle::new(clock.clone());
         let tasks = lifecycle.handle();
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
+        let ledger = ledger.map(|folder| Ledger::open(folder, "test", &tasks).unwrap());
         if let Some(nats) = nats.clone() {
             let mirror = Mirror::new(log.clone(), nats, MirrorConfig::default());
             tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
         }
-        let coordinator =
-            Coordinator::start(&primary, nats, clock, CoordinatorConfig::default(), &tasks);
+        let parts = CoordinatorParts {
+            primary,
+            log: log.clone(),
+            nats,
+            ledger,
+            clock,
+        };
+        let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &tasks);
         Self {
             log,
             coordinator,
@@ -97,7 +114,16 @@ impl Command {
     /// Appends and waits until it is in force everywhere.
     pub async fn enforce(&self, org: OrgId, event: impl Into<Event>) -> Receipt {
         let position = self.append(org, vec![event.into()]).await;
-        self.coordinator.settle(position).await.unwrap()
+        self.settle(position).await
+    }
+
+    /// Runs the barrier of one event.
+    pub async fn settle(&self, position: GlobalPosition) -> Receipt {
+        let denials = Denials {
+            first: position,
+            last: position,
+        };
+        self.coordinator.settle(denials).await.unwrap()
     }
 
     pub async fn revoke(&self, key: &Key) -> Receipt {
@@ -234,7 +260,7 @@ impl Replica {
 pub async fn patiently(gate: &Gate, headers: &HeaderMap) -> Result<Admission, Denial> {
     eventually(SOON, "an answer other than 503", async || {
         match gate.authorize(headers, PEER).await {
-            Err(Denial::VerificationUnavailable) => None,
+            Err(Denial::VerificationUnavailable | Denial::RevocationInProgress) => None,
             answer => Some(answer),
         }
     })

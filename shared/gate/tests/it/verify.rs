@@ -83,7 +83,7 @@ async fn a_command_service_asks_the_primary_about_every_request() {
     let lifecycle = Lifecycle::new(Clock::system());
     let pool = proxied(database.options(), proxy.port());
     let limiter = Limiter::start(pool.clone(), Clock::system(), &lifecycle.handle());
-    let gate = Gate::verify_always(limiter, pool, VerifyConfig::default());
+    let gate = Gate::verify_always(limiter, pool, &command.coordinator, VerifyConfig::default());
     assert!(*gate.ready().borrow());
     let first = patiently(&gate, &key.headers).await.unwrap();
     let second = patiently(&gate, &key.headers).await.unwrap();
@@ -103,10 +103,16 @@ async fn a_command_service_asks_the_primary_about_every_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_its_places_nobody_waits_for_the_primary() {
     let database = testkit::postgres().await;
+    let command = Command::start(database.pool().clone(), None);
     let pool = database.pool_as("tga_query");
     let lifecycle = Lifecycle::new(Clock::system());
     let limiter = Limiter::start(pool.clone(), Clock::system(), &lifecycle.handle());
-    let gate = Gate::verify_always(limiter, pool, VerifyConfig { places: 0 });
+    let gate = Gate::verify_always(
+        limiter,
+        pool,
+        &command.coordinator,
+        VerifyConfig { places: 0 },
+    );
     let answer = gate.authorize(&bearer(&unknown_token()), PEER).await;
     assert_eq!(answer.unwrap_err(), Denial::VerificationUnavailable);
 }

@@ -266,7 +266,7 @@ mod tests {
     use event_log::{EventLog, NotCommitted};
     use futures_util::future::join_all;
     use futures_util::{FutureExt, poll};
-    use gate::{Coordinator, CoordinatorConfig};
+    use gate::{Coordinator, CoordinatorConfig, CoordinatorParts};
     use runtime::clock::Clock;
     use runtime::lifecycle::Lifecycle;
     use sqlx::PgPool;
@@ -286,10 +286,19 @@ mod tests {
         let config = event_log::Config::default();
         let (log, _) = EventLog::new(pool.clone(), clock.clone(), entropy.clone(), config);
         let tasks = lifecycle.handle();
-        let config = CoordinatorConfig::default();
         let parts = Parts {
-            log,
-            coordinator: Coordinator::start(&pool, None, clock.clone(), config, &tasks),
+            log: log.clone(),
+            coordinator: Coordinator::start(
+                CoordinatorParts {
+                    primary: pool,
+                    log: log.clone(),
+                    nats: None,
+                    ledger: None,
+                    clock: clock.clone(),
+                },
+                CoordinatorConfig::default(),
+                &tasks,
+            ),
             clock,
             entropy,
             tasks,

@@ -156,6 +156,7 @@ impl TestApp {
         // is told that it could not be checked met a fault.
         let (still, gate_clock) = Clock::manual(Clock::system().now());
         let resources = Resources {
+            ledger: None,
             primary: setup.primary,
             limiter: Limiter::start(setup.verify.clone(), still, &base),
             verify: setup.verify,

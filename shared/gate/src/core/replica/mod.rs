@@ -9,10 +9,11 @@ use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
 
 use super::auth::{AuthEvent, Change, Subject};
 use super::clocks::{Deadlines, FencePoint};
+use super::mutant::Mutant;
 use super::stamp::{Generation, Tomb};
 
 /// What this replica has applied, and what it was promised.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Replica {
     term: Duration,
     generation: Generation,
@@ -24,7 +25,7 @@ pub struct Replica {
     pending: Option<(GlobalPosition, Deadlines)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Follows {
     /// Everything must be loaded first.
     Nothing,
@@ -35,7 +36,7 @@ enum Follows {
 }
 
 /// A renewal on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Renewal {
     /// Whose.
     pub incarnation: IncarnationId,
@@ -46,7 +47,7 @@ pub struct Renewal {
 }
 
 /// The primary's answer to a renewal whose row was there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Head {
     /// The newest auth event.
     pub auth_position: GlobalPosition,
@@ -55,7 +56,7 @@ pub struct Head {
 }
 
 /// What a renewal's answer asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Renewed {
     /// Extend the lease.
     Extend(Deadlines),
@@ -70,7 +71,7 @@ pub enum Renewed {
 }
 
 /// What an event asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Applied {
     /// It was applied before.
     Duplicate,
@@ -157,7 +158,7 @@ impl Replica {
             return Renewed::Reload;
         }
         let deadlines = Deadlines::after(renewal.sent, self.term);
-        if self.applied >= head.auth_position {
+        if self.applied >= head.auth_position || Mutant::NoCatchUp.is_active() {
             Renewed::Extend(deadlines)
         } else {
             self.pending = Some((head.auth_position, deadlines));
@@ -177,17 +178,12 @@ impl Replica {
             self.forget();
             return Applied::Reload;
         }
-        let tomb = match event.change {
-            Change::Nothing => None,
-            Change::Marks(subject, mark) => {
-                Some((subject, Tomb::new(self.generation.at(event.position), mark)))
-            }
-            Change::Unknown => {
-                self.follows = Follows::NoMore;
-                self.pending = None;
-                return Applied::GiveUp;
-            }
-        };
+        if event.change == Change::Unknown {
+            self.follows = Follows::NoMore;
+            self.pending = None;
+            return Applied::GiveUp;
+        }
+        let tomb = self.tomb_of(event);
         self.applied = event.position;
         let extend = match self.pending {
             Some((head, deadlines)) if head <= self.applied => {
@@ -197,6 +193,22 @@ impl Replica {
             _ => None,
         };
         Applied::Yes { tomb, extend }
+    }
+
+    /// Whom an event is about, and what to remember of it.
+    pub fn tomb_of(&self, event: &AuthEvent) -> Option<(Subject, Tomb)> {
+        match event.change {
+            Change::Nothing | Change::Unknown => None,
+            Change::Marks(subject, mark) => {
+                Some((subject, Tomb::new(self.generation.at(event.position), mark)))
+            }
+        }
+    }
+
+    /// Gives up the row that stands for this process, to be deleted.
+    pub fn disown(&mut self) -> Option<IncarnationId> {
+        self.pending = None;
+        self.incarnation.take()
     }
 
     /// Drops everything: the log is not the one that was loaded.

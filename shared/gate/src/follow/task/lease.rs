@@ -8,11 +8,12 @@ use metrics::counter;
 use runtime::clock::Monotonic;
 use runtime::telemetry::chain;
 
-use super::Follower;
-use crate::core::replica::{Head, Renewal, Renewed};
-use crate::core::stamp::Generation;
+use super::Driver;
+use crate::bus::MacKey;
+use crate::core::follower::{Registration, Statement};
+use crate::core::replica::{Renewal, Renewed};
 use crate::metrics as names;
-use crate::store::{LeaseLine, StoreError};
+use crate::store::{Answer, LeaseLine, StoreError};
 
 /// The renewal period T_r, and by how much it varies (revocation.md 3).
 pub const PERIOD: Duration = Duration::from_millis(400);
@@ -32,79 +33,71 @@ pub enum Line {
 
 /// What the lease's connection did.
 pub enum Done {
-    Registered(IncarnationId, Generation, Result<bool, StoreError>),
-    Renewed(Renewal, Result<Option<Head>, StoreError>),
+    Registered(Registration, MacKey, Result<bool, StoreError>),
+    Renewed(Renewal, Result<Option<Answer>, StoreError>),
     Left(IncarnationId, Result<(), StoreError>),
 }
 
-impl Follower {
+impl Driver {
     /// Time for the lease's next statement.
     pub(super) fn beat(&mut self) {
-        let Line::Rests(mut line, _) = std::mem::replace(&mut self.line, Line::Nowhere) else {
+        let Line::Rests(line, _) = std::mem::replace(&mut self.line, Line::Nowhere) else {
             return;
         };
         self.observe();
+        let fresh = IncarnationId::from_uuid(self.parts.replica.entropy.uuid_v4());
         let now = self.fence_point();
-        if let Some(incarnation) = self.left_behind.pop() {
-            self.line = Line::Works(Box::pin(async move {
-                let left = line.leave(incarnation).await;
-                (line, Done::Left(incarnation, left))
-            }));
-        } else if let (true, Some(epoch)) = (self.core.must_register(), self.core.epoch()) {
-            let incarnation = IncarnationId::from_uuid(self.entropy.uuid_v4());
-            let (name, term) = (self.config.name.clone(), self.config.term);
-            let (applied, ack_key) = (self.core.applied(), self.entropy.bytes::<32>());
-            let generation = self.core.generation();
-            self.line = Line::Works(Box::pin(async move {
-                let answer = line
-                    .register(incarnation, &name, term, applied, epoch, &ack_key)
-                    .await;
-                (line, Done::Registered(incarnation, generation, answer))
-            }));
-        } else if let Some(renewal) = self.core.renew(now) {
-            self.line = Line::Works(Box::pin(async move {
-                let answer = line.renew(&renewal).await;
-                (line, Done::Renewed(renewal, answer))
-            }));
-        } else {
-            self.line = Line::Rests(line, self.clock.monotonic() + PERIOD);
-        }
+        self.line = match self.parts.core.statement(now, fresh) {
+            None => Line::Rests(line, self.parts.clock.monotonic() + PERIOD),
+            Some(Statement::Leave(incarnation)) => leave(line, incarnation),
+            Some(Statement::Renew(renewal)) => renew(line, renewal),
+            Some(Statement::Register(registration)) => self.register(line, registration),
+        };
+    }
+
+    fn register(&self, mut line: Box<LeaseLine>, made: Registration) -> Line {
+        let (name, term) = (self.parts.config.name.clone(), self.parts.config.term);
+        let ack_key = self.parts.replica.entropy.bytes::<32>();
+        Line::Works(Box::pin(async move {
+            let answer = line.register(&made, &name, term, &ack_key).await;
+            (line, Done::Registered(made, MacKey::new(&ack_key), answer))
+        }))
     }
 
     pub(super) fn finish(&mut self, line: Box<LeaseLine>, done: Done) {
-        let period = self.entropy.jitter(PERIOD, PERIOD_JITTER);
-        let now = self.clock.monotonic();
+        let entropy = &self.parts.replica.entropy;
+        let period = entropy.jitter(PERIOD, PERIOD_JITTER);
+        let now = self.parts.clock.monotonic();
         let (next, outcome) = match done {
-            Done::Registered(incarnation, generation, Ok(true)) => {
-                if !self.core.registered(incarnation, generation) {
-                    self.left_behind.push(incarnation);
+            Done::Registered(made, ack_key, Ok(true)) => {
+                if self.parts.core.registered(&made) {
+                    self.ack_key = Some(ack_key);
                 }
                 (now, "registered")
             }
             Done::Registered(_, _, Ok(false)) => {
-                let seconds = self.config.term.as_millis().div_ceil(1_000);
+                let seconds = self.parts.config.term.as_millis().div_ceil(1_000);
                 tracing::error!(
-                    lease.term_ms = self.config.term.as_millis(),
+                    lease.term_ms = self.parts.config.term.as_millis(),
                     "the lease term is longer than is allowed, so every request is verified: \
                      run `trackagoat leases allow {seconds}`, or set a shorter term"
                 );
-                self.trusted.ready.send_replace(true);
+                self.parts.ready.send_replace(true);
                 (now + REGISTER_AGAIN, "refused")
             }
-            Done::Registered(incarnation, _, Err(error)) => {
-                // It may have been committed all the same.
-                self.left_behind.push(incarnation);
+            Done::Registered(made, _, Err(error)) => {
+                self.parts.core.unregistered(&made);
                 self.complain(&error);
                 (now + period, "failed")
             }
-            Done::Renewed(renewal, Ok(head)) => self.renewed(&renewal, head, now + period),
+            Done::Renewed(renewal, Ok(answer)) => self.renewed(&renewal, answer, now + period),
             Done::Renewed(_, Err(error)) => {
                 self.complain(&error);
                 (now + period, "failed")
             }
             Done::Left(_, Ok(())) => (now, "left"),
             Done::Left(incarnation, Err(error)) => {
-                self.left_behind.insert(0, incarnation);
+                self.parts.core.not_left(incarnation);
                 self.complain(&error);
                 (now + period, "failed")
             }
@@ -116,12 +109,17 @@ impl Follower {
     fn renewed(
         &mut self,
         renewal: &Renewal,
-        head: Option<Head>,
+        answer: Option<Answer>,
         next: Monotonic,
     ) -> (Monotonic, &'static str) {
-        match self.core.renewed(renewal, head) {
-            Renewed::Extend(deadlines) => {
-                self.extend(deadlines);
+        if let Some(Answer { head, settled }) = answer {
+            self.see(head.epoch, head.auth_position, settled);
+        }
+        let head = answer.map(|answer| answer.head);
+        let now = self.fence_point();
+        match self.parts.core.renewed(renewal, head, now) {
+            Renewed::Extend(_) => {
+                self.parts.ready.send_replace(true);
                 (next, "extended")
             }
             Renewed::CatchUp(_) => {
@@ -130,12 +128,10 @@ impl Follower {
             }
             Renewed::Register => {
                 tracing::warn!("the lease was collected: registering anew");
-                self.fence();
-                (self.clock.monotonic(), "collected")
+                (self.parts.clock.monotonic(), "collected")
             }
             Renewed::Reload => {
                 tracing::warn!("the log is another one: dropping everything");
-                self.drop_everything();
                 (next, "other_log")
             }
             Renewed::Ignore => (next, "ignored"),
@@ -151,20 +147,19 @@ impl Follower {
 
     /// R5 LEAVE: refuse first, then delete the row (pitfall 10).
     pub(super) async fn leave(mut self) {
-        self.fence();
+        let mut rows = self.parts.core.leave();
         let mut line = match self.line {
             Line::Rests(line, _) => line,
             Line::Works(work) => {
                 let (line, done) = work.await;
-                if let Done::Registered(incarnation, ..) = done {
-                    self.left_behind.push(incarnation);
+                if let Done::Registered(made, ..) = done {
+                    rows.push(made.incarnation);
                 }
                 line
             }
             Line::Nowhere => return,
         };
-        self.left_behind.extend(self.core.incarnation());
-        for incarnation in self.left_behind {
+        for incarnation in rows {
             if let Err(error) = line.leave(incarnation).await {
                 // Whoever revokes waits until its lease has run out.
                 tracing::warn!(error = %chain(&error), "the lease's row was not deleted");
@@ -174,23 +169,36 @@ impl Follower {
 
     /// What only people look at.
     fn observe(&self) {
-        let leased = self.trusted.lease.deadlines().cover(self.fence_point());
+        let leased = self.parts.core.deadlines().cover(self.fence_point());
         self.gauges.leased.set(f64::from(u8::from(leased)));
+        let cache = self.parts.core.trusted().cache();
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         {
-            self.gauges
-                .entries
-                .set(self.trusted.allowed.entry_count() as f64);
-            self.gauges.tombs.set(self.registry.tombs() as f64);
+            self.gauges.entries.set(cache.count() as f64);
+            self.gauges.tombs.set(self.parts.registry.tombs() as f64);
         }
     }
 
     fn complain(&self, error: &StoreError) {
-        let leased = self.trusted.lease.deadlines().cover(self.fence_point());
+        let leased = self.parts.core.deadlines().cover(self.fence_point());
         if leased {
             tracing::debug!(error = %chain(error), "the lease could not be renewed");
         } else {
             tracing::warn!(error = %chain(error), "no lease: every request is verified");
         }
     }
+}
+
+fn leave(mut line: Box<LeaseLine>, incarnation: IncarnationId) -> Line {
+    Line::Works(Box::pin(async move {
+        let left = line.leave(incarnation).await;
+        (line, Done::Left(incarnation, left))
+    }))
+}
+
+fn renew(mut line: Box<LeaseLine>, renewal: Renewal) -> Line {
+    Line::Works(Box::pin(async move {
+        let answer = line.renew(&renewal).await;
+        (line, Done::Renewed(renewal, answer))
+    }))
 }

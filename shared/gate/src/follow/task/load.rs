@@ -1,23 +1,22 @@
 //! R0: everything begins with a snapshot of the primary.
 
 use std::future::pending;
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::LogEpoch;
 use metrics::counter;
 use runtime::clock::Clock;
 use runtime::retry::Policy;
 use runtime::telemetry::chain;
+use tokio::sync::mpsc;
 
-use super::Follower;
+use super::Driver;
 use super::lease::PERIOD;
-use crate::cache::{Allowed, CacheKey};
-use crate::core::entry::{Entries, EntryRef};
+use crate::cache::Credentials;
+use crate::core::entry::{Basis, Entries, EntryRef};
 use crate::core::registry::Registry;
-use crate::core::stamp::Generation;
-use crate::follow::feed;
+use crate::core::trusted::Cache;
+use crate::follow::{feed, news};
 use crate::metrics as names;
 use crate::store::{Snapshot, StoreError};
 
@@ -27,17 +26,16 @@ const PAGE_DEADLINE: Duration = Duration::from_secs(5);
 /// Between two tries to load.
 const LOAD_AGAIN: Policy = Policy::exponential(Duration::from_millis(100), Duration::from_secs(5));
 
-impl Follower {
+impl Driver {
     /// R0 LOAD, until it succeeds; false if the tasks stop or this process loaded too often.
     pub(super) async fn load(&mut self) -> bool {
-        self.fence();
+        self.parts.core.drop_everything();
         self.heard = None;
         self.read_at = None;
-        self.left_behind.extend(self.core.incarnation());
-        let entropy = self.entropy.clone();
+        let entropy = self.parts.replica.entropy.clone();
         let mut waits = LOAD_AGAIN.waits(&entropy);
         loop {
-            let tasks = self.tasks.clone();
+            let tasks = self.parts.tasks.clone();
             let loaded = tokio::select! {
                 () = tasks.stopping() => return false,
                 loaded = self.load_once() => loaded,
@@ -50,80 +48,84 @@ impl Follower {
             let wait = waits.next().unwrap_or(PERIOD);
             tokio::select! {
                 () = tasks.stopping() => return false,
-                () = self.clock.sleep(wait) => {}
+                () = self.parts.clock.sleep(wait) => {}
             }
         }
     }
 
     async fn load_once(&mut self) -> Result<(), StoreError> {
-        let began = self.clock.monotonic();
-        let snapshot = Snapshot::begin(&self.primary);
-        let mut snapshot = self.clock.timeout(PAGE_DEADLINE, snapshot).await??;
-        let Some(generation) = self.core.load(snapshot.epoch, snapshot.auth_position) else {
-            self.tasks
-                .fail("gate apply", "loaded too often in one life");
+        let clock = self.parts.clock.clone();
+        let began = clock.monotonic();
+        let snapshot = Snapshot::begin(&self.parts.replica.primary);
+        let mut snapshot = clock.timeout(PAGE_DEADLINE, snapshot).await??;
+        let (epoch, head) = (snapshot.epoch, snapshot.auth_position);
+        self.longest_term = snapshot.longest_term;
+        self.see(epoch, head, snapshot.settled);
+        let Some(generation) = self.parts.core.begin(epoch, head) else {
+            let tasks = &self.parts.tasks;
+            tasks.fail("gate apply", "loaded too often in one life");
             pending().await
         };
-        self.begin(generation, snapshot.epoch);
-        let entries = Entries::new(generation.at(snapshot.auth_position));
-        let filled = fill(
-            &self.trusted.allowed,
-            &self.registry,
-            &mut snapshot,
-            entries,
-            &self.clock,
-        );
+        let entries = Entries::new(Basis {
+            stamp: generation.at(head),
+            epoch,
+            settled: snapshot.settled,
+        });
+        let cache = self.parts.core.trusted().cache();
+        let filled = fill(cache, &self.parts.registry, &mut snapshot, entries, &clock);
         if let Err(error) = filled.await {
-            self.core.forget();
+            self.parts.core.drop_everything();
             return Err(error);
         }
-        self.heard = Some(feed::start(
-            &self.log,
-            self.nats.clone(),
-            snapshot.position,
-            snapshot.epoch,
-            self.clock.clone(),
-            &self.tasks,
-        ));
-        let ended = self.clock.timeout(PAGE_DEADLINE, snapshot.end()).await;
+        self.follow(&snapshot);
+        let ended = clock.timeout(PAGE_DEADLINE, snapshot.end()).await;
         if let Err(error) = ended.map_err(StoreError::from).flatten() {
             tracing::debug!(error = %chain(&error), "the snapshot was not ended in order");
         }
-        self.trusted.allowed.run_pending_tasks();
-        let applied = self.core.applied().get();
-        self.trusted.applied.store(applied, Ordering::Release);
+        self.parts.core.loaded();
+        let cache = self.parts.core.trusted().cache();
+        cache.count_all();
         counter!(names::LOADS).increment(1);
         tracing::info!(
-            entries = self.trusted.allowed.entry_count(),
-            millis = self.clock.monotonic().saturating_since(began).as_millis(),
+            entries = cache.count(),
+            millis = clock.monotonic().saturating_since(began).as_millis(),
             "credentials loaded"
         );
-        self.beat_at(self.clock.monotonic());
+        self.beat_at(clock.monotonic());
         Ok(())
     }
 
-    /// From here on nothing of an earlier generation is used. The lease is fenced.
-    fn begin(&self, generation: Generation, epoch: LogEpoch) {
-        self.trusted.lease.begin(generation);
-        let mut current = self
-            .trusted
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *current = (generation, Some(epoch));
-        drop(current);
-        self.trusted.applied.store(0, Ordering::Release);
-        self.registry.read_from(epoch);
-        self.registry.forget(generation.floor());
-        // Only to free the memory: the floor keeps old entries out.
-        self.trusted.allowed.invalidate_all();
-        self.trusted.refused.invalidate_all();
+    /// Auth events come twice: as whoever committed them tells them, and in the feed of the log.
+    fn follow(&mut self, snapshot: &Snapshot) {
+        let (sender, receiver) = mpsc::channel(feed::BATCHES);
+        let replica = &self.parts.replica;
+        if let Some(nats) = &replica.nats {
+            news::start(
+                nats.clone(),
+                snapshot.bus_key.clone(),
+                snapshot.epoch,
+                Arc::clone(&self.parts.hold),
+                sender.clone(),
+                self.parts.clock.clone(),
+                &self.parts.tasks,
+            );
+        }
+        feed::start(
+            &replica.log,
+            replica.nats.clone(),
+            snapshot.position,
+            snapshot.epoch,
+            sender,
+            self.parts.clock.clone(),
+            &self.parts.tasks,
+        );
+        self.heard = Some(receiver);
     }
 }
 
 /// While one page is inserted, Postgres works on the next.
 async fn fill(
-    allowed: &Allowed,
+    cache: &Credentials,
     registry: &Registry,
     snapshot: &mut Snapshot,
     mut entries: Entries,
@@ -134,7 +136,7 @@ async fn fill(
         let insert = async {
             for (hash, row, org) in rows {
                 let entry = entries.make(row, &org, registry);
-                allowed.insert(CacheKey::from(&hash), EntryRef::new(entry));
+                cache.insert(&hash, EntryRef::new(entry));
             }
         };
         let next = clock.timeout(PAGE_DEADLINE, snapshot.page());

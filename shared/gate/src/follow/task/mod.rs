@@ -1,33 +1,31 @@
-//! The apply task: the one writer of cache, tombstones and lease.
+//! Drives the apply task: waits for whatever comes first, and carries out what the core asks for.
 
 mod lease;
 mod load;
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::ids::IncarnationId;
-use event_log::EventLog;
+use domain::ids::{GlobalPosition, LogEpoch};
 use metrics::{Gauge, counter, gauge};
 use runtime::clock::{Clock, Monotonic};
-use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
 use runtime::telemetry::chain;
-use sqlx::PgPool;
 use tokio::sync::{mpsc, watch};
 
 use self::lease::{Done, Line};
-use super::ack::AckMessage;
+use super::ack::Newest;
 use super::feed::{self, Heard};
-use super::{Offer, ReplicaConfig, Trusted};
-use crate::cache::CacheKey;
+use super::{Offer, ReplicaConfig};
+use crate::bus::{Ack, MacKey};
+use crate::cache::Credentials;
 use crate::core::auth::AuthEvent;
-use crate::core::clocks::{Deadlines, FencePoint};
+use crate::core::clocks::FencePoint;
+use crate::core::follower::{Discarded, Follower, Next, Progress};
 use crate::core::registry::Registry;
-use crate::core::replica::{Applied, Replica};
 use crate::gate::ReplicaParts;
+use crate::hold::Hold;
 use crate::metrics as names;
 use crate::store::LeaseLine;
 
@@ -38,24 +36,29 @@ const READ_DEADLINE: Duration = Duration::from_secs(1);
 /// Auth events of one such read.
 const READ_EVENTS: u16 = 1_000;
 
-/// All that the apply task knows.
-pub struct Follower {
-    core: Replica,
-    trusted: Arc<Trusted>,
-    registry: Arc<Registry>,
-    config: ReplicaConfig,
-    primary: PgPool,
-    log: EventLog,
-    nats: Option<async_nats::Client>,
-    clock: Clock,
-    entropy: Entropy,
-    tasks: Tasks,
-    offers: mpsc::Receiver<Offer>,
-    acks: watch::Sender<Option<AckMessage>>,
+/// What a driver works with.
+pub struct Parts {
+    pub core: Follower<Credentials>,
+    pub registry: Arc<Registry>,
+    pub hold: Arc<Hold>,
+    pub replica: ReplicaParts,
+    pub config: ReplicaConfig,
+    pub clock: Clock,
+    pub tasks: Tasks,
+    pub offers: mpsc::Receiver<Offer>,
+    pub acks: watch::Sender<Newest>,
+    pub ready: watch::Sender<bool>,
+}
+
+/// The apply task.
+pub struct Driver {
+    parts: Parts,
+    /// Signs the acknowledgements of the row that stands for this process.
+    ack_key: Option<MacKey>,
+    /// No lease lasts longer, as of the last snapshot.
+    longest_term: Duration,
     heard: Option<mpsc::Receiver<Heard>>,
     line: Line,
-    /// Rows that this process left behind and that nobody needs to wait for any more.
-    left_behind: Vec<IncarnationId>,
     /// When the log is read because something is missing.
     read_at: Option<Monotonic>,
     gauges: Gauges,
@@ -78,39 +81,16 @@ enum Woken {
     ReadLog,
 }
 
-impl Follower {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once, with everything there is"
-    )]
-    pub fn new(
-        trusted: Arc<Trusted>,
-        registry: Arc<Registry>,
-        parts: ReplicaParts,
-        config: ReplicaConfig,
-        clock: Clock,
-        tasks: Tasks,
-        offers: mpsc::Receiver<Offer>,
-        acks: watch::Sender<Option<AckMessage>>,
-    ) -> Self {
-        let options = parts.primary.connect_options().as_ref().clone();
-        let line = Box::new(LeaseLine::new(options, clock.clone()));
+impl Driver {
+    pub fn new(parts: Parts) -> Self {
+        let options = parts.replica.primary.connect_options().as_ref().clone();
+        let line = Box::new(LeaseLine::new(options, parts.clock.clone()));
         Self {
-            core: Replica::new(config.term),
-            trusted,
-            registry,
-            config,
-            primary: parts.primary,
-            log: parts.log,
-            nats: parts.nats,
-            line: Line::Rests(line, clock.monotonic()),
-            clock,
-            entropy: parts.entropy,
-            tasks,
-            offers,
-            acks,
+            line: Line::Rests(line, parts.clock.monotonic()),
+            longest_term: parts.config.term,
+            parts,
+            ack_key: None,
             heard: None,
-            left_behind: Vec::new(),
             read_at: None,
             gauges: Gauges {
                 applied: gauge!(names::APPLIED_POSITION),
@@ -124,7 +104,7 @@ impl Follower {
     /// Runs until the tasks stop, then leaves (R5).
     pub async fn run(mut self) {
         loop {
-            if self.core.must_load() && !self.load().await {
+            if self.parts.core.replica().must_load() && !self.load().await {
                 break;
             }
             match self.wake().await {
@@ -133,7 +113,7 @@ impl Follower {
                 Woken::Heard(Some(Heard::Events(events))) => self.apply(&events),
                 Woken::Heard(Some(Heard::OtherLog) | None) => {
                     tracing::warn!("the log is another one: dropping everything");
-                    self.drop_everything();
+                    self.parts.core.drop_everything();
                 }
                 Woken::Beat => self.beat(),
                 Woken::Done(line, done) => self.finish(line, done),
@@ -144,6 +124,7 @@ impl Follower {
     }
 
     async fn wake(&mut self) -> Woken {
+        let clock = &self.parts.clock;
         let heard = async {
             match &mut self.heard {
                 Some(heard) => heard.recv().await,
@@ -153,7 +134,7 @@ impl Follower {
         let line = async {
             match &mut self.line {
                 Line::Rests(_, until) => {
-                    self.clock.sleep_until(*until).await;
+                    clock.sleep_until(*until).await;
                     Woken::Beat
                 }
                 Line::Works(work) => {
@@ -165,96 +146,65 @@ impl Follower {
         };
         let read_log = async {
             match self.read_at {
-                Some(at) => self.clock.sleep_until(at).await,
+                Some(at) => clock.sleep_until(at).await,
                 None => pending().await,
             }
         };
         tokio::select! {
             // Denials first: everything else may wait for them.
             biased;
-            () = self.tasks.stopping() => Woken::Stop,
+            () = self.parts.tasks.stopping() => Woken::Stop,
             heard = heard => Woken::Heard(heard),
             woken = line => woken,
             () = read_log => Woken::ReadLog,
-            Some(offer) = self.offers.recv() => Woken::Offer(offer),
+            Some(offer) = self.parts.offers.recv() => Woken::Offer(offer),
         }
     }
 
     /// R3 APPLY.
     fn apply(&mut self, events: &[AuthEvent]) {
-        for event in events {
-            match self.core.apply(event) {
-                Applied::Duplicate => {}
-                Applied::Yes { tomb, extend } => {
-                    if let Some((subject, tomb)) = tomb {
-                        self.registry.entomb(subject, tomb);
-                    }
-                    if let Some(deadlines) = extend {
-                        self.extend(deadlines);
-                        // What it had to catch up with must reach the primary soon.
-                        self.beat_at(self.clock.monotonic());
-                    }
-                }
-                Applied::Gap => {
-                    self.read_soon();
-                    break;
-                }
-                Applied::Reload => {
-                    tracing::warn!(
-                        event.position = event.position.get(),
-                        "an auth event does not follow the last: dropping everything"
-                    );
-                    return self.drop_everything();
-                }
-                Applied::GiveUp => return self.give_up(),
-            }
-        }
-        self.acknowledge();
-    }
-
-    /// After the tombstones stand (pitfall 8).
-    fn acknowledge(&self) {
-        let applied = self.core.applied();
-        self.trusted.applied.store(applied.get(), Ordering::Release);
+        let Progress { ack, next } = self.parts.core.apply(events);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        self.gauges.applied.set(applied.get() as f64);
-        if let (Some(epoch), Some(incarnation)) = (self.core.epoch(), self.core.incarnation()) {
-            self.acks.send_replace(Some(AckMessage {
-                epoch,
+        let applied = self.parts.core.replica().applied().get() as f64;
+        self.gauges.applied.set(applied);
+        if let (Some((incarnation, ack)), Some(key)) = (ack, &self.ack_key) {
+            let ack = Ack {
+                epoch: ack.epoch,
                 incarnation,
-                applied,
-            }));
+                applied: ack.applied,
+            };
+            self.parts.acks.send_replace(Some((ack, key.clone())));
+        }
+        match next {
+            Next::Nothing => {}
+            Next::Read => self.read_soon(),
+            Next::Renew => {
+                self.parts.ready.send_replace(true);
+                self.beat_at(self.parts.clock.monotonic());
+            }
+            Next::Load => {
+                tracing::warn!("an auth event does not follow the last: dropping everything");
+            }
+            // From now on the primary decides about every request.
+            Next::GaveUp => {
+                self.heard = None;
+                self.read_at = None;
+                self.beat_at(self.parts.clock.monotonic());
+                self.parts.ready.send_replace(true);
+            }
         }
     }
 
     fn take_offer(&mut self, offer: Offer) {
-        let discard = |reason: &'static str| {
-            counter!(names::DISCARDED, "reason" => reason).increment(1);
+        let reason = match self.parts.core.take(offer) {
+            Ok(false) => return,
+            Ok(true) => {
+                return tracing::warn!("the primary has another log: dropping everything");
+            }
+            Err(Discarded::Forgotten) => "forgotten",
+            Err(Discarded::Stale) => "stale",
         };
-        let floor = self.trusted.lease.floor();
-        match offer {
-            Offer::Allowed { entry, .. } if entry.stamp() < floor => discard("forgotten"),
-            Offer::Allowed { hash, entry } => {
-                let facts = entry.facts(&self.registry);
-                let tombs = [facts.credential, facts.owner, facts.org];
-                if tombs.iter().any(|tomb| tomb.says_to(facts.stamp).is_some()) {
-                    discard("stale");
-                } else {
-                    self.trusted.allowed.insert(CacheKey::from(&hash), entry);
-                }
-            }
-            Offer::Ended { stamp, .. } if stamp < floor => discard("forgotten"),
-            Offer::Ended { hash, .. } => {
-                let key = CacheKey::from(&hash);
-                self.trusted.allowed.invalidate(&key);
-                self.trusted.refused.insert(key, self.core.generation());
-            }
-            Offer::OtherEpoch { than } if than == self.core.generation() => {
-                tracing::warn!("the primary has another log: dropping everything");
-                self.drop_everything();
-            }
-            Offer::OtherEpoch { .. } => {}
-        }
+        counter!(names::DISCARDED, "reason" => reason).increment(1);
     }
 
     /// Reads what is missing. An empty answer to a gap means that the feed was ahead of us: it
@@ -263,9 +213,9 @@ impl Follower {
         self.read_at = None;
         counter!(names::CATCH_UPS).increment(1);
         loop {
-            let before = self.core.applied();
-            let read = self.log.read_auth(before, READ_EVENTS);
-            let events = match self.clock.timeout(READ_DEADLINE, read).await {
+            let before = self.parts.core.replica().applied();
+            let read = self.parts.replica.log.read_auth(before, READ_EVENTS);
+            let events = match self.parts.clock.timeout(READ_DEADLINE, read).await {
                 Ok(Ok(events)) => events,
                 Ok(Err(error)) => {
                     tracing::debug!(error = %chain(&error), "the log could not be read");
@@ -278,45 +228,28 @@ impl Follower {
             };
             let events: Vec<_> = events.iter().filter_map(feed::auth_event).collect();
             self.apply(&events);
-            if events.len() < usize::from(READ_EVENTS) || self.core.applied() == before {
+            let stands = self.parts.core.replica().applied() == before;
+            if events.len() < usize::from(READ_EVENTS) || stands {
                 return;
             }
         }
     }
 
     fn read_soon(&mut self) {
-        self.read_at.get_or_insert(self.clock.monotonic() + BUFFER);
+        let soon = self.parts.clock.monotonic() + BUFFER;
+        self.read_at.get_or_insert(soon);
     }
 
-    fn extend(&self, deadlines: Deadlines) {
-        self.trusted.lease.extend(deadlines);
-        self.trusted.ready.send_replace(true);
-    }
-
-    fn fence(&self) {
-        self.trusted.lease.fence();
-    }
-
-    fn drop_everything(&mut self) {
-        self.fence();
-        self.core.forget();
-        self.heard = None;
-    }
-
-    /// An event of a newer build: from now on the primary decides about every request.
-    fn give_up(&mut self) {
-        self.fence();
-        self.heard = None;
-        self.read_at = None;
-        self.left_behind.extend(self.core.incarnation());
-        self.beat_at(self.clock.monotonic());
-        self.trusted.ready.send_replace(true);
+    /// What the primary showed of its head and of settlements.
+    fn see(&self, epoch: LogEpoch, head: GlobalPosition, settled: GlobalPosition) {
+        self.parts.hold.see(epoch, head, self.longest_term);
+        self.parts.hold.settle(epoch, settled);
     }
 
     fn fence_point(&self) -> FencePoint {
         FencePoint {
-            boot: self.clock.boottime(),
-            raw: self.clock.raw(),
+            boot: self.parts.clock.boottime(),
+            raw: self.parts.clock.raw(),
         }
     }
 }

@@ -1,0 +1,278 @@
+//! Waits until a denial is in force everywhere (revocation.md 5.3, B2 to B6).
+
+mod acks;
+mod keeper;
+mod tell;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::Client;
+use domain::ids::{GlobalPosition, LogEpoch};
+use domain::time::Timestamp;
+use event_log::EventLog;
+use metrics::{counter, histogram};
+use runtime::clock::Clock;
+use runtime::lifecycle::{TaskKind, Tasks};
+use runtime::telemetry::chain;
+use sqlx::PgPool;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use self::acks::Acks;
+use crate::bus::{self, Settlement};
+use crate::core::barrier::{Barrier, Report, State};
+use crate::core::clocks::WaitPoint;
+use crate::core::sweep::Denials;
+use crate::hold::Hold;
+use crate::ledger::Ledger;
+use crate::metrics as names;
+use crate::store::{self, Registered, StoreError};
+
+/// Between two looks at the rows (revocation.md 3).
+const POLL: Duration = Duration::from_millis(50);
+/// How long one look may take.
+const LOOK_DEADLINE: Duration = Duration::from_millis(300);
+/// How long the second copy is waited for once the barrier has ended.
+const LEDGER_GRACE: Duration = Duration::from_millis(20);
+/// Connections of the coordinator's own, so that no lack of others keeps a denial waiting.
+const CONNECTIONS: u32 = 4;
+
+/// What an operator may set.
+#[derive(Debug, Clone, Copy)]
+pub struct CoordinatorConfig {
+    /// How long Postgres may be away before the barrier ends without knowing whom to wait for.
+    pub patience: Duration,
+}
+
+impl Default for CoordinatorConfig {
+    /// 5 s.
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a coordinator works with.
+pub struct CoordinatorParts {
+    /// The primary; the coordinator connects as it does, on connections of its own.
+    pub primary: PgPool,
+    /// The log, for what is told and kept of denials.
+    pub log: EventLog,
+    /// NATS, to tell and to hear acknowledgements; without it renewals say them, up to 0.6 s later.
+    pub nats: Option<Client>,
+    /// The second copy of denials; without one a restore may lose some.
+    pub ledger: Option<Ledger>,
+    /// Time.
+    pub clock: Clock,
+}
+
+/// The denial is in force everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The event.
+    pub position: GlobalPosition,
+    /// When it was in force everywhere, on this host's wall clock.
+    pub effective_at: Timestamp,
+    /// The life of the log.
+    pub epoch: LogEpoch,
+    /// Whom it waited for, and how long.
+    pub barrier: Report,
+    /// Whether the second copy is durable; until it is, a restore may lose the denial.
+    pub in_ledger: bool,
+}
+
+/// The event is in the log and will take effect by itself, but nobody could be told when.
+#[derive(Debug, Error)]
+pub enum SettleError {
+    /// Postgres did not say which replicas there are: 503 `outcome_unknown`, and a retry runs the
+    /// barrier again.
+    #[error("the replicas to wait for could not be read")]
+    Unavailable(#[source] StoreErrorText),
+}
+
+/// What the store said, kept as text: its parts are no concern of callers.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct StoreErrorText(String);
+
+/// Runs barriers; cheap to clone.
+#[derive(Clone)]
+pub struct Coordinator(Arc<Inner>);
+
+struct Inner {
+    primary: PgPool,
+    log: EventLog,
+    nats: Option<Client>,
+    ledger: Option<Ledger>,
+    clock: Clock,
+    tasks: Tasks,
+    config: CoordinatorConfig,
+    acks: Acks,
+    hold: Arc<Hold>,
+}
+
+impl Coordinator {
+    /// Starts the tasks that hear acknowledgements, all of them at any time, so that none is missed
+    /// between a commit and its barrier; that delete the rows of silent replicas; and that settle
+    /// denials whose own process is gone.
+    pub fn start(parts: CoordinatorParts, config: CoordinatorConfig, tasks: &Tasks) -> Self {
+        let coordinator = Self(Arc::new(Inner {
+            primary: own_pool(&parts.primary),
+            log: parts.log,
+            nats: parts.nats.clone(),
+            ledger: parts.ledger,
+            hold: Arc::new(Hold::new(parts.clock.clone())),
+            clock: parts.clock,
+            tasks: tasks.clone(),
+            config,
+            acks: Acks::default(),
+        }));
+        let keep = coordinator.clone().keep();
+        tasks.spawn(TaskKind::Disposable, "gate leases", keep);
+        if let Some(nats) = parts.nats {
+            let hear = coordinator.clone().hear(nats.clone());
+            tasks.spawn(TaskKind::Disposable, "gate acks heard", hear);
+            let hear = coordinator.clone().hear_settlements(nats);
+            tasks.spawn(TaskKind::Disposable, "gate settlements heard", hear);
+        }
+        coordinator
+    }
+
+    /// Waits until the newest of these denials, whose commit is known, is in force on every replica,
+    /// and with it all before it. Repeated for the same event it waits and answers anew (pitfall 12).
+    ///
+    /// # Errors
+    /// [`SettleError`]; the events stand all the same.
+    pub async fn settle(&self, denials: Denials) -> Result<Receipt, SettleError> {
+        let start = self.wait_point();
+        let copied = self.tell(denials, start);
+        let position = denials.last;
+        let mut heard = self.0.acks.count();
+        let registered = self.rows(start).await?;
+        let epoch = registered.epoch;
+        let mut barrier = Barrier::new(position, epoch, start, &registered.rows, self.wait_point());
+        let mut look_at = self.0.clock.monotonic() + POLL;
+        let report = loop {
+            heard.mark_unchanged();
+            self.0.acks.tell(&mut barrier, self.wait_point());
+            let now = self.wait_point();
+            let Some(left) = barrier.remaining(now) else {
+                break barrier.report(now).expect("nobody is waited for");
+            };
+            tokio::select! {
+                // However many acknowledgements come, of whomever.
+                biased;
+                () = self.0.clock.sleep_until(look_at.min(now.mono + left)) => {
+                    self.look(&mut barrier).await;
+                    look_at = self.0.clock.monotonic() + POLL;
+                }
+                _ = heard.changed() => {}
+            }
+        };
+        count(&report);
+        names::revocation("settled", report.waited);
+        let effective_at = Timestamp::from_datetime(self.0.clock.now());
+        self.note(&registered, position, effective_at).await;
+        Ok(Receipt {
+            position,
+            effective_at,
+            epoch,
+            barrier: report,
+            in_ledger: self.is_copied(copied).await,
+        })
+    }
+
+    /// B6: it holds, whether that can be noted or not; the notes are for those who deny.
+    async fn note(&self, registered: &Registered, position: GlobalPosition, at: Timestamp) {
+        self.0.hold.settle(registered.epoch, position);
+        if let Some(nats) = &self.0.nats {
+            let epoch = registered.epoch;
+            let settlement = Settlement { epoch, position };
+            bus::settle(nats, &registered.bus_key, &settlement).await;
+        }
+        let settled = store::settle(&self.0.primary, position, at);
+        let noted = self.0.clock.timeout(LOOK_DEADLINE, settled).await;
+        if let Err(error) = noted.map_err(StoreError::from).flatten() {
+            tracing::warn!(error = %chain(&error), "a settlement was not noted");
+        }
+    }
+
+    async fn is_copied(&self, copied: oneshot::Receiver<bool>) -> bool {
+        let waited = self.0.clock.timeout(LEDGER_GRACE, copied).await;
+        let is_copied = matches!(waited, Ok(Ok(true)));
+        let outcome = if is_copied { "written" } else { "pending" };
+        counter!(names::LEDGER, "outcome" => outcome).increment(1);
+        is_copied
+    }
+
+    /// B4, again and again while Postgres is away.
+    async fn rows(&self, start: WaitPoint) -> Result<Registered, SettleError> {
+        loop {
+            let error = match self.read_rows().await {
+                Ok(registered) => return Ok(registered),
+                Err(error) => error,
+            };
+            if start.elapsed(self.wait_point()) >= self.0.config.patience {
+                let text = chain(&error).to_string();
+                return Err(SettleError::Unavailable(StoreErrorText(text)));
+            }
+            self.0.clock.sleep(POLL).await;
+        }
+    }
+
+    /// The way without NATS: renewals carry what was applied, and leaving deletes the row.
+    async fn look(&self, barrier: &mut Barrier) {
+        match self.read_rows().await {
+            Ok(registered) => barrier.rows(&registered.rows, self.wait_point()),
+            Err(error) => tracing::debug!(error = %chain(&error), "no look at the leases"),
+        }
+    }
+
+    async fn read_rows(&self) -> Result<Registered, StoreError> {
+        let read = store::registered(&self.0.primary);
+        let registered = self.0.clock.timeout(LOOK_DEADLINE, read).await??;
+        self.0.acks.learn(registered.ack_keys.clone());
+        let (epoch, head) = (registered.epoch, registered.auth_position);
+        self.0.hold.see(epoch, head, registered.longest_term);
+        self.0.hold.settle(epoch, registered.settled);
+        Ok(registered)
+    }
+
+    /// What is settled, as far as this process knows.
+    pub(crate) fn hold(&self) -> &Arc<Hold> {
+        &self.0.hold
+    }
+
+    fn wait_point(&self) -> WaitPoint {
+        WaitPoint {
+            mono: self.0.clock.monotonic(),
+            raw: self.0.clock.raw(),
+        }
+    }
+}
+
+/// Connections like those of `pool`, whose commits are durable before they are answered, whatever
+/// the server's or the login's own setting is.
+fn own_pool(pool: &PgPool) -> PgPool {
+    let options = pool.connect_options().as_ref().clone();
+    let most = pool.options().get_max_connections().min(CONNECTIONS);
+    pool.options()
+        .clone()
+        .min_connections(0)
+        .max_connections(most)
+        .connect_lazy_with(options.options([("synchronous_commit", "on")]))
+}
+
+fn count(report: &Report) {
+    histogram!(names::BARRIER_SECONDS).record(report.waited.as_secs_f64());
+    for (state, name) in [
+        (State::Acked, "acked"),
+        (State::Expired, "expired"),
+        (State::Left, "left"),
+    ] {
+        let replicas = u64::try_from(report.count(state)).unwrap_or(u64::MAX);
+        counter!(names::SETTLED, "state" => name).increment(replicas);
+    }
+}

@@ -1,0 +1,112 @@
+//! Deliberate faults, each breaking one rule of the protocol: a test that cannot find them proves
+//! nothing (faults.md 6). Without the feature `mutants` none is ever active, and none of this costs
+//! anything.
+
+/// One fault; the numbers are those of the rules in revocation.md 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mutant {
+    /// 1: a row is deleted while its lease may still be valid.
+    GcByWallClock = 1,
+    /// 2: the lease runs from the arrival of the renewal's answer.
+    LeaseFromReceive,
+    /// 3: a renewal takes effect before everything up to its head is applied.
+    NoCatchUp,
+    /// 4: the row is inserted and the head read in one transaction.
+    JoinOneSnapshot,
+    /// 5: whether the lease holds is a flag that a timer clears.
+    TimerFlag,
+    /// 6: the cache is read before the deadlines.
+    LookupThenDeadline,
+    /// 8: an event is acknowledged on receipt and applied later.
+    AckBeforeApply,
+    /// 9: W leaves out the drift of clocks.
+    ShortWait,
+    /// 10: a leaving replica deletes its row before it stops serving.
+    LeaveRowFirst,
+    /// 11: a restarted process takes over the row of its predecessor.
+    SameIdReplaces,
+    /// 12: a retry of a revocation returns at once.
+    RetryReturnsEarly,
+    /// 13: what was read is inserted unconditionally, and a revocation only invalidates.
+    StaleInsert,
+    /// 13: a request trusts an answer of the primary that was asked for before it began.
+    JoinedLoad,
+    /// 13: the tombstone lives only in the cache, which may evict it.
+    WatermarkNoGuard,
+    /// The hold's own timer runs for D instead of W.
+    HoldShort,
+    /// A denial is told at once.
+    NoHold,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::GcByWallClock,
+        Self::LeaseFromReceive,
+        Self::NoCatchUp,
+        Self::JoinOneSnapshot,
+        Self::TimerFlag,
+        Self::LookupThenDeadline,
+        Self::AckBeforeApply,
+        Self::ShortWait,
+        Self::LeaveRowFirst,
+        Self::SameIdReplaces,
+        Self::RetryReturnsEarly,
+        Self::StaleInsert,
+        Self::JoinedLoad,
+        Self::WatermarkNoGuard,
+        Self::HoldShort,
+        Self::NoHold,
+    ];
+
+    /// Its stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GcByWallClock => "gc-by-wall-clock",
+            Self::LeaseFromReceive => "lease-from-receive",
+            Self::NoCatchUp => "no-catch-up",
+            Self::JoinOneSnapshot => "join-one-snapshot",
+            Self::TimerFlag => "timer-flag",
+            Self::LookupThenDeadline => "lookup-then-deadline",
+            Self::AckBeforeApply => "ack-before-apply",
+            Self::ShortWait => "short-wait",
+            Self::LeaveRowFirst => "leave-row-first",
+            Self::SameIdReplaces => "same-id-replaces",
+            Self::RetryReturnsEarly => "retry-returns-early",
+            Self::StaleInsert => "stale-insert",
+            Self::JoinedLoad => "joined-load",
+            Self::WatermarkNoGuard => "watermark-no-guard",
+            Self::HoldShort => "hold-short",
+            Self::NoHold => "no-hold",
+        }
+    }
+
+    /// Whether this process has the fault.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) const fn is_active(self) -> bool {
+        false
+    }
+
+    /// Whether this process has the fault.
+    #[cfg(feature = "mutants")]
+    pub fn is_active(self) -> bool {
+        active::CHOSEN.load(std::sync::atomic::Ordering::Relaxed) == self as u8
+    }
+
+    /// Gives this process the fault, or takes it from it again.
+    #[cfg(feature = "mutants")]
+    pub fn choose(chosen: Option<Self>) {
+        let number = chosen.map_or(0, |mutant| mutant as u8);
+        active::CHOSEN.store(number, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[cfg(feature = "mutants")]
+mod active {
+    use std::sync::atomic::AtomicU8;
+
+    /// One at a time, for the whole process.
+    pub static CHOSEN: AtomicU8 = AtomicU8::new(0);
+}

@@ -1,0 +1,112 @@
+//! What requests read of a replica. Only the apply task writes it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use domain::credential::CredentialHash;
+use domain::ids::{GlobalPosition, LogEpoch};
+use uuid::Uuid;
+
+use super::entry::EntryRef;
+use super::hold::RestsOn;
+use super::lease::LeaseCell;
+use super::stamp::{Generation, Stamp};
+
+/// A bounded cache of credentials (revocation.md 7): what is in it may be used only if it passes
+/// the tests of [`look_up`](super::lookup::look_up), and anything may be missing from it.
+pub trait Cache {
+    /// The entry of an allowed credential.
+    fn get(&self, hash: &CredentialHash) -> Option<EntryRef>;
+    /// Takes the place of what is there. For the apply task.
+    fn insert(&self, hash: &CredentialHash, entry: EntryRef);
+    /// Forgets an entry. For the apply task.
+    fn remove(&self, hash: &CredentialHash);
+    /// What is known of a hash that the primary refused.
+    fn refused(&self, hash: &CredentialHash) -> Option<RefusedAs>;
+    /// Remembers that the primary refused a hash for good. For the apply task.
+    fn refuse(&self, hash: &CredentialHash, refused: RefusedAs);
+    /// Frees the memory of everything; what is left of it is not used any more. For the apply task.
+    fn clear(&self);
+}
+
+/// What is known of a refused hash.
+#[derive(Debug, Clone, Copy)]
+pub struct RefusedAs {
+    /// The generation in which it was refused.
+    pub generation: Generation,
+    /// The event that this rests on; of an unknown hash none.
+    pub rests_on: RestsOn,
+}
+
+/// Cache and lease of one replica.
+#[derive(Debug)]
+pub struct Trusted<C> {
+    pub(super) lease: LeaseCell,
+    pub(super) cache: C,
+    current: Mutex<(Generation, Option<LogEpoch>)>,
+    applied: AtomicU64,
+}
+
+impl<C: Cache> Trusted<C> {
+    /// With nothing in it.
+    pub fn new(cache: C) -> Self {
+        Self {
+            lease: LeaseCell::default(),
+            cache,
+            current: Mutex::new((Generation::NONE, None)),
+            applied: AtomicU64::new(0),
+        }
+    }
+
+    /// Deadlines and floor.
+    pub const fn lease(&self) -> &LeaseCell {
+        &self.lease
+    }
+
+    /// The cache itself.
+    pub const fn cache(&self) -> &C {
+        &self.cache
+    }
+
+    /// What it rests on that the primary refused the hash for good, if it did in this generation.
+    pub fn refused(&self, hash: &CredentialHash) -> Option<RestsOn> {
+        let refused = self.cache.refused(hash)?;
+        (refused.generation.floor() == self.lease.floor()).then_some(refused.rests_on)
+    }
+
+    /// The event that a tombstone is of. One of an earlier generation is never known to hold: its
+    /// log may be another one.
+    pub fn rests_on(&self, tomb: Stamp) -> RestsOn {
+        let (generation, epoch) = self.current();
+        let epoch = epoch.filter(|_| tomb >= generation.floor());
+        RestsOn {
+            epoch: epoch.unwrap_or(LogEpoch::from_uuid(Uuid::nil())),
+            position: tomb.position(),
+        }
+    }
+
+    /// The generation whose entries count, and the log it was loaded from.
+    pub fn current(&self) -> (Generation, Option<LogEpoch>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Up to where every auth event is applied, without a hole; 0 while nothing is loaded.
+    pub fn applied(&self) -> GlobalPosition {
+        GlobalPosition::new(self.applied.load(Ordering::Acquire))
+    }
+
+    pub(super) fn applied_up_to(&self, position: GlobalPosition) {
+        self.applied.store(position.get(), Ordering::Release);
+    }
+
+    /// From here on nothing of an earlier generation is used. The lease is fenced.
+    pub(super) fn begin(&self, generation: Generation, epoch: LogEpoch) {
+        self.lease.begin(generation);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = (generation, Some(epoch));
+        drop(current);
+        self.applied_up_to(GlobalPosition::ZERO);
+        // Only to free the memory: the floor keeps old entries out.
+        self.cache.clear();
+    }
+}
