@@ -140,3 +140,23 @@ impl LedgerArgs {
         Ledger::open(folder, &name, tasks).map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use crate::Cli;
+
+    #[test]
+    fn every_argument_says_what_it_is() {
+        assert_eq!(silent(&Cli::command()), [""; 0]);
+    }
+
+    fn silent(command: &Command) -> Vec<String> {
+        let arguments = command.get_arguments();
+        let own = arguments.filter(|argument| argument.get_help().is_none());
+        let own = own.map(|argument| format!("{} {}", command.get_name(), argument.get_id()));
+        own.chain(command.get_subcommands().flat_map(silent))
+            .collect()
+    }
+}

@@ -71,7 +71,10 @@ async fn examine(
             return Ok(None);
         }
         Err(error) => {
-            findings.add(Finding::broken("migrations", chain(&error)).mend("trackagoat migrate"));
+            findings.add(
+                Finding::broken("migrations", chain(&error))
+                    .mend("trackagoat migrate, with the admin's login"),
+            );
             return Ok(None);
         }
     }

@@ -12,7 +12,7 @@ use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, LedgerError};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
-use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
+use runtime::lifecycle::{Lifecycle, Outcome, ShutdownPolicy, TaskKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -20,6 +20,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::arguments::{DatabaseUrl, LedgerArgs, NatsUrl, SecretArgument};
 use crate::nats::{self, NatsError};
+use crate::terminal::remark;
 
 /// The file in which a running `dev` says where its servers are.
 pub const DEV_FILE: &str = "dev.json";
@@ -258,7 +259,11 @@ impl Operator {
             notice: Duration::ZERO,
             grace: Duration::from_secs(5),
         };
-        self.lifecycle.shutdown(policy).await;
+        // Who writes the ledger stops when nobody is left who could add to it.
+        drop(self.commander);
+        if let Outcome::Forced { dropped } = self.lifecycle.shutdown(policy).await {
+            remark(format_args!("warning: {dropped} tasks did not finish"));
+        }
         self.pool.close().await;
     }
 }

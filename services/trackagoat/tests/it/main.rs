@@ -1,6 +1,7 @@
 //! What needs more than one service, or the whole checkout.
 
 mod dev;
+mod doctor;
 mod figures;
 mod operator;
 mod processes;

@@ -11,11 +11,14 @@ use crate::dev::{Dev, client, run};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// What a command printed, which must have succeeded.
+/// What a command printed, which must have succeeded with nothing to remark.
 async fn told(dev: &Dev, arguments: &[&str]) -> String {
     let output = run(dev.operate(arguments)).await;
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {errors}");
+    assert!(
+        output.status.success() && errors.is_empty(),
+        "{arguments:?}: {errors}"
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -84,8 +87,24 @@ async fn plans_limits_and_suspensions_hold_when_the_command_returns() {
         (status, code.as_str()),
         (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded")
     );
+    let useless = run(dev.operate(&["keys", "create", org, "--name", "Early"])).await;
+    let warned = String::from_utf8_lossy(&useless.stderr);
+    assert!(
+        warned.contains(&format!("trackagoat orgs set-plan {org} starter")),
+        "{warned}"
+    );
+    assert_eq!(String::from_utf8_lossy(&useless.stdout).lines().count(), 1);
     told(&dev, &["orgs", "set-plan", org, "ultra"]).await;
     let_in(&dev, &key).await;
+
+    let quick = ["keys", "create", org, "--name", "Quick"];
+    let quick = [&quick[..], &["--rate-limit-per-minute", "6000"]].concat();
+    let too_quick = refused(&dev, &quick).await;
+    let raise = format!("orgs set-limit {org} max_requests_per_minute_per_key");
+    assert!(
+        too_quick.contains("is 60") && too_quick.contains(&raise),
+        "{too_quick}"
+    );
 
     told(
         &dev,
@@ -161,7 +180,8 @@ async fn keys_handles_and_persons_are_shut_out_by_command() {
     assert!(said.contains("in force everywhere"), "{said}");
     told(&dev, &["members", "unban", org, nobody]).await;
     let unknown = refused(&dev, &["keys", "revoke", org, nobody]).await;
-    assert!(unknown.starts_with("error: "), "{unknown}");
+    let list = format!("no key {nobody}, list them with `trackagoat keys list {org}`");
+    assert!(unknown.contains(&list), "{unknown}");
     let no_org = refused(&dev, &["keys", "list", nobody]).await;
     assert!(no_org.contains("the org does not exist"), "{no_org}");
 }
