@@ -1,5 +1,5 @@
 //! What tests share: private Postgres and NATS servers, a TCP proxy that misbehaves on demand, and
-//! waiting for a condition with a deadline.
+//! waiting for a condition with a deadline, and a judge of histories of revoked keys.
 //!
 //! It may depend on anything shared, and is named under `[dev-dependencies]` alone. Everything here
 //! panics rather than returning an error: a test that cannot be set up has failed.
@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 mod eventually;
+pub mod history;
 mod migrations;
 mod nats;
 mod postgres;
