@@ -1,0 +1,684 @@
+//! A query process: the core's follower and look-up, driven by messages.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::{IncarnationId, LogEpoch};
+use domain::scope::Scope;
+use domain::time::Timestamp;
+use gate::core::auth::AuthEvent;
+use gate::core::barrier::{Ack, LeaseRow};
+use gate::core::clocks::{Deadlines, FencePoint};
+use gate::core::entry::{Basis, Entries, EntryRef, Refused};
+use gate::core::follower::{Discarded, Follower, Next, Registration, Statement};
+use gate::core::hold::{RestsOn, Settlements};
+use gate::core::lookup::{Denied, Found, Known, Reads, judge, look_up};
+use gate::core::mutant::Mutant;
+use gate::core::registry::Registry;
+use gate::core::replica::{Head, Renewal, Renewed, Replica};
+use gate::core::stamp::{Generation, Stamp};
+use gate::core::trusted::{Cache, Trusted};
+use testkit::history::Outcome;
+
+use crate::cache::SimCache;
+use crate::client::{Answered, Told};
+use crate::clock::Clocks;
+use crate::command::CommandMessage;
+use crate::plan::{MICRO, MILLI};
+use crate::primary::hash;
+use crate::server::{Answer, Ask, Asked};
+use crate::world::{Event, Link, Process, World};
+
+const PERIOD: u64 = 400 * MILLI;
+const LINE_TIMEOUT: u64 = 400 * MILLI;
+const VERIFY_TIMEOUT: u64 = 250 * MILLI;
+const HOLD: u64 = 25 * MILLI;
+const BUFFER: u64 = 20 * MILLI;
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// How often a process is cut off, by now.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cuts {
+    pub primary: u32,
+    pub bus: u32,
+}
+
+/// What reaches a query process.
+#[derive(Debug, Clone)]
+pub enum ReplicaMessage {
+    Answer(u64, Answer),
+    /// No answer came in time.
+    Late(u64),
+    Events {
+        epoch: LogEpoch,
+        events: Vec<AuthEvent>,
+    },
+    Settled {
+        epoch: LogEpoch,
+        position: domain::ids::GlobalPosition,
+    },
+    Beat,
+    ReadLog,
+    Load,
+    Sweep,
+    /// A request arrives; later its next step.
+    Request(u64),
+    Step(u64),
+    /// The hold of a denial is over.
+    HoldOver(u64),
+    Leave,
+    Exit,
+}
+
+/// What a statement was for.
+#[derive(Debug, Clone, Copy)]
+enum For {
+    Load,
+    Register(Registration, FencePoint),
+    Renew(Renewal),
+    Leave(IncarnationId),
+    ReadAuth,
+    Verify,
+}
+
+pub struct ReplicaProcess {
+    pub slot: usize,
+    pub alive: bool,
+    pub serving: bool,
+    leaving: bool,
+    pub paused_until: u64,
+    pub clocks: Clocks,
+    pub cuts: Cuts,
+    core: Follower<SimCache>,
+    registry: Arc<Registry>,
+    settlements: Settlements,
+    term: Duration,
+    loading: bool,
+    reading: bool,
+    line_busy: bool,
+    next_id: u64,
+    asked: BTreeMap<u64, For>,
+    requests: BTreeMap<u64, Asking>,
+    /// What was current before a verification began, and who waits for it.
+    verifying: BTreeMap<u64, Verifying>,
+    holding: BTreeMap<u64, (RestsOn, Told)>,
+}
+
+struct Verifying {
+    key: usize,
+    known: (Generation, Option<LogEpoch>),
+    waiting: Vec<u64>,
+}
+
+/// A request under way.
+struct Asking {
+    key: usize,
+    lease: Option<Deadlines>,
+    found: Option<Found>,
+}
+
+/// What was read at the steps of a request, in the order in which it must be read.
+struct SimReads<'a> {
+    trusted: &'a Trusted<SimCache>,
+    lease: Option<Deadlines>,
+    found: Option<Found>,
+    fence: FencePoint,
+}
+
+impl Reads for SimReads<'_> {
+    fn deadlines(&mut self) -> Deadlines {
+        // The second time, which only a fault asks for, it is read anew.
+        self.lease.take().unwrap_or_else(|| self.trusted.lease().deadlines())
+    }
+
+    fn find(&mut self) -> Found {
+        assert!(self.lease.is_none(), "the cache is read after the deadlines");
+        self.found.take().expect("the cache is read once")
+    }
+
+    fn floor(&mut self) -> Stamp {
+        assert!(self.found.is_none(), "the floor is read after the cache");
+        self.trusted.lease().floor()
+    }
+
+    fn now(&mut self) -> FencePoint {
+        assert!(self.found.is_none(), "the clocks are read last");
+        self.fence
+    }
+
+    fn rests_on(&mut self, tomb: Stamp) -> RestsOn {
+        self.trusted.rests_on(tomb)
+    }
+}
+
+fn wall() -> Timestamp {
+    Timestamp::from_datetime(chrono::DateTime::UNIX_EPOCH)
+}
+
+impl ReplicaProcess {
+    fn is_leased(&self, now: u64) -> bool {
+        self.core.deadlines().cover(self.clocks.fence(now))
+    }
+}
+
+impl World {
+    pub fn start_replica(&mut self, slot: usize) {
+        let clocks = self.clocks();
+        let registry = Arc::new(Registry::default());
+        let cache = SimCache::new(self.plan.cache, crate::rng::Rng::new(self.rng.next()));
+        let trusted = Arc::new(Trusted::new(cache));
+        let core = Follower::new(trusted, Arc::clone(&registry), Replica::new(self.plan.term));
+        self.replicas.push(ReplicaProcess {
+            slot,
+            alive: true,
+            serving: true,
+            leaving: false,
+            paused_until: 0,
+            clocks,
+            cuts: Cuts::default(),
+            core,
+            registry,
+            settlements: Settlements::default(),
+            term: self.plan.term,
+            loading: false,
+            reading: false,
+            line_busy: false,
+            next_id: 0,
+            asked: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            verifying: BTreeMap::new(),
+            holding: BTreeMap::new(),
+        });
+        let index = self.replicas.len() - 1;
+        if self.clients.is_revoking() {
+            self.counters.joined_during_a_revoke += 1;
+        }
+        self.at(self.now, Event::Replica(index, ReplicaMessage::Load));
+        self.after(50 * MILLI, Event::Replica(index, ReplicaMessage::Beat));
+        self.after(500 * MILLI, Event::Replica(index, ReplicaMessage::Sweep));
+    }
+
+    pub fn end_replica(&mut self, index: usize) {
+        let process = &mut self.replicas[index];
+        process.alive = false;
+        process.serving = false;
+    }
+
+    fn send(&mut self, index: usize, purpose: For, what: Ask, timeout: Option<u64>) -> u64 {
+        let process = &mut self.replicas[index];
+        process.next_id += 1;
+        let id = process.next_id;
+        process.asked.insert(id, purpose);
+        let from = Process::Replica(index);
+        self.ask(Asked { from, id, what });
+        if let Some(timeout) = timeout {
+            self.after(timeout, Event::Replica(index, ReplicaMessage::Late(id)));
+        }
+        id
+    }
+
+    pub fn replica(&mut self, index: usize, message: ReplicaMessage) {
+        match message {
+            ReplicaMessage::Load => self.load(index),
+            ReplicaMessage::Beat => self.beat(index),
+            ReplicaMessage::Events { epoch, events } => {
+                if self.replicas[index].core.replica().epoch() == Some(epoch) {
+                    self.apply(index, &events);
+                }
+            }
+            ReplicaMessage::Settled { epoch, position } => {
+                if self.replicas[index].settlements.settle(epoch, position) {
+                    self.release(index);
+                }
+            }
+            ReplicaMessage::ReadLog => self.read_log(index),
+            ReplicaMessage::Sweep => {
+                let process = &self.replicas[index];
+                process.registry.sweep(process.clocks.fence(self.now).boot);
+                self.after(500 * MILLI, Event::Replica(index, ReplicaMessage::Sweep));
+            }
+            ReplicaMessage::Request(id) => self.request(index, id),
+            ReplicaMessage::Step(id) => self.step(index, id),
+            ReplicaMessage::HoldOver(id) => self.hold_over(index, id),
+            ReplicaMessage::Late(id) => self.late(index, id),
+            ReplicaMessage::Answer(id, answer) => self.answered(index, id, answer),
+            ReplicaMessage::Leave => self.leave(index),
+            ReplicaMessage::Exit => self.end_replica(index),
+        }
+    }
+
+    fn load(&mut self, index: usize) {
+        let process = &mut self.replicas[index];
+        if process.loading || !process.core.replica().must_load() {
+            return;
+        }
+        process.core.drop_everything();
+        process.loading = true;
+        self.send(index, For::Load, Ask::Load, Some(500 * MILLI));
+    }
+
+    fn loaded(&mut self, index: usize, snapshot: &crate::server::Snapshot) {
+        let now = self.now;
+        let process = &mut self.replicas[index];
+        process.loading = false;
+        let head = snapshot.head;
+        process.settlements.see(head.epoch, head.auth_position, process.term, process.clocks.wait(now));
+        process.settlements.settle(head.epoch, snapshot.settled);
+        let Some(generation) = process.core.begin(head.epoch, head.auth_position) else {
+            return;
+        };
+        let mut entries = Entries::new(Basis {
+            stamp: generation.at(head.auth_position),
+            epoch: head.epoch,
+            settled: snapshot.settled,
+        });
+        for (key, org) in &snapshot.rows {
+            let entry = entries.make(key.row.clone(), org, &process.registry);
+            process.core.trusted().cache().insert(&key.hash, EntryRef::new(entry));
+        }
+        process.core.loaded();
+        self.counters.reloaded += 1;
+        self.beat_soon(index);
+    }
+
+    fn beat_soon(&mut self, index: usize) {
+        self.after(MICRO, Event::Replica(index, ReplicaMessage::Beat));
+    }
+
+    /// Time for the lease's next statement.
+    fn beat(&mut self, index: usize) {
+        if self.replicas[index].line_busy || self.replicas[index].leaving {
+            return;
+        }
+        let fresh = self.fresh(self.replicas[index].slot);
+        let now = self.now;
+        let process = &mut self.replicas[index];
+        let fence = process.clocks.fence(now);
+        let Some(statement) = process.core.statement(fence, fresh) else {
+            return self.after(PERIOD, Event::Replica(index, ReplicaMessage::Beat));
+        };
+        let (purpose, what) = match statement {
+            Statement::Leave(incarnation) => (For::Leave(incarnation), Ask::Leave(incarnation)),
+            Statement::Renew(renewal) => (For::Renew(renewal), Ask::Renew(renewal)),
+            Statement::Register(made) => {
+                let row = LeaseRow {
+                    incarnation: made.incarnation,
+                    term: process.term,
+                    renew_seq: 0,
+                    applied: made.applied,
+                    epoch: made.epoch,
+                };
+                (For::Register(made, fence), Ask::Register(row))
+            }
+        };
+        process.line_busy = true;
+        self.send(index, purpose, what, Some(LINE_TIMEOUT));
+    }
+
+    /// The line is free again; the next statement is due after `nanos`.
+    fn line_rests(&mut self, index: usize, nanos: u64) {
+        self.replicas[index].line_busy = false;
+        self.after(nanos, Event::Replica(index, ReplicaMessage::Beat));
+    }
+
+    fn jittered(&mut self) -> u64 {
+        PERIOD * self.rng.between(800, 1_200) / 1_000
+    }
+
+    fn answered(&mut self, index: usize, id: u64, answer: Answer) {
+        let Some(purpose) = self.replicas[index].asked.remove(&id) else {
+            return;
+        };
+        if matches!(answer, Answer::Failed) {
+            return self.failed(index, id, purpose);
+        }
+        match (purpose, answer) {
+            (For::Load, Answer::Loaded { primary }) => self.loaded(index, &primary),
+            (For::Register(made, sent), Answer::Registered { allowed, head }) => {
+                let stands = allowed && self.replicas[index].core.registered(&made);
+                self.line_rests(index, MICRO);
+                if let (true, Some(head)) = (stands, head) {
+                    // Only with a fault.
+                    let renewal = Renewal {
+                        incarnation: made.incarnation,
+                        applied: made.applied,
+                        sent,
+                    };
+                    self.renewed(index, &renewal, Some(head));
+                }
+            }
+            (For::Renew(renewal), Answer::Renewed(row)) => {
+                if let Some((head, settled)) = row {
+                    self.see(index, head, settled);
+                }
+                let wait = self.jittered();
+                self.line_rests(index, wait);
+                self.renewed(index, &renewal, row.map(|(head, _)| head));
+            }
+            (For::Leave(_), Answer::Left) => self.line_rests(index, MICRO),
+            (For::ReadAuth, Answer::Auth(events)) => {
+                self.replicas[index].reading = false;
+                self.apply(index, &events);
+            }
+            (For::Verify, Answer::Verified(verified)) => self.verified(index, id, *verified),
+            (purpose, answer) => panic!("{purpose:?} was answered {answer:?}"),
+        }
+    }
+
+    fn see(&mut self, index: usize, head: Head, settled: domain::ids::GlobalPosition) {
+        let now = self.now;
+        let process = &mut self.replicas[index];
+        let wait = process.clocks.wait(now);
+        process.settlements.see(head.epoch, head.auth_position, process.term, wait);
+        if process.settlements.settle(head.epoch, settled) {
+            self.release(index);
+        }
+    }
+
+    fn renewed(&mut self, index: usize, renewal: &Renewal, head: Option<Head>) {
+        let now = self.now;
+        let process = &mut self.replicas[index];
+        let fence = process.clocks.fence(now);
+        match process.core.renewed(renewal, head, fence) {
+            Renewed::Extend(_) | Renewed::Ignore => {}
+            Renewed::CatchUp(_) => self.read_soon(index),
+            Renewed::Register => self.beat_soon(index),
+            Renewed::Reload => self.load(index),
+        }
+    }
+
+    fn read_soon(&mut self, index: usize) {
+        self.after(BUFFER, Event::Replica(index, ReplicaMessage::ReadLog));
+    }
+
+    fn read_log(&mut self, index: usize) {
+        let process = &mut self.replicas[index];
+        if process.reading || process.core.replica().must_load() {
+            return;
+        }
+        process.reading = true;
+        let after = process.core.replica().applied();
+        self.send(index, For::ReadAuth, Ask::ReadAuth(after), Some(1_000 * MILLI));
+    }
+
+    fn apply(&mut self, index: usize, events: &[AuthEvent]) {
+        let progress = self.replicas[index].core.apply(events);
+        if let Some((incarnation, Ack { epoch, applied })) = progress.ack
+            && !self.is_cut(Process::Replica(index), Link::Bus)
+        {
+            self.tell_commands(&CommandMessage::Ack {
+                incarnation,
+                epoch,
+                applied,
+            });
+        }
+        match progress.next {
+            Next::Nothing | Next::GaveUp => {}
+            Next::Read => {
+                self.counters.gap_found += 1;
+                self.read_soon(index);
+            }
+            Next::Renew => self.beat_soon(index),
+            Next::Load => self.load(index),
+        }
+    }
+
+    fn late(&mut self, index: usize, id: u64) {
+        if let Some(purpose) = self.replicas[index].asked.remove(&id) {
+            self.failed(index, id, purpose);
+        }
+    }
+
+    fn failed(&mut self, index: usize, id: u64, purpose: For) {
+        let wait = self.jittered();
+        let process = &mut self.replicas[index];
+        match purpose {
+            For::Load => {
+                process.loading = false;
+                self.after(100 * MILLI, Event::Replica(index, ReplicaMessage::Load));
+            }
+            For::Register(made, _) => {
+                process.core.unregistered(&made);
+                self.line_rests(index, wait);
+            }
+            For::Renew(_) => {
+                self.counters.renewal_lost += 1;
+                self.line_rests(index, wait);
+            }
+            For::Leave(incarnation) => {
+                process.core.not_left(incarnation);
+                self.line_rests(index, wait);
+            }
+            For::ReadAuth => process.reading = false,
+            For::Verify => {
+                let waiting = process.verifying.remove(&id).map(|one| one.waiting);
+                for request in waiting.into_iter().flatten() {
+                    self.unavailable(index, request);
+                }
+            }
+        }
+    }
+
+    fn unavailable(&mut self, index: usize, request: u64) {
+        if !self.replicas[index].is_leased(self.now) {
+            self.counters.unavailable_while_fenced += 1;
+        }
+        self.reply(index, request, Answered::Unavailable);
+    }
+
+    /// R4, one read at a time.
+    fn request(&mut self, index: usize, id: u64) {
+        if !self.replicas[index].serving {
+            return self.clients.lost(id);
+        }
+        let key = self.clients.key_of(id);
+        let asking = Asking {
+            key,
+            lease: None,
+            found: None,
+        };
+        self.replicas[index].requests.insert(id, asking);
+        self.next_step(index, id);
+    }
+
+    fn next_step(&mut self, index: usize, id: u64) {
+        let nanos = self.small_step();
+        self.after(nanos, Event::Replica(index, ReplicaMessage::Step(id)));
+    }
+
+    fn step(&mut self, index: usize, id: u64) {
+        let now = self.now;
+        let process = &mut self.replicas[index];
+        let Some(asking) = process.requests.get_mut(&id) else {
+            return;
+        };
+        let trusted = Arc::clone(process.core.trusted());
+        // With the fault the cache is read first.
+        let reads_cache_first = Mutant::LookupThenDeadline.is_active();
+        if asking.lease.is_none() && !reads_cache_first {
+            asking.lease = Some(trusted.lease().deadlines());
+            return self.next_step(index, id);
+        }
+        if asking.found.is_none() {
+            let hash = hash(asking.key);
+            let refused = || trusted.refused(&hash).map_or(Found::Nothing, Found::Refused);
+            asking.found = Some(match trusted.cache().get(&hash) {
+                Some(entry) => {
+                    let facts = entry.facts(&process.registry);
+                    Found::Entry(entry, facts)
+                }
+                None => refused(),
+            });
+            if reads_cache_first {
+                asking.lease = Some(trusted.lease().deadlines());
+            }
+            return self.next_step(index, id);
+        }
+        let key = asking.key;
+        let mut reads = SimReads {
+            trusted: &trusted,
+            lease: asking.lease.take(),
+            found: asking.found.take(),
+            fence: process.clocks.fence(now),
+        };
+        let known = look_up(&mut reads, &hash(key), PEER, wall());
+        match known {
+            Known::Allowed(entry) => {
+                self.counters.accepted += 1;
+                self.admit(index, id, &entry);
+            }
+            Known::Denied(denied) => self.deny(index, id, denied),
+            Known::Ended(denied, offer) => {
+                let _ = self.replicas[index].core.take(offer);
+                self.deny(index, id, denied);
+            }
+            Known::Ask => self.verify(index, id, key),
+        }
+    }
+
+    /// What comes after the gate: whether the scope is there.
+    fn admit(&mut self, index: usize, id: u64, entry: &EntryRef) {
+        if self.clients.needs_write(id) && !entry.principal().scopes().contains(Scope::Write) {
+            let Some(rests_on) = entry.narrowed_at() else {
+                return self.reply(index, id, Answered::Told(Told::Scope));
+            };
+            return self.hold(index, id, rests_on, Told::Scope);
+        }
+        self.reply(index, id, Answered::Accepted);
+    }
+
+    fn verify(&mut self, index: usize, id: u64, key: usize) {
+        if Mutant::JoinedLoad.is_active() {
+            let mut under_way = self.replicas[index].verifying.values_mut();
+            if let Some(one) = under_way.find(|one| one.key == key) {
+                return one.waiting.push(id);
+            }
+        }
+        let known = self.replicas[index].core.trusted().current();
+        let asked = self.send(index, For::Verify, Ask::Verify(key), Some(VERIFY_TIMEOUT));
+        let one = Verifying {
+            key,
+            known,
+            waiting: vec![id],
+        };
+        self.replicas[index].verifying.insert(asked, one);
+    }
+
+    fn verified(&mut self, index: usize, id: u64, verified: gate::core::lookup::Verified) {
+        let head = Head {
+            auth_position: verified.auth_position,
+            epoch: verified.epoch,
+        };
+        self.see(index, head, verified.settled);
+        let fenced = !self.replicas[index].is_leased(self.now);
+        let process = &mut self.replicas[index];
+        let Some(one) = process.verifying.remove(&id) else {
+            return;
+        };
+        let hash = hash(one.key);
+        let judged = judge(verified, Some(one.known), &hash, PEER, wall(), &process.registry);
+        let mut must_load = false;
+        if let Some(offer) = judged.offer {
+            match process.core.take(offer) {
+                Ok(dropped) => must_load = dropped,
+                Err(Discarded::Stale | Discarded::Forgotten) => {
+                    self.counters.stale_load_discarded += 1;
+                }
+            }
+        }
+        for request in one.waiting {
+            match &judged.decision {
+                Ok(entry) => {
+                    self.counters.accepted_by_verify += 1;
+                    self.counters.accepted_while_fenced += u64::from(fenced);
+                    self.admit(index, request, &EntryRef::clone(entry));
+                }
+                Err(denied) => self.deny(index, request, *denied),
+            }
+        }
+        if must_load {
+            self.load(index);
+        }
+    }
+
+    fn deny(&mut self, index: usize, id: u64, denied: Denied) {
+        let told = match denied.why {
+            Refused::OrgSuspended => Told::Org,
+            Refused::Ended | Refused::OwnerBanned | Refused::Address => Told::Key,
+        };
+        match denied.rests_on {
+            Some(rests_on) => self.hold(index, id, rests_on, told),
+            None => self.reply(index, id, Answered::Told(told)),
+        }
+    }
+
+    /// Hold until settled.
+    fn hold(&mut self, index: usize, id: u64, rests_on: RestsOn, told: Told) {
+        let now = self.now;
+        let process = &mut self.replicas[index];
+        if process.settlements.cover(rests_on, process.clocks.wait(now)) {
+            return self.reply(index, id, Answered::Told(told));
+        }
+        process.holding.insert(id, (rests_on, told));
+        self.after(HOLD, Event::Replica(index, ReplicaMessage::HoldOver(id)));
+    }
+
+    fn hold_over(&mut self, index: usize, id: u64) {
+        let now = self.now;
+        let process = &mut self.replicas[index];
+        let Some((rests_on, told)) = process.holding.remove(&id) else {
+            return;
+        };
+        if process.settlements.cover(rests_on, process.clocks.wait(now)) {
+            self.counters.held_then_refused += 1;
+            return self.reply(index, id, Answered::Told(told));
+        }
+        self.counters.held_then_unavailable += 1;
+        self.reply(index, id, Answered::Unavailable);
+    }
+
+    /// Something was settled.
+    fn release(&mut self, index: usize) {
+        let now = self.now;
+        let process = &mut self.replicas[index];
+        let wait = process.clocks.wait(now);
+        let held = std::mem::take(&mut process.holding);
+        let mut free = Vec::new();
+        for (id, (rests_on, told)) in held {
+            if process.settlements.cover(rests_on, wait) {
+                free.push((id, told));
+            } else {
+                process.holding.insert(id, (rests_on, told));
+            }
+        }
+        for (id, told) in free {
+            self.counters.held_then_refused += 1;
+            self.reply(index, id, Answered::Told(told));
+        }
+    }
+
+    fn reply(&mut self, index: usize, id: u64, answered: Answered) {
+        self.replicas[index].requests.remove(&id);
+        if answered.outcome() == Outcome::Refused {
+            self.counters.refused += 1;
+        }
+        self.answer_client(id, answered);
+    }
+
+    /// R5.
+    fn leave(&mut self, index: usize) {
+        let rows = self.replicas[index].core.leave();
+        self.replicas[index].leaving = true;
+        // With the fault it serves for as long as its listener takes to close.
+        if !Mutant::LeaveRowFirst.is_active() {
+            self.replicas[index].serving = false;
+        }
+        for incarnation in rows {
+            self.send(index, For::Leave(incarnation), Ask::Leave(incarnation), None);
+        }
+        let nanos = self.rng.between(5 * MILLI, 600 * MILLI);
+        self.after(nanos, Event::Replica(index, ReplicaMessage::Exit));
+    }
+}
