@@ -175,7 +175,7 @@ pub async fn settle(nats: &Client, key: &MacKey, settled: &Settlement) {
     send(nats, key, SETTLED, settled).await;
 }
 
-async fn send(nats: &Client, key: &MacKey, subject: &str, body: &impl Serialize) {
+async fn send(nats: &Client, key: &MacKey, subject: &str, body: &(impl Serialize + Sync)) {
     let payload = serde_json::to_vec(body).expect("ids, numbers and JSON are JSON");
     let headers = key.signed(subject, &payload);
     let sent = nats.publish_with_headers(subject.to_owned(), headers, payload.into());

@@ -108,9 +108,9 @@ mod tests {
         }
     }
 
-    fn denials(first: u64, last: u64) -> Option<Denials> {
+    fn denials(first: u64, last: u64) -> Denials {
         let (first, last) = (position(first), position(last));
-        Some(Denials { first, last })
+        Denials { first, last }
     }
 
     /// Has seen denials at 12 and 15 of 20 auth events, at 1 s.
@@ -132,9 +132,9 @@ mod tests {
             position(20)
         );
         assert_eq!(sweep.due(TERM, at(5_949)), None);
-        assert_eq!(sweep.due(TERM, at(5_950)), denials(12, 15));
+        assert_eq!(sweep.due(TERM, at(5_950)), Some(denials(12, 15)));
         assert_eq!(sweep.due(TERM, at(5_951)), None, "given once");
-        assert_eq!(sweep.due(TERM, at(10_900)), denials(12, 15));
+        assert_eq!(sweep.due(TERM, at(10_900)), Some(denials(12, 15)));
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
         let mut sweep = watching();
         sweep.settled(epoch(1), position(12), at(2_000));
         assert_eq!(sweep.due(TERM, at(6_949)), None, "the rest is younger");
-        assert_eq!(sweep.due(TERM, at(6_950)), denials(13, 15));
+        assert_eq!(sweep.due(TERM, at(6_950)), Some(denials(13, 15)));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn start(
                 while let Some(message) = all.next().await {
                     match News::read(&message, &key) {
                         Some(News::Settled(settled)) => {
-                            hold.settle(settled.epoch, settled.position)
+                            hold.settle(settled.epoch, settled.position);
                         }
                         Some(News::Auth { epoch: of, event }) if of == epoch => {
                             let Some(event) = auth_event(&event) else {

@@ -13,7 +13,7 @@ use crate::world::{Event, World};
 /// A client gives up after so long, and tries again elsewhere.
 const PATIENCE: u64 = 4 * SECOND;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub enum ClientEvent {
     /// Somebody asks with some key, and again soon.
     Ask,
@@ -150,11 +150,15 @@ impl World {
             let made: Vec<usize> = self.clients.made.iter().copied().collect();
             let known = self.plan.keys as u64 + made.len() as u64;
             let index = usize::try_from(self.rng.below(known)).expect("small");
-            *made.get(index.wrapping_sub(self.plan.keys)).unwrap_or(&index)
+            *made
+                .get(index.wrapping_sub(self.plan.keys))
+                .unwrap_or(&index)
         };
         let index = usize::try_from(self.rng.below(self.replicas.len() as u64)).expect("small");
         self.ask_replica(index, key);
-        let pause = self.rng.between(200 * MICRO, if is_hot { 6 * MILLI } else { 15 * MILLI });
+        let pause = self
+            .rng
+            .between(200 * MICRO, if is_hot { 6 * MILLI } else { 15 * MILLI });
         if self.now + pause < END - SECOND {
             self.after(pause, Event::Client(ClientEvent::Ask));
         }
@@ -216,10 +220,19 @@ impl World {
         };
         // That another thing than its own was taken away says nothing about a key.
         if !self.clients.frozen.contains(&asked.key) {
-            self.clients.keys.of(&asked.key).requests.push(request(of_key));
+            self.clients
+                .keys
+                .of(&asked.key)
+                .requests
+                .push(request(of_key));
         }
         let org = asked.key % self.plan.orgs;
-        let until = self.clients.reinstated.get(&org).copied().unwrap_or(u64::MAX);
+        let until = self
+            .clients
+            .reinstated
+            .get(&org)
+            .copied()
+            .unwrap_or(u64::MAX);
         if asked.begun < until && self.now < until && !self.clients.frozen_orgs {
             self.clients.orgs.of(&org).requests.push(request(of_org));
         }
@@ -243,7 +256,10 @@ impl World {
             Wish::Make { key } => Edit::Make { key },
             Wish::Suspend { org, for_nanos } => {
                 self.clients.hot.push(org);
-                self.after(for_nanos, Event::Client(ClientEvent::Try(u64::MAX - org as u64)));
+                self.after(
+                    for_nanos,
+                    Event::Client(ClientEvent::Try(u64::MAX - org as u64)),
+                );
                 Edit::Suspend { org }
             }
         };
@@ -295,12 +311,16 @@ impl World {
             Edit::Suspend { org } => self.clients.orgs.of(&org).revocations.push(revocation),
             Edit::Reinstate { .. } | Edit::Make { .. } => {}
         }
-        let alive: Vec<usize> =
-            (0..self.commands.len()).filter(|index| self.commands[*index].alive).collect();
+        let alive: Vec<usize> = (0..self.commands.len())
+            .filter(|index| self.commands[*index].alive)
+            .collect();
         if !alive.is_empty() {
             let index = *self.rng.pick(&alive);
             if let Some(delay) = self.delay(false) {
-                self.after(delay, Event::Command(index, CommandMessage::Change(id, edit)));
+                self.after(
+                    delay,
+                    Event::Command(index, CommandMessage::Change(id, edit)),
+                );
             }
         }
         self.after(PATIENCE, Event::Client(ClientEvent::GaveUp(id, tries)));
@@ -351,9 +371,11 @@ impl World {
         }
         self.counters.revoked += 1;
         let probed = match edit {
-            Edit::Revoke { key } | Edit::Narrow { key } | Edit::Ban { user: key, .. } => key,
+            Edit::Revoke { key }
+            | Edit::Narrow { key }
+            | Edit::Make { key }
+            | Edit::Ban { user: key, .. } => key,
             Edit::Suspend { org } | Edit::Reinstate { org } => org,
-            Edit::Make { key } => key,
         };
         self.at(now + MICRO, Event::Client(ClientEvent::Probe(probed)));
         let later = self.rng.between(MILLI, 1_500 * MILLI);

@@ -108,7 +108,12 @@ impl World {
     pub fn command(&mut self, index: usize, message: CommandMessage) {
         match message {
             CommandMessage::Change(client, edit) => {
-                self.send_for(index, For::Append(client, edit), Ask::Append(edit), APPEND_TIMEOUT);
+                self.send_for(
+                    index,
+                    For::Append(client, edit),
+                    Ask::Append(edit),
+                    APPEND_TIMEOUT,
+                );
             }
             CommandMessage::Ack {
                 incarnation,
@@ -139,7 +144,7 @@ impl World {
             (For::Append(client, edit), Answer::Failed) => self.find(index, client, edit),
             (For::Find(client, edit), Answer::Failed) => self.find_again(index, client, edit),
             (For::Rows(barrier), Answer::Failed) => self.rows_again(index, barrier),
-            (_, Answer::Failed) => {}
+            (_, Answer::Failed) | (For::Settle, Answer::Settled) => {}
             (
                 For::Append(client, _) | For::Find(client, _),
                 Answer::Appended { logged, already },
@@ -154,7 +159,6 @@ impl World {
                 self.found_denials(index, epoch, &found, through);
             }
             (For::Collect, Answer::Collected(was)) => self.counters.collected += u64::from(was),
-            (For::Settle, Answer::Settled) => {}
             (purpose, answer) => panic!("{purpose:?} was answered {answer:?}"),
         }
     }
@@ -171,11 +175,21 @@ impl World {
 
     fn find(&mut self, index: usize, client: u64, edit: Edit) {
         self.counters.outcome_asked += 1;
-        self.send_for(index, For::Find(client, edit), Ask::Find(edit), APPEND_TIMEOUT);
+        self.send_for(
+            index,
+            For::Find(client, edit),
+            Ask::Find(edit),
+            APPEND_TIMEOUT,
+        );
     }
 
     fn find_again(&mut self, index: usize, client: u64, edit: Edit) {
-        self.send_for(index, For::Find(client, edit), Ask::Find(edit), APPEND_TIMEOUT);
+        self.send_for(
+            index,
+            For::Find(client, edit),
+            Ask::Find(edit),
+            APPEND_TIMEOUT,
+        );
     }
 
     fn rows_again(&mut self, index: usize, barrier: u64) {
@@ -227,7 +241,7 @@ impl World {
         };
         let (position, epoch) = (running.position, rows.head.epoch);
         running.epoch = Some(epoch);
-        let barrier = Barrier::new(position, epoch, running.start, &rows.rows, wait);
+        let barrier = Barrier::new(position, epoch, running.start, &rows.leases, wait);
         running.barrier = Some(barrier);
         let known: Vec<_> = process.acks.iter().map(|(id, ack)| (*id, *ack)).collect();
         for (incarnation, ack) in known {
@@ -272,7 +286,7 @@ impl World {
             return;
         };
         let before = barrier.waiting().count();
-        barrier.rows(&rows.rows, wait);
+        barrier.rows(&rows.leases, wait);
         self.counters.by_row += (before - barrier.waiting().count()) as u64;
         self.look_at(index, id);
     }
@@ -288,7 +302,10 @@ impl World {
         };
         if let Some(left) = barrier.remaining(wait) {
             let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-            return self.after(nanos + MICRO, Event::Command(index, CommandMessage::Check(id)));
+            return self.after(
+                nanos + MICRO,
+                Event::Command(index, CommandMessage::Check(id)),
+            );
         }
         let report = barrier.report(wait).expect("nobody is waited for");
         let Some(running) = process.running.remove(&id) else {
@@ -323,7 +340,7 @@ impl World {
         let longest = self.plan.term;
         let process = &mut self.commands[index];
         let wait = process.clocks.wait(now);
-        let silent = process.silence.observe(&rows.rows, wait);
+        let silent = process.silence.observe(&rows.leases, wait);
         let epoch = rows.head.epoch;
         let after = process.sweep.settled(epoch, rows.settled, wait);
         let due = process.sweep.due(longest, wait);
@@ -331,7 +348,12 @@ impl World {
             self.send_for(index, For::Collect, Ask::Collect(one), LOOK_TIMEOUT);
         }
         if after < rows.head.auth_position {
-            self.send_for(index, For::Denials(epoch), Ask::Denials(after), LOOK_TIMEOUT);
+            self.send_for(
+                index,
+                For::Denials(epoch),
+                Ask::Denials(after),
+                LOOK_TIMEOUT,
+            );
         }
         if let Some(due) = due {
             self.barrier(index, None, due.last);

@@ -15,6 +15,8 @@ mod server;
 mod world;
 
 use std::env;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::thread;
 
 use gate::core::mutant::Mutant;
@@ -22,31 +24,40 @@ use gate::core::mutant::Mutant;
 use crate::counters::Counters;
 use crate::world::{Finished, World};
 
-/// Seeds of a normal run; `TGA_DEEP` takes as many as it names.
+/// Seeds of a normal run; `TGA_SIM_SEEDS` names another number.
 const SEEDS: u64 = 2_000;
 /// Within so many seeds every fault must be found.
-const MUTANT_SEEDS: u64 = 2_000;
+const MUTANT_SEEDS: u64 = 4_000;
+/// Seeds that are tried before it is looked whether one has found a fault.
+const AT_ONCE: u64 = 100;
 
 fn main() {
-    let seeds = env::var("TGA_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
-    if let Some(seed) = env::var("TGA_SIM_SEED").ok().and_then(|text| text.parse().ok()) {
+    if let Some(seed) = number("TGA_SIM_SEED") {
         return show(seed);
     }
-    let mut failed = specified(seeds);
-    if env::var("TGA_SIM_MUTANTS").as_deref() != Ok("0") { failed |= mutants(); }
-    assert!(!failed, "see above");
+    let seeds = number("TGA_SIM_SEEDS").unwrap_or(SEEDS);
+    let is_sound = specified(seeds);
+    let finds_all = mutants();
+    assert!(is_sound && finds_all, "see above");
+}
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok()?.parse().ok()
+}
+
+fn say(text: impl Display) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// One seed, in full.
 fn show(seed: u64) {
     let finished = World::run(seed);
-    println!("trace {:016x}", finished.trace);
+    say(format_args!("trace {:016x}", finished.trace));
     for (name, count) in finished.counters.all() {
-        println!("{count:>8} {name}");
+        say(format_args!("{count:>12} {name}"));
     }
-    for violation in violations(&finished) {
-        println!("{violation}");
-    }
+    violations(&finished).into_iter().for_each(say);
 }
 
 /// Nothing may be wrong, and everything must have happened.
@@ -60,52 +71,52 @@ fn specified(seeds: u64) -> bool {
         (first.counters, wrong)
     });
     let mut counters = Counters::default();
-    let mut failed = false;
+    let mut is_sound = true;
     for (seed, (counted, wrong)) in results.into_iter().enumerate() {
         counters.add(&counted);
         for wrong in wrong {
-            failed = true;
-            println!("seed {seed}: {wrong}");
+            is_sound = false;
+            say(format_args!("seed {seed}: {wrong}"));
         }
     }
-    println!("\n{seeds} seeds, each twice:");
+    say(format_args!("{seeds} seeds, each twice:"));
     for (name, count) in counters.all() {
-        println!("{count:>12} {name}");
-        if count == 0 {
-            failed = true;
-            println!("             ^ never happened: the run proves nothing about it");
-        }
+        let remark = if count == 0 {
+            is_sound = false;
+            "   <- never happened, so nothing is proven about it"
+        } else {
+            ""
+        };
+        say(format_args!("{count:>12} {name}{remark}"));
     }
-    failed
+    is_sound
 }
 
 /// Each fault must be found.
 fn mutants() -> bool {
-    let mut failed = false;
-    println!();
-    let only = env::var("TGA_SIM_ONLY").ok();
+    let mut all_found = true;
     for mutant in Mutant::ALL {
-        if only.as_ref().is_some_and(|only| only != mutant.name()) {
-            continue;
-        }
         Mutant::choose(Some(mutant));
-        let mut found = None;
-        let mut tried = 0;
-        while found.is_none() && tried < MUTANT_SEEDS {
-            let wrong = in_parallel(100, |seed| violations(&World::run(tried + seed)));
-            found = (tried..).zip(wrong).find(|(_, wrong)| !wrong.is_empty());
-            tried += 100;
-        }
+        let batches = (0..MUTANT_SEEDS).step_by(usize::try_from(AT_ONCE).expect("small"));
+        let found = batches.into_iter().find_map(|first| {
+            let wrong = in_parallel(AT_ONCE, |seed| violations(&World::run(first + seed)));
+            (first..).zip(wrong).find(|(_, wrong)| !wrong.is_empty())
+        });
         Mutant::choose(None);
-        match found {
-            Some((seed, wrong)) => println!("{:<24} found by seed {seed}: {}", mutant.name(), wrong[0]),
-            None => {
-                failed = true;
-                println!("{:<24} NOT FOUND within {tried} seeds", mutant.name());
-            }
+        let name = mutant.name();
+        if let Some((seed, wrong)) = found {
+            say(format_args!(
+                "{name:<24} found by seed {seed}: {}",
+                wrong[0]
+            ));
+        } else {
+            all_found = false;
+            say(format_args!(
+                "{name:<24} NOT FOUND within {MUTANT_SEEDS} seeds"
+            ));
         }
     }
-    failed
+    all_found
 }
 
 fn violations(finished: &Finished) -> Vec<String> {

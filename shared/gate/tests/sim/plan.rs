@@ -138,11 +138,13 @@ impl Plan {
         for (at, _) in self.wishes.clone() {
             let before = rng.below(30 * MILLI);
             let slot = usize::try_from(rng.below(3)).expect("small");
-            self.faults.push((at - before, Fault::CutOff(slot, 3 * SECOND)));
+            self.faults
+                .push((at - before, Fault::CutOff(slot, 3 * SECOND)));
             if rng.permille(500) {
                 // After the commit, before the barrier can end.
                 let after = rng.between(4 * MILLI, 40 * MILLI);
-                self.faults.push((at + after, Fault::KillCommands(2_600 * MILLI)));
+                self.faults
+                    .push((at + after, Fault::KillCommands(2_600 * MILLI)));
             }
         }
     }
@@ -154,7 +156,8 @@ impl Plan {
         for (slot, (at, _)) in (self.replicas..).zip(self.wishes.clone()) {
             let before = rng.between(MILLI, 50 * MILLI);
             self.faults.push((at - before, Fault::Join(slot)));
-            self.faults.push((at - before + 1, Fault::CutReplicaFromBus(slot, SECOND)));
+            self.faults
+                .push((at - before + 1, Fault::CutReplicaFromBus(slot, SECOND)));
         }
     }
 
@@ -165,8 +168,10 @@ impl Plan {
         for (at, _) in self.wishes.clone() {
             let slot = usize::try_from(rng.below(3)).expect("small");
             let before = rng.below(20 * MILLI);
-            self.faults.push((at - before, Fault::CutReplicaFromBus(slot, SECOND)));
-            self.faults.push((at - before / 2, Fault::Leave(slot, SECOND)));
+            self.faults
+                .push((at - before, Fault::CutReplicaFromBus(slot, SECOND)));
+            self.faults
+                .push((at - before / 2, Fault::Leave(slot, SECOND)));
         }
     }
 
@@ -179,7 +184,8 @@ impl Plan {
         for (at, _) in self.wishes.clone() {
             let slot = usize::try_from(rng.below(3)).expect("small");
             let long = rng.between(1_200 * MILLI, 1_900 * MILLI);
-            self.faults.push((at - rng.below(30 * MILLI), Fault::CutOff(slot, long)));
+            self.faults
+                .push((at - rng.below(30 * MILLI), Fault::CutOff(slot, long)));
         }
     }
 
@@ -197,7 +203,9 @@ impl Plan {
         let denials: Vec<Wish> = denials
             .filter(|wish| matches!(wish, Wish::Revoke { key } if *key < self.keys))
             .collect();
-        let times = (0..).map(|n| SECOND + n * apart).take_while(|at| *at < CALM);
+        let times = (0..)
+            .map(|n| SECOND + n * apart)
+            .take_while(|at| *at < CALM);
         self.wishes = times.zip(denials).collect();
     }
 

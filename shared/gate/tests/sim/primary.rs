@@ -97,7 +97,9 @@ impl Primary {
 
     /// The newest auth event. Positions have gaps where other events stand.
     pub fn head(&self) -> GlobalPosition {
-        self.log.last().map_or(GlobalPosition::ZERO, |last| last.event.position)
+        self.log
+            .last()
+            .map_or(GlobalPosition::ZERO, |last| last.event.position)
     }
 
     /// Commits an event; `skipped` others came before it.
@@ -187,7 +189,10 @@ impl Primary {
 
     /// VERIFY: one statement.
     pub fn verify(&self, key: usize) -> Verified {
-        let rows = self.keys.get(&key).map(|key| (key.row.clone(), self.orgs[key.org].1));
+        let rows = self
+            .keys
+            .get(&key)
+            .map(|key| (key.row.clone(), self.orgs[key.org].1));
         Verified {
             rows,
             auth_position: self.head(),
@@ -224,13 +229,22 @@ impl Primary {
     }
 
     pub fn events_after(&self, position: GlobalPosition) -> Vec<AuthEvent> {
-        let after = self.log.iter().filter(|logged| logged.event.position > position);
+        let after = self
+            .log
+            .iter()
+            .filter(|logged| logged.event.position > position);
         after.map(|logged| logged.event).collect()
     }
 
     pub fn denials_after(&self, position: GlobalPosition) -> Vec<GlobalPosition> {
-        let after = self.log.iter().filter(|logged| logged.event.position > position);
-        after.filter(|logged| logged.denies).map(|logged| logged.event.position).collect()
+        let after = self
+            .log
+            .iter()
+            .filter(|logged| logged.event.position > position);
+        after
+            .filter(|logged| logged.denies)
+            .map(|logged| logged.event.position)
+            .collect()
     }
 
     /// Back to what it was after so many events, as another log.

@@ -86,8 +86,7 @@ enum For {
 pub struct ReplicaProcess {
     pub slot: usize,
     pub alive: bool,
-    pub serving: bool,
-    leaving: bool,
+    stage: Stage,
     pub paused_until: u64,
     pub clocks: Clocks,
     pub cuts: Cuts,
@@ -95,15 +94,30 @@ pub struct ReplicaProcess {
     registry: Arc<Registry>,
     settlements: Settlements,
     term: Duration,
-    loading: bool,
-    reading: bool,
-    line_busy: bool,
+    under_way: UnderWay,
     next_id: u64,
     asked: BTreeMap<u64, For>,
     requests: BTreeMap<u64, Asking>,
     /// What was current before a verification began, and who waits for it.
     verifying: BTreeMap<u64, Verifying>,
     holding: BTreeMap<u64, (RestsOn, Told)>,
+}
+
+/// What is asked for once at a time.
+#[derive(Debug, Clone, Copy, Default)]
+struct UnderWay {
+    load: bool,
+    read: bool,
+    line: bool,
+}
+
+/// How far a process has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serves,
+    Leaves,
+    /// Only with a fault.
+    LeavesServing,
 }
 
 struct Verifying {
@@ -130,11 +144,16 @@ struct SimReads<'a> {
 impl Reads for SimReads<'_> {
     fn deadlines(&mut self) -> Deadlines {
         // The second time, which only a fault asks for, it is read anew.
-        self.lease.take().unwrap_or_else(|| self.trusted.lease().deadlines())
+        self.lease
+            .take()
+            .unwrap_or_else(|| self.trusted.lease().deadlines())
     }
 
     fn find(&mut self) -> Found {
-        assert!(self.lease.is_none(), "the cache is read after the deadlines");
+        assert!(
+            self.lease.is_none(),
+            "the cache is read after the deadlines"
+        );
         self.found.take().expect("the cache is read once")
     }
 
@@ -173,8 +192,7 @@ impl World {
         self.replicas.push(ReplicaProcess {
             slot,
             alive: true,
-            serving: true,
-            leaving: false,
+            stage: Stage::Serves,
             paused_until: 0,
             clocks,
             cuts: Cuts::default(),
@@ -182,9 +200,7 @@ impl World {
             registry,
             settlements: Settlements::default(),
             term: self.plan.term,
-            loading: false,
-            reading: false,
-            line_busy: false,
+            under_way: UnderWay::default(),
             next_id: 0,
             asked: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -203,7 +219,6 @@ impl World {
     pub fn end_replica(&mut self, index: usize) {
         let process = &mut self.replicas[index];
         process.alive = false;
-        process.serving = false;
     }
 
     fn send(&mut self, index: usize, purpose: For, what: Ask, timeout: Option<u64>) -> u64 {
@@ -251,20 +266,25 @@ impl World {
 
     fn load(&mut self, index: usize) {
         let process = &mut self.replicas[index];
-        if process.loading || !process.core.replica().must_load() {
+        if process.under_way.load || !process.core.replica().must_load() {
             return;
         }
         process.core.drop_everything();
-        process.loading = true;
+        process.under_way.load = true;
         self.send(index, For::Load, Ask::Load, Some(500 * MILLI));
     }
 
     fn loaded(&mut self, index: usize, snapshot: &crate::server::Snapshot) {
         let now = self.now;
         let process = &mut self.replicas[index];
-        process.loading = false;
+        process.under_way.load = false;
         let head = snapshot.head;
-        process.settlements.see(head.epoch, head.auth_position, process.term, process.clocks.wait(now));
+        process.settlements.see(
+            head.epoch,
+            head.auth_position,
+            process.term,
+            process.clocks.wait(now),
+        );
         process.settlements.settle(head.epoch, snapshot.settled);
         let Some(generation) = process.core.begin(head.epoch, head.auth_position) else {
             return;
@@ -276,7 +296,11 @@ impl World {
         });
         for (key, org) in &snapshot.rows {
             let entry = entries.make(key.row.clone(), org, &process.registry);
-            process.core.trusted().cache().insert(&key.hash, EntryRef::new(entry));
+            process
+                .core
+                .trusted()
+                .cache()
+                .insert(&key.hash, EntryRef::new(entry));
         }
         process.core.loaded();
         self.counters.reloaded += 1;
@@ -289,7 +313,7 @@ impl World {
 
     /// Time for the lease's next statement.
     fn beat(&mut self, index: usize) {
-        if self.replicas[index].line_busy || self.replicas[index].leaving {
+        if self.replicas[index].under_way.line || self.replicas[index].stage != Stage::Serves {
             return;
         }
         let fresh = self.fresh(self.replicas[index].slot);
@@ -313,13 +337,13 @@ impl World {
                 (For::Register(made, fence), Ask::Register(row))
             }
         };
-        process.line_busy = true;
+        process.under_way.line = true;
         self.send(index, purpose, what, Some(LINE_TIMEOUT));
     }
 
     /// The line is free again; the next statement is due after `nanos`.
     fn line_rests(&mut self, index: usize, nanos: u64) {
-        self.replicas[index].line_busy = false;
+        self.replicas[index].under_way.line = false;
         self.after(nanos, Event::Replica(index, ReplicaMessage::Beat));
     }
 
@@ -359,7 +383,7 @@ impl World {
             }
             (For::Leave(_), Answer::Left) => self.line_rests(index, MICRO),
             (For::ReadAuth, Answer::Auth(events)) => {
-                self.replicas[index].reading = false;
+                self.replicas[index].under_way.read = false;
                 self.apply(index, &events);
             }
             (For::Verify, Answer::Verified(verified)) => self.verified(index, id, *verified),
@@ -371,7 +395,9 @@ impl World {
         let now = self.now;
         let process = &mut self.replicas[index];
         let wait = process.clocks.wait(now);
-        process.settlements.see(head.epoch, head.auth_position, process.term, wait);
+        process
+            .settlements
+            .see(head.epoch, head.auth_position, process.term, wait);
         if process.settlements.settle(head.epoch, settled) {
             self.release(index);
         }
@@ -395,12 +421,17 @@ impl World {
 
     fn read_log(&mut self, index: usize) {
         let process = &mut self.replicas[index];
-        if process.reading || process.core.replica().must_load() {
+        if process.under_way.read || process.core.replica().must_load() {
             return;
         }
-        process.reading = true;
+        process.under_way.read = true;
         let after = process.core.replica().applied();
-        self.send(index, For::ReadAuth, Ask::ReadAuth(after), Some(1_000 * MILLI));
+        self.send(
+            index,
+            For::ReadAuth,
+            Ask::ReadAuth(after),
+            Some(1_000 * MILLI),
+        );
     }
 
     fn apply(&mut self, index: usize, events: &[AuthEvent]) {
@@ -436,7 +467,7 @@ impl World {
         let process = &mut self.replicas[index];
         match purpose {
             For::Load => {
-                process.loading = false;
+                process.under_way.load = false;
                 self.after(100 * MILLI, Event::Replica(index, ReplicaMessage::Load));
             }
             For::Register(made, _) => {
@@ -451,7 +482,7 @@ impl World {
                 process.core.not_left(incarnation);
                 self.line_rests(index, wait);
             }
-            For::ReadAuth => process.reading = false,
+            For::ReadAuth => process.under_way.read = false,
             For::Verify => {
                 let waiting = process.verifying.remove(&id).map(|one| one.waiting);
                 for request in waiting.into_iter().flatten() {
@@ -470,7 +501,7 @@ impl World {
 
     /// R4, one read at a time.
     fn request(&mut self, index: usize, id: u64) {
-        if !self.replicas[index].serving {
+        if self.replicas[index].stage == Stage::Leaves {
             return self.clients.lost(id);
         }
         let key = self.clients.key_of(id);
@@ -503,7 +534,11 @@ impl World {
         }
         if asking.found.is_none() {
             let hash = hash(asking.key);
-            let refused = || trusted.refused(&hash).map_or(Found::Nothing, Found::Refused);
+            let refused = || {
+                trusted
+                    .refused(&hash)
+                    .map_or(Found::Nothing, Found::Refused)
+            };
             asking.found = Some(match trusted.cache().get(&hash) {
                 Some(entry) => {
                     let facts = entry.facts(&process.registry);
@@ -578,7 +613,14 @@ impl World {
             return;
         };
         let hash = hash(one.key);
-        let judged = judge(verified, Some(one.known), &hash, PEER, wall(), &process.registry);
+        let judged = judge(
+            verified,
+            Some(one.known),
+            &hash,
+            PEER,
+            wall(),
+            &process.registry,
+        );
         let mut must_load = false;
         if let Some(offer) = judged.offer {
             match process.core.take(offer) {
@@ -618,7 +660,10 @@ impl World {
     fn hold(&mut self, index: usize, id: u64, rests_on: RestsOn, told: Told) {
         let now = self.now;
         let process = &mut self.replicas[index];
-        if process.settlements.cover(rests_on, process.clocks.wait(now)) {
+        if process
+            .settlements
+            .cover(rests_on, process.clocks.wait(now))
+        {
             return self.reply(index, id, Answered::Told(told));
         }
         process.holding.insert(id, (rests_on, told));
@@ -631,7 +676,10 @@ impl World {
         let Some((rests_on, told)) = process.holding.remove(&id) else {
             return;
         };
-        if process.settlements.cover(rests_on, process.clocks.wait(now)) {
+        if process
+            .settlements
+            .cover(rests_on, process.clocks.wait(now))
+        {
             self.counters.held_then_refused += 1;
             return self.reply(index, id, Answered::Told(told));
         }
@@ -670,13 +718,19 @@ impl World {
     /// R5.
     fn leave(&mut self, index: usize) {
         let rows = self.replicas[index].core.leave();
-        self.replicas[index].leaving = true;
         // With the fault it serves for as long as its listener takes to close.
-        if !Mutant::LeaveRowFirst.is_active() {
-            self.replicas[index].serving = false;
-        }
+        self.replicas[index].stage = if Mutant::LeaveRowFirst.is_active() {
+            Stage::LeavesServing
+        } else {
+            Stage::Leaves
+        };
         for incarnation in rows {
-            self.send(index, For::Leave(incarnation), Ask::Leave(incarnation), None);
+            self.send(
+                index,
+                For::Leave(incarnation),
+                Ask::Leave(incarnation),
+                None,
+            );
         }
         let nanos = self.rng.between(5 * MILLI, 600 * MILLI);
         self.after(nanos, Event::Replica(index, ReplicaMessage::Exit));

@@ -84,7 +84,7 @@ pub struct Snapshot {
 pub struct Rows {
     pub head: Head,
     pub settled: GlobalPosition,
-    pub rows: Vec<LeaseRow>,
+    pub leases: Vec<LeaseRow>,
 }
 
 pub struct Server {
@@ -197,7 +197,9 @@ impl World {
                     let ended = key.row.status == gate::core::entry::Status::Ended;
                     !ended && !key.row.owner_banned && !suspended
                 });
-                let rows = live.map(|key| (key.clone(), primary.orgs[key.org].1)).collect();
+                let rows = live
+                    .map(|key| (key.clone(), primary.orgs[key.org].1))
+                    .collect();
                 Answer::Loaded {
                     primary: Box::new(Snapshot {
                         head,
@@ -219,7 +221,7 @@ impl World {
             Ask::Rows => Answer::Rows(Box::new(Rows {
                 head,
                 settled: primary.settled,
-                rows: primary.leases.values().copied().collect(),
+                leases: primary.leases.values().copied().collect(),
             })),
             Ask::Settle(position) => {
                 primary.settled = primary.settled.max(*position);
@@ -227,17 +229,17 @@ impl World {
             }
             Ask::Collect(silent) => Answer::Collected(primary.collect(silent)),
             Ask::Denials(after) => Answer::Denials(primary.denials_after(*after), primary.head()),
-            Ask::Find(edit) => match self.server.done.get(&name(*edit)) {
-                Some(logged) => Answer::Appended {
-                    logged: *logged,
-                    already: true,
-                },
-                None => {
-                    self.server.void.insert(name(*edit));
-                    self.server.waiting.retain(|(_, other)| other != edit);
-                    Answer::NotCommitted
+            Ask::Find(edit) => {
+                if let Some(logged) = self.server.done.get(&name(*edit)) {
+                    return Answer::Appended {
+                        logged: *logged,
+                        already: true,
+                    };
                 }
-            },
+                self.server.void.insert(name(*edit));
+                self.server.waiting.retain(|(_, other)| other != edit);
+                Answer::NotCommitted
+            }
             Ask::Append(_) | Ask::Register(_) | Ask::FinishRegister(..) => Answer::Failed,
         }
     }
@@ -318,7 +320,9 @@ impl World {
         if self.is_cut(asked.from, Link::Primary) {
             return;
         }
-        let Some(delay) = self.delay(false) else { return };
+        let Some(delay) = self.delay(false) else {
+            return;
+        };
         let id = asked.id;
         let event = match asked.from {
             Process::Replica(index) => Event::Replica(index, ReplicaMessage::Answer(id, answer)),

@@ -176,7 +176,9 @@ impl World {
     /// So that two runs of one seed can be compared.
     pub fn note(&mut self, what: u64) {
         for word in [self.now, what] {
-            self.trace = (self.trace ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
+            self.trace = (self.trace ^ word)
+                .wrapping_mul(0x0100_0000_01b3)
+                .rotate_left(17);
         }
     }
 
@@ -227,8 +229,8 @@ impl World {
     /// A message of the bus to every command service.
     pub fn tell_commands(&mut self, message: &CommandMessage) {
         for index in 0..self.commands.len() {
-            let reached = self.commands[index].alive
-                && !self.is_cut(Process::Command(index), Link::Bus);
+            let reached =
+                self.commands[index].alive && !self.is_cut(Process::Command(index), Link::Bus);
             if reached && let Some(delay) = self.delay(true) {
                 self.after(delay, Event::Command(index, message.clone()));
             }
@@ -238,8 +240,8 @@ impl World {
     /// A message of the bus to every replica.
     pub fn tell_replicas(&mut self, message: &ReplicaMessage) {
         for index in 0..self.replicas.len() {
-            let reached = self.replicas[index].alive
-                && !self.is_cut(Process::Replica(index), Link::Bus);
+            let reached =
+                self.replicas[index].alive && !self.is_cut(Process::Replica(index), Link::Bus);
             if reached {
                 self.tell_replica(index, message);
             }
@@ -294,12 +296,18 @@ impl World {
 
     /// The process of a machine's that was started last, if it lives.
     fn replica_of(&self, slot: usize) -> Option<usize> {
-        let newest = self.replicas.iter().rposition(|process| process.slot == slot)?;
+        let newest = self
+            .replicas
+            .iter()
+            .rposition(|process| process.slot == slot)?;
         self.replicas[newest].alive.then_some(newest)
     }
 
     fn command_of(&self, slot: usize) -> Option<usize> {
-        let newest = self.commands.iter().rposition(|process| process.slot == slot)?;
+        let newest = self
+            .commands
+            .iter()
+            .rposition(|process| process.slot == slot)?;
         self.commands[newest].alive.then_some(newest)
     }
 
@@ -413,7 +421,13 @@ impl World {
     /// is let in.
     fn restore(&mut self, ago: u64) {
         let since = self.now.saturating_sub(ago);
-        let Some((_, kept)) = self.backups.iter().rev().find(|(at, _)| *at <= since).cloned() else {
+        let Some((_, kept)) = self
+            .backups
+            .iter()
+            .rev()
+            .find(|(at, _)| *at <= since)
+            .cloned()
+        else {
             return;
         };
         self.server.go_down();
@@ -443,7 +457,11 @@ impl World {
 
     /// What a restore may go back to.
     pub fn back_up(&mut self) {
-        if self.backups.last().is_none_or(|(at, _)| self.now > at + 200 * MILLI) {
+        if self
+            .backups
+            .last()
+            .is_none_or(|(at, _)| self.now > at + 200 * MILLI)
+        {
             self.backups.push((self.now, self.server.primary.clone()));
         }
     }
@@ -460,7 +478,8 @@ impl World {
                 events: vec![event],
             };
             // The feed of the log: it may be late, and has holes.
-            if !self.is_cut(Process::Replica(index), Link::Bus) && !self.rng.permille(self.plan.lost)
+            if !self.is_cut(Process::Replica(index), Link::Bus)
+                && !self.rng.permille(self.plan.lost)
             {
                 let delay = self.plan.base_delay * 3 + self.rng.below(3 * MILLI);
                 self.after(delay, Event::Replica(index, message));
