@@ -19,6 +19,7 @@ const OTHER_VARIABLES: &[&str] = &[
     "TGA_POSTGRES_BIN",
     "TGA_NATS_SERVER",
     "TGA_REAL_DATA",
+    "TGA_SIM_SEEDS",
     "TGA_WRITE_EVENT_FILES",
 ];
 
