@@ -123,6 +123,7 @@ impl Gate {
         let registry = Arc::clone(limiter.registry());
         let hold = Arc::new(Hold::new(clock.clone()));
         let live = follow::start(registry, Arc::clone(&hold), parts, config, &clock, tasks);
+        limiter.brake().trust(Arc::clone(&live.trusted));
         Self::new(limiter, verifier, hold, Mode::Cached(live))
     }
 
@@ -201,7 +202,7 @@ impl Gate {
         peer: IpAddr,
         strictly: bool,
     ) -> Result<Admission, Denial> {
-        let hash = presented(headers)?;
+        let hash = self.presented(headers)?;
         let at = Moment::read(&self.0.clock);
         let known = match &self.0.mode {
             Mode::Cached(live) if !strictly => self.look_up(live, &hash, peer, at.wall),
@@ -254,14 +255,31 @@ impl Gate {
         }
     }
 
-    /// VERIFY, and what it found is offered to the apply task.
+    /// What is no credential at all is refused at no cost, and only counted.
+    fn presented(&self, headers: &HeaderMap) -> Result<CredentialHash, Denial> {
+        presented(headers).inspect_err(|denial| {
+            if *denial == Denial::Invalid {
+                self.0.limiter.brake().malformed();
+            }
+        })
+    }
+
+    /// VERIFY, unless the brake forbids it; what it found is offered to the apply task.
     async fn verify(&self, hash: &CredentialHash, peer: IpAddr) -> Result<EntryRef, Denial> {
         let live = match &self.0.mode {
             Mode::Cached(live) => Some(live),
             Mode::VerifyAlways => None,
         };
+        let brake = self.0.limiter.brake();
+        let look_up = brake.ask(peer, hash)?;
         let known = live.map(|live| live.trusted.current());
-        let answer = self.0.verifier.verify(hash).await?;
+        let answer = match self.0.verifier.verify(hash).await {
+            Ok(answer) => answer,
+            Err(unavailable) => {
+                look_up.unanswered();
+                return Err(unavailable.into());
+            }
+        };
         let (hold, verified) = (&self.0.hold, answer.verified);
         hold.see(verified.epoch, verified.auth_position, answer.longest_term);
         hold.settle(verified.epoch, verified.settled);
@@ -271,8 +289,15 @@ impl Gate {
             live.offer(offer);
         }
         match judged.decision {
-            Ok(entry) => Ok(entry),
-            Err(denied) => Err(self.tell(denied).await),
+            Ok(entry) => {
+                look_up.found();
+                Ok(entry)
+            }
+            Err(denied) => {
+                let denial = self.tell(denied).await;
+                brake.denied(look_up, hash, &denial);
+                Err(denial)
+            }
         }
     }
 
@@ -308,7 +333,7 @@ impl Gate {
     /// # Errors
     /// What is to be answered instead.
     pub async fn ask_again(&self, headers: &HeaderMap, peer: IpAddr) -> Result<(), Denial> {
-        let hash = presented(headers)?;
+        let hash = self.presented(headers)?;
         let entry = self.verify(&hash, peer).await?;
         self.pass(entry.narrowed_at()).await
     }

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod brake;
 mod bus;
 mod cache;
 mod coordinator;

@@ -12,6 +12,10 @@ pub const DECISIONS: &str = "tga_gate_decisions_total";
 pub const VERIFY_SECONDS: &str = "tga_gate_verify_seconds";
 /// Requests refused by a limit, by `policy`.
 pub const LIMITED: &str = "tga_gate_limited_total";
+/// Guesses, by `outcome`: what was no credential at all (malformed), what was looked up and refused
+/// (failed), and what was not looked up because the source (source) or all sources (overall) failed
+/// too often, or was refused again for that reason (refused).
+pub const BRAKE: &str = "tga_gate_brake_total";
 /// Position up to which every auth event is applied.
 pub const APPLIED_POSITION: &str = "tga_gate_applied_position";
 /// 1 while the lease holds, as of the last look of the task that renews it.
@@ -58,6 +62,10 @@ pub fn describe() {
         "Time that checking a credential on the primary took"
     );
     describe_counter!(LIMITED, "Requests refused with 429, by policy");
+    describe_counter!(
+        BRAKE,
+        "Credentials that nobody has, and what the brake on guessing did, by outcome"
+    );
     describe_gauge!(
         APPLIED_POSITION,
         "Position up to which every auth event is applied"

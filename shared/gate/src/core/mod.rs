@@ -4,13 +4,14 @@
 //! answers go out. The production drivers, the simulator and the model checker run this same code.
 //!
 //! What a request reads stands in [`entry`], [`registry`], [`lease`], [`window`] and [`quota`];
-//! [`decision`] judges it, and [`hold`] says when
-//! a refusal may be told. What the apply task does stands in [`replica`], what the command
+//! [`decision`] judges it, [`brake`] says whether
+//! the primary may be asked, and [`hold`] when a refusal may be told. What the apply task does stands in [`replica`], what the command
 //! service waits for in [`barrier`], whom it stops waiting for in
 //! [`silence`], and what it settles in place of others in [`sweep`].
 
 pub mod auth;
 pub mod barrier;
+pub mod brake;
 pub mod clocks;
 pub mod decision;
 pub mod entry;

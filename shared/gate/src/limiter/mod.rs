@@ -16,6 +16,7 @@ use sqlx::PgPool;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::admission::{Denial, Policy, Rate, RateLimited, Standing};
+use crate::brake::Brake;
 use crate::core::entry::Entry;
 use crate::core::quota::Day;
 use crate::core::registry::{Credential, Registry};
@@ -35,6 +36,7 @@ pub struct Limiter(Arc<Inner>);
 
 struct Inner {
     registry: Arc<Registry>,
+    brake: Brake,
     clock: Clock,
     pool: PgPool,
     tasks: Tasks,
@@ -75,6 +77,7 @@ impl Limiter {
         let outcome = |name: &'static str| counter!(names::BLOCKS, "outcome" => name);
         let limiter = Self(Arc::new(Inner {
             registry: Arc::default(),
+            brake: Brake::new(clock.clone()),
             clock,
             pool,
             tasks: tasks.clone(),
@@ -94,6 +97,11 @@ impl Limiter {
 
     pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.0.registry
+    }
+
+    /// One for all gates of the process, as is all that counts here.
+    pub(crate) fn brake(&self) -> &Brake {
+        &self.0.brake
     }
 
     pub(crate) fn clock(&self) -> &Clock {

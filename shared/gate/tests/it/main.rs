@@ -1,6 +1,7 @@
 //! The gate on real servers: two and more replicas, a coordinator, Postgres, NATS, and faults.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod brake;
 mod changes;
 mod faults;
 mod quota;

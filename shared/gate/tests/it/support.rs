@@ -258,8 +258,17 @@ impl Replica {
 
 /// Asks until the answer is another than 503.
 pub async fn patiently(gate: &Gate, headers: &HeaderMap) -> Result<Admission, Denial> {
+    patiently_from(gate, headers, PEER).await
+}
+
+/// The same from another address.
+pub async fn patiently_from(
+    gate: &Gate,
+    headers: &HeaderMap,
+    peer: IpAddr,
+) -> Result<Admission, Denial> {
     eventually(SOON, "an answer other than 503", async || {
-        match gate.authorize(headers, PEER).await {
+        match gate.authorize(headers, peer).await {
             Err(Denial::VerificationUnavailable | Denial::RevocationInProgress) => None,
             answer => Some(answer),
         }

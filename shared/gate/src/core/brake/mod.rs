@@ -1,0 +1,240 @@
+//! The brake on guessing: how many look-ups may fail, for each source address and over all
+//! (v1-contract.md 3.2).
+//!
+//! It stands before the primary and judges hashes that no cache answers. It brakes look-ups, never
+//! keys: what this process knows to be real is looked up whatever comes from its address, a source
+//! without failures of its own is never refused because of others, and half of what a source may
+//! fail is kept for hashes that were not refused yet, so that a client that goes on with an ended
+//! key does not spend what a new one needs.
+
+mod hashes;
+mod sources;
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::credential::CredentialHash;
+use runtime::clock::Monotonic;
+
+use self::hashes::{Proven, Told};
+use self::sources::{Debt, Limit, Source, Sources};
+
+/// Failures of one source: 20 at once, forgotten one every 2 s.
+const SOURCE: Limit = Limit {
+    burst: 20,
+    every: Duration::from_secs(2),
+};
+/// How many of them may be of hashes that were refused before.
+const REFUSED_BURST: u32 = SOURCE.burst / 2;
+/// Failures of all sources together: 400 at once, 200 a second.
+const OVERALL: Limit = Limit {
+    burst: 400,
+    every: Duration::from_millis(5),
+};
+/// How long after all its failures are forgotten a source still counts as one that failed: then
+/// the limit of all binds it too.
+const FAILED_LATELY: Duration = Duration::from_mins(1);
+/// How long a refusal that was told is told again without a look-up while its source is braked.
+const TOLD_FOR: Duration = Duration::from_mins(1);
+
+/// Counts failed look-ups. Its memory is fixed: about 3.4 MB.
+#[derive(Debug)]
+pub struct Brake {
+    proven: Proven,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    sources: Sources,
+    overall: Debt,
+    told: Told,
+}
+
+/// Why the primary is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The source's look-ups failed too often, and this hash was refused within the last minute.
+    Refused,
+    /// The source's look-ups failed too often.
+    Source,
+    /// Look-ups failed too often over all, this source's among them.
+    Overall,
+}
+
+/// A look-up under way: counted as failed unless its end is told.
+#[derive(Debug)]
+#[must_use]
+pub struct LookUp<'a> {
+    brake: &'a Brake,
+    hash: CredentialHash,
+    began: Monotonic,
+    /// None if the hash is known to be real, or once the end is told.
+    counted: Option<Counted>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    source: Source,
+    /// Whether the source's own count has it among those under way.
+    by_source: bool,
+    /// Whether the count of all has it.
+    overall: bool,
+}
+
+impl Brake {
+    /// Nobody has failed.
+    pub fn new() -> Self {
+        Self::sized(sources::SLOTS, hashes::PROVEN_SLOTS)
+    }
+
+    fn sized(sources: usize, proven: usize) -> Self {
+        Self {
+            proven: Proven::new(proven),
+            state: Mutex::new(State {
+                sources: Sources::new(sources),
+                overall: Debt::default(),
+                told: Told::default(),
+            }),
+        }
+    }
+
+    /// Whether the primary may be asked about `hash` for a request from `peer`. `is_cached`: whether
+    /// this process holds an entry of it, though not one that decides.
+    ///
+    /// # Errors
+    /// [`Stopped`], without any look-up.
+    pub fn ask(
+        &self,
+        peer: IpAddr,
+        hash: &CredentialHash,
+        is_cached: impl FnOnce() -> bool,
+        now: Monotonic,
+    ) -> Result<LookUp<'_>, Stopped> {
+        let look_up = |counted| LookUp {
+            brake: self,
+            hash: *hash,
+            began: now,
+            counted,
+        };
+        // Without a lock: of a command service's requests these are nearly all.
+        if self.proven.contains(hash) {
+            return Ok(look_up(None));
+        }
+        let refused = self.state().told.contains(hash, now);
+        if !refused && is_cached() {
+            return Ok(look_up(None));
+        }
+        match self.state().begin(Source::from(peer), refused, now) {
+            Ok(counted) => Ok(look_up(Some(counted))),
+            Err(_) if refused => Err(Stopped::Refused),
+            Err(stopped) => Err(stopped),
+        }
+    }
+
+    /// A caller was told that the hash is not valid: that holds everywhere.
+    pub fn told(&self, hash: &CredentialHash, now: Monotonic) {
+        self.state().told.insert(hash, now + TOLD_FOR);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Brake {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    fn begin(&mut self, source: Source, refused: bool, now: Monotonic) -> Result<Counted, Stopped> {
+        let burst = if refused { REFUSED_BURST } else { SOURCE.burst };
+        let mut own = self.sources.find_or_make(source);
+        let has_room = |debt: &Debt| debt.has_room(&SOURCE, burst, now);
+        if own.as_deref().is_some_and(|debt| !has_room(debt)) {
+            return Err(Stopped::Source);
+        }
+        let failed = own.as_deref().is_some_and(|debt| debt.failed_lately(now));
+        if failed && !self.overall.has_room(&OVERALL, OVERALL.burst, now) {
+            return Err(Stopped::Overall);
+        }
+        if let Some(debt) = &mut own {
+            debt.pending += 1;
+        }
+        self.overall.pending += u32::from(failed);
+        Ok(Counted {
+            source,
+            by_source: own.is_some(),
+            overall: failed,
+        })
+    }
+
+    /// Takes a look-up from those under way.
+    fn end(&mut self, counted: Counted) {
+        if counted.by_source
+            && let Some(debt) = self.sources.find(counted.source)
+        {
+            debt.pending = debt.pending.saturating_sub(1);
+        }
+        if counted.overall {
+            self.overall.pending = self.overall.pending.saturating_sub(1);
+        }
+    }
+
+    fn fail(&mut self, counted: Counted, now: Monotonic) {
+        self.end(counted);
+        if let Some(debt) = self.sources.find_or_make(counted.source) {
+            debt.fail(&SOURCE, now, counted.by_source);
+        }
+        self.overall.fail(&OVERALL, now, counted.overall);
+    }
+}
+
+impl LookUp<'_> {
+    /// The primary has the credential, whatever it allows it to do.
+    pub fn found(mut self) {
+        self.brake.proven.insert(&self.hash);
+        self.end();
+    }
+
+    /// The primary did not answer, which says nothing about the hash.
+    pub fn unanswered(mut self) {
+        self.end();
+    }
+
+    /// Nobody has the credential, or it has ended. Says whether that counts: what was known to be
+    /// real is no guess.
+    pub fn failed(mut self, now: Monotonic) -> bool {
+        self.fail(now)
+    }
+
+    fn end(&mut self) {
+        if let Some(counted) = self.counted.take() {
+            self.brake.state().end(counted);
+        }
+    }
+
+    fn fail(&mut self, now: Monotonic) -> bool {
+        self.brake.proven.remove(&self.hash);
+        let counted = self.counted.take();
+        if let Some(counted) = counted {
+            self.brake.state().fail(counted, now);
+        }
+        counted.is_some()
+    }
+}
+
+impl Drop for LookUp<'_> {
+    /// A caller who hangs up before the answer has had the look-up all the same.
+    fn drop(&mut self) {
+        if self.counted.is_some() {
+            self.fail(self.began);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,346 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn at(nanos: u64) -> Monotonic {
+    Monotonic::from_nanos(nanos)
+}
+
+fn peer(number: u32) -> IpAddr {
+    Ipv4Addr::from(0x0a00_0000 + number).into()
+}
+
+/// Spread as a digest is.
+fn hash(number: u64) -> CredentialHash {
+    let mut bytes = [0; 32];
+    for (index, chunk) in bytes.chunks_mut(8).enumerate() {
+        let word = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 + 2 * index as u64);
+        chunk.copy_from_slice(&word.rotate_left(29).to_le_bytes());
+    }
+    CredentialHash::from_bytes(bytes)
+}
+
+/// Asks about a hash that nobody has; false if the primary was not asked.
+fn guess(brake: &Brake, from: IpAddr, number: u64, now: Monotonic) -> Result<(), Stopped> {
+    let hash = hash(number);
+    brake.ask(from, &hash, || false, now)?.failed(now);
+    brake.told(&hash, now);
+    Ok(())
+}
+
+/// As many as the source may fail.
+fn exhaust(brake: &Brake, from: IpAddr, first: u64, now: Monotonic) {
+    for number in first..first + u64::from(SOURCE.burst) {
+        guess(brake, from, number, now).unwrap();
+    }
+    let stopped = guess(brake, from, first + 1_000, now);
+    assert_eq!(stopped, Err(Stopped::Source));
+}
+
+#[test]
+fn a_source_fails_so_often_and_then_once_in_two_seconds() {
+    let brake = Brake::new();
+    exhaust(&brake, peer(1), 0, at(9 * SECOND));
+    assert!(guess(&brake, peer(1), 50, at(11 * SECOND - 1)).is_err());
+    assert!(guess(&brake, peer(1), 51, at(11 * SECOND)).is_ok());
+    assert!(guess(&brake, peer(1), 52, at(12 * SECOND)).is_err());
+    assert!(guess(&brake, peer(2), 53, at(9 * SECOND)).is_ok());
+}
+
+#[test]
+fn a_source_is_an_ipv4_address_however_written_or_a_64_of_ipv6() {
+    let source = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
+    assert_eq!(source("192.0.2.7"), source("::ffff:192.0.2.7"));
+    assert_ne!(source("192.0.2.7"), source("192.0.2.8"));
+    assert_eq!(
+        source("2001:db8:0:1::1"),
+        source("2001:db8:0:1:ffff:ffff:ffff:ffff")
+    );
+    assert_ne!(source("2001:db8:0:1::1"), source("2001:db8:0:2::1"));
+    assert_ne!(source("0.0.0.0"), source("::"));
+}
+
+#[test]
+fn what_was_found_once_is_looked_up_however_much_its_source_fails() {
+    let brake = Brake::new();
+    let now = at(SECOND);
+    brake.ask(peer(1), &hash(7), || false, now).unwrap().found();
+    exhaust(&brake, peer(1), 100, now);
+    for _ in 0..100 {
+        brake.ask(peer(1), &hash(7), || false, now).unwrap().found();
+    }
+    assert!(brake.ask(peer(1), &hash(8), || false, now).is_err());
+    assert!(brake.ask(peer(1), &hash(9), || true, now).is_ok());
+}
+
+#[test]
+fn a_key_that_ended_is_real_no_more() {
+    let brake = Brake::new();
+    let now = at(SECOND);
+    let ask = || brake.ask(peer(1), &hash(7), || true, now);
+    ask().unwrap().found();
+    assert!(!ask().unwrap().failed(now), "no guess: it was real");
+    brake.told(&hash(7), now);
+    // From now on it counts, cached or not.
+    assert!(ask().unwrap().failed(now));
+}
+
+#[test]
+fn an_ended_key_leaves_its_source_half_and_is_refused_beyond_without_a_look_up() {
+    let brake = Brake::new();
+    let now = at(SECOND);
+    let ended = || {
+        let asked = brake.ask(peer(1), &hash(7), || false, now);
+        asked.map(|look_up| look_up.failed(now))
+    };
+    for _ in 0..REFUSED_BURST {
+        assert_eq!(ended(), Ok(true));
+        brake.told(&hash(7), now);
+    }
+    assert_eq!(ended(), Err(Stopped::Refused));
+    for number in 100..100 + u64::from(SOURCE.burst - REFUSED_BURST) {
+        assert!(guess(&brake, peer(1), number, now).is_ok());
+    }
+    assert_eq!(guess(&brake, peer(1), 200, now), Err(Stopped::Source));
+    // What was told a minute ago may have changed.
+    let later = now + TOLD_FOR;
+    exhaust(&brake, peer(1), 300, later);
+    let stopped = brake.ask(peer(1), &hash(7), || false, later).unwrap_err();
+    assert_eq!(stopped, Stopped::Source);
+}
+
+#[test]
+fn what_is_under_way_counts_and_is_given_back_unless_it_fails() {
+    let brake = Brake::new();
+    let now = at(SECOND);
+    let mut under_way: Vec<_> = (0..u64::from(SOURCE.burst))
+        .map(|number| brake.ask(peer(1), &hash(number), || false, now).unwrap())
+        .collect();
+    let one_more = || brake.ask(peer(1), &hash(99), || false, now);
+    assert_eq!(one_more().unwrap_err(), Stopped::Source);
+    under_way.pop().unwrap().unanswered();
+    one_more().unwrap().unanswered();
+    under_way.pop().unwrap().found();
+    one_more().unwrap().found();
+    // Who hangs up has had the look-up.
+    drop(under_way);
+    let fresh = brake.ask(peer(1), &hash(98), || false, now);
+    fresh.unwrap().failed(now);
+    let fresh = brake.ask(peer(1), &hash(97), || false, now);
+    fresh.unwrap().failed(now);
+    assert!(brake.ask(peer(1), &hash(96), || false, now).is_err());
+}
+
+#[test]
+fn a_look_up_that_is_dropped_late_counts_no_less() {
+    let brake = Brake::new();
+    let (began, now) = (at(SECOND), at(14 * SECOND));
+    let under_way: Vec<_> = (0..10)
+        .map(|number| brake.ask(peer(1), &hash(number), || false, began).unwrap())
+        .collect();
+    for number in 10..20 {
+        guess(&brake, peer(1), number, now).unwrap();
+    }
+    drop(under_way);
+    assert_eq!(guess(&brake, peer(1), 20, now), Err(Stopped::Source));
+}
+
+#[test]
+fn over_all_only_those_who_failed_themselves_are_bound() {
+    let brake = Brake::new();
+    let now = at(SECOND);
+    let sources = OVERALL.burst / SOURCE.burst;
+    for source in 0..sources {
+        exhaust(&brake, peer(source), u64::from(source) * 10_000, now);
+    }
+    // Clean: its first look-up is free, and it fails.
+    assert!(guess(&brake, peer(1_000), 1_000_000, now).is_ok());
+    assert_eq!(
+        guess(&brake, peer(1_000), 1_000_001, now),
+        Err(Stopped::Overall)
+    );
+    for number in 0..100 {
+        let look_up = brake.ask(peer(2_000 + number), &hash(number.into()), || false, now);
+        look_up.unwrap().found();
+    }
+    let later = now + OVERALL.every;
+    assert!(guess(&brake, peer(1_000), 1_000_002, later).is_ok());
+}
+
+#[test]
+fn a_source_is_clean_again_a_minute_after_its_failures_are_forgotten() {
+    let mut debt = Debt::default();
+    assert!(!debt.failed_lately(at(0)));
+    debt.fail(&SOURCE, at(10 * SECOND), false);
+    assert!(debt.failed_lately(at(72 * SECOND - 1)));
+    assert!(!debt.failed_lately(at(72 * SECOND)));
+}
+
+#[test]
+fn the_table_forgets_first_whoever_failed_least() {
+    let brake = Brake::sized(8, 8);
+    exhaust(&brake, peer(0), 0, at(SECOND));
+    for source in 1..100 {
+        guess(&brake, peer(source), u64::from(source) * 1_000, at(SECOND)).unwrap();
+    }
+    assert!(guess(&brake, peer(0), 999, at(SECOND)).is_err());
+    // Those that have look-ups under way are not forgotten, and nobody is refused for want of room.
+    let brake = Brake::sized(8, 8);
+    let under_way: Vec<_> = (0..20)
+        .map(|source| brake.ask(peer(source), &hash(source.into()), || false, at(SECOND)))
+        .collect();
+    assert!(under_way.iter().all(Result::is_ok));
+    assert_eq!(
+        brake
+            .state()
+            .sources
+            .find(Source::from(peer(0)))
+            .unwrap()
+            .pending,
+        1
+    );
+}
+
+#[test]
+fn the_memory_is_fixed() {
+    let brake = Brake::new();
+    for number in 0..50_000 {
+        let source = Ipv6Addr::from(u128::from(number) << 64);
+        let _ = guess(&brake, source.into(), number, at(SECOND));
+        brake.proven.insert(&hash(number));
+    }
+    assert_eq!(brake.state().sources.slots(), sources::SLOTS);
+    let newest = hash(49_999);
+    assert!(brake.proven.contains(&newest));
+    assert!(brake.state().told.contains(&newest, at(SECOND)));
+}
+
+/// A look-up that began, or time that passes.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Wait(u64),
+    Ask {
+        source: u32,
+        ends: End,
+    },
+    /// The oldest look-up under way ends.
+    End,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Failed,
+    Found,
+    Unanswered,
+    Dropped,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let wait = prop_oneof![0..3 * SECOND, Just(2 * SECOND), 50 * SECOND..130 * SECOND];
+    let ends = prop_oneof![
+        6 => Just(End::Failed),
+        1 => Just(End::Found),
+        1 => Just(End::Unanswered),
+        1 => Just(End::Dropped),
+    ];
+    let step = prop_oneof![
+        1 => wait.prop_map(Step::Wait),
+        12 => (0..4_u32, ends).prop_map(|(source, ends)| Step::Ask { source, ends }),
+        8 => Just(Step::End),
+    ];
+    prop::collection::vec(step, 1..600)
+}
+
+/// Whether, at every moment, no more failed since any earlier one than `limit` allows.
+fn is_within(failed: &[u64], limit: &Limit) -> bool {
+    let every = u64::try_from(limit.every.as_nanos()).unwrap();
+    failed.iter().enumerate().all(|(first, began)| {
+        failed[first..].iter().enumerate().all(|(more, time)| {
+            u64::try_from(more).unwrap() < u64::from(limit.burst) + (time - began) / every
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn no_interval_holds_more_failures_than_the_limit_and_the_clean_are_never_refused(
+        steps in steps()
+    ) {
+        let brake = Brake::sized(1_024, 64);
+        let (mut now, mut number) = (SECOND, 0);
+        let mut under_way: VecDeque<(u32, LookUp<'_>, End, u64)> = VecDeque::new();
+        let mut failed: HashMap<u32, Vec<u64>> = HashMap::new();
+        for step in steps {
+            match step {
+                Step::Wait(nanos) => now += nanos,
+                Step::Ask { source, ends } => {
+                    number += 1;
+                    let own = under_way.iter().filter(|(other, ..)| *other == source).count();
+                    let failures = failed.entry(source).or_default();
+                    let forgotten = failures.iter().max().is_none_or(|last| now > last + 200 * SECOND);
+                    let clean = forgotten && own < SOURCE.burst as usize;
+                    match brake.ask(peer(source), &hash(number), || false, at(now)) {
+                        Ok(look_up) => under_way.push_back((source, look_up, ends, now)),
+                        Err(stopped) => prop_assert!(!clean, "{stopped:?}"),
+                    }
+                }
+                Step::End => {
+                    let Some((source, look_up, ends, began)) = under_way.pop_front() else {
+                        continue;
+                    };
+                    let failures = failed.entry(source).or_default();
+                    match ends {
+                        End::Failed => {
+                            look_up.failed(at(now));
+                            failures.push(now);
+                        }
+                        End::Found => look_up.found(),
+                        End::Unanswered => look_up.unanswered(),
+                        End::Dropped => {
+                            drop(look_up);
+                            failures.push(began);
+                        }
+                    }
+                }
+            }
+        }
+        for failures in failed.values_mut() {
+            failures.sort_unstable();
+            prop_assert!(is_within(failures, &SOURCE), "{failures:?}");
+        }
+    }
+
+    /// Many sources, all guessing: who failed before is bound by the limit of all.
+    #[test]
+    fn over_all_no_interval_holds_more_failures_of_those_who_failed_before(
+        waits in prop::collection::vec(0..40_000_000_u64, 1_500), sources in 30..120_u32
+    ) {
+        let brake = Brake::sized(1_024, 64);
+        let (mut now, mut failed) = (SECOND, Vec::new());
+        let mut known = HashSet::new();
+        for (index, wait) in waits.into_iter().enumerate() {
+            if wait < 2_000_000 {
+                now += 100 * wait;
+            }
+            let number = u32::try_from(index).unwrap();
+            let source = number.wrapping_mul(0x9e37_79b9) % sources;
+            let first = known.insert(source);
+            let guessed = guess(&brake, peer(source), number.into(), at(now));
+            if first {
+                prop_assert!(guessed.is_ok());
+            } else if guessed.is_ok() {
+                failed.push(now);
+            }
+        }
+        prop_assert!(is_within(&failed, &OVERALL), "{}", failed.len());
+    }
+}
