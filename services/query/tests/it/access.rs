@@ -142,7 +142,10 @@ async fn a_revoked_key_is_refused_on_the_next_request_and_a_suspended_org_too() 
     let revoked = world.append(&org, vec![revoked.into()]).await.to_string();
     // Refused at once, but told only once it holds everywhere.
     let headers = [bearer(&key), ("tga-min-position", &revoked)];
-    let early = world.replica.send_once(Method::GET, "/projects", &headers).await;
+    let early = world
+        .replica
+        .send_once(Method::GET, "/projects", &headers)
+        .await;
     assert_eq!(early.status, 503);
     let reply = world.get(&key, "/projects").await;
     assert_eq!((reply.status.as_u16(), &reply.body[..]), (401, REFUSED));

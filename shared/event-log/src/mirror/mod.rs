@@ -247,7 +247,15 @@ impl<'a> Session<'a> {
     async fn bridge(&mut self, first: GlobalPosition, tasks: &Tasks) -> Result<(), MirrorError> {
         let clock = self.mirror.log.clock().clone();
         let mut moved_at = clock.monotonic();
+        let mut stop_by = None;
         loop {
+            if tasks.is_stopping() {
+                let now = clock.monotonic();
+                if now > *stop_by.get_or_insert(now + LAST_WORDS) {
+                    // The log has it all, and the next mirror publishes it.
+                    return Ok(());
+                }
+            }
             let last = self.stands().await?;
             if last.next() >= first {
                 self.last = last;
