@@ -247,8 +247,13 @@ impl Inner {
                 idempotency: record,
                 guard: None,
             };
+            let began = self.clock.monotonic();
             match self.log.append(request).await {
                 Ok(appended) => {
+                    if denial::newest(&decision.events).is_some() {
+                        let took = self.clock.monotonic().saturating_since(began);
+                        gate::metrics::revocation("commit", took);
+                    }
                     self.fold(org, context.caller, version, &decision.events, &appended)
                         .await;
                     return self.done(org, command, decision, &appended).await;

@@ -147,10 +147,10 @@ impl Coordinator {
     /// [`SettleError`]; the events stand all the same.
     pub async fn settle(&self, denials: Denials) -> Result<Receipt, SettleError> {
         let start = self.wait_point();
-        let copied = self.tell(denials, start);
         let position = denials.last;
         let mut heard = self.0.acks.count();
         let registered = self.rows(start).await?;
+        let copied = self.tell(denials, &registered, start);
         let epoch = registered.epoch;
         let mut barrier = Barrier::new(position, epoch, start, &registered.rows, self.wait_point());
         let mut look_at = self.0.clock.monotonic() + POLL;

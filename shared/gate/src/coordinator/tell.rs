@@ -1,17 +1,17 @@
 //! B3: what was denied is told at once, and kept a second time.
 
-use domain::ids::GlobalPosition;
+use domain::ids::{GlobalPosition, LogEpoch};
 use event_log::{ReadError, StoredEvent};
 use runtime::lifecycle::TaskKind;
 use runtime::telemetry::chain;
 use tokio::sync::oneshot;
 
 use super::Coordinator;
-use crate::bus;
+use crate::bus::{self, MacKey};
 use crate::core::clocks::WaitPoint;
 use crate::core::sweep::Denials;
 use crate::metrics as names;
-use crate::store;
+use crate::store::Registered;
 
 /// Auth events of one read.
 const PAGE: u16 = 500;
@@ -19,17 +19,21 @@ const PAGE: u16 = 500;
 impl Coordinator {
     /// Tells the auth events of `denials` on NATS and adds those that deny to the ledger, beside the
     /// barrier. What comes back says whether all are in the ledger.
-    pub(super) fn tell(&self, denials: Denials, start: WaitPoint) -> oneshot::Receiver<bool> {
+    pub(super) fn tell(
+        &self,
+        denials: Denials,
+        registered: &Registered,
+        start: WaitPoint,
+    ) -> oneshot::Receiver<bool> {
         let (copied, receiver) = oneshot::channel();
         let coordinator = self.clone();
+        let (epoch, key) = (registered.epoch, registered.bus_key.clone());
         let tell = async move {
-            let is_copied = match coordinator.tell_all(denials, start).await {
-                Ok(is_copied) => is_copied,
-                Err(error) => {
-                    tracing::warn!(error = %chain(&error), "a denial was not told");
-                    false
-                }
-            };
+            let told = coordinator.tell_all(denials, epoch, &key, start).await;
+            let is_copied = told.unwrap_or_else(|error| {
+                tracing::warn!(error = %chain(&error), "a denial was not told");
+                false
+            });
             let _ = copied.send(is_copied);
         };
         // Finished even if whoever asked for the denial has gone.
@@ -37,9 +41,14 @@ impl Coordinator {
         receiver
     }
 
-    async fn tell_all(&self, denials: Denials, start: WaitPoint) -> Result<bool, ReadError> {
+    async fn tell_all(
+        &self,
+        denials: Denials,
+        epoch: LogEpoch,
+        key: &MacKey,
+        start: WaitPoint,
+    ) -> Result<bool, ReadError> {
         let mut is_copied = self.0.ledger.is_some();
-        let epoch = self.0.log.head().await?.epoch;
         let mut after = GlobalPosition::new(denials.first.get().saturating_sub(1));
         loop {
             let mut events = self.0.log.read_auth(after, PAGE).await?;
@@ -49,7 +58,11 @@ impl Coordinator {
                 return Ok(is_copied);
             };
             after = last.position;
-            self.publish(&events, epoch).await;
+            if let Some(nats) = &self.0.nats {
+                for event in &events {
+                    bus::tell(nats, key, epoch, event).await;
+                }
+            }
             names::revocation("told", start.elapsed(self.wait_point()));
             if let Some(ledger) = &self.0.ledger {
                 let denying: Vec<_> = events.iter().filter(|event| denies(event)).collect();
@@ -58,23 +71,6 @@ impl Coordinator {
             if is_last || after >= denials.last {
                 return Ok(is_copied);
             }
-        }
-    }
-
-    async fn publish(&self, events: &[StoredEvent], epoch: domain::ids::LogEpoch) {
-        let Some(nats) = &self.0.nats else { return };
-        let key = match self
-            .0
-            .clock
-            .timeout(super::LOOK_DEADLINE, store::bus_key(&self.0.primary))
-            .await
-        {
-            Ok(Ok(key)) => key,
-            Ok(Err(error)) => return tracing::debug!(error = %chain(&error), "no key of the bus"),
-            Err(error) => return tracing::debug!(error = %chain(&error), "no key of the bus"),
-        };
-        for event in events {
-            bus::tell(nats, &key, epoch, event).await;
         }
     }
 }
