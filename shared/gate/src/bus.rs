@@ -189,10 +189,17 @@ fn read<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    /// An acknowledgement as its replica sends it.
+    pub fn acknowledged(key: &MacKey, ack: &Ack) -> Message {
+        let subject = ack_subject(ack.incarnation);
+        let payload = serde_json::to_vec(ack).expect("ids and numbers");
+        message(&subject, key.signed(&subject, &payload), &payload)
+    }
 
     fn message(subject: &str, headers: HeaderMap, payload: &[u8]) -> Message {
         Message {
@@ -243,13 +250,12 @@ mod tests {
             incarnation: IncarnationId::from_uuid(Uuid::from_u128(1)),
             applied: GlobalPosition::new(7),
         };
-        let payload = serde_json::to_vec(&ack).expect("ids and numbers");
-        let own = ack_subject(ack.incarnation);
-        let own = message(&own, key.signed(&own, &payload), &payload);
+        let own = acknowledged(&key, &ack);
         assert_eq!(Ack::read(&own), Some(ack));
         assert!(key.signs(&own));
+        let payload = &own.payload;
         let other = ack_subject(Uuid::from_u128(2));
-        let other = message(&other, key.signed(&other, &payload), &payload);
+        let other = message(&other, key.signed(&other, payload), payload);
         assert_eq!(Ack::read(&other), None);
     }
 

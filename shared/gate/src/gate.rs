@@ -96,10 +96,7 @@ impl Reads for LiveReads<'_> {
     }
 
     fn now(&mut self) -> FencePoint {
-        FencePoint {
-            boot: self.clock.boottime(),
-            raw: self.clock.raw(),
-        }
+        fence_point(self.clock)
     }
 
     fn rests_on(&mut self, tomb: Stamp) -> RestsOn {
@@ -208,20 +205,22 @@ impl Gate {
             Mode::Cached(live) if !strictly => self.look_up(live, &hash, peer, at.wall),
             Mode::Cached(_) | Mode::VerifyAlways => Known::Ask,
         };
-        let (entry, at) = match known {
-            Known::Allowed(entry) => {
-                self.0.decisions.cached.increment(1);
-                (entry, at)
-            }
-            // Apart, so that requests answered from the cache do not carry these futures.
+        // Apart, so that requests answered from the cache do not carry these futures.
+        let cached = match known {
+            Known::Allowed(entry) => Some(entry),
             Known::Denied(denied) | Known::Ended(denied, _) => {
-                return Err(Box::pin(self.tell(denied)).await);
+                Box::pin(self.refuse(denied)).await?;
+                None
             }
-            Known::Ask => {
-                let entry = Box::pin(self.verify(&hash, peer)).await?;
-                self.0.decisions.verified.increment(1);
-                (entry, Moment::read(&self.0.clock))
-            }
+            Known::Ask => None,
+        };
+        let (entry, at) = if let Some(entry) = cached {
+            self.0.decisions.cached.increment(1);
+            (entry, at)
+        } else {
+            let entry = Box::pin(self.verify(&hash, peer)).await?;
+            self.0.decisions.verified.increment(1);
+            (entry, Moment::read(&self.0.clock))
         };
         let rate = self.0.limiter.admit(&entry, at).await?;
         let is_soon = |end: &(Timestamp, bool)| end.1 || end.0 < at.wall.plus(SOON);
@@ -301,6 +300,25 @@ impl Gate {
         }
     }
 
+    /// Tells a denial that the cache knows of. What is not known to hold everywhere is asked of the
+    /// primary if there is no lease: without renewals nobody else says what is settled.
+    async fn refuse(&self, denied: Denied) -> Result<(), Denial> {
+        match self.tell(denied).await {
+            Denial::RevocationInProgress if !self.is_leased() => Ok(()),
+            denial => Err(denial),
+        }
+    }
+
+    fn is_leased(&self) -> bool {
+        match &self.0.mode {
+            Mode::Cached(live) => {
+                let deadlines = live.trusted.lease().deadlines();
+                deadlines.cover(fence_point(&self.0.clock))
+            }
+            Mode::VerifyAlways => false,
+        }
+    }
+
     /// What may be told of a denial by now.
     async fn tell(&self, denied: Denied) -> Denial {
         match self.pass(denied.rests_on).await {
@@ -340,6 +358,13 @@ impl Gate {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_datetime(self.0.clock.now())
+    }
+}
+
+fn fence_point(clock: &Clock) -> FencePoint {
+    FencePoint {
+        boot: clock.boottime(),
+        raw: clock.raw(),
     }
 }
 

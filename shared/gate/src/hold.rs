@@ -103,3 +103,120 @@ impl Hold {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::pin::pin;
+
+    use chrono::DateTime;
+    use futures_util::{FutureExt, poll};
+    use runtime::clock::ManualClock;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const TERM: Duration = Duration::from_secs(2);
+    const BOUND: Duration = Duration::from_millis(2_475);
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn epoch(number: u128) -> LogEpoch {
+        LogEpoch::from_uuid(Uuid::from_u128(number))
+    }
+
+    fn position(number: u64) -> GlobalPosition {
+        GlobalPosition::new(number)
+    }
+
+    fn rests_on(number: u64) -> RestsOn {
+        RestsOn {
+            epoch: epoch(1),
+            position: position(number),
+        }
+    }
+
+    /// Saw position 10 of the first log just now.
+    fn seen() -> (Hold, ManualClock) {
+        let (clock, hand) = Clock::manual(DateTime::UNIX_EPOCH);
+        let hold = Hold::new(clock);
+        hold.see(epoch(1), position(10), TERM);
+        (hold, hand)
+    }
+
+    fn at_once(hold: &Hold, denial: u64) -> Option<Result<(), InProgress>> {
+        hold.pass(rests_on(denial)).now_or_never()
+    }
+
+    #[test]
+    fn what_holds_everywhere_or_rests_on_nothing_is_told_at_once() {
+        let (hold, _hand) = seen();
+        assert_eq!(at_once(&hold, 0), Some(Ok(())));
+        assert_eq!(at_once(&hold, 9), None);
+        hold.settle(epoch(1), position(9));
+        assert_eq!(at_once(&hold, 9), Some(Ok(())));
+        assert_eq!(at_once(&hold, 10), None);
+    }
+
+    #[tokio::test]
+    async fn a_denial_waits_25_ms_for_its_settlement_and_no_longer() {
+        let (hold, hand) = seen();
+        let mut waiting = pin!(hold.pass(rests_on(10)));
+        assert!(poll!(waiting.as_mut()).is_pending());
+        hand.advance(MILLISECOND * 24);
+        assert!(poll!(waiting.as_mut()).is_pending());
+        hand.advance(MILLISECOND);
+        assert_eq!(waiting.now_or_never(), Some(Err(InProgress)));
+    }
+
+    #[tokio::test]
+    async fn the_settlement_of_the_denial_itself_ends_the_wait() {
+        let (hold, _hand) = seen();
+        let mut waiting = pin!(hold.pass(rests_on(10)));
+        assert!(poll!(waiting.as_mut()).is_pending());
+        hold.settle(epoch(1), position(9));
+        assert!(poll!(waiting.as_mut()).is_pending(), "an older one");
+        hold.settle(epoch(2), position(10));
+        assert!(poll!(waiting.as_mut()).is_pending(), "another log's");
+        hold.settle(epoch(1), position(10));
+        assert_eq!(waiting.now_or_never(), Some(Ok(())));
+    }
+
+    #[tokio::test]
+    async fn time_alone_settles_what_was_seen() {
+        let (hold, hand) = seen();
+        hand.advance(BOUND.saturating_sub(HOLD * 2));
+        let mut early = pin!(hold.pass(rests_on(10)));
+        let mut late = pin!(hold.pass(rests_on(10)));
+        assert!(poll!(early.as_mut()).is_pending());
+        hand.advance(HOLD);
+        assert_eq!(early.now_or_never(), Some(Err(InProgress)));
+        // The bound ends while this one waits.
+        assert!(poll!(late.as_mut()).is_pending());
+        hand.advance(HOLD);
+        assert_eq!(late.now_or_never(), Some(Ok(())));
+        assert_eq!(at_once(&hold, 10), Some(Ok(())));
+        assert_eq!(at_once(&hold, 11), None, "nobody saw it");
+    }
+
+    #[test]
+    fn a_suspended_machine_has_not_waited() {
+        let (hold, hand) = seen();
+        hand.suspend(BOUND * 10);
+        assert_eq!(at_once(&hold, 10), None);
+    }
+
+    #[tokio::test]
+    async fn more_than_may_wait_are_told_at_once_that_it_is_not_in_force() {
+        let (hold, hand) = seen();
+        let others = u32::try_from(WAITERS).unwrap() - 1;
+        let _others = hold.room.try_acquire_many(others).unwrap();
+        let mut last = pin!(hold.pass(rests_on(10)));
+        assert!(poll!(last.as_mut()).is_pending());
+        assert_eq!(at_once(&hold, 10), Some(Err(InProgress)));
+        assert_eq!(at_once(&hold, 0), Some(Ok(())), "it need not wait");
+        hand.advance(HOLD);
+        assert_eq!(last.now_or_never(), Some(Err(InProgress)));
+        assert_eq!(at_once(&hold, 10), None, "there is room again");
+    }
+}

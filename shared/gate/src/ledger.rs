@@ -7,7 +7,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use domain::ids::{GlobalPosition, LogEpoch};
@@ -115,6 +115,8 @@ impl Ledger {
 
 fn create(path: &Path) -> io::Result<File> {
     let folder = path.parent().unwrap_or(Path::new("."));
+    let missing = folder.ancestors().take_while(|folder| !folder.exists());
+    let missing = missing.count();
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -122,8 +124,11 @@ fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let file = options.append(true).create(true).mode(0o600).open(path)?;
     file.sync_all()?;
-    // The name must last as long as the lines.
-    File::open(folder)?.sync_all()?;
+    // The names must last as long as the lines, those of the folders that were made too.
+    for folder in folder.ancestors().take(missing + 1) {
+        let is_here = folder.as_os_str().is_empty();
+        File::open(if is_here { Path::new(".") } else { folder })?.sync_all()?;
+    }
     Ok(file)
 }
 
@@ -161,8 +166,9 @@ async fn keep(mut writer: Writer, mut entries: mpsc::Receiver<Entry>) {
 impl Writer {
     fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
         let mut file = match self.file.take() {
-            Some(file) => file,
-            None => create(&self.path)?,
+            // What is written to a file that was removed is lost without an error.
+            Some(file) if file.metadata()?.nlink() > 0 => file,
+            _ => create(&self.path)?,
         };
         if self.torn {
             file.write_all(b"\n")?;
@@ -222,4 +228,273 @@ fn parse(line: &[u8]) -> Option<(LogEpoch, StoredEvent)> {
     let line: Line = serde_json::from_slice(line).ok()?;
     let event = StoredEvent::from_public(line.event.get().as_bytes(), line.previous)?;
     Some((line.epoch, event))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use domain::event::{Actor, ChainHash, Event, KeyRevoked, RevocationReason, Stream};
+    use domain::ids::{EventId, KeyId, OrgId, StreamVersion};
+    use domain::time::Timestamp;
+    use futures_util::future::join_all;
+    use futures_util::{FutureExt, poll};
+    use runtime::clock::Clock;
+    use runtime::lifecycle::{Lifecycle, Outcome, ShutdownPolicy};
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn epoch() -> LogEpoch {
+        LogEpoch::from_uuid(Uuid::from_u128(1))
+    }
+
+    /// A key's end, at that position.
+    fn denial(position: u64) -> StoredEvent {
+        let event = Event::KeyRevoked(KeyRevoked {
+            key_id: KeyId::from_uuid(Uuid::from_u128(position.into())),
+            reason: RevocationReason::Requested,
+        });
+        let mut stored = StoredEvent {
+            position: GlobalPosition::new(position),
+            event_id: EventId::from_uuid(Uuid::from_u128(position.into())),
+            org_id: OrgId::from_uuid(Uuid::from_u128(7)),
+            stream: Stream::Decisions,
+            version: StreamVersion::new(position),
+            type_name: event.event_type().name().into(),
+            schema_version: event.event_type().schema_version(),
+            subject: event.subject(OrgId::from_uuid(Uuid::from_u128(7))).into(),
+            actor: Actor::System,
+            correlation_id: "a test".into(),
+            recorded_at: Timestamp::parse("2026-01-05T00:00:00Z").unwrap(),
+            auth_prev: Some(GlobalPosition::new(position - 1)),
+            prev_hash: ChainHash::ZERO,
+            hash: ChainHash::ZERO,
+            data: event.data().into(),
+        };
+        stored.hash = stored.computed_hash();
+        stored
+    }
+
+    /// A folder, and the tasks of a process that writes there.
+    struct World {
+        folder: TempDir,
+        lifecycle: Lifecycle,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self {
+                folder: tempfile::tempdir().unwrap(),
+                lifecycle: Lifecycle::new(Clock::system()),
+            }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("ledger")
+        }
+
+        fn open(&self, name: &str) -> Ledger {
+            Ledger::open(&self.path(), name, &self.lifecycle.handle()).unwrap()
+        }
+
+        fn read(&self) -> (Vec<u64>, usize) {
+            let recorded = read_ledger(&self.path()).unwrap();
+            let positions = recorded
+                .denials
+                .iter()
+                .map(|(_, event)| event.position.get());
+            (positions.collect(), recorded.unreadable)
+        }
+    }
+
+    async fn add(ledger: &Ledger, position: u64) -> bool {
+        ledger.add(epoch(), &[&denial(position)]).await
+    }
+
+    #[tokio::test]
+    async fn what_was_added_is_read_as_it_was() {
+        let world = World::new();
+        let ledger = world.open("a");
+        let (one, two, three) = (denial(5), denial(6), denial(9));
+        assert!(ledger.add(epoch(), &[&one, &two]).await);
+        let later = LogEpoch::from_uuid(Uuid::from_u128(2));
+        assert!(ledger.add(later, &[&three]).await);
+        let recorded = read_ledger(&world.path()).unwrap();
+        let expected = [(epoch(), one), (epoch(), two), (later, three)];
+        assert_eq!(recorded.denials, expected);
+        assert_eq!(recorded.unreadable, 0);
+    }
+
+    #[tokio::test]
+    async fn folder_and_files_are_their_users_alone() {
+        let world = World::new();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let ledger = world.open("a");
+        assert_eq!(mode(&world.path()), 0o700);
+        let files = fs::read_dir(world.path()).unwrap().count();
+        assert_eq!(files, 0, "nothing was taken away yet");
+        assert!(add(&ledger, 5).await);
+        assert_eq!(mode(&world.path().join("a.ndjson")), 0o600);
+    }
+
+    #[tokio::test]
+    async fn two_processes_write_beside_each_other_and_may_repeat_themselves() {
+        let world = World::new();
+        let (first, second) = (world.open("a"), world.open("b"));
+        let (one, other) = tokio::join!(add(&second, 7), add(&first, 8));
+        assert!(one && other);
+        assert!(add(&first, 5).await && add(&first, 5).await);
+        assert_eq!(world.read(), (vec![8, 5, 5, 7], 0));
+    }
+
+    #[tokio::test]
+    async fn those_that_come_together_are_all_there() {
+        let world = World::new();
+        let ledger = world.open("a");
+        let added = join_all((1..=200).map(|position| add(&ledger, position))).await;
+        assert!(added.iter().all(|added| *added));
+        let (mut positions, unreadable) = world.read();
+        positions.sort_unstable();
+        assert_eq!(positions, (1..=200).collect::<Vec<_>>());
+        assert_eq!(unreadable, 0);
+    }
+
+    #[tokio::test]
+    async fn lines_that_are_torn_or_altered_are_counted_and_hide_no_other() {
+        let world = World::new();
+        let ledger = world.open("a");
+        for position in [5, 6, 7] {
+            assert!(add(&ledger, position).await);
+        }
+        let file = world.path().join("a.ndjson");
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let torn = &lines[1][..lines[1].len() / 2];
+        let altered = lines[2].replace(r#""position":"7""#, r#""position":"8""#);
+        let altered = altered.replace(r#""position":7"#, r#""position":8"#);
+        assert_ne!(altered, lines[2]);
+        let text = format!("{}\n\n{altered}\n{}\n{torn}", lines[0], lines[2]);
+        fs::write(&file, text).unwrap();
+        fs::write(world.path().join("notes.txt"), "not ours").unwrap();
+        assert_eq!(world.read(), (vec![5, 7], 2));
+    }
+
+    #[test]
+    fn after_a_write_that_broke_off_the_next_line_stands_alone() {
+        let world = World::new();
+        fs::create_dir(world.path()).unwrap();
+        let path = world.path().join("a.ndjson");
+        fs::write(&path, r#"{"epoch":"#).unwrap();
+        // On a full disk.
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut writer = Writer {
+            path,
+            file: Some(full),
+            torn: false,
+        };
+        let entry = || {
+            let (written, _) = oneshot::channel();
+            let event = RawValue::from_string(denial(5).to_cloud_event()).unwrap();
+            let line = Line {
+                epoch: epoch(),
+                previous: None,
+                event,
+            };
+            let lines = serde_json::to_vec(&line).unwrap();
+            [Entry { lines, written }]
+        };
+        assert!(writer.write(&entry()).is_err());
+        assert!(writer.write(&entry()).is_ok(), "what it failed with passed");
+        assert_eq!(world.read(), (vec![5], 1));
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_is_pending_and_a_later_one_is_not() {
+        let world = World::new();
+        let ledger = world.open("a");
+        let in_its_place = world.path().join("a.ndjson");
+        fs::create_dir(&in_its_place).unwrap();
+        assert!(!add(&ledger, 5).await);
+        fs::remove_dir(&in_its_place).unwrap();
+        assert!(add(&ledger, 6).await);
+        assert_eq!(world.read(), (vec![6], 0));
+    }
+
+    #[tokio::test]
+    async fn what_was_removed_is_made_anew() {
+        let world = World::new();
+        let ledger = world.open("a");
+        assert!(add(&ledger, 5).await);
+        fs::remove_dir_all(world.path()).unwrap();
+        assert!(add(&ledger, 6).await);
+        assert_eq!(world.read(), (vec![6], 0));
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_used_is_said_at_once() {
+        let world = World::new();
+        let file = world.folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let below = file.join("ledger");
+        let opened = Ledger::open(&below, "a", &world.lifecycle.handle());
+        let said = opened.unwrap_err().to_string();
+        let expected = format!(
+            "the revocation ledger {} could not be opened",
+            below.display()
+        );
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_and_not_an_empty_ledger() {
+        let world = World::new();
+        let missing = read_ledger(&world.path()).unwrap_err().to_string();
+        let expected = format!(
+            "the revocation ledger {} could not be read",
+            world.path().display()
+        );
+        assert_eq!(missing, expected);
+        let no_file = world.path().join("a.ndjson");
+        fs::create_dir_all(&no_file).unwrap();
+        let unreadable = read_ledger(&world.path()).unwrap_err().to_string();
+        let expected = format!(
+            "the revocation ledger {} could not be read",
+            no_file.display()
+        );
+        assert_eq!(unreadable, expected);
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_place_or_no_writer_is_pending() {
+        let (sender, receiver) = mpsc::channel(1);
+        let ledger = Ledger(sender);
+        let first = add(&ledger, 5);
+        tokio::pin!(first);
+        assert!(poll!(first.as_mut()).is_pending());
+        assert_eq!(add(&ledger, 6).now_or_never(), Some(false));
+        drop(receiver);
+        assert!(!first.await);
+        assert!(!add(&ledger, 7).await);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_stops_writes_what_waits() {
+        let world = World::new();
+        let ledger = world.open("a");
+        let added = add(&ledger, 5);
+        {
+            tokio::pin!(added);
+            assert!(poll!(added.as_mut()).is_pending());
+        }
+        drop(ledger);
+        let World { folder, lifecycle } = world;
+        let outcome = lifecycle.shutdown(ShutdownPolicy::default()).await;
+        assert_eq!(outcome, Outcome::Clean);
+        let recorded = read_ledger(&folder.path().join("ledger")).unwrap();
+        assert_eq!(recorded.denials, [(epoch(), denial(5))]);
+    }
 }

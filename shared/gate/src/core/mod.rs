@@ -23,6 +23,8 @@ pub mod mutant;
 pub mod quota;
 pub mod registry;
 pub mod replica;
+#[cfg(test)]
+mod samples;
 pub mod silence;
 pub mod stamp;
 pub mod sweep;

@@ -110,3 +110,71 @@ impl<C: Cache> Trusted<C> {
         self.cache.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::super::registry::Registry;
+    use super::super::samples::{
+        Unbounded, entry, epoch, first_generation, hash, position, rests_on, row, stamp,
+    };
+    use super::*;
+
+    fn begun() -> Trusted<Unbounded> {
+        let trusted = Trusted::new(Unbounded::default());
+        trusted.begin(first_generation(), epoch(1));
+        trusted
+    }
+
+    fn refused_in(generation: Generation) -> RefusedAs {
+        RefusedAs {
+            generation,
+            rests_on: rests_on(7),
+        }
+    }
+
+    #[test]
+    fn a_refusal_counts_in_its_own_generation_alone() {
+        let trusted = begun();
+        let second = first_generation().next().unwrap();
+        trusted
+            .cache
+            .refuse(&hash(1), refused_in(first_generation()));
+        trusted.cache.refuse(&hash(2), refused_in(second));
+        assert_eq!(trusted.refused(&hash(1)), Some(rests_on(7)));
+        assert_eq!(trusted.refused(&hash(2)), None, "not begun yet");
+        trusted.begin(second, epoch(2));
+        assert_eq!(trusted.refused(&hash(1)), None);
+        assert_eq!(trusted.refused(&hash(2)), Some(rests_on(7)));
+        assert_eq!(trusted.refused(&hash(3)), None);
+    }
+
+    #[test]
+    fn a_tombstone_of_an_earlier_generation_is_of_no_log_that_anybody_settles() {
+        let trusted = begun();
+        assert_eq!(trusted.rests_on(stamp(12)), rests_on(12));
+        trusted.begin(first_generation().next().unwrap(), epoch(1));
+        let earlier = trusted.rests_on(stamp(12));
+        assert_eq!(earlier.position, position(12));
+        assert_ne!(earlier.epoch, epoch(1));
+        let unloaded = Trusted::new(Unbounded::default());
+        assert_ne!(unloaded.rests_on(stamp(12)).epoch, epoch(1));
+    }
+
+    #[test]
+    fn a_generation_begins_with_nothing_applied_and_nothing_cached() {
+        let trusted = begun();
+        let registry = Registry::default();
+        trusted
+            .cache
+            .insert(&hash(1), entry(row(1), stamp(10), &registry));
+        trusted.applied_up_to(position(12));
+        let second = first_generation().next().unwrap();
+        trusted.begin(second, epoch(2));
+        assert_eq!(trusted.applied(), GlobalPosition::ZERO);
+        assert!(trusted.cache.get(&hash(1)).is_none());
+        assert_eq!(trusted.lease().floor(), second.floor());
+        assert_eq!(trusted.current(), (second, Some(epoch(2))));
+    }
+}

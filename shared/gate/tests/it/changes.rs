@@ -11,7 +11,7 @@ use gate::{Denial, Policy, Principal, State};
 use runtime::entropy::Entropy;
 use testkit::eventually;
 
-use crate::support::{Command, Key, KeySpec, Replica, SOON, limit};
+use crate::support::{Command, Key, KeySpec, Replica, SOON, limit, unchanged};
 
 async fn two_replicas() -> (Command, [Replica; 2], testkit::TestNats) {
     let database = testkit::postgres().await;
@@ -184,18 +184,4 @@ async fn a_key_that_ends_soon_says_so_and_then_ends() {
         replicas[0].ask(&key).await == Err(Denial::Invalid)
     })
     .await;
-}
-
-fn unchanged(key_id: KeyId) -> KeyChanged {
-    KeyChanged {
-        key_id,
-        name: None,
-        scopes: None,
-        expires_at: None,
-        ip_allowlist: None,
-        rate_limit_per_minute: None,
-        strict: None,
-        owner_id: None,
-        narrowed: true,
-    }
 }

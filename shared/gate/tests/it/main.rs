@@ -4,7 +4,12 @@
 mod brake;
 mod changes;
 mod faults;
+mod forgery;
+mod hold;
+mod ledger;
+mod letters;
 mod quota;
 mod support;
+mod sweep;
 mod usage;
 mod verify;

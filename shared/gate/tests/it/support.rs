@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
 use domain::event::{
-    Actor, Event, KeyCreated, KeyRevoked, LimitChanged, OrgCreated, RevocationReason,
+    Actor, Event, KeyChanged, KeyCreated, KeyRevoked, LimitChanged, OrgCreated, RevocationReason,
 };
-use domain::ids::{GlobalPosition, KeyId, OrgId};
+use domain::ids::{GlobalPosition, IncarnationId, KeyId, OrgId};
 use domain::plan::{LimitKey, Plan};
 use domain::scope::Scopes;
 use domain::text::Name;
@@ -24,7 +24,7 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind, Tasks};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use testkit::eventually;
+use testkit::{TestDatabase, eventually};
 
 pub const SOON: Duration = Duration::from_secs(20);
 pub const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
@@ -33,6 +33,7 @@ pub const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 pub struct Command {
     pub log: EventLog,
     pub coordinator: Coordinator,
+    primary: PgPool,
     lifecycle: Lifecycle,
 }
 
@@ -84,7 +85,7 @@ impl Command {
             tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
         }
         let parts = CoordinatorParts {
-            primary,
+            primary: primary.clone(),
             log: log.clone(),
             nats,
             ledger,
@@ -94,8 +95,17 @@ impl Command {
         Self {
             log,
             coordinator,
+            primary,
             lifecycle,
         }
+    }
+
+    /// The gate of its callers: every request asks the primary.
+    pub fn gate(&self, primary: PgPool) -> Gate {
+        let tasks = self.lifecycle.handle();
+        let limiter = Limiter::start(primary.clone(), Clock::system(), &tasks);
+        let config = VerifyConfig::default();
+        Gate::verify_always(limiter, primary, &self.coordinator, config)
     }
 
     pub async fn append(&self, org_id: OrgId, events: Vec<Event>) -> GlobalPosition {
@@ -124,6 +134,16 @@ impl Command {
             last: position,
         };
         self.coordinator.settle(denials).await.unwrap()
+    }
+
+    /// The same, until it is noted on the primary: the machine may be too busy to do that in time,
+    /// and where no time settles anything nobody else would hear of it.
+    pub async fn settle_and_note(&self, position: GlobalPosition) {
+        eventually(SOON, "the settlement is noted", async || {
+            self.settle(position).await;
+            settled(&self.primary).await >= position
+        })
+        .await;
     }
 
     pub async fn revoke(&self, key: &Key) -> Receipt {
@@ -181,7 +201,15 @@ impl Command {
     }
 
     pub async fn stop(self) {
-        self.lifecycle.shutdown(ShutdownPolicy::default()).await;
+        let Self {
+            log,
+            coordinator,
+            lifecycle,
+            ..
+        } = self;
+        // Nobody settles anything any more, so the ledger is at its end.
+        drop((log, coordinator));
+        lifecycle.shutdown(ShutdownPolicy::default()).await;
     }
 }
 
@@ -276,6 +304,69 @@ pub async fn patiently_from(
     .await
 }
 
+/// Asks until the credential could be checked: the machine may be too busy for an answer in time.
+pub async fn answered(gate: &Gate, headers: &HeaderMap) -> Result<Admission, Denial> {
+    eventually(SOON, "an answer of the primary", async || {
+        match gate.authorize(headers, PEER).await {
+            Err(Denial::VerificationUnavailable) => None,
+            answer => Some(answer),
+        }
+    })
+    .await
+}
+
+/// From here on leases may last so long that no time which a test waits settles a denial.
+pub async fn let_no_time_settle(database: &TestDatabase) {
+    let mut owner = database.pool().acquire().await.unwrap();
+    let term = Duration::from_mins(10);
+    gate::allow_lease(&mut owner, term).await.unwrap();
+}
+
+/// Up to where the primary has everything settled.
+pub async fn settled(pool: &PgPool) -> GlobalPosition {
+    // Run at run time: a test's own look at one row.
+    let settled: i64 = sqlx::query_scalar("select settled from gate.head")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    GlobalPosition::try_from_i64(settled).unwrap()
+}
+
+/// From here on no lease lasts longer, before anything has started.
+pub async fn let_leases_last(database: &TestDatabase, term: Duration) {
+    // Run at run time: an operator can only raise it.
+    sqlx::query("update gate.head set lease_max_ms = $1")
+        .bind(i32::try_from(term.as_millis()).unwrap())
+        .execute(database.pool())
+        .await
+        .unwrap();
+}
+
+/// The row of a replica that does nothing at all, and that nobody collects.
+pub async fn silent_replica(
+    database: &TestDatabase,
+    term: Duration,
+    ack_key: &[u8],
+) -> IncarnationId {
+    let incarnation = Entropy::os().uuid_v4();
+    // Run at run time: no production code makes a row for another process, or keeps one.
+    sqlx::query("create or replace rule kept as on delete to gate.leases do instead nothing")
+        .execute(database.pool())
+        .await
+        .unwrap();
+    sqlx::query(
+        "insert into gate.leases (incarnation, replica, lease_ms, applied_position, epoch, ack_key)
+         select $1, 'silent', $2, 0, epoch, $3 from log.head",
+    )
+    .bind(incarnation)
+    .bind(i32::try_from(term.as_millis()).unwrap())
+    .bind(ack_key)
+    .execute(database.pool())
+    .await
+    .unwrap();
+    IncarnationId::from_uuid(incarnation)
+}
+
 pub fn config() -> ReplicaConfig {
     ReplicaConfig::new("test")
 }
@@ -299,6 +390,21 @@ pub fn revoked(key_id: KeyId) -> KeyRevoked {
     KeyRevoked {
         key_id,
         reason: RevocationReason::Requested,
+    }
+}
+
+/// A change of a key that changes nothing yet, and takes something away.
+pub fn unchanged(key_id: KeyId) -> KeyChanged {
+    KeyChanged {
+        key_id,
+        name: None,
+        scopes: None,
+        expires_at: None,
+        ip_allowlist: None,
+        rate_limit_per_minute: None,
+        strict: None,
+        owner_id: None,
+        narrowed: true,
     }
 }
 

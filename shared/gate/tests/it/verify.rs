@@ -1,6 +1,7 @@
 //! What asks the primary, and what does not.
 
 use domain::credential::{CredentialKind, CredentialSecret};
+use domain::event::KeyChanged;
 use gate::{Denial, Gate, Limiter, VerifyConfig};
 use http::{HeaderMap, HeaderValue};
 use runtime::clock::Clock;
@@ -8,7 +9,9 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::Lifecycle;
 use testkit::Proxy;
 
-use crate::support::{Command, PEER, Replica, bearer, cached, patiently, proxied};
+use crate::support::{
+    Command, KeySpec, PEER, Replica, bearer, cached, patiently, proxied, unchanged,
+};
 
 fn unknown_token() -> String {
     let random = Entropy::os().bytes();
@@ -80,10 +83,7 @@ async fn a_command_service_asks_the_primary_about_every_request() {
     let org = command.org().await;
     let key = command.key(org).await;
 
-    let lifecycle = Lifecycle::new(Clock::system());
-    let pool = proxied(database.options(), proxy.port());
-    let limiter = Limiter::start(pool.clone(), Clock::system(), &lifecycle.handle());
-    let gate = Gate::verify_always(limiter, pool, &command.coordinator, VerifyConfig::default());
+    let gate = command.gate(proxied(database.options(), proxy.port()));
     assert!(*gate.ready().borrow());
     let first = patiently(&gate, &key.headers).await.unwrap();
     let second = patiently(&gate, &key.headers).await.unwrap();
@@ -115,4 +115,45 @@ async fn beyond_its_places_nobody_waits_for_the_primary() {
     );
     let answer = gate.authorize(&bearer(&unknown_token()), PEER).await;
     assert_eq!(answer.unwrap_err(), Denial::VerificationUnavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_key_is_never_answered_from_the_cache() {
+    let database = testkit::postgres().await;
+    let proxy = Proxy::to(database.options().get_port()).await;
+    let command = Command::start(database.pool().clone(), None);
+    let org = command.org().await;
+    let plain = command.key(org).await;
+    let born_strict = KeySpec {
+        change: |key| key.strict = true,
+        ..KeySpec::default()
+    };
+    let born_strict = command.key_with(org, born_strict).await;
+    let made_strict = command.key(org).await;
+    let replica = Replica::start(proxied(database.options(), proxy.port()), None).await;
+    for key in [&plain, &born_strict, &made_strict] {
+        cached(&replica, key).await;
+    }
+    let strict = KeyChanged {
+        strict: Some(true),
+        ..unchanged(made_strict.id)
+    };
+    command.enforce(org, strict).await;
+    for key in [&plain, &born_strict, &made_strict] {
+        cached(&replica, key).await;
+    }
+
+    proxy.cut();
+    replica.ask_once(&plain).await.unwrap();
+    for key in [&born_strict, &made_strict] {
+        let answer = replica.ask_once(key).await;
+        assert_eq!(answer.unwrap_err(), Denial::VerificationUnavailable);
+    }
+    let strictly = replica.gate.authorize_strictly(&plain.headers, PEER).await;
+    assert_eq!(strictly.unwrap_err(), Denial::VerificationUnavailable);
+    proxy.heal();
+    replica.ask(&born_strict).await.unwrap();
+    command.revoke(&born_strict).await;
+    let answer = replica.ask(&born_strict).await;
+    assert_eq!(answer.unwrap_err(), Denial::Invalid);
 }
