@@ -9,14 +9,14 @@ use futures_util::StreamExt;
 use metrics::counter;
 use runtime::telemetry::chain;
 
-use super::Coordinator;
 use super::tell::denies;
-use crate::bus::{News, ack_subject};
+use super::{Coordinator, LOOK_DEADLINE};
+use crate::bus::{MacKey, News, ack_subject};
 use crate::core::silence::Silence;
 use crate::core::sweep::Sweep;
 use crate::follow::listen;
 use crate::metrics as names;
-use crate::store::{self, Registered};
+use crate::store::{self, Registered, StoreError};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ impl Coordinator {
     /// Settlements of other command services.
     pub(super) async fn hear_settlements(self, nats: Client) {
         loop {
-            match store::bus_key(&self.0.primary).await {
+            match self.bus_key().await {
                 Ok(key) => {
                     let mut messages = listen(&nats, &self.0.clock).await;
                     while let Some(message) = messages.next().await {
@@ -56,6 +56,14 @@ impl Coordinator {
             }
             self.0.clock.sleep(SUBSCRIBE_AGAIN).await;
         }
+    }
+
+    async fn bus_key(&self) -> Result<MacKey, StoreError> {
+        let read = async {
+            let mut connection = self.connection().await?;
+            store::bus_key(&mut connection).await
+        };
+        self.0.clock.timeout(LOOK_DEADLINE, read).await?
     }
 
     pub(super) async fn keep(self) {
@@ -73,7 +81,12 @@ impl Coordinator {
     /// GC: nobody waits twice for a replica that is gone.
     async fn collect(&self, silence: &mut Silence, registered: &Registered) {
         for silent in silence.observe(&registered.rows, self.wait_point()) {
-            match store::collect(&self.0.primary, &silent).await {
+            let collect = async {
+                let mut connection = self.connection().await?;
+                store::collect(&mut connection, &silent).await
+            };
+            let collected = self.0.clock.timeout(LOOK_DEADLINE, collect).await;
+            match collected.map_err(StoreError::from).flatten() {
                 Ok(true) => {
                     counter!(names::COLLECTED).increment(1);
                     tracing::info!(

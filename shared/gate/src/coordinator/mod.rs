@@ -15,7 +15,8 @@ use metrics::{counter, histogram};
 use runtime::clock::Clock;
 use runtime::lifecycle::{TaskKind, Tasks};
 use runtime::telemetry::chain;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -192,8 +193,11 @@ impl Coordinator {
             let settlement = Settlement { epoch, position };
             bus::settle(nats, &registered.bus_key, &settlement).await;
         }
-        let settled = store::settle(&self.0.primary, position, at);
-        let noted = self.0.clock.timeout(LOOK_DEADLINE, settled).await;
+        let note = async {
+            let mut connection = self.connection().await?;
+            store::settle(&mut connection, position, at).await
+        };
+        let noted = self.0.clock.timeout(LOOK_DEADLINE, note).await;
         if let Err(error) = noted.map_err(StoreError::from).flatten() {
             tracing::warn!(error = %chain(&error), "a settlement was not noted");
         }
@@ -231,13 +235,29 @@ impl Coordinator {
     }
 
     async fn read_rows(&self) -> Result<Registered, StoreError> {
-        let read = store::registered(&self.0.primary);
+        let read = async {
+            let mut connection = self.connection().await?;
+            store::registered(&mut connection).await
+        };
         let registered = self.0.clock.timeout(LOOK_DEADLINE, read).await??;
         self.0.acks.learn(registered.ack_keys.clone());
         let (epoch, head) = (registered.epoch, registered.auth_position);
         self.0.hold.see(epoch, head, registered.longest_term);
         self.0.hold.settle(epoch, registered.settled);
         Ok(registered)
+    }
+
+    /// A connection. One that must be made is made to the end, whoever has given it up meanwhile:
+    /// where that takes longer than a look may, there would never be one.
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        let primary = self.0.primary.clone();
+        let most = primary.options().get_max_connections();
+        if primary.num_idle() > 0 || primary.size() >= most {
+            return Ok(primary.acquire().await?);
+        }
+        let connect = async move { primary.acquire().await };
+        let connected = self.0.tasks.shield("gate connection", connect).await;
+        Ok(connected.map_err(|_| sqlx::Error::PoolClosed)??)
     }
 
     /// What is settled, as far as this process knows.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
 use domain::time::Timestamp;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
 use super::rows::{position, term};
@@ -30,7 +30,7 @@ pub struct Registered {
 }
 
 /// B4: every row, in a snapshot of its own.
-pub async fn registered(pool: &PgPool) -> Result<Registered, StoreError> {
+pub async fn registered(connection: &mut PgConnection) -> Result<Registered, StoreError> {
     let rows = sqlx::query!(
         r#"select h.epoch as log_epoch, h.auth_position, g.settled, g.lease_max_ms, g.bus_key,
                pg_is_in_recovery() as "in_recovery!", l.ack_key as "ack_key?", l.incarnation as "incarnation?", l.lease_ms as "lease_ms?",
@@ -39,7 +39,7 @@ pub async fn registered(pool: &PgPool) -> Result<Registered, StoreError> {
            from log.head h cross join gate.head g left join gate.leases l on true
            order by l.incarnation"#
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     let Some(first) = rows.first() else {
         return Err(StoreError::Database(sqlx::Error::RowNotFound));
@@ -73,7 +73,11 @@ pub async fn registered(pool: &PgPool) -> Result<Registered, StoreError> {
 
 /// B6: every denial up to this position is in force everywhere, the one at it since `at`, unless
 /// an earlier barrier said so before.
-pub async fn settle(pool: &PgPool, up_to: GlobalPosition, at: Timestamp) -> Result<(), StoreError> {
+pub async fn settle(
+    connection: &mut PgConnection,
+    up_to: GlobalPosition,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "with noted as (
              insert into gate.settlements (position, effective_at) values ($1, $2)
@@ -83,7 +87,7 @@ pub async fn settle(pool: &PgPool, up_to: GlobalPosition, at: Timestamp) -> Resu
         up_to.as_i64(),
         at.datetime()
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }
@@ -111,13 +115,13 @@ pub async fn settled_at(
 }
 
 /// GC: deletes a row unless its replica renewed once more. Says whether it was deleted.
-pub async fn collect(pool: &PgPool, silent: &Silent) -> Result<bool, StoreError> {
+pub async fn collect(connection: &mut PgConnection, silent: &Silent) -> Result<bool, StoreError> {
     let deleted = sqlx::query!(
         "delete from gate.leases where incarnation = $1 and renew_seq = $2",
         silent.incarnation.as_uuid(),
         silent.renew_seq
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(deleted.rows_affected() == 1)
 }

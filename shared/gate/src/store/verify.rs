@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use domain::credential::CredentialHash;
 use domain::ids::LogEpoch;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
 use super::rows::{CredentialColumns, OrgColumns, position, term};
@@ -83,9 +83,9 @@ pub async fn verify(pool: &PgPool, hash: &CredentialHash) -> Result<Answer, Stor
 }
 
 /// The key of the gate's messages on NATS.
-pub async fn bus_key(pool: &PgPool) -> Result<MacKey, StoreError> {
+pub async fn bus_key(connection: &mut PgConnection) -> Result<MacKey, StoreError> {
     let key = sqlx::query_scalar!(r#"select bus_key as "bus_key!" from gate.state()"#)
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await?;
     Ok(MacKey::new(&key))
 }

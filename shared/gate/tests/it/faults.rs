@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use domain::ids::OrgId;
-use gate::{Denial, ReplicaConfig, State};
+use gate::{Denial, Denials, ReplicaConfig, State};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
@@ -408,4 +408,23 @@ async fn a_lease_above_the_maximum_is_refused_and_every_request_verified() {
     replica.ask(&key).await.unwrap();
     command.append(key.org, vec![revoked(key.id).into()]).await;
     assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
+}
+
+/// A primary at a distance: connecting takes several times as long as a statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_distant_primary_keeps_no_barrier_from_ending() {
+    let database = testkit::postgres().await;
+    let proxy = Proxy::to(database.options().get_port()).await;
+    let near = Command::start(database.pool().clone(), None);
+    let key = near.key(near.org().await).await;
+    let position = near.append(key.org, vec![revoked(key.id).into()]).await;
+    for direction in [Direction::ToServer, Direction::ToClient] {
+        proxy.delay(direction, Duration::from_millis(40));
+    }
+    let far = Command::start(proxied(database.options(), proxy.port()), None);
+    let denials = Denials {
+        first: position,
+        last: position,
+    };
+    far.coordinator.settle(denials).await.unwrap();
 }
