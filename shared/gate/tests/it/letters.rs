@@ -29,6 +29,17 @@ pub struct Letter {
     pub mac: Option<String>,
 }
 
+impl From<async_nats::Message> for Letter {
+    fn from(message: async_nats::Message) -> Self {
+        let headers = message.headers.unwrap_or_default();
+        Self {
+            subject: message.subject.to_string(),
+            payload: String::from_utf8(message.payload.to_vec()).unwrap(),
+            mac: headers.get("Tga-Mac").map(ToString::to_string),
+        }
+    }
+}
+
 /// The MAC that a key gives to a payload under a subject.
 fn mac(key: &[u8], subject: &str, payload: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();

@@ -127,13 +127,16 @@ impl Command {
         self.settle(position).await
     }
 
-    /// Runs the barrier of one event.
+    /// Runs the barrier of one event, as a patient caller does: the machine may be too busy.
     pub async fn settle(&self, position: GlobalPosition) -> Receipt {
         let denials = Denials {
             first: position,
             last: position,
         };
-        self.coordinator.settle(denials).await.unwrap()
+        eventually(SOON, "it is settled", async || {
+            self.coordinator.settle(denials).await
+        })
+        .await
     }
 
     /// The same, until it is noted on the primary: the machine may be too busy to do that in time,
