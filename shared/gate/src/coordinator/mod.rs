@@ -166,7 +166,7 @@ impl Coordinator {
                 // However many acknowledgements come, of whomever.
                 biased;
                 () = self.0.clock.sleep_until(look_at.min(now.mono + left)) => {
-                    self.look(&mut barrier).await;
+                    self.look(&mut barrier, epoch).await;
                     look_at = self.0.clock.monotonic() + POLL;
                 }
                 _ = heard.changed() => {}
@@ -227,8 +227,10 @@ impl Coordinator {
     }
 
     /// The way without NATS: renewals carry what was applied, and leaving deletes the row.
-    async fn look(&self, barrier: &mut Barrier) {
+    async fn look(&self, barrier: &mut Barrier, epoch: LogEpoch) {
         match self.read_rows().await {
+            // Rows of another log say nothing of who left this one.
+            Ok(registered) if registered.epoch != epoch => {}
             Ok(registered) => barrier.rows(&registered.rows, self.wait_point()),
             Err(error) => tracing::debug!(error = %chain(&error), "no look at the leases"),
         }

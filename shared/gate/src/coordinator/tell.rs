@@ -49,13 +49,15 @@ impl Coordinator {
         start: WaitPoint,
     ) -> Result<bool, ReadError> {
         let mut is_copied = self.0.ledger.is_some();
+        // What another command took away is no copy of this one.
+        let mut has_denied = false;
         let mut after = GlobalPosition::new(denials.first.get().saturating_sub(1));
         loop {
             let mut events = self.0.log.read_auth(after, PAGE).await?;
             let is_last = events.len() < usize::from(PAGE);
             events.retain(|event| event.position <= denials.last);
             let Some(last) = events.last() else {
-                return Ok(is_copied);
+                return Ok(is_copied && has_denied);
             };
             after = last.position;
             if let Some(nats) = &self.0.nats {
@@ -66,10 +68,11 @@ impl Coordinator {
             names::revocation("told", start.elapsed(self.wait_point()));
             if let Some(ledger) = &self.0.ledger {
                 let denying: Vec<_> = events.iter().filter(|event| denies(event)).collect();
+                has_denied |= !denying.is_empty();
                 is_copied &= ledger.add(epoch, &denying).await;
             }
             if is_last || after >= denials.last {
-                return Ok(is_copied);
+                return Ok(is_copied && has_denied);
             }
         }
     }

@@ -25,6 +25,9 @@ const SOURCE: Limit = Limit {
     burst: 20,
     every: Duration::from_secs(2),
 };
+/// Look-ups under way of a source that has not failed lately: a crowd of real keys that this process
+/// has not seen yet is no guess.
+const CROWD: u32 = 1_024;
 /// How many of them may be of hashes that were refused before.
 const REFUSED_BURST: u32 = SOURCE.burst / 2;
 /// Failures of all sources together: 400 at once, 200 a second.
@@ -153,11 +156,12 @@ impl State {
     fn begin(&mut self, source: Source, refused: bool, now: Monotonic) -> Result<Counted, Stopped> {
         let burst = if refused { REFUSED_BURST } else { SOURCE.burst };
         let mut own = self.sources.find_or_make(source);
+        let failed = own.as_deref().is_some_and(|debt| debt.failed_lately(now));
+        let burst = if failed { burst } else { CROWD };
         let has_room = |debt: &Debt| debt.has_room(&SOURCE, burst, now);
         if own.as_deref().is_some_and(|debt| !has_room(debt)) {
             return Err(Stopped::Source);
         }
-        let failed = own.as_deref().is_some_and(|debt| debt.failed_lately(now));
         if failed && !self.overall.has_room(&OVERALL, OVERALL.burst, now) {
             return Err(Stopped::Overall);
         }

@@ -117,10 +117,26 @@ fn an_ended_key_leaves_its_source_half_and_is_refused_beyond_without_a_look_up()
 }
 
 #[test]
+fn a_crowd_is_no_guess_before_one_of_it_failed() {
+    let brake = Brake::new();
+    let now = at(SECOND);
+    let crowd: Vec<_> = (0..u64::from(CROWD))
+        .map(|number| brake.ask(peer(1), &hash(number), || false, now).unwrap())
+        .collect();
+    let stopped = brake.ask(peer(1), &hash(5_000), || false, now).unwrap_err();
+    assert_eq!(stopped, Stopped::Source);
+    for look_up in crowd {
+        look_up.found();
+    }
+    exhaust(&brake, peer(1), 6_000, now);
+}
+
+#[test]
 fn what_is_under_way_counts_and_is_given_back_unless_it_fails() {
     let brake = Brake::new();
     let now = at(SECOND);
-    let mut under_way: Vec<_> = (0..u64::from(SOURCE.burst))
+    guess(&brake, peer(1), 1_000, now).unwrap();
+    let mut under_way: Vec<_> = (1..u64::from(SOURCE.burst))
         .map(|number| brake.ask(peer(1), &hash(number), || false, now).unwrap())
         .collect();
     let one_more = || brake.ask(peer(1), &hash(99), || false, now);
