@@ -14,13 +14,17 @@ use runtime::clock::Boottime;
 use uuid::Uuid;
 
 use super::auth::Subject;
+use super::fleet::{Fleet, Part};
+use super::gossip::message::Count;
 use super::mutant::Mutant;
+use super::others::Others;
 use super::quota::Allowance;
 use super::stamp::{Stamp, Tomb, TombCell};
 use super::usage::Usage;
-use super::window::Window;
+use super::window::{Taken, Window};
 
-const SHARDS: usize = 64;
+/// Locks over the things of one kind.
+pub const SHARDS: usize = 64;
 const UNLIMITED: u64 = u64::MAX;
 
 /// Everything by subject. Tombstones are never evicted by pressure (revocation.md 7, rule 3).
@@ -29,6 +33,7 @@ pub struct Registry {
     credentials: Shards<Uuid, Credential>,
     owners: Shards<(OrgId, Option<UserId>), Owner>,
     orgs: Shards<OrgId, Org>,
+    fleet: Fleet,
     epoch: Mutex<Option<LogEpoch>>,
 }
 
@@ -138,6 +143,16 @@ impl Registry {
         }
     }
 
+    /// How this process stands with others that admit the same keys.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Every credential used in this process, or heard of, under one of [`SHARDS`] locks.
+    pub fn credentials_in(&self, shard: usize) -> Vec<Arc<Credential>> {
+        self.credentials.all_in(shard)
+    }
+
     /// Every credential used in this process.
     pub fn credentials(&self) -> impl Iterator<Item = Arc<Credential>> {
         self.credentials.all()
@@ -189,9 +204,41 @@ impl Credential {
         self.tomb.load()
     }
 
+    /// Whether others were not told yet what was admitted of it.
+    pub fn has_news(&self) -> bool {
+        let state = self.state();
+        state.window.others().is_some_and(Others::is_changed)
+    }
+
+    /// Nobody is there to be told.
+    pub fn drop_news(&self) {
+        self.state().window.drop_news();
+    }
+
+    /// What this process admitted of it, to be told in the message of this number.
+    pub fn tell_in(&self, number: u64, now: Boottime) -> Count {
+        Count {
+            key: self.id,
+            org: self.org,
+            admitted: self.state().window.tell_in(number, now),
+        }
+    }
+
     /// Its window and usage: the one lock of a request, and of this credential alone.
     pub fn state(&self) -> MutexGuard<'_, CredentialState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CredentialState {
+    /// Asks for a place in the window, of which `part` is this process's own: the whole if there is
+    /// no other. Says whether others are to be told of it, for which nobody has been noted yet.
+    pub fn take(&mut self, now: Boottime, limit: u32, part: Option<Part>) -> (Taken, bool) {
+        let Some(part) = part else {
+            return (self.window.take(now, limit), false);
+        };
+        let taken = self.window.take_part(now, limit, part);
+        (taken, taken.admitted && self.window.note(now))
     }
 }
 
@@ -311,10 +358,13 @@ impl<K: Copy + Eq + Hash, V: Mortal> Shards<K, V> {
     }
 
     fn all(&self) -> impl Iterator<Item = Arc<V>> {
-        self.shards.iter().flat_map(|shard| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.things.values().cloned().collect::<Vec<_>>()
-        })
+        (0..SHARDS).flat_map(|shard| self.all_in(shard))
+    }
+
+    fn all_in(&self, shard: usize) -> Vec<Arc<V>> {
+        let shard = self.shards[shard].lock();
+        let shard = shard.unwrap_or_else(PoisonError::into_inner);
+        shard.things.values().cloned().collect()
     }
 
     /// Drops things that are idle and that nothing else points to: only [`attach`](Self::attach)

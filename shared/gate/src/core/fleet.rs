@@ -1,0 +1,192 @@
+//! What a request reads of the other processes that admit the same keys: how far it may rely on
+//! what was heard of them (shared/gate/README.md, "The window across replicas").
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::ids::IncarnationId;
+use runtime::clock::Boottime;
+
+/// Between two messages of a process (g).
+pub const TICK: Duration = Duration::from_millis(50);
+/// Beyond this age what was heard of another process is no longer relied on (τ).
+pub const SILENCE: Duration = Duration::from_secs(1);
+/// Until then after a process went over to its share it may hear what others admitted before they
+/// did; what it hears later they took from their own shares.
+const LATE: Duration = SILENCE.saturating_mul(2);
+
+/// The process's own part of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Whatever nobody has taken.
+    Whole,
+    /// A share of it.
+    Share(Share),
+}
+
+/// A share of what was left when the processes lost sight of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Among how many it is divided.
+    pub among: u32,
+    /// Since when: what the process itself admitted from then on is taken from its share.
+    pub since: Boottime,
+    /// What it heard of others up to then was taken from the whole.
+    pub heard_until: Boottime,
+}
+
+/// How the process stands with the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// There are none.
+    Alone,
+    /// It knows enough of all of them until then, and has its share from then on.
+    Sees {
+        /// When the oldest of what it knows is too old.
+        until: Boottime,
+        /// How many they are, itself included.
+        fleet: u32,
+    },
+    /// It began a moment ago, and does not know yet what they admitted before.
+    Begins {
+        /// How many they are, itself included.
+        fleet: u32,
+    },
+}
+
+/// A cell with the standing, and what the task that keeps it must know of requests.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Milliseconds of `until` in the upper 48 bits; then whether it begins; then how many.
+    standing: AtomicU64,
+    /// A key was used and there was no room to note which.
+    unnoted: AtomicBool,
+    /// The lease's row that stands for this process.
+    row: Mutex<Option<IncarnationId>>,
+}
+
+const FLEET_BITS: u32 = 15;
+const FLEET_MAX: u32 = (1 << FLEET_BITS) - 1;
+const BEGINS: u64 = 1 << FLEET_BITS;
+const UNTIL_SHIFT: u32 = FLEET_BITS + 1;
+/// No fleet at all.
+const ALONE: u64 = 0;
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            standing: AtomicU64::new(ALONE),
+            unnoted: AtomicBool::new(false),
+            row: Mutex::default(),
+        }
+    }
+}
+
+impl Fleet {
+    /// The part of every window that is the process's own at `now`; none if it is alone.
+    pub fn part(&self, now: Boottime) -> Option<Part> {
+        let packed = self.standing.load(Ordering::Relaxed);
+        if packed == ALONE {
+            return None;
+        }
+        let fleet = u32::try_from(packed & u64::from(FLEET_MAX)).unwrap_or(FLEET_MAX);
+        if packed & BEGINS != 0 {
+            return Some(Part::Share(Share {
+                // Half of its share: nobody has told it yet what is left.
+                among: fleet * 2,
+                since: Boottime::default(),
+                heard_until: Boottime::from_nanos(u64::MAX),
+            }));
+        }
+        let until = Boottime::from_nanos((packed >> UNTIL_SHIFT).saturating_mul(1_000_000));
+        Some(if now < until {
+            Part::Whole
+        } else {
+            Part::Share(Share {
+                among: fleet,
+                since: until,
+                heard_until: until + LATE,
+            })
+        })
+    }
+
+    /// For the task that hears the others.
+    pub fn stands(&self, standing: Standing) {
+        let packed = match standing {
+            Standing::Alone => ALONE,
+            Standing::Sees { until, fleet } => {
+                let millis = until.as_nanos() / 1_000_000;
+                (millis << UNTIL_SHIFT) | u64::from(fleet.clamp(1, FLEET_MAX))
+            }
+            Standing::Begins { fleet } => BEGINS | u64::from(fleet.clamp(1, FLEET_MAX)),
+        };
+        self.standing.store(packed, Ordering::Relaxed);
+    }
+
+    /// A key's count changed, and there was no room to note which.
+    pub fn could_not_note(&self) {
+        self.unnoted.store(true, Ordering::Release);
+    }
+
+    /// Whether that happened since the last look.
+    pub fn take_unnoted(&self) -> bool {
+        self.unnoted.swap(false, Ordering::AcqRel)
+    }
+
+    /// The lease's row that stands for this process from now on.
+    pub fn register(&self, row: Option<IncarnationId>) {
+        *self.row.lock().unwrap_or_else(PoisonError::into_inner) = row;
+    }
+
+    /// That row does not stand for it any more.
+    pub fn leave(&self, row: IncarnationId) {
+        let mut own = self.row.lock().unwrap_or_else(PoisonError::into_inner);
+        own.take_if(|own| *own == row);
+    }
+
+    /// The lease's row that stands for this process.
+    pub fn row(&self) -> Option<IncarnationId> {
+        *self.row.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Boottime {
+        Boottime::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn what_is_too_old_is_not_relied_on_whether_anybody_looks_or_not() {
+        let fleet = Fleet::default();
+        assert_eq!(fleet.part(at(5)), None);
+        fleet.stands(Standing::Sees {
+            until: at(7_000),
+            fleet: 3,
+        });
+        assert_eq!(fleet.part(at(6_999)), Some(Part::Whole));
+        let share = Share {
+            among: 3,
+            since: at(7_000),
+            heard_until: at(9_000),
+        };
+        assert_eq!(fleet.part(at(7_000)), Some(Part::Share(share)));
+        assert_eq!(fleet.part(at(90_000)), Some(Part::Share(share)));
+        fleet.stands(Standing::Alone);
+        assert_eq!(fleet.part(at(90_000)), None);
+    }
+
+    #[test]
+    fn who_begins_has_half_of_a_share() {
+        let fleet = Fleet::default();
+        fleet.stands(Standing::Begins { fleet: 3 });
+        let Some(Part::Share(share)) = fleet.part(at(5)) else {
+            panic!("a share")
+        };
+        assert_eq!(share.among, 6);
+        assert!(share.since < at(1) && at(1_000_000) < share.heard_until);
+    }
+}

@@ -1,0 +1,476 @@
+//! Counts of admissions, as processes tell them to each other (shared/gate/README.md, "The window
+//! across replicas").
+//!
+//! Every [`TICK`](super::fleet::TICK) each process tells which keys' counts changed, and up to which message it knows
+//! everything from whom. So each sees what the others lack and tells it again, and how old what it
+//! knows of them is at most, by its own clock: an answer to a message sent at s shows what was
+//! admitted before s. Nothing here says who may call, and nobody needs what is told: whoever is
+//! not heard is taken to use its share.
+
+mod fill;
+pub mod message;
+mod peer;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::{IncarnationId, LogEpoch};
+use runtime::clock::Boottime;
+
+use self::fill::Fill;
+use self::message::{COUNTS_MAX, Count, Filling, Known, Message, PROCESSES_MAX, ProcessId, State};
+use self::peer::{Peer, Rows};
+use super::fleet::{SILENCE, Standing};
+use super::others::Slot;
+use super::registry::{Credential, Registry};
+
+/// Messages of one tick; with more to tell a process says that it is behind.
+const MESSAGES_MAX: usize = 25;
+/// A process that hears nobody says every so many ticks that it is there.
+const ALONE_TICKS: u64 = 20;
+/// Ticks whose times are kept, for answers to their messages.
+const SENT_TICKS: usize = 64;
+/// After so long everybody should know what was told.
+const KNOWN_WITHIN: Duration = Duration::from_millis(250);
+/// How long a process that hears nobody may still learn that it is not the first.
+const LISTENS: Duration = Duration::from_secs(1);
+/// After so long nothing that was admitted before a process began counts any more.
+const BEGINS: Duration = Duration::from_mins(1);
+/// How long a process that is gone may be spoken of, and how many are kept.
+const GONE_FOR: Duration = Duration::from_mins(2);
+const GONE_MAX: usize = 512;
+
+/// The counts of one process and of those it hears.
+#[derive(Debug)]
+pub struct Gossip {
+    me: ProcessId,
+    epoch: LogEpoch,
+    began: Boottime,
+    /// Of the newest message.
+    number: u64,
+    /// Messages up to here do not tell what was admitted while nobody else was there.
+    whole_below: u64,
+    ticks: u64,
+    /// The first message of each tick, and when what it tells was read.
+    sent: VecDeque<(u64, Boottime)>,
+    peers: BTreeMap<ProcessId, Peer>,
+    /// Those that are not there any more, but may still count in windows.
+    gone: BTreeMap<ProcessId, Gone>,
+    next_slot: u16,
+    /// And when their reading began.
+    rows: Option<(Rows, Boottime)>,
+    standing: Standing,
+    misses: bool,
+    /// Whether it has heard what was admitted before it began.
+    knows: bool,
+    /// Changed keys for which there was no room yet.
+    waiting: VecDeque<Arc<Credential>>,
+    fill: Option<Fill>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    slot: Slot,
+    since: Boottime,
+    /// It said so itself.
+    left: bool,
+}
+
+impl Gossip {
+    /// Of a process that has admitted nothing yet. No other run of any process has the same name.
+    pub fn new(me: ProcessId, epoch: LogEpoch, now: Boottime) -> Self {
+        Self {
+            me,
+            epoch,
+            began: now,
+            number: 0,
+            whole_below: 0,
+            ticks: 0,
+            sent: VecDeque::new(),
+            peers: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            next_slot: 0,
+            rows: None,
+            standing: Standing::Alone,
+            misses: false,
+            knows: false,
+            waiting: VecDeque::new(),
+            fill: None,
+        }
+    }
+
+    /// Takes a reading of the log's life and of the leases' rows that began at `read_at`.
+    pub fn read(&mut self, epoch: LogEpoch, rows: &[IncarnationId], read_at: Boottime) {
+        self.epoch = epoch;
+        let before = self.rows.as_ref().map(|(rows, _)| rows);
+        self.rows = Some((Rows::read(before, rows, read_at), read_at));
+    }
+
+    /// Takes what another process tells. Whatever is old or its own is ignored.
+    pub fn hear(&mut self, message: &Message, registry: &Registry, now: Boottime) {
+        let gone = self.gone.get(&message.process);
+        let ended = message.process == self.me || gone.is_some_and(|gone| gone.left);
+        if ended || message.epoch != self.epoch {
+            return;
+        }
+        let has = message.known.iter().find(|known| known.process == self.me);
+        let has = has.map_or(0, |known| known.number);
+        let sent_at = self.sent_at(has);
+        let Some(peer) = self.peer(message.process, now) else {
+            return;
+        };
+        if !peer.is_new(message) {
+            return;
+        }
+        peer.hear(message, has, sent_at, now);
+        let slot = peer.slot;
+        let of = if message.of == message.process {
+            Some(slot)
+        } else {
+            self.slot_of(message.of, now)
+        };
+        if let Some(slot) = of {
+            count(slot, &message.counts, registry, now);
+        }
+        for known in message.known.iter().filter(|known| known.current) {
+            self.mention(known, now);
+        }
+        if message.state.leaves {
+            self.part_with(message.process, true, now);
+        }
+    }
+
+    /// What is to be told at `now`; `changed` are the keys that were used since the last tick. Their
+    /// counts are read after `now`.
+    pub fn tick(
+        &mut self,
+        changed: impl Iterator<Item = Arc<Credential>>,
+        registry: &Registry,
+        now: Boottime,
+    ) -> Vec<Message> {
+        self.forget_gone(now);
+        self.judge(registry, now);
+        registry.fleet().stands(self.standing);
+        self.ticks += 1;
+        if self.standing == Standing::Alone {
+            // Everything is told anew once somebody is there.
+            self.waiting.extend(changed);
+            self.note_unnoted(registry);
+            for credential in self.waiting.drain(..) {
+                credential.drop_news();
+            }
+            self.fill = None;
+            let speaks = self.ticks % ALONE_TICKS == 1;
+            return self.note_sent(now, |gossip| {
+                let hello = || gossip.message(registry, Vec::new());
+                speaks.then(hello).into_iter().collect()
+            });
+        }
+        self.waiting.extend(changed);
+        self.note_unnoted(registry);
+        self.note_sent(now, |gossip| gossip.tell(registry, now))
+    }
+
+    /// The last message: nothing is admitted any more.
+    pub fn leave(
+        &mut self,
+        changed: impl Iterator<Item = Arc<Credential>>,
+        registry: &Registry,
+        now: Boottime,
+    ) -> Vec<Message> {
+        let mut messages = self.tick(changed, registry, now);
+        let mut last = self.message(registry, Vec::new());
+        last.state.leaves = true;
+        messages.push(last);
+        messages
+    }
+
+    /// How many processes there are, itself included, and whether it misses one.
+    pub fn sees(&self) -> (usize, bool) {
+        let fleet = match self.standing {
+            Standing::Alone => 1,
+            Standing::Sees { fleet, .. } | Standing::Begins { fleet } => fleet,
+        };
+        (usize::try_from(fleet).unwrap_or(usize::MAX), self.misses)
+    }
+
+    fn note_unnoted(&mut self, registry: &Registry) {
+        if registry.fleet().take_unnoted() {
+            let unnoted = registry.credentials().filter(|one| one.has_news());
+            self.waiting.extend(unnoted);
+        }
+    }
+
+    fn tell(&mut self, registry: &Registry, now: Boottime) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while messages.len() < MESSAGES_MAX && !self.waiting.is_empty() {
+            let counts = self.next_counts(now);
+            messages.push(self.message(registry, counts));
+        }
+        self.fill_again(&mut messages, registry, now);
+        if messages.is_empty() {
+            messages.push(self.message(registry, Vec::new()));
+        }
+        if !self.waiting.is_empty() {
+            for message in &mut messages {
+                message.state.is_behind = true;
+            }
+        }
+        messages
+    }
+
+    /// Of the keys that changed, as many as one message holds.
+    fn next_counts(&mut self, now: Boottime) -> Vec<Count> {
+        let number = self.number + 1;
+        let mut counts = Vec::new();
+        while counts.len() < COUNTS_MAX
+            && let Some(credential) = self.waiting.pop_front()
+        {
+            // Noted twice, it is told once.
+            if credential.has_news() {
+                counts.push(credential.tell_in(number, now));
+            }
+        }
+        counts
+    }
+
+    /// Tells what others lack once more.
+    fn fill_again(&mut self, messages: &mut Vec<Message>, registry: &Registry, now: Boottime) {
+        if self.fill.is_none() {
+            self.fill = self.begin_fill(now);
+        }
+        let Some(mut fill) = self.fill.take() else {
+            return;
+        };
+        while messages.len() < MESSAGES_MAX {
+            let Some((of, counts)) = fill.next(self.number + 1, registry, now) else {
+                let mut last = self.message(registry, Vec::new());
+                last.fills = Some(fill.filling());
+                return messages.push(last);
+            };
+            let mut message = self.message(registry, counts);
+            message.of = of.unwrap_or(self.me);
+            messages.push(message);
+        }
+        self.fill = Some(fill);
+    }
+
+    fn begin_fill(&mut self, now: Boottime) -> Option<Fill> {
+        let due = self.sent.iter().rev();
+        let mut due = due.skip_while(|(_, at)| *at + KNOWN_WITHIN > now);
+        let due = due.next().map_or(0, |(first, _)| *first);
+        let due = due.max(self.whole_below);
+        let lacking = self.peers.values_mut();
+        let has = lacking.filter_map(|peer| peer.must_fill(due, now).then_some(peer.has));
+        let from = has.min()? + 1;
+        // They may have died this moment, and whoever is told may have taken their place.
+        let others = self.peers.iter().filter(|(_, peer)| peer.is_late(now));
+        let others = others.map(|(process, peer)| (*process, peer.slot));
+        let gone = self
+            .gone
+            .iter()
+            .map(|(process, gone)| (*process, gone.slot));
+        Some(Fill::new(
+            Filling {
+                from,
+                first: self.number + 1,
+            },
+            (from <= self.whole_below).then(|| others.chain(gone).collect()),
+        ))
+    }
+
+    fn message(&mut self, registry: &Registry, counts: Vec<Count>) -> Message {
+        self.number += 1;
+        let at = self.sent.back().map_or(self.began, |(_, at)| *at);
+        let known = self.peers.iter().map(|(process, peer)| Known {
+            process: *process,
+            row: peer.row.map(|(row, _)| row),
+            number: peer.known,
+            current: peer.is_current(at),
+        });
+        Message {
+            process: self.me,
+            epoch: self.epoch,
+            row: registry.fleet().row(),
+            number: self.number,
+            state: State {
+                misses: self.misses,
+                begins: !self.knows,
+                leaves: false,
+                is_behind: false,
+            },
+            known: known.collect(),
+            fills: None,
+            of: self.me,
+            counts,
+        }
+    }
+
+    /// Remembers when what these messages tell was read.
+    fn note_sent(
+        &mut self,
+        now: Boottime,
+        tell: impl FnOnce(&mut Self) -> Vec<Message>,
+    ) -> Vec<Message> {
+        if self.sent.len() >= SENT_TICKS {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((self.number + 1, now));
+        tell(self)
+    }
+
+    /// When what the message tells was read; none if it was never sent, or too long ago.
+    fn sent_at(&self, number: u64) -> Option<Boottime> {
+        if number > self.number {
+            return None;
+        }
+        let mut ticks = self.sent.iter().rev();
+        ticks.find(|(first, _)| *first <= number).map(|(_, at)| *at)
+    }
+
+    /// How the process stands with the others.
+    fn judge(&mut self, registry: &Registry, now: Boottime) {
+        let claimed: Vec<_> = self
+            .peers
+            .values()
+            .filter_map(|peer| peer.row.map(|(row, _)| row))
+            .chain(registry.fleet().row())
+            .collect();
+        let rows = self.rows.iter().flat_map(|(rows, _)| rows.all(now));
+        let unclaimed: Vec<_> = rows.filter(|(row, _)| !claimed.contains(row)).collect();
+        let fleet = u32::try_from(1 + self.peers.len() + unclaimed.len()).unwrap_or(u32::MAX);
+        if fleet == 1 {
+            self.misses = false;
+            self.knows |= self.rows.is_some() && now >= self.began + LISTENS;
+            self.standing = Standing::Alone;
+            return;
+        }
+        if self.standing == Standing::Alone {
+            // What was admitted meanwhile stands in no message: a gap shows that.
+            self.number += 1;
+            self.whole_below = self.number;
+        }
+        let peers = self.peers.values().map(|peer| peer.seen_until(now));
+        let until = peers.chain(unclaimed.into_iter().map(|(_, until)| until));
+        let until = until.min().flatten();
+        self.knows |= self.has_heard_all(until.is_some(), now);
+        // Whoever begins is waited for.
+        self.misses = until.is_none() && (self.knows || now >= self.began + SILENCE);
+        let mut current = self.peers.values().filter(|peer| peer.is_current(now));
+        // Who is heard by all but one is held to its share with all.
+        let others_miss = current.any(|peer| peer.state.misses);
+        self.standing = match until.filter(|_| !others_miss) {
+            _ if !self.knows => Standing::Begins { fleet },
+            Some(until) => Standing::Sees { until, fleet },
+            None => Standing::Sees {
+                until: self.shares_since(now),
+                fleet,
+            },
+        };
+    }
+
+    /// Whether it knows what was admitted before it began, or none of that counts any more. For
+    /// those whom nobody hears at all, the others have told what they had heard.
+    fn has_heard_all(&self, misses_nobody: bool, now: Boottime) -> bool {
+        let mut peers = self.peers.values();
+        let all = peers.all(|peer| peer.is_current(now) || peer.is_lost(now));
+        let mut peers = self.peers.values();
+        let of_old = peers.any(|peer| peer.is_current(now) && !peer.state.begins);
+        let waited = now >= self.began + SILENCE;
+        let heard = all && (misses_nobody || (waited && of_old));
+        (self.rows.is_some() && heard) || now >= self.began + BEGINS
+    }
+
+    /// Since when it has its share: since it had to, if it has it already.
+    fn shares_since(&self, now: Boottime) -> Boottime {
+        match self.standing {
+            Standing::Sees { until, .. } => until.min(now),
+            Standing::Alone | Standing::Begins { .. } => now,
+        }
+    }
+
+    fn peer(&mut self, process: ProcessId, now: Boottime) -> Option<&mut Peer> {
+        if !self.peers.contains_key(&process) {
+            if self.peers.len() >= PROCESSES_MAX {
+                return None;
+            }
+            let slot = self.slot_of(process, now)?;
+            self.gone.remove(&process);
+            self.peers.insert(process, Peer::new(slot, now));
+        }
+        self.peers.get_mut(&process)
+    }
+
+    /// Its number in the windows; one for which there is none any more is not counted, and missed.
+    fn slot_of(&mut self, process: ProcessId, now: Boottime) -> Option<Slot> {
+        if process == self.me {
+            return None;
+        }
+        if let Some(peer) = self.peers.get(&process) {
+            return Some(peer.slot);
+        }
+        if let Some(gone) = self.gone.get(&process) {
+            return Some(gone.slot);
+        }
+        if self.gone.len() >= GONE_MAX || self.next_slot == u16::MAX {
+            return None;
+        }
+        let slot = Slot(self.next_slot);
+        self.next_slot += 1;
+        let gone = Gone {
+            slot,
+            since: now,
+            left: false,
+        };
+        self.gone.insert(process, gone);
+        Some(slot)
+    }
+
+    /// Somebody hears that process.
+    fn mention(&mut self, known: &Known, now: Boottime) {
+        let gone = self.gone.get(&known.process);
+        if known.process == self.me || gone.is_some_and(|gone| gone.left) {
+            return;
+        }
+        if let Some(peer) = self.peer(known.process, now) {
+            peer.mention(known.row, now);
+        }
+    }
+
+    fn part_with(&mut self, process: ProcessId, left: bool, now: Boottime) {
+        if let Some(peer) = self.peers.remove(&process) {
+            let gone = Gone {
+                slot: peer.slot,
+                since: now,
+                left,
+            };
+            self.gone.insert(process, gone);
+        }
+    }
+
+    fn forget_gone(&mut self, now: Boottime) {
+        let rows = self.rows.as_ref().map(|(rows, at)| (rows, *at));
+        let gone = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.is_gone(rows, now));
+        let gone: Vec<_> = gone.map(|(process, _)| *process).collect();
+        for process in gone {
+            self.part_with(process, false, now);
+        }
+        self.gone.retain(|_, gone| now < gone.since + GONE_FOR);
+    }
+}
+
+fn count(slot: Slot, counts: &[Count], registry: &Registry, now: Boottime) {
+    for count in counts {
+        let credential = registry.credential(count.key, count.org);
+        credential.state().window.hear(slot, count.admitted, now);
+    }
+}
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

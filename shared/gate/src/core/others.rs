@@ -1,0 +1,318 @@
+//! What of a key's window other processes took, and what of it they were told.
+
+use std::collections::VecDeque;
+
+use runtime::clock::Boottime;
+
+/// The length of the window, in microseconds.
+const WINDOW_MICROS: u64 = 60_000_000;
+/// What is heard within so many microseconds counts as heard at their end.
+const STEP_MICROS: u64 = 500_000;
+/// Processes of a key whose counts are kept though none of them counts any more.
+const IDLE_KEPT: usize = 8;
+
+/// Another process, numbered by the one that hears it; a number is never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u16);
+
+/// How many requests of a key one process has admitted: a number that only grows, whatever is
+/// repeated, and how many of them lie in its trailing 60 s, for whoever did not know the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Admitted {
+    /// Grows by one with each; where it begins says nothing.
+    pub count: u64,
+    /// In the 60 s before it was read.
+    pub recent: u32,
+}
+
+/// What a key's window knows of other processes, once there are some.
+#[derive(Debug)]
+pub struct Others {
+    /// What this process admitted.
+    own: u64,
+    /// The number of the message that told it last.
+    told_in: u64,
+    /// Whether it changed since.
+    changed: bool,
+    counts: Vec<(Slot, u64)>,
+    heard: VecDeque<Heard>,
+    total: u32,
+}
+
+/// Admissions of another process, heard in one step.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    step: u32,
+    count: u32,
+    slot: Slot,
+}
+
+impl Others {
+    /// Begins to count. No key has more admissions than nanoseconds, so a count that begins at the
+    /// clock's reading is above all that were told of the key before.
+    pub fn new(now: Boottime) -> Self {
+        Self {
+            own: now.as_nanos(),
+            told_in: 0,
+            changed: false,
+            counts: Vec::new(),
+            heard: VecDeque::new(),
+            total: 0,
+        }
+    }
+
+    /// This process admitted one. Says whether nobody has noted yet that there is something to tell.
+    pub fn admit(&mut self) -> bool {
+        self.own += 1;
+        !std::mem::replace(&mut self.changed, true)
+    }
+
+    /// Whether there is something to tell.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Nobody is there to be told.
+    pub fn drop_news(&mut self) {
+        self.changed = false;
+    }
+
+    /// The count, which is about to be told in the message of this number.
+    pub fn tell_in(&mut self, number: u64) -> u64 {
+        self.changed = false;
+        self.told_in = number;
+        self.own
+    }
+
+    /// The number of the message that told the count last.
+    pub fn told_in(&self) -> u64 {
+        self.told_in
+    }
+
+    /// Another process has admitted so many.
+    pub fn hear(&mut self, slot: Slot, admitted: Admitted, now: u64) {
+        self.forget(now);
+        let known = self.counts.iter_mut().find(|(other, _)| *other == slot);
+        let more = match known {
+            Some((_, count)) if admitted.count <= *count => return,
+            Some((_, count)) => {
+                let more = admitted.count - std::mem::replace(count, admitted.count);
+                // Of what was missed for long only the last 60 s count.
+                u32::try_from(more).map_or(admitted.recent, |more| more.min(admitted.recent))
+            }
+            None => {
+                self.drop_idle_counts();
+                self.counts.push((slot, admitted.count));
+                admitted.recent
+            }
+        };
+        self.take(slot, more, now);
+    }
+
+    fn take(&mut self, slot: Slot, more: u32, now: u64) {
+        let more = more.min(u32::MAX - self.total);
+        if more == 0 {
+            return;
+        }
+        self.total += more;
+        // Readings of two threads may come in the other order.
+        let newest = self.heard.back().map_or(0, |heard| heard.step);
+        let step = step(now).max(newest);
+        let same = |heard: &&mut Heard| heard.step == step && heard.slot == slot;
+        match self.heard.iter_mut().rev().take(IDLE_KEPT).find(same) {
+            Some(heard) => heard.count += more,
+            None => self.heard.push_back(Heard {
+                step,
+                count: more,
+                slot,
+            }),
+        }
+    }
+
+    /// Drops what has left the window.
+    pub fn forget(&mut self, now: u64) {
+        while let Some(oldest) = self.heard.front()
+            && left(oldest, now) == 0
+        {
+            self.total -= oldest.count;
+            self.heard.pop_front();
+        }
+        if self.heard.is_empty() {
+            self.counts.clear();
+        }
+    }
+
+    /// Whether it may be dropped: nothing counts, and nothing is to be told.
+    pub fn is_idle(&mut self, now: u64) -> bool {
+        self.forget(now);
+        self.heard.is_empty() && !self.changed
+    }
+
+    /// Admissions of others that count.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// Those of them that were heard up to then.
+    pub fn heard_until(&self, until: u64) -> u32 {
+        let last = step(until);
+        let until = self.heard.iter().take_while(|heard| heard.step <= last);
+        until.map(|heard| heard.count).sum()
+    }
+
+    /// When they leave the window, the first to leave first: microseconds from `now`, and how many.
+    pub fn leaving(&self, now: u64) -> impl Iterator<Item = (u64, u32)> {
+        self.heard
+            .iter()
+            .map(move |heard| (left(heard, now), heard.count))
+    }
+
+    /// What is known of one process, to be told in its place; none if nothing of it counts.
+    pub fn of(&self, slot: Slot) -> Option<Admitted> {
+        let (_, count) = self.counts.iter().find(|(other, _)| *other == slot)?;
+        let of_it = self.heard.iter().filter(|heard| heard.slot == slot);
+        let recent: u32 = of_it.map(|heard| heard.count).sum();
+        (recent > 0).then_some(Admitted {
+            count: *count,
+            recent,
+        })
+    }
+
+    fn drop_idle_counts(&mut self) {
+        if self.counts.len() < IDLE_KEPT {
+            return;
+        }
+        let heard = &self.heard;
+        let counts = |slot: &Slot| heard.iter().any(|heard| heard.slot == *slot);
+        self.counts.retain(|(slot, _)| counts(slot));
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "68 years")]
+fn step(micros: u64) -> u32 {
+    (micros / STEP_MICROS).min(u64::from(u32::MAX) - 1) as u32
+}
+
+/// Microseconds for which it still counts.
+fn left(heard: &Heard, now: u64) -> u64 {
+    ((u64::from(heard.step) + 1) * STEP_MICROS + WINDOW_MICROS).saturating_sub(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn others() -> Others {
+        Others::new(Boottime::from_nanos(1))
+    }
+
+    fn admitted(count: u64, recent: u32) -> Admitted {
+        Admitted { count, recent }
+    }
+
+    #[test]
+    fn what_was_heard_counts_for_a_minute_and_at_most_half_a_second_more() {
+        let mut others = others();
+        others.hear(Slot(1), admitted(100, 3), 10 * SECOND + 1);
+        others.hear(Slot(1), admitted(102, 5), 11 * SECOND);
+        assert_eq!(others.total(), 5);
+        others.forget(70 * SECOND + SECOND / 2 - 1);
+        assert_eq!(others.total(), 5);
+        others.forget(70 * SECOND + SECOND / 2);
+        assert_eq!(others.total(), 2);
+        others.forget(71 * SECOND + SECOND / 2);
+        assert_eq!(others.total(), 0);
+    }
+
+    #[test]
+    fn of_what_was_missed_only_what_is_recent_counts() {
+        let mut others = others();
+        others.hear(Slot(1), admitted(100, 1), SECOND);
+        others.hear(Slot(1), admitted(5_000, 7), 2 * SECOND);
+        assert_eq!(others.total(), 8);
+        assert_eq!(others.of(Slot(1)), Some(admitted(5_000, 8)));
+        assert_eq!(others.of(Slot(2)), None);
+    }
+
+    #[test]
+    fn a_count_that_begins_anew_is_above_all_before() {
+        let mut before = Others::new(Boottime::from_nanos(1_000));
+        for _ in 0..500 {
+            before.admit();
+        }
+        let told = before.tell_in(1);
+        let mut after = Others::new(Boottime::from_nanos(2_000));
+        after.admit();
+        assert!(after.tell_in(2) > told);
+    }
+
+    #[test]
+    fn there_is_news_once_until_it_is_told() {
+        let mut others = others();
+        assert!(others.admit());
+        assert!(!others.admit());
+        assert!(others.is_changed() && !others.is_idle(SECOND));
+        others.tell_in(5);
+        assert!(!others.is_changed() && others.is_idle(SECOND));
+        assert_eq!(others.told_in(), 5);
+        assert!(others.admit());
+    }
+
+    /// What three processes said one after the other, and an order in which it comes.
+    fn readings() -> impl Strategy<Value = (Vec<(Slot, Admitted)>, Vec<usize>)> {
+        let steps = prop::collection::vec((0..3_u16, 1..5_u32), 1..30);
+        steps.prop_flat_map(|steps| {
+            let mut sums = [0_u32; 3];
+            let readings: Vec<_> = steps
+                .into_iter()
+                .map(|(slot, more)| {
+                    let sum = &mut sums[usize::from(slot)];
+                    *sum += more;
+                    (Slot(slot), admitted(1_000 + u64::from(*sum), *sum))
+                })
+                .collect();
+            // Some come twice, some not at all.
+            let order = prop::collection::vec(0..readings.len(), 1..60);
+            (Just(readings), order)
+        })
+    }
+
+    fn newest(readings: impl Iterator<Item = (Slot, Admitted)>) -> Vec<(Slot, u64)> {
+        let mut newest = std::collections::BTreeMap::new();
+        for (slot, admitted) in readings {
+            let known: &mut u64 = newest.entry(slot).or_default();
+            *known = admitted.count.max(*known);
+        }
+        newest.into_iter().collect()
+    }
+
+    proptest! {
+        /// Loss, repetition and order change nothing but how much is known.
+        #[test]
+        fn the_newest_count_of_each_is_what_is_known((readings, order) in readings()) {
+            let heard: Vec<_> = order.iter().map(|index| readings[*index]).collect();
+            let mut others = others();
+            let mut before = 0;
+            for (slot, admitted) in &heard {
+                others.hear(*slot, *admitted, SECOND);
+                prop_assert!(others.total() >= before, "it only grows");
+                before = others.total();
+            }
+            let newest = newest(heard.iter().copied());
+            others.counts.sort_unstable();
+            prop_assert_eq!(&others.counts, &newest);
+            // Within the window no more and no less than was told counts.
+            let told: u64 = newest.iter().map(|(_, count)| count - 1_000).sum();
+            prop_assert_eq!(u64::from(others.total()), told);
+            // Once more, all of it: it is known already.
+            for (slot, admitted) in heard {
+                others.hear(slot, admitted, SECOND);
+            }
+            prop_assert_eq!(u64::from(others.total()), told);
+        }
+    }
+}
