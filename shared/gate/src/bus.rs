@@ -15,6 +15,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::core::barrier;
+use crate::core::gossip::message;
 
 /// Auth events, as whoever committed them tells them.
 const AUTH: &str = "tga.gate.auth";
@@ -22,6 +23,8 @@ const AUTH: &str = "tga.gate.auth";
 const SETTLED: &str = "tga.gate.settled";
 /// Both, and no acknowledgements.
 pub const NEWS: &str = "tga.gate.*";
+/// Counts of admissions, of all processes.
+pub const COUNTS: &str = "tga.gate.counts.*";
 /// HMAC-SHA256 in base64 over the subject, a line feed and the payload.
 const MAC: &str = "Tga-Mac";
 
@@ -170,6 +173,24 @@ pub async fn tell(nats: &Client, key: &MacKey, epoch: LogEpoch, event: &StoredEv
     send(nats, key, AUTH, &told).await;
 }
 
+/// Tells what a process admitted.
+pub async fn tell_counts(nats: &Client, key: &MacKey, counts: &message::Message) {
+    publish(nats, key, &counts_subject(counts), counts.encode()).await;
+}
+
+/// Reads what another process tells; none if it is forged or malformed.
+pub fn read_counts(message: &Message, key: &MacKey) -> Option<message::Message> {
+    if !key.signs(message) {
+        return None;
+    }
+    let counts = message::Message::decode(&message.payload)?;
+    (message.subject.as_str() == counts_subject(&counts)).then_some(counts)
+}
+
+fn counts_subject(counts: &message::Message) -> String {
+    format!("tga.gate.counts.{}", counts.process.0)
+}
+
 /// Tells a settlement; renewals carry it too.
 pub async fn settle(nats: &Client, key: &MacKey, settled: &Settlement) {
     send(nats, key, SETTLED, settled).await;
@@ -177,6 +198,10 @@ pub async fn settle(nats: &Client, key: &MacKey, settled: &Settlement) {
 
 async fn send(nats: &Client, key: &MacKey, subject: &str, body: &(impl Serialize + Sync)) {
     let payload = serde_json::to_vec(body).expect("ids, numbers and JSON are JSON");
+    publish(nats, key, subject, payload).await;
+}
+
+async fn publish(nats: &Client, key: &MacKey, subject: &str, payload: Vec<u8>) {
     let headers = key.signed(subject, &payload);
     let sent = nats.publish_with_headers(subject.to_owned(), headers, payload.into());
     if let Err(error) = sent.await {
@@ -257,6 +282,31 @@ pub mod tests {
         let other = ack_subject(Uuid::from_u128(2));
         let other = message(&other, key.signed(&other, payload), payload);
         assert_eq!(Ack::read(&other), None);
+    }
+
+    #[test]
+    fn counts_are_their_process_own() {
+        let key = MacKey::new(&[1; 32]);
+        let [own, other] = [1, 2].map(|number| message::ProcessId(Uuid::from_u128(number)));
+        let counts = message::Message {
+            process: own,
+            epoch: LogEpoch::from_uuid(Uuid::nil()),
+            row: None,
+            number: 1,
+            state: message::State::default(),
+            known: Vec::new(),
+            fills: None,
+            of: own,
+            counts: Vec::new(),
+        };
+        let payload = counts.encode();
+        let told = |process: message::ProcessId, key: &MacKey| {
+            let subject = format!("tga.gate.counts.{}", process.0);
+            message(&subject, key.signed(&subject, &payload), &payload)
+        };
+        assert_eq!(read_counts(&told(own, &key), &key), Some(counts));
+        assert_eq!(read_counts(&told(other, &key), &key), None);
+        assert_eq!(read_counts(&told(own, &MacKey::new(&[2; 32])), &key), None);
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Gate {
         let verifier = Verifier::new(parts.primary.clone(), clock.clone(), verify);
         let registry = Arc::clone(limiter.registry());
         let hold = Arc::new(Hold::new(clock.clone()));
+        limiter.join(parts.nats.clone(), &parts.entropy);
         let live = follow::start(registry, Arc::clone(&hold), parts, config, &clock, tasks);
         limiter.brake().trust(Arc::clone(&live.trusted));
         Self::new(limiter, verifier, hold, Mode::Cached(live))
@@ -133,6 +134,7 @@ impl Gate {
     ) -> Self {
         let verifier = Verifier::new(primary, limiter.clock().clone(), verify);
         let hold = Arc::clone(coordinator.hold());
+        limiter.join(coordinator.nats().cloned(), &Entropy::os());
         Self::new(limiter, verifier, hold, Mode::VerifyAlways)
     }
 

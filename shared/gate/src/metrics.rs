@@ -16,6 +16,12 @@ pub const LIMITED: &str = "tga_gate_limited_total";
 /// (failed), and what was not looked up because the source (source) or all sources (overall) failed
 /// too often, or was refused again for that reason (refused).
 pub const BRAKE: &str = "tga_gate_brake_total";
+/// Messages with counts of admissions, by `outcome` (sent, heard, refused).
+pub const COUNTS: &str = "tga_gate_window_messages_total";
+/// Processes that admit the same keys, this one included.
+pub const FLEET: &str = "tga_gate_window_processes";
+/// 1 while this process has its share of every window, not what nobody has taken.
+pub const SHARES: &str = "tga_gate_window_shared";
 /// Position up to which every auth event is applied.
 pub const APPLIED_POSITION: &str = "tga_gate_applied_position";
 /// 1 while the lease holds, as of the last look of the task that renews it.
@@ -65,6 +71,12 @@ pub fn describe() {
     describe_counter!(
         BRAKE,
         "Credentials that nobody has, and what the brake on guessing did, by outcome"
+    );
+    describe_counter!(COUNTS, "Messages with counts of admissions, by outcome");
+    describe_gauge!(FLEET, "Processes that admit the same keys");
+    describe_gauge!(
+        SHARES,
+        "1 while this process misses another and has its share of every window"
     );
     describe_gauge!(
         APPLIED_POSITION,

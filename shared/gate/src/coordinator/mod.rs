@@ -263,6 +263,10 @@ impl Coordinator {
     }
 
     /// What is settled, as far as this process knows.
+    pub(crate) fn nats(&self) -> Option<&Client> {
+        self.0.nats.as_ref()
+    }
+
     pub(crate) fn hold(&self) -> &Arc<Hold> {
         &self.0.hold
     }

@@ -1,10 +1,11 @@
 //! The two limits on requests and what is counted of them. One [`Limiter`] serves every gate of a
 //! process, so a key's window is one window wherever in the process its requests arrive.
 
+mod gossip;
 mod quota;
 mod usage;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::time::Duration;
 
 use chrono::{NaiveTime, TimeDelta};
@@ -27,6 +28,8 @@ use crate::metrics as names;
 const FIRST_USES: usize = 1_024;
 /// Blocks fetched ahead of need at once.
 const PREFETCHES: usize = 16;
+/// Keys used between two ticks that are noted one by one; beyond, all of them are looked through.
+const NOTED: usize = 8_192;
 /// Locks that keep two requests of an org from asking for the same block.
 const STRIPES: usize = 64;
 
@@ -43,6 +46,10 @@ struct Inner {
     stripes: [tokio::sync::Mutex<()>; STRIPES],
     prefetches: Arc<Semaphore>,
     first_uses: mpsc::Sender<Arc<Credential>>,
+    /// What other processes are to be told of.
+    noted: std_mpsc::SyncSender<Arc<Credential>>,
+    /// The other end, until a gate joins them.
+    unjoined: Mutex<Option<gossip::Noted>>,
     blocks: Blocks,
 }
 
@@ -74,6 +81,7 @@ impl Limiter {
     /// `tasks` stop: they must stop after whatever takes requests.
     pub fn start(pool: PgPool, clock: Clock, tasks: &Tasks) -> Self {
         let (first_uses, receiver) = mpsc::channel(FIRST_USES);
+        let (noted, unjoined) = std_mpsc::sync_channel(NOTED);
         let outcome = |name: &'static str| counter!(names::BLOCKS, "outcome" => name);
         let limiter = Self(Arc::new(Inner {
             registry: Arc::default(),
@@ -84,6 +92,8 @@ impl Limiter {
             stripes: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             prefetches: Arc::new(Semaphore::new(PREFETCHES)),
             first_uses,
+            noted,
+            unjoined: Mutex::new(Some(unjoined)),
             blocks: Blocks {
                 granted: outcome("granted"),
                 spent: outcome("spent"),
@@ -185,11 +195,16 @@ impl Limiter {
 
     fn take_minute(&self, entry: &Entry, limit: u32, at: Moment) -> Taken {
         let credential = entry.credential(&self.0.registry);
-        let (taken, is_first) = {
+        let fleet = self.0.registry.fleet();
+        let part = fleet.part(at.boot);
+        let (taken, is_news, is_first) = {
             let mut state = credential.state();
-            let taken = state.window.take(at.boot, limit);
-            (taken, state.usage.count(at.wall, taken.admitted))
+            let (taken, is_news) = state.take(at.boot, limit, part);
+            (taken, is_news, state.usage.count(at.wall, taken.admitted))
         };
+        if is_news && self.0.noted.try_send(Arc::clone(credential)).is_err() {
+            fleet.could_not_note();
+        }
         if is_first {
             // Full: the next flush brings it.
             let _ = self.0.first_uses.try_send(Arc::clone(credential));

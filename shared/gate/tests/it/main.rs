@@ -13,3 +13,4 @@ mod support;
 mod sweep;
 mod usage;
 mod verify;
+mod window;

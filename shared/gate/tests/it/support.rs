@@ -219,6 +219,7 @@ impl Command {
 /// A query service's part.
 pub struct Replica {
     pub gate: Gate,
+    pub limiter: Limiter,
     tasks: Tasks,
     lifecycle: Lifecycle,
 }
@@ -253,9 +254,11 @@ impl Replica {
             nats,
             entropy: Entropy::os(),
         };
-        let gate = Gate::cached(limiter, parts, VerifyConfig::default(), config, &tasks);
+        let verify = VerifyConfig::default();
+        let gate = Gate::cached(limiter.clone(), parts, verify, config, &tasks);
         Self {
             gate,
+            limiter,
             tasks,
             lifecycle,
         }

@@ -72,6 +72,7 @@ impl Driver {
             Done::Registered(made, ack_key, Ok(true)) => {
                 if self.parts.core.registered(&made) {
                     self.ack_key = Some(ack_key);
+                    self.parts.registry.fleet().register(Some(made.incarnation));
                 }
                 (now, "registered")
             }
@@ -95,7 +96,10 @@ impl Driver {
                 self.complain(&error);
                 (now + period, "failed")
             }
-            Done::Left(_, Ok(())) => (now, "left"),
+            Done::Left(incarnation, Ok(())) => {
+                self.parts.registry.fleet().leave(incarnation);
+                (now, "left")
+            }
             Done::Left(incarnation, Err(error)) => {
                 self.parts.core.not_left(incarnation);
                 self.complain(&error);
