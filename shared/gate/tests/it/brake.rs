@@ -102,9 +102,9 @@ async fn guess_beside(gate: &Gate, key: &Key) -> Duration {
     clock.monotonic().saturating_since(began)
 }
 
-/// So many look-ups may fail in that time.
+/// So many look-ups may fail in that time, those at once before the first has failed included.
 fn most(took: Duration) -> u64 {
-    BURST + u64::try_from(took.as_nanos() / ONE_MORE_EVERY.as_nanos()).unwrap()
+    BURST + AT_ONCE as u64 + u64::try_from(took.as_nanos() / ONE_MORE_EVERY.as_nanos()).unwrap()
 }
 
 fn fast() -> KeySpec {

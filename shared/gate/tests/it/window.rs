@@ -125,6 +125,7 @@ fn most(times: &[Monotonic], span: Duration) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "figures for people")]
 async fn round_robin_admits_the_limit_and_what_was_not_heard_yet() {
     let database = testkit::postgres().await;
     let nats = testkit::nats().await;
@@ -143,7 +144,7 @@ async fn round_robin_admits_the_limit_and_what_was_not_heard_yet() {
         (100..=100 + bound).contains(&admitted),
         "{admitted}, {bound} over at most"
     );
-    eprintln!("{} over the limit, {bound} at most", admitted - 100);
+    println!("{} over the limit, {bound} at most", admitted - 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]

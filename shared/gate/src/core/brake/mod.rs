@@ -53,6 +53,8 @@ struct State {
     sources: Sources,
     overall: Debt,
     told: Told,
+    /// The newest reading, for look-ups that end without one.
+    latest: Monotonic,
 }
 
 /// Why the primary is not asked.
@@ -72,7 +74,6 @@ pub enum Stopped {
 pub struct LookUp<'a> {
     brake: &'a Brake,
     hash: CredentialHash,
-    began: Monotonic,
     /// None if the hash is known to be real, or once the end is told.
     counted: Option<Counted>,
 }
@@ -99,6 +100,7 @@ impl Brake {
                 sources: Sources::new(sources),
                 overall: Debt::default(),
                 told: Told::default(),
+                latest: Monotonic::default(),
             }),
         }
     }
@@ -118,7 +120,6 @@ impl Brake {
         let look_up = |counted| LookUp {
             brake: self,
             hash: *hash,
-            began: now,
             counted,
         };
         // Without a lock: of a command service's requests these are nearly all.
@@ -154,6 +155,7 @@ impl Default for Brake {
 
 impl State {
     fn begin(&mut self, source: Source, refused: bool, now: Monotonic) -> Result<Counted, Stopped> {
+        self.latest = now.max(self.latest);
         let burst = if refused { REFUSED_BURST } else { SOURCE.burst };
         let mut own = self.sources.find_or_make(source);
         let failed = own.as_deref().is_some_and(|debt| debt.failed_lately(now));
@@ -190,10 +192,19 @@ impl State {
 
     fn fail(&mut self, counted: Counted, now: Monotonic) {
         self.end(counted);
-        if let Some(debt) = self.sources.find_or_make(counted.source) {
-            debt.fail(&SOURCE, now, counted.by_source);
+        self.latest = now.max(self.latest);
+        let now = self.latest;
+        let own = self.sources.find_or_make(counted.source);
+        // Of a source that had not failed no room was kept: its crowd owes a burst at most.
+        if counted.overall {
+            own.into_iter().for_each(|debt| debt.fail(&SOURCE, now));
+            self.overall.fail(&OVERALL, now);
+        } else {
+            own.into_iter()
+                .for_each(|debt| debt.fail_besides(&SOURCE, SOURCE.burst, now));
+            let room = OVERALL.burst.saturating_sub(self.overall.pending);
+            self.overall.fail_besides(&OVERALL, room, now);
         }
-        self.overall.fail(&OVERALL, now, counted.overall);
     }
 }
 
@@ -232,10 +243,10 @@ impl LookUp<'_> {
 }
 
 impl Drop for LookUp<'_> {
-    /// A caller who hangs up before the answer has had the look-up all the same.
+    /// A caller who hangs up before the answer has had the look-up all the same; when, nobody reads.
     fn drop(&mut self) {
         if self.counted.is_some() {
-            self.fail(self.began);
+            self.fail(Monotonic::default());
         }
     }
 }

@@ -67,12 +67,15 @@ impl Debt {
         owed + limit.every * (self.pending + 1) <= limit.every * burst
     }
 
-    /// Notes a failure at `now`. Of one that was under way its room was kept; any other counts as
-    /// far as there is room.
-    pub fn fail(&mut self, limit: &Limit, now: Monotonic, was_pending: bool) {
+    /// Notes a failure at `now` for which there was room.
+    pub fn fail(&mut self, limit: &Limit, now: Monotonic) {
+        self.forgotten_at = self.forgotten_at.max(now) + limit.every;
+    }
+
+    /// Notes one for which no room was kept, as long as no more than `most` stand.
+    pub fn fail_besides(&mut self, limit: &Limit, most: u32, now: Monotonic) {
         let forgotten_at = self.forgotten_at.max(now) + limit.every;
-        let most = now + limit.every * limit.burst.saturating_sub(self.pending);
-        if was_pending || forgotten_at <= most {
+        if forgotten_at <= now + limit.every * most {
             self.forgotten_at = forgotten_at;
         }
     }

@@ -132,6 +132,24 @@ fn a_crowd_is_no_guess_before_one_of_it_failed() {
 }
 
 #[test]
+fn a_crowd_that_fails_is_forgotten_as_soon_as_a_burst() {
+    let brake = Brake::new();
+    let now = at(SECOND);
+    let crowd: Vec<_> = (0..u64::from(CROWD))
+        .map(|number| brake.ask(peer(1), &hash(number), || false, now).unwrap())
+        .collect();
+    for look_up in crowd {
+        look_up.failed(now);
+        assert!(
+            guess(&brake, peer(1), 5_000, now).is_err(),
+            "too many are under way"
+        );
+    }
+    let forgotten = now + SOURCE.every * SOURCE.burst;
+    exhaust(&brake, peer(1), 6_000, forgotten);
+}
+
+#[test]
 fn what_is_under_way_counts_and_is_given_back_unless_it_fails() {
     let brake = Brake::new();
     let now = at(SECOND);
@@ -194,7 +212,7 @@ fn over_all_only_those_who_failed_themselves_are_bound() {
 fn a_source_is_clean_again_a_minute_after_its_failures_are_forgotten() {
     let mut debt = Debt::default();
     assert!(!debt.failed_lately(at(0)));
-    debt.fail(&SOURCE, at(10 * SECOND), false);
+    debt.fail(&SOURCE, at(10 * SECOND));
     assert!(debt.failed_lately(at(72 * SECOND - 1)));
     assert!(!debt.failed_lately(at(72 * SECOND)));
 }
@@ -292,38 +310,40 @@ proptest! {
         steps in steps()
     ) {
         let brake = Brake::sized(1_024, 64);
-        let (mut now, mut number) = (SECOND, 0);
-        let mut under_way: VecDeque<(u32, LookUp<'_>, End, u64)> = VecDeque::new();
+        let (mut now, mut read, mut number) = (SECOND, 0, 0);
+        let mut under_way: VecDeque<(u32, LookUp<'_>, End)> = VecDeque::new();
         let mut failed: HashMap<u32, Vec<u64>> = HashMap::new();
         for step in steps {
             match step {
                 Step::Wait(nanos) => now += nanos,
                 Step::Ask { source, ends } => {
-                    number += 1;
+                    (number, read) = (number + 1, now);
                     let own = under_way.iter().filter(|(other, ..)| *other == source).count();
                     let failures = failed.entry(source).or_default();
                     let forgotten = failures.iter().max().is_none_or(|last| now > last + 200 * SECOND);
                     let clean = forgotten && own < SOURCE.burst as usize;
                     match brake.ask(peer(source), &hash(number), || false, at(now)) {
-                        Ok(look_up) => under_way.push_back((source, look_up, ends, now)),
+                        Ok(look_up) => under_way.push_back((source, look_up, ends)),
                         Err(stopped) => prop_assert!(!clean, "{stopped:?}"),
                     }
                 }
                 Step::End => {
-                    let Some((source, look_up, ends, began)) = under_way.pop_front() else {
+                    let Some((source, look_up, ends)) = under_way.pop_front() else {
                         continue;
                     };
                     let failures = failed.entry(source).or_default();
                     match ends {
                         End::Failed => {
                             look_up.failed(at(now));
+                            read = now;
                             failures.push(now);
                         }
                         End::Found => look_up.found(),
                         End::Unanswered => look_up.unanswered(),
                         End::Dropped => {
                             drop(look_up);
-                            failures.push(began);
+                            // It has no reading of its own.
+                            failures.push(read);
                         }
                     }
                 }
