@@ -10,13 +10,13 @@ use domain::limits::SESSION_RATE;
 use domain::scope::Scopes;
 use domain::time::Timestamp;
 use ipnet::IpNet;
-use once_cell::race::OnceBox;
 use uuid::Uuid;
 
 use super::decision::Facts;
 use super::hold::RestsOn;
 use super::registry::{Credential, Org, OrgTerms, Owner, Registry};
 use super::stamp::Stamp;
+use super::sync::OnceBox;
 
 /// Profiles that are remembered while a snapshot is loaded.
 const SHARED_MAX: usize = 65_536;
@@ -175,6 +175,7 @@ pub struct Entry {
     credential: OnceBox<Arc<Credential>>,
 }
 
+#[cfg(not(feature = "loom"))]
 const _: () = assert!(size_of::<Entry>() == 32);
 
 /// What keys of one owner have in common, as one snapshot shows them.

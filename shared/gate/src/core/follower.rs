@@ -29,6 +29,14 @@ pub struct Follower<C> {
     late: Vec<AuthEvent>,
 }
 
+/// All of it that stands in no shared cell.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Memory {
+    replica: Replica,
+    left_behind: Vec<IncarnationId>,
+    late: Vec<AuthEvent>,
+}
+
 /// A statement about the replica's row, one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statement {
@@ -41,7 +49,7 @@ pub enum Statement {
 }
 
 /// A row to be made (R1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Registration {
     /// Which run of a process; new for each row (pitfall 11).
     pub incarnation: IncarnationId,
@@ -95,6 +103,26 @@ impl<C: Cache> Follower<C> {
             replica,
             left_behind: Vec::new(),
             late: Vec::new(),
+        }
+    }
+
+    /// One that goes on where another was: with its memory, and what requests read of it.
+    pub fn resume(trusted: Arc<Trusted<C>>, registry: Arc<Registry>, memory: Memory) -> Self {
+        Self {
+            trusted,
+            registry,
+            replica: memory.replica,
+            left_behind: memory.left_behind,
+            late: memory.late,
+        }
+    }
+
+    /// What another needs to go on from here.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            replica: self.replica.clone(),
+            left_behind: self.left_behind.clone(),
+            late: self.late.clone(),
         }
     }
 
@@ -314,6 +342,27 @@ impl<C: Cache> Follower<C> {
     /// What the lease's deadlines are now.
     pub fn deadlines(&self) -> Deadlines {
         self.trusted.lease.deadlines()
+    }
+}
+
+impl Memory {
+    /// Of a replica that nothing happened to yet.
+    pub const fn new(replica: Replica) -> Self {
+        Self {
+            replica,
+            left_behind: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    /// What it has applied, and what it was promised.
+    pub const fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// Only with a fault: whether something is acknowledged that is not applied.
+    pub const fn is_late(&self) -> bool {
+        !self.late.is_empty()
     }
 }
 

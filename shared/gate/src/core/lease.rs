@@ -1,12 +1,11 @@
 //! The lease as requests read it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use runtime::clock::{Boottime, MonotonicRaw};
 
 use super::clocks::{Deadlines, FencePoint};
 use super::mutant::Mutant;
 use super::stamp::{Generation, Stamp};
+use super::sync::{AtomicU64, Ordering};
 
 /// The deadlines and the oldest stamp that may be used, written by the apply task alone.
 ///

@@ -31,6 +31,7 @@ mod samples;
 pub mod silence;
 pub mod stamp;
 pub mod sweep;
+mod sync;
 pub mod trusted;
 pub mod usage;
 pub mod window;

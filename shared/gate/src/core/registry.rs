@@ -6,8 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use domain::ids::{GlobalPosition, LogEpoch, OrgId, UserId};
 use runtime::clock::Boottime;
@@ -20,11 +19,12 @@ use super::mutant::Mutant;
 use super::others::Others;
 use super::quota::Allowance;
 use super::stamp::{Stamp, Tomb, TombCell};
+use super::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use super::usage::Usage;
 use super::window::{Taken, Window};
 
-/// Locks over the things of one kind.
-pub const SHARDS: usize = 64;
+/// Locks over the things of one kind. With loom one: which of several a key falls into differs from run to run.
+pub const SHARDS: usize = if cfg!(feature = "loom") { 1 } else { 64 };
 const UNLIMITED: u64 = u64::MAX;
 
 /// Everything by subject. Tombstones are never evicted by pressure (revocation.md 7, rule 3).
@@ -395,7 +395,7 @@ impl<K: Copy + Eq + Hash, V: Mortal> Shards<K, V> {
 
     fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K, V>> {
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        let index = self.hasher.hash_one(key) as usize % self.shards.len();
         self.shards[index]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -46,6 +46,12 @@ impl Silence {
         }
         silent
     }
+
+    /// The renewal that a row showed when the rows were last taken.
+    pub fn shown(&self, incarnation: IncarnationId) -> Option<i64> {
+        let (renew_seq, _) = self.seen.get(&incarnation)?;
+        Some(*renew_seq)
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What an entry or a tombstone rests on, as numbers that compare.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use domain::ids::GlobalPosition;
+
+use super::sync::{AtomicU64, Ordering};
 
 const POSITION_BITS: u32 = 48;
 
@@ -101,7 +101,7 @@ pub struct TombCell(AtomicU64);
 
 impl TombCell {
     /// With what was known when it was made.
-    pub const fn new(tomb: Tomb) -> Self {
+    pub fn new(tomb: Tomb) -> Self {
         Self(AtomicU64::new(tomb.0))
     }
 

@@ -1,7 +1,6 @@
 //! What requests read of a replica. Only the apply task writes it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use domain::credential::CredentialHash;
 use domain::ids::{GlobalPosition, LogEpoch};
@@ -11,6 +10,7 @@ use super::entry::EntryRef;
 use super::hold::RestsOn;
 use super::lease::LeaseCell;
 use super::stamp::{Generation, Stamp};
+use super::sync::{AtomicU64, Mutex, Ordering};
 
 /// A bounded cache of credentials (revocation.md 7): what is in it may be used only if it passes
 /// the tests of [`look_up`](super::lookup::look_up), and anything may be missing from it.
@@ -30,7 +30,7 @@ pub trait Cache {
 }
 
 /// What is known of a refused hash.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RefusedAs {
     /// The generation in which it was refused.
     pub generation: Generation,

@@ -197,11 +197,14 @@ impl State {
         let own = self.sources.find_or_make(counted.source);
         // Of a source that had not failed no room was kept: its crowd owes a burst at most.
         if counted.overall {
-            own.into_iter().for_each(|debt| debt.fail(&SOURCE, now));
+            if let Some(debt) = own {
+                debt.fail(&SOURCE, now);
+            }
             self.overall.fail(&OVERALL, now);
         } else {
-            own.into_iter()
-                .for_each(|debt| debt.fail_besides(&SOURCE, SOURCE.burst, now));
+            if let Some(debt) = own {
+                debt.fail_besides(&SOURCE, SOURCE.burst, now);
+            }
             let room = OVERALL.burst.saturating_sub(self.overall.pending);
             self.overall.fail_besides(&OVERALL, room, now);
         }
