@@ -25,6 +25,7 @@ use crate::core::lookup::{self, Denied, Found, Known, Reads, look_up};
 use crate::core::registry::Registry;
 use crate::core::stamp::Stamp;
 use crate::core::trusted::{Cache, Trusted};
+use crate::core::usage::Purpose;
 use crate::follow::{self, Live, ReplicaConfig};
 use crate::hold::Hold;
 use crate::limiter::{Limiter, Moment};
@@ -236,7 +237,15 @@ impl Gate {
                 .filter(|_| !entry.is_session())
                 .filter(is_soon)
                 .map(|end| end.0),
+            at: at.wall,
+            entry,
         })
+    }
+
+    /// Counts what an admitted request was for, once its route is known.
+    pub fn count(&self, admission: &Admission, purpose: Purpose) {
+        let credential = admission.entry.credential(self.0.limiter.registry());
+        credential.state().usage.call(purpose, admission.at);
     }
 
     /// R4, as far as it goes without the primary.

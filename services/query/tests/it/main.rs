@@ -8,3 +8,4 @@ mod paging;
 mod replicas;
 mod routes;
 mod support;
+mod usage;

@@ -121,7 +121,9 @@ impl Limiter {
     /// Steps 2 and 3 of the order of checks: the window, then the org's day.
     pub(crate) async fn admit(&self, entry: &Entry, at: Moment) -> Result<Rate, Denial> {
         let limit = entry.per_minute();
-        let taken = self.take_minute(entry, limit, at);
+        let (per_day, wall) = (entry.per_day(), at.wall);
+        // What the day may yet refuse is counted once it has answered.
+        let taken = self.take_minute(entry, limit, at, per_day.is_some());
         let minute = Standing {
             policy: if entry.is_session() {
                 Policy::SessionMinute
@@ -132,7 +134,7 @@ impl Limiter {
             remaining: u64::from(taken.remaining),
             reset_seconds: taken.reset_seconds(),
         };
-        let Some(limit) = entry.per_day() else {
+        let Some(limit) = per_day else {
             return settle(taken.admitted, minute, Rate { minute, day: None });
         };
         let allowance = &entry.org().allowance;
@@ -158,14 +160,9 @@ impl Limiter {
             Day::Ask => Box::pin(self.reserve_and_take(entry.org(), limit)).await,
             answer => answer,
         };
-        let usage = |fix: fn(&mut crate::core::usage::Usage, Timestamp)| {
-            fix(
-                &mut entry.credential(&self.0.registry).state().usage,
-                at.wall,
-            );
-        };
         match answer {
             Day::Admitted { remaining, fetch } => {
+                self.count(entry, wall, true);
                 if fetch {
                     self.prefetch(entry.org(), limit);
                 }
@@ -176,7 +173,7 @@ impl Limiter {
                 })
             }
             Day::Spent => {
-                usage(crate::core::usage::Usage::refuse);
+                self.count(entry, wall, false);
                 settle(
                     false,
                     day,
@@ -186,30 +183,40 @@ impl Limiter {
                     },
                 )
             }
-            Day::Unavailable | Day::Ask => {
-                usage(crate::core::usage::Usage::cancel);
-                Err(Denial::VerificationUnavailable)
-            }
+            Day::Unavailable | Day::Ask => Err(Denial::VerificationUnavailable),
         }
     }
 
-    fn take_minute(&self, entry: &Entry, limit: u32, at: Moment) -> Taken {
+    fn take_minute(&self, entry: &Entry, limit: u32, at: Moment, has_day: bool) -> Taken {
         let credential = entry.credential(&self.0.registry);
         let fleet = self.0.registry.fleet();
         let part = fleet.part(at.boot);
         let (taken, is_news, is_first) = {
             let mut state = credential.state();
             let (taken, is_news) = state.take(at.boot, limit, part);
-            (taken, is_news, state.usage.count(at.wall, taken.admitted))
+            let is_decided = !(taken.admitted && has_day);
+            let is_first = is_decided && state.usage.count(at.wall, taken.admitted);
+            (taken, is_news, is_first)
         };
         if is_news && self.0.noted.try_send(Arc::clone(credential)).is_err() {
             fleet.could_not_note();
         }
         if is_first {
-            // Full: the next flush brings it.
-            let _ = self.0.first_uses.try_send(Arc::clone(credential));
+            self.note_first(credential);
         }
         taken
+    }
+
+    fn count(&self, entry: &Entry, at: Timestamp, admitted: bool) {
+        let credential = entry.credential(&self.0.registry);
+        if credential.state().usage.count(at, admitted) {
+            self.note_first(credential);
+        }
+    }
+
+    /// Full: the next flush brings it.
+    fn note_first(&self, credential: &Arc<Credential>) {
+        let _ = self.0.first_uses.try_send(Arc::clone(credential));
     }
 }
 

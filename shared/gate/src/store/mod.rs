@@ -8,6 +8,7 @@ mod load;
 mod quota;
 mod rows;
 mod usage;
+mod used;
 mod verify;
 
 use thiserror::Error;
@@ -17,7 +18,11 @@ pub use self::fleet::{FleetRows, fleet};
 pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};
-pub use self::usage::{UsageRow, Used, record, used, used_by_org};
+pub use self::usage::{UsageOf, prune, record};
+pub use self::used::{
+    SCOPE_UNUSED_DAYS, Used, UsedDay, UsedRoute, used, used_by_org, used_days, used_routes,
+    used_scopes,
+};
 pub use self::verify::{Answer as VerifyAnswer, bus_key, verify};
 
 /// Why the gate's tables could not be asked.
