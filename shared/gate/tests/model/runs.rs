@@ -255,7 +255,7 @@ fn pairs() -> Vec<Run> {
         run(
             "two-joining-hold",
             "the second joins at any time",
-            true,
+            false,
             telling(joining(two())),
             &[&pair, &TOLD, &[Case::JoinedAfterCommit]],
         ),
