@@ -18,6 +18,7 @@ mod open_log;
 mod pace;
 mod product;
 mod read;
+mod revoke;
 mod stats;
 mod subscribe;
 mod turns;
@@ -57,6 +58,8 @@ enum Name {
     Mirror(Options),
     /// Authenticated reads with a million active keys.
     Read(Options),
+    /// Time from the call that revokes a key until nobody accepts it, without faults and with.
+    Revoke(Options),
     /// Events given to a subscriber, and how long they take to reach one.
     Subscribe(Options),
     /// For the program itself: a process of a benchmark, told on its standard input what to do.
@@ -111,6 +114,10 @@ impl Bench {
             }
             Name::Read(options) => {
                 let measure = async |setting: &Setting| read::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Revoke(options) => {
+                let measure = async |setting: &Setting| revoke::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
             Name::Subscribe(options) => {

@@ -1,6 +1,7 @@
 //! Who calls: the demo's org with a few keys, or many orgs with a project and several keys each,
 //! which are appended as events, as the command service would.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
@@ -12,7 +13,6 @@ use domain::text::{Metadata, Name, ProjectName, TextError};
 use domain::time::Timestamp;
 use event_log::AppendRequest;
 
-use super::Target;
 use crate::bench::Setting;
 use crate::bench::append::ours::CORRELATION_ID;
 use crate::bench::error::BenchError;
@@ -72,7 +72,7 @@ pub async fn of_many_orgs(
 /// Waits until the project of the one made last can be read.
 pub async fn until_readable(
     callers: &[Caller],
-    target: &Target,
+    address: SocketAddr,
     setting: &Setting,
 ) -> Result<(), BenchError> {
     // Keys go round the orgs, so the last key belongs to the last org.
@@ -80,9 +80,9 @@ pub async fn until_readable(
         return Ok(());
     };
     let path = format!("/api/v1/projects/{}", last.project);
-    let request = load::get(target.address, &path, &last.key);
+    let request = load::get(address, &path, &last.key);
     let readable = async {
-        while load::once(target.address, &request).await?.status != 200 {
+        while load::once(address, &request).await?.status != 200 {
             setting.clock.sleep(LOOK).await;
         }
         Ok(())
@@ -92,6 +92,46 @@ pub async fn until_readable(
         what: "the last org's project in an answer",
         source,
     })?
+}
+
+/// The events of an org that may ask for as much as it likes.
+pub fn new_org() -> Result<Vec<Event>, TextError> {
+    let raised = |limit_key, value| {
+        Event::LimitChanged(LimitChanged {
+            limit_key,
+            value: Some(value),
+        })
+    };
+    Ok(vec![
+        Event::OrgCreated(OrgCreated {
+            name: Name::parse("Measured agency")?,
+            plan: Plan::Ultra,
+            timezone: "UTC".to_owned(),
+        }),
+        raised(LimitKey::MaxApiRequestsPerDay, REQUESTS_PER_DAY),
+        raised(LimitKey::MaxRequestsPerMinutePerKey, RATE_LIMIT.into()),
+    ])
+}
+
+/// A key whose window refuses nothing.
+pub fn new_key(
+    key_id: KeyId,
+    secret: &CredentialSecret,
+    scopes: Scopes,
+) -> Result<KeyCreated, TextError> {
+    Ok(KeyCreated {
+        key_id,
+        name: Name::parse("Measured")?,
+        prefix: secret.prefix(),
+        scopes,
+        owner_id: None,
+        expires_at: None,
+        ip_allowlist: None,
+        rate_limit_per_minute: RATE_LIMIT.into(),
+        strict: false,
+        replaces: None,
+        hash: Some(secret.hash()),
+    })
 }
 
 /// An org that is about to be made.
@@ -131,45 +171,23 @@ impl Org {
     }
 
     fn events(&self) -> Result<Vec<Event>, TextError> {
-        let raised = |limit_key, value| {
-            Event::LimitChanged(LimitChanged {
-                limit_key,
-                value: Some(value),
-            })
-        };
-        let mut events = vec![
-            Event::OrgCreated(OrgCreated {
-                name: Name::parse("Measured agency")?,
-                plan: Plan::Ultra,
-                timezone: "UTC".to_owned(),
-            }),
-            raised(LimitKey::MaxApiRequestsPerDay, REQUESTS_PER_DAY),
-            raised(LimitKey::MaxRequestsPerMinutePerKey, RATE_LIMIT.into()),
-            Event::ProjectAdded(ProjectAdded {
-                project_id: self.project,
-                name: ProjectName::parse("Goats of the world")?,
-                readme: None,
-                metadata: Metadata::empty(),
-            }),
-        ];
+        let mut events = new_org()?;
+        events.push(Event::ProjectAdded(ProjectAdded {
+            project_id: self.project,
+            name: ProjectName::parse("Goats of the world")?,
+            readme: None,
+            metadata: Metadata::empty(),
+        }));
         for (n, (key_id, secret)) in self.keys.iter().enumerate() {
             let is_ordinary = n.is_multiple_of(2);
+            let rate_limit_per_minute = if is_ordinary {
+                ORDINARY_RATE_LIMIT
+            } else {
+                RATE_LIMIT.into()
+            };
             events.push(Event::KeyCreated(KeyCreated {
-                key_id: *key_id,
-                name: Name::parse("Measured")?,
-                prefix: secret.prefix(),
-                scopes: Scopes::DEFAULT,
-                owner_id: None,
-                expires_at: None,
-                ip_allowlist: None,
-                rate_limit_per_minute: if is_ordinary {
-                    ORDINARY_RATE_LIMIT
-                } else {
-                    RATE_LIMIT.into()
-                },
-                strict: false,
-                replaces: None,
-                hash: Some(secret.hash()),
+                rate_limit_per_minute,
+                ..new_key(*key_id, secret, Scopes::DEFAULT)?
             }));
         }
         Ok(events)
