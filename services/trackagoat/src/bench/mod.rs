@@ -9,6 +9,7 @@ mod append;
 mod conditions;
 mod error;
 mod folder;
+mod gate;
 mod import;
 mod keys;
 mod load;
@@ -21,6 +22,7 @@ mod read;
 mod revoke;
 mod stats;
 mod subscribe;
+mod traffic;
 mod turns;
 mod worker;
 mod zipf;
@@ -50,6 +52,8 @@ pub struct Bench {
 enum Name {
     /// Events appended to the log.
     Append(Options),
+    /// What a decision about a request costs, and whether refusals can be told apart by their time.
+    Gate(Options),
     /// Real readings through the public API, and a projection rebuilt from them.
     Import(Options),
     /// Memory and time that a million active keys take.
@@ -98,6 +102,10 @@ impl Bench {
             Name::Worker => Parent::new().work(clock, entropy).await,
             Name::Append(options) => {
                 let measure = async |setting: &Setting| append::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Gate(options) => {
+                let measure = async |setting: &Setting| gate::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
             Name::Import(options) => {

@@ -23,9 +23,9 @@ use crate::bench::product::Product;
 
 /// Keys of one of many orgs.
 const KEYS_EACH: usize = 10;
-/// What every second key of many may ask for in a minute: few enough that each request is
+/// What a key with an ordinary window may ask for in a minute: few enough that each request is
 /// remembered by itself. Ten thousand keys together reach it at a million requests a second.
-const ORDINARY_RATE_LIMIT: u64 = 6_000;
+pub const ORDINARY_RATE_LIMIT: u64 = 6_000;
 const REQUESTS_PER_DAY: u64 = 100_000_000;
 /// How long the projection may take to have what was appended.
 const READABLE_WITHIN: Duration = Duration::from_mins(1);
@@ -48,11 +48,21 @@ pub async fn of_the_demo(product: &Product, keys: usize) -> Result<Vec<Caller>, 
     Ok(keys.map(caller).collect())
 }
 
-/// Keys of as many orgs as a tenth of them, half of them with an ordinary window; none belongs to
-/// the org of the one before it.
+/// What is special about an org's key of that number.
+pub type Shape = fn(usize, &mut KeyCreated);
+
+/// Half of the keys have an ordinary window.
+pub fn half_ordinary(number: usize, key: &mut KeyCreated) {
+    if number.is_multiple_of(2) {
+        key.rate_limit_per_minute = ORDINARY_RATE_LIMIT;
+    }
+}
+
+/// Keys of as many orgs as a tenth of them; none belongs to the org of the one before it.
 pub async fn of_many_orgs(
     url: &str,
     keys: usize,
+    shape: Shape,
     setting: &Setting,
 ) -> Result<Vec<Caller>, BenchError> {
     let Setting { clock, entropy, .. } = setting;
@@ -61,7 +71,7 @@ pub async fn of_many_orgs(
         .map(|_| Org::new(setting))
         .collect();
     for org in &orgs {
-        let appended = open_log.log.append(org.request()?).await;
+        let appended = open_log.log.append(org.request(shape)?).await;
         appended.map_err(BenchError::Append)?;
     }
     open_log.close().await;
@@ -156,12 +166,12 @@ impl Org {
         }
     }
 
-    fn request(&self) -> Result<AppendRequest, BenchError> {
+    fn request(&self, shape: Shape) -> Result<AppendRequest, BenchError> {
         Ok(AppendRequest {
             org_id: self.id,
             expected: Some(StreamVersion::ZERO),
             events: self
-                .events()
+                .events(shape)
                 .map_err(|error| BenchError::Wrong(error.to_string()))?,
             actor: Actor::System,
             correlation_id: CORRELATION_ID.to_owned(),
@@ -170,7 +180,7 @@ impl Org {
         })
     }
 
-    fn events(&self) -> Result<Vec<Event>, TextError> {
+    fn events(&self, shape: Shape) -> Result<Vec<Event>, TextError> {
         let mut events = new_org()?;
         events.push(Event::ProjectAdded(ProjectAdded {
             project_id: self.project,
@@ -179,16 +189,9 @@ impl Org {
             metadata: Metadata::empty(),
         }));
         for (n, (key_id, secret)) in self.keys.iter().enumerate() {
-            let is_ordinary = n.is_multiple_of(2);
-            let rate_limit_per_minute = if is_ordinary {
-                ORDINARY_RATE_LIMIT
-            } else {
-                RATE_LIMIT.into()
-            };
-            events.push(Event::KeyCreated(KeyCreated {
-                rate_limit_per_minute,
-                ..new_key(*key_id, secret, Scopes::DEFAULT)?
-            }));
+            let mut key = new_key(*key_id, secret, Scopes::DEFAULT)?;
+            shape(n, &mut key);
+            events.push(key.into());
         }
         Ok(events)
     }

@@ -226,7 +226,13 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     let product = Product::start(folder.path(), 2, clock).await?;
     let memory = Target::replica_of(&product)?.memory()?;
     options.say(&format!("read: {many} keys of many orgs"));
-    let callers = callers::of_many_orgs(&product.ready.database_url, many, setting).await?;
+    let callers = callers::of_many_orgs(
+        &product.ready.database_url,
+        many,
+        callers::half_ordinary,
+        setting,
+    )
+    .await?;
     let address = Target::replica_of(&product)?.address;
     callers::until_readable(&callers, address, setting).await?;
     let variant = Variant {

@@ -4,7 +4,6 @@
 mod faults;
 mod fleet;
 mod others;
-mod traffic;
 mod victims;
 mod watch;
 
@@ -15,7 +14,6 @@ use serde_json::{Value, json};
 use self::faults::{Fault, Suffered, next, suffer};
 use self::fleet::{Fleet, REPLICAS};
 use self::others::{POLICIES, Pattern, emulate};
-use self::traffic::Traffic;
 use self::victims::Victim;
 use self::watch::Seen;
 use super::aim::{Aim, Report, rounded};
@@ -24,6 +22,7 @@ use super::error::BenchError;
 use super::load;
 use super::read::callers;
 use super::stats::{Histogram, float};
+use super::traffic::Traffic;
 use super::{Options, Setting};
 
 const RETURN_P50: &str = "call to return, p50";
@@ -148,7 +147,8 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     let mut fleet = Fleet::start(setting).await?;
     let settings = conditions::postgres_settings(&mut fleet.postgres.connect().await?).await?;
     report.condition("postgres", settings);
-    let readers = callers::of_many_orgs(&fleet.url, effort.readers, setting).await?;
+    let readers =
+        callers::of_many_orgs(&fleet.url, effort.readers, callers::half_ordinary, setting).await?;
     let command = fleet.command()?;
     let victims = victims::make(
         &fleet.url,

@@ -1,5 +1,4 @@
-//! What everybody else does meanwhile: reads at a fixed rate, spread over all replicas and many
-//! keys. A replica that does not answer costs its own requests and no others.
+//! What everybody else does meanwhile: reads at a fixed rate, spread over replicas and many keys. A replica that does not answer costs its own requests and no others.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,11 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::aim::rounded;
-use crate::bench::error::BenchError;
-use crate::bench::load::Connection;
-use crate::bench::pace;
-use crate::bench::stats::{Histogram, per_second};
+use super::aim::rounded;
+use super::error::BenchError;
+use super::load::Connection;
+use super::pace;
+use super::stats::{Histogram, per_second};
 
 /// Connections to each replica.
 const CONNECTIONS: usize = 8;
