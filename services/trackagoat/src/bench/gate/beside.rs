@@ -20,6 +20,8 @@ use crate::bench::{Options, Setting};
 const CONNECTIONS: usize = 64;
 /// Reads a second of the peer that the one with gossip hears of.
 const PEER_RATE: f64 = 500.0;
+/// Rounds that are not counted.
+const WARM_UPS: usize = 2;
 const PATH: &str = "/api/v1/projects";
 
 /// URLs of what both rest on, each with a log of its own: a process that takes no part in the gossip would have
@@ -45,7 +47,7 @@ pub struct Figures {
     per_second: Repeats,
     pub cpu_micros: Repeats,
     latency: Histogram,
-    refused: u64,
+    pub refused: u64,
 }
 
 /// How much of everything.
@@ -170,18 +172,15 @@ impl Beside {
             PEER_RATE,
             &setting.clock,
         );
-        let mut compared = Compared::default();
-        // The first round is not counted: orgs get larger blocks of their day's quota.
-        for repeat in 0..=effort.repeats {
-            options.say(&format!(
-                "gate: reads: repeat {repeat} of {}",
-                effort.repeats
-            ));
+        let (mut compared, last) = (Compared::default(), effort.repeats + WARM_UPS - 1);
+        // The first rounds are not counted: orgs get larger blocks of their day's quota.
+        for repeat in 0..=last {
+            options.say(&format!("gate: reads: repeat {repeat} of {last}"));
             let (with, without) = full
                 .run(effort.length, setting)
                 .in_turn_with(plain.run(effort.length, setting), repeat)
                 .await?;
-            if repeat > 0 {
+            if repeat >= WARM_UPS {
                 compared
                     .throughput
                     .push(with.per_second / without.per_second);

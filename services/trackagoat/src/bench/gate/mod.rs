@@ -61,6 +61,10 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
         compared.full.cpu_micros.median() / compared.plain.cpu_micros.median(),
     );
     report.ratio("the lease's part of a request's processor time", lease);
+    let refused = compared.full.refused + compared.plain.refused;
+    if refused > 0 {
+        report.not_done(format!("{refused} reads were not answered 200"));
+    }
     let reads = json!({
         "with": compared.full.to_json(),
         "without": compared.plain.to_json(),
