@@ -9,6 +9,7 @@ mod append;
 mod conditions;
 mod error;
 mod folder;
+mod gate;
 mod import;
 mod keys;
 mod load;
@@ -18,8 +19,10 @@ mod open_log;
 mod pace;
 mod product;
 mod read;
+mod revoke;
 mod stats;
 mod subscribe;
+mod traffic;
 mod turns;
 mod worker;
 mod zipf;
@@ -49,6 +52,8 @@ pub struct Bench {
 enum Name {
     /// Events appended to the log.
     Append(Options),
+    /// What a decision about a request costs, and whether refusals can be told apart by their time.
+    Gate(Options),
     /// Real readings through the public API, and a projection rebuilt from them.
     Import(Options),
     /// Memory and time that a million active keys take.
@@ -57,6 +62,8 @@ enum Name {
     Mirror(Options),
     /// Authenticated reads with a million active keys.
     Read(Options),
+    /// Time from the call that revokes a key until nobody accepts it, without faults and with.
+    Revoke(Options),
     /// Events given to a subscriber, and how long they take to reach one.
     Subscribe(Options),
     /// For the program itself: a process of a benchmark, told on its standard input what to do.
@@ -97,6 +104,10 @@ impl Bench {
                 let measure = async |setting: &Setting| append::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
+            Name::Gate(options) => {
+                let measure = async |setting: &Setting| gate::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
             Name::Import(options) => {
                 let measure = async |setting: &Setting| import::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
@@ -111,6 +122,10 @@ impl Bench {
             }
             Name::Read(options) => {
                 let measure = async |setting: &Setting| read::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Revoke(options) => {
+                let measure = async |setting: &Setting| revoke::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
             Name::Subscribe(options) => {
