@@ -1,0 +1,94 @@
+//! Rows 0 to 2: replicas that run, die, and stand still.
+
+use std::time::Duration;
+
+use api::v1::ReplicaState;
+use testkit::eventually;
+
+use super::{done, expect_state, lasts, lease, wait_for};
+use crate::limits::{BOUND, SOON};
+use crate::rig::Rig;
+
+/// A replica that is stopped for less than its lease.
+const SHORT_STOP: Duration = Duration::from_millis(300);
+/// What a revocation may take where nobody is waited for.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// Row 0: the control run. Whoever fails here has no fault to blame.
+pub async fn healthy(rig: &mut Rig) {
+    for _ in 0..2 {
+        let watch = rig.round().await;
+        let revoked = done(watch.revoke()).await;
+        for one in &revoked {
+            let barrier = one.receipt.barrier.clone();
+            let acked = barrier.map_or(0, |barrier| barrier.acked);
+            rig.found.expect(acked == 3, || format!("{acked} of 3 replicas acknowledged"));
+            rig.found.expect(one.failed == 0, || "a revocation needed two tries".to_owned());
+        }
+        rig.end(watch, &[]).await;
+        at_once(rig, &revoked);
+    }
+}
+
+/// Row 1.
+pub async fn killed(rig: &mut Rig) {
+    let dead = lease(rig, "q3").await;
+    let watch = rig.round().await;
+    let revoking = watch.revoke();
+    rig.service("q3").kill();
+    done(revoking).await;
+    rig.end(watch, &["q3"]).await;
+
+    // Its row stands: whoever revokes now waits, at most W.
+    let watch = rig.round_without("q3").await;
+    let revoked = done(watch.revoke()).await;
+    rig.end(watch, &["q3"]).await;
+    let waited_for: Vec<_> = revoked.iter().filter(|one| wait_for(one, dead).is_some()).cloned().collect();
+    expect_state(rig, &waited_for, dead, &[ReplicaState::Expired, ReplicaState::Left]);
+
+    eventually(SOON, "the row of the dead is collected", async || {
+        (!rig.leases().await.contains_key(&dead)).then_some(())
+    })
+    .await;
+    let watch = rig.round_without("q3").await;
+    let revoked = done(watch.revoke()).await;
+    rig.end(watch, &["q3"]).await;
+    at_once(rig, &revoked);
+}
+
+/// Row 2: once for longer than its lease, with requests in its backlog, and once for less.
+pub async fn stopped(rig: &mut Rig) {
+    let stopped = lease(rig, "q3").await;
+    let watch = rig.round().await;
+    rig.service("q3").stop();
+    let revoked = done(watch.revoke()).await;
+    lasts(SHORT_STOP).await;
+    rig.service("q3").go_on();
+    rig.end(watch, &["q3"]).await;
+    expect_state(rig, &revoked, stopped, &[ReplicaState::Expired, ReplicaState::Left]);
+    for one in &revoked {
+        let is_whole = one.waited() >= BOUND || wait_for(one, stopped).is_some_and(|wait| wait.state == ReplicaState::Left);
+        rig.found.expect(is_whole, || format!("waited only {} ms", one.waited().as_millis()));
+    }
+
+    rig.mend().await;
+    let stopped = lease(rig, "q3").await;
+    let watch = rig.round().await;
+    rig.service("q3").stop();
+    let revoking = watch.revoke();
+    lasts(SHORT_STOP).await;
+    rig.service("q3").go_on();
+    let revoked = done(revoking).await;
+    rig.end(watch, &["q3"]).await;
+    expect_state(rig, &revoked, stopped, &[ReplicaState::Acked]);
+}
+
+/// Nobody was waited for.
+fn at_once(rig: &mut Rig, revoked: &[crate::watch::Revoked]) {
+    for one in revoked {
+        let waited = one.waited();
+        rig.found.expect_speed(waited <= AT_ONCE, || {
+            format!("a revocation waited {} ms for nobody", waited.as_millis())
+        });
+    }
+}
