@@ -68,13 +68,14 @@ impl Key {
     /// Asks for something that the key may: to read from a query service, to write at a command
     /// service.
     pub async fn ask(&self, target: &Target) -> Answer {
+        let begun = now();
         let request = if target.is_query {
             self.request(target, Method::GET, "/creators?limit=1")
         } else {
             let body = json!({"name": format!("made by {}", self.id)});
             self.request(target, Method::POST, "/projects").json(&body)
         };
-        answer(request).await
+        answer_since(begun, request).await
     }
 
     /// Asks a question that must be answered soon or not at all.
@@ -84,12 +85,7 @@ impl Key {
     }
 
     /// Sends a request to the path.
-    pub fn request(
-        &self,
-        target: &Target,
-        method: Method,
-        path: &str,
-    ) -> reqwest::RequestBuilder {
+    pub fn request(&self, target: &Target, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", target.url.get());
         self.client.request(method, url).bearer_auth(&self.secret)
     }
@@ -97,7 +93,10 @@ impl Key {
 
 /// Sends it, and reads the whole answer.
 pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let begun = now();
+    answer_since(now(), request).await
+}
+
+async fn answer_since(begun: u64, request: reqwest::RequestBuilder) -> Answer {
     let received = async {
         let response = request.send().await.ok()?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -109,7 +108,9 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
         return Answer::none(begun, ended);
     };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let position = headers.get("tga-position").and_then(|text| text.to_str().ok());
+    let position = headers
+        .get("tga-position")
+        .and_then(|text| text.to_str().ok());
     let canary = CANARY.as_bytes();
     Answer {
         begun,

@@ -16,18 +16,39 @@ pub struct Counters {
 /// A counter that must have moved: what it stands for, and the series that count it, from their
 /// beginning.
 const MUST_MOVE: [(&str, &str); 12] = [
-    ("barrier ended by acknowledgement", "tga_gate_barrier_replicas_total{state=\"acked\""),
-    ("barrier ended by expiry", "tga_gate_barrier_replicas_total{state=\"expired\""),
-    ("barrier ended by a row that is gone", "tga_gate_barrier_replicas_total{state=\"left\""),
+    (
+        "barrier ended by acknowledgement",
+        "tga_gate_barrier_replicas_total{state=\"acked\"",
+    ),
+    (
+        "barrier ended by expiry",
+        "tga_gate_barrier_replicas_total{state=\"expired\"",
+    ),
+    (
+        "barrier ended by a row that is gone",
+        "tga_gate_barrier_replicas_total{state=\"left\"",
+    ),
     ("renewal lost", "tga_gate_renewals_total{outcome=\"failed\""),
     ("gap in the feed of auth events", "tga_gate_catch_ups_total"),
-    ("accepted by VERIFY", "tga_gate_decisions_total{outcome=\"admitted_by_verify\""),
-    ("503 while fenced", "tga_gate_decisions_total{outcome=\"unavailable\""),
+    (
+        "accepted by VERIFY",
+        "tga_gate_decisions_total{outcome=\"admitted_by_verify\"",
+    ),
+    (
+        "503 while fenced",
+        "tga_gate_decisions_total{outcome=\"unavailable\"",
+    ),
     ("hold ended in 401", "tga_gate_holds_total{outcome=\"told\""),
-    ("hold ended in 503", "tga_gate_holds_total{outcome=\"kept_back\""),
+    (
+        "hold ended in 503",
+        "tga_gate_holds_total{outcome=\"kept_back\"",
+    ),
     ("settled by SWEEP", "tga_gate_swept_total"),
     ("row collected", "tga_gate_leases_collected_total"),
-    ("second copy written", "tga_gate_ledger_total{outcome=\"written\""),
+    (
+        "second copy written",
+        "tga_gate_ledger_total{outcome=\"written\"",
+    ),
 ];
 
 impl Counters {
@@ -38,7 +59,8 @@ impl Counters {
                 continue;
             };
             if let Ok(value) = value.parse() {
-                self.series.insert((service.pid(), series.to_owned()), value);
+                self.series
+                    .insert((service.pid(), series.to_owned()), value);
             }
         }
     }
@@ -50,7 +72,10 @@ impl Counters {
 
     /// The sum of all series that begin so.
     pub fn sum(&self, beginning: &str) -> f64 {
-        let found = self.series.iter().filter(|((_, series), _)| series.starts_with(beginning));
+        let found = self
+            .series
+            .iter()
+            .filter(|((_, series), _)| series.starts_with(beginning));
         found.map(|(_, value)| value).sum()
     }
 
@@ -65,7 +90,9 @@ impl Counters {
             let count = self.sum(beginning) as u64;
             (*what, count)
         });
-        let ours = own.iter().map(|what| (*what, self.own.get(what).copied().unwrap_or(0)));
+        let ours = own
+            .iter()
+            .map(|what| (*what, self.own.get(what).copied().unwrap_or(0)));
         theirs.chain(ours).collect()
     }
 }

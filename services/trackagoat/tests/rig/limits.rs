@@ -16,6 +16,8 @@ pub const SOURCES: u8 = 96;
 pub const TERM: Duration = Duration::from_secs(2);
 /// W, the longest that a revocation may wait.
 pub const BOUND: Duration = Duration::from_millis(2_475);
+/// The longest time between two renewals of a healthy replica.
+pub const RENEWAL: Duration = Duration::from_millis(880);
 /// What L1 adds to W.
 pub const BOUND_GRACE: Duration = Duration::from_millis(200);
 /// L2: within so long after a fault has healed all is as before.
@@ -43,9 +45,8 @@ pub const UNDER_WAY: usize = 16;
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// A question of the rig's own.
 pub const ASK_TIMEOUT: Duration = Duration::from_millis(700);
-/// When, after a revocation has returned, every service is asked at once.
-pub const BURSTS: [Duration; 4] = [
-    Duration::ZERO,
+/// When, after a revocation has returned, every service is asked.
+pub const BURSTS: [Duration; 3] = [
     Duration::from_millis(10),
     Duration::from_millis(40),
     Duration::from_millis(150),

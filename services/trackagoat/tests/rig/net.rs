@@ -150,7 +150,7 @@ impl Net {
         self.place("x1").lose(&[Rule {
             peer: self.hub(),
             way: Way::Both,
-            percent: 0,
+            percent: 50,
         }])?;
         self.place("x1").heal();
         Ok(())
@@ -258,7 +258,11 @@ fn ruleset(rules: &[Rule]) -> String {
         let concerned = rules.iter().filter(|rule| rule.way != other);
         let line = |rule: &Rule| {
             let Rule { peer, percent, .. } = rule;
-            format!("ip {end} {peer} numgen random mod 100 < {percent} drop; ")
+            let chance = match percent {
+                100.. => String::new(),
+                some => format!("numgen random mod 100 < {some} "),
+            };
+            format!("ip {end} {peer} {chance}drop; ")
         };
         concerned.map(line).collect::<String>()
     };
@@ -294,7 +298,9 @@ fn run(command: &mut Command) -> Result<(), String> {
 fn remove_stale() {
     let entries = fs::read_dir(NAMES).into_iter().flatten().flatten();
     for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
-        let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        let maker = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split('-').next());
         let is_stale = maker.is_some_and(|pid| !PathBuf::from(format!("/proc/{pid}")).exists());
         if is_stale {
             remove(&name);
@@ -303,7 +309,9 @@ fn remove_stale() {
 }
 
 fn remove(namespace: &str) {
-    let inside = Command::new("ip").args(["netns", "pids", namespace]).output();
+    let inside = Command::new("ip")
+        .args(["netns", "pids", namespace])
+        .output();
     let inside = inside.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     for pid in inside.unwrap_or_default().lines() {
         let pid = pid.trim().parse().ok().and_then(Pid::from_raw);

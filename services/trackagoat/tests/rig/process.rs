@@ -42,7 +42,10 @@ pub struct SharedUrl(Arc<Mutex<String>>);
 impl Recipe {
     /// Has it reach a server through a proxy.
     pub fn lead(&mut self, variable: &str, proxy: &Proxy) {
-        let own = self.variables.iter_mut().filter(|(name, _)| *name == variable);
+        let own = self
+            .variables
+            .iter_mut()
+            .filter(|(name, _)| *name == variable);
         for (_, url) in own {
             *url = proxy.url(url);
         }
@@ -177,14 +180,19 @@ fn run(name: &str, recipe: &Recipe, folder: &Path, starts: u32) -> Child {
     let log = File::create(log).expect("the folder takes a log");
     let errors = log.try_clone().expect("a descriptor more");
     let address = recipe.place.address;
-    let mut command: Command = recipe.place.command(Path::new(env!("CARGO_BIN_EXE_trackagoat")));
+    let mut command: Command = recipe
+        .place
+        .command(Path::new(env!("CARGO_BIN_EXE_trackagoat")));
     command
         .args(["serve", recipe.role, "--end-with-parent", "--listen"])
         .arg(format!("{address}:0"))
         .arg("--ready-file")
         .arg(ready_file)
         .env("TGA_ADMIN_LISTEN", format!("{address}:0"))
-        .env("TGA_LOG", "info,gate=debug,request=off,async_nats=warn,sqlx=warn,hyper=warn")
+        .env(
+            "TGA_LOG",
+            "info,gate=debug,request=off,async_nats=warn,sqlx=warn,hyper=warn",
+        )
         .env("TGA_LOG_FORMAT", "json")
         .envs(recipe.variables.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
@@ -202,7 +210,9 @@ fn read_url(ready_file: &Path) -> Option<String> {
 /// The line that says that it is ready names the operator's port.
 fn read_admin(log: &Path) -> Option<String> {
     let text = fs::read_to_string(log).ok()?;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut ready = lines.filter(|line| line["message"] == "ready");
     Some(ready.next()?["admin"].as_str()?.to_owned())
 }

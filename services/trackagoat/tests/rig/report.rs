@@ -32,9 +32,18 @@ pub struct Report {
 
 impl Report {
     /// Adds a row, and tells it.
-    pub fn row(&mut self, name: &str, about: &str, verdict: Verdict, found: &Findings, seconds: f64) {
+    pub fn row(
+        &mut self,
+        name: &str,
+        about: &str,
+        verdict: Verdict,
+        found: &Findings,
+        seconds: f64,
+    ) {
         if self.rows.is_empty() {
-            say("row        verdict   s  revokes tries>1  probes   fresh  control  longest ms  late ms  what");
+            say(
+                "row        verdict   s  revokes tries>1  probes   fresh  control  longest ms  late ms  what",
+            );
         }
         let told = match verdict {
             Verdict::Holds => "holds",
@@ -61,7 +70,7 @@ impl Report {
         self.rows.push(json!({
             "row": name, "about": about, "verdict": told, "seconds": seconds,
             "revokes": found.revokes, "retried": found.retried, "probes": found.probes,
-            "fresh": {"asked": found.fresh.0, "of": found.fresh.1},
+            "fresh": {"of": found.fresh.0, "asked": found.fresh.1},
             "control": {"asked": found.control.0, "answered": found.control.1},
             "longest_ms": millis(found.longest), "latest_wake_ms": millis(found.late),
             "answers": found.answers, "notes": found.notes, "problems": found.problems,
@@ -69,7 +78,12 @@ impl Report {
     }
 
     /// Writes everything to where the results of a build are.
-    pub fn write(&self, deep: bool, counters: &[(&'static str, u64)], missing: Option<&str>) -> PathBuf {
+    pub fn write(
+        &self,
+        deep: bool,
+        counters: &[(&'static str, u64)],
+        missing: Option<&str>,
+    ) -> PathBuf {
         let counted: serde_json::Map<_, _> = counters
             .iter()
             .map(|(what, count)| ((*what).to_owned(), json!(count)))

@@ -110,7 +110,8 @@ impl Rig {
         let queries = (0..QUERIES).map(|number| recipe("query", number));
         let recipes: Vec<_> = commands.chain(queries).collect();
         for (name, recipe) in recipes {
-            self.services.push(Service::spawn(&name, recipe, self.folder.path()));
+            self.services
+                .push(Service::spawn(&name, recipe, self.folder.path()));
         }
         for service in &mut self.services {
             service.ready().await;
@@ -124,7 +125,10 @@ impl Rig {
             ("TGA_DATABASE_URL", self.logins[role].clone()),
         ];
         if role == "query" {
-            variables.push(("TGA_PROJECTOR_DATABASE_URL", self.logins["projector"].clone()));
+            variables.push((
+                "TGA_PROJECTOR_DATABASE_URL",
+                self.logins["projector"].clone(),
+            ));
             variables.push(("TGA_CURSOR_SECRET", CURSOR_SECRET.to_owned()));
             variables.push(("TGA_REPLICA_NAME", place.name.to_owned()));
         } else {
@@ -161,7 +165,10 @@ impl Rig {
 
     /// The service of that name.
     pub fn service(&mut self, name: &str) -> &mut Service {
-        let found = self.services.iter_mut().find(|service| service.name == name);
+        let found = self
+            .services
+            .iter_mut()
+            .find(|service| service.name == name);
         found.expect("there is such a service")
     }
 
@@ -190,14 +197,21 @@ impl Rig {
         let command = self.target("c1");
         let admin = &self.admin;
         let made = eventually(SOON, "a key is made", async || {
-            let request = admin.request(&command, Method::POST, "/api-keys").json(&body);
+            let request = admin
+                .request(&command, Method::POST, "/api-keys")
+                .json(&body);
             let made = answer(request).await;
-            made.is(StatusCode::CREATED).then_some(()).ok_or(made.told())?;
+            made.is(StatusCode::CREATED)
+                .then_some(())
+                .ok_or(made.told())?;
             Ok::<_, String>(made.body["data"].clone())
         })
         .await;
         let id = made["id"].as_str().and_then(|id| id.parse().ok());
-        let secret = made["key"].as_str().expect("a new key has its secret").to_owned();
+        let secret = made["key"]
+            .as_str()
+            .expect("a new key has its secret")
+            .to_owned();
         Key::new(id.expect("ids are UUIDs"), secret, client(source))
     }
 
@@ -293,19 +307,29 @@ impl Rig {
                 let answer = control.ask_briefly(&target).await;
                 // A command service has nothing to read, which it says to whom it knows.
                 let expected = [StatusCode::OK, StatusCode::NOT_FOUND];
-                let is_well = answer.status.is_some_and(|status| expected.contains(&status));
+                let is_well = answer
+                    .status
+                    .is_some_and(|status| expected.contains(&status));
                 is_well.then_some(()).ok_or(answer.told())
             })
             .await;
         }
         let alive = self.queries().count() + extras;
         let first = self.leases().await;
-        eventually(CALM_WITHIN, "every lease is that of a living replica", async || {
-            let now = self.leases().await;
-            let renewed = now.iter().filter(|(id, seq)| first.get(*id).is_none_or(|old| old < seq));
-            let is_calm = now.len() == alive && renewed.count() == alive;
-            is_calm.then_some(()).ok_or(format!("{} leases, {alive} replicas", now.len()))
-        })
+        eventually(
+            CALM_WITHIN,
+            "every lease is that of a living replica",
+            async || {
+                let now = self.leases().await;
+                let renewed = now
+                    .iter()
+                    .filter(|(id, seq)| first.get(*id).is_none_or(|old| old < seq));
+                let is_calm = now.len() == alive && renewed.count() == alive;
+                is_calm
+                    .then_some(())
+                    .ok_or(format!("{} leases, {alive} replicas", now.len()))
+            },
+        )
         .await;
     }
 
@@ -357,7 +381,9 @@ pub fn target(service: &Service) -> Target {
 async fn accepts(target: &Target, key: &Key) -> Result<(), String> {
     let answer = key.ask(target).await;
     let accepted = [StatusCode::OK, StatusCode::CREATED];
-    let is_accepted = answer.status.is_some_and(|status| accepted.contains(&status));
+    let is_accepted = answer
+        .status
+        .is_some_and(|status| accepted.contains(&status));
     is_accepted.then_some(()).ok_or(answer.told())
 }
 
@@ -405,7 +431,12 @@ impl Operator<'_> {
         for (limit, value) in RAISED {
             self.run(&["orgs", "set-limit", &org, limit, value]);
         }
-        let scopes = ["--scopes", "read,write,keys", "--rate-limit-per-minute", "1000000"];
+        let scopes = [
+            "--scopes",
+            "read,write,keys",
+            "--rate-limit-per-minute",
+            "1000000",
+        ];
         let create = ["keys", "create", &org, "--name", "Admin"];
         self.run(&[&create[..], &scopes[..]].concat())
     }
@@ -423,7 +454,10 @@ impl Operator<'_> {
 
 /// What a command printed, which must have succeeded.
 fn told(mut command: Command) -> String {
-    let output = command.stdin(Stdio::null()).output().expect("the binary was built");
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary was built");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()

@@ -17,16 +17,20 @@ use uuid::Uuid;
 
 use crate::client::{Answer, Key, Target, answer};
 use crate::limits::{
-    BURSTS, LATENESS_PERIOD, READ_PERIOD, REVOKE_AGAIN, REVOKE_TIMEOUT, REVOKED_WITHIN, TAIL,
-    UNDER_WAY, WRITE_PERIOD,
+    BURSTS, FRESH_WITHIN, LATENESS_PERIOD, READ_PERIOD, REVOKE_AGAIN, REVOKE_TIMEOUT,
+    REVOKED_WITHIN, TAIL, UNDER_WAY, WRITE_PERIOD,
 };
 
 /// Refusals of a key by a command service, after which it is not asked again: each is a look-up.
 const REFUSALS: u32 = 4;
+/// Tries after which a command service that cannot check who asks is given up.
+const BEGUN_AFTER: u32 = 50;
 
-/// Asks until it is told to end. Cheap to clone.
+/// Clients that ask until it is dropped.
+pub struct Watch(Clients);
+
 #[derive(Clone)]
-pub struct Watch(Arc<Inner>);
+struct Clients(Arc<Inner>);
 
 struct Inner {
     targets: Mutex<Vec<Target>>,
@@ -54,13 +58,14 @@ pub struct Seen {
     pub canaries: u64,
     /// The latest that a sleeper woke.
     pub late: Duration,
+    /// How often one woke, and how often soon enough for what must be asked at once.
+    pub wakes: (u64, u64),
 }
 
 /// A revocation that returned success.
 #[derive(Debug, Clone)]
 pub struct Revoked {
     pub key: Uuid,
-    pub by: String,
     pub receipt: Receipt,
     /// When the try that succeeded was begun, and when it returned.
     pub begun: u64,
@@ -84,7 +89,7 @@ impl Revoked {
 impl Watch {
     /// Begins to ask.
     pub fn start(targets: Vec<Target>, victims: Vec<Key>, control: Key, admin: Key) -> Self {
-        let watch = Self(Arc::new(Inner {
+        let clients = Clients(Arc::new(Inner {
             targets: Mutex::default(),
             victims,
             control,
@@ -93,26 +98,27 @@ impl Watch {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }));
+        clients.spawn(clients.clone().time_the_machine());
+        let watch = Self(clients);
         for target in targets {
             watch.join(target);
         }
-        watch.spawn(watch.clone().time_the_machine());
         watch
     }
 
     /// Asks one service more.
     pub fn join(&self, target: Target) {
-        self.targets().push(target.clone());
-        self.spawn(self.clone().pester(target));
+        self.0.targets().push(target.clone());
+        self.0.spawn(self.0.clone().pester(target));
     }
 
     pub fn victims(&self) -> &[Key] {
-        &self.0.victims
+        &self.0.0.victims
     }
 
     /// Revokes all victims at once, in turn at each command service, and again until it succeeds.
     pub fn revoke(&self) -> JoinHandle<Vec<Revoked>> {
-        let mut commands = self.targets().clone();
+        let mut commands = self.0.targets().clone();
         commands.retain(|one| !one.is_query);
         let order = |victim: usize| {
             let mut commands = commands.clone();
@@ -120,28 +126,29 @@ impl Watch {
             commands.rotate_left(first);
             commands
         };
-        self.revoke_in((0..self.0.victims.len()).map(order).collect())
+        self.revoke_in((0..self.victims().len()).map(order).collect())
     }
 
     /// Revokes all victims at once, each first at the first of these command services.
     pub fn revoke_at(&self, commands: &[Target]) -> JoinHandle<Vec<Revoked>> {
-        self.revoke_in(vec![commands.to_vec(); self.0.victims.len()])
+        self.revoke_in(vec![commands.to_vec(); self.victims().len()])
     }
 
-    /// Tries once to revoke all victims; nobody need be there to answer.
-    pub fn try_at(&self, command: &Target) -> JoinHandle<()> {
-        let (watch, command) = (self.clone(), command.clone());
-        self.0.tasks.spawn(async move {
-            let tries = (0..watch.0.victims.len()).map(|victim| watch.attempt(victim, &command, 0));
+    /// Has this command service begin to revoke all victims; nobody need be there to end it.
+    pub fn begin_at(&self, command: &Target) -> JoinHandle<()> {
+        let (clients, command) = (self.0.clone(), command.clone());
+        let count = self.victims().len();
+        self.0.0.tasks.spawn(async move {
+            let tries = (0..count).map(|victim| clients.begin(victim, &command));
             futures_util::future::join_all(tries).await;
         })
     }
 
     fn revoke_in(&self, orders: Vec<Vec<Target>>) -> JoinHandle<Vec<Revoked>> {
-        let watch = self.clone();
-        self.0.tasks.spawn(async move {
+        let clients = self.0.clone();
+        self.0.0.tasks.spawn(async move {
             let tries = orders.into_iter().enumerate();
-            let tries = tries.map(|(victim, order)| watch.clone().revoke_one(victim, order));
+            let tries = tries.map(|(victim, order)| clients.clone().revoke_one(victim, order));
             futures_util::future::join_all(tries).await
         })
     }
@@ -149,18 +156,31 @@ impl Watch {
     /// Goes on for a while, then ends and gives what was seen.
     pub async fn finish(self) -> Seen {
         Clock::system().sleep(TAIL).await;
-        self.0.stop.cancel();
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
-        std::mem::take(&mut *self.seen())
+        let clients = self.0.clone();
+        drop(self);
+        clients.0.tasks.close();
+        clients.0.tasks.wait().await;
+        let mut seen = clients.seen();
+        std::mem::take(&mut *seen)
     }
+}
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.0.stop.cancel();
+    }
+}
+
+impl Clients {
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.0.tasks.spawn(work);
     }
 
     fn targets(&self) -> MutexGuard<'_, Vec<Target>> {
-        self.0.targets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .targets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -228,8 +248,7 @@ impl Watch {
     async fn revoke_one(self, victim: usize, commands: Vec<Target>) -> Revoked {
         let clock = Clock::system();
         let deadline = clock.monotonic() + REVOKED_WITHIN;
-        let mut failed = 0;
-        for command in commands.iter().cycle() {
+        for (failed, command) in (0..).zip(commands.iter().cycle()) {
             match self.attempt(victim, command, failed).await {
                 Ok(revoked) => return revoked,
                 Err(answer) => assert!(
@@ -238,10 +257,21 @@ impl Watch {
                     answer.told()
                 ),
             }
-            failed += 1;
             clock.sleep(REVOKE_AGAIN).await;
         }
         unreachable!("there is a command service")
+    }
+
+    /// Tries until the service knows who asks: what it said before, it said without doing anything.
+    async fn begin(&self, victim: usize, command: &Target) {
+        for failed in 0..BEGUN_AFTER {
+            match self.attempt(victim, command, failed).await {
+                Err(answer) if answer.code.as_deref() == Some("verification_unavailable") => {
+                    Clock::system().sleep(REVOKE_AGAIN).await;
+                }
+                _ => return,
+            }
+        }
     }
 
     /// One try, of which everything is noted.
@@ -255,28 +285,24 @@ impl Watch {
         let path = format!("/api-keys/{}", key.id);
         let request = self.0.admin.request(command, Method::DELETE, &path);
         let begun = crate::client::now();
-        self.seen().histories.of(&key.id).revocations.push(Revocation {
-            begun,
-            succeeded: None,
-        });
+        self.seen()
+            .histories
+            .of(&key.id)
+            .revocations
+            .push(Revocation {
+                begun,
+                succeeded: None,
+            });
         let answer = answer(request.timeout(REVOKE_TIMEOUT)).await;
-        let told = format!("DELETE {}", answer.told());
-        *self.seen().answers.entry(told).or_default() += 1;
-        let revoked = self.succeeded(key, command, failed, begun, &answer);
-        if revoked.is_some() {
+        if answer.is(StatusCode::OK) {
             self.burst(victim);
         }
-        revoked.ok_or(answer)
+        let told = format!("DELETE {}", answer.told());
+        *self.seen().answers.entry(told).or_default() += 1;
+        self.succeeded(key, failed, begun, &answer).ok_or(answer)
     }
 
-    fn succeeded(
-        &self,
-        key: &Key,
-        command: &Target,
-        failed: u32,
-        begun: u64,
-        answer: &Answer,
-    ) -> Option<Revoked> {
+    fn succeeded(&self, key: &Key, failed: u32, begun: u64, answer: &Answer) -> Option<Revoked> {
         if !answer.is(StatusCode::OK) {
             return None;
         }
@@ -284,7 +310,6 @@ impl Watch {
         let receipt = serde_json::from_value(answer.body["data"].clone());
         let revoked = Revoked {
             key: key.id,
-            by: command.name.clone(),
             receipt: receipt.expect("200 comes with a receipt"),
             begun,
             returned,
@@ -298,19 +323,21 @@ impl Watch {
         Some(revoked)
     }
 
-    /// Asks every service with a key that has just been revoked, more than once.
+    /// Asks with a key that has just been revoked: every replica at once, and every service more
+    /// than once.
     fn burst(&self, victim: usize) {
         let targets = self.targets().clone();
-        for target in targets {
-            for after in BURSTS {
-                let (watch, target) = (self.clone(), target.clone());
-                self.spawn(async move {
-                    if !after.is_zero() {
-                        Clock::system().sleep(after).await;
-                    }
-                    watch.ask(&target, victim).await;
-                });
-            }
+        for target in targets.iter().filter(|target| target.is_query) {
+            let (clients, target) = (self.clone(), target.clone());
+            self.spawn(async move { clients.ask(&target, victim).await });
+        }
+        for after in BURSTS {
+            let (clients, targets) = (self.clone(), targets.clone());
+            self.spawn(async move {
+                Clock::system().sleep(after).await;
+                let asked = targets.iter().map(|target| clients.ask(target, victim));
+                futures_util::future::join_all(asked).await;
+            });
         }
     }
 
@@ -323,6 +350,8 @@ impl Watch {
             let late = clock.monotonic().saturating_since(due);
             let mut seen = self.seen();
             seen.late = seen.late.max(late);
+            seen.wakes.0 += 1;
+            seen.wakes.1 += u64::from(late <= FRESH_WITHIN);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use runtime::clock::Clock;
 
 use super::{done, lasts};
+use crate::client::now;
 use crate::limits::VICTIMS;
 use crate::process::{Recipe, Service};
 use crate::report::say;
@@ -51,7 +52,8 @@ pub async fn within_bound(rig: &mut Rig) {
     }
     for replica in &replicas {
         let is_turned = has_library(replica);
-        rig.found.expect(is_turned, || format!("{} has its own clocks", replica.name));
+        rig.found
+            .expect(is_turned, || format!("{} has its own clocks", replica.name));
     }
     for _ in 0..2 {
         let watch = rig.round_with(&[&replicas[0], &replicas[1]]).await;
@@ -65,7 +67,9 @@ pub async fn within_bound(rig: &mut Rig) {
         }
         lasts(Duration::from_millis(200)).await;
         rig.end(watch, &[]).await;
-        rig.found.expect(revoked.len() == VICTIMS, || "a revocation did not return".to_owned());
+        rig.found.expect(revoked.len() == VICTIMS, || {
+            "a revocation did not return".to_owned()
+        });
     }
     for replica in replicas {
         rig.dismiss(replica).await;
@@ -75,7 +79,9 @@ pub async fn within_bound(rig: &mut Rig) {
 /// Has a process live at that rate.
 pub fn turn(recipe: &mut Recipe, rate: &str) {
     let library = library().expect("it was looked for");
-    recipe.variables.push(("LD_PRELOAD", library.display().to_string()));
+    recipe
+        .variables
+        .push(("LD_PRELOAD", library.display().to_string()));
     recipe.variables.push(("FAKETIME", format!("+0 x{rate}")));
 }
 
@@ -102,20 +108,24 @@ async fn measure(rig: &mut Rig, rate: &str) {
         let line = answers.next()?.ok()?;
         line.split(' ').map(|number| number.parse().ok()).collect()
     };
-    let (first, began) = (read(), crate::client::now());
+    let (first, began) = (read(), now());
     Clock::system().sleep(MEASURED).await;
-    let (second, ended) = (read(), crate::client::now());
+    let (second, ended) = (read(), now());
     drop(ask);
     let _ = child.wait();
     let (Some(first), Some(second), Ok(expected)) = (first, second, rate.parse::<f64>()) else {
-        return rig.found.problems.push("the clocks could not be read".to_owned());
+        return rig
+            .found
+            .problems
+            .push("the clocks could not be read".to_owned());
     };
-    let real = Duration::from_nanos(ended - began).as_secs_f64();
+    let truly = Duration::from_nanos(ended - began).as_secs_f64();
     for (clock, (first, second)) in CLOCKS.iter().zip(first.iter().zip(second)) {
-        let measured = (second - first) / 1e9 / real;
-        rig.found.expect_speed((measured - expected).abs() <= TOLERANCE, || {
-            format!("{clock} runs at x{measured:.3}, not at x{rate}")
-        });
+        let measured = (second - first) / 1e9 / truly;
+        rig.found
+            .expect_speed((measured - expected).abs() <= TOLERANCE, || {
+                format!("{clock} runs at x{measured:.3}, not at x{rate}")
+            });
     }
 }
 

@@ -6,7 +6,7 @@ use testkit::history::Outcome;
 use testkit::{Direction, Proxy, eventually};
 
 use super::{done, lease};
-use crate::client::{Key, Target};
+use crate::client::{Key, Target, now};
 use crate::limits::{BY_RENEWALS, SOON};
 use crate::process::Service;
 use crate::rig::{Rig, target};
@@ -25,30 +25,36 @@ pub async fn killed_before_it_told(rig: &mut Rig) {
     let (mut doomed, proxy) = behind_a_proxy(rig).await;
     let watch = rig.round().await;
     let mut held = proxy.hold(Direction::ToClient, b"COMMIT");
-    let trying = watch.try_at(&target(&doomed));
+    let trying = watch.begin_at(&target(&doomed));
     held.caught().await;
     doomed.kill();
     drop(proxy);
     let _ = trying.await;
     let committed = committed(rig, &watch).await;
-    rig.found.expect(committed > 0, || "nothing was committed before the kill".to_owned());
+    rig.found.expect(committed > 0, || {
+        "nothing was committed before the kill".to_owned()
+    });
 
     // Nobody tells the replicas but their renewals.
-    let began = crate::client::now();
+    let began = now();
     let denied = |key: &Key| key.clone();
     for key in watch.victims().iter().map(denied).collect::<Vec<_>>() {
         if rig.revocation(key.id).await.is_some() {
             denies(&rig.target("q1"), &key).await;
         }
     }
-    let took = Duration::from_nanos(crate::client::now() - began);
+    let took = Duration::from_nanos(now() - began);
     rig.found.expect_speed(took <= BY_RENEWALS, || {
-        format!("replicas went on for {} ms without being told", took.as_millis())
+        format!(
+            "replicas went on for {} ms without being told",
+            took.as_millis()
+        )
     });
     let revoked = done(watch.revoke()).await;
     rig.counters.count("retried after a crash");
     rig.end(watch, &[]).await;
-    rig.found.expect(revoked.len() == 3, || "a retry did not return".to_owned());
+    rig.found
+        .expect(revoked.len() == 3, || "a retry did not return".to_owned());
 }
 
 /// Row 7: once it is tried again elsewhere, once nobody does and SWEEP must.
@@ -84,14 +90,15 @@ pub async fn answer_to_commit_lost(rig: &mut Rig) {
     let deaf = target(&service);
     let watch = rig.round().await;
     let cut = proxy.cut_after(Direction::ToServer, b"commit");
-    let trying = watch.try_at(&deaf);
+    let trying = watch.begin_at(&deaf);
     cut.await;
     rig.counters.count("outcome of a commit unknown");
     let _ = trying.await;
     let commands = [deaf, rig.target("c1")];
     let revoked = done(watch.revoke_at(&commands)).await;
     rig.end(watch, &[]).await;
-    rig.found.expect(revoked.len() == 3, || "a retry did not return".to_owned());
+    rig.found
+        .expect(revoked.len() == 3, || "a retry did not return".to_owned());
     rig.dismiss(service).await;
     // That nothing stands twice in the log is judged of the whole of it.
 }
@@ -103,7 +110,7 @@ async fn in_a_barrier_that_lost_its_process(rig: &mut Rig) -> Watch {
     let watch = rig.round().await;
     rig.service("q3").stop();
     let doomed = rig.target("c2");
-    watch.try_at(&doomed);
+    watch.begin_at(&doomed);
     eventually(SOON, "the revocations are committed", async || {
         committed(rig, &watch).await == watch.victims().len()
     })
@@ -125,7 +132,9 @@ async fn denies(target: &Target, key: &Key) {
     let what = format!("{} denies", target.name);
     eventually(SOON, &what, async || {
         let answer = key.ask_briefly(target).await;
-        (answer.outcome() != Outcome::Accepted).then_some(()).ok_or(answer.told())
+        (answer.outcome() != Outcome::Accepted)
+            .then_some(())
+            .ok_or(answer.told())
     })
     .await;
 }
@@ -135,7 +144,9 @@ pub async fn refuses(target: &Target, key: &Key) {
     let what = format!("{} refuses", target.name);
     eventually(SOON, &what, async || {
         let answer = key.ask_briefly(target).await;
-        (answer.outcome() == Outcome::Refused).then_some(()).ok_or(answer.told())
+        (answer.outcome() == Outcome::Refused)
+            .then_some(())
+            .ok_or(answer.told())
     })
     .await;
 }

@@ -16,6 +16,7 @@ use runtime::clock::Clock;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::limits::{BOUND, RENEWAL};
 use crate::rig::Rig;
 use crate::watch::Revoked;
 
@@ -120,7 +121,29 @@ fn expect_state(rig: &mut Rig, revoked: &[Revoked], replica: Uuid, states: &[Rep
         let state = wait_for(one, replica).map(|wait| wait.state);
         let is_so = state.is_some_and(|state| states.contains(&state));
         rig.found.expect(is_so, || {
-            format!("the barrier of {} says {state:?} of the replica, not {states:?}", one.key)
+            format!(
+                "the barrier of {} says {state:?} of the replica, not {states:?}",
+                one.key
+            )
+        });
+    }
+}
+
+/// Expects that nobody took a silent replica for one that had applied: a barrier ends when its lease
+/// has run out, or when its row has been collected, which is no sooner. `since` is when it fell
+/// silent; its last renewal may have been a period earlier.
+fn expect_waited(rig: &mut Rig, revoked: &[Revoked], silent: Uuid, since: u64) {
+    let collected = since + nanos(BOUND) - nanos(RENEWAL);
+    for one in revoked {
+        let state = wait_for(one, silent).map(|wait| wait.state);
+        let is_right = match state {
+            Some(ReplicaState::Expired) => one.waited() >= BOUND,
+            Some(ReplicaState::Left) | None => one.returned >= collected,
+            Some(ReplicaState::Acked) => false,
+        };
+        rig.found.expect(is_right, || {
+            let waited = one.waited().as_millis();
+            format!("a silent replica is {state:?} after a wait of {waited} ms")
         });
     }
 }
@@ -130,4 +153,8 @@ async fn lease(rig: &Rig, replica: &str) -> Uuid {
     let all = rig.incarnations(replica).await;
     assert!(all.len() == 1, "{replica} has {} leases", all.len());
     all[0]
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
