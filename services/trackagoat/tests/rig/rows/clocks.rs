@@ -66,7 +66,11 @@ pub async fn within_bound(rig: &mut Rig) {
             replica.go_on();
         }
         lasts(Duration::from_millis(200)).await;
-        rig.end(watch, &[]).await;
+        let own: Vec<_> = replicas
+            .iter()
+            .map(|replica| replica.name.as_str())
+            .collect();
+        rig.end(watch, &own).await;
         rig.found.expect(revoked.len() == VICTIMS, || {
             "a revocation did not return".to_owned()
         });

@@ -72,7 +72,7 @@ pub async fn twins(rig: &mut Rig) {
     let revoked = done(watch.revoke()).await;
     twin.go_on();
     lasts(Duration::from_millis(200)).await;
-    rig.end(watch, &[]).await;
+    rig.end(watch, &[&twin.name]).await;
     expect_state(rig, &revoked, first, &[ReplicaState::Acked]);
     expect_waited(rig, &revoked, paused[0], since);
     rig.dismiss(twin).await;
