@@ -15,6 +15,8 @@ use crate::rig::Rig;
 const ALL: [&str; 3] = ["q1", "q2", "q3"];
 /// Short enough that no lease runs out.
 const SHORT_STOP: Duration = Duration::from_millis(1_200);
+/// How long requests come at one rate before.
+const STEADY: Duration = Duration::from_millis(1_500);
 /// Long enough that every lease does.
 const LONG_STOP: Duration = Duration::from_secs(4);
 
@@ -72,6 +74,8 @@ pub async fn killed(rig: &mut Rig) {
 /// Row 22: for less than a lease nobody notices; for more, readers go on for D and then say 503.
 pub async fn stopped(rig: &mut Rig) {
     let watch = rig.round().await;
+    // What a process holds of an org's day lasts so long only once it knows how much is asked for.
+    lasts(STEADY).await;
     let revoking = watch.revoke();
     rig.postgres.get().pause();
     lasts(SHORT_STOP).await;
