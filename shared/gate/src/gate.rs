@@ -117,7 +117,7 @@ impl Gate {
         tasks: &Tasks,
     ) -> Self {
         let clock = limiter.clock().clone();
-        let verifier = Verifier::new(parts.primary.clone(), clock.clone(), verify);
+        let verifier = Verifier::new(parts.primary.clone(), tasks.clone(), clock.clone(), verify);
         let registry = Arc::clone(limiter.registry());
         let hold = Arc::new(Hold::new(clock.clone()));
         limiter.join(parts.nats.clone(), &parts.entropy);
@@ -133,7 +133,8 @@ impl Gate {
         coordinator: &Coordinator,
         verify: VerifyConfig,
     ) -> Self {
-        let verifier = Verifier::new(primary, limiter.clock().clone(), verify);
+        let tasks = coordinator.tasks().clone();
+        let verifier = Verifier::new(primary, tasks, limiter.clock().clone(), verify);
         let hold = Arc::clone(coordinator.hold());
         limiter.join(coordinator.nats().cloned(), &Entropy::os());
         Self::new(limiter, verifier, hold, Mode::VerifyAlways)

@@ -2,6 +2,7 @@
 //! of which does one thing (migrations, `create_gate_functions`).
 
 mod barrier;
+mod connection;
 mod fleet;
 mod lease;
 mod load;
@@ -14,6 +15,7 @@ mod verify;
 use thiserror::Error;
 
 pub use self::barrier::{Registered, collect, registered, settle, settled_at};
+pub use self::connection::connection;
 pub use self::fleet::{FleetRows, fleet};
 pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;
