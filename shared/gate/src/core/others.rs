@@ -13,7 +13,7 @@ const IDLE_KEPT: usize = 8;
 
 /// Another process, numbered by the one that hears it; a number is never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(pub u16);
+pub struct Slot(pub u32);
 
 /// How many requests of a key one process has admitted: a number that only grows, whatever is
 /// repeated, and how many of them lie in its trailing 60 s, for whoever did not know the number.
@@ -264,13 +264,13 @@ mod tests {
 
     /// What three processes said one after the other, and an order in which it comes.
     fn readings() -> impl Strategy<Value = (Vec<(Slot, Admitted)>, Vec<usize>)> {
-        let steps = prop::collection::vec((0..3_u16, 1..5_u32), 1..30);
+        let steps = prop::collection::vec((0..3_u32, 1..5_u32), 1..30);
         steps.prop_flat_map(|steps| {
             let mut sums = [0_u32; 3];
             let readings: Vec<_> = steps
                 .into_iter()
                 .map(|(slot, more)| {
-                    let sum = &mut sums[usize::from(slot)];
+                    let sum = &mut sums[slot as usize];
                     *sum += more;
                     (Slot(slot), admitted(1_000 + u64::from(*sum), *sum))
                 })

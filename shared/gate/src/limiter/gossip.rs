@@ -114,7 +114,7 @@ impl Driver {
             match self.wake().await {
                 Woken::Stop => break,
                 Woken::Tick => self.tick().await,
-                Woken::Read(began, read) => self.read(began, read),
+                Woken::Read(began, read) => self.read(began, read).await,
                 Woken::Heard(Some(message)) => self.hear(&message),
                 Woken::Heard(None) => self.heard = None,
                 Woken::Subscribe => self.subscribe().await,
@@ -189,7 +189,7 @@ impl Driver {
         let _ = self.limiter.0.clock.timeout(SEND_DEADLINE, send).await;
     }
 
-    fn read(&mut self, began: Boottime, read: Result<FleetRows, StoreError>) {
+    async fn read(&mut self, began: Boottime, read: Result<FleetRows, StoreError>) {
         self.reading = self.limiter.read(READ_EVERY);
         let read = match read {
             Ok(read) => read,
@@ -198,9 +198,16 @@ impl Driver {
             }
         };
         let known = self.known.take().map(|(gossip, _)| gossip);
-        let mut gossip = known.unwrap_or_else(|| Gossip::new(self.me, read.epoch, self.began));
-        gossip.read(read.epoch, &read.rows, began);
+        let is_first = known.is_none();
+        let new = || Gossip::new(self.me, read.reading.epoch, self.began);
+        let mut gossip = known.unwrap_or_else(new);
+        gossip.read(&read.reading, began);
         self.known = Some((gossip, read.bus_key));
+        if is_first {
+            // Requests wait for this.
+            self.tick().await;
+            self.limiter.0.judged.notify_waiters();
+        }
     }
 
     fn hear(&mut self, message: &Message) {

@@ -14,7 +14,7 @@ use metrics::{Counter, counter};
 use runtime::clock::{Boottime, Clock};
 use runtime::lifecycle::{TaskKind, Tasks};
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admission::{Denial, Policy, Rate, RateLimited, Standing};
 use crate::brake::Brake;
@@ -30,6 +30,8 @@ const FIRST_USES: usize = 1_024;
 const PREFETCHES: usize = 16;
 /// Keys used between two ticks that are noted one by one; beyond, all of them are looked through.
 const NOTED: usize = 8_192;
+/// How long a process's first requests wait until it knows whether there are others.
+const JUDGED_WITHIN: Duration = Duration::from_millis(250);
 /// Locks that keep two requests of an org from asking for the same block.
 const STRIPES: usize = 64;
 
@@ -50,6 +52,8 @@ struct Inner {
     noted: std_mpsc::SyncSender<Arc<Credential>>,
     /// The other end, until a gate joins them.
     unjoined: Mutex<Option<gossip::Noted>>,
+    /// It was found out how this process stands with the others.
+    judged: Notify,
     blocks: Blocks,
 }
 
@@ -94,6 +98,7 @@ impl Limiter {
             first_uses,
             noted,
             unjoined: Mutex::new(Some(unjoined)),
+            judged: Notify::new(),
             blocks: Blocks {
                 granted: outcome("granted"),
                 spent: outcome("spent"),
@@ -121,6 +126,10 @@ impl Limiter {
     /// Steps 2 and 3 of the order of checks: the window, then the org's day.
     pub(crate) async fn admit(&self, entry: &Entry, at: Moment) -> Result<Rate, Denial> {
         let limit = entry.per_minute();
+        if !self.0.registry.fleet().is_known() {
+            // Apart, so that other requests do not carry its future.
+            Box::pin(self.until_judged()).await;
+        }
         let taken = self.take_minute(entry, limit, at);
         let minute = Standing {
             policy: if entry.is_session() {
@@ -191,6 +200,21 @@ impl Limiter {
                 Err(Denial::VerificationUnavailable)
             }
         }
+    }
+
+    /// Waits until it is known whether other processes admit the same keys: a moment, unless the
+    /// primary is away. Who does not know has half.
+    async fn until_judged(&self) {
+        let judged = async {
+            loop {
+                let judged = self.0.judged.notified();
+                if self.0.registry.fleet().is_known() {
+                    return;
+                }
+                judged.await;
+            }
+        };
+        let _ = self.0.clock.timeout(JUDGED_WITHIN, judged).await;
     }
 
     fn take_minute(&self, entry: &Entry, limit: u32, at: Moment) -> Taken {

@@ -110,6 +110,17 @@ fn epoch() -> LogEpoch {
     LogEpoch::from_uuid(Uuid::from_u128(9))
 }
 
+/// What the primary knows at `now`, of rows and when each is or was deleted.
+fn reading(rows: &[(IncarnationId, u64)], now: u64) -> Reading {
+    let there = rows.iter().filter(|(_, until)| now < *until);
+    let mut ended = rows.iter().map(|(_, until)| *until);
+    Reading {
+        epoch: epoch(),
+        rows: there.map(|(row, _)| *row).collect(),
+        ended_lately: ended.any(|until| until <= now && now < until.saturating_add(WINDOW)),
+    }
+}
+
 impl World {
     fn new(seed: u64, faults: Faults) -> Self {
         let entropy = Entropy::seeded(seed);
@@ -294,9 +305,7 @@ impl World {
         if process.dead || now < process.stopped_until {
             return;
         }
-        let there = self.rows.iter().filter(|(_, until)| now < *until);
-        let rows: Vec<_> = there.map(|(row, _)| *row).collect();
-        process.gossip.read(epoch(), &rows, local);
+        process.gossip.read(&reading(&self.rows, now), local);
     }
 
     fn request(&mut self) {
@@ -416,10 +425,8 @@ impl World {
     /// A process reads the rows before it admits anything.
     fn read_now(&mut self, index: usize) {
         let local = self.local(index);
-        let there = self.rows.iter().filter(|(_, until)| self.now < *until);
-        let rows: Vec<_> = there.map(|(row, _)| *row).collect();
-        let process = &mut self.processes[index];
-        process.gossip.read(epoch(), &rows, local);
+        let reading = reading(&self.rows, self.now);
+        self.processes[index].gossip.read(&reading, local);
         self.tick_now(index);
     }
 

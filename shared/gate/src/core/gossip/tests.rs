@@ -47,8 +47,17 @@ impl Node {
     }
 
     fn read(&mut self, rows: &[u128], millis: u64) {
-        let rows: Vec<_> = rows.iter().map(|number| row(*number)).collect();
-        self.gossip.read(epoch(), &rows, at(millis));
+        self.read_after(false, rows, millis);
+    }
+
+    /// Reads rows; others may have been deleted within the last minute.
+    fn read_after(&mut self, ended_lately: bool, rows: &[u128], millis: u64) {
+        let reading = Reading {
+            epoch: epoch(),
+            rows: rows.iter().map(|number| row(*number)).collect(),
+            ended_lately,
+        };
+        self.gossip.read(&reading, at(millis));
     }
 
     fn tick(&mut self, millis: u64) -> Vec<Message> {
