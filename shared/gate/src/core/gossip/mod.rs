@@ -99,8 +99,9 @@ impl Gossip {
             me,
             epoch,
             began: now,
-            number: 0,
-            whole_below: 0,
+            // Whoever has heard nothing is to be told everything.
+            number: 1,
+            whole_below: 1,
             ticks: 0,
             sent: VecDeque::new(),
             peers: BTreeMap::new(),
@@ -517,7 +518,5 @@ fn count(slot: Slot, counts: &[Count], registry: &Registry, now: Boottime) {
     }
 }
 
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;
