@@ -124,6 +124,22 @@ impl Database {
         Ok(PgConnection::connect(&self.server.url("postgres")).await?)
     }
 
+    /// Stops all its processes where they stand, until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.server.pause();
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.server.resume();
+    }
+
+    /// Kills all its processes and starts it again.
+    pub async fn crash(&mut self) -> Result<(), BenchError> {
+        self.server.kill().await.map_err(BenchError::Server)?;
+        self.server.start().await.map_err(BenchError::Server)
+    }
+
     pub async fn shut_down(self) -> Result<(), BenchError> {
         self.server.shut_down().await.map_err(BenchError::Server)
     }

@@ -162,7 +162,8 @@ async fn drive(
     Ok(own)
 }
 
-struct Connection {
+/// A connection that stays open.
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     /// Bytes of the last answer: its head, and all of it.
@@ -170,7 +171,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Result<Self, BenchError> {
+    pub async fn open(address: SocketAddr) -> Result<Self, BenchError> {
         let stream = TcpStream::connect(address)
             .await
             .map_err(BenchError::Talk)?;
@@ -183,7 +184,7 @@ impl Connection {
     }
 
     /// Sends a request and reads its answer; the status.
-    async fn exchange(&mut self, request: &[u8]) -> Result<u16, BenchError> {
+    pub async fn exchange(&mut self, request: &[u8]) -> Result<u16, BenchError> {
         self.stream
             .write_all(request)
             .await
@@ -210,7 +211,8 @@ impl Connection {
         Ok(status)
     }
 
-    fn last_answer(&self, status: u16) -> Answer {
+    /// The answer to the last request, whole.
+    pub fn last_answer(&self, status: u16) -> Answer {
         let (head, total) = self.answer;
         Answer {
             status,

@@ -8,6 +8,7 @@ mod aim;
 mod append;
 mod conditions;
 mod error;
+mod fleet;
 mod folder;
 mod import;
 mod keys;
@@ -21,6 +22,7 @@ mod read;
 mod stats;
 mod subscribe;
 mod turns;
+mod window;
 mod worker;
 mod zipf;
 
@@ -59,6 +61,8 @@ enum Name {
     Read(Options),
     /// Events given to a subscriber, and how long they take to reach one.
     Subscribe(Options),
+    /// The most that a key is admitted in any trailing window, beside other limiters.
+    Window(Options),
     /// For the program itself: a process of a benchmark, told on its standard input what to do.
     #[command(hide = true)]
     Worker,
@@ -115,6 +119,10 @@ impl Bench {
             }
             Name::Subscribe(options) => {
                 let measure = async |setting: &Setting| subscribe::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Window(options) => {
+                let measure = async |setting: &Setting| window::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
         }

@@ -103,6 +103,11 @@ impl<T: DeserializeOwned> Process<T> {
         })
     }
 
+    /// Kills it, as `kill -9` does, and waits until it is gone.
+    pub async fn kill(mut self) -> Result<(), BenchError> {
+        self.child.kill().await.map_err(BenchError::Talk)
+    }
+
     /// Stops it as Ctrl-C does, and waits until it has.
     pub async fn stop(mut self) -> Result<(), BenchError> {
         let pid = self
@@ -134,6 +139,16 @@ impl QueryService {
     pub async fn start(folder: &Path, url: &str, clock: &Clock) -> Result<Self, BenchError> {
         let folder = folder.join("query");
         fs::create_dir_all(&folder).map_err(BenchError::io("make the folder", &folder))?;
+        Self::start_with(&folder, url, None, clock).await
+    }
+
+    /// Starts it in a folder of its own, with NATS if there is one.
+    pub async fn start_with(
+        folder: &Path,
+        url: &str,
+        nats_url: Option<String>,
+        clock: &Clock,
+    ) -> Result<Self, BenchError> {
         let mut command = Command::new(env::current_exe().map_err(BenchError::Talk)?);
         command
             .args(["serve", "query", "--listen", "127.0.0.1:0"])
@@ -141,8 +156,9 @@ impl QueryService {
             .env_clear()
             .env("TGA_DATABASE_URL", url)
             .env("TGA_PROJECTOR_DATABASE_URL", url)
-            .env("TGA_CURSOR_SECRET", "0".repeat(64));
-        Self::spawn("trackagoat serve query", command, &folder, clock).await
+            .env("TGA_CURSOR_SECRET", "0".repeat(64))
+            .envs(nats_url.map(|url| ("TGA_NATS_URL", url)));
+        Self::spawn("trackagoat serve query", command, folder, clock).await
     }
 }
 
