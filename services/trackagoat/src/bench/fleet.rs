@@ -128,6 +128,14 @@ impl Fleet {
         Ok(())
     }
 
+    /// Stops one in order, and starts another in its place.
+    pub async fn restart(&mut self, index: usize, setting: &Setting) -> Result<(), BenchError> {
+        self.services.remove(index).stop().await?;
+        let new = self.start_one(setting).await?;
+        self.services.insert(index, new);
+        Ok(())
+    }
+
     async fn start_one(&mut self, setting: &Setting) -> Result<QueryService, BenchError> {
         self.started += 1;
         let folder = setting

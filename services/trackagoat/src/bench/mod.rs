@@ -18,6 +18,7 @@ mod mirror;
 mod open_log;
 mod pace;
 mod product;
+mod quota;
 mod read;
 mod stats;
 mod subscribe;
@@ -57,6 +58,8 @@ enum Name {
     Keys(Options),
     /// Events published to the stream.
     Mirror(Options),
+    /// What of an org's day is admitted while replicas are killed and Postgres stands still.
+    Quota(Options),
     /// Authenticated reads with a million active keys.
     Read(Options),
     /// Events given to a subscriber, and how long they take to reach one.
@@ -111,6 +114,10 @@ impl Bench {
             }
             Name::Mirror(options) => {
                 let measure = async |setting: &Setting| mirror::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Quota(options) => {
+                let measure = async |setting: &Setting| quota::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
             Name::Read(options) => {

@@ -10,6 +10,8 @@ use runtime::clock::Boottime;
 
 /// Between two messages of a process (g).
 pub const TICK: Duration = Duration::from_millis(50);
+/// Between two messages of a process that has admitted much of a limit since the last one.
+pub const URGENT_TICK: Duration = Duration::from_millis(5);
 /// Beyond this age what was heard of another process is no longer relied on (τ).
 pub const SILENCE: Duration = Duration::from_secs(1);
 /// Until then after a process went over to its share it may hear what others admitted before they

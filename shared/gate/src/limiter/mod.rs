@@ -54,6 +54,8 @@ struct Inner {
     unjoined: Mutex<Option<gossip::Noted>>,
     /// It was found out how this process stands with the others.
     judged: Notify,
+    /// Others should be told before the next tick.
+    urgent: Notify,
     blocks: Blocks,
 }
 
@@ -99,6 +101,7 @@ impl Limiter {
             noted,
             unjoined: Mutex::new(Some(unjoined)),
             judged: Notify::new(),
+            urgent: Notify::new(),
             blocks: Blocks {
                 granted: outcome("granted"),
                 spent: outcome("spent"),
@@ -221,13 +224,16 @@ impl Limiter {
         let credential = entry.credential(&self.0.registry);
         let fleet = self.0.registry.fleet();
         let part = fleet.part(at.boot);
-        let (taken, is_news, is_first) = {
+        let (taken, news, is_first) = {
             let mut state = credential.state();
-            let (taken, is_news) = state.take(at.boot, limit, part);
-            (taken, is_news, state.usage.count(at.wall, taken.admitted))
+            let (taken, news) = state.take(at.boot, limit, part);
+            (taken, news, state.usage.count(at.wall, taken.admitted))
         };
-        if is_news && self.0.noted.try_send(Arc::clone(credential)).is_err() {
+        if news.is_first && self.0.noted.try_send(Arc::clone(credential)).is_err() {
             fleet.could_not_note();
+        }
+        if news.is_urgent {
+            self.0.urgent.notify_one();
         }
         if is_first {
             // Full: the next flush brings it.

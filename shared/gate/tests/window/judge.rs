@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use gate::core::others::URGENT_PART;
+
 use crate::world::{Faults, MILLISECOND, PROCESSES, WINDOW, World};
 
 /// g, and the longest way of a message where nothing is slow, on purpose or by a fault.
 const HEARD_WITHIN: u64 = (55 + 20) * MILLISECOND;
+/// The same for a process that has an eighth of the limit to tell.
+const URGENT_WITHIN: u64 = (5 + 20) * MILLISECOND;
 /// τ, beyond which nobody relies on what was heard.
 const SILENCE: u64 = 1_000 * MILLISECOND;
 /// What others took counts for half a second, and the way of a message, longer than it might.
@@ -64,11 +68,14 @@ impl World {
         Some(format!("refused after {few}: {self}"))
     }
 
-    /// The most that a window may hold beyond the limit: λ(g + δ) in health; else λ(g + δ + τ), a
+    /// The most that a window may hold beyond the limit: λ(g + δ) in health, or what each may have
+    /// untold; else λ(g + δ + τ), a
     /// rounding for each process, and the half share of each that began and did not know.
     fn bound(&self, end: u64) -> i64 {
         if self.faults == Faults::None {
-            return signed(self.most_requests(end, HEARD_WITHIN));
+            let eighths = PROCESSES * self.limit.div_ceil(URGENT_PART) as usize;
+            let urgent = self.most_requests(end, URGENT_WITHIN) + eighths;
+            return signed(self.most_requests(end, HEARD_WITHIN).min(urgent));
         }
         let most = signed(self.most_requests(end, HEARD_WITHIN + SILENCE));
         most + signed(PROCESSES) + self.of_who_begin(end)

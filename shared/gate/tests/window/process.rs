@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 use crate::world::{MILLISECOND, WINDOW, key};
 
+/// No process tells more often.
+const URGENT_TICK: u64 = 5 * MILLISECOND;
 /// A process with nothing to tell may be late with that.
 const IDLE_TICK: u64 = 250 * MILLISECOND;
 
@@ -26,7 +28,15 @@ pub struct Process {
     noted: Vec<Arc<Credential>>,
     /// Its clock's origin lies elsewhere.
     origin: u64,
+    ticked_at: u64,
     next_tick: u64,
+}
+
+/// What became of a request.
+pub struct Asked {
+    pub admitted: bool,
+    /// When the process should tick, if before its time.
+    pub urgent_at: Option<u64>,
 }
 
 impl Process {
@@ -43,6 +53,7 @@ impl Process {
             gossip: Gossip::new(ProcessId(id), epoch(), began),
             noted: Vec::new(),
             origin,
+            ticked_at: 0,
             next_tick: 0,
         }
     }
@@ -80,13 +91,14 @@ impl Process {
         if self.is_away(now) || idle {
             return Vec::new();
         }
+        self.ticked_at = now;
         self.next_tick = now + IDLE_TICK;
         let (local, noted) = (self.local(now), std::mem::take(&mut self.noted));
         self.gossip.tick(noted.into_iter(), &self.registry, local)
     }
 
-    /// Whether a request is admitted; none if it gets no answer.
-    pub fn ask(&mut self, limit: u32, now: u64) -> Option<bool> {
+    /// Asks for a request; none if it gets no answer.
+    pub fn ask(&mut self, limit: u32, now: u64) -> Option<Asked> {
         if self.is_away(now) {
             return None;
         }
@@ -94,10 +106,14 @@ impl Process {
         let part = self.registry.fleet().part(local);
         let credential = self.registry.credential(key().0, key().1);
         let (taken, news) = credential.state().take(local, limit, part);
-        if news {
+        if news.is_first {
             self.noted.push(credential);
         }
-        Some(taken.admitted)
+        let urgent_at = now.max(self.ticked_at + URGENT_TICK);
+        Some(Asked {
+            admitted: taken.admitted,
+            urgent_at: news.is_urgent.then_some(urgent_at),
+        })
     }
 
     /// It admits nothing any more; what it tells, if it ends in order.

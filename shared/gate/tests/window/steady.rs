@@ -41,7 +41,8 @@ fn run(limit: u32, percent: u64) -> (u64, u64) {
     for now in (0..2 * SECOND + WINDOWS * WINDOW).step_by(50 * MILLISECOND as usize) {
         while next < now {
             let process = &mut processes[asked as usize % PROCESSES];
-            refused += u64::from(process.ask(limit, next) == Some(false));
+            let asked_one = process.ask(limit, next);
+            refused += u64::from(asked_one.is_some_and(|one| !one.admitted));
             asked += 1;
             next += gap;
         }

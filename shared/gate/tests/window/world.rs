@@ -65,6 +65,7 @@ impl Faults {
 enum What {
     Deliver(usize),
     Tick(usize),
+    Urgent(usize),
     Read(usize),
     Request,
     Cut,
@@ -172,6 +173,7 @@ impl World {
                 self.after((45 + self.below(10)) * MILLISECOND, What::Tick(index));
                 self.tick(index);
             }
+            What::Urgent(index) => self.tick(index),
             What::Read(index) => {
                 self.after(READ_EVERY, What::Read(index));
                 let reading = reading(&self.rows, self.now);
@@ -262,7 +264,11 @@ impl World {
 
     fn request(&mut self) {
         // Now and then many at once.
-        let many = if self.below(200) == 0 { 10 } else { 1 };
+        let many = if self.below(100) == 0 {
+            self.below(30)
+        } else {
+            1
+        };
         for _ in 0..many {
             let any = self.any();
             let index = self.focus.filter(|_| self.below(40) > 0).unwrap_or(any);
@@ -274,15 +280,18 @@ impl World {
 
     fn ask(&mut self, index: usize) {
         let process = &mut self.processes[index];
-        let Some(admitted) = process.ask(self.limit, self.now) else {
+        let Some(asked) = process.ask(self.limit, self.now) else {
             return;
         };
         self.seen.requests.push(self.now);
-        if admitted {
+        if asked.admitted {
             self.seen.admitted.push(self.now);
             self.day.take(process, self.now, &self.entropy);
         } else {
             self.seen.denied.push(self.now);
+        }
+        if let Some(at) = asked.urgent_at {
+            self.after(at - self.now, What::Urgent(index));
         }
     }
 

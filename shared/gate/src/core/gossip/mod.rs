@@ -29,8 +29,8 @@ use super::registry::{Credential, Registry};
 const MESSAGES_MAX: usize = 25;
 /// A process that hears nobody says every so many ticks that it is there.
 const ALONE_TICKS: u64 = 20;
-/// Ticks whose times are kept, for answers to their messages.
-const SENT_TICKS: usize = 64;
+/// Ticks whose times are kept, for answers to their messages: a tick may be urgent.
+const SENT_TICKS: usize = 640;
 /// After so long everybody should know what was told.
 const KNOWN_WITHIN: Duration = Duration::from_millis(250);
 /// How long a process that hears nobody may still learn that it is not the first.

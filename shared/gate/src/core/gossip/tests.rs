@@ -76,7 +76,7 @@ impl Node {
         let part = self.part(millis);
         let credential = self.registry.credential(key, org());
         let (taken, news) = credential.state().take(at(millis), LIMIT, part);
-        if news {
+        if news.is_first {
             self.noted.push(credential);
         }
         taken.admitted
