@@ -120,7 +120,7 @@ fn in_parallel<T: Send>(seeds: u64, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
             scope.spawn(move || own.map(run).collect::<Vec<_>>())
         };
         let workers: Vec<_> = (0..threads).map(start).collect();
-        let joined = workers.into_iter().map(|worker| worker.join());
+        let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
         joined
             .flat_map(|own| own.expect("a simulation panicked"))
             .collect()

@@ -7,6 +7,10 @@ use crate::process::{Process, reading};
 use crate::say;
 use crate::world::{MILLISECOND, PROCESSES, SECOND, WINDOW};
 
+const TICK: u64 = 50 * MILLISECOND;
+/// By then they know each other.
+const BEGINS: u64 = 2 * SECOND;
+
 const WINDOWS: u64 = 10;
 const LIMITS: [u32; 4] = [20, 60, 100, 1_000];
 /// What of the limit is asked for, in percent, from three processes in turn.
@@ -37,14 +41,16 @@ fn run(limit: u32, percent: u64) -> (u64, u64) {
         .map(|_| Process::new(entropy.uuid_v4(), None, entropy.u64() % WINDOW, 0))
         .collect();
     let gap = WINDOW * 100 / (u64::from(limit) * percent);
-    let (mut asked, mut refused, mut next) = (0, 0, 2 * SECOND);
-    for now in (0..2 * SECOND + WINDOWS * WINDOW).step_by(50 * MILLISECOND as usize) {
-        while next < now {
-            let process = &mut processes[asked as usize % PROCESSES];
-            let asked_one = process.ask(limit, next);
-            refused += u64::from(asked_one.is_some_and(|one| !one.admitted));
+    let (mut asked, mut refused) = (0, 0);
+    let mut turn = (0..PROCESSES).cycle();
+    let ticks = (0..).map(|tick| tick * TICK);
+    for now in ticks.take_while(|now| *now < BEGINS + WINDOWS * WINDOW) {
+        while BEGINS + asked * gap < now
+            && let Some(index) = turn.next()
+        {
+            let answer = processes[index].ask(limit, BEGINS + asked * gap);
+            refused += u64::from(answer.is_some_and(|answer| !answer.admitted));
             asked += 1;
-            next += gap;
         }
         tell_each_other(&mut processes, now);
     }

@@ -85,6 +85,9 @@ impl Calls {
                 Ok(Ok(200)) => {
                     self.admitted.fetch_add(1, Ordering::Relaxed);
                     refused_since = None;
+                    if open.is_last() {
+                        connection = None;
+                    }
                     continue;
                 }
                 Ok(Ok(429)) => {

@@ -49,7 +49,7 @@ impl Verdict {
         };
         let possible = |refused: &Answer| {
             let before = |answer: &&&Answer| {
-                answer.received > refused.sent - 1.0 && answer.sent < refused.received
+                answer.received > refused.sent - 1.0 && answer.sent <= refused.received
             };
             admitted.iter().filter(before).count()
         };

@@ -121,7 +121,11 @@ async fn ask_peers(
                 let verdict = Verdict::of(answers, trace, LIMIT, 0.0);
                 Some((trace.name.to_owned(), verdict.to_json()))
             });
-            let name = format!("{}, {} replicas", contestant.name, contestant.replicas);
+            let replicas = match contestant.replicas {
+                1 => "1 replica".to_owned(),
+                more => format!("{more} replicas in turn"),
+            };
+            let name = format!("{}, {replicas}", contestant.name);
             let mut of_it: Map<String, Value> = verdicts.collect();
             of_it.insert("time".to_owned(), contestant.time.into());
             report.result(&name, of_it);

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod begin;
+
 use domain::ids::OrgId;
 use uuid::Uuid;
 
