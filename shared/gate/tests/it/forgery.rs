@@ -242,6 +242,10 @@ async fn genuine_messages_of_the_past_change_nothing() {
         let mut missing = vec![AUTH, SETTLED, "tga.gate.ack"];
         eventually(SOON, "all was said", async || {
             while let Some(Some(message)) = heard.next().now_or_never() {
+                // What processes admit is told all the time, and is no text.
+                if message.subject.starts_with("tga.gate.counts.") {
+                    continue;
+                }
                 let letter = Letter::from(message);
                 missing.retain(|kind| !letter.subject.starts_with(kind));
                 past.push(letter);

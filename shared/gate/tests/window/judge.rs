@@ -70,7 +70,8 @@ impl World {
 
     /// The most that a window may hold beyond the limit: λ(g + δ) in health, or what each may have
     /// untold; else λ(g + δ + τ), a
-    /// rounding for each process, and the half share of each that began and did not know.
+    /// rounding for each process, the half share of each that began and did not know, and the share
+    /// of each that woke and had been given up for dead.
     fn bound(&self, end: u64) -> i64 {
         if self.faults == Faults::None {
             let eighths = PROCESSES * self.limit.div_ceil(URGENT_PART) as usize;
@@ -78,7 +79,7 @@ impl World {
             return signed(self.most_requests(end, HEARD_WITHIN).min(urgent));
         }
         let most = signed(self.most_requests(end, HEARD_WITHIN + SILENCE));
-        most + signed(PROCESSES) + self.of_who_begin(end)
+        most + signed(PROCESSES) + self.of_who_begin(end) + self.of_who_woke(end)
     }
 
     fn of_who_begin(&self, end: u64) -> i64 {
@@ -93,6 +94,12 @@ impl World {
                 .sum(),
             _ => signed(begun.count()) * (limit / (2 * signed(PROCESSES))).max(1),
         }
+    }
+
+    fn of_who_woke(&self, end: u64) -> i64 {
+        let woken = self.seen.woken.iter();
+        let woken = woken.filter(|at| **at <= end && end < **at + 2 * WINDOW);
+        signed(woken.count()) * (i64::from(self.limit) / signed(PROCESSES)).max(1)
     }
 
     /// The most requests in any interval of `span` within the two windows before `end`.

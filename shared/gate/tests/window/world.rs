@@ -86,6 +86,8 @@ pub struct Seen {
     pub denied: Vec<u64>,
     /// When processes began that could not know what was admitted before.
     pub begun: Vec<u64>,
+    /// When processes woke that had been given up for dead.
+    pub woken: Vec<u64>,
 }
 
 pub struct World {
@@ -356,7 +358,7 @@ impl World {
         if is_gone && !process.dead {
             let row = self.new_row();
             self.processes[index].register(row);
-            self.seen.begun.push(self.now);
+            self.seen.woken.push(self.now);
         }
     }
 

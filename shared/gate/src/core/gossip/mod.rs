@@ -62,8 +62,6 @@ pub struct Gossip {
     rows: Option<(Rows, Boottime)>,
     /// As of that reading somebody left within the last minute, whose admissions still count.
     ended_lately: bool,
-    /// The lease's row that stands for this process.
-    row: Option<IncarnationId>,
     standing: Standing,
     misses: bool,
     /// Whether it has heard what was admitted before it began.
@@ -109,7 +107,6 @@ impl Gossip {
             next_slot: 0,
             rows: None,
             ended_lately: false,
-            row: None,
             standing: Standing::Begins { fleet: 1 },
             misses: false,
             knows: false,
@@ -169,7 +166,6 @@ impl Gossip {
         now: Boottime,
     ) -> Vec<Message> {
         self.forget_gone(now);
-        self.note_own_row(registry.fleet().row(), now);
         self.judge(registry, now);
         registry.fleet().stands(self.standing);
         self.ticks += 1;
@@ -213,15 +209,6 @@ impl Gossip {
             Standing::Sees { fleet, .. } | Standing::Begins { fleet } => fleet,
         };
         (usize::try_from(fleet).unwrap_or(usize::MAX), self.misses)
-    }
-
-    /// Whoever was given up for dead begins anew: while it stood still the others had its part.
-    fn note_own_row(&mut self, row: Option<IncarnationId>, now: Boottime) {
-        if self.row.is_some() && row.is_some() && self.row != row {
-            self.began = now;
-            self.knows = false;
-        }
-        self.row = row;
     }
 
     /// Finds those that waited for no place; none waits twice, however long there is none.
@@ -404,7 +391,8 @@ impl Gossip {
     fn judge_alone(&mut self, now: Boottime) {
         let is_first = self.rows.is_some() && !self.ended_lately;
         self.misses = false;
-        self.knows |= (is_first && now >= self.began + LISTENS) || now >= self.began + BEGINS;
+        let is_known = is_first && now >= self.began + LISTENS;
+        self.knows |= is_known || now >= self.began + BEGINS;
         self.standing = if self.knows || is_first {
             Standing::Alone
         } else {
@@ -414,7 +402,7 @@ impl Gossip {
 
     /// Whether it knows what was admitted before it began, or none of that counts any more. For
     /// those whom nobody hears at all, the others have told what they had heard, if they were
-    /// there; where all have just begun, nobody may have been there before them.
+    /// there. Where all have just begun, nobody may have been there before them.
     fn has_heard_all(&self, misses_nobody: bool, now: Boottime) -> bool {
         let mut peers = self.peers.values();
         let all = peers.all(|peer| peer.is_current(now) || peer.is_lost(now));

@@ -75,25 +75,26 @@ fn one_that_was_there_before_is_enough() {
 }
 
 #[test]
-fn whoever_was_given_up_for_dead_begins_anew() {
+fn whoever_was_given_up_for_dead_has_no_more_than_its_share() {
     let mut nodes = three();
     // It stood still until its row was collected; the others had its part.
-    talk(&mut nodes[..2], 2_000, 4_000);
-    for node in &mut nodes {
-        node.read_after(true, &[0, 1], 7_000);
+    for node in &mut nodes[..2] {
+        node.read_after(true, &[0, 1], 4_000);
     }
-    talk(&mut nodes[..2], 4_000, 9_000);
+    talk(&mut nodes[..2], 2_000, 9_000);
     assert_eq!(nodes[0].ask_all(9_000), LIMIT);
     nodes[2].registry.fleet().register(Some(row(6)));
-    nodes[2].tick(9_000);
-    assert!(is_share(nodes[2].part(9_000), 2 * 3));
-    // It is cut off, but for its row.
+    assert!(is_share(nodes[2].part(9_000), 3));
+    assert_eq!(nodes[2].ask_all(9_000), LIMIT / 3);
+    // It is there again, and knows.
     for node in &mut nodes {
-        node.read_after(true, &[0, 1, 6], 9_100);
+        node.read_after(true, &[0, 1, 6], 9_000);
     }
-    talk(&mut nodes[..2], 9_000, 12_000);
-    nodes[2].tick(12_000);
-    assert_eq!(nodes[2].ask_all(12_000), LIMIT / (2 * 3));
+    talk(&mut nodes, 9_000, 10_000);
+    for node in &mut nodes {
+        assert_eq!(node.part(10_000), Some(Part::Whole));
+        assert_eq!(node.ask_all(10_000), 0);
+    }
 }
 
 #[test]
