@@ -121,6 +121,20 @@ need_faketime() {
   optional_apt "libfaketime, to turn clocks" libfaketime
 }
 
+need_redis() {
+  local policy=/usr/sbin/policy-rc.d
+  have redis-server && return
+  # The package would start a server of its own on port 6379, which nobody asked for.
+  if [ "$(id -u)" = 0 ] && have apt-get && [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    apt_install "a Redis server" redis-server || { rm -f "$policy"; return 1; }
+    rm -f "$policy"
+  else
+    apt_install "a Redis server" redis-server
+  fi
+}
+
 need_node() {
   have node && have npm || apt_install "Node.js" nodejs npm
 }

@@ -145,6 +145,12 @@ impl Database {
         self.server.resume();
     }
 
+    /// Kills all its processes and starts it again.
+    pub async fn crash(&mut self) -> Result<(), BenchError> {
+        self.server.kill().await.map_err(BenchError::Server)?;
+        self.server.start().await.map_err(BenchError::Server)
+    }
+
     pub async fn shut_down(self) -> Result<(), BenchError> {
         self.server.shut_down().await.map_err(BenchError::Server)
     }

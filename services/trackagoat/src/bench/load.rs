@@ -217,6 +217,13 @@ impl Connection {
         Ok(status)
     }
 
+    /// Whether the server said that it answers no more on this connection.
+    pub fn is_last(&self) -> bool {
+        let head = self.buffer[..self.answer.0].to_ascii_lowercase();
+        let closes = b"connection: close";
+        head.windows(closes.len()).any(|some| some == closes)
+    }
+
     /// What was answered last, which had this status.
     pub fn last_answer(&self, status: u16) -> Answer {
         let (head, total) = self.answer;

@@ -14,7 +14,7 @@ use metrics::{Counter, counter};
 use runtime::clock::{Boottime, Clock};
 use runtime::lifecycle::{TaskKind, Tasks};
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admission::{Denial, Policy, Rate, RateLimited, Standing};
 use crate::brake::Brake;
@@ -30,6 +30,8 @@ const FIRST_USES: usize = 1_024;
 const PREFETCHES: usize = 16;
 /// Keys used between two ticks that are noted one by one; beyond, all of them are looked through.
 const NOTED: usize = 8_192;
+/// How long a process's first requests wait until it knows whether there are others.
+const JUDGED_WITHIN: Duration = Duration::from_millis(250);
 /// Locks that keep two requests of an org from asking for the same block.
 const STRIPES: usize = 64;
 
@@ -50,6 +52,10 @@ struct Inner {
     noted: std_mpsc::SyncSender<Arc<Credential>>,
     /// The other end, until a gate joins them.
     unjoined: Mutex<Option<gossip::Noted>>,
+    /// It was found out how this process stands with the others.
+    judged: Notify,
+    /// Others should be told before the next tick.
+    urgent: Notify,
     blocks: Blocks,
 }
 
@@ -94,6 +100,8 @@ impl Limiter {
             first_uses,
             noted,
             unjoined: Mutex::new(Some(unjoined)),
+            judged: Notify::new(),
+            urgent: Notify::new(),
             blocks: Blocks {
                 granted: outcome("granted"),
                 spent: outcome("spent"),
@@ -122,6 +130,10 @@ impl Limiter {
     pub(crate) async fn admit(&self, entry: &Entry, at: Moment) -> Result<Rate, Denial> {
         let limit = entry.per_minute();
         let (per_day, wall) = (entry.per_day(), at.wall);
+        if !self.0.registry.fleet().is_known() {
+            // Apart, so that other requests do not carry its future.
+            Box::pin(self.until_judged()).await;
+        }
         // What the day may yet refuse is counted once it has answered.
         let taken = self.take_minute(entry, limit, at, per_day.is_some());
         let minute = Standing {
@@ -187,19 +199,37 @@ impl Limiter {
         }
     }
 
+    /// Waits until it is known whether other processes admit the same keys: a moment, unless the
+    /// primary is away. Who does not know has half.
+    async fn until_judged(&self) {
+        let judged = async {
+            loop {
+                let judged = self.0.judged.notified();
+                if self.0.registry.fleet().is_known() {
+                    return;
+                }
+                judged.await;
+            }
+        };
+        let _ = self.0.clock.timeout(JUDGED_WITHIN, judged).await;
+    }
+
     fn take_minute(&self, entry: &Entry, limit: u32, at: Moment, has_day: bool) -> Taken {
         let credential = entry.credential(&self.0.registry);
         let fleet = self.0.registry.fleet();
         let part = fleet.part(at.boot);
-        let (taken, is_news, is_first) = {
+        let (taken, news, is_first) = {
             let mut state = credential.state();
-            let (taken, is_news) = state.take(at.boot, limit, part);
+            let (taken, news) = state.take(at.boot, limit, part);
             let is_decided = !(taken.admitted && has_day);
             let is_first = is_decided && state.usage.count(at.wall, taken.admitted);
-            (taken, is_news, is_first)
+            (taken, news, is_first)
         };
-        if is_news && self.0.noted.try_send(Arc::clone(credential)).is_err() {
+        if news.is_first && self.0.noted.try_send(Arc::clone(credential)).is_err() {
             fleet.could_not_note();
+        }
+        if news.is_urgent {
+            self.0.urgent.notify_one();
         }
         if is_first {
             self.note_first(credential);

@@ -113,12 +113,9 @@ impl Case {
             let (count, strictly) = (self.count, self.strictly);
             workers.spawn(async move {
                 for headers in requests.iter().cycle().take(count) {
-                    let answer = settled(&gate, headers, strictly, &clock).await;
-                    if answer.err() != expected {
-                        return Err(BenchError::Wrong(format!(
-                            "{:?}, not {expected:?}",
-                            answer.err()
-                        )));
+                    let answer = settled(&gate, headers, strictly, &clock).await.err();
+                    if answer != expected {
+                        return Err(BenchError::Wrong(format!("{answer:?}, not {expected:?}")));
                     }
                 }
                 Ok(())
