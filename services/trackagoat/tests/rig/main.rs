@@ -11,6 +11,7 @@
     reason = "rows run one after another, on one thread"
 )]
 
+mod cgroup;
 mod client;
 mod counters;
 mod judge;
@@ -21,6 +22,7 @@ mod report;
 mod rig;
 mod rows;
 mod servers;
+mod setup;
 mod watch;
 
 use std::env;
@@ -117,7 +119,7 @@ async fn run(net: Net) -> bool {
 /// Runs one row from a calm beginning. What panics in it is its problem alone.
 async fn one(rig: &mut Rig, row: &Row, report: &mut Report, whole: &mut Findings) {
     rig.found = Findings::default();
-    if let Some(reason) = row.needs.lacks(rig) {
+    if let Some(reason) = row.needs.iter().find_map(|need| need.lacks(rig)) {
         rig.found.note(reason);
         report.row(&row.name, row.about, Verdict::Skipped, &rig.found, 0.0);
         return;
@@ -168,6 +170,8 @@ impl Needs {
             Self::Nothing => None,
             Self::Namespaces => rig.net.missing.clone(),
             Self::FakeTime => rows::clocks::missing(),
+            Self::TurnedAndCut => rig.net.missing.clone().or_else(rows::clocks::missing),
+            Self::Groups => cgroup::missing(),
         }
     }
 }

@@ -223,6 +223,29 @@ impl Place {
         }
     }
 
+    /// Lets no more out than so much; none: all there is.
+    ///
+    /// # Errors
+    /// What `tc` said.
+    pub fn narrow(&self, rate: Option<&str>) -> Result<(), String> {
+        let Some(namespace) = &self.namespace else {
+            return Err("there is no namespace to narrow".to_owned());
+        };
+        let device = ["netns", "exec", namespace, "tc", "qdisc"];
+        let filter = ["dev", "eth0", "root", "tbf"];
+        let arguments = match rate {
+            Some(rate) => [
+                &device[..],
+                &["replace"],
+                &filter,
+                &["rate", rate, "burst", "16kb", "latency", "400ms"],
+            ]
+            .concat(),
+            None => [&device[..], &["del", "dev", "eth0", "root"]].concat(),
+        };
+        ip(&arguments)
+    }
+
     /// Does `work` on a thread of its own there, with a runtime of its own: the processes that it
     /// starts live there.
     pub async fn within<T: Send + 'static>(

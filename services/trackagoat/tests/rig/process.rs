@@ -19,6 +19,8 @@ pub struct Recipe {
     pub role: &'static str,
     pub place: Place,
     pub variables: Vec<(&'static str, String)>,
+    /// A program, with its arguments, that becomes the process.
+    pub through: Vec<&'static str>,
 }
 
 /// A process of the binary. It is killed when dropped.
@@ -87,10 +89,15 @@ impl Service {
 
     /// Starts it again after it has ended.
     pub async fn restart(&mut self) {
+        self.spawn_again();
+        self.ready().await;
+    }
+
+    /// Starts it again, and leaves it to its start.
+    pub fn spawn_again(&mut self) {
         let _ = self.child.wait();
         self.starts += 1;
         self.child = run(&self.name, &self.recipe, &self.folder, self.starts);
-        self.ready().await;
     }
 
     /// Waits until it answers.
@@ -180,9 +187,15 @@ fn run(name: &str, recipe: &Recipe, folder: &Path, starts: u32) -> Child {
     let log = File::create(log).expect("the folder takes a log");
     let errors = log.try_clone().expect("a descriptor more");
     let address = recipe.place.address;
-    let mut command: Command = recipe
-        .place
-        .command(Path::new(env!("CARGO_BIN_EXE_trackagoat")));
+    let binary = Path::new(env!("CARGO_BIN_EXE_trackagoat"));
+    let mut command: Command = match recipe.through.split_first() {
+        Some((program, arguments)) => {
+            let mut command = recipe.place.command(Path::new(program));
+            command.args(arguments).arg(binary);
+            command
+        }
+        None => recipe.place.command(binary),
+    };
     command
         .args(["serve", recipe.role, "--end-with-parent", "--listen"])
         .arg(format!("{address}:0"))

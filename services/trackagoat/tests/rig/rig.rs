@@ -3,40 +3,31 @@
 use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use event_log::EventLog;
 use reqwest::{Method, StatusCode};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use serde_json::json;
+use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{Connection, PgConnection, PgPool};
 use testkit::eventually;
+use testkit::history::Violation;
 use uuid::Uuid;
 
-use crate::client::{CANARY, Key, Target, answer, client};
+use crate::client::{Key, Target, answer, client};
 use crate::counters::Counters;
 use crate::judge::{Acknowledged, Findings};
 use crate::limits::{CALM_WITHIN, COMMANDS, QUERIES, SOON, VICTIMS};
 use crate::net::{Net, Place};
 use crate::process::{Recipe, Service};
 use crate::servers::{Nats, Postgres};
+use crate::setup::{DATABASE, Operator, database};
 use crate::watch::{Revoked, Watch};
 
-const DATABASE: &str = "rig";
 const CURSOR_SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 /// Connections of the rig's own to Postgres.
 const CONNECTIONS: u32 = 4;
-/// What the org may do: far more than the rig does.
-const RAISED: [(&str, &str); 4] = [
-    ("max_api_keys_per_org", "100000"),
-    ("max_projects_per_org", "1000000"),
-    ("max_requests_per_minute_per_key", "10000000"),
-    ("max_api_requests_per_day", "1000000000"),
-];
-
 /// Everything that runs.
 pub struct Rig {
     pub net: Net,
@@ -140,6 +131,7 @@ impl Rig {
             role,
             place,
             variables,
+            through: Vec::new(),
         }
     }
 
@@ -153,6 +145,32 @@ impl Rig {
     pub async fn extra(&mut self, recipe: Recipe) -> Service {
         let name = self.fresh_name("x");
         Service::start(&name, recipe, self.folder.path()).await
+    }
+
+    /// Starts every service again at once.
+    pub async fn restart_all(&mut self) {
+        for service in &mut self.services {
+            service.spawn_again();
+        }
+        for service in &mut self.services {
+            service.ready().await;
+        }
+    }
+
+    /// Lets replicas have leases of so many seconds.
+    pub fn allow_leases(&self, seconds: &str) {
+        let operator = Operator {
+            database_url: self.postgres.url(DATABASE),
+            nats_url: self.nats.url(),
+            folder: self.folder.path(),
+        };
+        operator.run(&["leases", "allow", seconds]);
+    }
+
+    /// Kills a service that was there for one row.
+    pub async fn abandon(&mut self, mut service: Service) {
+        self.count(&service).await;
+        service.kill();
     }
 
     /// Ends a service that was there for one row, in order.
@@ -258,6 +276,27 @@ impl Rig {
         self.acknowledged.receipts.extend(receipts);
         self.absorb().await;
         seen.revoked
+    }
+
+    /// Ends a round of a control, in which S1 must have been seen to break.
+    pub async fn end_broken(&mut self, watch: Watch) {
+        let seen = watch.finish().await;
+        let violations = seen.histories.violations();
+        let is_late = violations
+            .iter()
+            .any(|(_, violation)| matches!(violation, Violation::AcceptedAfterSuccess { .. }));
+        self.found.revokes += seen.revoked.len() as u64;
+        self.found.probes += seen.requests.len() as u64;
+        self.found.expect(is_late, || {
+            "a control did not fail: the judge is blind".to_owned()
+        });
+        if let Some((_, violation)) = violations.first() {
+            self.found
+                .note(format!("a control fails as it must: {violation}"));
+        }
+        self.acknowledged.writes.extend(&seen.writes);
+        let receipts = seen.revoked.iter().map(|revoked| revoked.receipt.clone());
+        self.acknowledged.receipts.extend(receipts);
     }
 
     /// Adds up what services count; what a killed one counted last is lost.
@@ -385,80 +424,4 @@ async fn accepts(target: &Target, key: &Key) -> Result<(), String> {
         .status
         .is_some_and(|status| accepted.contains(&status));
     is_accepted.then_some(()).ok_or(answer.told())
-}
-
-/// An empty database, and a login for each role.
-async fn database(postgres: &Postgres) -> BTreeMap<&'static str, String> {
-    let mut connection = PgConnection::connect(&postgres.url("postgres"))
-        .await
-        .expect("it takes connections");
-    let made = event_log::create_database(&mut connection, DATABASE).await;
-    made.expect("a superuser makes databases");
-    migrate(&postgres.url(DATABASE));
-    let (_, place) = postgres.url(DATABASE).rsplit_once('@').map_or_else(
-        || panic!("the launcher writes URLs with a password"),
-        |(login, place)| (login.to_owned(), place.to_owned()),
-    );
-    let mut logins = BTreeMap::new();
-    for role in ["command", "query", "projector"] {
-        let (group, login) = (format!("tga_{role}"), format!("rig_{role}"));
-        let made = event_log::create_login(&mut connection, &group, &login, "secret").await;
-        made.expect("a superuser makes logins");
-        logins.insert(role, format!("postgres://{login}:secret@{place}"));
-    }
-    logins
-}
-
-fn migrate(database_url: &str) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_trackagoat"));
-    command.arg("migrate").env("TGA_DATABASE_URL", database_url);
-    told(command);
-}
-
-/// Who sets up the orgs, with nothing but the binary.
-struct Operator<'a> {
-    database_url: String,
-    nats_url: String,
-    folder: &'a Path,
-}
-
-impl Operator<'_> {
-    /// Makes the org of the rig, and another that it may never see; gives a key of the first.
-    fn set_up(&self) -> String {
-        let other = self.run(&["orgs", "create", "--name", CANARY, "--plan", "ultra"]);
-        self.run(&["keys", "create", &other, "--name", CANARY]);
-        let org = self.run(&["orgs", "create", "--name", "Rig", "--plan", "ultra"]);
-        for (limit, value) in RAISED {
-            self.run(&["orgs", "set-limit", &org, limit, value]);
-        }
-        let scopes = [
-            "--scopes",
-            "read,write,keys",
-            "--rate-limit-per-minute",
-            "1000000",
-        ];
-        let create = ["keys", "create", &org, "--name", "Admin"];
-        self.run(&[&create[..], &scopes[..]].concat())
-    }
-
-    fn run(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trackagoat"));
-        command
-            .args(arguments)
-            .current_dir(self.folder)
-            .env("TGA_DATABASE_URL", &self.database_url)
-            .env("TGA_NATS_URL", &self.nats_url);
-        told(command)
-    }
-}
-
-/// What a command printed, which must have succeeded.
-fn told(mut command: Command) -> String {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary was built");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Row 34: replicas whose clocks run at another rate, within the bound.
+//! Rows 34 to 38: clocks that run at another rate, or show another time.
 
 use std::env;
 use std::fs;
@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use runtime::clock::Clock;
 
+use super::partitions::{Peer, cut};
 use super::{done, lasts};
 use crate::client::now;
 use crate::limits::VICTIMS;
+use crate::net::{Rule, Way};
 use crate::process::{Recipe, Service};
 use crate::report::say;
-use crate::rig::Rig;
+use crate::rig::{Rig, target};
 
 /// The variable by which the rig, started again, is nothing but a reader of clocks.
 const READS_CLOCKS: &str = "TGA_RIG_READS_CLOCKS";
@@ -78,6 +80,92 @@ pub async fn within_bound(rig: &mut Rig) {
     for replica in replicas {
         rig.dismiss(replica).await;
     }
+}
+
+/// Row 35, a control: a replica whose clock is out of bound, and that hears of nothing, must be seen
+/// to break S1. Its strict keys must hold all the same.
+pub async fn out_of_bound(rig: &mut Rig) {
+    let mut recipe = rig.recipe("query", rig.net.place("x1"));
+    turn(&mut recipe, "0.5");
+    let slow = rig.extra(recipe).await;
+    let watch = rig.round_with(&[&slow]).await;
+    isolate(rig, &slow);
+    done(watch.revoke()).await;
+    lasts(Duration::from_millis(500)).await;
+    slow.recipe.place.heal();
+    rig.end_broken(watch).await;
+    rig.dismiss(slow).await;
+}
+
+/// Row 36: a coordinator whose clock is fast, within the bound; then, as a control, one that is
+/// twice as fast and must be seen to return too early.
+pub async fn fast_coordinator(rig: &mut Rig) {
+    for rate in ["1.09", "2.0"] {
+        let mut recipe = rig.recipe("command", rig.net.place("x1"));
+        turn(&mut recipe, rate);
+        let fast = rig.extra(recipe).await;
+        let watch = rig.round().await;
+        let lonely = rig.service("q3").recipe.place.clone();
+        cut(rig, "q3", &[Peer::Postgres, Peer::Nats], Way::Both, 100);
+        done(watch.revoke_at(&[target(&fast)])).await;
+        lasts(Duration::from_millis(300)).await;
+        lonely.heal();
+        if rate == "2.0" {
+            rig.end_broken(watch).await;
+        } else {
+            rig.end(watch, &["q3"]).await;
+        }
+        rig.dismiss(fast).await;
+        rig.mend().await;
+    }
+}
+
+/// Row 37: the wall clocks of replicas are an hour off, and nothing but expiry dates minds.
+pub async fn wall_clocks(rig: &mut Rig) {
+    for (offset, place) in [("+3600", "x1"), ("-3600", "x2")] {
+        let mut recipe = rig.recipe("query", rig.net.place(place));
+        turn(&mut recipe, "1.0");
+        recipe.variables.retain(|(name, _)| *name != "FAKETIME");
+        recipe.variables.push(("FAKETIME", offset.to_owned()));
+        recipe
+            .variables
+            .push(("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()));
+        let replica = rig.extra(recipe).await;
+        let watch = rig.round_with(&[&replica]).await;
+        done(watch.revoke()).await;
+        rig.end(watch, &[]).await;
+        rig.dismiss(replica).await;
+    }
+}
+
+/// Row 38: a replica whose monotonic clocks began at another time.
+pub async fn other_origins(rig: &mut Rig) {
+    let mut recipe = rig.recipe("query", rig.net.place("x1"));
+    recipe.through = vec![
+        "unshare",
+        "--time",
+        "--monotonic",
+        "1000000",
+        "--boottime",
+        "7000000",
+    ];
+    let replica = rig.extra(recipe).await;
+    let watch = rig.round_with(&[&replica]).await;
+    done(watch.revoke()).await;
+    rig.end(watch, &[]).await;
+    rig.dismiss(replica).await;
+}
+
+/// Cuts a replica that is there for one row off from both servers.
+fn isolate(rig: &Rig, service: &Service) {
+    let peers = ["pg", "nats"].map(|name| rig.net.place(name).address);
+    let rules = peers.map(|peer| Rule {
+        peer,
+        way: Way::Both,
+        percent: 100,
+    });
+    let cut = service.recipe.place.lose(&rules);
+    cut.expect("rules could be set when the rig began");
 }
 
 /// Has a process live at that rate.

@@ -5,12 +5,15 @@ use std::time::Duration;
 use testkit::history::Outcome;
 use testkit::{Direction, Proxy, eventually};
 
-use super::{done, lease};
+use super::{done, expect_waited, lasts, lease};
 use crate::client::{Key, Target, now};
 use crate::limits::{BY_RENEWALS, SOON};
 use crate::process::Service;
 use crate::rig::{Rig, target};
 use crate::watch::Watch;
+
+/// A process that stands still so long wakes up behind the end of its barrier.
+const LONGER_THAN_A_BARRIER: Duration = Duration::from_secs(3);
 
 /// A command service whose way to Postgres leads through a proxy.
 async fn behind_a_proxy(rig: &mut Rig) -> (Service, Proxy) {
@@ -84,6 +87,23 @@ pub async fn killed_in_its_barrier(rig: &mut Rig) {
     rig.end(watch, &["q3"]).await;
 }
 
+/// Row 8: what it could say once it goes on, it must not have said before.
+pub async fn stopped_in_its_barrier(rig: &mut Rig) {
+    let silent = lease(rig, "q3").await;
+    let watch = rig.round().await;
+    let since = now();
+    rig.service("q3").stop();
+    watch.begin_at(&rig.target("c2"));
+    all_committed(rig, &watch).await;
+    rig.service("c2").stop();
+    lasts(LONGER_THAN_A_BARRIER).await;
+    rig.service("c2").go_on();
+    let revoked = done(watch.revoke_at(&[rig.target("c2")])).await;
+    rig.service("q3").go_on();
+    rig.end(watch, &["q3"]).await;
+    expect_waited(rig, &revoked, silent, since);
+}
+
 /// Row 9.
 pub async fn answer_to_commit_lost(rig: &mut Rig) {
     let (service, proxy) = behind_a_proxy(rig).await;
@@ -111,12 +131,16 @@ async fn in_a_barrier_that_lost_its_process(rig: &mut Rig) -> Watch {
     rig.service("q3").stop();
     let doomed = rig.target("c2");
     watch.begin_at(&doomed);
-    eventually(SOON, "the revocations are committed", async || {
-        committed(rig, &watch).await == watch.victims().len()
-    })
-    .await;
+    all_committed(rig, &watch).await;
     rig.service("c2").kill();
     watch
+}
+
+async fn all_committed(rig: &Rig, watch: &Watch) {
+    eventually(SOON, "the revocations are committed", async || {
+        committed(rig, watch).await == watch.victims().len()
+    })
+    .await;
 }
 
 async fn committed(rig: &Rig, watch: &Watch) -> usize {

@@ -3,7 +3,9 @@
 pub mod clocks;
 mod commands;
 mod fleet;
+mod links;
 mod messages;
+pub mod pairs;
 mod partitions;
 mod primary;
 mod replicas;
@@ -16,6 +18,7 @@ use runtime::clock::Clock;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use self::pairs::Fault;
 use crate::limits::{BOUND, RENEWAL};
 use crate::rig::Rig;
 use crate::watch::Revoked;
@@ -35,21 +38,34 @@ pub enum Needs {
     Nothing,
     Namespaces,
     FakeTime,
+    /// Both.
+    TurnedAndCut,
+    Groups,
 }
 
 /// A row.
 pub struct Row {
     pub name: String,
     pub about: &'static str,
-    pub needs: Needs,
-    run: Run,
+    /// All of it.
+    pub needs: Vec<Needs>,
+    body: Body,
+}
+
+#[derive(Clone, Copy)]
+enum Body {
+    One(Run),
+    Pair(Fault, Fault),
 }
 
 type Run = for<'a> fn(&'a mut Rig) -> LocalBoxFuture<'a, ()>;
 
 impl Row {
     pub async fn run(&self, rig: &mut Rig) {
-        (self.run)(rig).await;
+        match self.body {
+            Body::One(run) => run(rig).await,
+            Body::Pair(first, second) => pairs::run(rig, first, second).await,
+        }
     }
 }
 
@@ -58,8 +74,8 @@ macro_rules! rows {
         vec![$(Row {
             name: $name.to_owned(),
             about: $about,
-            needs: Needs::$needs,
-            run: |rig| Box::pin($run(rig)),
+            needs: vec![Needs::$needs],
+            body: Body::One(|rig| Box::pin($run(rig))),
         }),+]
     };
 }
@@ -87,11 +103,52 @@ pub fn all(deep: bool) -> Vec<Row> {
         "39" Nothing fleet::join_storm, "replicas join and leave";
         "40" Nothing fleet::twins, "one name twice, one of them paused";
     };
-    let _ = deep;
+    if deep {
+        rows.extend(rows! {
+            "3" Groups replicas::frozen, "replica frozen";
+            "4" Groups replicas::starved, "replica starved of processor time";
+            "8" Nothing commands::stopped_in_its_barrier, "command stopped during the barrier";
+            "14" Namespaces links::command_cut_off, "command cut off from NATS, from Postgres";
+            "15" Namespaces links::flapping, "flapping link; all links clogged in turn";
+            "16" Namespaces links::lossy, "loss of 1, 10, 30 %";
+            "18" Namespaces links::narrow, "64 kbit/s";
+            "26" Nothing primary::without_connections, "connections exhausted";
+            "27" Nothing primary::head_lock_held, "head lock held";
+            "35" TurnedAndCut clocks::out_of_bound, "control: replica clock out of bound";
+            "36" TurnedAndCut clocks::fast_coordinator, "coordinator clock fast; control: twice as fast";
+            "37" FakeTime clocks::wall_clocks, "wall clocks an hour off";
+            "38" Namespaces clocks::other_origins, "other clock origins";
+            "42" Nothing fleet::cold_start, "cold start of all";
+            "43" Namespaces fleet::stampede, "all replicas fenced, and back";
+            "45" Nothing replicas::without_descriptors, "descriptors exhausted";
+            "50" Nothing primary::migrated, "schema migration under load";
+            "52" Nothing primary::commit_stalls, "a commit that stalls";
+        });
+        rows.extend(all_pairs());
+        // Behind everything else, since what it allows stays allowed.
+        rows.extend(rows! {
+            "53" Nothing fleet::lease_terms, "leases of 1, 2 and 5 s";
+        });
+    }
     // Behind everything else: after it, replicas that ran before serve by VERIFY alone.
     rows.extend(rows! {
         "32" Nothing messages::unknown_event, "unknown auth event";
     });
+    rows
+}
+
+fn all_pairs() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (index, (first, number)) in Fault::ALL.into_iter().enumerate() {
+        for (second, other) in Fault::ALL.into_iter().skip(index + 1) {
+            rows.push(Row {
+                name: format!("{number}+{other}"),
+                about: "two faults at once",
+                needs: vec![first.needs(), second.needs()],
+                body: Body::Pair(first, second),
+            });
+        }
+    }
     rows
 }
 

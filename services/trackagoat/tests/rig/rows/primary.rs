@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use testkit::eventually;
 
 use super::partitions::recovers;
@@ -10,6 +11,7 @@ use super::{done, lasts};
 use crate::client::now;
 use crate::limits::{CALM_WITHIN, SOON};
 use crate::rig::Rig;
+use crate::setup::DATABASE;
 
 /// Every service: nothing is asked of any but safety.
 const ALL: [&str; 3] = ["q1", "q2", "q3"];
@@ -104,6 +106,88 @@ pub async fn stopped(rig: &mut Rig) {
         "all back {} ms after a long stop",
         back.as_millis()
     ));
+}
+
+/// Row 26: nobody gets one more connection; renewals have their own.
+pub async fn without_connections(rig: &mut Rig) {
+    let watch = rig.round().await;
+    let url = rig.postgres.url("postgres");
+    let mut crowd = Vec::new();
+    while let Ok(connection) = PgConnection::connect(&url).await {
+        crowd.push(connection);
+    }
+    let revoking = watch.revoke();
+    lasts(SHORT_STOP).await;
+    rig.found
+        .note(format!("{} connections taken away", crowd.len()));
+    for connection in crowd {
+        // Postgres may have ended it.
+        let _ = connection.close().await;
+    }
+    done(revoking).await;
+    all_recover(rig).await;
+    rig.end(watch, &ALL).await;
+}
+
+/// Row 27: somebody holds the right to append, and stands still, as a stopped command service would.
+pub async fn head_lock_held(rig: &mut Rig) {
+    let watch = rig.round().await;
+    let mut holder = PgConnection::connect(&rig.postgres.url(DATABASE))
+        .await
+        .expect("it takes connections");
+    let hold = "set idle_in_transaction_session_timeout = '1s'; begin; \
+                select * from log.head for update";
+    holder.execute(hold).await.expect("a superuser may lock");
+    done(watch.revoke()).await;
+    rig.end(watch, &[]).await;
+    drop(holder);
+}
+
+/// Row 50: a migration that wants the tables that every request reads.
+pub async fn migrated(rig: &mut Rig) {
+    let watch = rig.round().await;
+    let revoking = watch.revoke();
+    for table in ["gate.credentials", "gate.orgs", "gate.leases"] {
+        let add = format!("alter table {table} add column rig integer");
+        let take_away = format!("alter table {table} drop column rig");
+        for change in [add, take_away] {
+            alter(rig, &change).await;
+        }
+    }
+    done(revoking).await;
+    rig.end(watch, &[]).await;
+}
+
+/// Row 52: the commit is durable and nobody sees it, since it waits for a standby that is not there.
+pub async fn commit_stalls(rig: &mut Rig) {
+    let watch = rig.round().await;
+    set_standby(rig, "nobody").await;
+    let revoking = watch.revoke();
+    lasts(LONG_STOP).await;
+    set_standby(rig, "").await;
+    done(revoking).await;
+    all_recover(rig).await;
+    rig.end(watch, &ALL).await;
+}
+
+async fn set_standby(rig: &Rig, names: &str) {
+    let statement = format!("alter system set synchronous_standby_names = '{names}'");
+    for statement in [statement.as_str(), "select pg_reload_conf()"] {
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+            .execute(&rig.pool)
+            .await
+            .expect("a superuser may change settings");
+    }
+}
+
+/// Until it gets its lock, each try within a fifth of a second.
+async fn alter(rig: &Rig, change: &str) {
+    let statement = format!("set lock_timeout = '200ms'; {change}");
+    eventually(SOON, change, async || {
+        let statement = AssertSqlSafe(statement.clone());
+        sqlx::raw_sql(statement).execute(&rig.pool).await.map(drop)
+    })
+    .await;
 }
 
 async fn kill_a_backend(rig: &mut Rig) {

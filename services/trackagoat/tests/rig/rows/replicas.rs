@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use api::v1::ReplicaState;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use testkit::eventually;
+use tokio::net::TcpStream;
 
+use super::partitions::recovers;
 use super::{done, expect_state, expect_waited, lasts, lease};
+use crate::cgroup::{Effect, Group};
 use crate::client::now;
 use crate::limits::SOON;
 use crate::rig::Rig;
@@ -15,6 +19,9 @@ use crate::watch::Revoked;
 const SHORT_STOP: Duration = Duration::from_millis(300);
 /// Of a replica that died so long ago the row is collected before its lease would have run out.
 const MOSTLY_SILENT: Duration = Duration::from_millis(2_100);
+/// Descriptors of a process that has enough of them, and of one that has not.
+const MANY_DESCRIPTORS: u64 = 4_096;
+const FEW_DESCRIPTORS: u64 = 96;
 /// What a revocation may take where nobody is waited for.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
@@ -85,6 +92,63 @@ pub async fn stopped(rig: &mut Rig) {
     let revoked = done(revoking).await;
     rig.end(watch, &["q3"]).await;
     expect_state(rig, &revoked, stopped, &[ReplicaState::Acked]);
+}
+
+/// Row 3.
+pub async fn frozen(rig: &mut Rig) {
+    let frozen = lease(rig, "q3").await;
+    let watch = rig.round().await;
+    let since = now();
+    let group = Group::around(rig.service("q3"), Effect::Frozen);
+    let revoked = done(watch.revoke()).await;
+    lasts(SHORT_STOP).await;
+    drop(group);
+    rig.end(watch, &["q3"]).await;
+    expect_waited(rig, &revoked, frozen, since);
+}
+
+/// Row 4: it gets so little time that it renews late or never.
+pub async fn starved(rig: &mut Rig) {
+    let watch = rig.round().await;
+    let group = Group::around(rig.service("q3"), Effect::Starved);
+    lasts(Duration::from_secs(3)).await;
+    done(watch.revoke()).await;
+    lasts(SHORT_STOP).await;
+    drop(group);
+    recovers(rig, "q3").await;
+    rig.end(watch, &["q3"]).await;
+}
+
+/// Row 45: so many callers that no descriptor is left; the listener survives.
+pub async fn without_descriptors(rig: &mut Rig) {
+    let watch = rig.round().await;
+    let target = rig.target("q3");
+    limit_descriptors(rig, FEW_DESCRIPTORS);
+    let address = target.url.get();
+    let address = address
+        .trim_start_matches("http://")
+        .trim_end_matches("/api/v1")
+        .to_owned();
+    let mut crowd = Vec::new();
+    for _ in 0..2 * FEW_DESCRIPTORS {
+        crowd.extend(TcpStream::connect(&address).await.ok());
+    }
+    done(watch.revoke()).await;
+    drop(crowd);
+    limit_descriptors(rig, MANY_DESCRIPTORS);
+    recovers(rig, "q3").await;
+    rig.end(watch, &["q3"]).await;
+}
+
+fn limit_descriptors(rig: &mut Rig, most: u64) {
+    let pid = i32::try_from(rig.service("q3").pid())
+        .ok()
+        .and_then(Pid::from_raw);
+    let limits = Rlimit {
+        current: Some(most),
+        maximum: Some(MANY_DESCRIPTORS),
+    };
+    prlimit(pid, Resource::Nofile, limits).expect("the process is ours");
 }
 
 /// Nobody was waited for.
