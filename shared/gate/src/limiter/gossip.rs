@@ -23,8 +23,10 @@ use crate::core::registry::Credential;
 use crate::metrics as names;
 use crate::store::{self, FleetRows, StoreError};
 
-/// Between two readings of the leases' rows, and how long one may take.
+/// Between two readings of the leases' rows, the same while there was none, and how long one may
+/// take.
 const READ_EVERY: Duration = Duration::from_secs(1);
+const FIRST_READ_AGAIN: Duration = Duration::from_millis(50);
 const READ_DEADLINE: Duration = Duration::from_millis(500);
 /// How long to wait before NATS is asked for the others' messages again.
 const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
@@ -196,7 +198,13 @@ impl Driver {
     }
 
     async fn read(&mut self, began: Boottime, read: Result<FleetRows, StoreError>) {
-        self.reading = self.limiter.read(READ_EVERY);
+        let is_waited_for = self.known.is_none() && read.is_err();
+        let again = if is_waited_for {
+            FIRST_READ_AGAIN
+        } else {
+            READ_EVERY
+        };
+        self.reading = self.limiter.read(again);
         let read = match read {
             Ok(read) => read,
             Err(error) => {

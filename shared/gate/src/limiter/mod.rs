@@ -31,7 +31,7 @@ const PREFETCHES: usize = 16;
 /// Keys used between two ticks that are noted one by one; beyond, all of them are looked through.
 const NOTED: usize = 8_192;
 /// How long a process's first requests wait until it knows whether there are others.
-const JUDGED_WITHIN: Duration = Duration::from_millis(250);
+const JUDGED_WITHIN: Duration = Duration::from_secs(1);
 /// Locks that keep two requests of an org from asking for the same block.
 const STRIPES: usize = 64;
 
