@@ -1,5 +1,6 @@
 //! The service: what it is made of, and the tasks that keep it going.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -85,6 +86,7 @@ impl CommandService {
             log: log.clone(),
             nats,
             ledger,
+            hold: Arc::clone(limiter.hold()),
             clock: clock.clone(),
         };
         let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &base);

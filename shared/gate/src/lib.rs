@@ -37,6 +37,7 @@ pub use self::core::barrier::{Report, Settled, State};
 pub use self::core::sweep::Denials;
 pub use self::follow::ReplicaConfig;
 pub use self::gate::{Gate, ReplicaParts};
+pub use self::hold::Hold;
 pub use self::ledger::{Ledger, LedgerError, Recorded, read_ledger};
 pub use self::limiter::Limiter;
 pub use self::store::{StoreError, Used, allow_lease, settled_at, used, used_by_org};

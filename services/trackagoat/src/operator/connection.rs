@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use command::app::{Commander, Parts};
 use event_log::{Appender, Config, EventLog};
-use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, LedgerError};
+use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Hold, LedgerError};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
@@ -229,6 +230,7 @@ impl Operator {
             log: log.clone(),
             nats,
             ledger: place.ledger.open(clock, entropy, &tasks)?,
+            hold: Arc::new(Hold::new(clock.clone())),
             clock: clock.clone(),
         };
         let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &tasks);

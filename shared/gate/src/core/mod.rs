@@ -7,12 +7,14 @@
 //! [`decision`] judges it, [`brake`] says whether
 //! the primary may be asked, and [`hold`] when a refusal may be told. What the apply task does stands in [`replica`], what the command
 //! service waits for in [`barrier`], whom it stops waiting for in
-//! [`silence`], and what it settles in place of others in [`sweep`].
+//! [`silence`], what it settles in place of others in [`sweep`], and what it writes
+//! into the ledger in place of others in [`copies`].
 
 pub mod auth;
 pub mod barrier;
 pub mod brake;
 pub mod clocks;
+pub mod copies;
 pub mod decision;
 pub mod entry;
 pub mod fleet;

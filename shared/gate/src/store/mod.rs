@@ -12,7 +12,7 @@ mod verify;
 
 use thiserror::Error;
 
-pub use self::barrier::{Registered, collect, registered, settle, settled_at};
+pub use self::barrier::{Registered, collect, note_copies, registered, settle, settled_at};
 pub use self::fleet::{FleetRows, fleet};
 pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;

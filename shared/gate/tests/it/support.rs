@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
@@ -14,7 +15,7 @@ use domain::scope::Scopes;
 use domain::text::Name;
 use event_log::{AppendRequest, Config, EventLog, Mirror, MirrorConfig};
 use gate::{
-    Admission, Coordinator, CoordinatorConfig, CoordinatorParts, Denial, Denials, Gate, Ledger,
+    Admission, Coordinator, CoordinatorConfig, CoordinatorParts, Denial, Denials, Gate, Hold, Ledger,
     Limiter, Receipt, ReplicaConfig, ReplicaParts, VerifyConfig,
 };
 use http::header::AUTHORIZATION;
@@ -89,6 +90,7 @@ impl Command {
             log: log.clone(),
             nats,
             ledger,
+            hold: Arc::new(Hold::new(clock.clone())),
             clock,
         };
         let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &tasks);

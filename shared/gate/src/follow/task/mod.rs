@@ -55,7 +55,7 @@ pub struct Driver {
     parts: Parts,
     /// Signs the acknowledgements of the row that stands for this process.
     ack_key: Option<MacKey>,
-    /// No lease lasts longer, as of the last snapshot.
+    /// No lease lasts longer, as of the last snapshot or renewal.
     longest_term: Duration,
     heard: Option<mpsc::Receiver<Heard>>,
     line: Line,
