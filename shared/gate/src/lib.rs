@@ -38,7 +38,10 @@ pub use self::core::sweep::Denials;
 pub use self::follow::ReplicaConfig;
 pub use self::gate::{Gate, ReplicaParts};
 pub use self::hold::Hold;
-pub use self::ledger::{Ledger, LedgerError, Recorded, read_ledger};
+pub use self::ledger::{Damaged, Ledger, LedgerAhead, LedgerError, Recorded, read_ledger};
 pub use self::limiter::Limiter;
-pub use self::store::{StoreError, Used, allow_lease, settled_at, used, used_by_org};
+pub use self::store::{
+    StoreError, Used, allow_lease, forget_former_life_in_tx, remember_replayed, replayed,
+    settled_at, used, used_by_org,
+};
 pub use self::verifier::VerifyConfig;

@@ -190,6 +190,8 @@ fn read_dev_file(folder: &Path) -> Option<DevFile> {
 pub struct Operator {
     pub commander: Commander,
     pub pool: PgPool,
+    /// Where this command keeps its own denials a second time.
+    pub ledger_dir: Option<PathBuf>,
     lifecycle: Lifecycle,
 }
 
@@ -251,6 +253,7 @@ impl Operator {
         Ok(Self {
             commander,
             pool,
+            ledger_dir: place.ledger.ledger_dir,
             lifecycle,
         })
     }

@@ -166,7 +166,7 @@ fn narrow(
             .filter(|left| *left != key.scopes),
         expires_at: lost.expires_at.flatten().and_then(|end| earlier(key, end)),
         ip_allowlist: match lost.ip_allowlist.as_ref().and_then(Option::as_ref) {
-            Some(list) => fewer_addresses(key, key_id, list)?,
+            Some(ranges) => fewer_addresses(key, key_id, ranges)?,
             None => None,
         },
         rate_limit_per_minute: lost

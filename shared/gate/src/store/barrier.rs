@@ -84,19 +84,10 @@ pub async fn settle(
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     let same_log = sqlx::query_scalar!(
-        r#"with same_log as (
-               select from log.head where epoch = $3
-           ), noted as (
-               insert into gate.settlements (position, effective_at)
-               select $1, $2 from same_log
-               on conflict (position) do nothing
-           ), moved as (
-               update gate.head set settled = $1 from same_log where settled < $1
-           )
-           select exists (select from same_log) as "same_log!""#,
+        r#"select gate.settle($1, $2, $3) as "same_log!""#,
+        epoch.as_uuid(),
         up_to.as_i64(),
-        at.datetime(),
-        epoch.as_uuid()
+        at.datetime()
     )
     .fetch_one(connection)
     .await?;
@@ -109,12 +100,12 @@ pub async fn note_copies(
     epoch: LogEpoch,
     up_to: GlobalPosition,
 ) -> Result<(), StoreError> {
-    sqlx::query!(
-        "update gate.head set copied = $1 from log.head where copied < $1 and epoch = $2",
-        up_to.as_i64(),
-        epoch.as_uuid()
+    sqlx::query_scalar!(
+        "select gate.note_copies($1, $2)",
+        epoch.as_uuid(),
+        up_to.as_i64()
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
     Ok(())
 }

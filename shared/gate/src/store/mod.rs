@@ -6,6 +6,7 @@ mod fleet;
 mod lease;
 mod load;
 mod quota;
+mod restore;
 mod rows;
 mod usage;
 mod verify;
@@ -17,6 +18,7 @@ pub use self::fleet::{FleetRows, fleet};
 pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};
+pub use self::restore::{forget_former_life_in_tx, remember_replayed, replayed};
 pub use self::usage::{UsageRow, Used, record, used, used_by_org};
 pub use self::verify::{Answer as VerifyAnswer, bus_key, verify};
 

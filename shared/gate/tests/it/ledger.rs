@@ -48,7 +48,7 @@ fn recorded(
     last: GlobalPosition,
 ) -> Vec<(LogEpoch, StoredEvent)> {
     let recorded = read_ledger(folder).unwrap();
-    assert_eq!(recorded.unreadable, 0);
+    assert_eq!((recorded.torn, recorded.damaged.len()), (0, 0));
     let mut denials = recorded.denials;
     denials.retain(|(_, event)| (first..=last).contains(&event.position));
     denials.sort_by_key(|(_, event)| event.position);

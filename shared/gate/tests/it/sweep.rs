@@ -74,11 +74,11 @@ async fn a_settlement_that_could_not_be_noted_is_noted_by_the_sweep() {
     let before = command.log.head().await.unwrap().auth_position;
     command.settle_and_note(before).await;
     // Run at run time: what goes wrong here, production code does not do.
-    let refuse = "revoke update (settled) on gate.head from tga_command";
+    let refuse = "revoke execute on function gate.settle from tga_command";
     sqlx::query(refuse).execute(pool).await.unwrap();
     let receipt = command.revoke(&key).await;
     assert_eq!(settled(pool).await, before);
-    let allow = "grant update (settled) on gate.head to tga_command";
+    let allow = "grant execute on function gate.settle to tga_command";
     sqlx::query(allow).execute(pool).await.unwrap();
     eventually(SOON, "it is noted", async || {
         let noted = gate::settled_at(pool, &[receipt.position]).await.unwrap();

@@ -141,17 +141,17 @@ fn of_two_allow_lists_what_both_allow_is_left() {
         ..key_created(4, Scopes::DEFAULT)
     };
     let mut given = Given::org(Plan::Starter).and(listed);
-    let list = |list: &[&str]| KeyChanged {
+    let only = |list: &[&str]| KeyChanged {
         key_id: key(4),
         ip_allowlist: Some(Some(ranges(list))),
         ..changed()
     };
-    let lost = list(&["192.0.2.128/25", "198.51.100.0/24", "203.0.113.0/24"]);
+    let lost = only(&["192.0.2.128/25", "198.51.100.0/24", "203.0.113.0/24"]);
     deny(&mut given, lost);
     let left = &given.state.keys.get(&key(4)).unwrap().ip_allowlist;
     let expected = ranges(&["192.0.2.128/25", "198.51.100.7/32"]);
     assert_eq!(left.as_deref(), Some(&expected[..]));
-    let elsewhere = again(&given, &list(&["203.0.113.0/24"]).into());
+    let elsewhere = again(&given, &only(&["203.0.113.0/24"]).into());
     assert_eq!(elsewhere.unwrap_err(), NotAgain::NoAddresses(key(4)));
 }
 
