@@ -97,6 +97,8 @@ impl Given {
     /// Starts a service and waits until it says where it is.
     pub async fn serve(&self, role: &str, mut command: Command) -> (Service, String) {
         let ready = self.folder.path().join(format!("{role}.json"));
+        // What an earlier one left of itself.
+        let _ = fs::remove_file(&ready);
         command
             .args(["serve", role, "--listen", "127.0.0.1:0", "--ready-file"])
             .arg(&ready)
