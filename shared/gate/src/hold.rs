@@ -59,6 +59,12 @@ impl Hold {
         }
     }
 
+    /// Up to where every denial of the log `epoch` holds everywhere.
+    pub(crate) fn settled(&self, epoch: LogEpoch) -> GlobalPosition {
+        let now = self.now();
+        self.known().settled(epoch, now)
+    }
+
     /// Waits until a denial may be told.
     pub(crate) async fn pass(&self, rests_on: RestsOn) -> Result<(), InProgress> {
         if self.holds(rests_on) {

@@ -11,16 +11,15 @@ use super::mutant::Mutant;
 use super::stamp::Stamp;
 
 /// How far the apply task has come with it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Collection {
     stage: Stage,
     /// No tombstone is left up to here.
     collected: Stamp,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stage {
-    #[default]
     Rests,
     /// Entries are being forgotten that tombstones up to here speak to.
     Forgets(Stamp),
@@ -29,6 +28,12 @@ enum Stage {
 }
 
 impl Collection {
+    /// Of a replica that has collected nothing.
+    pub const REST: Self = Self {
+        stage: Stage::Rests,
+        collected: Stamp::ZERO,
+    };
+
     /// Begins with tombstones up to `up_to`, all of which stand; false if that is nothing new, or
     /// one is under way.
     pub fn begin(&mut self, up_to: Stamp) -> bool {
@@ -80,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_is_dropped_once_no_deadline_is_left_that_was_read_before() {
-        let mut collection = Collection::default();
+        let mut collection = Collection::REST;
         assert!(collection.begin(stamp(10)));
         assert!(!collection.begin(stamp(12)), "one at a time");
         assert_eq!(collection.due(fence(9)), None, "nothing is forgotten yet");
@@ -96,7 +101,7 @@ mod tests {
 
     #[test]
     fn either_clock_ends_the_wait_as_either_ends_a_lease() {
-        let mut collection = Collection::default();
+        let mut collection = Collection::REST;
         assert!(collection.begin(stamp(10)));
         collection.forgotten(stamp(10), until(5));
         let mut slept = fence(4);
@@ -106,9 +111,9 @@ mod tests {
 
     #[test]
     fn what_was_begun_before_everything_was_dropped_ends_nothing() {
-        let mut collection = Collection::default();
+        let mut collection = Collection::REST;
         assert!(collection.begin(stamp(10)));
-        collection = Collection::default();
+        collection = Collection::REST;
         collection.forgotten(stamp(10), until(5));
         assert_eq!(collection.due(fence(9)), None);
         assert!(collection.begin(stamp(10)));

@@ -45,6 +45,7 @@ impl Driver {
             return;
         };
         self.observe();
+        self.collect();
         let fresh = IncarnationId::from_uuid(self.parts.replica.entropy.uuid_v4());
         let now = self.fence_point();
         self.line = match self.parts.core.statement(now, fresh) {
