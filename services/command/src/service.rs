@@ -1,11 +1,12 @@
 //! The service: what it is made of, and the tasks that keep it going.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
 use axum::Router;
 use event_log::{EventLog, Mirror, Sweeper};
-use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Gate, Ledger, Limiter};
+use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Gate, Ledger, LedgerAhead, Limiter};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{TaskKind, Tasks};
@@ -84,7 +85,8 @@ impl CommandService {
             primary: primary.clone(),
             log: log.clone(),
             nats,
-            ledger,
+            ledger: ledger.clone(),
+            hold: Arc::clone(limiter.hold()),
             clock: clock.clone(),
         };
         let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &base);
@@ -100,6 +102,7 @@ impl CommandService {
         });
         let snapshots = snapshotter.run(base.clone());
         base.spawn(TaskKind::Disposable, "snapshots", snapshots);
+        let looks = primary.clone();
         let app = App::new(http::Parts {
             commander: commander.clone(),
             gate,
@@ -114,7 +117,7 @@ impl CommandService {
             commander,
             ready: ready.subscribe(),
         };
-        let seen = seen(service.log().clone(), ready, base.clone());
+        let seen = seen(service.log().clone(), ledger, looks, ready, base.clone());
         base.spawn(TaskKind::Job, "command readiness", seen);
         service
     }
@@ -140,19 +143,38 @@ impl CommandService {
     }
 }
 
-/// Says once that the log answers.
-async fn seen(log: EventLog, seen: watch::Sender<bool>, tasks: Tasks) {
+/// Says once that the log answers, and has all that the ledger knows of it.
+async fn seen(
+    log: EventLog,
+    ledger: Option<Ledger>,
+    primary: PgPool,
+    seen: watch::Sender<bool>,
+    tasks: Tasks,
+) -> Result<(), LedgerAhead> {
     while !tasks.is_stopping() {
-        match log.head().await {
-            Ok(_) => {
+        match look(&log, ledger.as_ref(), &primary).await {
+            Ok(()) => {
                 seen.send_replace(true);
-                return;
+                return Ok(());
             }
+            Err(error @ LedgerAhead::Lacks(_)) => return Err(error),
             Err(error) => tracing::warn!(error = %chain(&error), "the log does not answer yet"),
         }
         tokio::select! {
             () = tasks.clock().sleep(LOOK_AGAIN) => {}
             () = tasks.stopping() => {}
         }
+    }
+    Ok(())
+}
+
+async fn look(
+    log: &EventLog,
+    ledger: Option<&Ledger>,
+    primary: &PgPool,
+) -> Result<(), LedgerAhead> {
+    match ledger {
+        Some(ledger) => ledger.compare(log, primary).await,
+        None => Ok(log.head().await.map(drop)?),
     }
 }

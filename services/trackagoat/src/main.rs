@@ -55,6 +55,8 @@ enum Command {
     Members(OperatorCommand<operator::Members>),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
+    /// The log as a whole, after a restore.
+    Log(OperatorCommand<operator::Log>),
     /// How long replicas may trust their caches.
     Leases(OperatorCommand<leases::Leases>),
     /// Bring a database of the log up to date.
@@ -118,6 +120,9 @@ async fn run(cli: Cli) -> ExitCode {
         }
         Command::Keys(OperatorCommand { target, action }) => {
             operate(&target, Action::Keys(action), clock, entropy).await
+        }
+        Command::Log(OperatorCommand { target, action }) => {
+            operate(&target, Action::Log(action), clock, entropy).await
         }
         Command::Leases(OperatorCommand { target, action }) => {
             match action.run(&target, &clock).await {

@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod append;
+mod epoch;
 mod error;
 mod feed;
 mod fold;
@@ -33,6 +34,7 @@ pub use self::append::{
     AppendError, AppendRequest, Appended, Appender, Config, IdempotencyRecord, NotCommitted,
     StoredAnswer,
 };
+pub use self::epoch::begin_epoch_in_tx;
 pub use self::error::{CorruptRow, ReadError};
 pub use self::feed::{Feed, FeedConfig, FeedError};
 pub use self::log::{EventLog, Head, PreparedAppend};

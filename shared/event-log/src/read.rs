@@ -223,7 +223,9 @@ pub async fn begin_epoch(
 ) -> Result<(), ReadError> {
     sqlx::query!(
         "with begun as (update log.head set epoch = $2 where epoch = $1 returning 1)
-         update gate.head set settled = 0 where exists (select from begun)",
+         update gate.head set settled = 0,
+             copied = least(copied, (select auth_position from log.head))
+         where exists (select from begun)",
         old.as_uuid(),
         new.as_uuid()
     )

@@ -62,6 +62,15 @@ impl Cache for Credentials {
         self.refused.insert(CacheKey::from(hash), refused);
     }
 
+    fn forget(&self, is_overruled: &dyn Fn(&EntryRef) -> bool) {
+        // Every key that is there now: read in the library's source, and tested below.
+        for (key, entry) in &self.allowed {
+            if is_overruled(&entry) {
+                self.allowed.invalidate(&*key);
+            }
+        }
+    }
+
     fn clear(&self) {
         self.allowed.invalidate_all();
         self.refused.invalidate_all();
@@ -134,7 +143,11 @@ impl Hasher for DigestHasher {
 
 #[cfg(test)]
 mod tests {
+    use sha2::Digest as _;
+
     use super::*;
+    use crate::core::registry::Registry;
+    use crate::core::samples::{entry, row, stamp};
 
     #[test]
     fn hashes_are_told_apart_by_their_digest() {
@@ -145,5 +158,32 @@ mod tests {
         };
         assert_ne!(of(1), of(2));
         assert_eq!(of(1), of(1));
+    }
+
+    /// While others insert, so that the library's tables grow.
+    #[test]
+    fn everything_that_is_overruled_is_forgotten_whatever_others_do() {
+        const KEYS: u32 = 20_000;
+        let registry = Registry::default();
+        let hash = |number: u32| {
+            let digest: [u8; 32] = sha2::Sha256::digest(number.to_le_bytes()).into();
+            CredentialHash::from_bytes(digest)
+        };
+        let old = || entry(row(1), stamp(10), &registry);
+        let cache = Credentials::new(u64::MAX, 10);
+        for number in 0..KEYS {
+            cache.insert(&hash(number), old());
+        }
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| {
+                for number in KEYS..3 * KEYS {
+                    cache.insert(&hash(number), entry(row(1), stamp(20), &registry));
+                }
+            });
+            cache.forget(&|entry| entry.stamp() == stamp(10));
+            assert!((0..KEYS).all(|number| cache.get(&hash(number)).is_none()));
+            others.join().expect("it ends");
+        });
+        assert!((KEYS..3 * KEYS).all(|number| cache.get(&hash(number)).is_some()));
     }
 }

@@ -119,7 +119,7 @@ impl Gate {
         let clock = limiter.clock().clone();
         let verifier = Verifier::new(parts.primary.clone(), tasks.clone(), clock.clone(), verify);
         let registry = Arc::clone(limiter.registry());
-        let hold = Arc::new(Hold::new(clock.clone()));
+        let hold = Arc::clone(limiter.hold());
         limiter.join(parts.nats.clone(), &parts.entropy);
         let live = follow::start(registry, Arc::clone(&hold), parts, config, &clock, tasks);
         limiter.brake().trust(Arc::clone(&live.trusted));

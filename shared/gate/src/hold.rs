@@ -21,7 +21,8 @@ const WAITERS: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InProgress;
 
-/// What is settled, as requests ask and the followers of the log learn.
+/// What a process knows of settled denials: its requests ask, whatever hears of them tells. One for
+/// all its gates and its coordinator, since one that hears of a settlement has heard it for all.
 pub struct Hold {
     known: Mutex<Settlements>,
     news: watch::Sender<()>,
@@ -32,6 +33,7 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// Knows nothing yet.
     pub fn new(clock: Clock) -> Self {
         let outcome = |name: &'static str| counter!(names::HOLDS, "outcome" => name);
         Self {
@@ -45,20 +47,26 @@ impl Hold {
     }
 
     /// The primary showed that its newest auth event is `head`.
-    pub fn see(&self, epoch: LogEpoch, head: GlobalPosition, longest_term: Duration) {
+    pub(crate) fn see(&self, epoch: LogEpoch, head: GlobalPosition, longest_term: Duration) {
         let now = self.now();
         self.known().see(epoch, head, longest_term, now);
     }
 
     /// Every denial up to `position` of the log `epoch` holds everywhere.
-    pub fn settle(&self, epoch: LogEpoch, position: GlobalPosition) {
+    pub(crate) fn settle(&self, epoch: LogEpoch, position: GlobalPosition) {
         if self.known().settle(epoch, position) {
             self.news.send_replace(());
         }
     }
 
+    /// Up to where every denial of the log `epoch` holds everywhere.
+    pub(crate) fn settled(&self, epoch: LogEpoch) -> GlobalPosition {
+        let now = self.now();
+        self.known().settled(epoch, now)
+    }
+
     /// Waits until a denial may be told.
-    pub async fn pass(&self, rests_on: RestsOn) -> Result<(), InProgress> {
+    pub(crate) async fn pass(&self, rests_on: RestsOn) -> Result<(), InProgress> {
         if self.holds(rests_on) {
             return Ok(());
         }

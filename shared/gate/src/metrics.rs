@@ -34,6 +34,8 @@ pub const LOADS: &str = "tga_gate_loads_total";
 pub const ENTRIES: &str = "tga_gate_entries";
 /// Tombstones kept.
 pub const TOMBS: &str = "tga_gate_tombs";
+/// Times tombstones were collected.
+pub const TOMBS_COLLECTED: &str = "tga_gate_tombs_collected_total";
 /// Reads of the log because the feed was late or had a gap.
 pub const CATCH_UPS: &str = "tga_gate_catch_ups_total";
 /// Verified rows that were not cached, by `reason`.
@@ -87,6 +89,10 @@ pub fn describe() {
     describe_counter!(LOADS, "Snapshots of all credentials loaded");
     describe_gauge!(ENTRIES, "Cached credentials");
     describe_gauge!(TOMBS, "Remembered changes of credentials, owners and orgs");
+    describe_counter!(
+        TOMBS_COLLECTED,
+        "Times changes that nobody needs to remember any more were forgotten"
+    );
     describe_counter!(CATCH_UPS, "Reads of the log because the feed was late");
     describe_counter!(DISCARDED, "Verified rows that were not cached, by reason");
     describe_counter!(BLOCKS, "Blocks of quota asked for, by outcome");

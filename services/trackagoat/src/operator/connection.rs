@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use command::app::{Commander, Parts};
 use event_log::{Appender, Config, EventLog};
-use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, LedgerError};
+use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Hold, LedgerError};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
@@ -189,6 +190,8 @@ fn read_dev_file(folder: &Path) -> Option<DevFile> {
 pub struct Operator {
     pub commander: Commander,
     pub pool: PgPool,
+    /// Where this command keeps its own denials a second time.
+    pub ledger_dir: Option<PathBuf>,
     lifecycle: Lifecycle,
 }
 
@@ -229,6 +232,7 @@ impl Operator {
             log: log.clone(),
             nats,
             ledger: place.ledger.open(clock, entropy, &tasks)?,
+            hold: Arc::new(Hold::new(clock.clone())),
             clock: clock.clone(),
         };
         let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &tasks);
@@ -249,6 +253,7 @@ impl Operator {
         Ok(Self {
             commander,
             pool,
+            ledger_dir: place.ledger.ledger_dir,
             lifecycle,
         })
     }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod keys;
+mod log;
 mod members;
 mod orgs;
 mod show;
@@ -16,6 +17,7 @@ use runtime::entropy::Entropy;
 use self::connection::Operator;
 pub use self::connection::{ConnectError, DEV_FILE, DevFile, Place, Target, connect};
 pub use self::keys::Keys;
+pub use self::log::Log;
 pub use self::members::Members;
 use self::orgs::OrgAction;
 pub use self::orgs::Orgs;
@@ -27,6 +29,7 @@ pub enum Action {
     Orgs(Orgs),
     Members(Members),
     Keys(Keys),
+    Log(Log),
 }
 
 /// Why an operator command came to nothing.
@@ -48,6 +51,8 @@ pub enum OperatorError {
     },
     #[error(transparent)]
     Handle(#[from] domain::platform::PlatformError),
+    #[error(transparent)]
+    Log(#[from] log::Failure),
     #[error("the orgs could not be listed")]
     List(#[source] event_log::ReadError),
 }
@@ -61,12 +66,17 @@ impl Action {
         entropy: Entropy,
     ) -> Result<(), OperatorError> {
         let operator = Operator::connect(target, &clock, &entropy).await?;
-        let done = self.carry_out(&operator, &entropy).await;
+        let done = self.carry_out(&operator, &clock, &entropy).await;
         operator.close().await;
         done
     }
 
-    async fn carry_out(self, operator: &Operator, entropy: &Entropy) -> Result<(), OperatorError> {
+    async fn carry_out(
+        self,
+        operator: &Operator,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<(), OperatorError> {
         match self {
             Self::Orgs(action) => match action.action()? {
                 OrgAction::Create(command) => {
@@ -79,6 +89,7 @@ impl Action {
                     decide(operator, org, &command).await?;
                 }
             },
+            Self::Log(Log::Restored(restored)) => restored.run(operator, clock).await?,
             Self::Members(action) => {
                 let (org, command) = action.command();
                 decide(operator, org, &command).await?;

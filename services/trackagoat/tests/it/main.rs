@@ -5,6 +5,7 @@ mod doctor;
 mod figures;
 mod operator;
 mod processes;
+mod restored;
 mod serve;
 mod story;
 mod tidy;

@@ -17,21 +17,21 @@ use crate::dev::{answer, binary, client, run};
 
 const READY_WITHIN: Duration = Duration::from_mins(2);
 const END_WITHIN: Duration = Duration::from_mins(1);
-const CURSOR_SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub const CURSOR_SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Servers that were given to us: an empty database, and NATS.
-struct Given {
+pub struct Given {
     database: &'static str,
     server: TestDatabase,
     nats: TestNats,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 /// A service, stopped at the latest with the test.
-struct Service(Child);
+pub struct Service(pub Child);
 
 impl Given {
-    async fn new(database: &'static str) -> Self {
+    pub async fn new(database: &'static str) -> Self {
         let (server, nats) = (testkit::postgres().await, testkit::nats().await);
         let mut connection = PgConnection::connect(server.admin_url()).await.unwrap();
         event_log::create_database(&mut connection, database)
@@ -47,13 +47,19 @@ impl Given {
     }
 
     /// The database as its superuser.
-    fn operator_url(&self) -> String {
+    pub fn operator_url(&self) -> String {
         let url = self.server.admin_url();
         format!("{}/{}", url.rsplit_once('/').unwrap().0, self.database)
     }
 
+    /// Who may make and remove databases there.
+    pub async fn administrator(&self) -> PgConnection {
+        let url = self.server.admin_url();
+        PgConnection::connect(url).await.unwrap()
+    }
+
     /// A URL with a new login in a group.
-    async fn login(&self, group: &str) -> String {
+    pub async fn login(&self, group: &str) -> String {
         let operator = self.operator_url();
         let mut connection = PgConnection::connect(&operator).await.unwrap();
         let login = format!("{}_{group}", self.database);
@@ -65,7 +71,7 @@ impl Given {
     }
 
     /// The binary in a folder where no `dev` runs, with the URLs in its environment.
-    fn command(&self, database_url: &str) -> Command {
+    pub fn command(&self, database_url: &str) -> Command {
         let mut command = binary();
         command
             .current_dir(self.folder.path())
@@ -74,14 +80,14 @@ impl Given {
         command
     }
 
-    async fn operate(&self, arguments: &[&str]) -> Output {
+    pub async fn operate(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(&self.operator_url());
         command.args(arguments);
         run(command).await
     }
 
     /// What an operator command printed, which must have succeeded.
-    async fn told(&self, arguments: &[&str]) -> String {
+    pub async fn told(&self, arguments: &[&str]) -> String {
         let output = self.operate(arguments).await;
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {errors}");
@@ -89,8 +95,10 @@ impl Given {
     }
 
     /// Starts a service and waits until it says where it is.
-    async fn serve(&self, role: &str, mut command: Command) -> (Service, String) {
+    pub async fn serve(&self, role: &str, mut command: Command) -> (Service, String) {
         let ready = self.folder.path().join(format!("{role}.json"));
+        // What an earlier one left of itself.
+        let _ = fs::remove_file(&ready);
         command
             .args(["serve", role, "--listen", "127.0.0.1:0", "--ready-file"])
             .arg(&ready)
@@ -112,7 +120,7 @@ fn read_url(path: &Path) -> Option<String> {
 
 impl Service {
     /// Ends it as an orchestrator does.
-    async fn terminate(mut self) {
+    pub async fn terminate(mut self) {
         let pid = Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         let child = &mut self.0;
@@ -131,7 +139,7 @@ impl Drop for Service {
     }
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

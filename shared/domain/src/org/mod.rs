@@ -9,6 +9,7 @@ mod account;
 mod caller;
 mod command;
 mod creators;
+mod deny_again;
 mod handles;
 mod keys;
 mod members;
@@ -27,6 +28,7 @@ pub use self::command::{
     Command, CreatorPatch, KeyDisposition, KeyPatch, NewCreator, NewKey, NewVideo, ProjectPatch,
     ReviewDecision, Rotation, VideoPatch,
 };
+pub use self::deny_again::{Again, NotAgain, deny_again};
 pub use self::rejection::{Decision, Existing, ItemOutcome, ItemStatus, Outcome, Rejection};
 pub use self::state::{
     Creator, CreatorStatus, Denial, Key, KeyStatus, Member, OrgState, Profile, Project, Recorded,

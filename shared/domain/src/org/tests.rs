@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod deny_again;
 mod harness;
 mod keys;
 mod members_and_plan;

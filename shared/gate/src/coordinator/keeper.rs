@@ -1,10 +1,11 @@
 //! What a coordinator does for others: it hears acknowledgements, deletes the rows of silent
-//! replicas (GC), and settles denials that nobody else does (SWEEP).
+//! replicas (GC), settles denials that nobody else does (SWEEP), and writes those into the ledger that
+//! nobody else did.
 
 use std::time::Duration;
 
 use async_nats::Client;
-use domain::ids::GlobalPosition;
+use domain::ids::{GlobalPosition, LogEpoch};
 use futures_util::StreamExt;
 use metrics::counter;
 use runtime::telemetry::chain;
@@ -15,6 +16,7 @@ use crate::bus::{MacKey, News, ack_subject};
 use crate::core::silence::Silence;
 use crate::core::sweep::Sweep;
 use crate::follow::listen;
+use crate::ledger::Ledger;
 use crate::metrics as names;
 use crate::store::{self, Registered, StoreError};
 
@@ -24,6 +26,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
 /// Auth events of one read.
 const PAGE: u16 = 500;
+/// Pages that one look goes through for the ledger; a log that had none before takes many looks.
+const COPY_PAGES: usize = 8;
 
 impl Coordinator {
     pub(super) async fn hear(self, nats: Client) {
@@ -75,6 +79,7 @@ impl Coordinator {
             };
             self.collect(&mut silence, &registered).await;
             self.sweep(&mut sweep, &registered).await;
+            self.copy_missing(&registered).await;
         }
     }
 
@@ -130,5 +135,60 @@ impl Coordinator {
             Ok(_) => counter!(names::SWEPT).increment(1),
             Err(error) => tracing::warn!(error = %chain(&error), "the denial is not settled"),
         }
+    }
+
+    /// The second copy of denials whose process died before it had written them. A settlement
+    /// covers them as well as its own, so nothing else would ever look at them again.
+    async fn copy_missing(&self, registered: &Registered) {
+        let Some(ledger) = &self.0.ledger else {
+            return;
+        };
+        let epoch = registered.epoch;
+        let before = self.copies().copied(epoch, registered.copied);
+        let mut copied = before;
+        for _ in 0..COPY_PAGES {
+            if copied >= registered.auth_position {
+                break;
+            }
+            let Some(up_to) = self.copy_page(ledger, epoch, copied).await else {
+                break;
+            };
+            copied = up_to;
+        }
+        if copied == before {
+            return;
+        }
+        let note = async {
+            let mut connection = self.connection().await?;
+            store::note_copies(&mut connection, epoch, copied).await
+        };
+        let noted = self.0.clock.timeout(LOOK_DEADLINE, note).await;
+        if let Err(error) = noted.map_err(StoreError::from).flatten() {
+            // The next look writes them once more, and notes it.
+            tracing::debug!(error = %chain(&error), "second copies were not noted");
+        }
+    }
+
+    /// Writes what is missing of one page; says how far it went, nothing if it did not.
+    async fn copy_page(
+        &self,
+        ledger: &Ledger,
+        epoch: LogEpoch,
+        after: GlobalPosition,
+    ) -> Option<GlobalPosition> {
+        let events = match self.0.log.read_auth(after, PAGE).await {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::debug!(error = %chain(&error), "no look for second copies");
+                return None;
+            }
+        };
+        let missing: Vec<_> = {
+            let copies = self.copies();
+            let missing = |event: &&_| denies(event) && copies.lacks(event.position);
+            events.iter().filter(missing).collect()
+        };
+        let last = events.last()?.position;
+        self.copy(ledger, epoch, &missing).await.then_some(last)
     }
 }

@@ -4,7 +4,7 @@ mod acks;
 mod keeper;
 mod tell;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::Client;
@@ -24,6 +24,7 @@ use self::acks::Acks;
 use crate::bus::{self, Settlement};
 use crate::core::barrier::{Barrier, Report, State};
 use crate::core::clocks::WaitPoint;
+use crate::core::copies::Copies;
 use crate::core::sweep::Denials;
 use crate::hold::Hold;
 use crate::ledger::Ledger;
@@ -65,6 +66,8 @@ pub struct CoordinatorParts {
     pub nats: Option<Client>,
     /// The second copy of denials; without one a restore may lose some.
     pub ledger: Option<Ledger>,
+    /// What this process knows of settled denials, which its gates ask.
+    pub hold: Arc<Hold>,
     /// Time.
     pub clock: Clock,
 }
@@ -112,23 +115,25 @@ struct Inner {
     config: CoordinatorConfig,
     acks: Acks,
     hold: Arc<Hold>,
+    copies: Mutex<Copies>,
 }
 
 impl Coordinator {
     /// Starts the tasks that hear acknowledgements, all of them at any time, so that none is missed
     /// between a commit and its barrier; that delete the rows of silent replicas; and that settle
-    /// denials whose own process is gone.
+    /// and copy denials whose own process is gone.
     pub fn start(parts: CoordinatorParts, config: CoordinatorConfig, tasks: &Tasks) -> Self {
         let coordinator = Self(Arc::new(Inner {
             primary: own_pool(&parts.primary),
             log: parts.log,
             nats: parts.nats.clone(),
             ledger: parts.ledger,
-            hold: Arc::new(Hold::new(parts.clock.clone())),
+            hold: parts.hold,
             clock: parts.clock,
             tasks: tasks.clone(),
             config,
             acks: Acks::default(),
+            copies: Mutex::default(),
         }));
         let keep = coordinator.clone().keep();
         tasks.spawn(TaskKind::Disposable, "gate leases", keep);
@@ -195,11 +200,14 @@ impl Coordinator {
         }
         let note = async {
             let mut connection = self.connection().await?;
-            store::settle(&mut connection, position, at).await
+            store::settle(&mut connection, registered.epoch, position, at).await
         };
         let noted = self.0.clock.timeout(LOOK_DEADLINE, note).await;
-        if let Err(error) = noted.map_err(StoreError::from).flatten() {
-            tracing::warn!(error = %chain(&error), "a settlement was not noted");
+        match noted.map_err(StoreError::from).flatten() {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("a settlement of another log was not noted"),
+            // SWEEP does it: on the primary the denial stands as unsettled.
+            Err(error) => tracing::warn!(error = %chain(&error), "a settlement was not noted"),
         }
     }
 
@@ -257,13 +265,17 @@ impl Coordinator {
         &self.0.tasks
     }
 
-    /// What is settled, as far as this process knows.
     pub(crate) fn nats(&self) -> Option<&Client> {
         self.0.nats.as_ref()
     }
 
+    /// What is settled, as far as this process knows.
     pub(crate) fn hold(&self) -> &Arc<Hold> {
         &self.0.hold
+    }
+
+    fn copies(&self) -> MutexGuard<'_, Copies> {
+        self.0.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait_point(&self) -> WaitPoint {

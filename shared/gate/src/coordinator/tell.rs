@@ -10,6 +10,7 @@ use super::Coordinator;
 use crate::bus::{self, MacKey};
 use crate::core::clocks::WaitPoint;
 use crate::core::sweep::Denials;
+use crate::ledger::Ledger;
 use crate::metrics as names;
 use crate::store::Registered;
 
@@ -69,12 +70,32 @@ impl Coordinator {
             if let Some(ledger) = &self.0.ledger {
                 let denying: Vec<_> = events.iter().filter(|event| denies(event)).collect();
                 has_denied |= !denying.is_empty();
-                is_copied &= ledger.add(epoch, &denying).await;
+                is_copied &= self.copy(ledger, epoch, &denying).await;
             }
             if is_last || after >= denials.last {
                 return Ok(is_copied && has_denied);
             }
         }
+    }
+}
+
+impl Coordinator {
+    /// Writes denials into the ledger; returns once they are durable there, or cannot be.
+    pub(super) async fn copy(
+        &self,
+        ledger: &Ledger,
+        epoch: LogEpoch,
+        denials: &[&StoredEvent],
+    ) -> bool {
+        if denials.is_empty() {
+            return true;
+        }
+        let is_copied = ledger.add(epoch, denials).await;
+        if is_copied {
+            let positions = denials.iter().map(|denial| denial.position);
+            self.copies().wrote(epoch, positions);
+        }
+        is_copied
     }
 }
 

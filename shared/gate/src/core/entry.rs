@@ -311,6 +311,18 @@ impl Entry {
         }
     }
 
+    /// Whether a tombstone speaks to it. Makes no cell, unlike [`facts`](Self::facts): most of those
+    /// that are asked were never used.
+    pub fn is_overruled(&self, registry: &Registry) -> bool {
+        let tombs = [
+            registry.tomb_of(self.id),
+            self.profile.owner.tomb(),
+            self.org().tomb(),
+        ];
+        let stamp = self.profile.stamp;
+        tombs.iter().any(|tomb| tomb.says_to(stamp).is_some())
+    }
+
     /// What outlives the entry.
     pub fn credential(&self, registry: &Registry) -> &Arc<Credential> {
         self.credential

@@ -10,6 +10,7 @@ use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
 use super::auth::AuthEvent;
 use super::barrier::Ack;
 use super::clocks::{Deadlines, FencePoint};
+use super::collection::Collection;
 use super::lookup::Offer;
 use super::mutant::Mutant;
 use super::registry::Registry;
@@ -27,6 +28,7 @@ pub struct Follower<C> {
     left_behind: Vec<IncarnationId>,
     /// Only with a fault: what was acknowledged before it was applied.
     late: Vec<AuthEvent>,
+    collection: Collection,
 }
 
 /// All of it that stands in no shared cell.
@@ -35,6 +37,7 @@ pub struct Memory {
     replica: Replica,
     left_behind: Vec<IncarnationId>,
     late: Vec<AuthEvent>,
+    collection: Collection,
 }
 
 /// A statement about the replica's row, one at a time.
@@ -103,6 +106,7 @@ impl<C: Cache> Follower<C> {
             replica,
             left_behind: Vec::new(),
             late: Vec::new(),
+            collection: Collection::REST,
         }
     }
 
@@ -114,6 +118,7 @@ impl<C: Cache> Follower<C> {
             replica: memory.replica,
             left_behind: memory.left_behind,
             late: memory.late,
+            collection: memory.collection,
         }
     }
 
@@ -123,6 +128,7 @@ impl<C: Cache> Follower<C> {
             replica: self.replica.clone(),
             left_behind: self.left_behind.clone(),
             late: self.late.clone(),
+            collection: self.collection,
         }
     }
 
@@ -148,6 +154,7 @@ impl<C: Cache> Follower<C> {
     pub fn begin(&mut self, epoch: LogEpoch, snapshot: GlobalPosition) -> Option<Generation> {
         let generation = self.replica.load(epoch, snapshot)?;
         self.late.clear();
+        self.collection = Collection::REST;
         self.trusted.begin(generation, epoch);
         self.registry.read_from(epoch);
         self.registry.forget(generation.floor());
@@ -294,7 +301,8 @@ impl<C: Cache> Follower<C> {
                 let facts = entry.facts(&self.registry);
                 let tombs = [facts.credential, facts.owner, facts.org];
                 let is_stale = tombs.iter().any(|tomb| tomb.says_to(facts.stamp).is_some());
-                if is_stale && !Mutant::StaleInsert.is_active() {
+                let is_old = is_stale || !self.collection.allows(entry.stamp());
+                if is_old && !Mutant::StaleInsert.is_active() {
                     return Err(Discarded::Stale);
                 }
                 self.trusted.cache.insert(&hash, entry);
@@ -330,6 +338,32 @@ impl<C: Cache> Follower<C> {
         }
     }
 
+    /// Begins to collect tombstones if there are so many, up to where all denials are `settled`: the
+    /// driver is to [forget what they overrule](Trusted::forget_overruled), and then to say so.
+    pub fn begin_collection(&mut self, settled: GlobalPosition, from: usize) -> Option<Stamp> {
+        if self.replica.must_load() || self.registry.tombs() < from.max(1) {
+            return None;
+        }
+        let settled = settled.min(self.replica.applied());
+        let up_to = self.replica.generation().at(settled);
+        self.collection.begin(up_to).then_some(up_to)
+    }
+
+    /// What tombstones up to `up_to` overrule is forgotten by `now`.
+    pub fn forgotten(&mut self, up_to: Stamp, now: FencePoint) {
+        let until = Deadlines::after(now, self.replica.term());
+        self.collection.forgotten(up_to, until);
+    }
+
+    /// Drops the tombstones that nobody needs any more; says whether there was anything to drop.
+    pub fn collect(&mut self, now: FencePoint) -> bool {
+        let due = self.collection.due(now);
+        if let Some(up_to) = due {
+            self.registry.collect(up_to);
+        }
+        due.is_some()
+    }
+
     /// R5: refuses first; then these rows may be deleted (pitfall 10).
     pub fn leave(&mut self) -> Vec<IncarnationId> {
         if !Mutant::LeaveRowFirst.is_active() {
@@ -352,6 +386,7 @@ impl Memory {
             replica,
             left_behind: Vec::new(),
             late: Vec::new(),
+            collection: Collection::REST,
         }
     }
 
@@ -516,6 +551,56 @@ mod tests {
         };
         assert_eq!(world.statement(3, 3), Some(Statement::Renew(renewal)));
         assert_eq!(world.trusted.lease().deadlines(), Deadlines::default());
+    }
+
+    #[test]
+    fn a_tombstone_is_dropped_once_nothing_older_is_or_will_be_used() {
+        let mut world = leased();
+        world.offer(row(1), stamp(10)).unwrap();
+        world.follower.apply(&[ends(1, 12, 10), ends(2, 14, 12)]);
+        let settled = position(13);
+        assert_eq!(world.follower.begin_collection(settled, 3), None, "few");
+        let up_to = world.follower.begin_collection(settled, 2);
+        assert_eq!(up_to, Some(stamp(13)));
+        world.trusted.forget_overruled(&world.registry);
+        assert!(!world.has_entry());
+        world.follower.forgotten(stamp(13), fence(200));
+        assert!(!world.follower.collect(fence(201)));
+        assert_eq!(world.registry.tombs(), 2);
+        assert!(world.follower.collect(fence(202)));
+        assert_eq!(world.registry.tombs(), 1, "the other is not settled");
+        // It was read before, and comes late.
+        assert_eq!(world.offer(row(1), stamp(12)), Err(Discarded::Stale));
+        assert!(!world.has_entry());
+        world.offer(row(1), stamp(13)).unwrap();
+        assert!(world.has_entry());
+    }
+
+    #[test]
+    fn what_no_tombstone_speaks_to_stays_in_the_cache() {
+        let mut world = leased();
+        world.follower.apply(&[ends(2, 12, 10)]);
+        world.offer(row(1), stamp(10)).unwrap();
+        world.trusted.forget_overruled(&world.registry);
+        assert!(world.has_entry());
+        // Nor is a cell made for it, that nobody used.
+        assert_eq!(world.registry.credentials().count(), 1);
+    }
+
+    #[test]
+    fn a_collection_of_what_was_dropped_with_everything_ends_nothing() {
+        let mut world = leased();
+        world.follower.apply(&[ends(1, 12, 10)]);
+        let up_to = world.follower.begin_collection(position(12), 1);
+        let up_to = up_to.unwrap();
+        world.load(2, 10);
+        world.follower.apply(&[ends(1, 12, 10)]);
+        world.follower.forgotten(up_to, fence(200));
+        assert!(!world.follower.collect(fence(300)));
+        assert_eq!(world.registry.tombs(), 1);
+        world.follower.drop_everything();
+        let nothing = world.follower.begin_collection(position(12), 1);
+        assert_eq!(nothing, None, "it must load first");
     }
 
     #[test]

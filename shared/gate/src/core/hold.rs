@@ -90,6 +90,17 @@ impl Settlements {
         self.age(at);
     }
 
+    /// Up to where every denial of the log `epoch` holds everywhere by `now`.
+    pub fn settled(&mut self, epoch: LogEpoch, now: WaitPoint) -> GlobalPosition {
+        self.age(now);
+        let is_known = self.epoch == Some(epoch);
+        if is_known {
+            self.settled
+        } else {
+            GlobalPosition::ZERO
+        }
+    }
+
     /// Whether what a refusal rests on holds everywhere by `now`.
     pub fn cover(&mut self, rests_on: RestsOn, now: WaitPoint) -> bool {
         self.age(now);

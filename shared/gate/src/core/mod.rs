@@ -5,14 +5,18 @@
 //!
 //! What a request reads stands in [`entry`], [`registry`], [`lease`], [`window`] and [`quota`];
 //! [`decision`] judges it, [`brake`] says whether
-//! the primary may be asked, and [`hold`] when a refusal may be told. What the apply task does stands in [`replica`], what the command
+//! the primary may be asked, and [`hold`] when a refusal may be told. What the apply task does stands in [`replica`] and, for tombstones that nobody
+//! needs any more, in [`collection`]; what the command
 //! service waits for in [`barrier`], whom it stops waiting for in
-//! [`silence`], and what it settles in place of others in [`sweep`].
+//! [`silence`], what it settles in place of others in [`sweep`], and what it writes
+//! into the ledger in place of others in [`copies`].
 
 pub mod auth;
 pub mod barrier;
 pub mod brake;
 pub mod clocks;
+pub mod collection;
+pub mod copies;
 pub mod decision;
 pub mod entry;
 pub mod fleet;
@@ -27,7 +31,7 @@ pub mod quota;
 pub mod registry;
 pub mod replica;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub mod silence;
 pub mod stamp;
 pub mod sweep;

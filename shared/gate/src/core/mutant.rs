@@ -38,11 +38,17 @@ pub enum Mutant {
     HoldShort,
     /// A denial is told at once.
     NoHold,
+    /// Tombstones are dropped while the cache still holds what they speak to.
+    CollectUnforgotten,
+    /// They are dropped before the deadlines of who found such an entry have run out.
+    CollectEarly,
+    /// What was read before they stood is cached after they were dropped.
+    CollectThenInsert,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::GcByWallClock,
         Self::LeaseFromReceive,
         Self::NoCatchUp,
@@ -59,6 +65,9 @@ impl Mutant {
         Self::WatermarkNoGuard,
         Self::HoldShort,
         Self::NoHold,
+        Self::CollectUnforgotten,
+        Self::CollectEarly,
+        Self::CollectThenInsert,
     ];
 
     /// Its stable name.
@@ -80,6 +89,9 @@ impl Mutant {
             Self::WatermarkNoGuard => "watermark-no-guard",
             Self::HoldShort => "hold-short",
             Self::NoHold => "no-hold",
+            Self::CollectUnforgotten => "collect-unforgotten",
+            Self::CollectEarly => "collect-early",
+            Self::CollectThenInsert => "collect-then-insert",
         }
     }
 

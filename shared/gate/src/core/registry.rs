@@ -187,9 +187,24 @@ impl Registry {
 
     /// Drops tombstones that speak only to entries below `floor`, which are forgotten.
     pub fn forget(&self, floor: Stamp) {
-        self.credentials.forget(floor);
-        self.owners.forget(floor);
-        self.orgs.forget(floor);
+        self.credentials.keep(|tomb| tomb >= floor);
+        self.owners.keep(|tomb| tomb >= floor);
+        self.orgs.keep(|tomb| tomb >= floor);
+    }
+
+    /// Drops tombstones up to there, which speak to no entry any more
+    /// ([`collection`](super::collection)).
+    pub fn collect(&self, up_to: Stamp) {
+        self.credentials.keep(|tomb| tomb > up_to);
+        self.owners.keep(|tomb| tomb > up_to);
+        self.orgs.keep(|tomb| tomb > up_to);
+    }
+
+    /// The newest auth event about a credential, as far as it is remembered.
+    pub fn tomb_of(&self, credential: Uuid) -> Tomb {
+        let shard = self.credentials.shard(&credential);
+        let tomb = shard.tombs.get(&credential);
+        tomb.copied().unwrap_or(Tomb::NONE)
     }
 
     /// How many tombstones there are.
@@ -379,10 +394,13 @@ impl<K: Copy + Eq + Hash, V: Mortal> Shards<K, V> {
         }
     }
 
-    fn forget(&self, floor: Stamp) {
+    /// Drops the other tombstones, and the room that they took if they were many.
+    fn keep(&self, kept: impl Fn(Stamp) -> bool) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.tombs.retain(|_, tomb| tomb.stamp() >= floor);
+            shard.tombs.retain(|_, tomb| kept(tomb.stamp()));
+            let needed = 2 * shard.tombs.len();
+            shard.tombs.shrink_to(needed);
         }
     }
 
@@ -505,5 +523,21 @@ mod tests {
         assert_eq!(registry.tombs(), 1);
         registry.forget(at(6));
         assert_eq!(registry.tombs(), 0);
+    }
+
+    #[test]
+    fn what_is_collected_is_forgotten_of_those_that_come_later() {
+        let registry = Registry::default();
+        let before = registry.credential(id(1), org(1));
+        for (number, position) in [(1, 5), (2, 6), (3, 7)] {
+            let tomb = Tomb::new(at(position), Mark::Ended);
+            registry.entomb(Subject::Credential(id(number)), tomb);
+        }
+        registry.collect(at(6));
+        assert_eq!(registry.tombs(), 1);
+        assert_eq!(registry.tomb_of(id(2)), Tomb::NONE);
+        assert_eq!(registry.tomb_of(id(3)).stamp(), at(7));
+        // A cell keeps what it knows.
+        assert_eq!(before.tomb().stamp(), at(5));
     }
 }

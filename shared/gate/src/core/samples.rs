@@ -53,6 +53,11 @@ impl Cache for Unbounded {
         refused.insert(*hash.as_bytes(), refused_as);
     }
 
+    fn forget(&self, is_overruled: &dyn Fn(&EntryRef) -> bool) {
+        let mut allowed = self.allowed.lock().expect("no test panics in here");
+        allowed.retain(|_, entry| !is_overruled(entry));
+    }
+
     /// Of refusals too much is left, as it may be.
     fn clear(&self) {
         let mut allowed = self.allowed.lock().expect("no test panics in here");

@@ -9,6 +9,8 @@ use uuid::Uuid;
 use super::entry::EntryRef;
 use super::hold::RestsOn;
 use super::lease::LeaseCell;
+use super::mutant::Mutant;
+use super::registry::Registry;
 use super::stamp::{Generation, Stamp};
 use super::sync::{AtomicU64, Mutex, Ordering};
 
@@ -25,6 +27,9 @@ pub trait Cache {
     fn refused(&self, hash: &CredentialHash) -> Option<RefusedAs>;
     /// Remembers that the primary refused a hash for good. For the apply task.
     fn refuse(&self, hash: &CredentialHash, refused: RefusedAs);
+    /// Forgets every entry that is overruled, of those that are there when this begins. It may be
+    /// called beside the apply task and take long: to forget too much harms nobody.
+    fn forget(&self, is_overruled: &dyn Fn(&EntryRef) -> bool);
     /// Frees the memory of everything; what is left of it is not used any more. For the apply task.
     fn clear(&self);
 }
@@ -55,6 +60,14 @@ impl<C: Cache> Trusted<C> {
             cache,
             current: Mutex::new((Generation::NONE, None)),
             applied: AtomicU64::new(0),
+        }
+    }
+
+    /// Forgets every entry that a tombstone speaks to: what lies in the cache and is never asked for
+    /// keeps both. May be called beside the apply task.
+    pub fn forget_overruled(&self, registry: &Registry) {
+        if !Mutant::CollectUnforgotten.is_active() {
+            self.cache.forget(&|entry| entry.is_overruled(registry));
         }
     }
 
@@ -115,7 +128,6 @@ impl<C: Cache> Trusted<C> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use super::super::registry::Registry;
     use super::super::samples::{
         Unbounded, entry, epoch, first_generation, hash, position, rests_on, row, stamp,
     };

@@ -39,16 +39,20 @@ pub struct ReplicaConfig {
     pub cache_bytes: u64,
     /// Hashes to remember as unknown or ended.
     pub refused_entries: u64,
+    /// Tombstones from which on those that nobody needs any more are collected; a million take
+    /// about 60 MB.
+    pub tombstones: usize,
 }
 
 impl ReplicaConfig {
-    /// D = 2 s, 1 GiB, 100,000 hashes.
+    /// D = 2 s, 1 GiB, 100,000 hashes, 10,000 tombstones.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             term: Duration::from_secs(2),
             cache_bytes: 1024 * 1024 * 1024,
             refused_entries: 100_000,
+            tombstones: 10_000,
         }
     }
 }

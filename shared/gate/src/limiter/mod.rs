@@ -22,6 +22,7 @@ use crate::core::entry::Entry;
 use crate::core::quota::Day;
 use crate::core::registry::{Credential, Registry};
 use crate::core::window::Taken;
+use crate::hold::Hold;
 use crate::metrics as names;
 
 /// First uses that wait to be flushed; beyond, the minute's flush brings them.
@@ -42,6 +43,7 @@ pub struct Limiter(Arc<Inner>);
 struct Inner {
     registry: Arc<Registry>,
     brake: Brake,
+    hold: Arc<Hold>,
     clock: Clock,
     pool: PgPool,
     tasks: Tasks,
@@ -92,6 +94,7 @@ impl Limiter {
         let limiter = Self(Arc::new(Inner {
             registry: Arc::default(),
             brake: Brake::new(clock.clone()),
+            hold: Arc::new(Hold::new(clock.clone())),
             clock,
             pool,
             tasks: tasks.clone(),
@@ -120,6 +123,11 @@ impl Limiter {
     /// One for all gates of the process, as is all that counts here.
     pub(crate) fn brake(&self) -> &Brake {
         &self.0.brake
+    }
+
+    /// What this process knows of settled denials, for its coordinator.
+    pub fn hold(&self) -> &Arc<Hold> {
+        &self.0.hold
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -19,6 +19,8 @@ pub struct Registered {
     pub auth_position: GlobalPosition,
     /// Every denial up to here holds everywhere.
     pub settled: GlobalPosition,
+    /// Every denial up to here is in a ledger.
+    pub copied: GlobalPosition,
     /// The longest lease term that may register.
     pub longest_term: Duration,
     /// The key of the gate's messages on NATS.
@@ -32,7 +34,7 @@ pub struct Registered {
 /// B4: every row, in a snapshot of its own.
 pub async fn registered(connection: &mut PgConnection) -> Result<Registered, StoreError> {
     let rows = sqlx::query!(
-        r#"select h.epoch as log_epoch, h.auth_position, g.settled, g.lease_max_ms, g.bus_key,
+        r#"select h.epoch as log_epoch, h.auth_position, g.settled, g.copied, g.lease_max_ms, g.bus_key,
                pg_is_in_recovery() as "in_recovery!", l.ack_key as "ack_key?", l.incarnation as "incarnation?", l.lease_ms as "lease_ms?",
                l.renew_seq as "renew_seq?",
                l.applied_position as "applied_position?", l.epoch as "epoch?"
@@ -64,6 +66,7 @@ pub async fn registered(connection: &mut PgConnection) -> Result<Registered, Sto
         epoch: LogEpoch::from_uuid(first.log_epoch),
         auth_position: position(first.auth_position),
         settled: position(first.settled),
+        copied: position(first.copied),
         longest_term: term(first.lease_max_ms),
         bus_key: MacKey::new(&first.bus_key),
         rows: leases.collect(),
@@ -71,23 +74,38 @@ pub async fn registered(connection: &mut PgConnection) -> Result<Registered, Sto
     })
 }
 
-/// B6: every denial up to this position is in force everywhere, the one at it since `at`, unless
-/// an earlier barrier said so before.
+/// B6: every denial of the log `epoch` up to this position is in force everywhere, the one at it
+/// since `at`, unless an earlier barrier said so before. False if the log is another one by now, in
+/// which the position says nothing.
 pub async fn settle(
     connection: &mut PgConnection,
+    epoch: LogEpoch,
     up_to: GlobalPosition,
     at: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "with noted as (
-             insert into gate.settlements (position, effective_at) values ($1, $2)
-             on conflict (position) do nothing
-         )
-         update gate.head set settled = greatest(settled, $1) where settled < $1",
+) -> Result<bool, StoreError> {
+    let same_log = sqlx::query_scalar!(
+        r#"select gate.settle($1, $2, $3) as "same_log!""#,
+        epoch.as_uuid(),
         up_to.as_i64(),
         at.datetime()
     )
-    .execute(connection)
+    .fetch_one(connection)
+    .await?;
+    Ok(same_log)
+}
+
+/// Every denial of the log `epoch` up to this position is in a ledger.
+pub async fn note_copies(
+    connection: &mut PgConnection,
+    epoch: LogEpoch,
+    up_to: GlobalPosition,
+) -> Result<(), StoreError> {
+    sqlx::query_scalar!(
+        "select gate.note_copies($1, $2)",
+        epoch.as_uuid(),
+        up_to.as_i64()
+    )
+    .fetch_one(connection)
     .await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::StoreError;
-use super::rows::position;
+use super::rows::{position, term};
 use crate::core::follower::Registration;
 use crate::core::replica::{Head, Renewal};
 
@@ -45,6 +45,8 @@ pub struct Answer {
     pub head: Head,
     /// Every denial up to here holds everywhere.
     pub settled: GlobalPosition,
+    /// The longest lease term that may register.
+    pub longest_term: Duration,
 }
 
 /// A connection of the lease's own, so that no lack of others ends it (faults.md, row 26).
@@ -105,7 +107,7 @@ impl LeaseLine {
             .run(async |connection| {
                 sqlx::query!(
                     r#"select auth_position as "auth_position!", epoch as "epoch!",
-                           settled as "settled!"
+                           settled as "settled!", lease_max_ms as "lease_max_ms!"
                        from gate.renew_lease($1, $2)"#,
                     renewal.incarnation.as_uuid(),
                     renewal.applied.as_i64()
@@ -120,6 +122,7 @@ impl LeaseLine {
                 epoch: LogEpoch::from_uuid(row.epoch),
             },
             settled: position(row.settled),
+            longest_term: term(row.lease_max_ms),
         }))
     }
 

@@ -7,6 +7,7 @@ mod fleet;
 mod lease;
 mod load;
 mod quota;
+mod restore;
 mod rows;
 mod usage;
 mod used;
@@ -14,12 +15,13 @@ mod verify;
 
 use thiserror::Error;
 
-pub use self::barrier::{Registered, collect, registered, settle, settled_at};
+pub use self::barrier::{Registered, collect, note_copies, registered, settle, settled_at};
 pub use self::connection::connection;
 pub use self::fleet::{FleetRows, fleet};
 pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};
+pub use self::restore::{forget_former_life_in_tx, remember_replayed, replayed};
 pub use self::usage::{UsageOf, prune, record};
 pub use self::used::{
     SCOPE_UNUSED_DAYS, Used, UsedDay, UsedRoute, used, used_by_org, used_days, used_routes,

@@ -1,5 +1,6 @@
 //! A denial takes effect at once and is told once it holds everywhere (revocation.md 5.4).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::event::{Event, KeyChanged, MemberBanned, OrgSuspended};
@@ -7,7 +8,7 @@ use domain::ids::{OrgId, UserId};
 use domain::scope::{Scope, Scopes};
 use gate::{Admission, Denial, Gate, ReplicaConfig, State};
 use runtime::clock::Clock;
-use testkit::{Proxy, TestNats, eventually};
+use testkit::{Proxy, TestDatabase, TestNats, eventually};
 use uuid::Uuid;
 
 use crate::letters::{Sender, auth};
@@ -309,4 +310,72 @@ async fn a_leased_replica_needs_no_postgres_to_tell_of_a_revocation() {
         replica.ask_once(&key).await.err() == Some(Denial::Invalid)
     })
     .await;
+}
+
+/// Whoever settles tells all gates of its process at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_settled_in_a_process_all_its_gates_know() {
+    let database = testkit::postgres().await;
+    let_no_time_settle(&database).await;
+    // Without NATS it would hear of it with its next renewal at the earliest.
+    let clock = Clock::system();
+    let replica = Replica::launch(database.pool_as("tga_query"), None, clock, &config());
+    replica.ready().await;
+    let hold = Arc::clone(replica.limiter.hold());
+    let command = Command::start_holding(database.pool().clone(), None, None, hold);
+    let key = command.key(command.org().await).await;
+    cached(&replica, &key).await;
+    command.revoke(&key).await;
+    assert_eq!(replica.ask_once(&key).await.unwrap_err(), Denial::Invalid);
+    replica.stop().await;
+    command.stop().await;
+}
+
+/// How often the one replica has renewed its lease.
+async fn renewals(database: &TestDatabase) -> i64 {
+    // Run at run time: a test's own look at one row.
+    let renewals = sqlx::query_scalar("select coalesce(max(renew_seq), 0) from gate.leases")
+        .fetch_one(database.pool())
+        .await;
+    renewals.unwrap()
+}
+
+/// The operator allows longer leases while a replica runs: from its next renewal on it holds denials
+/// back for as long as the longest of them may last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raised_maximum_counts_on_a_replica_that_runs() {
+    const BOUND: Duration = Duration::from_millis(642);
+    let database = testkit::postgres().await;
+    let term = Duration::from_millis(500);
+    let_leases_last(&database, term).await;
+    let command = Command::start(database.pool().clone(), None);
+    let key = command.key(command.org().await).await;
+    let clock = Clock::system();
+    let short = ReplicaConfig { term, ..config() };
+    let replica = Replica::launch(database.pool_as("tga_query"), None, clock.clone(), &short);
+    replica.ready().await;
+    cached(&replica, &key).await;
+    let_no_time_settle(&database).await;
+    let then = renewals(&database).await;
+    eventually(SOON, "two renewals", async || {
+        let now = renewals(&database).await;
+        (now >= then + 2).then_some(()).ok_or(now)
+    })
+    .await;
+    let position = command.append(key.org, vec![revoked(key.id).into()]).await;
+    eventually(SOON, "it is denied", async || {
+        let answer = replica.ask_once(&key).await.err();
+        (answer == Some(Denial::RevocationInProgress))
+            .then_some(())
+            .ok_or(answer)
+    })
+    .await;
+    let since = clock.monotonic();
+    while clock.monotonic().saturating_since(since) < 3 * BOUND {
+        let answer = replica.ask_once(&key).await.unwrap_err();
+        assert_ne!(answer, Denial::Invalid, "told before it holds everywhere");
+    }
+    command.settle_and_note(position).await;
+    assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
+    replica.stop().await;
 }

@@ -1,17 +1,22 @@
 //! The second copy of what took access away (revocation.md 10).
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use domain::event::{Event, KeyChanged, MemberBanned, OrgSuspended};
-use domain::ids::{GlobalPosition, KeyId, UserId};
+use domain::ids::{GlobalPosition, KeyId, LogEpoch, UserId};
 use domain::plan::LimitKey;
 use event_log::StoredEvent;
 use gate::{Denials, Receipt, read_ledger};
 use runtime::entropy::Entropy;
+use sqlx::PgPool;
 use testkit::{TestDatabase, eventually};
 
-use crate::support::{Command, SOON, limit, revoked, silent_replica, unchanged};
+use crate::support::{
+    Command, SOON, begin_another_log, copied, limit, lines, revoked, settled, silent_replica,
+    unchanged,
+};
 
 /// Settles everything from `first` on. A silent replica keeps the barrier open for longer than any
 /// disk needs.
@@ -34,6 +39,21 @@ async fn logged(
     let mut events = command.log.read(before, 5_000).await.unwrap();
     events.retain(|event| event.position <= last);
     events
+}
+
+/// What the ledger has from `first` to `last`, each once: a look may have come between two writes.
+fn recorded(
+    folder: &Path,
+    first: GlobalPosition,
+    last: GlobalPosition,
+) -> Vec<(LogEpoch, StoredEvent)> {
+    let recorded = read_ledger(folder).unwrap();
+    assert_eq!((recorded.torn, recorded.damaged.len()), (0, 0));
+    let mut denials = recorded.denials;
+    denials.retain(|(_, event)| (first..=last).contains(&event.position));
+    denials.sort_by_key(|(_, event)| event.position);
+    denials.dedup();
+    denials
 }
 
 fn some_key() -> KeyId {
@@ -68,8 +88,6 @@ async fn the_ledger_has_what_an_append_took_away_and_nothing_else() {
     let many = u64::try_from(events.len()).unwrap();
     let last = command.append(org, events).await;
     let first = GlobalPosition::new(last.get() + 1 - many);
-    // After them, and no part of what is settled.
-    command.append(org, vec![revoked(some_key()).into()]).await;
 
     let receipt = settle(&command, first, last).await;
     assert!(receipt.in_ledger);
@@ -83,13 +101,12 @@ async fn the_ledger_has_what_an_append_took_away_and_nothing_else() {
         "org.suspended",
     ];
     assert_eq!(types, expected);
-    let recorded = read_ledger(folder.path()).unwrap();
+    let recorded = recorded(folder.path(), first, last);
     let expected: Vec<_> = denying
         .into_iter()
         .map(|event| (receipt.epoch, event))
         .collect();
-    assert_eq!(recorded.denials, expected);
-    assert_eq!(recorded.unreadable, 0);
+    assert_eq!(recorded, expected);
     command.stop().await;
 }
 
@@ -107,8 +124,8 @@ async fn a_bulk_revocation_is_in_the_ledger_whole() {
     let first = GlobalPosition::new(last.get() + 1 - MANY);
     let receipt = settle(&command, first, last).await;
     assert!(receipt.in_ledger);
-    let recorded = read_ledger(folder.path()).unwrap().denials;
-    let recorded: Vec<_> = recorded.into_iter().map(|(_, event)| event).collect();
+    let recorded = recorded(folder.path(), first, last).into_iter();
+    let recorded: Vec<_> = recorded.map(|(_, event)| event).collect();
     assert_eq!(recorded, logged(&command, first, last).await);
 }
 
@@ -136,7 +153,98 @@ async fn a_ledger_that_fails_delays_no_revocation_and_is_made_up_for_by_a_retry(
         command.settle(pending.position).await.in_ledger
     })
     .await;
-    let recorded = read_ledger(folder.path()).unwrap();
-    assert_eq!(recorded.denials[0].1.position, pending.position);
-    assert_eq!(recorded.unreadable, 0);
+    assert!(lines(folder.path()).contains(&pending.position));
+}
+
+/// Everything up to `position` is noted as copied.
+async fn all_copied(pool: &PgPool, position: GlobalPosition) {
+    eventually(SOON, "all is copied", async || {
+        let copied = copied(pool).await;
+        (copied >= position).then_some(()).ok_or(copied)
+    })
+    .await;
+}
+
+/// Its own process is gone before the second copy, and another one's settlement covers it: nobody
+/// would ever settle it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_process_did_not_copy_another_one_does() {
+    let database = testkit::postgres().await;
+    let pool = database.pool();
+    let folder = tempfile::tempdir().unwrap();
+    let left = Command::start_with(pool.clone(), None, Some(folder.path()));
+    let org = left.org().await;
+    let (first, second) = (left.key(org).await, left.key(org).await);
+    let before = left.log.head().await.unwrap().auth_position;
+    left.settle_and_note(before).await;
+    all_copied(pool, before).await;
+    let already = lines(folder.path());
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let dying = Command::start_with(pool.clone(), None, Some(elsewhere.path()));
+    let lost = dying.append(org, vec![revoked(first.id).into()]).await;
+    // Before its barrier, and with it before the second copy.
+    dying.stop().await;
+    let newest = left.append(org, vec![revoked(second.id).into()]).await;
+    left.settle_and_note(newest).await;
+    assert!(settled(pool).await >= lost, "nobody sweeps it any more");
+    all_copied(pool, newest).await;
+    let ours = lines(folder.path());
+    let new: Vec<_> = ours.into_iter().filter(|p| !already.contains(p)).collect();
+    assert_eq!(new, [lost, newest]);
+    assert_eq!(lines(elsewhere.path()), []);
+    left.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_gets_its_ledger_late_is_copied_from_the_start() {
+    const MANY: usize = 1_100;
+    let database = testkit::postgres().await;
+    let pool = database.pool();
+    let without = Command::start(pool.clone(), None);
+    let org = without.org().await;
+    let ends = (0..MANY).map(|_| revoked(some_key()).into()).collect();
+    let last = without.append(org, ends).await;
+    without.settle_and_note(last).await;
+    without.stop().await;
+    assert_eq!(copied(pool).await, GlobalPosition::ZERO);
+
+    let folder = tempfile::tempdir().unwrap();
+    let with = Command::start_with(pool.clone(), None, Some(folder.path()));
+    all_copied(pool, last).await;
+    let ends = lines(folder.path());
+    let first = last.get() + 1 - MANY as u64;
+    let expected: Vec<_> = (first..=last.get()).map(GlobalPosition::new).collect();
+    // The org's own limits are of deny-type too.
+    assert_eq!(ends[ends.len() - MANY..], expected);
+    with.stop().await;
+}
+
+/// Its barrier began before a restore: in the log that there is now its position says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settlement_of_another_log_moves_nothing() {
+    let database = testkit::postgres().await;
+    let pool = database.pool();
+    let folder = tempfile::tempdir().unwrap();
+    let command = Command::start_with(pool.clone(), None, Some(folder.path()));
+    let key = command.key(command.org().await).await;
+    let before = command.log.head().await.unwrap().auth_position;
+    command.settle_and_note(before).await;
+    slow_barriers(&database).await;
+    let position = command.append(key.org, vec![revoked(key.id).into()]).await;
+    let restored = async {
+        // The barrier has begun once the line is there.
+        eventually(SOON, "it is written", async || {
+            let lines = lines(folder.path());
+            lines.contains(&position).then_some(()).ok_or(lines)
+        })
+        .await;
+        begin_another_log(pool).await;
+    };
+    let (receipt, ()) = tokio::join!(settle(&command, position, position), restored);
+    let epoch = command.log.head().await.unwrap().epoch;
+    assert_ne!(receipt.epoch, epoch);
+    assert_eq!(settled(pool).await, before);
+    let noted = gate::settled_at(pool, &[position]).await.unwrap();
+    assert!(noted.is_empty(), "{noted:?}");
 }

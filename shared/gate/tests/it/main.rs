@@ -3,6 +3,7 @@
 
 mod brake;
 mod changes;
+mod collect;
 mod faults;
 mod forgery;
 mod hold;

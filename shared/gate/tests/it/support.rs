@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
@@ -14,8 +15,8 @@ use domain::scope::Scopes;
 use domain::text::Name;
 use event_log::{AppendRequest, Config, EventLog, Mirror, MirrorConfig};
 use gate::{
-    Admission, Coordinator, CoordinatorConfig, CoordinatorParts, Denial, Denials, Gate, Ledger,
-    Limiter, Receipt, ReplicaConfig, ReplicaParts, VerifyConfig,
+    Admission, Coordinator, CoordinatorConfig, CoordinatorParts, Denial, Denials, Gate, Hold,
+    Ledger, Limiter, Receipt, ReplicaConfig, ReplicaParts, VerifyConfig,
 };
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -72,6 +73,17 @@ impl Command {
         nats: Option<async_nats::Client>,
         ledger: Option<&Path>,
     ) -> Self {
+        let hold = Arc::new(Hold::new(Clock::system()));
+        Self::start_holding(pool, nats, ledger, hold)
+    }
+
+    /// In one process with those whose knowledge of settlements it is.
+    pub fn start_holding(
+        pool: PgPool,
+        nats: Option<async_nats::Client>,
+        ledger: Option<&Path>,
+        hold: Arc<Hold>,
+    ) -> Self {
         let clock = Clock::system();
         let config = Config::default();
         let primary = pool.clone();
@@ -89,6 +101,7 @@ impl Command {
             log: log.clone(),
             nats,
             ledger,
+            hold,
             clock,
         };
         let coordinator = Coordinator::start(parts, CoordinatorConfig::default(), &tasks);
@@ -336,6 +349,35 @@ pub async fn settled(pool: &PgPool) -> GlobalPosition {
         .await
         .unwrap();
     GlobalPosition::try_from_i64(settled).unwrap()
+}
+
+/// Up to where the primary has the second copies of everything.
+pub async fn copied(pool: &PgPool) -> GlobalPosition {
+    // Run at run time: a test's own look at one row.
+    let copied: i64 = sqlx::query_scalar("select copied from gate.head")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    GlobalPosition::try_from_i64(copied).unwrap()
+}
+
+/// The positions that a ledger has, in order and each once.
+pub fn lines(folder: &Path) -> Vec<GlobalPosition> {
+    let recorded = gate::read_ledger(folder).unwrap();
+    let denials = recorded.denials.iter();
+    let mut positions: Vec<_> = denials.map(|(_, event)| event.position).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+}
+
+/// From here on the log is another one, as after a restore.
+pub async fn begin_another_log(pool: &PgPool) {
+    // Run at run time: production code does more than that.
+    sqlx::query("update log.head set epoch = gen_random_uuid()")
+        .execute(pool)
+        .await
+        .unwrap();
 }
 
 /// From here on no lease lasts longer, before anything has started.

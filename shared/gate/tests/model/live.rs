@@ -280,6 +280,11 @@ impl Cache for Slot {
         self.lock().1 = Some(refused);
     }
 
+    fn forget(&self, is_overruled: &dyn Fn(&EntryRef) -> bool) {
+        let mut slot = self.lock();
+        slot.0 = slot.0.take().filter(|entry| !is_overruled(entry));
+    }
+
     fn clear(&self) {
         *self.lock() = (None, None);
     }

@@ -30,7 +30,7 @@ pub struct Scene {
 }
 
 /// All of them.
-pub const ALL: [Scene; 5] = [
+pub const ALL: [Scene; 6] = [
     Scene {
         name: "ack",
         about: "a renewal, the event, its ack; two requests: none that begins after the ack accepts",
@@ -66,6 +66,13 @@ pub const ALL: [Scene; 5] = [
                 cached before",
         play: reload,
         finds: &[],
+    },
+    Scene {
+        name: "collect",
+        about: "the event's tombstone is dropped beside a renewal and a loader; two requests: none \
+                accepts",
+        play: collect,
+        finds: &[Mutant::CollectUnforgotten, Mutant::CollectThenInsert],
     },
 ];
 
@@ -205,4 +212,30 @@ fn reload() {
     let renewal = world.renewal(2);
     world.renewed(&renewal, REVOKE);
     join(requests);
+}
+
+/// What the tombstone spoke to is forgotten at second 1; it is dropped at second 3, when nobody has a
+/// lease any more who may have found it before.
+fn collect() {
+    let mut world = World::new();
+    world.revoke();
+    let channel = Channel::default();
+    let loader = loader(&world.shared, &channel);
+    let requests = [(); 2].map(|()| fenced_request(&world.shared));
+    let up_to = world
+        .follower
+        .begin_collection(REVOKE, 1)
+        .expect("it has one");
+    world
+        .shared
+        .trusted
+        .forget_overruled(&world.shared.registry);
+    world.follower.forgotten(up_to, at(1));
+    let renewal = world.renewal(2);
+    world.renewed(&renewal, REVOKE);
+    assert!(!world.follower.collect(at(2)));
+    assert!(world.follower.collect(at(3)));
+    take(&mut world, &channel);
+    join(requests);
+    join([loader]);
 }

@@ -170,6 +170,12 @@ impl Cache for Slot {
         self.refusal.store(count, Ordering::Release);
     }
 
+    fn forget(&self, is_overruled: &dyn Fn(&EntryRef) -> bool) {
+        if self.get(&HASH).is_some_and(|entry| is_overruled(&entry)) {
+            self.remove(&HASH);
+        }
+    }
+
     /// In production it only frees memory, some time; nothing may rest on it.
     fn clear(&self) {
         if !Mutant::StaleInsert.is_active() {

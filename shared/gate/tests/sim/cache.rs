@@ -62,6 +62,10 @@ impl Cache for SimCache {
         self.lock().refused.insert(*hash, refused);
     }
 
+    fn forget(&self, is_overruled: &dyn Fn(&EntryRef) -> bool) {
+        self.lock().entries.retain(|_, entry| !is_overruled(entry));
+    }
+
     fn clear(&self) {
         let mut inner = self.lock();
         inner.entries.clear();

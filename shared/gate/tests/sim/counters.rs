@@ -34,6 +34,7 @@ counters! {
     gap_found: "gap found by auth_prev",
     swept: "SWEEP settled",
     collected: "silent row collected",
+    tombs_collected: "tombstones collected",
     retried_after_a_crash: "retried after a crash",
     outcome_asked: "outcome of a commit asked for",
     reloaded: "dropped everything and loaded",

@@ -63,6 +63,9 @@ pub enum ReplicaMessage {
     ReadLog,
     Load,
     Sweep,
+    /// Time to look through the cache for what tombstones up to there overrule.
+    Forget(Stamp),
+    Forgotten(Stamp),
     /// A request arrives; later its next step.
     Request(u64),
     Step(u64),
@@ -130,6 +133,8 @@ struct Verifying {
 struct Asking {
     key: usize,
     lease: Option<Deadlines>,
+    /// Found, but its tombstones are not read yet.
+    entry: Option<EntryRef>,
     found: Option<Found>,
 }
 
@@ -253,6 +258,21 @@ impl World {
                 let process = &self.replicas[index];
                 process.registry.sweep(process.clocks.fence(self.now).boot);
                 self.after(500 * MILLI, Event::Replica(index, ReplicaMessage::Sweep));
+                self.collect(index);
+            }
+            ReplicaMessage::Forget(up_to) => {
+                let process = &self.replicas[index];
+                process.core.trusted().forget_overruled(&process.registry);
+                let nanos = self.small_step();
+                self.after(
+                    nanos,
+                    Event::Replica(index, ReplicaMessage::Forgotten(up_to)),
+                );
+            }
+            ReplicaMessage::Forgotten(up_to) => {
+                let process = &mut self.replicas[index];
+                let now = process.clocks.fence(self.now);
+                process.core.forgotten(up_to, now);
             }
             ReplicaMessage::Request(id) => self.request(index, id),
             ReplicaMessage::Step(id) => self.step(index, id),
@@ -261,6 +281,24 @@ impl World {
             ReplicaMessage::Answer(id, answer) => self.answered(index, id, answer),
             ReplicaMessage::Leave => self.leave(index),
             ReplicaMessage::Exit => self.end_replica(index),
+        }
+    }
+
+    /// Tombstones, however few they are.
+    fn collect(&mut self, index: usize) {
+        let process = &mut self.replicas[index];
+        let (fence, wait) = (
+            process.clocks.fence(self.now),
+            process.clocks.wait(self.now),
+        );
+        self.counters.tombs_collected += u64::from(process.core.collect(fence));
+        let Some(epoch) = process.core.replica().epoch() else {
+            return;
+        };
+        let settled = process.settlements.settled(epoch, wait);
+        if let Some(up_to) = process.core.begin_collection(settled, 1) {
+            let nanos = self.small_step();
+            self.after(nanos, Event::Replica(index, ReplicaMessage::Forget(up_to)));
         }
     }
 
@@ -508,6 +546,7 @@ impl World {
         let asking = Asking {
             key,
             lease: None,
+            entry: None,
             found: None,
         };
         self.replicas[index].requests.insert(id, asking);
@@ -539,14 +578,16 @@ impl World {
                     .refused(&hash)
                     .map_or(Found::Nothing, Found::Refused)
             };
-            asking.found = Some(match trusted.cache().get(&hash) {
-                Some(entry) => {
-                    let facts = entry.facts(&process.registry);
-                    Found::Entry(entry, facts)
+            if let Some(entry) = asking.entry.take() {
+                let facts = entry.facts(&process.registry);
+                asking.found = Some(Found::Entry(entry, facts));
+            } else {
+                asking.entry = trusted.cache().get(&hash);
+                if asking.entry.is_none() {
+                    asking.found = Some(refused());
                 }
-                None => refused(),
-            });
-            if reads_cache_first {
+            }
+            if asking.found.is_some() && reads_cache_first {
                 asking.lease = Some(trusted.lease().deadlines());
             }
             return self.next_step(index, id);

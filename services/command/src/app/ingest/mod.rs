@@ -266,7 +266,7 @@ mod tests {
     use event_log::{EventLog, NotCommitted};
     use futures_util::future::join_all;
     use futures_util::{FutureExt, poll};
-    use gate::{Coordinator, CoordinatorConfig, CoordinatorParts};
+    use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Hold};
     use runtime::clock::Clock;
     use runtime::lifecycle::Lifecycle;
     use sqlx::PgPool;
@@ -294,6 +294,7 @@ mod tests {
                     log: log.clone(),
                     nats: None,
                     ledger: None,
+                    hold: Arc::new(Hold::new(clock.clone())),
                     clock: clock.clone(),
                 },
                 CoordinatorConfig::default(),

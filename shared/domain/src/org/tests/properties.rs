@@ -14,7 +14,7 @@ use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform};
 use crate::text::{Metadata, ProjectName};
 
-fn command() -> impl Strategy<Value = Command> {
+pub fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => of_tracking(),
         1 => of_videos_in_bulk(),

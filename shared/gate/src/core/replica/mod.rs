@@ -222,6 +222,11 @@ impl Replica {
         self.applied
     }
 
+    /// The lease term D.
+    pub const fn term(&self) -> Duration {
+        self.term
+    }
+
     /// Which log that is.
     pub const fn epoch(&self) -> Option<LogEpoch> {
         self.epoch

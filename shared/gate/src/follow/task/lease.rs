@@ -47,6 +47,7 @@ impl Driver {
             return;
         };
         self.observe();
+        self.collect();
         let fresh = IncarnationId::from_uuid(self.parts.replica.entropy.uuid_v4());
         let now = self.fence_point();
         self.line = match self.parts.core.statement(now, fresh) {
@@ -118,8 +119,10 @@ impl Driver {
         answer: Option<Answer>,
         next: Monotonic,
     ) -> (Monotonic, &'static str) {
-        if let Some(Answer { head, settled }) = answer {
-            self.see(head.epoch, head.auth_position, settled);
+        if let Some(answer) = answer {
+            self.longest_term = answer.longest_term;
+            let head = answer.head;
+            self.see(head.epoch, head.auth_position, answer.settled);
         }
         let head = answer.map(|answer| answer.head);
         let now = self.fence_point();

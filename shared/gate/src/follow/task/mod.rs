@@ -1,5 +1,6 @@
 //! Drives the apply task: waits for whatever comes first, and carries out what the core asks for.
 
+mod collect;
 mod lease;
 mod load;
 
@@ -14,6 +15,7 @@ use runtime::lifecycle::Tasks;
 use runtime::telemetry::chain;
 use tokio::sync::{mpsc, watch};
 
+use self::collect::Forgetting;
 use self::lease::{Done, Line};
 use super::ack::Newest;
 use super::feed::{self, Heard};
@@ -24,6 +26,7 @@ use crate::core::auth::AuthEvent;
 use crate::core::clocks::FencePoint;
 use crate::core::follower::{Discarded, Follower, Next, Progress};
 use crate::core::registry::Registry;
+use crate::core::stamp::Stamp;
 use crate::gate::ReplicaParts;
 use crate::hold::Hold;
 use crate::metrics as names;
@@ -55,12 +58,15 @@ pub struct Driver {
     parts: Parts,
     /// Signs the acknowledgements of the row that stands for this process.
     ack_key: Option<MacKey>,
-    /// No lease lasts longer, as of the last snapshot.
+    /// No lease lasts longer, as of the last snapshot or renewal.
     longest_term: Duration,
     heard: Option<mpsc::Receiver<Heard>>,
     line: Line,
     /// When the log is read because something is missing.
     read_at: Option<Monotonic>,
+    forgetting: Option<Forgetting>,
+    /// No tombstones are collected before.
+    collect_at: Monotonic,
     gauges: Gauges,
 }
 
@@ -79,6 +85,7 @@ enum Woken {
     Beat,
     Done(Box<LeaseLine>, Done),
     ReadLog,
+    Forgotten(Stamp),
 }
 
 impl Driver {
@@ -92,6 +99,8 @@ impl Driver {
             ack_key: None,
             heard: None,
             read_at: None,
+            forgetting: None,
+            collect_at: Monotonic::from_nanos(0),
             gauges: Gauges {
                 applied: gauge!(names::APPLIED_POSITION),
                 leased: gauge!(names::LEASED),
@@ -118,6 +127,7 @@ impl Driver {
                 Woken::Beat => self.beat(),
                 Woken::Done(line, done) => self.finish(line, done),
                 Woken::ReadLog => self.read_log().await,
+                Woken::Forgotten(up_to) => self.forgotten(up_to),
             }
         }
         self.leave().await;
@@ -150,6 +160,16 @@ impl Driver {
                 None => pending().await,
             }
         };
+        let forgotten = async {
+            match &mut self.forgetting {
+                // One that panicked has forgotten nothing, and no other begins: nothing is collected.
+                Some(forgetting) => match forgetting.await {
+                    Ok(up_to) => up_to,
+                    Err(_) => pending().await,
+                },
+                None => pending().await,
+            }
+        };
         tokio::select! {
             // Denials first: everything else may wait for them.
             biased;
@@ -157,6 +177,7 @@ impl Driver {
             heard = heard => Woken::Heard(heard),
             woken = line => woken,
             () = read_log => Woken::ReadLog,
+            up_to = forgotten => Woken::Forgotten(up_to),
             Some(offer) = self.parts.offers.recv() => Woken::Offer(offer),
         }
     }

@@ -5,19 +5,25 @@
 //! One file for each process, lines of JSON that are only ever added. A line may be there twice,
 //! and a process that was killed may leave half of one.
 
+mod read;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use domain::ids::{GlobalPosition, LogEpoch};
-use event_log::StoredEvent;
+use event_log::{EventLog, StoredEvent};
 use runtime::lifecycle::{TaskKind, Tasks};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sqlx::PgPool;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
+
+pub use self::read::{Damaged, LedgerAhead, Recorded, read_ledger};
 
 /// Writes that wait; beyond, a denial's second copy is pending.
 const QUEUE: usize = 4_096;
@@ -26,7 +32,10 @@ const EXTENSION: &str = "ndjson";
 
 /// Where the ledger is written; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Ledger(mpsc::Sender<Entry>);
+pub struct Ledger {
+    folder: Arc<Path>,
+    entries: mpsc::Sender<Entry>,
+}
 
 /// A ledger could not be opened or read.
 #[derive(Debug, Error)]
@@ -36,15 +45,6 @@ pub struct LedgerError {
     what: &'static str,
     #[source]
     source: io::Error,
-}
-
-/// What a ledger holds.
-#[derive(Debug, Default)]
-pub struct Recorded {
-    /// Denials, in the order of the files' names and lines; some perhaps more than once.
-    pub denials: Vec<(LogEpoch, StoredEvent)>,
-    /// Lines that could not be read: cut short by a crash, or damaged.
-    pub unreadable: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,14 +84,26 @@ impl Ledger {
                 what: "opened",
                 source,
             })?;
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (entries, receiver) = mpsc::channel(QUEUE);
         let writer = Writer {
             path,
             file: None,
             torn: false,
         };
         tasks.spawn(TaskKind::Job, "revocation ledger", keep(writer, receiver));
-        Ok(Self(sender))
+        Ok(Self {
+            folder: folder.into(),
+            entries,
+        })
+    }
+
+    /// Whether the log has what this process's folder has. To be asked before anything is served: a
+    /// log that was restored, and whose lost denials were not replayed, accepts what they ended.
+    ///
+    /// # Errors
+    /// [`LedgerAhead`]: the log was restored, or that is not known.
+    pub async fn compare(&self, log: &EventLog, primary: &PgPool) -> Result<(), LedgerAhead> {
+        read::compare(&self.folder, log, primary).await
     }
 
     /// Adds denials; returns once they are durable. False if they could not be written.
@@ -108,7 +120,7 @@ impl Ledger {
             lines.push(b'\n');
         }
         let (written, waiting) = oneshot::channel();
-        let sent = self.0.try_send(Entry { lines, written });
+        let sent = self.entries.try_send(Entry { lines, written });
         sent.is_ok() && waiting.await.is_ok()
     }
 }
@@ -183,51 +195,6 @@ impl Writer {
         self.file = Some(file);
         Ok(())
     }
-}
-
-/// Reads all files of a ledger's folder.
-///
-/// # Errors
-/// [`LedgerError`] if the folder or a file cannot be read; a line that cannot is counted.
-pub fn read_ledger(folder: &Path) -> Result<Recorded, LedgerError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| LedgerError {
-            path,
-            what: "read",
-            source,
-        }
-    };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == EXTENSION)
-        {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    let mut recorded = Recorded::default();
-    for path in paths {
-        let file = File::open(&path).map_err(failed(&path))?;
-        for line in BufReader::new(file).split(b'\n') {
-            let line = line.map_err(failed(&path))?;
-            match parse(&line) {
-                Some(denial) => recorded.denials.push(denial),
-                None if line.is_empty() => {}
-                None => recorded.unreadable += 1,
-            }
-        }
-    }
-    Ok(recorded)
-}
-
-fn parse(line: &[u8]) -> Option<(LogEpoch, StoredEvent)> {
-    let line: Line = serde_json::from_slice(line).ok()?;
-    let event = StoredEvent::from_public(line.event.get().as_bytes(), line.previous)?;
-    Some((line.epoch, event))
 }
 
 #[cfg(test)]
@@ -307,7 +274,7 @@ mod tests {
                 .denials
                 .iter()
                 .map(|(_, event)| event.position.get());
-            (positions.collect(), recorded.unreadable)
+            (positions.collect(), recorded.torn + recorded.damaged.len())
         }
     }
 
@@ -326,7 +293,7 @@ mod tests {
         let recorded = read_ledger(&world.path()).unwrap();
         let expected = [(epoch(), one), (epoch(), two), (later, three)];
         assert_eq!(recorded.denials, expected);
-        assert_eq!(recorded.unreadable, 0);
+        assert_eq!((recorded.torn, recorded.damaged.len()), (0, 0));
     }
 
     #[tokio::test]
@@ -381,6 +348,12 @@ mod tests {
         fs::write(&file, text).unwrap();
         fs::write(world.path().join("notes.txt"), "not ours").unwrap();
         assert_eq!(world.read(), (vec![5, 7], 2));
+        let recorded = read_ledger(&world.path()).unwrap();
+        let damaged = Damaged {
+            path: file,
+            line: 3,
+        };
+        assert_eq!((recorded.torn, recorded.damaged), (1, vec![damaged]));
     }
 
     #[test]
@@ -470,8 +443,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_no_place_or_no_writer_is_pending() {
-        let (sender, receiver) = mpsc::channel(1);
-        let ledger = Ledger(sender);
+        let (entries, receiver) = mpsc::channel(1);
+        let folder = Path::new(".").into();
+        let ledger = Ledger { folder, entries };
         let first = add(&ledger, 5);
         tokio::pin!(first);
         assert!(poll!(first.as_mut()).is_pending());

@@ -1,0 +1,162 @@
+//! `trackagoat log`: what an operator does about the log as a whole.
+
+mod lost;
+mod replay;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use domain::ids::{GlobalPosition, LogEpoch};
+use event_log::begin_epoch_in_tx;
+use gate::core::clocks::wait_bound;
+use gate::{
+    LedgerError, Recorded, StoreError, forget_former_life_in_tx, read_ledger, remember_replayed,
+};
+use runtime::clock::Clock;
+use sqlx::{Connection, PgPool};
+
+use self::replay::{Rehearsal, Replay, Tally};
+use super::connection::Operator;
+use crate::terminal::{remark, say};
+
+/// The log as a whole.
+#[derive(Debug, Subcommand)]
+pub enum Log {
+    /// After the database was restored to an earlier moment, and before services are started: takes
+    /// away again what the revocation ledgers know to have been taken away since.
+    Restored(Restored),
+}
+
+/// What knows of it.
+#[derive(Debug, Args)]
+pub struct Restored {
+    /// The ledger's folder of every command service and operator; by default the one of
+    /// --ledger-dir.
+    ledgers: Vec<PathBuf>,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Why services must not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("no ledger is named: give the folders that command services had as --ledger-dir")]
+    NoLedger,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("the log could not be read")]
+    Read(#[from] event_log::ReadError),
+    #[error("the database could not be written: run the command once more")]
+    Store(#[from] StoreError),
+    #[error("what stood at position {0} could not be taken away again: run the command once more")]
+    Decide(GlobalPosition, #[source] command::app::CommandError),
+    #[error(
+        "{0} of the ledger's lines are not in force (see above): services must stay closed until \
+         somebody has taken away what they say"
+    )]
+    NotInForce(usize),
+}
+
+impl Restored {
+    /// Does it; may be killed at any point and run again.
+    pub async fn run(self, operator: &Operator, clock: &Clock) -> Result<(), Failure> {
+        let recorded = self.read(operator)?;
+        if self.dry_run {
+            let lost = lost::of(operator, recorded.denials).await?;
+            let mut tally = Tally::new(lost.present);
+            let mut rehearsal = Rehearsal::new(&operator.commander);
+            for lost in lost.lost {
+                let outcome = rehearsal.deny(&lost).await;
+                tally.count("would restore", &lost, outcome)?;
+            }
+            return conclude(
+                &tally,
+                recorded.torn,
+                &recorded.damaged,
+                "nothing was changed",
+            );
+        }
+        let (epoch, longest_term) = begin(&operator.pool).await?;
+        let begun = clock.monotonic();
+        say(format_args!("the log has begun the life {epoch}"));
+        let lost = lost::of(operator, recorded.denials).await?;
+        let mut tally = Tally::new(lost.present);
+        let replay = Replay::new(&operator.commander);
+        for lost in lost.lost {
+            let outcome = replay.deny(&lost).await;
+            let is_denied = outcome.is_ok();
+            tally.count("restored", &lost, outcome)?;
+            if is_denied {
+                let done = remember_replayed(&operator.pool, lost.0.event_id).await;
+                done?;
+            }
+        }
+        // A replica that outlived the former life may trust its cache so long, and its row need not be
+        // among those that were restored.
+        clock.sleep_until(begun + wait_bound(longest_term)).await;
+        let done = "services may be started";
+        conclude(&tally, recorded.torn, &recorded.damaged, done)
+    }
+
+    /// All ledgers, before anything is changed.
+    fn read(&self, operator: &Operator) -> Result<Recorded, Failure> {
+        let default = operator.ledger_dir.iter();
+        let folders: Vec<_> = if self.ledgers.is_empty() {
+            default.collect()
+        } else {
+            self.ledgers.iter().collect()
+        };
+        if folders.is_empty() {
+            return Err(Failure::NoLedger);
+        }
+        let mut all = Recorded::default();
+        for folder in folders {
+            let recorded = read_ledger(folder)?;
+            if recorded.denials.is_empty() {
+                let folder = folder.display();
+                remark(format_args!("warning: the ledger {folder} holds nothing"));
+            }
+            all.denials.extend(recorded.denials);
+            all.torn += recorded.torn;
+            all.damaged.extend(recorded.damaged);
+        }
+        Ok(all)
+    }
+}
+
+/// The former life ends, and with it all that was noted of positions which it alone had.
+async fn begin(pool: &PgPool) -> Result<(LogEpoch, Duration), StoreError> {
+    let mut connection = pool.acquire().await?;
+    let mut tx = connection.begin().await?;
+    let longest_term = forget_former_life_in_tx(&mut tx).await?;
+    let epoch = begin_epoch_in_tx(&mut tx).await?;
+    tx.commit().await?;
+    Ok((epoch, longest_term))
+}
+
+/// Says what came of all lines.
+fn conclude(
+    tally: &Tally,
+    torn: usize,
+    damaged: &[gate::Damaged],
+    done: &str,
+) -> Result<(), Failure> {
+    for line in damaged {
+        say(format_args!("cannot read {line}"));
+    }
+    say(tally);
+    if torn > 0 {
+        remark(format_args!(
+            "{torn} lines broke off as they were written: nobody was told that they are there"
+        ));
+    }
+    match tally.refused + damaged.len() {
+        0 => {
+            say(done);
+            Ok(())
+        }
+        left => Err(Failure::NotInForce(left)),
+    }
+}
