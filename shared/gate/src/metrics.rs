@@ -52,7 +52,7 @@ pub const FORGED: &str = "tga_gate_acks_refused_total";
 pub const SWEPT: &str = "tga_gate_swept_total";
 /// Denials by `outcome` of their second copy (written, pending).
 pub const LEDGER: &str = "tga_gate_ledger_total";
-/// How long a denial took to a `stage` (commit, told, settled), in seconds.
+/// How long a denial took to a `stage` (commit, told, acknowledged, settled), in seconds.
 pub const REVOCATION_SECONDS: &str = "tga_gate_revocation_seconds";
 /// Rows of silent replicas that were deleted.
 pub const COLLECTED: &str = "tga_gate_leases_collected_total";
@@ -120,7 +120,7 @@ pub fn describe() {
     describe_histogram!(
         REVOCATION_SECONDS,
         Unit::Seconds,
-        "Time a denial took, by stage: its commit, then until it was told, until its barrier ended"
+        "Time a denial took, by stage: its commit; then, from there, until it was told, until nobody was waited for, until that was noted"
     );
     describe_counter!(COLLECTED, "Leases of silent replicas that were deleted");
     describe_histogram!(

@@ -178,9 +178,10 @@ impl Coordinator {
             }
         };
         count(&report);
-        names::revocation("settled", report.waited);
+        names::revocation("acknowledged", report.waited);
         let effective_at = Timestamp::from_datetime(self.0.clock.now());
         self.note(&registered, position, effective_at).await;
+        names::revocation("settled", start.elapsed(self.wait_point()));
         Ok(Receipt {
             position,
             effective_at,
