@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::client::{Key, Target, answer, client};
 use crate::counters::Counters;
 use crate::judge::{Acknowledged, Findings};
-use crate::limits::{CALM_WITHIN, COMMANDS, QUERIES, SOON, VICTIMS};
+use crate::limits::{ASK_TIMEOUT, CALM_WITHIN, COMMANDS, QUERIES, SOON, VICTIMS};
 use crate::net::{Net, Place};
 use crate::process::{Recipe, Service};
 use crate::servers::{Nats, Postgres};
@@ -375,30 +375,34 @@ impl Rig {
     /// Every lease, with how often it was renewed; none if Postgres does not answer.
     pub async fn leases(&self) -> BTreeMap<Uuid, i64> {
         let rows = sqlx::query_as("select incarnation, renew_seq from gate.leases");
-        let rows: Vec<(Uuid, i64)> = rows.fetch_all(&self.pool).await.unwrap_or_default();
-        rows.into_iter().collect()
+        let rows: Option<Vec<(Uuid, i64)>> = self.soon(rows.fetch_all(&self.pool)).await;
+        rows.into_iter().flatten().collect()
     }
 
-    /// The lease of the replica of that name, the newest first to be registered.
+    /// The leases of replicas of that name; none if Postgres does not answer.
     pub async fn incarnations(&self, replica: &str) -> Vec<Uuid> {
-        sqlx::query_scalar("select incarnation from gate.leases where replica = $1")
-            .bind(replica)
-            .fetch_all(&self.pool)
-            .await
-            .expect("Postgres answers")
+        let rows = sqlx::query_scalar("select incarnation from gate.leases where replica = $1");
+        let rows = rows.bind(replica).fetch_all(&self.pool);
+        self.soon(rows).await.unwrap_or_default()
     }
 
-    /// Up to where every denial is said to hold.
+    /// Up to where every denial is said to hold; none if Postgres does not answer.
     pub async fn settled(&self) -> Option<i64> {
         let settled = sqlx::query_scalar("select settled from gate.head");
-        settled.fetch_one(&self.pool).await.ok()
+        self.soon(settled.fetch_one(&self.pool)).await
     }
 
-    /// Where the revocation of a key stands in the log, if it does.
+    /// Where the revocation of a key stands in the log, if it does and Postgres answers.
     pub async fn revocation(&self, key: Uuid) -> Option<i64> {
         let found = "select position from log.events where type = 'key.revoked' and subject = $1";
         let found = sqlx::query_scalar(found).bind(format!("keys/{key}"));
-        found.fetch_optional(&self.pool).await.ok().flatten()
+        self.soon(found.fetch_optional(&self.pool)).await.flatten()
+    }
+
+    /// What Postgres says, if it says it soon.
+    async fn soon<T>(&self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Option<T> {
+        let answer = Clock::system().timeout(ASK_TIMEOUT, answer).await;
+        answer.ok()?.ok()
     }
 
     /// The log, to be read as a whole.

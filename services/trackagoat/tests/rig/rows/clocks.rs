@@ -29,6 +29,13 @@ const PLACES: [&str; 4] = [
 ];
 /// Within rho of the true rate.
 const RATES: [&str; 2] = ["0.91", "1.09"];
+/// So slow that a lease lasts well beyond any wait for it.
+const FAR_TOO_SLOW: &str = "0.3";
+/// So fast that a wait for a lease ends well before it.
+const FAR_TOO_FAST: &str = "3.0";
+/// How long requests come at one rate before a replica is cut off: what it holds of an org's day then
+/// outlasts that.
+const STEADY: Duration = Duration::from_millis(1_500);
 /// Real time in which rates are measured, and how far the measure may be off.
 const MEASURED: Duration = Duration::from_millis(400);
 const TOLERANCE: f64 = 0.03;
@@ -59,19 +66,18 @@ pub async fn within_bound(rig: &mut Rig) {
     }
     for _ in 0..2 {
         let watch = rig.round_with(&[&replicas[0], &replicas[1]]).await;
-        // The slow one must be fenced before anybody stops to wait for it.
+        lasts(STEADY).await;
+        // They serve what they have, and hear of nothing: the slow one for longest.
         for replica in &replicas {
-            replica.stop();
+            silence(rig, replica);
         }
         let revoked = done(watch.revoke()).await;
         for replica in &replicas {
+            replica.recipe.place.heal();
             replica.go_on();
         }
-        lasts(Duration::from_millis(200)).await;
-        let own: Vec<_> = replicas
-            .iter()
-            .map(|replica| replica.name.as_str())
-            .collect();
+        lasts(STEADY / 6).await;
+        let own: Vec<_> = replicas.iter().map(|one| one.name.as_str()).collect();
         rig.end(watch, &own).await;
         rig.found.expect(revoked.len() == VICTIMS, || {
             "a revocation did not return".to_owned()
@@ -83,12 +89,13 @@ pub async fn within_bound(rig: &mut Rig) {
 }
 
 /// Row 35, a control: a replica whose clock is out of bound, and that hears of nothing, must be seen
-/// to break S1. Its strict keys must hold all the same.
+/// to break S1.
 pub async fn out_of_bound(rig: &mut Rig) {
     let mut recipe = rig.recipe("query", rig.net.place("x1"));
-    turn(&mut recipe, "0.5");
+    turn(&mut recipe, FAR_TOO_SLOW);
     let slow = rig.extra(recipe).await;
     let watch = rig.round_with(&[&slow]).await;
+    lasts(STEADY.div_f64(0.3)).await;
     isolate(rig, &slow);
     done(watch.revoke()).await;
     lasts(Duration::from_millis(500)).await;
@@ -98,9 +105,9 @@ pub async fn out_of_bound(rig: &mut Rig) {
 }
 
 /// Row 36: a coordinator whose clock is fast, within the bound; then, as a control, one that is
-/// twice as fast and must be seen to return too early.
+/// far too fast and must be seen to return too early.
 pub async fn fast_coordinator(rig: &mut Rig) {
-    for rate in ["1.09", "2.0"] {
+    for rate in ["1.09", FAR_TOO_FAST] {
         let mut recipe = rig.recipe("command", rig.net.place("x1"));
         turn(&mut recipe, rate);
         let fast = rig.extra(recipe).await;
@@ -110,7 +117,7 @@ pub async fn fast_coordinator(rig: &mut Rig) {
         done(watch.revoke_at(&[target(&fast)])).await;
         lasts(Duration::from_millis(300)).await;
         lonely.heal();
-        if rate == "2.0" {
+        if rate == FAR_TOO_FAST {
             rig.end_broken(watch).await;
         } else {
             rig.end(watch, &["q3"]).await;
@@ -154,6 +161,15 @@ pub async fn other_origins(rig: &mut Rig) {
     done(watch.revoke()).await;
     rig.end(watch, &[]).await;
     rig.dismiss(replica).await;
+}
+
+/// Has a replica hear of nothing, and go on if that can be.
+fn silence(rig: &Rig, service: &Service) {
+    if rig.net.missing.is_none() {
+        isolate(rig, service);
+    } else {
+        service.stop();
+    }
 }
 
 /// Cuts a replica that is there for one row off from both servers.

@@ -100,6 +100,7 @@ pub fn all(deep: bool) -> Vec<Row> {
         "28" Nothing messages::nats_lost, "NATS killed, stopped, its store wiped";
         "30" Nothing messages::forged, "messages forged, repeated, reordered";
         "34" FakeTime clocks::within_bound, "replica clocks within the bound";
+        "35" TurnedAndCut clocks::out_of_bound, "control: replica clock out of bound";
         "39" Nothing fleet::join_storm, "replicas join and leave";
         "40" Nothing fleet::twins, "one name twice, one of them paused";
     };
@@ -114,8 +115,7 @@ pub fn all(deep: bool) -> Vec<Row> {
             "18" Namespaces links::narrow, "64 kbit/s";
             "26" Nothing primary::without_connections, "connections exhausted";
             "27" Nothing primary::head_lock_held, "head lock held";
-            "35" TurnedAndCut clocks::out_of_bound, "control: replica clock out of bound";
-            "36" TurnedAndCut clocks::fast_coordinator, "coordinator clock fast; control: twice as fast";
+            "36" TurnedAndCut clocks::fast_coordinator, "coordinator clock fast; control: far too fast";
             "37" FakeTime clocks::wall_clocks, "wall clocks an hour off";
             "38" Namespaces clocks::other_origins, "other clock origins";
             "42" Nothing fleet::cold_start, "cold start of all";

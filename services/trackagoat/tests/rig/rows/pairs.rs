@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runtime::clock::Clock;
 use testkit::{Direction, Proxy};
 
 use super::clocks::turn;
@@ -170,10 +171,10 @@ impl Strike {
     async fn meanwhile(&mut self, rig: &mut Rig, key: uuid::Uuid) {
         match self.fault {
             Fault::CommandKilled => {
-                for _ in 0..LASTS.as_millis() / LOOK.as_millis() {
-                    if rig.revocation(key).await.is_some() {
-                        break;
-                    }
+                // Where nothing is committed in time it dies before.
+                let clock = Clock::system();
+                let deadline = clock.monotonic() + LASTS;
+                while rig.revocation(key).await.is_none() && clock.monotonic() < deadline {
                     lasts(LOOK).await;
                 }
                 rig.service("c2").kill();
