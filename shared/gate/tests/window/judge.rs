@@ -86,13 +86,14 @@ impl World {
         let limit = i64::from(self.limit);
         let begun = self.seen.begun.iter();
         let begun = begun.filter(|at| **at <= end && end < **at + 2 * WINDOW);
+        let begun = signed(begun.count());
         match self.faults {
-            // The k-th to come back sees k, and those before it tell it what they took.
-            Faults::Outage => (1..=3)
-                .zip(begun)
-                .map(|(nth, _)| (limit / (2 * nth)).max(1))
-                .sum(),
-            _ => signed(begun.count()) * (limit / (2 * signed(PROCESSES))).max(1),
+            Faults::Outage if begun == 0 => 0,
+            Faults::Outage if self.is_lone => limit.div_euclid(2) + 1,
+            // The k-th to come back sees k, and takes a 2k-th of what those before it left: what
+            // is left of all is 1/2 of 3/4 of 5/6.
+            Faults::Outage => limit * 11 / 16 + 1,
+            _ => begun * (limit / (2 * signed(PROCESSES))).max(1),
         }
     }
 

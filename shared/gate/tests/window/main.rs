@@ -39,6 +39,7 @@ fn main() {
         is_sound &= holds(faults, seeds.unwrap_or(SEEDS));
     }
     is_sound &= steady::is_never_refused();
+    is_sound &= steady::is_known_soon();
     assert!(is_sound, "see above");
 }
 

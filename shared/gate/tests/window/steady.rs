@@ -1,6 +1,7 @@
-//! Even traffic that stays below the limit is never refused.
+//! Even traffic that stays below the limit is never refused, and a burst on all at once is known
+//! before the next tick.
 
-use gate::core::gossip::message::Message;
+use gate::core::others::URGENT_PART;
 use runtime::entropy::Entropy;
 
 use crate::process::{Process, reading};
@@ -34,12 +35,51 @@ pub fn is_never_refused() -> bool {
     is_never
 }
 
+/// Three times the limit at once, in turn: what was admitted is told as it happens.
+pub fn is_known_soon() -> bool {
+    const LIMIT: u32 = 100;
+    /// Requests a millisecond.
+    const A_MILLISECOND: u32 = 7;
+    let mut processes = new(LIMIT);
+    for now in (0..BEGINS / TICK).map(|tick| tick * TICK) {
+        tell_each_other(&mut processes, now);
+    }
+    let mut urgent = [u64::MAX; PROCESSES];
+    let mut turn = (0..PROCESSES).cycle();
+    let mut admitted = 0;
+    // A tick has just been.
+    for now in (1..TICK / MILLISECOND).map(|ms| BEGINS - TICK + ms * MILLISECOND) {
+        for index in turn.by_ref().take(A_MILLISECOND as usize) {
+            if let Some(asked) = processes[index].ask(LIMIT, now) {
+                admitted += u64::from(asked.admitted);
+                urgent[index] = urgent[index].min(asked.urgent_at.unwrap_or(u64::MAX));
+            }
+        }
+        for (index, due) in urgent.iter_mut().enumerate() {
+            if *due <= now {
+                *due = u64::MAX;
+                tell(&mut processes, index, now);
+            }
+        }
+    }
+    let over = admitted.saturating_sub(u64::from(LIMIT));
+    let untold = PROCESSES as u64 * u64::from(LIMIT.div_ceil(URGENT_PART));
+    let bound = u64::from(5 * A_MILLISECOND) + untold;
+    say(format_args!(
+        "a burst on all of {PROCESSES}, limit {LIMIT}: {over} over, {bound} stated"
+    ));
+    over <= bound
+}
+
+fn new(limit: u32) -> Vec<Process> {
+    let entropy = Entropy::seeded(u64::from(limit));
+    let new = || Process::new(entropy.uuid_v4(), None, entropy.u64() % WINDOW, 0);
+    (0..PROCESSES).map(|_| new()).collect()
+}
+
 /// Requests that were sent and refused.
 fn run(limit: u32, percent: u64) -> (u64, u64) {
-    let entropy = Entropy::seeded(u64::from(limit));
-    let mut processes: Vec<_> = (0..PROCESSES)
-        .map(|_| Process::new(entropy.uuid_v4(), None, entropy.u64() % WINDOW, 0))
-        .collect();
+    let mut processes = new(limit);
     let gap = WINDOW * 100 / (u64::from(limit) * percent);
     let (mut asked, mut refused) = (0, 0);
     let mut turn = (0..PROCESSES).cycle();
@@ -58,17 +98,18 @@ fn run(limit: u32, percent: u64) -> (u64, u64) {
 }
 
 fn tell_each_other(processes: &mut [Process], now: u64) {
-    let told: Vec<Vec<Message>> = processes
-        .iter_mut()
-        .map(|process| {
-            process.read(&reading(&[], now), now);
-            process.tick(now)
-        })
-        .collect();
-    for (from, messages) in told.iter().enumerate() {
+    for index in 0..processes.len() {
+        processes[index].read(&reading(&[], now), now);
+        tell(processes, index, now);
+    }
+}
+
+/// What one tells all others hear at once.
+fn tell(processes: &mut [Process], index: usize, now: u64) {
+    for message in processes[index].tick(now) {
         for (to, process) in processes.iter_mut().enumerate() {
-            for message in messages.iter().filter(|_| from != to) {
-                process.hear(message, now);
+            if to != index {
+                process.hear(&message, now);
             }
         }
     }

@@ -33,7 +33,7 @@ pub enum Faults {
     Delay,
     Partition,
     Restart,
-    /// All end at once, killed or in order, and come back.
+    /// All end at once, killed or in order, and come back; or one of them does.
     Outage,
     All,
 }
@@ -96,6 +96,8 @@ pub struct World {
     pub limit: u32,
     /// Requests a minute.
     pub rate: u64,
+    /// Only one came back.
+    pub is_lone: bool,
     pub seen: Seen,
     pub day: Day,
     entropy: Entropy,
@@ -136,6 +138,7 @@ impl World {
             faults,
             limit: 10 + u32::try_from(entropy.u64() % 60).unwrap_or(0),
             rate: 0,
+            is_lone: false,
             seen: Seen::default(),
             day: Day::new(50 + entropy.u64() % 200, faults != Faults::None),
             entropy,
@@ -184,7 +187,9 @@ impl World {
             What::Request => self.request(),
             What::Cut => self.cut(),
             What::Kill => {
-                self.end(self.any(), false);
+                let index = self.any();
+                self.end(index, false);
+                self.come_back(index);
                 let next = (15_000 + self.below(30_000)) * MILLISECOND;
                 self.after(next, What::Kill);
             }
@@ -309,7 +314,9 @@ impl World {
 
     /// Requests go elsewhere, as behind a balancer that hashes and loses one of its targets.
     fn move_on(&mut self) {
-        self.focus = Some(self.any()).filter(|_| self.below(4) > 0);
+        let any = self.any();
+        let focus = Some(any).filter(|_| self.below(4) > 0);
+        self.focus = if self.is_lone { Some(0) } else { focus };
         let again = (1_000 + self.below(15_000)) * MILLISECOND;
         self.after(again, What::Move);
     }
@@ -370,7 +377,7 @@ impl World {
         }
     }
 
-    /// It dies, or leaves in order, and comes back as another.
+    /// It dies, or leaves in order.
     fn end(&mut self, index: usize, in_order: bool) {
         let process = &mut self.processes[index];
         let (row, told) = (process.row, process.end(in_order, self.now));
@@ -381,14 +388,25 @@ impl World {
             self.day.give_back(&self.processes[index]);
         }
         self.delete(row, if in_order { 0 } else { ROW_STAYS });
+    }
+
+    /// It comes back as another.
+    fn come_back(&mut self, index: usize) {
         let again = self.below(COMES_BACK_WITHIN);
         self.after(again, What::Restart(index));
     }
 
     fn end_all(&mut self) {
+        self.is_lone = self.below(2) == 0;
         for index in 0..PROCESSES {
             let in_order = self.below(2) == 0;
             self.end(index, in_order);
+            if index == 0 || !self.is_lone {
+                self.come_back(index);
+            }
+        }
+        if self.is_lone {
+            self.focus = Some(0);
         }
     }
 
