@@ -28,6 +28,8 @@ pub struct Findings {
     pub control: (u64, u64),
     /// Rounds in which the checker refused the same history with one answer changed.
     pub tampered: u64,
+    /// How barriers ended, for how many replicas: acknowledged, lease run out, left.
+    pub ends: [u64; 3],
     pub longest: Duration,
     pub late: Duration,
     /// How often a sleeper woke, and how often soon enough to ask a replica in time.
@@ -91,6 +93,9 @@ impl Findings {
         self.control.0 += row.control.0;
         self.control.1 += row.control.1;
         self.tampered += row.tampered;
+        for (sum, ends) in self.ends.iter_mut().zip(row.ends) {
+            *sum += ends;
+        }
         self.longest = self.longest.max(row.longest);
         self.late = self.late.max(row.late);
         self.wakes.0 += row.wakes.0;
@@ -123,8 +128,13 @@ impl Findings {
         for (answer, count) in &seen.answers {
             *self.answers.entry(answer.clone()).or_default() += count;
         }
+        // Where nobody is left without a fault, Postgres is what failed: a barrier cannot even learn
+        // whom to wait for.
+        let all_affected = queries
+            .iter()
+            .all(|query| affected.contains(&query.as_str()));
         for revoked in &seen.revoked {
-            self.one(revoked);
+            self.one(revoked, all_affected);
             for query in queries {
                 self.fresh.0 += 1;
                 self.fresh.1 += u64::from(is_fresh(seen, revoked, query));
@@ -149,7 +159,7 @@ impl Findings {
         });
     }
 
-    fn one(&mut self, revoked: &Revoked) {
+    fn one(&mut self, revoked: &Revoked, may_be_late: bool) {
         self.revokes += 1;
         self.retried += u64::from(revoked.failed > 0);
         self.longest = self.longest.max(revoked.took());
@@ -158,8 +168,12 @@ impl Findings {
                 .problems
                 .push("a receipt without its barrier".to_owned());
         };
+        let ends = [barrier.acked, barrier.lease_expired, barrier.left];
+        for (sum, ends) in self.ends.iter_mut().zip(ends) {
+            *sum += u64::from(ends);
+        }
         let bound = Duration::from_millis(barrier.bound_ms) + BOUND_GRACE;
-        self.expect_speed(revoked.waited() <= bound, || {
+        self.expect_speed(may_be_late || revoked.waited() <= bound, || {
             format!(
                 "L1: the barrier of {} waited {} ms",
                 revoked.key, barrier.waited_ms

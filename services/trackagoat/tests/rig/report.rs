@@ -42,7 +42,7 @@ impl Report {
     ) {
         if self.rows.is_empty() {
             say(
-                "row        verdict   s  revokes tries>1  probes   fresh  control  longest ms  late ms  what",
+                "row        verdict   s  revokes tries>1  probes   fresh  control  acked expired left  longest ms  late ms  what",
             );
         }
         let told = match verdict {
@@ -51,12 +51,15 @@ impl Report {
             Verdict::Skipped => "skipped",
         };
         say(format_args!(
-            "{name:<10} {told:<7} {seconds:>3.0} {:>8} {:>7} {:>7} {:>6.1}% {:>7.2}% {:>11} {:>8}  {about}",
+            "{name:<10} {told:<7} {seconds:>3.0} {:>8} {:>7} {:>7} {:>6.1}% {:>7.2}% {:>6} {:>7} {:>4} {:>11} {:>8}  {about}",
             found.revokes,
             found.retried,
             found.probes,
             share(found.fresh) * 100.0,
             share(found.control) * 100.0,
+            found.ends[0],
+            found.ends[1],
+            found.ends[2],
             found.longest.as_millis(),
             found.late.as_millis(),
         ));
@@ -72,6 +75,7 @@ impl Report {
             "revokes": found.revokes, "retried": found.retried, "probes": found.probes,
             "fresh": {"of": found.fresh.0, "asked": found.fresh.1},
             "control": {"asked": found.control.0, "answered": found.control.1},
+            "barriers": {"acked": found.ends[0], "expired": found.ends[1], "left": found.ends[2]},
             "longest_ms": millis(found.longest), "latest_wake_ms": millis(found.late),
             "answers": found.answers, "notes": found.notes, "problems": found.problems,
         }));

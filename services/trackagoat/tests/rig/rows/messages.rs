@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::{Client, HeaderMap, Message};
 use event_log::STREAM_NAME;
 use futures_util::StreamExt;
+use reqwest::Method;
 use runtime::nats::NatsUrl;
 use serde_json::json;
 use testkit::{Direction, Proxy, eventually};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use super::commands::refuses;
 use super::{done, expect_waited, lasts, lease};
-use crate::client::now;
+use crate::client::{answer, now};
 use crate::limits::{BY_RENEWALS, SOON};
 use crate::rig::{Rig, target};
 
@@ -92,9 +93,14 @@ pub async fn nats_lost(rig: &mut Rig) {
             server.start().await
         })
         .await;
-    done(revoking).await;
+    let revoked: Vec<_> = done(revoking).await.iter().map(|one| one.key).collect();
     rig.end(watch, &[]).await;
-    // S4: the public face of the log is made anew from Postgres.
+    // S4: what readers see, and the public face of the log, are made from Postgres.
+    for name in ["q1", "q2", "q3"] {
+        for key in &revoked {
+            shown_as_revoked(rig, name, *key).await;
+        }
+    }
     rig.key().await;
     let jetstream = async_nats::jetstream::new(nats_client(rig).await);
     let log = rig.log();
@@ -192,6 +198,18 @@ pub async fn unknown_event(rig: &mut Rig) {
     }
     rig.end(watch, &[]).await;
     rig.dismiss(newer).await;
+}
+
+/// Waits until a replica shows that the key has ended.
+async fn shown_as_revoked(rig: &Rig, name: &str, key: Uuid) {
+    let (target, path) = (rig.target(name), format!("/api-keys/{key}"));
+    let what = format!("{name} shows that a key has ended");
+    eventually(SOON, &what, async || {
+        let shown = answer(rig.admin.request(&target, Method::GET, &path)).await;
+        let is_so = shown.body["data"]["status"] == "revoked";
+        is_so.then_some(()).ok_or(shown.told())
+    })
+    .await;
 }
 
 async fn nats_client(rig: &Rig) -> Client {

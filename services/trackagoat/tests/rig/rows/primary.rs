@@ -9,12 +9,13 @@ use testkit::eventually;
 use super::partitions::recovers;
 use super::{done, lasts};
 use crate::client::now;
-use crate::limits::{CALM_WITHIN, SOON};
+use crate::limits::{CALM_WITHIN, SOON, VICTIMS};
 use crate::rig::Rig;
 use crate::setup::DATABASE;
 
 /// Every service: nothing is asked of any but safety.
 const ALL: [&str; 3] = ["q1", "q2", "q3"];
+const COMMANDS: [&str; 2] = ["c1", "c2"];
 /// Short enough that no lease runs out.
 const SHORT_STOP: Duration = Duration::from_millis(1_200);
 /// How long requests come at one rate before.
@@ -141,6 +142,44 @@ pub async fn head_lock_held(rig: &mut Rig) {
     done(watch.revoke()).await;
     rig.end(watch, &[]).await;
     drop(holder);
+}
+
+/// Row 33, without its restore: the log begins another life while keys are revoked. Replicas drop all
+/// that they have, and whoever revokes waits for those of the new life.
+pub async fn another_epoch(rig: &mut Rig) {
+    let watch = rig.round().await;
+    for name in COMMANDS {
+        rig.service(name).terminate();
+        rig.service(name).ended().await;
+    }
+    sqlx::raw_sql(
+        "begin; update log.head set epoch = gen_random_uuid(), fence = fence + 1;
+         update gate.head set settled = 0; commit",
+    )
+    .execute(&rig.pool)
+    .await
+    .expect("a superuser may");
+    rig.counters.count("epoch changed");
+    for name in COMMANDS {
+        rig.service(name).restart().await;
+    }
+    done(watch.revoke()).await;
+    all_recover(rig).await;
+    rig.end(watch, &ALL).await;
+
+    let watch = rig.round().await;
+    let revoked = done(watch.revoke()).await;
+    rig.end(watch, &[]).await;
+    let are_new = "select count(*) from gate.leases l join log.head h on l.epoch = h.epoch";
+    let new: i64 = sqlx::query_scalar(are_new)
+        .fetch_one(&rig.pool)
+        .await
+        .expect("Postgres answers");
+    rig.found
+        .expect(new == 3, || format!("{new} of 3 leases are of the new log"));
+    rig.found.expect(revoked.len() == VICTIMS, || {
+        "a revocation did not return".to_owned()
+    });
 }
 
 /// Row 50: a migration that wants the tables that every request reads.
