@@ -141,8 +141,11 @@ need_node() {
 
 # npm_fetch SOURCE FOLDER: installs exactly what the lock file in SOURCE says; no package may run code of its own.
 npm_fetch() {
-  cp "$1/package.json" "$1/package-lock.json" "$2"
-  quietly "$tools/log/npm.log" npm ci --prefix "$2" --ignore-scripts --no-audit --no-fund
+  local folder
+  # Behind a symbolic link npm takes the folder itself for one of its packages.
+  folder=$(cd "$2" && pwd -P)
+  cp "$1/package.json" "$1/package-lock.json" "$folder"
+  quietly "$tools/log/npm.log" npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund
 }
 
 cargo_deny_version=0.20.2
