@@ -30,7 +30,7 @@ const FEW: usize = 3_000;
 /// Keys of each fate: all unknown ones together are fewer than one source may fail at once.
 const EACH: usize = 10;
 /// How long until all that is to be refused may be told so: a lease and more.
-const TOLD_WITHIN: Duration = Duration::from_secs(30);
+const TOLD_WITHIN: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(50);
 /// How often an answer of the moment is asked for again.
 const PATIENCE: usize = 100;
