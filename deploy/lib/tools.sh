@@ -95,6 +95,46 @@ need_nats() {
   rm -rf "$wheel"
 }
 
+# optional_apt PURPOSE PACKAGE...: as apt_install, but who cannot install is told what is left out.
+optional_apt() {
+  local purpose=$1
+  shift
+  if have apt-get && [ "$(id -u)" = 0 ]; then
+    apt_install "$purpose" "$@"
+  else
+    say "$purpose is missing, so some proofs are left out; as root on Debian: apt-get install $*"
+  fi
+}
+
+# What makes network namespaces and loses packets in them. Root alone may use it.
+need_namespaces() {
+  have ip || optional_apt "ip, for network namespaces" iproute2
+  have nft || optional_apt "nft, to lose packets" nftables
+}
+
+# A library by which the clocks of one process run faster or slower.
+need_faketime() {
+  local place
+  for place in /usr/lib/*/faketime /usr/lib/faketime /usr/lib64/faketime; do
+    [ ! -e "$place/libfaketimeMT.so.1" ] || return 0
+  done
+  optional_apt "libfaketime, to turn clocks" libfaketime
+}
+
+need_redis() {
+  local policy=/usr/sbin/policy-rc.d
+  have redis-server && return
+  # The package would start a server of its own on port 6379, which nobody asked for.
+  if [ "$(id -u)" = 0 ] && have apt-get && [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    apt_install "a Redis server" redis-server || { rm -f "$policy"; return 1; }
+    rm -f "$policy"
+  else
+    apt_install "a Redis server" redis-server
+  fi
+}
+
 need_node() {
   have node && have npm || apt_install "Node.js" nodejs npm
 }

@@ -236,13 +236,16 @@ impl App {
         answer: Answer,
         position: GlobalPosition,
     ) {
-        let Some(scope) = call.scope() else { return };
+        // What everybody may ask for without a scope is answered anew: it is about the caller.
+        if call.scope().is_none() {
+            return;
+        }
         let entry = Entry {
             answer: answer.rendered,
             packed: Packed::default(),
             position,
             valid_until: answer.valid_until,
-            scope,
+            route: call.route(),
             topics,
             mark,
             metrics: self.http.of(Some(call.route())).clone(),

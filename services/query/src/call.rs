@@ -3,7 +3,7 @@
 use api::BASE_PATH;
 use api::cursor::List;
 use api::error::ApiError;
-use api::route::{Access, Route};
+use api::route::Route;
 use axum::extract::FromRequestParts;
 use domain::ids::{GlobalPosition, OrgId};
 use domain::scope::Scope;
@@ -58,10 +58,7 @@ impl Call {
 
     /// The scope that the route needs, if it needs one.
     pub const fn scope(&self) -> Option<Scope> {
-        match self.route.access {
-            Access::Scope(scope) => Some(scope),
-            Access::Any | Access::Session | Access::Public => None,
-        }
+        self.route.scope()
     }
 
     /// What cursors of this list are bound to.

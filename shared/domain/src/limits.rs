@@ -93,5 +93,7 @@ pub const ANALYTICS_ENTITIES: usize = 10;
 pub const ANALYTICS_BUCKETS: usize = 1_100;
 /// Widest custom bucket, in days.
 pub const BUCKET_DAYS_MAX: u16 = 90;
+/// How many days back the use of a key may be asked for.
+pub const USAGE_DAYS: u64 = 90;
 /// Days of a range when `from` is not given.
 pub const RANGE_DEFAULT_DAYS: i64 = 30;

@@ -5,11 +5,12 @@ use domain::scope::{Scope, Scopes};
 use domain::time::Timestamp;
 use thiserror::Error;
 
+use crate::core::entry::EntryRef;
 pub use crate::core::entry::Principal;
 use crate::core::hold::RestsOn;
 
 /// A request that may go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Admission {
     /// Who calls.
     pub principal: Principal,
@@ -22,6 +23,9 @@ pub struct Admission {
     pub rate: Rate,
     /// For `Tga-Key-Expires-At`: when a key ends that is rotating, or ends within 7 days.
     pub key_expires_at: Option<Timestamp>,
+    /// What it was admitted by, and when.
+    pub(crate) entry: EntryRef,
+    pub(crate) at: Timestamp,
 }
 
 /// The caller lacks a scope.

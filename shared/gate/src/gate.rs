@@ -25,6 +25,7 @@ use crate::core::lookup::{self, Denied, Found, Known, Reads, look_up};
 use crate::core::registry::Registry;
 use crate::core::stamp::Stamp;
 use crate::core::trusted::{Cache, Trusted};
+use crate::core::usage::Purpose;
 use crate::follow::{self, Live, ReplicaConfig};
 use crate::hold::Hold;
 use crate::limiter::{Limiter, Moment};
@@ -116,7 +117,7 @@ impl Gate {
         tasks: &Tasks,
     ) -> Self {
         let clock = limiter.clock().clone();
-        let verifier = Verifier::new(parts.primary.clone(), clock.clone(), verify);
+        let verifier = Verifier::new(parts.primary.clone(), tasks.clone(), clock.clone(), verify);
         let registry = Arc::clone(limiter.registry());
         let hold = Arc::clone(limiter.hold());
         limiter.join(parts.nats.clone(), &parts.entropy);
@@ -132,7 +133,8 @@ impl Gate {
         coordinator: &Coordinator,
         verify: VerifyConfig,
     ) -> Self {
-        let verifier = Verifier::new(primary, limiter.clock().clone(), verify);
+        let tasks = coordinator.tasks().clone();
+        let verifier = Verifier::new(primary, tasks, limiter.clock().clone(), verify);
         let hold = Arc::clone(coordinator.hold());
         limiter.join(coordinator.nats().cloned(), &Entropy::os());
         Self::new(limiter, verifier, hold, Mode::VerifyAlways)
@@ -236,7 +238,15 @@ impl Gate {
                 .filter(|_| !entry.is_session())
                 .filter(is_soon)
                 .map(|end| end.0),
+            at: at.wall,
+            entry,
         })
+    }
+
+    /// Counts what an admitted request was for, once its route is known.
+    pub fn count(&self, admission: &Admission, purpose: Purpose) {
+        let credential = admission.entry.credential(self.0.limiter.registry());
+        credential.state().usage.call(purpose, admission.at);
     }
 
     /// R4, as far as it goes without the primary.

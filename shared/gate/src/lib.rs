@@ -35,13 +35,15 @@ pub use self::coordinator::{
 };
 pub use self::core::barrier::{Report, Settled, State};
 pub use self::core::sweep::Denials;
+pub use self::core::usage::Purpose;
 pub use self::follow::ReplicaConfig;
 pub use self::gate::{Gate, ReplicaParts};
 pub use self::hold::Hold;
 pub use self::ledger::{Damaged, Ledger, LedgerAhead, LedgerError, Recorded, read_ledger};
 pub use self::limiter::Limiter;
 pub use self::store::{
-    StoreError, Used, allow_lease, forget_former_life_in_tx, remember_replayed, replayed,
-    settled_at, used, used_by_org,
+    SCOPE_UNUSED_DAYS, StoreError, Used, UsedDay, UsedRoute, allow_lease, forget_former_life_in_tx,
+    remember_replayed, replayed, settled_at, used, used_by_org, used_days, used_routes,
+    used_scopes,
 };
 pub use self::verifier::VerifyConfig;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::credential::CredentialHash;
 use metrics::{Histogram, histogram};
 use runtime::clock::Clock;
+use runtime::lifecycle::Tasks;
 use runtime::telemetry::chain;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -41,6 +42,7 @@ pub struct Unavailable;
 
 pub struct Verifier {
     primary: PgPool,
+    tasks: Tasks,
     clock: Clock,
     /// For everybody who is here, so that those who wait for a place are bounded too.
     room: Semaphore,
@@ -49,9 +51,11 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    pub fn new(primary: PgPool, clock: Clock, config: VerifyConfig) -> Self {
+    /// `tasks` are those in which connections are made to the end.
+    pub fn new(primary: PgPool, tasks: Tasks, clock: Clock, config: VerifyConfig) -> Self {
         Self {
             primary,
+            tasks,
             clock,
             room: Semaphore::new(config.places * (1 + WAITERS_PER_PLACE)),
             places: Semaphore::new(config.places),
@@ -76,7 +80,8 @@ impl Verifier {
         let place = self.places.acquire();
         let place = self.clock.timeout(PLACE_WITHIN, place).await?;
         let _place = place.expect("nobody closes it");
-        store::verify(&self.primary, hash).await
+        let mut connection = store::connection(&self.primary, &self.tasks).await?;
+        store::verify(&mut connection, hash).await
     }
 }
 
@@ -89,6 +94,7 @@ mod tests {
     use futures_util::future::join_all;
     use futures_util::{FutureExt, poll};
     use runtime::clock::ManualClock;
+    use runtime::lifecycle::Lifecycle;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -101,7 +107,8 @@ mod tests {
         let address = silent.local_addr().unwrap();
         let primary = PgPool::connect_lazy(&format!("postgres://nobody@{address}/none")).unwrap();
         let (clock, hand) = Clock::manual(chrono::DateTime::UNIX_EPOCH);
-        let verifier = Verifier::new(primary, clock, VerifyConfig { places });
+        let tasks = Lifecycle::new(clock.clone()).stage("test");
+        let verifier = Verifier::new(primary, tasks, clock, VerifyConfig { places });
         (verifier, silent, hand)
     }
 
@@ -153,6 +160,27 @@ mod tests {
         hand.advance(MILLISECOND);
         let answer = waiting.now_or_never().unwrap();
         assert_eq!(answer.unwrap_err(), Unavailable);
+    }
+
+    /// Whoever is not answered in time leaves no connection behind that is made for nobody: a
+    /// primary that stood still would first have to welcome them all.
+    #[tokio::test]
+    async fn a_silent_primary_is_called_no_more_often_than_there_may_be_connections() {
+        let (verifier, silent, hand) = verifier(64).await;
+        let most = verifier.primary.options().get_max_connections();
+        let hash = hash();
+        for _ in 0..3 * most {
+            let mut asking = pin!(verifier.verify(&hash));
+            assert!(poll!(asking.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+            hand.advance(DEADLINE);
+            assert_eq!(asking.await.unwrap_err(), Unavailable);
+        }
+        let mut calls = 0;
+        while silent.accept().now_or_never().is_some() {
+            calls += 1;
+        }
+        assert!((1..=most).contains(&calls), "{calls} of {most}");
     }
 
     #[tokio::test]

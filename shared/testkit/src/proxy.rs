@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,12 +21,12 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 /// How long a test waits for the bytes that it wants held.
 const COME_WITHIN: Duration = Duration::from_mins(1);
 
-/// A TCP proxy on loopback in front of a server on loopback. It forwards faithfully until told
-/// otherwise, and ends, with its connections, when dropped.
+/// A TCP proxy in front of a server, both on loopback unless other addresses are given. It forwards
+/// faithfully until told otherwise, and ends, with its connections, when dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    port: u16,
-    target: u16,
+    listens: SocketAddr,
+    target: SocketAddr,
     control: Arc<watch::Sender<Control>>,
     connections: Arc<AtomicUsize>,
     _stop: DropGuard,
@@ -116,10 +116,16 @@ enum End {
 impl Proxy {
     /// Starts a proxy in front of `127.0.0.1:target`.
     pub async fn to(target: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, target));
+        Self::between(Ipv4Addr::LOCALHOST, target).await
+    }
+
+    /// Starts a proxy at an address of this machine in front of `target`.
+    pub async fn between(address: Ipv4Addr, target: SocketAddr) -> Self {
+        let listener = TcpListener::bind((address, 0))
             .await
-            .expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+            .expect("the address is ours and has a free port");
+        let listens = listener.local_addr().expect("it is bound");
         let control = Arc::new(watch::Sender::new(Control::default()));
         let connections = Arc::new(AtomicUsize::new(0));
         let stop = CancellationToken::new();
@@ -131,7 +137,7 @@ impl Proxy {
         );
         TaskTracker::new().spawn(stop.clone().run_until_cancelled_owned(accepting));
         Self {
-            port,
+            listens,
             target,
             control,
             connections,
@@ -139,17 +145,14 @@ impl Proxy {
         }
     }
 
-    /// The proxy's port on 127.0.0.1.
+    /// The proxy's port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.listens.port()
     }
 
     /// `url`, which leads to the server, led through the proxy instead.
     pub fn url(&self, url: &str) -> String {
-        let (direct, through) = (
-            format!("127.0.0.1:{}", self.target),
-            format!("127.0.0.1:{}", self.port),
-        );
+        let (direct, through) = (self.target.to_string(), self.listens.to_string());
         assert!(
             url.contains(&direct),
             "the URL does not lead to the proxy's target"
@@ -279,7 +282,7 @@ impl Control {
 
 async fn accept(
     listener: TcpListener,
-    target: u16,
+    target: SocketAddr,
     control: Arc<watch::Sender<Control>>,
     open: Arc<AtomicUsize>,
 ) {
@@ -300,13 +303,13 @@ async fn accept(
 }
 
 /// Serves one connection to its end.
-async fn connect(mut client: TcpStream, target: u16, control: &watch::Sender<Control>) {
+async fn connect(mut client: TcpStream, target: SocketAddr, control: &watch::Sender<Control>) {
     let mut watching = control.subscribe();
     let (refusing, generation) = {
         let now = watching.borrow();
         (now.refusing, now.generation)
     };
-    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await;
+    let server = TcpStream::connect(target).await;
     let (false, Ok(mut server)) = (refusing, server) else {
         reset(&client);
         return;

@@ -10,7 +10,7 @@ use api::route::{self, Found, ROUTES, Route, Service, Verb};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use gate::{Admission, Denial, Policy, Principal, Rate, Standing};
+use gate::{Admission, Denial, Policy, Principal, Purpose, Rate, Standing};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use runtime::http::Notes;
@@ -46,7 +46,13 @@ async fn pass(app: &App, mut request: Request, next: Next) -> (Response, Notes) 
     let mut response = match admit(&request, &admission) {
         Ok(route) => {
             notes.route = Some(route.path);
-            request.extensions_mut().insert(admission);
+            let purpose = Purpose {
+                method: route.verb.name(),
+                route: route.path,
+                scope: route.scope(),
+            };
+            app.gate().count(&admission, purpose);
+            request.extensions_mut().insert(admission.clone());
             let request = request.map(|body| within_time(body, app.clock()));
             next.run(request).await
         }

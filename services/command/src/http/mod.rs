@@ -120,10 +120,13 @@ pub fn router(app: App) -> Router {
     let (commands, _) = commands().split_for_parts();
     let worth_it = SizeAbove::new(COMPRESS_ABOVE).and(may_compress);
     let compression = CompressionLayer::new().compress_when(worth_it);
-    Router::new()
+    let routes: Router = Router::new()
         .nest(BASE_PATH, commands)
         .fallback(async || ApiError::not_found())
-        .with_state(app.clone())
+        .with_state(app.clone());
+    // Around all of them together: around each, a stranger would be told a path's methods.
+    Router::new()
+        .fallback_service(routes)
         .layer(from_fn_with_state(app.clone(), gate::check))
         .layer(from_fn(negotiate))
         .layer(compression)

@@ -29,13 +29,15 @@ impl Done {
             (key, replaced)
         };
         let now = self.app.commander().now();
-        let used = self.used(id).await;
+        let (used, partner) = self.used(id, key.partner()).await;
         let context = KeyContext {
             replaced: replaced.as_ref(),
             last_used_at: used.last_used_at,
             requests_by_day: used.by_day,
+            requests_last_hour: used.last_hour,
+            partner_requests_last_hour: partner.last_hour,
+            needed: used.needed,
             revocation_effective_at: self.settled_at(&key),
-            ..KeyContext::default()
         };
         Ok(ApiKey::new(id, &key, now, context))
     }
@@ -50,18 +52,27 @@ impl Done {
         Some(settled.effective_at)
     }
 
-    /// How a key was used. It is asked after the commit: an answer without these counts is worth
-    /// more than none, and the answer to a new key, which has no use yet, tells its secret.
-    async fn used(&self, id: KeyId) -> Used {
-        let (id, today) = (id.as_uuid(), self.app.commander().now().date());
-        if self.created() == Some(id) && !self.is_replay {
-            return Used::default();
+    /// How a key and the other one of its rotation were used. It is asked after the commit: an
+    /// answer without these counts is worth more than none, and the answer to a new key, which has
+    /// no use yet, tells its secret.
+    async fn used(&self, id: KeyId, partner: Option<KeyId>) -> (Used, Used) {
+        if self.created() == Some(id.as_uuid()) && !self.is_replay {
+            return Default::default();
         }
-        match gate::used(self.app.primary(), self.org, &[id], today).await {
-            Ok(used) => used.get(&id).copied().unwrap_or_default(),
+        let ids: Vec<Uuid> = [Some(id), partner]
+            .into_iter()
+            .flatten()
+            .map(KeyId::as_uuid)
+            .collect();
+        let now = self.app.commander().now().datetime();
+        match gate::used(self.app.primary(), self.org, &ids, now).await {
+            Ok(used) => {
+                let of = |id: KeyId| used.get(&id.as_uuid()).copied().unwrap_or_default();
+                (of(id), partner.map(of).unwrap_or_default())
+            }
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "the use of a key could not be read");
-                Used::default()
+                Default::default()
             }
         }
     }

@@ -13,6 +13,7 @@ mod matrix;
 mod operator;
 mod projects;
 mod races;
+mod refusals;
 mod replicas;
 mod snapshots;
 mod videos;

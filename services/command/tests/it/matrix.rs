@@ -73,6 +73,7 @@ async fn without_a_credential_every_path_answers_alike() {
         let challenge = r#"Bearer realm="trackagoat""#;
         assert_eq!(answer.header("WWW-Authenticate"), challenge);
         assert!(!answer.headers.contains_key("RateLimit"));
+        assert!(!answer.headers.contains_key("Allow"));
     }
     let unknown = "tga_00000000000000000000000000000000000000000000000000000000cb612bfd";
     for wrong in ["x", unknown] {

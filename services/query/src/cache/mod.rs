@@ -15,8 +15,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use api::envelope::Rendered;
+use api::route::Route;
 use domain::ids::{GlobalPosition, OrgId};
-use domain::scope::Scope;
 use domain::time::Timestamp;
 use equivalent::Equivalent;
 
@@ -49,8 +49,8 @@ pub struct Entry {
     pub position: GlobalPosition,
     /// When it can next change by time alone.
     pub valid_until: Option<Timestamp>,
-    /// What a caller needs to be given it.
-    pub scope: Scope,
+    /// What it answers; a caller needs its scope to be given it.
+    pub route: &'static Route,
     /// What it rests on.
     pub topics: Topics,
     /// The newest positions of its org.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use api::envelope::{Meta, Rendered};
+use api::route::ROUTES;
 use domain::ids::{GlobalPosition, OrgId};
-use domain::scope::Scope;
 use domain::time::Timestamp;
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ fn entry(mark: Arc<Mark>, position: u64) -> Entry {
         packed: Packed::default(),
         position: at(position),
         valid_until: None,
-        scope: Scope::Read,
+        route: &ROUTES[1],
         topics: PROJECTS,
         mark,
         metrics: HttpMetrics::new().of(None).clone(),

@@ -17,7 +17,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::response::Response;
 use domain::ids::GlobalPosition;
-use gate::{Admission, Denial, Gate, Principal, Rate};
+use gate::{Admission, Denial, Gate, Principal, Purpose, Rate};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method};
 use runtime::clock::Monotonic;
@@ -117,6 +117,7 @@ impl Inner {
         let mut outcome = match self.kept(&request, &admission) {
             Some((entry, asked)) => {
                 self.app.lookups.hit.increment(1);
+                self.gate.count(&admission, purpose(entry.route));
                 let mut response = entry.answer.respond(entry.position, &asked);
                 if let Some(coding) = coding {
                     let body = entry.answer.body();
@@ -174,7 +175,11 @@ impl Inner {
         let org = admission.principal.org();
         let app = &self.app;
         let entry = app.cache.get(org, &target(request), || app.now())?;
-        let may_read = admission.principal.scopes().contains(entry.scope);
+        let scopes = admission.principal.scopes();
+        let may_read = entry
+            .route
+            .scope()
+            .is_some_and(|scope| scopes.contains(scope));
         let asked = QueryHeaders::read(request.headers()).ok()?;
         (may_read && entry.position >= asked.min_position).then_some((entry, asked))
     }
@@ -206,6 +211,7 @@ impl Inner {
                 return self.fail(error, request.headers(), None);
             }
         };
+        self.gate.count(admission, purpose(route));
         let call = Call::new(admission, route, target(&request));
         request.extensions_mut().insert(call);
         let rendering = Rendering::wanted_by(request.headers());
@@ -247,6 +253,15 @@ impl Inner {
     fn count(&self, response: &Response, metrics: &RouteMetrics, began: Monotonic) {
         let took = self.app.clock.monotonic().saturating_since(began);
         metrics.record(response.status(), took);
+    }
+}
+
+/// What a request is counted as.
+fn purpose(route: &'static Route) -> Purpose {
+    Purpose {
+        method: route.verb.name(),
+        route: route.path,
+        scope: route.scope(),
     }
 }
 

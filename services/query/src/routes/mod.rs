@@ -50,6 +50,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(keys::list::handle))
         .routes(routes!(keys::own::handle))
         .routes(routes!(keys::get::handle))
+        .routes(routes!(keys::usage::handle))
         .routes(routes!(orgs::list::handle))
         .routes(routes!(orgs::own::handle))
         .routes(routes!(projects::list::handle))

@@ -5,6 +5,8 @@ mod analytics;
 mod kept;
 mod objects;
 mod paging;
+mod refusals;
 mod replicas;
 mod routes;
 mod support;
+mod usage;

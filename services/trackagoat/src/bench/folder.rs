@@ -74,9 +74,20 @@ impl Database {
         clock: &Clock,
         entropy: &Entropy,
     ) -> Result<Self, BenchError> {
+        Self::start_with(parent, Vec::new(), clock, entropy).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn start_with(
+        parent: &BenchFolder,
+        settings: Vec<(&'static str, String)>,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<Self, BenchError> {
         let folder = parent.path().join("postgres");
         let config = PostgresConfig {
             delete: Some(folder.clone()),
+            settings,
             ..PostgresConfig::new(folder)
         };
         let server = PostgresServer::init(config, clock, entropy)
@@ -122,6 +133,22 @@ impl Database {
     /// A connection as the superuser to the server's own database.
     pub async fn connect(&self) -> Result<PgConnection, BenchError> {
         Ok(PgConnection::connect(&self.server.url("postgres")).await?)
+    }
+
+    /// Stops all its processes where they stand, until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.server.pause();
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.server.resume();
+    }
+
+    /// Kills all its processes and starts it again.
+    pub async fn crash(&mut self) -> Result<(), BenchError> {
+        self.server.kill().await.map_err(BenchError::Server)?;
+        self.server.start().await.map_err(BenchError::Server)
     }
 
     pub async fn shut_down(self) -> Result<(), BenchError> {

@@ -63,6 +63,12 @@ pub fn get(address: SocketAddr, path: &str, key: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// A DELETE with a credential.
+pub fn delete(address: SocketAddr, path: &str, key: &str) -> Vec<u8> {
+    format!("DELETE {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\r\n")
+        .into_bytes()
+}
+
 /// Sends one request on a connection of its own and gives back everything that was answered.
 pub async fn once(address: SocketAddr, request: &[u8]) -> Result<Answer, BenchError> {
     let mut connection = Connection::open(address).await?;
@@ -162,7 +168,8 @@ async fn drive(
     Ok(own)
 }
 
-struct Connection {
+/// A connection that stays open; one that failed is of no more use.
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     /// Bytes of the last answer: its head, and all of it.
@@ -170,7 +177,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> Result<Self, BenchError> {
+    pub async fn open(address: SocketAddr) -> Result<Self, BenchError> {
         let stream = TcpStream::connect(address)
             .await
             .map_err(BenchError::Talk)?;
@@ -183,7 +190,7 @@ impl Connection {
     }
 
     /// Sends a request and reads its answer; the status.
-    async fn exchange(&mut self, request: &[u8]) -> Result<u16, BenchError> {
+    pub async fn exchange(&mut self, request: &[u8]) -> Result<u16, BenchError> {
         self.stream
             .write_all(request)
             .await
@@ -210,7 +217,15 @@ impl Connection {
         Ok(status)
     }
 
-    fn last_answer(&self, status: u16) -> Answer {
+    /// Whether the server said that it answers no more on this connection.
+    pub fn is_last(&self) -> bool {
+        let head = self.buffer[..self.answer.0].to_ascii_lowercase();
+        let closes = b"connection: close";
+        head.windows(closes.len()).any(|some| some == closes)
+    }
+
+    /// What was answered last, which had this status.
+    pub fn last_answer(&self, status: u16) -> Answer {
         let (head, total) = self.answer;
         Answer {
             status,

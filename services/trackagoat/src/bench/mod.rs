@@ -8,7 +8,9 @@ mod aim;
 mod append;
 mod conditions;
 mod error;
+mod fleet;
 mod folder;
+mod gate;
 mod import;
 mod keys;
 mod load;
@@ -17,10 +19,14 @@ mod mirror;
 mod open_log;
 mod pace;
 mod product;
+mod quota;
 mod read;
+mod revoke;
 mod stats;
 mod subscribe;
+mod traffic;
 mod turns;
+mod window;
 mod worker;
 mod zipf;
 
@@ -49,16 +55,24 @@ pub struct Bench {
 enum Name {
     /// Events appended to the log.
     Append(Options),
+    /// What a decision about a request costs, and whether refusals can be told apart by their time.
+    Gate(Options),
     /// Real readings through the public API, and a projection rebuilt from them.
     Import(Options),
     /// Memory and time that a million active keys take.
     Keys(Options),
     /// Events published to the stream.
     Mirror(Options),
+    /// What of an org's day is admitted while replicas are killed and Postgres stands still.
+    Quota(Options),
     /// Authenticated reads with a million active keys.
     Read(Options),
+    /// Time from the call that revokes a key until nobody accepts it, without faults and with.
+    Revoke(Options),
     /// Events given to a subscriber, and how long they take to reach one.
     Subscribe(Options),
+    /// The most that a key is admitted in any trailing window, beside other limiters.
+    Window(Options),
     /// For the program itself: a process of a benchmark, told on its standard input what to do.
     #[command(hide = true)]
     Worker,
@@ -97,6 +111,10 @@ impl Bench {
                 let measure = async |setting: &Setting| append::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
+            Name::Gate(options) => {
+                let measure = async |setting: &Setting| gate::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
             Name::Import(options) => {
                 let measure = async |setting: &Setting| import::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
@@ -109,12 +127,24 @@ impl Bench {
                 let measure = async |setting: &Setting| mirror::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
+            Name::Quota(options) => {
+                let measure = async |setting: &Setting| quota::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
             Name::Read(options) => {
                 let measure = async |setting: &Setting| read::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
+            Name::Revoke(options) => {
+                let measure = async |setting: &Setting| revoke::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
             Name::Subscribe(options) => {
                 let measure = async |setting: &Setting| subscribe::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Window(options) => {
+                let measure = async |setting: &Setting| window::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
         }

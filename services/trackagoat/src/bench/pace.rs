@@ -35,7 +35,8 @@ pub fn due(start: Monotonic, rate: f64, n: u64) -> Monotonic {
     start + Duration::from_secs_f64(float(n) / rate)
 }
 
-/// Hands out due times at `rate` a second for `length`, to each of `sinks` in turn.
+/// Hands out due times at `rate` a second for `length`, to each of `sinks` in turn, as long as one
+/// of them listens.
 pub fn start(
     clock: &Clock,
     rate: f64,
@@ -54,6 +55,9 @@ pub fn start(
         while let Some(at) = next {
             let now = clock.monotonic();
             if at > now {
+                if sinks.iter().all(UnboundedSender::is_closed) {
+                    break;
+                }
                 pause(at.saturating_since(now).min(TICK));
                 continue;
             }
@@ -103,5 +107,13 @@ mod tests {
                 .all(|pair| { pair[1].saturating_since(pair[0]) == Duration::from_millis(2) })
         );
         assert!(times.iter().all(|at| *at <= now));
+    }
+
+    #[test]
+    fn it_ends_when_nobody_listens() {
+        let (sink, due) = unbounded_channel();
+        let pacer = start(&Clock::system(), 1.0, Duration::from_hours(1), vec![sink]);
+        drop(due);
+        pacer.join().unwrap();
     }
 }

@@ -5,7 +5,7 @@ use std::env;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
@@ -39,8 +39,19 @@ pub struct Process<T> {
 /// The whole product.
 pub type Product = Process<Ready>;
 
-/// A query service alone, on a database that is there.
-pub type QueryService = Process<Replica>;
+/// A service alone, on a database that is there.
+pub type Service = Process<Replica>;
+
+/// What a service is started with.
+#[derive(Clone, Copy)]
+pub struct Serve<'a> {
+    /// `command` or `query`.
+    pub role: &'a str,
+    /// Names its folder.
+    pub name: &'a str,
+    pub database_url: &'a str,
+    pub nats_url: Option<&'a str>,
+}
 
 /// What the ready-file says, as far as it is needed.
 #[derive(Debug, Deserialize)]
@@ -103,22 +114,26 @@ impl<T: DeserializeOwned> Process<T> {
         })
     }
 
-    /// Stops it as Ctrl-C does, and waits until it has.
-    pub async fn stop(mut self) -> Result<(), BenchError> {
+    /// Sends it a signal, unless it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<(), BenchError> {
         let pid = self
             .child
             .id()
             .and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        if let Some(pid) = pid {
-            kill_process(pid, Signal::INT).map_err(|error| BenchError::Talk(error.into()))?;
-        }
-        let stopped = self.clock.timeout(STOPPED_WITHIN, self.child.wait()).await;
-        let status = stopped
-            .map_err(|source| BenchError::Late {
-                what: "the end of a process",
-                source,
-            })?
-            .map_err(BenchError::Talk)?;
+        let sent = pid.map_or(Ok(()), |pid| kill_process(pid, signal));
+        sent.map_err(|error| BenchError::Talk(error.into()))
+    }
+
+    /// Kills it, as a crash would, and waits until it is gone.
+    pub async fn kill(mut self) -> Result<(), BenchError> {
+        self.signal(Signal::KILL)?;
+        self.ended().await.map(drop)
+    }
+
+    /// Stops it as Ctrl-C does, and waits until it has.
+    pub async fn stop(mut self) -> Result<(), BenchError> {
+        self.signal(Signal::INT)?;
+        let status = self.ended().await?;
         if status.success() {
             return Ok(());
         }
@@ -127,22 +142,52 @@ impl<T: DeserializeOwned> Process<T> {
             reason: status.to_string(),
         })
     }
+
+    async fn ended(&mut self) -> Result<ExitStatus, BenchError> {
+        let ended = self.clock.timeout(STOPPED_WITHIN, self.child.wait()).await;
+        let ended = ended.map_err(|source| BenchError::Late {
+            what: "the end of a process",
+            source,
+        })?;
+        ended.map_err(BenchError::Talk)
+    }
 }
 
-impl QueryService {
-    /// Starts it as `serve query` does, without NATS, which it can do without.
-    pub async fn start(folder: &Path, url: &str, clock: &Clock) -> Result<Self, BenchError> {
-        let folder = folder.join("query");
+impl Service {
+    /// Starts a query service without NATS, which it can do without.
+    pub async fn query(folder: &Path, url: &str, clock: &Clock) -> Result<Self, BenchError> {
+        let serve = Serve {
+            role: "query",
+            name: "query",
+            database_url: url,
+            nats_url: None,
+        };
+        Self::start(folder, serve, clock).await
+    }
+
+    /// Starts it as `trackagoat serve` does, with a folder of its own in `parent`.
+    pub async fn start(parent: &Path, serve: Serve<'_>, clock: &Clock) -> Result<Self, BenchError> {
+        let folder = parent.join(serve.name);
         fs::create_dir_all(&folder).map_err(BenchError::io("make the folder", &folder))?;
         let mut command = Command::new(env::current_exe().map_err(BenchError::Talk)?);
         command
-            .args(["serve", "query", "--listen", "127.0.0.1:0"])
+            .args(["serve", serve.role, "--listen", "127.0.0.1:0"])
+            .arg("--end-with-parent")
             // Only what is measured: nothing that whoever measures has set for other services.
             .env_clear()
-            .env("TGA_DATABASE_URL", url)
-            .env("TGA_PROJECTOR_DATABASE_URL", url)
-            .env("TGA_CURSOR_SECRET", "0".repeat(64));
-        Self::spawn("trackagoat serve query", command, &folder, clock).await
+            .env("TGA_DATABASE_URL", serve.database_url);
+        if serve.role == "query" {
+            command
+                .env("TGA_PROJECTOR_DATABASE_URL", serve.database_url)
+                .env("TGA_CURSOR_SECRET", "0".repeat(64))
+                .env("TGA_REPLICA_NAME", serve.name);
+        } else {
+            command.env("TGA_LEDGER_DIR", folder.join("ledger"));
+        }
+        if let Some(url) = serve.nats_url {
+            command.env("TGA_NATS_URL", url);
+        }
+        Self::spawn("trackagoat serve", command, &folder, clock).await
     }
 }
 

@@ -125,6 +125,11 @@ impl Repeats {
         }
     }
 
+    /// NaN of none.
+    pub fn highest(&self) -> f64 {
+        self.0.iter().copied().fold(f64::NAN, f64::max)
+    }
+
     pub fn to_json(&self) -> Value {
         let sorted = self.sorted();
         json!({

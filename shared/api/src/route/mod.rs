@@ -172,6 +172,14 @@ impl Route {
         self
     }
 
+    /// The scope that it needs, if it needs one.
+    pub const fn scope(&self) -> Option<Scope> {
+        match self.access {
+            Access::Scope(scope) => Some(scope),
+            Access::Any | Access::Session | Access::Public => None,
+        }
+    }
+
     /// The service that answers.
     pub const fn service(&self) -> Service {
         match self.verb {

@@ -33,6 +33,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/api-keys/{id}", KEYS),
     Route::new(Patch, "/api-keys/{id}", KEYS).own(&[KeyNotActive, LimitReached]),
     Route::new(Delete, "/api-keys/{id}", KEYS),
+    Route::new(Get, "/api-keys/{id}/usage", KEYS),
     Route::new(Post, "/api-keys/{id}/rotate", KEYS).own(&[KeyNotActive, LimitReached]),
     // 8
     Route::new(Get, "/orgs", Any),

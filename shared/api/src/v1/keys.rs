@@ -1,6 +1,6 @@
 //! API keys (v1-contract.md 7).
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use domain::event::Actor;
 use domain::ids::{GlobalPosition, KeyId, OrgId, UserId};
 use domain::org::{Key, KeyStatus};
@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use super::names::{ActorKindName, KeyStatusName, PlanName, ScopeName};
 use super::receipt::Receipt;
+
+/// A scope that was not needed for so long counts as unused; of a younger key nothing is said.
+const UNUSED_AFTER: TimeDelta = TimeDelta::days(30);
 
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -133,7 +136,7 @@ pub struct Revocation {
 }
 
 /// What an answer says of a key beside what was decided.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct KeyContext<'a> {
     /// The key that this one replaces, if it replaces one.
     pub replaced: Option<&'a Key>,
@@ -141,12 +144,53 @@ pub struct KeyContext<'a> {
     pub last_used_at: Option<Timestamp>,
     /// Admitted requests of the last 7 UTC days, today last.
     pub requests_by_day: [u64; 7],
-    /// Scopes not needed for 30 days; `None` for a younger key.
-    pub unused_scopes: Option<Vec<Scope>>,
-    /// The old key's share of a rotation's requests in the last hour.
-    pub old_share_1h: Option<f64>,
+    /// Admitted requests of the last hour.
+    pub requests_last_hour: u64,
+    /// The same of the other key of its rotation.
+    pub partner_requests_last_hour: u64,
+    /// Scopes that were needed in the last 30 days.
+    pub needed: Scopes,
     /// When its revocation was in force everywhere.
     pub revocation_effective_at: Option<Timestamp>,
+}
+
+impl Default for KeyContext<'_> {
+    fn default() -> Self {
+        Self {
+            replaced: None,
+            last_used_at: None,
+            requests_by_day: [0; 7],
+            requests_last_hour: 0,
+            partner_requests_last_hour: 0,
+            needed: Scopes::NONE,
+            revocation_effective_at: None,
+        }
+    }
+}
+
+impl KeyContext<'_> {
+    /// The old key's share of the rotation's requests in the last hour.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nobody sends 2^53 requests an hour"
+    )]
+    fn old_share(&self, is_old: bool) -> Option<f64> {
+        let (own, partner) = (self.requests_last_hour, self.partner_requests_last_hour);
+        let old = if is_old { own } else { partner };
+        let both = own + partner;
+        (both > 0).then(|| old as f64 / both as f64)
+    }
+
+    fn unused_scopes(&self, key: &Key, now: Timestamp) -> Option<Vec<Scope>> {
+        let is_old = key.created_at.plus(UNUSED_AFTER) <= now;
+        is_old.then(|| {
+            let unused = key
+                .scopes
+                .iter()
+                .filter(|scope| !self.needed.contains(*scope));
+            unused.collect()
+        })
+    }
 }
 
 impl ApiKey {
@@ -179,12 +223,12 @@ impl ApiKey {
             last_used_at: context.last_used_at,
             requests_today: context.requests_by_day[6],
             requests_by_day: context.requests_by_day,
-            unused_scopes: context.unused_scopes,
+            unused_scopes: context.unused_scopes(key, now),
             rotation: rotation.map(|(old_id, new_id, ends_at)| Rotation {
                 old_id,
                 new_id,
                 ends_at,
-                old_share_1h: context.old_share_1h,
+                old_share_1h: context.old_share(old_id == id),
             }),
             revoked_at: key.revoked.map(|denial| denial.at),
             revoked_by: key.revoked.map(|denial| denial.by.into()),

@@ -159,6 +159,11 @@ impl Key {
         }
     }
 
+    /// The other key of its rotation: the one that replaces it, else the one that it replaces.
+    pub fn partner(&self) -> Option<KeyId> {
+        self.replaced_by.map(|(id, _)| id).or(self.replaces)
+    }
+
     /// When it ends by itself: its expiry or the end of its overlap, whichever is earlier.
     pub fn ends_at(&self) -> Option<Timestamp> {
         let overlap = self.replaced_by.map(|(_, end)| end);

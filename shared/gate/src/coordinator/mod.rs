@@ -257,17 +257,12 @@ impl Coordinator {
         Ok(registered)
     }
 
-    /// A connection. One that must be made is made to the end, whoever has given it up meanwhile:
-    /// where that takes longer than a look may, there would never be one.
     async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        let primary = self.0.primary.clone();
-        let most = primary.options().get_max_connections();
-        if primary.num_idle() > 0 || primary.size() >= most {
-            return Ok(primary.acquire().await?);
-        }
-        let connect = async move { primary.acquire().await };
-        let connected = self.0.tasks.shield("gate connection", connect).await;
-        Ok(connected.map_err(|_| sqlx::Error::PoolClosed)??)
+        store::connection(&self.0.primary, &self.0.tasks).await
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.0.tasks
     }
 
     pub(crate) fn nats(&self) -> Option<&Client> {

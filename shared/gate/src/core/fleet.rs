@@ -10,6 +10,8 @@ use runtime::clock::Boottime;
 
 /// Between two messages of a process (g).
 pub const TICK: Duration = Duration::from_millis(50);
+/// Between two messages of a process that has admitted much of a limit since the last one.
+pub const URGENT_TICK: Duration = Duration::from_millis(5);
 /// Beyond this age what was heard of another process is no longer relied on (τ).
 pub const SILENCE: Duration = Duration::from_secs(1);
 /// Until then after a process went over to its share it may hear what others admitted before they
@@ -72,11 +74,13 @@ const BEGINS: u64 = 1 << FLEET_BITS;
 const UNTIL_SHIFT: u32 = FLEET_BITS + 1;
 /// No fleet at all.
 const ALONE: u64 = 0;
+/// Nobody has looked yet.
+const UNKNOWN: u64 = BEGINS;
 
 impl Default for Fleet {
     fn default() -> Self {
         Self {
-            standing: AtomicU64::new(ALONE),
+            standing: AtomicU64::new(UNKNOWN),
             unnoted: AtomicBool::new(false),
             row: Mutex::default(),
         }
@@ -94,7 +98,7 @@ impl Fleet {
         if packed & BEGINS != 0 {
             return Some(Part::Share(Share {
                 // Half of its share: nobody has told it yet what is left.
-                among: fleet * 2,
+                among: fleet.max(1) * 2,
                 since: Boottime::default(),
                 heard_until: Boottime::from_nanos(u64::MAX),
             }));
@@ -109,6 +113,11 @@ impl Fleet {
                 heard_until: until + LATE,
             })
         })
+    }
+
+    /// Whether anybody has looked yet how the process stands.
+    pub fn is_known(&self) -> bool {
+        self.standing.load(Ordering::Relaxed) != UNKNOWN
     }
 
     /// For the task that hears the others.
@@ -162,7 +171,6 @@ mod tests {
     #[test]
     fn what_is_too_old_is_not_relied_on_whether_anybody_looks_or_not() {
         let fleet = Fleet::default();
-        assert_eq!(fleet.part(at(5)), None);
         fleet.stands(Standing::Sees {
             until: at(7_000),
             fleet: 3,
@@ -180,13 +188,20 @@ mod tests {
     }
 
     #[test]
-    fn who_begins_has_half_of_a_share() {
+    fn who_begins_has_half_of_a_share_and_so_has_who_does_not_know_yet() {
         let fleet = Fleet::default();
-        fleet.stands(Standing::Begins { fleet: 3 });
-        let Some(Part::Share(share)) = fleet.part(at(5)) else {
-            panic!("a share")
+        let share = |fleet: &Fleet| match fleet.part(at(5)) {
+            Some(Part::Share(share)) => share,
+            part => panic!("{part:?}"),
         };
-        assert_eq!(share.among, 6);
-        assert!(share.since < at(1) && at(1_000_000) < share.heard_until);
+        assert!(!fleet.is_known());
+        assert_eq!(share(&fleet).among, 2);
+        for (among, standing) in [(2, 1), (6, 3)] {
+            fleet.stands(Standing::Begins { fleet: standing });
+            assert!(fleet.is_known());
+            let share = share(&fleet);
+            assert_eq!(share.among, among);
+            assert!(share.since < at(1) && at(1_000_000) < share.heard_until);
+        }
     }
 }

@@ -11,9 +11,21 @@ const STEP_MICROS: u64 = 500_000;
 /// Processes of a key whose counts are kept though none of them counts any more.
 const IDLE_KEPT: usize = 8;
 
+/// Once this part of a limit was admitted and not told, the others are told at once.
+pub const URGENT_PART: u32 = 8;
+
+/// What is new to others after an admission.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct News {
+    /// There is something to tell, which nobody has noted yet.
+    pub is_first: bool,
+    /// So much was not told that it should not wait.
+    pub is_urgent: bool,
+}
+
 /// Another process, numbered by the one that hears it; a number is never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(pub u16);
+pub struct Slot(pub u32);
 
 /// How many requests of a key one process has admitted: a number that only grows, whatever is
 /// repeated, and how many of them lie in its trailing 60 s, for whoever did not know the number.
@@ -30,6 +42,8 @@ pub struct Admitted {
 pub struct Others {
     /// What this process admitted.
     own: u64,
+    /// What of that it has told.
+    told: u64,
     /// The number of the message that told it last.
     told_in: u64,
     /// Whether it changed since.
@@ -53,6 +67,7 @@ impl Others {
     pub fn new(now: Boottime) -> Self {
         Self {
             own: now.as_nanos(),
+            told: now.as_nanos(),
             told_in: 0,
             changed: false,
             counts: Vec::new(),
@@ -61,10 +76,13 @@ impl Others {
         }
     }
 
-    /// This process admitted one. Says whether nobody has noted yet that there is something to tell.
-    pub fn admit(&mut self) -> bool {
+    /// This process admitted one under `limit`.
+    pub fn admit(&mut self, limit: u32) -> News {
         self.own += 1;
-        !std::mem::replace(&mut self.changed, true)
+        News {
+            is_first: !std::mem::replace(&mut self.changed, true),
+            is_urgent: self.own - self.told == u64::from(limit.div_ceil(URGENT_PART)),
+        }
     }
 
     /// Whether there is something to tell.
@@ -75,12 +93,14 @@ impl Others {
     /// Nobody is there to be told.
     pub fn drop_news(&mut self) {
         self.changed = false;
+        self.told = self.own;
     }
 
     /// The count, which is about to be told in the message of this number.
     pub fn tell_in(&mut self, number: u64) -> u64 {
         self.changed = false;
         self.told_in = number;
+        self.told = self.own;
         self.own
     }
 
@@ -242,35 +262,46 @@ mod tests {
     fn a_count_that_begins_anew_is_above_all_before() {
         let mut before = Others::new(Boottime::from_nanos(1_000));
         for _ in 0..500 {
-            before.admit();
+            before.admit(60);
         }
         let told = before.tell_in(1);
         let mut after = Others::new(Boottime::from_nanos(2_000));
-        after.admit();
+        after.admit(60);
         assert!(after.tell_in(2) > told);
     }
 
     #[test]
     fn there_is_news_once_until_it_is_told() {
         let mut others = others();
-        assert!(others.admit());
-        assert!(!others.admit());
+        assert!(others.admit(60).is_first);
+        assert!(!others.admit(60).is_first);
         assert!(others.is_changed() && !others.is_idle(SECOND));
         others.tell_in(5);
         assert!(!others.is_changed() && others.is_idle(SECOND));
         assert_eq!(others.told_in(), 5);
-        assert!(others.admit());
+        assert!(others.admit(60).is_first);
+    }
+
+    #[test]
+    fn an_eighth_of_the_limit_is_urgent_once_until_it_is_told() {
+        let mut others = others();
+        for round in 0..2 {
+            let urgent: Vec<_> = (1..=30).filter(|_| others.admit(100).is_urgent).collect();
+            assert_eq!(urgent, [13]);
+            others.tell_in(round);
+        }
+        assert!(others.admit(5).is_urgent);
     }
 
     /// What three processes said one after the other, and an order in which it comes.
     fn readings() -> impl Strategy<Value = (Vec<(Slot, Admitted)>, Vec<usize>)> {
-        let steps = prop::collection::vec((0..3_u16, 1..5_u32), 1..30);
+        let steps = prop::collection::vec((0..3_u32, 1..5_u32), 1..30);
         steps.prop_flat_map(|steps| {
             let mut sums = [0_u32; 3];
             let readings: Vec<_> = steps
                 .into_iter()
                 .map(|(slot, more)| {
-                    let sum = &mut sums[usize::from(slot)];
+                    let sum = &mut sums[slot as usize];
                     *sum += more;
                     (Slot(slot), admitted(1_000 + u64::from(*sum), *sum))
                 })

@@ -16,7 +16,7 @@ use super::auth::Subject;
 use super::fleet::{Fleet, Part};
 use super::gossip::message::Count;
 use super::mutant::Mutant;
-use super::others::Others;
+use super::others::{News, Others};
 use super::quota::Allowance;
 use super::stamp::{Stamp, Tomb, TombCell};
 use super::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
@@ -247,13 +247,14 @@ impl Credential {
 
 impl CredentialState {
     /// Asks for a place in the window, of which `part` is this process's own: the whole if there is
-    /// no other. Says whether others are to be told of it, for which nobody has been noted yet.
-    pub fn take(&mut self, now: Boottime, limit: u32, part: Option<Part>) -> (Taken, bool) {
+    /// no other. Says what of it is new to others.
+    pub fn take(&mut self, now: Boottime, limit: u32, part: Option<Part>) -> (Taken, News) {
         let Some(part) = part else {
-            return (self.window.take(now, limit), false);
+            return (self.window.take(now, limit), News::default());
         };
         let taken = self.window.take_part(now, limit, part);
-        (taken, taken.admitted && self.window.note(now))
+        let news = taken.admitted.then(|| self.window.note(now, limit));
+        (taken, news.unwrap_or_default())
     }
 }
 

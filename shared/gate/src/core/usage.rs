@@ -1,6 +1,7 @@
 //! What a credential was used for, folded in memory until it is flushed.
 
 use chrono::NaiveDate;
+use domain::scope::Scope;
 use domain::time::Timestamp;
 
 /// Counts of one credential and day.
@@ -16,12 +17,53 @@ pub struct Folded {
     pub last_used_at: Timestamp,
 }
 
-/// Counts that are not flushed yet.
+/// What a request was for, as a key's owner is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purpose {
+    /// GET, POST, PATCH or DELETE.
+    pub method: &'static str,
+    /// The path, ids as names.
+    pub route: &'static str,
+    /// The scope that it needs; none: any credential may call it.
+    pub scope: Option<Scope>,
+}
+
+/// Admitted requests of one credential, day and route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    /// The UTC day.
+    pub day: NaiveDate,
+    /// What they were for.
+    pub purpose: Purpose,
+    /// How many.
+    pub requests: u64,
+    /// The newest of them.
+    pub last_used_at: Timestamp,
+}
+
+/// Counts that are not flushed yet. Of routes there are no more than the services have.
 #[derive(Debug, Default)]
 pub struct Usage {
     /// Almost always none or one day; two around midnight, more while Postgres is away.
     days: Vec<Folded>,
+    calls: Vec<Calls>,
     seen: bool,
+}
+
+/// What was taken of [`Usage`] to be flushed.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// By day.
+    pub days: Vec<Folded>,
+    /// By day and route.
+    pub calls: Vec<Calls>,
+}
+
+impl Taken {
+    /// Rows that it takes to store it.
+    pub fn rows(&self) -> usize {
+        self.days.len() + self.calls.len()
+    }
 }
 
 impl Usage {
@@ -36,34 +78,50 @@ impl Usage {
         !std::mem::replace(&mut self.seen, true)
     }
 
-    /// A request that was counted as admitted was refused after all.
-    pub fn refuse(&mut self, at: Timestamp) {
-        let folded = self.of(at);
-        folded.requests = folded.requests.saturating_sub(1);
-        folded.refused += 1;
-    }
-
-    /// A request that was counted as admitted was neither admitted nor refused.
-    pub fn cancel(&mut self, at: Timestamp) {
-        let folded = self.of(at);
-        folded.requests = folded.requests.saturating_sub(1);
+    /// Counts what an admitted request was for.
+    pub fn call(&mut self, purpose: Purpose, at: Timestamp) {
+        self.add(Calls {
+            day: at.date(),
+            purpose,
+            requests: 1,
+            last_used_at: at,
+        });
     }
 
     /// Takes everything, to be flushed.
-    pub fn take(&mut self) -> Vec<Folded> {
-        std::mem::take(&mut self.days)
+    pub fn take(&mut self) -> Taken {
+        Taken {
+            days: std::mem::take(&mut self.days),
+            calls: std::mem::take(&mut self.calls),
+        }
     }
 
     /// Puts back what could not be flushed.
-    pub fn put_back(&mut self, folded: Folded) {
-        let own = self.of(folded.last_used_at);
-        own.requests += folded.requests;
-        own.refused += folded.refused;
+    pub fn put_back(&mut self, taken: Taken) {
+        for folded in taken.days {
+            let own = self.of(folded.last_used_at);
+            own.requests += folded.requests;
+            own.refused += folded.refused;
+        }
+        for calls in taken.calls {
+            self.add(calls);
+        }
     }
 
     /// Whether there is nothing to flush.
     pub fn is_empty(&self) -> bool {
-        self.days.is_empty()
+        self.days.is_empty() && self.calls.is_empty()
+    }
+
+    fn add(&mut self, calls: Calls) {
+        let is_same = |own: &&mut Calls| own.day == calls.day && own.purpose == calls.purpose;
+        match self.calls.iter_mut().find(is_same) {
+            Some(own) => {
+                own.requests += calls.requests;
+                own.last_used_at = own.last_used_at.max(calls.last_used_at);
+            }
+            None => self.calls.push(calls),
+        }
     }
 
     fn of(&mut self, at: Timestamp) -> &mut Folded {
@@ -99,23 +157,65 @@ mod tests {
         let mut usage = Usage::default();
         assert!(usage.count(at("2026-01-05T23:59:59Z"), true));
         assert!(!usage.count(at("2026-01-05T23:59:58Z"), false));
-        assert!(!usage.count(at("2026-01-06T00:00:01Z"), true));
-        usage.refuse(at("2026-01-06T00:00:01Z"));
+        assert!(!usage.count(at("2026-01-06T00:00:01Z"), false));
         let taken = usage.take();
         let counts: Vec<_> = taken
+            .days
             .iter()
             .map(|one| (one.requests, one.refused))
             .collect();
         assert_eq!(counts, [(1, 1), (0, 1)]);
-        assert_eq!(taken[0].last_used_at, at("2026-01-05T23:59:59Z"));
+        assert_eq!(taken.days[0].last_used_at, at("2026-01-05T23:59:59Z"));
         assert!(usage.is_empty());
         assert!(
             !usage.count(at("2026-01-06T00:00:02Z"), true),
             "seen before"
         );
-        for folded in taken {
-            usage.put_back(folded);
-        }
-        assert_eq!(usage.take().iter().map(|one| one.requests).sum::<u64>(), 2);
+        usage.put_back(taken);
+        let requests = usage
+            .take()
+            .days
+            .iter()
+            .map(|one| one.requests)
+            .sum::<u64>();
+        assert_eq!(requests, 2);
+    }
+
+    #[test]
+    fn routes_and_days_are_counted_apart_and_what_is_put_back_is_not_lost() {
+        let purpose = |route| Purpose {
+            method: "GET",
+            route,
+            scope: Some(Scope::Read),
+        };
+        let mut usage = Usage::default();
+        usage.call(purpose("/projects"), at("2026-01-05T23:59:59Z"));
+        usage.call(purpose("/projects"), at("2026-01-05T23:59:58Z"));
+        usage.call(purpose("/creators"), at("2026-01-05T23:59:59Z"));
+        let taken = usage.take();
+        assert_eq!(taken.rows(), 2);
+        usage.call(purpose("/projects"), at("2026-01-06T00:00:00Z"));
+        usage.call(purpose("/projects"), at("2026-01-05T23:59:59.5Z"));
+        usage.put_back(taken);
+        let mut counts: Vec<_> = usage
+            .take()
+            .calls
+            .into_iter()
+            .map(|calls| {
+                let last = calls.last_used_at.to_string();
+                (calls.purpose.route, calls.requests, last)
+            })
+            .collect();
+        counts.sort();
+        let at = |text: &str| at(text).to_string();
+        assert_eq!(
+            counts,
+            [
+                ("/creators", 1, at("2026-01-05T23:59:59Z")),
+                ("/projects", 1, at("2026-01-06T00:00:00Z")),
+                ("/projects", 3, at("2026-01-05T23:59:59.5Z")),
+            ]
+        );
+        assert!(usage.is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use runtime::clock::Boottime;
 
 use super::fleet::{Part, Share};
-use super::others::{Admitted, Others, Slot};
+use super::others::{Admitted, News, Others, Slot};
 
 /// The length of the window, in microseconds.
 const WINDOW_MICROS: u64 = 60_000_000;
@@ -92,10 +92,10 @@ impl Window {
         }
     }
 
-    /// Notes that what was just admitted is to be told to others. Says whether that is news.
-    pub fn note(&mut self, now: Boottime) -> bool {
+    /// Notes that what was just admitted under `limit` is to be told to others.
+    pub fn note(&mut self, now: Boottime, limit: u32) -> News {
         let others = self.others.get_or_insert_with(|| Others::new(now).into());
-        others.admit()
+        others.admit(limit)
     }
 
     /// Another process has admitted so many.
@@ -566,7 +566,7 @@ mod tests {
         assert!(!window.release_if_idle(at(160 * SECOND)));
         assert!(window.release_if_idle(at(161 * SECOND)));
         assert!(window.others().is_none());
-        assert!(window.note(at(161 * SECOND)));
+        assert!(window.note(at(161 * SECOND), 60).is_first);
         assert!(!window.release_if_idle(at(300 * SECOND)), "to be told");
     }
 
@@ -576,7 +576,7 @@ mod tests {
             let mut window = Window::default();
             for second in 0..10 {
                 assert!(window.take(at((100 + second) * SECOND), limit).admitted);
-                window.note(at((100 + second) * SECOND));
+                window.note(at((100 + second) * SECOND), limit);
             }
             let before = window.tell_in(1, at(110 * SECOND));
             assert_eq!(before.recent, 10);

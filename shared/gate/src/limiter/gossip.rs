@@ -16,15 +16,17 @@ use runtime::telemetry::chain;
 
 use super::Limiter;
 use crate::bus::{self, MacKey};
-use crate::core::fleet::{Part, TICK};
+use crate::core::fleet::{Part, TICK, URGENT_TICK};
 use crate::core::gossip::Gossip;
 use crate::core::gossip::message::{self, ProcessId};
 use crate::core::registry::Credential;
 use crate::metrics as names;
 use crate::store::{self, FleetRows, StoreError};
 
-/// Between two readings of the leases' rows, and how long one may take.
+/// Between two readings of the leases' rows, the same while there was none, and how long one may
+/// take.
 const READ_EVERY: Duration = Duration::from_secs(1);
+const FIRST_READ_AGAIN: Duration = Duration::from_millis(50);
 const READ_DEADLINE: Duration = Duration::from_millis(500);
 /// How long to wait before NATS is asked for the others' messages again.
 const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
@@ -49,6 +51,7 @@ struct Driver {
     began: Boottime,
     heard: Option<Subscriber>,
     subscribe_at: Monotonic,
+    ticked_at: Monotonic,
     tick_at: Monotonic,
     reading: Reading,
     counts: Counts,
@@ -65,6 +68,7 @@ struct Counts {
 enum Woken {
     Stop,
     Tick,
+    Urgent,
     Read(Boottime, Result<FleetRows, StoreError>),
     Heard(Option<Message>),
     Subscribe,
@@ -87,6 +91,7 @@ impl Limiter {
             began: clock.boottime(),
             heard: None,
             subscribe_at: clock.monotonic(),
+            ticked_at: clock.monotonic(),
             tick_at: clock.monotonic() + TICK,
             reading: self.read(Duration::ZERO),
             counts: Counts::new(),
@@ -114,7 +119,8 @@ impl Driver {
             match self.wake().await {
                 Woken::Stop => break,
                 Woken::Tick => self.tick().await,
-                Woken::Read(began, read) => self.read(began, read),
+                Woken::Urgent => self.tick_at = self.tick_at.min(self.ticked_at + URGENT_TICK),
+                Woken::Read(began, read) => self.read(began, read).await,
                 Woken::Heard(Some(message)) => self.hear(&message),
                 Woken::Heard(None) => self.heard = None,
                 Woken::Subscribe => self.subscribe().await,
@@ -148,6 +154,7 @@ impl Driver {
         tokio::select! {
             () = limiter.0.tasks.stopping() => Woken::Stop,
             () = clock.sleep_until(self.tick_at) => Woken::Tick,
+            () = limiter.0.urgent.notified() => Woken::Urgent,
             (began, read) = reading => Woken::Read(began, read),
             woken = hear => woken,
             () = subscribe => Woken::Subscribe,
@@ -156,7 +163,8 @@ impl Driver {
 
     async fn tick(&mut self) {
         let clock = self.limiter.0.clock.clone();
-        self.tick_at = (self.tick_at + TICK).max(clock.monotonic());
+        self.ticked_at = clock.monotonic();
+        self.tick_at = (self.tick_at + TICK).clamp(self.ticked_at, self.ticked_at + TICK);
         let Some((gossip, _)) = &mut self.known else {
             return;
         };
@@ -189,8 +197,14 @@ impl Driver {
         let _ = self.limiter.0.clock.timeout(SEND_DEADLINE, send).await;
     }
 
-    fn read(&mut self, began: Boottime, read: Result<FleetRows, StoreError>) {
-        self.reading = self.limiter.read(READ_EVERY);
+    async fn read(&mut self, began: Boottime, read: Result<FleetRows, StoreError>) {
+        let is_waited_for = self.known.is_none() && read.is_err();
+        let again = if is_waited_for {
+            FIRST_READ_AGAIN
+        } else {
+            READ_EVERY
+        };
+        self.reading = self.limiter.read(again);
         let read = match read {
             Ok(read) => read,
             Err(error) => {
@@ -198,9 +212,16 @@ impl Driver {
             }
         };
         let known = self.known.take().map(|(gossip, _)| gossip);
-        let mut gossip = known.unwrap_or_else(|| Gossip::new(self.me, read.epoch, self.began));
-        gossip.read(read.epoch, &read.rows, began);
+        let is_first = known.is_none();
+        let new = || Gossip::new(self.me, read.reading.epoch, self.began);
+        let mut gossip = known.unwrap_or_else(new);
+        gossip.read(&read.reading, began);
         self.known = Some((gossip, read.bus_key));
+        if is_first {
+            // Requests wait for this.
+            self.tick().await;
+            self.limiter.0.judged.notify_waiters();
+        }
     }
 
     fn hear(&mut self, message: &Message) {

@@ -14,7 +14,7 @@ use metrics::{Counter, counter};
 use runtime::clock::{Boottime, Clock};
 use runtime::lifecycle::{TaskKind, Tasks};
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::admission::{Denial, Policy, Rate, RateLimited, Standing};
 use crate::brake::Brake;
@@ -31,6 +31,8 @@ const FIRST_USES: usize = 1_024;
 const PREFETCHES: usize = 16;
 /// Keys used between two ticks that are noted one by one; beyond, all of them are looked through.
 const NOTED: usize = 8_192;
+/// How long a process's first requests wait until it knows whether there are others.
+const JUDGED_WITHIN: Duration = Duration::from_secs(1);
 /// Locks that keep two requests of an org from asking for the same block.
 const STRIPES: usize = 64;
 
@@ -52,6 +54,10 @@ struct Inner {
     noted: std_mpsc::SyncSender<Arc<Credential>>,
     /// The other end, until a gate joins them.
     unjoined: Mutex<Option<gossip::Noted>>,
+    /// It was found out how this process stands with the others.
+    judged: Notify,
+    /// Others should be told before the next tick.
+    urgent: Notify,
     blocks: Blocks,
 }
 
@@ -97,6 +103,8 @@ impl Limiter {
             first_uses,
             noted,
             unjoined: Mutex::new(Some(unjoined)),
+            judged: Notify::new(),
+            urgent: Notify::new(),
             blocks: Blocks {
                 granted: outcome("granted"),
                 spent: outcome("spent"),
@@ -129,7 +137,13 @@ impl Limiter {
     /// Steps 2 and 3 of the order of checks: the window, then the org's day.
     pub(crate) async fn admit(&self, entry: &Entry, at: Moment) -> Result<Rate, Denial> {
         let limit = entry.per_minute();
-        let taken = self.take_minute(entry, limit, at);
+        let (per_day, wall) = (entry.per_day(), at.wall);
+        if !self.0.registry.fleet().is_known() {
+            // Apart, so that other requests do not carry its future.
+            Box::pin(self.until_judged()).await;
+        }
+        // What the day may yet refuse is counted once it has answered.
+        let taken = self.take_minute(entry, limit, at, per_day.is_some());
         let minute = Standing {
             policy: if entry.is_session() {
                 Policy::SessionMinute
@@ -140,7 +154,7 @@ impl Limiter {
             remaining: u64::from(taken.remaining),
             reset_seconds: taken.reset_seconds(),
         };
-        let Some(limit) = entry.per_day() else {
+        let Some(limit) = per_day else {
             return settle(taken.admitted, minute, Rate { minute, day: None });
         };
         let allowance = &entry.org().allowance;
@@ -166,14 +180,9 @@ impl Limiter {
             Day::Ask => Box::pin(self.reserve_and_take(entry.org(), limit)).await,
             answer => answer,
         };
-        let usage = |fix: fn(&mut crate::core::usage::Usage, Timestamp)| {
-            fix(
-                &mut entry.credential(&self.0.registry).state().usage,
-                at.wall,
-            );
-        };
         match answer {
             Day::Admitted { remaining, fetch } => {
+                self.count(entry, wall, true);
                 if fetch {
                     self.prefetch(entry.org(), limit);
                 }
@@ -184,7 +193,7 @@ impl Limiter {
                 })
             }
             Day::Spent => {
-                usage(crate::core::usage::Usage::refuse);
+                self.count(entry, wall, false);
                 settle(
                     false,
                     day,
@@ -194,30 +203,58 @@ impl Limiter {
                     },
                 )
             }
-            Day::Unavailable | Day::Ask => {
-                usage(crate::core::usage::Usage::cancel);
-                Err(Denial::VerificationUnavailable)
-            }
+            Day::Unavailable | Day::Ask => Err(Denial::VerificationUnavailable),
         }
     }
 
-    fn take_minute(&self, entry: &Entry, limit: u32, at: Moment) -> Taken {
+    /// Waits until it is known whether other processes admit the same keys: a moment, unless the
+    /// primary is away. Who does not know has half.
+    async fn until_judged(&self) {
+        let judged = async {
+            loop {
+                let judged = self.0.judged.notified();
+                if self.0.registry.fleet().is_known() {
+                    return;
+                }
+                judged.await;
+            }
+        };
+        let _ = self.0.clock.timeout(JUDGED_WITHIN, judged).await;
+    }
+
+    fn take_minute(&self, entry: &Entry, limit: u32, at: Moment, has_day: bool) -> Taken {
         let credential = entry.credential(&self.0.registry);
         let fleet = self.0.registry.fleet();
         let part = fleet.part(at.boot);
-        let (taken, is_news, is_first) = {
+        let (taken, news, is_first) = {
             let mut state = credential.state();
-            let (taken, is_news) = state.take(at.boot, limit, part);
-            (taken, is_news, state.usage.count(at.wall, taken.admitted))
+            let (taken, news) = state.take(at.boot, limit, part);
+            let is_decided = !(taken.admitted && has_day);
+            let is_first = is_decided && state.usage.count(at.wall, taken.admitted);
+            (taken, news, is_first)
         };
-        if is_news && self.0.noted.try_send(Arc::clone(credential)).is_err() {
+        if news.is_first && self.0.noted.try_send(Arc::clone(credential)).is_err() {
             fleet.could_not_note();
         }
+        if news.is_urgent {
+            self.0.urgent.notify_one();
+        }
         if is_first {
-            // Full: the next flush brings it.
-            let _ = self.0.first_uses.try_send(Arc::clone(credential));
+            self.note_first(credential);
         }
         taken
+    }
+
+    fn count(&self, entry: &Entry, at: Timestamp, admitted: bool) {
+        let credential = entry.credential(&self.0.registry);
+        if credential.state().usage.count(at, admitted) {
+            self.note_first(credential);
+        }
+    }
+
+    /// Full: the next flush brings it.
+    fn note_first(&self, credential: &Arc<Credential>) {
+        let _ = self.0.first_uses.try_send(Arc::clone(credential));
     }
 }
 

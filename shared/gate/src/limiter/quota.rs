@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use domain::ids::OrgId;
 use futures_util::{StreamExt, stream};
 use runtime::lifecycle::TaskKind;
@@ -73,7 +74,7 @@ impl Limiter {
         let mut give_back = Vec::new();
         for org in self.0.registry.orgs() {
             if let Some((day, left)) = org.allowance.close() {
-                give_back.push(store::give_back(&self.0.pool, org.id, day, left));
+                give_back.push(self.give_back(org.id, day, left));
             }
         }
         // What does not arrive is lost to the org until midnight, and to nobody else.
@@ -81,6 +82,11 @@ impl Limiter {
             .buffer_unordered(GIVE_BACK_AT_ONCE)
             .for_each(|_| ready(()))
             .await;
+    }
+
+    async fn give_back(&self, org: OrgId, day: NaiveDate, left: u64) -> Result<(), StoreError> {
+        let mut connection = self.0.pool.acquire().await?;
+        store::give_back(&mut connection, org, day, left).await
     }
 
     async fn turn(&self, org: OrgId) -> tokio::sync::MutexGuard<'_, ()> {
@@ -96,12 +102,15 @@ impl Limiter {
         let clock = &self.0.clock;
         let sent = clock.boottime();
         let reservation = org.allowance.reserve(limit, sent);
-        let asked = clock.timeout(DEADLINE, async {
+        let asked = async {
+            let mut connection = store::connection(&self.0.pool, &self.0.tasks).await?;
             if let Some((day, left)) = reservation.give_back {
-                store::give_back(&self.0.pool, org.id, day, left).await?;
+                store::give_back(&mut connection, org.id, day, left).await?;
             }
-            store::reserve(&self.0.pool, org.id, reservation.wanted, limit).await
-        });
+            store::reserve(&mut connection, org.id, reservation.wanted, limit).await
+        };
+        // Apart, so that requests with a block in hand do not carry it.
+        let asked = clock.timeout(DEADLINE, Box::pin(asked));
         match asked.await.map_err(StoreError::from).flatten() {
             Ok(grant) => {
                 let blocks = &self.0.blocks;

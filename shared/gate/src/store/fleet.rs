@@ -1,34 +1,37 @@
 use domain::ids::{IncarnationId, LogEpoch};
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::StoreError;
 use crate::bus::MacKey;
+use crate::core::gossip::Reading;
 
-/// Who admits the same keys.
+/// Who admits the same keys, and how they know each other.
 pub struct FleetRows {
-    /// The life of the log.
-    pub epoch: LogEpoch,
+    /// What the primary knows of them.
+    pub reading: Reading,
     /// The key of the gate's messages on NATS.
     pub bus_key: MacKey,
-    /// The rows of gate.leases.
-    pub rows: Vec<IncarnationId>,
 }
 
 /// Reads it in one statement.
 pub async fn fleet(pool: &PgPool) -> Result<FleetRows, StoreError> {
-    // Run at run time until `deploy/sqlx` has seen the function.
-    let rows: Vec<(Uuid, Vec<u8>, Option<Uuid>)> =
-        sqlx::query_as("select epoch, bus_key, incarnation from gate.fleet()")
-            .fetch_all(pool)
-            .await?;
-    let Some((epoch, bus_key, _)) = rows.first() else {
+    let rows = sqlx::query!(
+        r#"select epoch as "epoch!", bus_key as "bus_key!", incarnation,
+               ended_lately as "ended_lately!"
+           from gate.fleet()"#
+    )
+    .fetch_all(pool)
+    .await?;
+    let Some(first) = rows.first() else {
         return Err(StoreError::Database(sqlx::Error::RowNotFound));
     };
-    let incarnations = rows.iter().filter_map(|(_, _, incarnation)| *incarnation);
+    let incarnations = rows.iter().filter_map(|row| row.incarnation);
     Ok(FleetRows {
-        epoch: LogEpoch::from_uuid(*epoch),
-        bus_key: MacKey::new(bus_key),
-        rows: incarnations.map(IncarnationId::from_uuid).collect(),
+        reading: Reading {
+            epoch: LogEpoch::from_uuid(first.epoch),
+            rows: incarnations.map(IncarnationId::from_uuid).collect(),
+            ended_lately: first.ended_lately,
+        },
+        bus_key: MacKey::new(&first.bus_key),
     })
 }

@@ -2,6 +2,7 @@
 //! of which does one thing (migrations, `create_gate_functions`).
 
 mod barrier;
+mod connection;
 mod fleet;
 mod lease;
 mod load;
@@ -9,17 +10,23 @@ mod quota;
 mod restore;
 mod rows;
 mod usage;
+mod used;
 mod verify;
 
 use thiserror::Error;
 
 pub use self::barrier::{Registered, collect, note_copies, registered, settle, settled_at};
+pub use self::connection::connection;
 pub use self::fleet::{FleetRows, fleet};
 pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;
 pub use self::quota::{give_back, reserve};
 pub use self::restore::{forget_former_life_in_tx, remember_replayed, replayed};
-pub use self::usage::{UsageRow, Used, record, used, used_by_org};
+pub use self::usage::{UsageOf, prune, record};
+pub use self::used::{
+    SCOPE_UNUSED_DAYS, Used, UsedDay, UsedRoute, used, used_by_org, used_days, used_routes,
+    used_scopes,
+};
 pub use self::verify::{Answer as VerifyAnswer, bus_key, verify};
 
 /// Why the gate's tables could not be asked.

@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use domain::ids::OrgId;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use super::StoreError;
 use crate::core::quota::Grant;
 
 /// Reserves a block of the org's day, which Postgres names.
 pub async fn reserve(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     wanted: u64,
     limit: u64,
@@ -22,7 +22,7 @@ pub async fn reserve(
         signed(wanted),
         signed(limit)
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await?;
     Ok(Grant {
         day: row.day,
@@ -34,7 +34,7 @@ pub async fn reserve(
 
 /// Gives back what was reserved and is not used any more.
 pub async fn give_back(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     org: OrgId,
     day: NaiveDate,
     unused: u64,
@@ -45,7 +45,7 @@ pub async fn give_back(
         day,
         signed(unused)
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }

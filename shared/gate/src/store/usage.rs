@@ -1,119 +1,119 @@
-use std::collections::HashMap;
-
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::OrgId;
-use domain::time::Timestamp;
+use domain::scope::Scope;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::core::usage::Folded;
+use crate::core::usage::Taken;
 
-/// Counts of one credential and day, to be added to what is stored.
-#[derive(Debug, Clone, Copy)]
-pub struct UsageRow {
+/// Counts of one credential, to be added to what is stored.
+#[derive(Debug)]
+pub struct UsageOf {
     /// The key or session.
     pub credential: Uuid,
     /// Whose it is.
     pub org: OrgId,
     /// What was counted.
-    pub folded: Folded,
+    pub taken: Taken,
 }
 
-/// Adds counts; the time of the last use only moves forward.
-pub async fn record(pool: &PgPool, rows: &[UsageRow]) -> Result<(), StoreError> {
-    let credentials: Vec<Uuid> = rows.iter().map(|row| row.credential).collect();
-    let days: Vec<NaiveDate> = rows.iter().map(|row| row.folded.day).collect();
-    let orgs: Vec<Uuid> = rows.iter().map(|row| row.org.as_uuid()).collect();
-    let requests: Vec<i64> = rows.iter().map(|row| signed(row.folded.requests)).collect();
-    let refused: Vec<i64> = rows.iter().map(|row| signed(row.folded.refused)).collect();
-    let last: Vec<DateTime<Utc>> = rows
-        .iter()
-        .map(|row| row.folded.last_used_at.datetime())
-        .collect();
+/// Adds counts; times of last use only move forward.
+pub async fn record(pool: &PgPool, used: &[UsageOf]) -> Result<(), StoreError> {
+    let days = ByDay::of(used);
+    let calls = ByRoute::of(used);
     sqlx::query!(
-        "select gate.record_usage($1, $2, $3, $4, $5, $6)",
-        &credentials,
-        &days,
-        &orgs,
-        &requests,
-        &refused,
-        &last
+        "select gate.record_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        &days.credentials,
+        &days.days,
+        &days.orgs,
+        &days.requests,
+        &days.refused,
+        &days.last,
+        &calls.credentials,
+        &calls.days,
+        &calls.methods as &[&str],
+        &calls.routes as &[&str],
+        &calls.scopes as &[Option<&str>],
+        &calls.requests,
+        &calls.last
     )
     .execute(pool)
     .await?;
     Ok(())
 }
 
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+#[derive(Default)]
+struct ByDay {
+    credentials: Vec<Uuid>,
+    days: Vec<NaiveDate>,
+    orgs: Vec<Uuid>,
+    requests: Vec<i64>,
+    refused: Vec<i64>,
+    last: Vec<DateTime<Utc>>,
 }
 
-/// How a credential was used, at most 60 s late.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Used {
-    /// When last; none: never.
-    pub last_used_at: Option<Timestamp>,
-    /// Admitted requests of the last 7 UTC days, today last.
-    pub by_day: [u64; 7],
-}
-
-/// How each of these credentials of an org was used; one that never was is left out.
-pub async fn used(
-    pool: &PgPool,
-    org: OrgId,
-    credentials: &[Uuid],
-    today: NaiveDate,
-) -> Result<HashMap<Uuid, Used>, StoreError> {
-    let first_day = today - TimeDelta::days(6);
-    let rows = sqlx::query!(
-        r#"select credential_id, max(last_used_at) as "last_used_at!",
-               array_agg(day) filter (where day >= $3) as days,
-               array_agg(requests) filter (where day >= $3) as requests
-           from gate.usage where credential_id = any($1) and org_id = $2
-           group by credential_id"#,
-        credentials,
-        org.as_uuid(),
-        first_day
-    )
-    .fetch_all(pool)
-    .await?;
-    let of_row = |days: Option<Vec<NaiveDate>>, requests: Option<Vec<i64>>| {
-        let mut by_day = [0; 7];
-        for (day, requests) in days
-            .into_iter()
-            .flatten()
-            .zip(requests.into_iter().flatten())
+impl ByDay {
+    fn of(used: &[UsageOf]) -> Self {
+        let mut columns = Self::default();
+        for (of, folded) in used
+            .iter()
+            .flat_map(|of| of.taken.days.iter().map(move |folded| (of, folded)))
         {
-            let index = usize::try_from((day - first_day).num_days()).ok();
-            // A clock behind Postgres's may not know the newest day yet.
-            if let Some(cell) = index.and_then(|index| by_day.get_mut(index)) {
-                *cell = u64::try_from(requests).unwrap_or(0);
-            }
+            columns.credentials.push(of.credential);
+            columns.days.push(folded.day);
+            columns.orgs.push(of.org.as_uuid());
+            columns.requests.push(signed(folded.requests));
+            columns.refused.push(signed(folded.refused));
+            columns.last.push(folded.last_used_at.datetime());
         }
-        by_day
-    };
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let used = Used {
-                last_used_at: Some(Timestamp::from_datetime(row.last_used_at)),
-                by_day: of_row(row.days, row.requests),
-            };
-            (row.credential_id, used)
-        })
-        .collect())
+        columns
+    }
 }
 
-/// Admitted requests of an org on a UTC day, at most 60 s late.
-pub async fn used_by_org(pool: &PgPool, org: OrgId, day: NaiveDate) -> Result<u64, StoreError> {
-    let requests = sqlx::query_scalar!(
-        r#"select coalesce(sum(requests), 0)::bigint as "requests!"
-           from gate.usage where org_id = $1 and day = $2"#,
-        org.as_uuid(),
-        day
+#[derive(Default)]
+struct ByRoute {
+    credentials: Vec<Uuid>,
+    days: Vec<NaiveDate>,
+    methods: Vec<&'static str>,
+    routes: Vec<&'static str>,
+    scopes: Vec<Option<&'static str>>,
+    requests: Vec<i64>,
+    last: Vec<DateTime<Utc>>,
+}
+
+impl ByRoute {
+    fn of(used: &[UsageOf]) -> Self {
+        let mut columns = Self::default();
+        for (of, calls) in used
+            .iter()
+            .flat_map(|of| of.taken.calls.iter().map(move |calls| (of, calls)))
+        {
+            columns.credentials.push(of.credential);
+            columns.days.push(calls.day);
+            columns.methods.push(calls.purpose.method);
+            columns.routes.push(calls.purpose.route);
+            columns.scopes.push(calls.purpose.scope.map(Scope::name));
+            columns.requests.push(signed(calls.requests));
+            columns.last.push(calls.last_used_at.datetime());
+        }
+        columns
+    }
+}
+
+/// Drops counts of days before `before`, at most `at_most` of days and of routes; says how many it
+/// dropped. The newest of each credential and scope stay.
+pub async fn prune(pool: &PgPool, before: NaiveDate, at_most: i32) -> Result<u64, StoreError> {
+    let dropped = sqlx::query_scalar!(
+        r#"select gate.prune_usage($1, $2) as "dropped!""#,
+        before,
+        at_most
     )
     .fetch_one(pool)
     .await?;
-    Ok(u64::try_from(requests).unwrap_or(0))
+    Ok(u64::try_from(dropped).unwrap_or(0))
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }

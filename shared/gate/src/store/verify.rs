@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use domain::credential::CredentialHash;
 use domain::ids::LogEpoch;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::StoreError;
 use super::rows::{CredentialColumns, OrgColumns, position, term};
@@ -19,7 +19,10 @@ pub struct Answer {
 }
 
 /// VERIFY (revocation.md 5.2): one statement, shared with no other request.
-pub async fn verify(pool: &PgPool, hash: &CredentialHash) -> Result<Answer, StoreError> {
+pub async fn verify(
+    connection: &mut PgConnection,
+    hash: &CredentialHash,
+) -> Result<Answer, StoreError> {
     let row = sqlx::query!(
         r#"select id, org_id, kind, status, scopes, strict, owner_id, owner_banned,
                rate_limit_per_minute, ip_allowlist, expires_at, overlap_ends_at, denied_position,
@@ -29,7 +32,7 @@ pub async fn verify(pool: &PgPool, hash: &CredentialHash) -> Result<Answer, Stor
            from gate.verify($1)"#,
         hash.as_bytes()
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await?;
     if row.in_recovery {
         return Err(StoreError::Standby);

@@ -41,9 +41,10 @@ impl From<async_nats::Message> for Letter {
 }
 
 /// The MAC that a key gives to a payload under a subject.
-fn mac(key: &[u8], subject: &str, payload: &str) -> String {
+pub fn mac(key: &[u8], subject: &str, payload: impl AsRef<[u8]>) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-    mac.update(format!("{subject}\n{payload}").as_bytes());
+    mac.update(format!("{subject}\n").as_bytes());
+    mac.update(payload.as_ref());
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
@@ -97,14 +98,20 @@ impl Sender {
 
     /// Returns once the server has it, and so before anything that is sent later.
     pub async fn send(&self, letter: &Letter) {
+        let payload = letter.payload.clone().into_bytes();
+        let sent = self.send_bytes(&letter.subject, payload, letter.mac.clone());
+        sent.await;
+    }
+
+    /// The same for what is no text.
+    pub async fn send_bytes(&self, subject: &str, payload: Vec<u8>, mac: Option<String>) {
         let mut headers = async_nats::HeaderMap::new();
-        if let Some(mac) = &letter.mac {
-            headers.insert("Tga-Mac", &**mac);
+        if let Some(mac) = mac {
+            headers.insert("Tga-Mac", mac);
         }
-        let payload = letter.payload.clone().into();
         let sent = self
             .nats
-            .publish_with_headers(letter.subject.clone(), headers, payload);
+            .publish_with_headers(subject.to_owned(), headers, payload.into());
         sent.await.unwrap();
         self.nats.flush().await.unwrap();
     }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use gate::core::gossip::message::Message;
+use gate::core::gossip::message::{Count, Message, ProcessId, State};
+use gate::core::others::Admitted;
 use gate::{Denial, Gate, VerifyConfig};
 use runtime::clock::{Clock, Monotonic};
 use testkit::{Proxy, TestDatabase, TestNats, eventually};
+use uuid::Uuid;
 
+use crate::letters::{Sender, mac};
 use crate::support::{Command, Key, KeySpec, Replica, SOON, config};
 
 /// A limit that no test reaches.
@@ -219,6 +222,59 @@ async fn who_takes_the_place_of_a_killed_one_learns_what_it_had_told() {
     fleet.sees_itself().await;
     let admitted = ask_all(&fleet.replicas[2], &key).await;
     assert_eq!(admitted + taken, 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_without_the_key_says_what_was_admitted() {
+    let database = testkit::postgres().await;
+    let nats = testkit::nats().await;
+    let fleet = Fleet::of_three(&database, &nats).await;
+    let key = fleet.key(1_000).await;
+    let sender = Sender::new(&database, &nats).await;
+    let process = ProcessId(Uuid::from_u128(7));
+    let subject = format!("tga.gate.counts.{}", process.0);
+    let told = Message {
+        process,
+        epoch: sender.epoch,
+        row: None,
+        number: 1,
+        state: State::default(),
+        known: Vec::new(),
+        fills: None,
+        of: process,
+        counts: vec![Count {
+            key: key.id.as_uuid(),
+            org: fleet.org,
+            admitted: Admitted {
+                count: 900,
+                recent: 900,
+            },
+        }],
+    };
+    let payload = told.encode();
+    let genuine = mac(&sender.bus_key, &subject, &payload);
+    let elsewhere = mac(&sender.bus_key, "tga.gate.counts.another", &payload);
+    let forged = [
+        None,
+        Some(mac(b"a guess", &subject, &payload)),
+        Some(elsewhere),
+    ];
+    for mac in forged {
+        sender.send_bytes(&subject, payload.clone(), mac).await;
+    }
+    let mut altered = payload.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    let altered = sender.send_bytes(&subject, altered, Some(genuine.clone()));
+    altered.await;
+    fleet.heard(&key, 1_000, 0).await;
+    // With the key it is believed.
+    sender.send_bytes(&subject, payload, Some(genuine)).await;
+    for replica in &fleet.replicas {
+        eventually(SOON, "it is believed", async || {
+            left(replica, &key).await < 100
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use gate::core::mutant::Mutant;
 use stateright::{Model, Property};
 
 use crate::coverage::Coverage;
-use crate::live::Core;
+use crate::live::{Core, Live};
 use crate::replica::knowing;
 use crate::state::{BEFORE, Coordinator, Handler, Keeper, Line, OTHER, Replica, Stage, World};
 
@@ -19,6 +19,10 @@ pub const S2: &str = "S2 no accept begun after a 401";
 
 /// The bounds of one exploration.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a kind of step of its own, and most are off"
+)]
 pub struct Protocol {
     /// D.
     pub term: Duration,
@@ -95,7 +99,9 @@ impl Model for Protocol {
             crashed_once: false,
             heard: Vec::new(),
             keeper: Keeper::default(),
-            replicas: vec![Arc::new(self.newcomer()); self.replicas],
+            replicas: (0..self.replicas)
+                .map(|_| Arc::new(self.newcomer()))
+                .collect(),
             told: false,
             late_accept: false,
             inverted_accept: false,
@@ -159,7 +165,7 @@ impl Model for Protocol {
             Action::ReadLog(index) => world.read_log(self, index),
             Action::ApplyLate(index) => world.apply_late(self, index),
             Action::Hear(index) => world.hear(index),
-            Action::Evict(index) => world.replica(index).core.with(|live| live.evict()),
+            Action::Evict(index) => world.replica(index).core.with(Live::evict),
             Action::LoadRead(index) => world.load_read(index),
             Action::LoadInsert(index) => world.load_insert(self, index),
             Action::Begin(index) => world.begin(index),

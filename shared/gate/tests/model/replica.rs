@@ -195,15 +195,14 @@ impl World {
             .core
             .with(|live| live.follower.renewed(&renewal, head, at));
         match renewed {
-            Renewed::Extend(_) => {}
+            // Ignored once it has left.
+            Renewed::Extend(_) | Renewed::Ignore => {}
             Renewed::CatchUp(_) => replica.behind = protocol.reduced,
             Renewed::Register => {
                 protocol.seen.note(Case::RowWasGone);
                 let again = replica.lives < protocol.lives;
                 replica.stage = if again { Stage::Loaded } else { Stage::Gone };
             }
-            // It has left.
-            Renewed::Ignore => {}
             Renewed::Reload => panic!("there is one log"),
         }
     }

@@ -26,6 +26,10 @@ pub const REVOKE: GlobalPosition = GlobalPosition::new(3);
 
 /// Everything there is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four things that happened or did not, each for itself"
+)]
 pub struct World {
     /// Ticks that passed.
     pub now: u8,

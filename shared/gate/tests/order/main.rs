@@ -56,7 +56,7 @@ fn play(scene: &Scene, mutant: Option<Mutant>) -> bool {
     // In a thread of its own: a panic leaves loom's own state behind.
     let played = std::thread::spawn(move || {
         let mut builder = Builder::new();
-        builder.preemption_bound = bound();
+        builder.preemption_bound = Some(bound());
         builder.max_branches = 100_000;
         builder.check(move || {
             counted.fetch_add(1, Ordering::Relaxed);
@@ -86,11 +86,11 @@ fn play(scene: &Scene, mutant: Option<Mutant>) -> bool {
     as_expected
 }
 
-fn bound() -> Option<usize> {
+fn bound() -> usize {
     let is_deep = std::env::var_os("TGA_DEEP").is_some_and(|deep| deep == "1");
-    Some(if is_deep {
+    if is_deep {
         PREEMPTIONS_DEEP
     } else {
         PREEMPTIONS
-    })
+    }
 }

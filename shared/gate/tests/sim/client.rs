@@ -415,6 +415,10 @@ impl World {
         if operation.succeeded || operation.tries != tries || self.now > END - 4 * SECOND {
             return;
         }
+        // Some never come back: then nobody settles what they asked for but SWEEP.
+        if self.rng.permille(300) {
+            return;
+        }
         self.counters.retried_after_a_crash += 1;
         self.at(self.now, Event::Client(ClientEvent::Try(id)));
     }

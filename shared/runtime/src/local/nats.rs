@@ -1,6 +1,6 @@
 use std::fmt;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
@@ -31,6 +31,8 @@ const GREETING_WITHIN: Duration = Duration::from_secs(1);
 pub struct NatsConfig {
     /// The server's folder; made if missing, used again if not.
     pub folder: PathBuf,
+    /// The address to listen on; other than loopback only where the network is a test's own.
+    pub address: Ipv4Addr,
     /// The longest message, in bytes.
     pub max_payload: u32,
     /// The most that JetStream may store, in bytes.
@@ -39,7 +41,7 @@ pub struct NatsConfig {
     pub delete: Option<PathBuf>,
 }
 
-/// A private NATS server with JetStream on a loopback port. Stopped when dropped, and when this
+/// A private NATS server with JetStream, on a loopback port unless told otherwise. Stopped when dropped, and when this
 /// process dies.
 pub struct NatsServer {
     program: Program,
@@ -59,6 +61,7 @@ impl NatsConfig {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            address: Ipv4Addr::LOCALHOST,
             max_payload: 1 << 20,
             max_store: 10 << 30,
             delete: None,
@@ -128,17 +131,17 @@ impl NatsServer {
 
     /// A URL for the user who may do everything in the one account. It holds the password.
     pub fn url(&self) -> String {
-        let (password, port) = (self.password.expose_secret(), self.port);
-        format!("nats://{USER}:{password}@127.0.0.1:{port}")
+        let (password, address) = (self.password.expose_secret(), self.address());
+        format!("nats://{USER}:{password}@{address}")
     }
 
     /// A URL for the system account. It holds the password.
     pub fn system_url(&self) -> String {
-        let (password, port) = (self.system_password.expose_secret(), self.port);
-        format!("nats://{SYSTEM_USER}:{password}@127.0.0.1:{port}")
+        let (password, address) = (self.system_password.expose_secret(), self.address());
+        format!("nats://{SYSTEM_USER}:{password}@{address}")
     }
 
-    /// The port on 127.0.0.1; it stays the same when the server is started again.
+    /// The port; it stays the same when the server is started again.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -162,8 +165,8 @@ impl NatsServer {
         self.watchdog
             .watch(&child)
             .map_err(LocalError::io("watch over", &self.folder))?;
-        let (clock, port) = (&self.program.clock, self.port);
-        let ready = async |_| greets(clock, port).await;
+        let (clock, address) = (&self.program.clock, self.address());
+        let ready = async |_| greets(clock, address).await;
         let started = self.program.wait_ready(&mut child, ready).await;
         self.child = Some(child);
         started
@@ -263,10 +266,14 @@ impl NatsServer {
         self.start().await
     }
 
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from((self.config.address, self.port))
+    }
+
     fn configuration(&self) -> String {
         let quoted = |path: &Path| format!("{:?}", path.display().to_string());
         format!(
-            "listen: \"127.0.0.1:{port}\"\n\
+            "listen: \"{address}\"\n\
              max_payload: {max_payload}\n\
              jetstream {{ store_dir: {store}, max_mem: 0, max_file: {max_store} }}\n\
              accounts {{\n\
@@ -274,7 +281,7 @@ impl NatsServer {
              \x20 SYS {{ users: [{{ user: {SYSTEM_USER}, password: \"{system}\" }}] }}\n\
              }}\n\
              system_account: SYS\n",
-            port = self.port,
+            address = self.address(),
             max_payload = self.config.max_payload,
             store = quoted(&self.store()),
             max_store = self.config.max_store,
@@ -295,10 +302,10 @@ impl fmt::Debug for NatsServer {
     }
 }
 
-/// Whether a NATS server speaks on the port; it does so once JetStream is up.
-async fn greets(clock: &Clock, port: u16) -> bool {
+/// Whether a NATS server speaks at the address; it does so once JetStream is up.
+async fn greets(clock: &Clock, address: SocketAddr) -> bool {
     let greeting = async {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        let mut stream = TcpStream::connect(address).await?;
         let mut start = [0; GREETING.len()];
         stream.read_exact(&mut start).await?;
         std::io::Result::Ok(start == *GREETING)

@@ -1,5 +1,6 @@
 //! The tools that tests rest on, tried themselves.
 
 mod eventually;
+mod history;
 mod proxy;
 mod servers;

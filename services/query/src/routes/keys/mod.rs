@@ -3,6 +3,7 @@
 pub mod get;
 pub mod list;
 pub mod own;
+pub mod usage;
 
 use std::collections::HashMap;
 
@@ -35,8 +36,11 @@ impl Snapshot<'_> {
     /// Looks up what these keys are shown with. Their use stands on the primary, not in the
     /// projection: it moves without events.
     async fn shown(&mut self, keys: &[Found]) -> Result<Shown, ApiError> {
-        let ids: Vec<Uuid> = keys.iter().map(|found| found.id.as_uuid()).collect();
-        let used = gate::used(&self.app.primary, self.call.org(), &ids, self.now.date()).await;
+        let partners = keys.iter().filter_map(|found| found.key.partner());
+        let ids = keys.iter().map(|found| found.id).chain(partners);
+        let ids: Vec<Uuid> = ids.map(KeyId::as_uuid).collect();
+        let now = self.now.datetime();
+        let used = gate::used(&self.app.primary, self.call.org(), &ids, now).await;
         let unavailable = |error| self.app.unavailable().because(error);
         let denials = keys.iter().filter_map(|found| found.key.revoked);
         let denials: Vec<_> = denials.map(|denial| denial.position).collect();
@@ -66,22 +70,25 @@ impl Snapshot<'_> {
 }
 
 impl Shown {
+    fn used_of(&self, id: KeyId) -> Used {
+        self.used.get(&id.as_uuid()).copied().unwrap_or_default()
+    }
+
     fn wire(&self, found: &Found) -> ApiKey {
-        let used = self
-            .used
-            .get(&found.id.as_uuid())
-            .copied()
-            .unwrap_or_default();
+        let used = self.used_of(found.id);
+        let partner = found.key.partner().map(|id| self.used_of(id));
         let replaced = found.key.replaces.and_then(|old| self.replaced.get(&old));
         let context = KeyContext {
             replaced: replaced.map(|old| &old.key),
             last_used_at: used.last_used_at,
             requests_by_day: used.by_day,
+            requests_last_hour: used.last_hour,
+            partner_requests_last_hour: partner.map_or(0, |used| used.last_hour),
+            needed: used.needed,
             revocation_effective_at: found
                 .key
                 .revoked
                 .and_then(|denial| self.settled.get(&denial.position).copied()),
-            ..KeyContext::default()
         };
         ApiKey::new(found.id, &found.key, self.now, context)
     }

@@ -10,7 +10,7 @@ use super::aim::{Aim, Report, rounded};
 use super::error::BenchError;
 use super::folder::Database;
 use super::million;
-use super::product::{QueryService, resident_bytes};
+use super::product::{Service, resident_bytes};
 use super::stats::{Repeats, float};
 use super::turns::InTurn;
 use super::worker::{Job, Worker};
@@ -163,7 +163,7 @@ struct Started {
 
 /// Starts a query service as an operator does, looks at it, and stops it.
 async fn service(url: &str, setting: &Setting) -> Result<Started, BenchError> {
-    let service = QueryService::start(setting.folder.path(), url, &setting.clock).await?;
+    let service = Service::query(setting.folder.path(), url, &setting.clock).await?;
     let started = Started {
         bytes: float(resident_bytes(service.ready.pid)?),
         seconds: service.seconds,

@@ -1,6 +1,7 @@
 //! Who calls: the demo's org with a few keys, or many orgs with a project and several keys each,
 //! which are appended as events, as the command service would.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
@@ -12,7 +13,6 @@ use domain::text::{Metadata, Name, ProjectName, TextError};
 use domain::time::Timestamp;
 use event_log::AppendRequest;
 
-use super::Target;
 use crate::bench::Setting;
 use crate::bench::append::ours::CORRELATION_ID;
 use crate::bench::error::BenchError;
@@ -23,9 +23,9 @@ use crate::bench::product::Product;
 
 /// Keys of one of many orgs.
 const KEYS_EACH: usize = 10;
-/// What every second key of many may ask for in a minute: few enough that each request is
+/// What a key with an ordinary window may ask for in a minute: few enough that each request is
 /// remembered by itself. Ten thousand keys together reach it at a million requests a second.
-const ORDINARY_RATE_LIMIT: u64 = 6_000;
+pub const ORDINARY_RATE_LIMIT: u64 = 6_000;
 const REQUESTS_PER_DAY: u64 = 100_000_000;
 /// How long the projection may take to have what was appended.
 const READABLE_WITHIN: Duration = Duration::from_mins(1);
@@ -48,11 +48,21 @@ pub async fn of_the_demo(product: &Product, keys: usize) -> Result<Vec<Caller>, 
     Ok(keys.map(caller).collect())
 }
 
-/// Keys of as many orgs as a tenth of them, half of them with an ordinary window; none belongs to
-/// the org of the one before it.
+/// What is special about an org's key of that number.
+pub type Shape = fn(usize, &mut KeyCreated);
+
+/// Half of the keys have an ordinary window.
+pub fn half_ordinary(number: usize, key: &mut KeyCreated) {
+    if number.is_multiple_of(2) {
+        key.rate_limit_per_minute = ORDINARY_RATE_LIMIT;
+    }
+}
+
+/// Keys of as many orgs as a tenth of them; none belongs to the org of the one before it.
 pub async fn of_many_orgs(
     url: &str,
     keys: usize,
+    shape: Shape,
     setting: &Setting,
 ) -> Result<Vec<Caller>, BenchError> {
     let Setting { clock, entropy, .. } = setting;
@@ -61,7 +71,7 @@ pub async fn of_many_orgs(
         .map(|_| Org::new(setting))
         .collect();
     for org in &orgs {
-        let appended = open_log.log.append(org.request()?).await;
+        let appended = open_log.log.append(org.request(shape)?).await;
         appended.map_err(BenchError::Append)?;
     }
     open_log.close().await;
@@ -72,7 +82,7 @@ pub async fn of_many_orgs(
 /// Waits until the project of the one made last can be read.
 pub async fn until_readable(
     callers: &[Caller],
-    target: &Target,
+    address: SocketAddr,
     setting: &Setting,
 ) -> Result<(), BenchError> {
     // Keys go round the orgs, so the last key belongs to the last org.
@@ -80,9 +90,9 @@ pub async fn until_readable(
         return Ok(());
     };
     let path = format!("/api/v1/projects/{}", last.project);
-    let request = load::get(target.address, &path, &last.key);
+    let request = load::get(address, &path, &last.key);
     let readable = async {
-        while load::once(target.address, &request).await?.status != 200 {
+        while load::once(address, &request).await?.status != 200 {
             setting.clock.sleep(LOOK).await;
         }
         Ok(())
@@ -92,6 +102,46 @@ pub async fn until_readable(
         what: "the last org's project in an answer",
         source,
     })?
+}
+
+/// The events of an org that may ask for as much as it likes.
+pub fn new_org() -> Result<Vec<Event>, TextError> {
+    let raised = |limit_key, value| {
+        Event::LimitChanged(LimitChanged {
+            limit_key,
+            value: Some(value),
+        })
+    };
+    Ok(vec![
+        Event::OrgCreated(OrgCreated {
+            name: Name::parse("Measured agency")?,
+            plan: Plan::Ultra,
+            timezone: "UTC".to_owned(),
+        }),
+        raised(LimitKey::MaxApiRequestsPerDay, REQUESTS_PER_DAY),
+        raised(LimitKey::MaxRequestsPerMinutePerKey, RATE_LIMIT.into()),
+    ])
+}
+
+/// A key whose window refuses nothing.
+pub fn new_key(
+    key_id: KeyId,
+    secret: &CredentialSecret,
+    scopes: Scopes,
+) -> Result<KeyCreated, TextError> {
+    Ok(KeyCreated {
+        key_id,
+        name: Name::parse("Measured")?,
+        prefix: secret.prefix(),
+        scopes,
+        owner_id: None,
+        expires_at: None,
+        ip_allowlist: None,
+        rate_limit_per_minute: RATE_LIMIT.into(),
+        strict: false,
+        replaces: None,
+        hash: Some(secret.hash()),
+    })
 }
 
 /// An org that is about to be made.
@@ -116,12 +166,12 @@ impl Org {
         }
     }
 
-    fn request(&self) -> Result<AppendRequest, BenchError> {
+    fn request(&self, shape: Shape) -> Result<AppendRequest, BenchError> {
         Ok(AppendRequest {
             org_id: self.id,
             expected: Some(StreamVersion::ZERO),
             events: self
-                .events()
+                .events(shape)
                 .map_err(|error| BenchError::Wrong(error.to_string()))?,
             actor: Actor::System,
             correlation_id: CORRELATION_ID.to_owned(),
@@ -130,47 +180,18 @@ impl Org {
         })
     }
 
-    fn events(&self) -> Result<Vec<Event>, TextError> {
-        let raised = |limit_key, value| {
-            Event::LimitChanged(LimitChanged {
-                limit_key,
-                value: Some(value),
-            })
-        };
-        let mut events = vec![
-            Event::OrgCreated(OrgCreated {
-                name: Name::parse("Measured agency")?,
-                plan: Plan::Ultra,
-                timezone: "UTC".to_owned(),
-            }),
-            raised(LimitKey::MaxApiRequestsPerDay, REQUESTS_PER_DAY),
-            raised(LimitKey::MaxRequestsPerMinutePerKey, RATE_LIMIT.into()),
-            Event::ProjectAdded(ProjectAdded {
-                project_id: self.project,
-                name: ProjectName::parse("Goats of the world")?,
-                readme: None,
-                metadata: Metadata::empty(),
-            }),
-        ];
+    fn events(&self, shape: Shape) -> Result<Vec<Event>, TextError> {
+        let mut events = new_org()?;
+        events.push(Event::ProjectAdded(ProjectAdded {
+            project_id: self.project,
+            name: ProjectName::parse("Goats of the world")?,
+            readme: None,
+            metadata: Metadata::empty(),
+        }));
         for (n, (key_id, secret)) in self.keys.iter().enumerate() {
-            let is_ordinary = n.is_multiple_of(2);
-            events.push(Event::KeyCreated(KeyCreated {
-                key_id: *key_id,
-                name: Name::parse("Measured")?,
-                prefix: secret.prefix(),
-                scopes: Scopes::DEFAULT,
-                owner_id: None,
-                expires_at: None,
-                ip_allowlist: None,
-                rate_limit_per_minute: if is_ordinary {
-                    ORDINARY_RATE_LIMIT
-                } else {
-                    RATE_LIMIT.into()
-                },
-                strict: false,
-                replaces: None,
-                hash: Some(secret.hash()),
-            }));
+            let mut key = new_key(*key_id, secret, Scopes::DEFAULT)?;
+            shape(n, &mut key);
+            events.push(key.into());
         }
         Ok(events)
     }

@@ -1,7 +1,7 @@
 //! `read`: authenticated reads of a query service that holds a million active keys, with all that
 //! is on in production, beside a bare handler that answers the same bytes.
 
-mod callers;
+pub mod callers;
 pub mod job;
 
 use std::net::SocketAddr;
@@ -226,8 +226,15 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     let product = Product::start(folder.path(), 2, clock).await?;
     let memory = Target::replica_of(&product)?.memory()?;
     options.say(&format!("read: {many} keys of many orgs"));
-    let callers = callers::of_many_orgs(&product.ready.database_url, many, setting).await?;
-    callers::until_readable(&callers, &Target::replica_of(&product)?, setting).await?;
+    let callers = callers::of_many_orgs(
+        &product.ready.database_url,
+        many,
+        callers::half_ordinary,
+        setting,
+    )
+    .await?;
+    let address = Target::replica_of(&product)?.address;
+    callers::until_readable(&callers, address, setting).await?;
     let variant = Variant {
         name: format!("{many} keys in use, as many loaded"),
         callers: &callers,

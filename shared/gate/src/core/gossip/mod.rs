@@ -11,7 +11,7 @@ mod fill;
 pub mod message;
 mod peer;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ use super::registry::{Credential, Registry};
 const MESSAGES_MAX: usize = 25;
 /// A process that hears nobody says every so many ticks that it is there.
 const ALONE_TICKS: u64 = 20;
-/// Ticks whose times are kept, for answers to their messages.
-const SENT_TICKS: usize = 64;
+/// Ticks whose times are kept, for answers to their messages: a tick may be urgent.
+const SENT_TICKS: usize = 640;
 /// After so long everybody should know what was told.
 const KNOWN_WITHIN: Duration = Duration::from_millis(250);
 /// How long a process that hears nobody may still learn that it is not the first.
@@ -57,9 +57,11 @@ pub struct Gossip {
     peers: BTreeMap<ProcessId, Peer>,
     /// Those that are not there any more, but may still count in windows.
     gone: BTreeMap<ProcessId, Gone>,
-    next_slot: u16,
+    next_slot: u32,
     /// And when their reading began.
     rows: Option<(Rows, Boottime)>,
+    /// As of that reading somebody left within the last minute, whose admissions still count.
+    ended_lately: bool,
     standing: Standing,
     misses: bool,
     /// Whether it has heard what was admitted before it began.
@@ -67,6 +69,17 @@ pub struct Gossip {
     /// Changed keys for which there was no room yet.
     waiting: VecDeque<Arc<Credential>>,
     fill: Option<Fill>,
+}
+
+/// Who admits the same keys, as the primary knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The life of the log.
+    pub epoch: LogEpoch,
+    /// The leases' rows.
+    pub rows: Vec<IncarnationId>,
+    /// Whether one was deleted within the last minute.
+    pub ended_lately: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,15 +97,17 @@ impl Gossip {
             me,
             epoch,
             began: now,
-            number: 0,
-            whole_below: 0,
+            // Whoever has heard nothing is to be told everything.
+            number: 1,
+            whole_below: 1,
             ticks: 0,
             sent: VecDeque::new(),
             peers: BTreeMap::new(),
             gone: BTreeMap::new(),
             next_slot: 0,
             rows: None,
-            standing: Standing::Alone,
+            ended_lately: false,
+            standing: Standing::Begins { fleet: 1 },
             misses: false,
             knows: false,
             waiting: VecDeque::new(),
@@ -100,11 +115,12 @@ impl Gossip {
         }
     }
 
-    /// Takes a reading of the log's life and of the leases' rows that began at `read_at`.
-    pub fn read(&mut self, epoch: LogEpoch, rows: &[IncarnationId], read_at: Boottime) {
-        self.epoch = epoch;
+    /// Takes a reading that began at `read_at`.
+    pub fn read(&mut self, reading: &Reading, read_at: Boottime) {
+        self.epoch = reading.epoch;
+        self.ended_lately = reading.ended_lately;
         let before = self.rows.as_ref().map(|(rows, _)| rows);
-        self.rows = Some((Rows::read(before, rows, read_at), read_at));
+        self.rows = Some((Rows::read(before, &reading.rows, read_at), read_at));
     }
 
     /// Takes what another process tells. Whatever is old or its own is ignored.
@@ -195,9 +211,12 @@ impl Gossip {
         (usize::try_from(fleet).unwrap_or(usize::MAX), self.misses)
     }
 
+    /// Finds those that waited for no place; none waits twice, however long there is none.
     fn note_unnoted(&mut self, registry: &Registry) {
         if registry.fleet().take_unnoted() {
+            let waiting: HashSet<_> = self.waiting.iter().map(|one| one.id).collect();
             let unnoted = registry.credentials().filter(|one| one.has_news());
+            let unnoted = unnoted.filter(|one| !waiting.contains(&one.id));
             self.waiting.extend(unnoted);
         }
     }
@@ -341,10 +360,7 @@ impl Gossip {
         let unclaimed: Vec<_> = rows.filter(|(row, _)| !claimed.contains(row)).collect();
         let fleet = u32::try_from(1 + self.peers.len() + unclaimed.len()).unwrap_or(u32::MAX);
         if fleet == 1 {
-            self.misses = false;
-            self.knows |= self.rows.is_some() && now >= self.began + LISTENS;
-            self.standing = Standing::Alone;
-            return;
+            return self.judge_alone(now);
         }
         if self.standing == Standing::Alone {
             // What was admitted meanwhile stands in no message: a gap shows that.
@@ -370,15 +386,35 @@ impl Gossip {
         };
     }
 
+    /// With nobody else there: the first of all has the whole; the next has half of it until what
+    /// those before it admitted, who told nobody, has left every window.
+    fn judge_alone(&mut self, now: Boottime) {
+        let is_first = self.rows.is_some() && !self.ended_lately;
+        self.misses = false;
+        let is_known = is_first && now >= self.began + LISTENS;
+        self.knows |= is_known || now >= self.began + BEGINS;
+        self.standing = if self.knows || is_first {
+            Standing::Alone
+        } else {
+            Standing::Begins { fleet: 1 }
+        };
+    }
+
     /// Whether it knows what was admitted before it began, or none of that counts any more. For
-    /// those whom nobody hears at all, the others have told what they had heard.
+    /// those whom nobody hears at all, the others have told what they had heard, if they were
+    /// there. Where all have just begun, nobody may have been there before them.
     fn has_heard_all(&self, misses_nobody: bool, now: Boottime) -> bool {
         let mut peers = self.peers.values();
         let all = peers.all(|peer| peer.is_current(now) || peer.is_lost(now));
         let mut peers = self.peers.values();
         let of_old = peers.any(|peer| peer.is_current(now) && !peer.state.begins);
         let waited = now >= self.began + SILENCE;
-        let heard = all && (misses_nobody || (waited && of_old));
+        let heard = all
+            && if of_old {
+                misses_nobody || waited
+            } else {
+                misses_nobody && !self.ended_lately
+            };
         (self.rows.is_some() && heard) || now >= self.began + BEGINS
     }
 
@@ -413,7 +449,7 @@ impl Gossip {
         if let Some(gone) = self.gone.get(&process) {
             return Some(gone.slot);
         }
-        if self.gone.len() >= GONE_MAX || self.next_slot == u16::MAX {
+        if self.gone.len() >= GONE_MAX || self.next_slot == u32::MAX {
             return None;
         }
         let slot = Slot(self.next_slot);
@@ -470,7 +506,5 @@ fn count(slot: Slot, counts: &[Count], registry: &Registry, now: Boottime) {
     }
 }
 
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,8 @@ use crate::store::{Answer, LeaseLine, StoreError};
 /// The renewal period T_r, and by how much it varies (revocation.md 3).
 pub const PERIOD: Duration = Duration::from_millis(400);
 const PERIOD_JITTER: f64 = 0.2;
+/// A renewal that found nobody knowing yet who else is there is followed by the next so soon.
+const KNOWN_SOON: Duration = Duration::from_millis(50);
 /// After a registration that was refused: only an operator can mend that.
 const REGISTER_AGAIN: Duration = Duration::from_secs(5);
 
@@ -125,10 +127,7 @@ impl Driver {
         let head = answer.map(|answer| answer.head);
         let now = self.fence_point();
         match self.parts.core.renewed(renewal, head, now) {
-            Renewed::Extend(_) => {
-                self.parts.ready.send_replace(true);
-                (next, "extended")
-            }
+            Renewed::Extend(_) => (self.extended(next), "extended"),
             Renewed::CatchUp(_) => {
                 self.read_soon();
                 (next, "behind")
@@ -143,6 +142,16 @@ impl Driver {
             }
             Renewed::Ignore => (next, "ignored"),
         }
+    }
+
+    /// It may serve, once it is known besides who admits the same keys; until then it looks again
+    /// before the next renewal would be due.
+    fn extended(&self, next: Monotonic) -> Monotonic {
+        if self.parts.registry.fleet().is_known() {
+            self.parts.ready.send_replace(true);
+            return next;
+        }
+        next.min(self.parts.clock.monotonic() + KNOWN_SOON)
     }
 
     /// The next statement of the lease is due at `at`, unless one is under way.

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod begin;
+
 use domain::ids::OrgId;
 use uuid::Uuid;
 
@@ -47,8 +49,17 @@ impl Node {
     }
 
     fn read(&mut self, rows: &[u128], millis: u64) {
-        let rows: Vec<_> = rows.iter().map(|number| row(*number)).collect();
-        self.gossip.read(epoch(), &rows, at(millis));
+        self.read_after(false, rows, millis);
+    }
+
+    /// Reads rows; others may have been deleted within the last minute.
+    fn read_after(&mut self, ended_lately: bool, rows: &[u128], millis: u64) {
+        let reading = Reading {
+            epoch: epoch(),
+            rows: rows.iter().map(|number| row(*number)).collect(),
+            ended_lately,
+        };
+        self.gossip.read(&reading, at(millis));
     }
 
     fn tick(&mut self, millis: u64) -> Vec<Message> {
@@ -67,7 +78,7 @@ impl Node {
         let part = self.part(millis);
         let credential = self.registry.credential(key, org());
         let (taken, news) = credential.state().take(at(millis), LIMIT, part);
-        if news {
+        if news.is_first {
             self.noted.push(credential);
         }
         taken.admitted
@@ -129,9 +140,9 @@ fn who_is_alone_tells_of_no_key_and_has_the_whole() {
     node.read(&[0], 0);
     let mut told = Vec::new();
     for millis in (0..2_000).step_by(50) {
+        told.extend(node.tick(millis));
         assert!(node.ask(KEY, millis) || millis >= 1_500);
         assert!(node.noted.is_empty());
-        told.extend(node.tick(millis));
     }
     assert_eq!(told.len(), 2, "once a second it says that it is there");
     assert!(told.iter().all(|message| message.counts.is_empty()));

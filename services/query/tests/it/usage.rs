@@ -1,0 +1,189 @@
+//! How keys were used: by day, by route, by scope, and how far a rotation has come.
+
+use chrono::TimeDelta;
+use domain::event::{Event, KeyCreated, KeyRotated};
+use domain::ids::KeyId;
+use domain::scope::{Scope, Scopes};
+use runtime::lifecycle::ShutdownPolicy;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Org, Replica, World};
+
+/// Asks a replica that then stops, whereupon what it counted is stored.
+async fn asking(world: &World, org: &Org, ask: impl AsyncFnOnce(&Replica)) {
+    let (replica, lifecycle) = world.replica_apart(&[]).await;
+    // It fetches the org's day, so that no later request waits for that in vain, and is asked again.
+    replica.get(&org.key, "/projects").await.data();
+    ask(&replica).await;
+    lifecycle.shutdown(ShutdownPolicy::default()).await;
+}
+
+async fn usage(world: &World, org: &Org, id: KeyId, query: &str) -> Value {
+    let path = format!("/api-keys/{id}/usage{query}");
+    world.get(&org.key, &path).await.data()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_use_of_a_key_is_shown_by_day_by_route_and_by_scope() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let scopes = Scopes::NONE.with(Scope::Read).with(Scope::Write);
+    let (id, key, event) = world.new_key(scopes, 5);
+    world.append(&org, vec![event]).await;
+    let project = world.project(&org, "Launch").await;
+    asking(&world, &org, async |replica| {
+        for path in ["/projects", "/projects", "/projects/nothing-of-ours"] {
+            replica.get(&key, path).await;
+        }
+        replica
+            .get(&key, &format!("/projects/{project}"))
+            .await
+            .data();
+        assert_eq!(
+            replica.get(&key, "/api-keys").await.code(),
+            "insufficient_scope"
+        );
+        assert_eq!(
+            replica.get(&key, "/projects").await.code(),
+            "rate_limit_exceeded"
+        );
+    })
+    .await;
+
+    let used = usage(&world, &org, id, "").await;
+    let days = used["by_day"].as_array().unwrap();
+    assert_eq!(days.len(), 30);
+    let today = days.last().unwrap();
+    assert_eq!(today["date"], json!(world.now().date()));
+    assert_eq!(
+        (&today["requests"], &today["refused"]),
+        (&json!(5), &json!(1))
+    );
+    assert_eq!(days[28]["requests"], 0, "yesterday");
+    let routes: Vec<_> = used["by_route"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (
+                one["method"].clone(),
+                one["route"].clone(),
+                one["requests"].clone(),
+            )
+        })
+        .collect();
+    // Neither a path that leads nowhere nor what a scope forbids was of use.
+    let route = |route, requests| (json!("GET"), json!(route), json!(requests));
+    assert_eq!(routes, [route("/projects", 2), route("/projects/{id}", 2)]);
+    assert_ne!(used["by_route"][0]["last_used_at"], Value::Null);
+    assert_eq!(used["by_scope"][0]["scope"], "read");
+    assert_eq!(
+        used["by_scope"][0]["last_used_at"],
+        used["by_route"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["last_used_at"].clone())
+            .max_by_key(ToString::to_string)
+            .unwrap()
+    );
+    assert_eq!(
+        used["by_scope"][1],
+        json!({"scope": "write", "last_used_at": null})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_is_of_days_that_are_kept_and_a_key_is_ones_own() {
+    let world = World::start().await;
+    let (org, other) = (world.org().await, world.org().await);
+    let today = world.now().date();
+    let back = |days| today - TimeDelta::days(days);
+    let path = |query: &str| format!("/api-keys/{}/usage{query}", org.key_id);
+    let oldest = format!("?from={}&to={}", back(90), back(89));
+    let days = world.get(&org.key, &path(&oldest)).await.data();
+    assert_eq!(days["by_day"].as_array().unwrap().len(), 2);
+    let future = format!("?from={}&to={}", back(1), back(-5));
+    let days = world.get(&org.key, &path(&future)).await.data();
+    assert_eq!(days["by_day"].as_array().unwrap().len(), 2, "up to today");
+    for query in [
+        format!("?from={}", back(91)),
+        format!("?from={today}&to={}", back(1)),
+        "?from=yesterday".to_owned(),
+        "?days=3".to_owned(),
+    ] {
+        let refused = world.get(&org.key, &path(&query)).await;
+        assert_eq!(refused.code(), "invalid_query", "{query}");
+    }
+    let foreign = world.get(&other.key, &path("")).await;
+    assert_eq!(foreign.code(), "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_shows_how_much_still_comes_with_the_old_key() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let (old, old_key, event) = world.new_key(Scopes::DEFAULT, 1_000);
+    world.append(&org, vec![event]).await;
+    let (new, new_key, event) = world.new_key(Scopes::DEFAULT, 1_000);
+    let event = match event {
+        Event::KeyCreated(created) => KeyCreated {
+            replaces: Some(old),
+            ..created
+        },
+        other => panic!("{other:?}"),
+    };
+    let rotated = KeyRotated {
+        key_id: old,
+        new_key_id: new,
+        ends_at: world.now().plus(TimeDelta::days(1)),
+    };
+    world.append(&org, vec![event.into(), rotated.into()]).await;
+    let share = async |id: KeyId| {
+        let shown = world.get(&org.key, &format!("/api-keys/{id}")).await.data();
+        shown["rotation"]["old_share_1h"].clone()
+    };
+    assert_eq!(share(old).await, Value::Null, "no requests yet");
+    asking(&world, &org, async |replica| {
+        replica.get(&old_key, "/projects").await.data();
+        for _ in 0..3 {
+            replica.get(&new_key, "/projects").await.data();
+        }
+    })
+    .await;
+    assert_eq!(
+        (share(old).await, share(new).await),
+        (json!(0.25), json!(0.25))
+    );
+    let listed = world.get(&org.key, "/api-keys").await.data();
+    let shares: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["rotation"]["old_share_1h"].clone())
+        .collect();
+    assert_eq!(shares, [json!(0.25), json!(0.25), Value::Null]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_a_month_shows_the_scopes_that_it_did_not_need() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let unused =
+        async || world.get(&org.key, "/api-keys/self").await.data()["unused_scopes"].clone();
+    assert_eq!(unused().await, Value::Null, "it is too young");
+    asking(&world, &org, async |_| ()).await;
+    let superuser = PgPool::connect_lazy_with(world.database.options());
+    // Run at run time: what a month does to two tables.
+    let set = async |statement: &'static str| {
+        sqlx::query(statement).execute(&superuser).await.unwrap();
+    };
+    set("update read_1.api_keys set created_at = created_at - interval '31 days'").await;
+    assert_eq!(unused().await, json!(["write", "keys", "ingest", "audit"]));
+    set("update gate.usage_by_route set day = day - 31").await;
+    assert_eq!(
+        unused().await,
+        json!(["read", "write", "keys", "ingest", "audit"])
+    );
+}

@@ -1,0 +1,98 @@
+//! What services count of themselves, added up over all their lives: a row whose fault moves
+//! nothing has tested nothing.
+
+use std::collections::BTreeMap;
+
+use crate::process::Service;
+
+/// The newest value of each series of each process.
+#[derive(Debug, Default)]
+pub struct Counters {
+    series: BTreeMap<(u32, String), f64>,
+    /// What the rig itself counts.
+    own: BTreeMap<&'static str, u64>,
+}
+
+/// A counter that must have moved: what it stands for, and the series that count it, from their
+/// beginning.
+const MUST_MOVE: [(&str, &str); 12] = [
+    (
+        "barrier ended by acknowledgement",
+        "tga_gate_barrier_replicas_total{state=\"acked\"",
+    ),
+    (
+        "barrier ended by expiry",
+        "tga_gate_barrier_replicas_total{state=\"expired\"",
+    ),
+    (
+        "barrier ended by a row that is gone",
+        "tga_gate_barrier_replicas_total{state=\"left\"",
+    ),
+    ("renewal lost", "tga_gate_renewals_total{outcome=\"failed\""),
+    ("gap in the feed of auth events", "tga_gate_catch_ups_total"),
+    (
+        "accepted by VERIFY",
+        "tga_gate_decisions_total{outcome=\"admitted_by_verify\"",
+    ),
+    (
+        "503 while fenced",
+        "tga_gate_decisions_total{outcome=\"unavailable\"",
+    ),
+    ("hold ended in 401", "tga_gate_holds_total{outcome=\"told\""),
+    (
+        "hold ended in 503",
+        "tga_gate_holds_total{outcome=\"kept_back\"",
+    ),
+    ("settled by SWEEP", "tga_gate_swept_total"),
+    ("row collected", "tga_gate_leases_collected_total"),
+    (
+        "second copy written",
+        "tga_gate_ledger_total{outcome=\"written\"",
+    ),
+];
+
+impl Counters {
+    /// Takes what a process says of itself now.
+    pub fn take(&mut self, service: &Service, text: &str) {
+        for line in text.lines().filter(|line| line.starts_with("tga_")) {
+            let Some((series, value)) = line.rsplit_once(' ') else {
+                continue;
+            };
+            if let Ok(value) = value.parse() {
+                self.series
+                    .insert((service.pid(), series.to_owned()), value);
+            }
+        }
+    }
+
+    /// Counts what only the rig sees.
+    pub fn count(&mut self, what: &'static str) {
+        *self.own.entry(what).or_default() += 1;
+    }
+
+    /// The sum of all series that begin so.
+    pub fn sum(&self, beginning: &str) -> f64 {
+        let found = self
+            .series
+            .iter()
+            .filter(|((_, series), _)| series.starts_with(beginning));
+        found.map(|(_, value)| value).sum()
+    }
+
+    /// Everything that must have happened, and how often it did.
+    pub fn all(&self, own: &[&'static str]) -> Vec<(&'static str, u64)> {
+        let theirs = MUST_MOVE.iter().map(|(what, beginning)| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "counters are whole and grow"
+            )]
+            let count = self.sum(beginning) as u64;
+            (*what, count)
+        });
+        let ours = own
+            .iter()
+            .map(|what| (*what, self.own.get(what).copied().unwrap_or(0)));
+        theirs.chain(ours).collect()
+    }
+}

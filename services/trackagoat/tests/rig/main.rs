@@ -1,0 +1,177 @@
+//! T3 (faults.md 7): real processes under real faults. Three query and two command services,
+//! Postgres and NATS, each in a network namespace of its own, are asked over HTTP around every
+//! revocation by clients of one machine and one clock; what these saw is judged by the checker that
+//! also judges the simulator.
+//!
+//! `cargo test -p trackagoat --test rig` runs the rows that fit a few minutes; `TGA_DEEP=1` runs
+//! every row that this kind of machine can inject, and pairs of the main ones. `TGA_RIG_ROWS=2,12`
+//! runs these alone.
+#![expect(
+    clippy::future_not_send,
+    reason = "rows run one after another, on one thread"
+)]
+
+mod cgroup;
+mod client;
+mod counters;
+mod judge;
+mod limits;
+mod net;
+mod process;
+mod report;
+mod rig;
+mod rows;
+mod servers;
+mod setup;
+mod watch;
+
+use std::env;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use futures_util::FutureExt;
+use runtime::clock::Clock;
+
+use crate::judge::Findings;
+use crate::net::Net;
+use crate::report::{Report, Verdict, say};
+use crate::rig::Rig;
+use crate::rows::{Needs, Row};
+
+/// Threads of the clients.
+const THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    if rows::clocks::read_if_asked() {
+        return ExitCode::SUCCESS;
+    }
+    let net = Net::up();
+    // Before there are other threads: they follow.
+    net.enter_hub();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let is_sound = runtime.block_on(Box::pin(run(net)));
+    if is_sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn run(net: Net) -> bool {
+    let deep = env::var_os("TGA_DEEP").is_some();
+    let asked = env::var("TGA_RIG_ROWS").ok();
+    let asked: Option<Vec<&str>> = asked.as_deref().map(|rows| rows.split(',').collect());
+    let missing = net.missing.clone();
+    if let Some(reason) = &missing {
+        say(format_args!(
+            "no network namespaces ({reason}): rows that need them are skipped"
+        ));
+    }
+    let mut report = Report::default();
+    let mut whole = Findings::default();
+    let mut rig = Rig::start(net).await;
+    let rows: Vec<Row> = rows::all(deep)
+        .into_iter()
+        .filter(|row| {
+            asked
+                .as_ref()
+                .is_none_or(|asked| asked.contains(&row.name.as_str()))
+        })
+        .collect();
+    for row in &rows {
+        one(&mut rig, row, &mut report, &mut whole).await;
+    }
+    conclude(&mut rig, &mut whole, asked.is_none() && missing.is_none()).await;
+    let verdict = if whole.problems.is_empty() {
+        Verdict::Holds
+    } else {
+        Verdict::Broken
+    };
+    report.row(
+        "all",
+        "the whole log; what must have happened",
+        verdict,
+        &whole,
+        0.0,
+    );
+    let counters = rig.counters.all(rows::OWN_COUNTERS);
+    for (what, count) in &counters {
+        say(format_args!("{count:>12} {what}"));
+    }
+    let file = report.write(deep, &counters, missing.as_deref());
+    say(format_args!("{} written", file.display()));
+    if report.broken > 0 {
+        let logs = rig.folder.path().display().to_string();
+        say(format_args!(
+            "{} rows are broken; logs stay in {logs}",
+            report.broken
+        ));
+        rig.folder.disable_cleanup(true);
+    }
+    report.broken == 0
+}
+
+/// Runs one row from a calm beginning. What panics in it is its problem alone.
+async fn one(rig: &mut Rig, row: &Row, report: &mut Report, whole: &mut Findings) {
+    rig.found = Findings::default();
+    if let Some(reason) = row.needs.iter().find_map(|need| need.lacks(rig)) {
+        rig.found.note(reason);
+        report.row(&row.name, row.about, Verdict::Skipped, &rig.found, 0.0);
+        return;
+    }
+    let clock = Clock::system();
+    let began = clock.monotonic();
+    let body = async {
+        rig.mend().await;
+        row.run(rig).await;
+    };
+    if let Err(panic) = AssertUnwindSafe(body).catch_unwind().await {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        rig.found
+            .problems
+            .push(text.unwrap_or_else(|| "it panicked".to_owned()));
+    }
+    rig.absorb().await;
+    let seconds = clock.monotonic().saturating_since(began).as_secs_f64();
+    let found = std::mem::take(&mut rig.found);
+    let verdict = if found.problems.is_empty() {
+        Verdict::Holds
+    } else {
+        Verdict::Broken
+    };
+    report.row(&row.name, row.about, verdict, &found, seconds);
+    whole.add(found);
+}
+
+/// What can only be said of a whole run.
+async fn conclude(rig: &mut Rig, whole: &mut Findings, must_have_all: bool) {
+    let log = rig.log();
+    whole.judge_log(&log, &rig.acknowledged).await;
+    whole.expect_fresh();
+    if must_have_all {
+        for (what, count) in rig.counters.all(rows::OWN_COUNTERS) {
+            whole.expect(count > 0, || {
+                format!("never happened, so nothing is proven: {what}")
+            });
+        }
+    }
+}
+
+impl Needs {
+    /// Why a row that needs it cannot be run here.
+    fn lacks(self, rig: &Rig) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Namespaces => rig.net.missing.clone(),
+            Self::FakeTime => rows::clocks::missing(),
+            Self::TurnedAndCut => rig.net.missing.clone().or_else(rows::clocks::missing),
+            Self::Groups => cgroup::missing(),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! One function for each row of the matrix (faults.md 3).
+
+pub mod clocks;
+mod commands;
+mod fleet;
+mod links;
+mod messages;
+pub mod pairs;
+mod partitions;
+mod primary;
+mod replicas;
+
+use std::time::Duration;
+
+use api::v1::{ReplicaState, ReplicaWait};
+use futures_util::future::LocalBoxFuture;
+use runtime::clock::Clock;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use self::pairs::Fault;
+use crate::limits::{BOUND, RENEWAL};
+use crate::rig::Rig;
+use crate::watch::Revoked;
+
+/// What only the rig sees, and must have happened.
+pub const OWN_COUNTERS: &[&str] = &[
+    "barrier ended by a renewal's position",
+    "joined during a revocation",
+    "retried after a crash",
+    "outcome of a commit unknown",
+    "forged and repeated messages",
+];
+
+/// What a row cannot be run without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    Namespaces,
+    FakeTime,
+    /// Both.
+    TurnedAndCut,
+    Groups,
+}
+
+/// A row.
+pub struct Row {
+    pub name: String,
+    pub about: &'static str,
+    /// All of it.
+    pub needs: Vec<Needs>,
+    body: Body,
+}
+
+#[derive(Clone, Copy)]
+enum Body {
+    One(Run),
+    Pair(Fault, Fault),
+}
+
+type Run = for<'a> fn(&'a mut Rig) -> LocalBoxFuture<'a, ()>;
+
+impl Row {
+    pub async fn run(&self, rig: &mut Rig) {
+        match self.body {
+            Body::One(run) => run(rig).await,
+            Body::Pair(first, second) => pairs::run(rig, first, second).await,
+        }
+    }
+}
+
+macro_rules! rows {
+    ($($name:literal $needs:ident $run:path, $about:literal;)+) => {
+        vec![$(Row {
+            name: $name.to_owned(),
+            about: $about,
+            needs: vec![Needs::$needs],
+            body: Body::One(|rig| Box::pin($run(rig))),
+        }),+]
+    };
+}
+
+/// The rows of a run, in their order.
+pub fn all(deep: bool) -> Vec<Row> {
+    let mut rows = rows! {
+        "0" Nothing replicas::healthy, "no fault";
+        "1" Nothing replicas::killed, "replica killed";
+        "2" Nothing replicas::stopped, "replica stopped, then continued";
+        "6" Nothing commands::killed_before_it_told, "command killed after commit, before publish";
+        "7" Nothing commands::killed_in_its_barrier, "command killed during the barrier";
+        "9" Nothing commands::answer_to_commit_lost, "answer to COMMIT lost";
+        "10" Namespaces partitions::from_postgres, "replica cut off from Postgres";
+        "11" Namespaces partitions::from_nats, "replica cut off from NATS";
+        "12" Namespaces partitions::from_both, "replica cut off from both";
+        "13" Namespaces partitions::one_way, "one-way drops";
+        "17" Nothing messages::late, "delay and jitter on the way to both servers";
+        "20" Nothing primary::restarted, "Postgres restarted, fast and immediate";
+        "21" Nothing primary::killed, "Postgres backend, postmaster killed";
+        "22" Nothing primary::stopped, "Postgres stopped";
+        "28" Nothing messages::nats_lost, "NATS killed, stopped, its store wiped";
+        "30" Nothing messages::forged, "messages forged, repeated, reordered";
+        "34" FakeTime clocks::within_bound, "replica clocks within the bound";
+        "39" Nothing fleet::join_storm, "replicas join and leave";
+        "40" Nothing fleet::twins, "one name twice, one of them paused";
+    };
+    if deep {
+        rows.extend(rows! {
+            "3" Groups replicas::frozen, "replica frozen";
+            "4" Groups replicas::starved, "replica starved of processor time";
+            "8" Nothing commands::stopped_in_its_barrier, "command stopped during the barrier";
+            "14" Namespaces links::command_cut_off, "command cut off from NATS, from Postgres";
+            "15" Namespaces links::flapping, "flapping link; all links clogged in turn";
+            "16" Namespaces links::lossy, "loss of 1, 10, 30 %";
+            "18" Namespaces links::narrow, "64 kbit/s";
+            "26" Nothing primary::without_connections, "connections exhausted";
+            "27" Nothing primary::head_lock_held, "head lock held";
+            "35" TurnedAndCut clocks::out_of_bound, "control: replica clock out of bound";
+            "36" TurnedAndCut clocks::fast_coordinator, "coordinator clock fast; control: twice as fast";
+            "37" FakeTime clocks::wall_clocks, "wall clocks an hour off";
+            "38" Namespaces clocks::other_origins, "other clock origins";
+            "42" Nothing fleet::cold_start, "cold start of all";
+            "43" Namespaces fleet::stampede, "all replicas fenced, and back";
+            "45" Nothing replicas::without_descriptors, "descriptors exhausted";
+            "50" Nothing primary::migrated, "schema migration under load";
+            "52" Nothing primary::commit_stalls, "a commit that stalls";
+        });
+        rows.extend(all_pairs());
+        // Behind everything else, since what it allows stays allowed.
+        rows.extend(rows! {
+            "53" Nothing fleet::lease_terms, "leases of 1, 2 and 5 s";
+        });
+    }
+    // Behind everything else: after it, replicas that ran before serve by VERIFY alone.
+    rows.extend(rows! {
+        "32" Nothing messages::unknown_event, "unknown auth event";
+    });
+    rows
+}
+
+fn all_pairs() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (index, (first, number)) in Fault::ALL.into_iter().enumerate() {
+        for (second, other) in Fault::ALL.into_iter().skip(index + 1) {
+            rows.push(Row {
+                name: format!("{number}+{other}"),
+                about: "two faults at once",
+                needs: vec![first.needs(), second.needs()],
+                body: Body::Pair(first, second),
+            });
+        }
+    }
+    rows
+}
+
+/// What a round's revocations came to; a revocation that could not be had ends the row.
+async fn done(revoking: JoinHandle<Vec<Revoked>>) -> Vec<Revoked> {
+    match revoking.await {
+        Ok(revoked) => revoked,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// A fault that lasts.
+async fn lasts(duration: Duration) {
+    Clock::system().sleep(duration).await;
+}
+
+/// How a barrier says that it ended for one replica; none if it did not wait for it.
+fn wait_for(revoked: &Revoked, replica: Uuid) -> Option<&ReplicaWait> {
+    let barrier = revoked.receipt.barrier.as_ref()?;
+    let mut replicas = barrier.replicas.iter();
+    replicas.find(|one| one.incarnation.as_uuid() == replica)
+}
+
+/// Expects that every barrier ended in that way for the replica.
+fn expect_state(rig: &mut Rig, revoked: &[Revoked], replica: Uuid, states: &[ReplicaState]) {
+    for one in revoked {
+        let state = wait_for(one, replica).map(|wait| wait.state);
+        let is_so = state.is_some_and(|state| states.contains(&state));
+        rig.found.expect(is_so, || {
+            format!(
+                "the barrier of {} says {state:?} of the replica, not {states:?}",
+                one.key
+            )
+        });
+    }
+}
+
+/// Expects that nobody took a silent replica for one that had applied: a barrier ends when its lease
+/// has run out, or when its row has been collected, which is no sooner. `since` is when it fell
+/// silent; its last renewal may have been a period earlier.
+fn expect_waited(rig: &mut Rig, revoked: &[Revoked], silent: Uuid, since: u64) {
+    let collected = since + nanos(BOUND) - nanos(RENEWAL);
+    for one in revoked {
+        let state = wait_for(one, silent).map(|wait| wait.state);
+        let is_right = match state {
+            Some(ReplicaState::Expired) => one.waited() >= BOUND,
+            Some(ReplicaState::Left) | None => one.returned >= collected,
+            Some(ReplicaState::Acked) => false,
+        };
+        rig.found.expect(is_right, || {
+            let waited = one.waited().as_millis();
+            format!("a silent replica is {state:?} after a wait of {waited} ms")
+        });
+    }
+}
+
+/// The one lease of a replica.
+async fn lease(rig: &Rig, replica: &str) -> Uuid {
+    let all = rig.incarnations(replica).await;
+    assert!(all.len() == 1, "{replica} has {} leases", all.len());
+    all[0]
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

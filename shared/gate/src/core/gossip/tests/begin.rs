@@ -1,0 +1,115 @@
+//! What a process that begins may admit, by what it can know of those before it.
+
+use super::*;
+
+/// Three that begin where somebody was until a moment ago.
+fn three_after_others() -> Vec<Node> {
+    let mut nodes: Vec<_> = (0..3).map(|number| Node::new(number, 0)).collect();
+    for node in &mut nodes {
+        node.read_after(true, &[0, 1, 2], 0);
+    }
+    talk(&mut nodes, 0, 2_000);
+    nodes
+}
+
+#[test]
+fn the_first_of_all_has_the_whole_at_once() {
+    let mut node = Node::new(0, 0);
+    assert!(is_share(node.part(0), 2), "nobody has looked yet");
+    node.read(&[0], 0);
+    node.tick(0);
+    assert_eq!(node.part(0), None);
+}
+
+#[test]
+fn whoever_comes_back_alone_has_half_for_a_minute() {
+    let mut node = Node::new(0, 0);
+    // The row of the one before it is still there, and then was there.
+    node.read(&[0, 9], 0);
+    node.tick(0);
+    assert!(is_share(node.part(0), 2 * 2));
+    for millis in (1_000..60_000).step_by(1_000) {
+        node.read_after(true, &[0], millis);
+        node.tick(millis);
+        assert!(is_share(node.part(millis), 2), "{millis}");
+    }
+    assert_eq!(node.ask_all(59_000), LIMIT / 2);
+    node.read(&[0], 60_000);
+    node.tick(60_000);
+    assert_eq!(node.part(60_000), None);
+    assert_eq!(node.ask_all(60_000), LIMIT / 2);
+}
+
+#[test]
+fn where_all_begin_anew_nobody_knows_what_was_before() {
+    let mut nodes = three_after_others();
+    for node in &nodes {
+        assert!(is_share(node.part(2_000), 2 * 3), "{:?}", node.part(2_000));
+    }
+    for node in &mut nodes {
+        node.read_after(true, &[0, 1, 2], 59_000);
+    }
+    talk(&mut nodes, 2_000, 60_100);
+    for node in &nodes {
+        assert_eq!(node.part(60_100), Some(Part::Whole));
+    }
+}
+
+#[test]
+fn one_that_was_there_before_is_enough() {
+    let mut nodes = three();
+    nodes[1] = Node::new(7, 2_000);
+    nodes[2] = Node::new(8, 2_000);
+    for node in &mut nodes {
+        node.read_after(true, &[0, 7, 8], 2_000);
+    }
+    talk(&mut nodes, 2_000, 3_500);
+    // The first still spoke of those who are gone.
+    for node in &mut nodes {
+        node.read_after(true, &[0, 7, 8], 3_500);
+    }
+    talk(&mut nodes, 3_500, 4_000);
+    for node in &nodes {
+        assert_eq!(node.part(4_000), Some(Part::Whole));
+    }
+}
+
+#[test]
+fn whoever_was_given_up_for_dead_has_no_more_than_its_share() {
+    let mut nodes = three();
+    // It stood still until its row was collected; the others had its part.
+    for node in &mut nodes[..2] {
+        node.read_after(true, &[0, 1], 4_000);
+    }
+    talk(&mut nodes[..2], 2_000, 9_000);
+    assert_eq!(nodes[0].ask_all(9_000), LIMIT);
+    nodes[2].registry.fleet().register(Some(row(6)));
+    assert!(is_share(nodes[2].part(9_000), 3));
+    assert_eq!(nodes[2].ask_all(9_000), LIMIT / 3);
+    // It is there again, and knows.
+    for node in &mut nodes {
+        node.read_after(true, &[0, 1, 6], 9_000);
+    }
+    talk(&mut nodes, 9_000, 10_000);
+    for node in &mut nodes {
+        assert_eq!(node.part(10_000), Some(Part::Whole));
+        assert_eq!(node.ask_all(10_000), 0);
+    }
+}
+
+#[test]
+fn what_finds_no_place_waits_once_however_long_there_is_none() {
+    let mut nodes = three();
+    let many = 2 * MESSAGES_MAX * COUNTS_MAX;
+    for number in 0..many {
+        assert!(nodes[0].ask(Uuid::from_u128(1_000 + number as u128), 2_000));
+    }
+    nodes[0].noted.clear();
+    for (at, left) in [(2_000, many / 2), (2_050, 0), (2_100, 0)] {
+        nodes[0].registry.fleet().could_not_note();
+        nodes[0].tick(at);
+        assert_eq!(nodes[0].gossip.waiting.len(), left);
+    }
+    talk(&mut nodes, 2_150, 4_000);
+    assert_eq!(nodes[1].registry.credentials().count(), many);
+}
