@@ -80,6 +80,11 @@ impl MacKey {
         Self(Zeroizing::new(bytes.into()))
     }
 
+    /// For the column.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn mac(&self, subject: &str, payload: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(subject.as_bytes());

@@ -182,7 +182,7 @@ async fn no_function_of_ours_trusts_a_search_path() {
     let open: Vec<String> = sqlx::query_scalar(
         "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
          where n.nspname in ('log', 'gate', 'auth')
-             and not coalesce(p.proconfig, '{}') @> array['search_path=pg_catalog']",
+             and not coalesce(p.proconfig, '{}') @> array['search_path=pg_catalog, pg_temp']",
     )
     .fetch_all(db.pool())
     .await

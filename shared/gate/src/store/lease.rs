@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::StoreError;
 use super::rows::{position, term};
+use crate::bus::MacKey;
 use crate::core::follower::Registration;
 use crate::core::replica::{Head, Renewal};
 
@@ -53,13 +54,15 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct LeaseLine {
     options: PgConnectOptions,
+    /// What only this process and command services know: whoever has not got it moves no row of it.
+    ack_key: MacKey,
     clock: Clock,
     connection: Option<PgConnection>,
 }
 
 impl LeaseLine {
     /// Connects on first use, and again after every failure.
-    pub fn new(options: PgConnectOptions, clock: Clock) -> Self {
+    pub fn new(options: PgConnectOptions, ack_key: MacKey, clock: Clock) -> Self {
         let statement_timeout = STATEMENT_TIMEOUT.as_millis().to_string();
         Self {
             options: options
@@ -71,6 +74,7 @@ impl LeaseLine {
                     ("synchronous_commit", "on"),
                 ])
                 .disable_statement_logging(),
+            ack_key,
             clock,
             connection: None,
         }
@@ -82,10 +86,9 @@ impl LeaseLine {
         made: &Registration,
         replica: &str,
         term: Duration,
-        ack_key: &[u8],
     ) -> Result<bool, StoreError> {
         let term = i32::try_from(term.as_millis()).unwrap_or(i32::MAX);
-        self.run(async |connection| {
+        self.run(async |connection, ack_key| {
             sqlx::query_scalar!(
                 r#"select gate.register_lease($1, $2, $3, $4, $5, $6) as "registered!""#,
                 made.incarnation.as_uuid(),
@@ -104,12 +107,13 @@ impl LeaseLine {
     /// R2 RENEW: none if the row is gone.
     pub async fn renew(&mut self, renewal: &Renewal) -> Result<Option<Answer>, StoreError> {
         let row = self
-            .run(async |connection| {
+            .run(async |connection, ack_key| {
                 sqlx::query!(
                     r#"select auth_position as "auth_position!", epoch as "epoch!",
                            settled as "settled!", lease_max_ms as "lease_max_ms!"
-                       from gate.renew_lease($1, $2)"#,
+                       from gate.renew_lease($1, $2, $3)"#,
                     renewal.incarnation.as_uuid(),
+                    ack_key,
                     renewal.applied.as_i64()
                 )
                 .fetch_optional(connection)
@@ -128,8 +132,8 @@ impl LeaseLine {
 
     /// R5 LEAVE: after everything is refused.
     pub async fn leave(&mut self, incarnation: IncarnationId) -> Result<(), StoreError> {
-        self.run(async |connection| {
-            sqlx::query_scalar!("select gate.leave($1)", incarnation.as_uuid())
+        self.run(async |connection, ack_key| {
+            sqlx::query_scalar!("select gate.leave($1, $2)", incarnation.as_uuid(), ack_key)
                 .fetch_one(connection)
                 .await
         })
@@ -139,7 +143,7 @@ impl LeaseLine {
 
     async fn run<T>(
         &mut self,
-        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+        statement: impl AsyncFnOnce(&mut PgConnection, &[u8]) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         // Taken out: a connection whose answer did not come is not used again.
         let mut connection = if let Some(connection) = self.connection.take() {
@@ -150,7 +154,10 @@ impl LeaseLine {
         };
         let answer = self
             .clock
-            .timeout(ANSWER_TIMEOUT, statement(&mut connection))
+            .timeout(
+                ANSWER_TIMEOUT,
+                statement(&mut connection, self.ack_key.bytes()),
+            )
             .await??;
         self.connection = Some(connection);
         Ok(answer)

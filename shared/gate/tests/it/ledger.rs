@@ -14,8 +14,8 @@ use sqlx::PgPool;
 use testkit::{TestDatabase, eventually};
 
 use crate::support::{
-    Command, SOON, begin_another_log, copied, limit, lines, revoked, settled, silent_replica,
-    unchanged,
+    Command, SOON, begin_another_log, copied, let_no_time_settle, limit, lines, revoked, settled,
+    silent_replica, unchanged,
 };
 
 /// Settles everything from `first` on. A silent replica keeps the barrier open for longer than any
@@ -247,4 +247,43 @@ async fn a_settlement_of_another_log_moves_nothing() {
     assert_eq!(settled(pool).await, before);
     let noted = gate::settled_at(pool, &[position]).await.unwrap();
     assert!(noted.is_empty(), "{noted:?}");
+}
+
+/// The note waits for whoever begins another life, and must look at the life after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settlement_that_meets_a_new_life_of_the_log_moves_nothing() {
+    let database = testkit::postgres().await;
+    let pool = database.pool();
+    // Nobody sweeps it either.
+    let_no_time_settle(&database).await;
+    let command = Command::start(pool.clone(), None);
+    let key = command.key(command.org().await).await;
+    let before = command.log.head().await.unwrap().auth_position;
+    command.settle_and_note(before).await;
+    let position = command.append(key.org, vec![revoked(key.id).into()]).await;
+    let mut restoring = pool.begin().await.unwrap();
+    gate::forget_former_life_in_tx(&mut restoring)
+        .await
+        .unwrap();
+    event_log::begin_epoch_in_tx(&mut restoring).await.unwrap();
+    // Its answer does not wait for the note, which waits for the row.
+    settle(&command, position, position).await;
+    assert_eq!(notes(pool).await, 1);
+    restoring.commit().await.unwrap();
+    eventually(SOON, "the note is over", async || {
+        let notes = notes(pool).await;
+        (notes == 0).then_some(()).ok_or(notes)
+    })
+    .await;
+    assert_eq!(settled(pool).await, before);
+    let noted = gate::settled_at(pool, &[position]).await.unwrap();
+    assert!(noted.is_empty(), "{noted:?}");
+}
+
+/// Settlements that are being noted.
+async fn notes(pool: &PgPool) -> i64 {
+    // Run at run time: a test's own look at what the server does.
+    let notes = "select count(*) from pg_stat_activity
+        where state = 'active' and query like 'select gate.settle(%' and datname = current_database()";
+    sqlx::query_scalar(notes).fetch_one(pool).await.unwrap()
 }

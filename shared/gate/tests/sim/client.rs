@@ -19,6 +19,8 @@ pub enum ClientEvent {
     Ask,
     /// Everybody asks for a key that was just revoked.
     Probe(usize),
+    /// A key is used for the first time.
+    Wake(usize),
     Answered(u64, Answered),
     Wish(Wish),
     /// A try to change something.
@@ -78,6 +80,8 @@ pub struct Clients {
     orgs: Histories<usize>,
     /// Keys that nobody knows of until they were made.
     made: BTreeSet<usize>,
+    /// Keys that nobody has used yet.
+    asleep: BTreeSet<usize>,
     /// Keys to be asked about often just now.
     hot: Vec<usize>,
     narrowed: BTreeSet<usize>,
@@ -89,6 +93,13 @@ pub struct Clients {
 }
 
 impl Clients {
+    pub fn new(asleep: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            asleep: asleep.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
     pub fn histories(self) -> (Histories<usize>, Histories<usize>) {
         (self.keys, self.orgs)
     }
@@ -132,6 +143,10 @@ impl World {
         match event {
             ClientEvent::Ask => self.ask_with_some_key(),
             ClientEvent::Probe(key) => self.probe(key),
+            ClientEvent::Wake(key) => {
+                self.clients.asleep.remove(&key);
+                self.probe(key);
+            }
             ClientEvent::Answered(id, answered) => self.was_answered(id, answered),
             ClientEvent::Wish(wish) => self.wish(wish),
             ClientEvent::Try(id) => self.attempt(id),
@@ -165,7 +180,7 @@ impl World {
     }
 
     fn ask_replica(&mut self, index: usize, key: usize) {
-        if !self.replicas[index].alive {
+        if !self.replicas[index].alive || self.clients.asleep.contains(&key) {
             return;
         }
         self.clients.next += 1;
@@ -378,6 +393,12 @@ impl World {
             Edit::Suspend { org } | Edit::Reinstate { org } => org,
         };
         self.at(now + MICRO, Event::Client(ClientEvent::Probe(probed)));
+        if self.clients.asleep.contains(&probed) {
+            // Some while its tombstone is being collected, some after it was.
+            let longest = *self.rng.pick(&[600 * MILLI, 6 * SECOND]);
+            let later = self.rng.between(MILLI, longest);
+            self.after(later, Event::Client(ClientEvent::Wake(probed)));
+        }
         let later = self.rng.between(MILLI, 1_500 * MILLI);
         self.after(later, Event::Client(ClientEvent::Probe(probed)));
         if let Some(index) = self.clients.hot.iter().position(|key| *key == probed)
@@ -392,6 +413,10 @@ impl World {
             return;
         };
         if operation.succeeded || operation.tries != tries || self.now > END - 4 * SECOND {
+            return;
+        }
+        // Some never come back: then nobody settles what they asked for but SWEEP.
+        if self.rng.permille(300) {
             return;
         }
         self.counters.retried_after_a_crash += 1;

@@ -57,6 +57,9 @@ pub enum Wish {
 }
 
 /// All of it.
+/// Keys that nobody uses before they are revoked: what lies in caches of them was never looked at.
+pub const SLEEPERS: [usize; 2] = [9, 10];
+
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub term: Duration,
@@ -90,7 +93,7 @@ impl Plan {
         let terms = [1_000, 2_000, 2_000, 2_000, 5_000];
         let term = Duration::from_millis(*rng.pick(&terms));
         let (replicas, commands, orgs) = (3, 2, 3);
-        let keys = 9;
+        let keys = 9 + SLEEPERS.len();
         let mut plan = Self {
             term,
             drift: *rng.pick(&[0, 20, 100]),
@@ -250,6 +253,7 @@ impl Plan {
             }
             let at = rng.between(SECOND, CALM + SECOND);
             let wish = match rng.below(10) {
+                _ if SLEEPERS.contains(&key) => Wish::Revoke { key },
                 0 => Wish::Narrow { key },
                 1 => Wish::Ban {
                     org: key % self.orgs,

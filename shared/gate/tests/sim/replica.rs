@@ -14,7 +14,7 @@ use gate::core::clocks::{Deadlines, FencePoint};
 use gate::core::entry::{Basis, Entries, EntryRef, Refused};
 use gate::core::follower::{Discarded, Follower, Next, Registration, Statement};
 use gate::core::hold::{RestsOn, Settlements};
-use gate::core::lookup::{Denied, Found, Known, Reads, judge, look_up};
+use gate::core::lookup::{Denied, Found, Known, Offer, Reads, judge, look_up};
 use gate::core::mutant::Mutant;
 use gate::core::registry::Registry;
 use gate::core::replica::{Head, Renewal, Renewed, Replica};
@@ -36,6 +36,10 @@ const LINE_TIMEOUT: u64 = 400 * MILLI;
 const VERIFY_TIMEOUT: u64 = 250 * MILLI;
 const HOLD: u64 = 25 * MILLI;
 const BUFFER: u64 = 20 * MILLI;
+/// Of a thousand, offers that are handed over late.
+const LATE_OFFERS: u64 = 50;
+/// Longer than a window is kept.
+const IDLE: Duration = Duration::from_mins(5);
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How often a process is cut off, by now.
@@ -66,6 +70,8 @@ pub enum ReplicaMessage {
     /// Time to look through the cache for what tombstones up to there overrule.
     Forget(Stamp),
     Forgotten(Stamp),
+    /// A handler that stood still hands over what it found.
+    Offer(u64),
     /// A request arrives; later its next step.
     Request(u64),
     Step(u64),
@@ -103,6 +109,8 @@ pub struct ReplicaProcess {
     requests: BTreeMap<u64, Asking>,
     /// What was current before a verification began, and who waits for it.
     verifying: BTreeMap<u64, Verifying>,
+    /// Not handed over yet.
+    offers: BTreeMap<u64, Offer>,
     holding: BTreeMap<u64, (RestsOn, Told)>,
 }
 
@@ -210,6 +218,7 @@ impl World {
             asked: BTreeMap::new(),
             requests: BTreeMap::new(),
             verifying: BTreeMap::new(),
+            offers: BTreeMap::new(),
             holding: BTreeMap::new(),
         });
         let index = self.replicas.len() - 1;
@@ -256,7 +265,9 @@ impl World {
             ReplicaMessage::ReadLog => self.read_log(index),
             ReplicaMessage::Sweep => {
                 let process = &self.replicas[index];
-                process.registry.sweep(process.clocks.fence(self.now).boot);
+                // As if every window were idle: what is still needed must not hang on that.
+                let idle = process.clocks.fence(self.now).boot + IDLE;
+                process.registry.sweep(idle);
                 self.after(500 * MILLI, Event::Replica(index, ReplicaMessage::Sweep));
                 self.collect(index);
             }
@@ -273,6 +284,12 @@ impl World {
                 let process = &mut self.replicas[index];
                 let now = process.clocks.fence(self.now);
                 process.core.forgotten(up_to, now);
+                self.collect(index);
+            }
+            ReplicaMessage::Offer(id) => {
+                if let Some(offer) = self.replicas[index].offers.remove(&id) {
+                    self.offer(index, offer);
+                }
             }
             ReplicaMessage::Request(id) => self.request(index, id),
             ReplicaMessage::Step(id) => self.step(index, id),
@@ -662,13 +679,13 @@ impl World {
             wall(),
             &process.registry,
         );
-        let mut must_load = false;
         if let Some(offer) = judged.offer {
-            match process.core.take(offer) {
-                Ok(dropped) => must_load = dropped,
-                Err(Discarded::Stale | Discarded::Forgotten) => {
-                    self.counters.stale_load_discarded += 1;
-                }
+            if self.rng.permille(LATE_OFFERS) {
+                self.replicas[index].offers.insert(id, offer);
+                let nanos = self.rng.below(3_000 * MILLI);
+                self.after(nanos, Event::Replica(index, ReplicaMessage::Offer(id)));
+            } else {
+                self.offer(index, offer);
             }
         }
         for request in one.waiting {
@@ -681,8 +698,16 @@ impl World {
                 Err(denied) => self.deny(index, request, *denied),
             }
         }
-        if must_load {
-            self.load(index);
+    }
+
+    /// The apply task takes what was found on the primary.
+    fn offer(&mut self, index: usize, offer: Offer) {
+        match self.replicas[index].core.take(offer) {
+            Ok(true) => self.load(index),
+            Ok(false) => {}
+            Err(Discarded::Stale | Discarded::Forgotten) => {
+                self.counters.stale_load_discarded += 1;
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::client::{ClientEvent, Clients};
 use crate::clock::Clocks;
 use crate::command::{CommandMessage, CommandProcess};
 use crate::counters::Counters;
-use crate::plan::{END, Fault, MILLI, Plan};
+use crate::plan::{END, Fault, MILLI, Plan, SLEEPERS};
 use crate::primary::{Edit, Logged, Primary};
 use crate::replica::{ReplicaMessage, ReplicaProcess};
 use crate::rng::Rng;
@@ -125,7 +125,7 @@ impl World {
             server: Server::new(primary),
             replicas: Vec::new(),
             commands: Vec::new(),
-            clients: Clients::default(),
+            clients: Clients::new(SLEEPERS),
             counters: Counters::default(),
             queue: BinaryHeap::new(),
             order: 0,

@@ -9,7 +9,6 @@ use runtime::clock::Monotonic;
 use runtime::telemetry::chain;
 
 use super::Driver;
-use crate::bus::MacKey;
 use crate::core::follower::{Registration, Statement};
 use crate::core::replica::{Renewal, Renewed};
 use crate::metrics as names;
@@ -35,7 +34,7 @@ pub enum Line {
 
 /// What the lease's connection did.
 pub enum Done {
-    Registered(Registration, MacKey, Result<bool, StoreError>),
+    Registered(Registration, Result<bool, StoreError>),
     Renewed(Renewal, Result<Option<Answer>, StoreError>),
     Left(IncarnationId, Result<(), StoreError>),
 }
@@ -60,10 +59,9 @@ impl Driver {
 
     fn register(&self, mut line: Box<LeaseLine>, made: Registration) -> Line {
         let (name, term) = (self.parts.config.name.clone(), self.parts.config.term);
-        let ack_key = self.parts.replica.entropy.bytes::<32>();
         Line::Works(Box::pin(async move {
-            let answer = line.register(&made, &name, term, &ack_key).await;
-            (line, Done::Registered(made, MacKey::new(&ack_key), answer))
+            let answer = line.register(&made, &name, term).await;
+            (line, Done::Registered(made, answer))
         }))
     }
 
@@ -72,14 +70,13 @@ impl Driver {
         let period = entropy.jitter(PERIOD, PERIOD_JITTER);
         let now = self.parts.clock.monotonic();
         let (next, outcome) = match done {
-            Done::Registered(made, ack_key, Ok(true)) => {
+            Done::Registered(made, Ok(true)) => {
                 if self.parts.core.registered(&made) {
-                    self.ack_key = Some(ack_key);
                     self.parts.registry.fleet().register(Some(made.incarnation));
                 }
                 (now, "registered")
             }
-            Done::Registered(_, _, Ok(false)) => {
+            Done::Registered(_, Ok(false)) => {
                 let seconds = self.parts.config.term.as_millis().div_ceil(1_000);
                 tracing::error!(
                     lease.term_ms = self.parts.config.term.as_millis(),
@@ -89,7 +86,7 @@ impl Driver {
                 self.parts.ready.send_replace(true);
                 (now + REGISTER_AGAIN, "refused")
             }
-            Done::Registered(made, _, Err(error)) => {
+            Done::Registered(made, Err(error)) => {
                 self.parts.core.unregistered(&made);
                 self.complain(&error);
                 (now + period, "failed")

@@ -56,8 +56,8 @@ pub struct Parts {
 /// The apply task.
 pub struct Driver {
     parts: Parts,
-    /// Signs the acknowledgements of the row that stands for this process.
-    ack_key: Option<MacKey>,
+    /// Signs the acknowledgements of the rows that stand for this process.
+    ack_key: MacKey,
     /// No lease lasts longer, as of the last snapshot or renewal.
     longest_term: Duration,
     heard: Option<mpsc::Receiver<Heard>>,
@@ -91,12 +91,17 @@ enum Woken {
 impl Driver {
     pub fn new(parts: Parts) -> Self {
         let options = parts.replica.primary.connect_options().as_ref().clone();
-        let line = Box::new(LeaseLine::new(options, parts.clock.clone()));
+        let ack_key = MacKey::new(&parts.replica.entropy.bytes::<32>());
+        let line = Box::new(LeaseLine::new(
+            options,
+            ack_key.clone(),
+            parts.clock.clone(),
+        ));
         Self {
             line: Line::Rests(line, parts.clock.monotonic()),
             longest_term: parts.config.term,
             parts,
-            ack_key: None,
+            ack_key,
             heard: None,
             read_at: None,
             forgetting: None,
@@ -188,7 +193,8 @@ impl Driver {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         let applied = self.parts.core.replica().applied().get() as f64;
         self.gauges.applied.set(applied);
-        if let (Some((incarnation, ack)), Some(key)) = (ack, &self.ack_key) {
+        if let Some((incarnation, ack)) = ack {
+            let key = &self.ack_key;
             let ack = Ack {
                 epoch: ack.epoch,
                 incarnation,
