@@ -45,6 +45,22 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp as 
 $$;
 comment on function gate.leave(uuid, bytea) is 'R5 LEAVE: after the replica refuses everything';
 
+create or replace function gate.settle(life uuid, up_to bigint, at timestamptz) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    perform from gate.head for update;
+    if not exists (select from log.head l where l.epoch = life and l.auth_position >= up_to) then
+        return false;
+    end if;
+    insert into gate.settlements (position, effective_at) values (up_to, at)
+        on conflict (position) do nothing;
+    update gate.head set settled = up_to where settled < up_to;
+    return true;
+end
+$$;
+comment on function gate.settle(uuid, bigint, timestamptz) is
+    'B6: every denial of this life up to there is in force everywhere; false if the log has begun another life, or has nothing there';
+
 revoke execute on function gate.renew_lease(uuid, bytea, bigint), gate.leave(uuid, bytea) from public;
 reset role;
 

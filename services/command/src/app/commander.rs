@@ -134,12 +134,13 @@ impl Commander {
             first: denial.first,
             last: denial.position,
         };
+        let epoch = denial.epoch;
         if wait {
-            let settled = coordinator.settle(denials).await;
+            let settled = coordinator.settle(epoch, denials).await;
             denial.settled = Some(settled.map_err(CommandError::Unsettled)?);
         } else {
             let settled = async move {
-                if let Err(error) = coordinator.settle(denials).await {
+                if let Err(error) = coordinator.settle(epoch, denials).await {
                     tracing::warn!(error = %runtime::telemetry::chain(&error), "denial not settled");
                 }
             };

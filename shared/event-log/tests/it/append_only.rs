@@ -190,6 +190,21 @@ async fn no_function_of_ours_trusts_a_search_path() {
     assert_eq!(open, Vec::<String>::new());
 }
 
+/// A type of that name would be found before Postgres's own by a function whose search path does not
+/// end with `pg_temp`, and its check would run as the owner.
+#[tokio::test]
+async fn no_service_makes_types_that_functions_of_the_owner_could_meet() {
+    let db = postgres().await;
+    for role in ["tga_command", "tga_query", "tga_projector"] {
+        let statement = "create domain pg_temp.text as pg_catalog.text";
+        assert_eq!(
+            refusal(&db.pool_as(role), statement).await,
+            "42501",
+            "{role}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn new_partitions_are_as_closed_as_the_first() {
     let db = postgres().await;

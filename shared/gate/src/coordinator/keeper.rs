@@ -131,7 +131,7 @@ impl Coordinator {
             event.position = due.last.get(),
             "a denial was not settled by whoever committed it: settling it"
         );
-        match self.settle(due).await {
+        match self.settle(registered.epoch, due).await {
             Ok(_) => counter!(names::SWEPT).increment(1),
             Err(error) => tracing::warn!(error = %chain(&error), "the denial is not settled"),
         }

@@ -33,6 +33,8 @@ use crate::store::{self, Registered, StoreError};
 
 /// Between two looks at the rows (revocation.md 3).
 const POLL: Duration = Duration::from_millis(50);
+/// How long NATS may take to be given what is told; renewals bring it too.
+const TELL_WITHIN: Duration = Duration::from_millis(20);
 /// How long one look may take.
 const LOOK_DEADLINE: Duration = Duration::from_millis(300);
 /// How long the second copy is waited for once the barrier has ended.
@@ -87,13 +89,16 @@ pub struct Receipt {
     pub in_ledger: bool,
 }
 
-/// The event is in the log and will take effect by itself, but nobody could be told when.
+/// Nobody could be told when the event is in force everywhere; in the log it takes effect by itself.
 #[derive(Debug, Error)]
 pub enum SettleError {
     /// Postgres did not say which replicas there are: 503 `outcome_unknown`, and a retry runs the
     /// barrier again.
     #[error("the replicas to wait for could not be read")]
     Unavailable(#[source] StoreErrorText),
+    /// The log was restored meanwhile, and need not have the event any more: 503 `outcome_unknown`.
+    #[error("the log has begun another life since")]
+    OtherLog,
 }
 
 /// What the store said, kept as text: its parts are no concern of callers.
@@ -151,13 +156,15 @@ impl Coordinator {
     ///
     /// # Errors
     /// [`SettleError`]; the events stand all the same.
-    pub async fn settle(&self, denials: Denials) -> Result<Receipt, SettleError> {
+    pub async fn settle(&self, epoch: LogEpoch, denials: Denials) -> Result<Receipt, SettleError> {
         let start = self.wait_point();
         let position = denials.last;
         let mut heard = self.0.acks.count();
         let registered = self.rows(start).await?;
+        if registered.epoch != epoch {
+            return Err(SettleError::OtherLog);
+        }
         let copied = self.tell(denials, &registered, start);
-        let epoch = registered.epoch;
         let mut barrier = Barrier::new(position, epoch, start, &registered.rows, self.wait_point());
         let mut look_at = self.0.clock.monotonic() + POLL;
         let report = loop {
@@ -197,7 +204,9 @@ impl Coordinator {
         if let Some(nats) = &self.0.nats {
             let epoch = registered.epoch;
             let settlement = Settlement { epoch, position };
-            bus::settle(nats, &registered.bus_key, &settlement).await;
+            let settle = bus::settle(nats, &registered.bus_key, &settlement);
+            // Who does not hear of it asks, or learns it by a renewal.
+            let _ = self.0.clock.timeout(TELL_WITHIN, settle).await;
         }
         let note = async {
             let mut connection = self.connection().await?;

@@ -6,7 +6,7 @@ use runtime::lifecycle::TaskKind;
 use runtime::telemetry::chain;
 use tokio::sync::oneshot;
 
-use super::Coordinator;
+use super::{Coordinator, TELL_WITHIN};
 use crate::bus::{self, MacKey};
 use crate::core::clocks::WaitPoint;
 use crate::core::sweep::Denials;
@@ -61,17 +61,20 @@ impl Coordinator {
                 return Ok(is_copied && has_denied);
             };
             after = last.position;
-            if let Some(nats) = &self.0.nats {
-                for event in &events {
-                    bus::tell(nats, key, epoch, event).await;
+            let publish = async {
+                self.publish(key, epoch, &events).await;
+                names::revocation("told", start.elapsed(self.wait_point()));
+            };
+            let denying: Vec<_> = events.iter().filter(|event| denies(event)).collect();
+            has_denied |= !denying.is_empty();
+            let copy = async {
+                match &self.0.ledger {
+                    Some(ledger) => self.copy(ledger, epoch, &denying).await,
+                    None => false,
                 }
-            }
-            names::revocation("told", start.elapsed(self.wait_point()));
-            if let Some(ledger) = &self.0.ledger {
-                let denying: Vec<_> = events.iter().filter(|event| denies(event)).collect();
-                has_denied |= !denying.is_empty();
-                is_copied &= self.copy(ledger, epoch, &denying).await;
-            }
+            };
+            let ((), copied) = tokio::join!(publish, copy);
+            is_copied &= copied;
             if is_last || after >= denials.last {
                 return Ok(is_copied && has_denied);
             }
@@ -80,6 +83,19 @@ impl Coordinator {
 }
 
 impl Coordinator {
+    /// Tells all replicas of events. Those that it cannot tell in time hear of them by their renewals.
+    async fn publish(&self, key: &MacKey, epoch: LogEpoch, events: &[StoredEvent]) {
+        let Some(nats) = &self.0.nats else { return };
+        let tell = async {
+            for event in events {
+                bus::tell(nats, key, epoch, event).await;
+            }
+        };
+        if self.0.clock.timeout(TELL_WITHIN, tell).await.is_err() {
+            tracing::debug!("NATS takes no messages");
+        }
+    }
+
     /// Writes denials into the ledger; returns once they are durable there, or cannot be.
     pub(super) async fn copy(
         &self,

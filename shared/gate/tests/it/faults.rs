@@ -426,5 +426,6 @@ async fn a_distant_primary_keeps_no_barrier_from_ending() {
         first: position,
         last: position,
     };
-    far.coordinator.settle(denials).await.unwrap();
+    let epoch = near.log.head().await.unwrap().epoch;
+    far.coordinator.settle(epoch, denials).await.unwrap();
 }

@@ -294,3 +294,39 @@ async fn genuine_messages_of_the_past_change_nothing() {
     assert_eq!(incarnations(database.pool()).await, rows);
     assert_eq!(rows.len(), 1);
 }
+
+/// Query services see all incarnations, since they count with each other; but none moves the row of
+/// another, and nobody says that it has applied what is not in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_login_moves_no_row_but_its_own() {
+    let database = testkit::postgres().await;
+    let own = silent_replica(&database, Duration::from_secs(2), b"known to its process").await;
+    let query = database.pool_as("tga_query");
+    let left = async |key: &[u8]| -> bool {
+        sqlx::query_scalar("select gate.leave($1, $2)")
+            .bind(own.as_uuid())
+            .bind(key)
+            .fetch_one(&query)
+            .await
+            .unwrap()
+    };
+    let renewed = async |key: &[u8]| -> Option<i64> {
+        sqlx::query_scalar("select auth_position from gate.renew_lease($1, $2, 1000000)")
+            .bind(own.as_uuid())
+            .bind(key)
+            .fetch_optional(&query)
+            .await
+            .unwrap()
+    };
+    assert_eq!(renewed(b"guessed").await, None);
+    assert!(!left(b"guessed").await);
+    let head = renewed(b"known to its process").await;
+    let applied: Option<i64> =
+        sqlx::query_scalar("select applied_position from gate.leases where incarnation = $1")
+            .bind(own.as_uuid())
+            .fetch_optional(database.pool())
+            .await
+            .unwrap();
+    assert!(head.is_some());
+    assert_eq!(applied, head);
+}

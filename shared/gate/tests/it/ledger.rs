@@ -8,7 +8,7 @@ use domain::event::{Event, KeyChanged, MemberBanned, OrgSuspended};
 use domain::ids::{GlobalPosition, KeyId, LogEpoch, UserId};
 use domain::plan::LimitKey;
 use event_log::StoredEvent;
-use gate::{Denials, Receipt, read_ledger};
+use gate::{Denials, Receipt, SettleError, read_ledger};
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
 use testkit::{TestDatabase, eventually};
@@ -22,7 +22,8 @@ use crate::support::{
 /// disk needs.
 async fn settle(command: &Command, first: GlobalPosition, last: GlobalPosition) -> Receipt {
     let denials = Denials { first, last };
-    command.coordinator.settle(denials).await.unwrap()
+    let epoch = command.log.head().await.unwrap().epoch;
+    command.coordinator.settle(epoch, denials).await.unwrap()
 }
 
 async fn slow_barriers(database: &TestDatabase) {
@@ -286,4 +287,22 @@ async fn notes(pool: &PgPool) -> i64 {
     let notes = "select count(*) from pg_stat_activity
         where state = 'active' and query like 'select gate.settle(%' and datname = current_database()";
     sqlx::query_scalar(notes).fetch_one(pool).await.unwrap()
+}
+
+/// A denial that was committed in a former life of the log is told nobody in force in this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_of_another_life_is_not_settled() {
+    let database = testkit::postgres().await;
+    let command = Command::start(database.pool().clone(), None);
+    let key = command.key(command.org().await).await;
+    let position = command.append(key.org, vec![revoked(key.id).into()]).await;
+    let former = command.log.head().await.unwrap().epoch;
+    begin_another_log(database.pool()).await;
+    let denials = Denials {
+        first: position,
+        last: position,
+    };
+    let refused = command.coordinator.settle(former, denials).await;
+    assert!(matches!(refused, Err(SettleError::OtherLog)), "{refused:?}");
+    assert!(settled(database.pool()).await < position);
 }

@@ -147,7 +147,8 @@ impl Command {
             last: position,
         };
         eventually(SOON, "it is settled", async || {
-            self.coordinator.settle(denials).await
+            let epoch = self.log.head().await.unwrap().epoch;
+            self.coordinator.settle(epoch, denials).await
         })
         .await
     }
