@@ -54,7 +54,8 @@ pub struct CommandService {
 }
 
 impl CommandService {
-    /// Starts the tasks of the service. It takes commands at once.
+    /// Starts the tasks of the service. It takes commands once the log was seen, and has all that the
+    /// ledger knows of it.
     pub fn start(config: &Config, resources: Resources) -> Self {
         let Resources {
             primary,
@@ -103,15 +104,16 @@ impl CommandService {
         let snapshots = snapshotter.run(base.clone());
         base.spawn(TaskKind::Disposable, "snapshots", snapshots);
         let looks = primary.clone();
+        let ready = watch::Sender::new(false);
         let app = App::new(http::Parts {
             commander: commander.clone(),
             gate,
+            open: ready.subscribe(),
             primary,
             clock,
             entropy,
             tasks: requests,
         });
-        let ready = watch::Sender::new(false);
         let service = Self {
             app,
             commander,
@@ -157,7 +159,7 @@ async fn seen(
                 seen.send_replace(true);
                 return Ok(());
             }
-            Err(error @ LedgerAhead::Lacks(_)) => return Err(error),
+            Err(error @ (LedgerAhead::Lacks(_) | LedgerAhead::Ledger(_))) => return Err(error),
             Err(error) => tracing::warn!(error = %chain(&error), "the log does not answer yet"),
         }
         tokio::select! {

@@ -55,6 +55,7 @@ pub(super) fn earlier(state: &OrgState, command: &Command) -> Earlier {
         Command::Suspend { .. }
         | Command::SetPlan { .. }
         | Command::SetLimit { .. }
+        | Command::ChangeRole { .. }
         | Command::BanMember { .. } => return Earlier::Somewhere,
         _ => None,
     };

@@ -33,6 +33,9 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
 async fn pass(app: &App, mut request: Request, next: Next) -> (Response, Notes) {
     let mut notes = Notes::default();
     let peer = edge::peer(request.extensions());
+    if !app.is_open().await {
+        return (deny(Denial::VerificationUnavailable, app.jitter()), notes);
+    }
     let admission = match app.gate().authorize(request.headers(), peer).await {
         Ok(admission) => admission,
         Err(denial) => return (deny(denial, app.jitter()), notes),

@@ -18,6 +18,7 @@ mod show;
 mod videos;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::gate::Gate;
 use api::BASE_PATH;
@@ -30,6 +31,7 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use utoipa::openapi::OpenApi;
@@ -38,6 +40,9 @@ use utoipa_axum::routes;
 
 use self::once::Running;
 use crate::app::Commander;
+
+/// How long a command waits for the service to open.
+const OPEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// What endpoints rest on; cheap to clone.
 #[derive(Clone)]
@@ -54,6 +59,8 @@ pub struct Parts {
     pub commander: Commander,
     /// Lets callers in.
     pub gate: Gate,
+    /// True once the log is known to have all that was taken away.
+    pub open: watch::Receiver<bool>,
     /// The primary, for how keys were used.
     pub primary: PgPool,
     /// The time.
@@ -79,6 +86,17 @@ impl App {
 
     fn gate(&self) -> &Gate {
         &self.0.parts.gate
+    }
+
+    /// Whether commands are taken yet; one that comes while the service starts waits a moment.
+    async fn is_open(&self) -> bool {
+        let mut open = self.0.parts.open.clone();
+        if *open.borrow() {
+            return true;
+        }
+        let opened = open.wait_for(|open| *open);
+        let opened = self.clock().timeout(OPEN_WITHIN, opened).await;
+        opened.is_ok_and(|opened| opened.is_ok())
     }
 
     fn primary(&self) -> &PgPool {

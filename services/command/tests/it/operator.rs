@@ -183,3 +183,19 @@ async fn a_suspended_org_and_a_banned_owner_are_refused() {
         .await
         .refused(403, "user_suspended");
 }
+
+/// A log that was restored to an earlier moment lets keys in that were revoked since.
+#[tokio::test]
+async fn nobody_is_let_in_while_the_ledger_knows_more_than_the_log() {
+    let ledger = tempfile::tempdir().unwrap();
+    let former = TestApp::with_ledger(ledger.path()).await;
+    let org = former.org().await;
+    let receipt = former.delete(&org, "/api-keys/self").await.data(200).clone();
+    assert_eq!(receipt["ledger"], "written");
+
+    let restored = TestApp::with_ledger(ledger.path()).await;
+    let org = restored.org().await;
+    let project = json!({"name": "Launch"});
+    let answer = restored.post(&org, "/projects", project).await;
+    answer.refused(503, "verification_unavailable");
+}

@@ -47,12 +47,15 @@ pub fn decide(facts: &Facts, floor: Stamp, lease: Deadlines, now: FencePoint) ->
     } else if credential.is_some() || owner.is_some() {
         // Scopes, addresses or expiry may be others, and they are checked before the org.
         Verdict::Verify
-    } else if org == Some(Mark::Ended) {
-        Verdict::DenyOrg
-    } else if org.is_none() && holds(lease, now) {
-        Verdict::Accept
-    } else {
+    } else if !holds(lease, now) {
+        // Without one no event need arrive any more, not even one that lifts a suspension.
         Verdict::Verify
+    } else {
+        match org {
+            None => Verdict::Accept,
+            Some(Mark::Ended) => Verdict::DenyOrg,
+            Some(_) => Verdict::Verify,
+        }
     }
 }
 
@@ -108,7 +111,18 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_without_a_lease_and_a_change_is_verified() {
+    fn whoever_has_no_lease_may_have_missed_that_a_suspension_was_lifted() {
+        let suspended = Facts {
+            org: Tomb::new(at(11), Mark::Ended),
+            ..fresh()
+        };
+        assert_eq!(judge(suspended), Verdict::DenyOrg);
+        let none = Deadlines::default();
+        assert_eq!(decide(&suspended, at(0), none, now(0)), Verdict::Verify);
+    }
+
+    #[test]
+    fn an_end_is_told_and_a_change_is_verified() {
         let ended = |position| Tomb::new(at(position), Mark::Ended);
         let changed = |position| Tomb::new(at(position), Mark::Changed);
         for (facts, verdict) in [

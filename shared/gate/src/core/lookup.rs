@@ -8,7 +8,7 @@ use domain::time::Timestamp;
 
 use super::clocks::{Deadlines, FencePoint};
 use super::decision::{Facts, Verdict, decide};
-use super::entry::{Basis, CredentialRow, Entry, EntryRef, OrgRow, Refusal, Refused, Status};
+use super::entry::{Basis, CredentialRow, Entry, EntryRef, OrgRow, Refusal, Refused};
 use super::hold::RestsOn;
 use super::mutant::Mutant;
 use super::registry::Registry;
@@ -205,7 +205,8 @@ pub fn judge(
         };
     };
     if let Err(Refusal { why, rests_on }) = row.judge(&org, peer, now) {
-        let for_good = row.status == Status::Ended;
+        // No key comes back from its end, so the next answer takes as long as an unknown one's.
+        let for_good = why == Refused::Ended;
         return Judged {
             decision: Err(Denied {
                 why,
@@ -472,8 +473,17 @@ mod tests {
             ..row(1)
         };
         let ended = verified(Some((ended, org())));
+        let expired = CredentialRow {
+            ends_at: Some(Timestamp::from_datetime(chrono::DateTime::UNIX_EPOCH)),
+            ..row(1)
+        };
+        let expired = verified(Some((expired, org())));
         let unknown = verified(None);
-        for (verified, told, end) in [(ended, Some(9), 9), (unknown, None, 0)] {
+        for (verified, told, end) in [
+            (ended, Some(9), 9),
+            (expired, Some(0), 0),
+            (unknown, None, 0),
+        ] {
             let judged_here = judged(verified.clone(), Some(1));
             let told = denial(Refused::Ended, told.map(rests_on));
             assert_eq!(judged_here.decision.unwrap_err(), told);

@@ -58,7 +58,7 @@ pub enum LedgerAhead {
     #[error("the log could not be compared with the ledger")]
     Replayed(#[from] StoreError),
     /// The ledger could not be read.
-    #[error("the log could not be compared with the ledger")]
+    #[error("the ledger cannot be read, so nobody knows whether the log has all of it")]
     Ledger(#[source] LedgerError),
 }
 

@@ -4,6 +4,7 @@ mod answer;
 mod routes;
 mod world;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use clap::Parser;
 use command::{CommandService, Config, Resources};
 use domain::ids::{GlobalPosition, OrgId};
-use gate::Limiter;
+use gate::{Ledger, Limiter};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method};
 use runtime::clock::{Clock, ManualClock};
@@ -60,6 +61,8 @@ struct Setup {
     /// That of everything but the gate.
     clock: Clock,
     settings: &'static [&'static str],
+    /// The folder of its ledger.
+    ledger: Option<PathBuf>,
 }
 
 impl Setup {
@@ -72,6 +75,7 @@ impl Setup {
             nats: None,
             clock: Clock::system(),
             settings: &[],
+            ledger: None,
         }
     }
 
@@ -120,6 +124,14 @@ impl TestApp {
         })
     }
 
+    /// On a database of its own, with a ledger that others may have written too.
+    pub async fn with_ledger(folder: &Path) -> Self {
+        Self::start(Setup {
+            ledger: Some(folder.to_owned()),
+            ..Setup::anew().await
+        })
+    }
+
     /// With NATS, its events mirrored.
     pub async fn mirrored(nats: &testkit::TestNats) -> Self {
         Self::start(Setup {
@@ -155,8 +167,9 @@ impl TestApp {
         // Its deadlines never pass: a busy machine is not late to check a credential, and whoever
         // is told that it could not be checked met a fault.
         let (still, gate_clock) = Clock::manual(Clock::system().now());
+        let ledger = setup.ledger.as_deref();
         let resources = Resources {
-            ledger: None,
+            ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
             primary: setup.primary,
             limiter: Limiter::start(setup.verify.clone(), still, &base),
             verify: setup.verify,
