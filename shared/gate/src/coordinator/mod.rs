@@ -178,7 +178,10 @@ impl Coordinator {
                 // However many acknowledgements come, of whomever.
                 biased;
                 () = self.0.clock.sleep_until(look_at.min(now.mono + left)) => {
-                    self.look(&mut barrier, epoch).await;
+                    // A look that is not answered must not outlast the wait itself.
+                    let left = barrier.remaining(self.wait_point()).unwrap_or_default();
+                    let look = Box::pin(self.look(&mut barrier, epoch));
+                    let _ = self.0.clock.timeout(left, look).await;
                     look_at = self.0.clock.monotonic() + POLL;
                 }
                 _ = heard.changed() => {}

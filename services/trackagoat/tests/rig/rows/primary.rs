@@ -19,7 +19,7 @@ const COMMANDS: [&str; 2] = ["c1", "c2"];
 /// Short enough that no lease runs out.
 const SHORT_STOP: Duration = Duration::from_millis(1_200);
 /// How long requests come at one rate before.
-const STEADY: Duration = Duration::from_millis(1_500);
+const STEADY: Duration = Duration::from_secs(4);
 /// Long enough that every lease does.
 const LONG_STOP: Duration = Duration::from_secs(4);
 
