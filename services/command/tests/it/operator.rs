@@ -190,7 +190,11 @@ async fn nobody_is_let_in_while_the_ledger_knows_more_than_the_log() {
     let ledger = tempfile::tempdir().unwrap();
     let former = TestApp::with_ledger(ledger.path()).await;
     let org = former.org().await;
-    let receipt = former.delete(&org, "/api-keys/self").await.data(200).clone();
+    let receipt = former
+        .delete(&org, "/api-keys/self")
+        .await
+        .data(200)
+        .clone();
     assert_eq!(receipt["ledger"], "written");
 
     let restored = TestApp::with_ledger(ledger.path()).await;

@@ -240,6 +240,7 @@ mod tests {
 
     use std::time::Duration;
 
+    use super::super::entry::Status;
     use super::super::samples::{
         PEER, entry, epoch, fence, first_generation, hash, org, position, rests_on, row, stamp,
         user, wall,
