@@ -165,6 +165,9 @@ async fn clone_template(server: &PostgresServer, name: &str) {
         &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"),
     )
     .await;
+    // What migrations say of the database itself is not copied with it.
+    let closed = format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC");
+    administer(server, &closed).await;
 }
 
 async fn administer(server: &PostgresServer, statement: &str) {

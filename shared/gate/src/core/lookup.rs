@@ -8,7 +8,7 @@ use domain::time::Timestamp;
 
 use super::clocks::{Deadlines, FencePoint};
 use super::decision::{Facts, Verdict, decide};
-use super::entry::{Basis, CredentialRow, Entry, EntryRef, OrgRow, Refusal, Refused};
+use super::entry::{Basis, CredentialRow, Entry, EntryRef, OrgRow, Refusal, Refused, Status};
 use super::hold::RestsOn;
 use super::mutant::Mutant;
 use super::registry::Registry;
@@ -204,9 +204,25 @@ pub fn judge(
             offer: other_log.or_else(|| ended(GlobalPosition::ZERO)),
         };
     };
+    let basis = Basis {
+        stamp: stamp.unwrap_or_else(|| Generation::NONE.at(verified.auth_position)),
+        settled: verified.settled,
+        epoch,
+    };
+    let kept = |entry: &EntryRef| {
+        stamp.map(|_| Offer::Allowed {
+            hash: *hash,
+            entry: EntryRef::clone(entry),
+        })
+    };
     if let Err(Refusal { why, rests_on }) = row.judge(&org, peer, now) {
-        // No key comes back from its end, so the next answer takes as long as an unknown one's.
-        let for_good = why == Refused::Ended;
+        let offer = match (why, row.status) {
+            (Refused::Ended, Status::Ended) => ended(rests_on),
+            // It is over by this host's clock: the entry says so again, as quickly as a hash that is
+            // nobody's is refused, for as long as the clock does.
+            (Refused::Ended, _) => kept(&EntryRef::new(Entry::new(row, &org, basis, registry))),
+            _ => None,
+        };
         return Judged {
             decision: Err(Denied {
                 why,
@@ -215,19 +231,11 @@ pub fn judge(
                     position: rests_on,
                 }),
             }),
-            offer: other_log.or_else(|| for_good.then(|| ended(rests_on)).flatten()),
+            offer: other_log.or(offer),
         };
     }
-    let basis = Basis {
-        stamp: stamp.unwrap_or_else(|| Generation::NONE.at(verified.auth_position)),
-        settled: verified.settled,
-        epoch,
-    };
     let entry = EntryRef::new(Entry::new(row, &org, basis, registry));
-    let kept = stamp.map(|_| Offer::Allowed {
-        hash: *hash,
-        entry: EntryRef::clone(&entry),
-    });
+    let kept = kept(&entry);
     Judged {
         decision: Ok(entry),
         offer: other_log.or(kept),
@@ -240,7 +248,6 @@ mod tests {
 
     use std::time::Duration;
 
-    use super::super::entry::Status;
     use super::super::samples::{
         PEER, entry, epoch, fence, first_generation, hash, org, position, rests_on, row, stamp,
         user, wall,
@@ -432,7 +439,7 @@ mod tests {
         )
     }
 
-    fn refusals() -> [(CredentialRow, OrgRow, Denied); 4] {
+    fn refusals() -> [(CredentialRow, OrgRow, Denied); 3] {
         let suspended = OrgRow {
             suspended: true,
             denied_at: position(8),
@@ -444,16 +451,11 @@ mod tests {
             denied_at: position(9),
             ..row(1)
         };
-        let over = CredentialRow {
-            ends_at: Some(wall()),
-            ..row(1)
-        };
         let told = |why, at| denial(why, Some(rests_on(at)));
         [
             (elsewhere(), org(), told(Refused::Address, 7)),
             (row(1), suspended, told(Refused::OrgSuspended, 8)),
             (banned, org(), told(Refused::OwnerBanned, 9)),
-            (over, org(), told(Refused::Ended, 0)),
         ]
     }
 
@@ -474,17 +476,8 @@ mod tests {
             ..row(1)
         };
         let ended = verified(Some((ended, org())));
-        let expired = CredentialRow {
-            ends_at: Some(Timestamp::from_datetime(chrono::DateTime::UNIX_EPOCH)),
-            ..row(1)
-        };
-        let expired = verified(Some((expired, org())));
         let unknown = verified(None);
-        for (verified, told, end) in [
-            (ended, Some(9), 9),
-            (expired, Some(0), 0),
-            (unknown, None, 0),
-        ] {
+        for (verified, told, end) in [(ended, Some(9), 9), (unknown, None, 0)] {
             let judged_here = judged(verified.clone(), Some(1));
             let told = denial(Refused::Ended, told.map(rests_on));
             assert_eq!(judged_here.decision.unwrap_err(), told);
@@ -501,6 +494,21 @@ mod tests {
             assert_eq!(judged_without.decision.unwrap_err(), told);
             assert!(judged_without.offer.is_none(), "there is no cache");
         }
+    }
+
+    #[test]
+    fn what_is_over_by_the_clock_is_kept_as_an_entry_that_says_so() {
+        let over = CredentialRow {
+            ends_at: Some(wall()),
+            ..row(1)
+        };
+        let judged = judged(verified(Some((over, org()))), Some(1));
+        let told = denial(Refused::Ended, Some(rests_on(0)));
+        assert_eq!(judged.decision.unwrap_err(), told);
+        let Some(Offer::Allowed { entry, .. }) = judged.offer else {
+            panic!("the cache may learn of it")
+        };
+        assert_eq!(entry.judge(PEER, wall()), Err(Refused::Ended));
     }
 
     #[test]
