@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(net: Net) -> bool {
-    let deep = env::var_os("TGA_DEEP").is_some();
+    let deep = env::var_os("TGA_DEEP").is_some_and(|deep| deep == "1");
     let asked = env::var("TGA_RIG_ROWS").ok();
     let asked: Option<Vec<&str>> = asked.as_deref().map(|rows| rows.split(',').collect());
     let missing = net.missing.clone();

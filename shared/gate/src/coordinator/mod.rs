@@ -33,6 +33,8 @@ use crate::store::{self, Registered, StoreError};
 
 /// Between two looks at the rows (revocation.md 3).
 const POLL: Duration = Duration::from_millis(50);
+/// How long a settlement may take to be noted: whoever revoked waits for that beyond the bound.
+const NOTE_DEADLINE: Duration = Duration::from_millis(150);
 /// How long NATS may take to be given what is told; renewals bring it too.
 const TELL_WITHIN: Duration = Duration::from_millis(20);
 /// How long one look may take.
@@ -215,7 +217,7 @@ impl Coordinator {
             let mut connection = self.connection().await?;
             store::settle(&mut connection, registered.epoch, position, at).await
         };
-        let noted = self.0.clock.timeout(LOOK_DEADLINE, note).await;
+        let noted = self.0.clock.timeout(NOTE_DEADLINE, note).await;
         match noted.map_err(StoreError::from).flatten() {
             Ok(true) => {}
             Ok(false) => tracing::warn!("a settlement of another log was not noted"),

@@ -1,5 +1,5 @@
 //! What a request reads of the other processes that admit the same keys: how far it may rely on
-//! what was heard of them (shared/gate/README.md, "The window across replicas").
+//! what was heard of them (shared/gate/README.md, "The window across processes").
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

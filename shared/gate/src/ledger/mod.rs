@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 pub use self::read::{Damaged, LedgerAhead, Recorded, read_ledger};
 
@@ -145,7 +145,8 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Writes until nobody adds any more; what waits is written together.
-async fn keep(mut writer: Writer, mut entries: mpsc::Receiver<Entry>) {
+/// A writer that panicked ends the process: no denial would have a second copy any more.
+async fn keep(mut writer: Writer, mut entries: mpsc::Receiver<Entry>) -> Result<(), JoinError> {
     while let Some(first) = entries.recv().await {
         let mut together = vec![first];
         while let Ok(next) = entries.try_recv() {
@@ -155,9 +156,7 @@ async fn keep(mut writer: Writer, mut entries: mpsc::Receiver<Entry>) {
             let written = writer.write(&together);
             (writer, together, written)
         });
-        let Ok((back, together, written)) = written.await else {
-            return;
-        };
+        let (back, together, written) = written.await?;
         writer = back;
         match written {
             Ok(()) => {
@@ -173,6 +172,7 @@ async fn keep(mut writer: Writer, mut entries: mpsc::Receiver<Entry>) {
             ),
         }
     }
+    Ok(())
 }
 
 impl Writer {

@@ -21,6 +21,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const KEPT: TimeDelta = TimeDelta::days(91);
 /// Counts that are dropped at once.
 const PRUNED: i32 = 1_000;
+/// How often that is done in a row.
+const PRUNED_BATCHES: usize = 16;
 /// Minutes between two looks for old counts that find none.
 const PRUNE_EVERY: u64 = 60;
 
@@ -50,22 +52,26 @@ impl Limiter {
         self.give_all_back().await;
     }
 
-    /// Drops counts that nobody can ask for any more: a batch a minute while there are some, else
-    /// one an hour.
+    /// Drops counts that nobody can ask for any more: some batches a minute while there are any, else
+    /// one an hour. Says whether there may be more.
     async fn prune(&self, minute: u64, found_some: bool) -> bool {
         if !found_some && !minute.is_multiple_of(PRUNE_EVERY) {
             return false;
         }
         let before = self.0.clock.now().date_naive() - KEPT;
-        let pruned = store::prune(&self.0.pool, before, PRUNED);
-        let pruned = self.0.clock.timeout(DEADLINE, pruned).await;
-        match pruned.map_err(StoreError::from).flatten() {
-            Ok(dropped) => dropped > 0,
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "old usage is pruned later");
-                false
+        for _ in 0..PRUNED_BATCHES {
+            let pruned = store::prune(&self.0.pool, before, PRUNED);
+            let pruned = self.0.clock.timeout(DEADLINE, pruned).await;
+            match pruned.map_err(StoreError::from).flatten() {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "old usage is pruned later");
+                    return false;
+                }
             }
         }
+        true
     }
 
     /// Adds counts to what is stored. What cannot be written is kept for the next time.

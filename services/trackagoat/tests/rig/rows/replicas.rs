@@ -1,4 +1,4 @@
-//! Rows 0 to 2: replicas that run, die, and stand still.
+//! Rows 0 to 4 and 45: replicas that run, die, stand still, starve, and run out of descriptors.
 
 use std::time::Duration;
 
