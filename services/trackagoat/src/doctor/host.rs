@@ -18,7 +18,11 @@ const OPEN_FILES: u64 = 16_384;
 const OTHER_VARIABLES: &[&str] = &[
     "TGA_POSTGRES_BIN",
     "TGA_NATS_SERVER",
+    "TGA_DEEP",
     "TGA_REAL_DATA",
+    "TGA_RIG_ROWS",
+    "TGA_SIM_MUTANTS",
+    "TGA_SIM_SEED",
     "TGA_SIM_SEEDS",
     "TGA_WRITE_EVENT_FILES",
 ];

@@ -1,4 +1,4 @@
-//! Rows 20 to 22: what happens to Postgres.
+//! Rows 20 to 22, 26, 27, 33, 50 and 52: what happens to Postgres.
 
 use std::time::Duration;
 
