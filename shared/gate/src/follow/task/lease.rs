@@ -17,6 +17,8 @@ use crate::store::{Answer, LeaseLine, StoreError};
 /// The renewal period T_r, and by how much it varies (revocation.md 3).
 pub const PERIOD: Duration = Duration::from_millis(400);
 const PERIOD_JITTER: f64 = 0.2;
+/// After a renewal that failed while the lease runs.
+const RETRY: Duration = Duration::from_millis(50);
 /// A renewal that found nobody knowing yet who else is there is followed by the next so soon.
 const KNOWN_SOON: Duration = Duration::from_millis(50);
 /// After a registration that was refused: only an operator can mend that.
@@ -94,7 +96,7 @@ impl Driver {
             Done::Renewed(renewal, Ok(answer)) => self.renewed(&renewal, answer, now + period),
             Done::Renewed(_, Err(error)) => {
                 self.complain(&error);
-                (now + period, "failed")
+                (now + self.pause_after_failure(period), "failed")
             }
             Done::Left(incarnation, Ok(())) => {
                 self.parts.registry.fleet().leave(incarnation);
@@ -108,6 +110,12 @@ impl Driver {
         };
         counter!(names::RENEWALS, "outcome" => outcome).increment(1);
         self.line = Line::Rests(line, next);
+    }
+
+    /// While a lease runs a failure costs none of its time; without one, replicas come back apart.
+    fn pause_after_failure(&self, period: Duration) -> Duration {
+        let is_leased = self.parts.core.deadlines().cover(self.fence_point());
+        if is_leased { RETRY } else { period }
     }
 
     fn renewed(
