@@ -93,6 +93,8 @@ pub const ANALYTICS_ENTITIES: usize = 10;
 pub const ANALYTICS_BUCKETS: usize = 1_100;
 /// Widest custom bucket, in days.
 pub const BUCKET_DAYS_MAX: u16 = 90;
+/// A scope of a key that was not needed for so many days is unused; of a younger key nothing is said.
+pub const SCOPE_UNUSED_DAYS: i64 = 30;
 /// How many days back the use of a key may be asked for.
 pub const USAGE_DAYS: u64 = 90;
 /// Days of a range when `from` is not given.

@@ -42,8 +42,7 @@ pub use self::hold::Hold;
 pub use self::ledger::{Damaged, Ledger, LedgerAhead, LedgerError, Recorded, read_ledger};
 pub use self::limiter::Limiter;
 pub use self::store::{
-    SCOPE_UNUSED_DAYS, StoreError, Used, UsedDay, UsedRoute, allow_lease, forget_former_life_in_tx,
-    remember_replayed, replayed, settled_at, used, used_by_org, used_days, used_routes,
-    used_scopes,
+    StoreError, Used, UsedDay, UsedRoute, allow_lease, forget_former_life_in_tx, remember_replayed,
+    replayed, settled_at, used, used_by_org, used_days, used_routes, used_scopes,
 };
 pub use self::verifier::VerifyConfig;

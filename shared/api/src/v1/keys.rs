@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, TimeDelta};
 use domain::event::Actor;
 use domain::ids::{GlobalPosition, KeyId, OrgId, UserId};
+use domain::limits::SCOPE_UNUSED_DAYS;
 use domain::org::{Key, KeyStatus};
 use domain::plan::Plan;
 use domain::scope::{Scope, Scopes};
@@ -13,9 +14,6 @@ use uuid::Uuid;
 
 use super::names::{ActorKindName, KeyStatusName, PlanName, ScopeName};
 use super::receipt::Receipt;
-
-/// A scope that was not needed for so long counts as unused; of a younger key nothing is said.
-const UNUSED_AFTER: TimeDelta = TimeDelta::days(30);
 
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -182,7 +180,7 @@ impl KeyContext<'_> {
     }
 
     fn unused_scopes(&self, key: &Key, now: Timestamp) -> Option<Vec<Scope>> {
-        let is_old = key.created_at.plus(UNUSED_AFTER) <= now;
+        let is_old = key.created_at.plus(TimeDelta::days(SCOPE_UNUSED_DAYS)) <= now;
         is_old.then(|| {
             let unused = key
                 .scopes

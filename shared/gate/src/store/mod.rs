@@ -24,8 +24,7 @@ pub use self::quota::{give_back, reserve};
 pub use self::restore::{forget_former_life_in_tx, remember_replayed, replayed};
 pub use self::usage::{UsageOf, prune, record};
 pub use self::used::{
-    SCOPE_UNUSED_DAYS, Used, UsedDay, UsedRoute, used, used_by_org, used_days, used_routes,
-    used_scopes,
+    Used, UsedDay, UsedRoute, used, used_by_org, used_days, used_routes, used_scopes,
 };
 pub use self::verify::{Answer as VerifyAnswer, bus_key, verify};
 

@@ -2,15 +2,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::ids::OrgId;
+use domain::limits::SCOPE_UNUSED_DAYS;
 use domain::scope::{Scope, Scopes};
 use domain::time::Timestamp;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::StoreError;
-
-/// Days after which a scope that nobody needed counts as unused.
-pub const SCOPE_UNUSED_DAYS: i64 = 30;
 
 /// How a credential was used, at most 60 s late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
