@@ -9,6 +9,7 @@ use domain::ids::{GlobalPosition, KeyId, LogEpoch, UserId};
 use domain::plan::LimitKey;
 use event_log::StoredEvent;
 use gate::{Denials, Receipt, SettleError, read_ledger};
+use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
 use testkit::{TestDatabase, eventually};
@@ -305,4 +306,39 @@ async fn a_denial_of_another_life_is_not_settled() {
     let refused = command.coordinator.settle(former, denials).await;
     assert!(matches!(refused, Err(SettleError::OtherLog)), "{refused:?}");
     assert!(settled(database.pool()).await < position);
+}
+
+/// Whoever publishes waits until its client has a place for the message, which it gets from a
+/// connection alone. Neither the barrier nor the second copy waits with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_that_takes_no_messages_keeps_no_denial_waiting() {
+    let database = testkit::postgres().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut nats = testkit::nats().await;
+    let client = nats.client().await;
+    let pool = database.pool().clone();
+    let command = Command::start_with(pool, Some(client.clone()), Some(folder.path()));
+    let key = command.key(command.org().await).await;
+    nats.kill().await;
+    let clock = Clock::system();
+    let place = Duration::from_millis(200);
+    let mut published = 0;
+    while clock
+        .timeout(place, client.publish("nobody", "".into()))
+        .await
+        .is_ok()
+    {
+        published += 1;
+        assert!(published < 100_000, "its client takes everything");
+    }
+    let revoking = command.revoke(&key);
+    let receipt = clock.timeout(SOON, revoking).await.expect("it returns");
+    eventually(SOON, "it is noted and copied", async || {
+        let settled = settled(database.pool()).await;
+        let is_copied = lines(folder.path()).contains(&receipt.position);
+        (settled >= receipt.position && is_copied)
+            .then_some(())
+            .ok_or((settled, is_copied))
+    })
+    .await;
 }
