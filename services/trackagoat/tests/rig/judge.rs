@@ -12,7 +12,6 @@ use uuid::Uuid;
 
 use crate::limits::{
     ANSWERED_SHARE, BOUND_GRACE, FRESH_FLOOR, FRESH_SHARE, FRESH_WITHIN, LATE, LOG_PAGE,
-    WOKEN_SHARE,
 };
 use crate::watch::{Revoked, Seen};
 
@@ -64,7 +63,7 @@ impl Findings {
             FRESH_WITHIN.as_millis(),
             woken * 100.0,
         );
-        let wanted = if woken >= WOKEN_SHARE {
+        let wanted = if woken >= FRESH_SHARE {
             FRESH_SHARE
         } else {
             FRESH_FLOOR

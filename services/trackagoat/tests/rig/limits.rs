@@ -28,9 +28,7 @@ pub const BY_RENEWALS: Duration = Duration::from_secs(1);
 pub const FRESH_WITHIN: Duration = Duration::from_millis(5);
 /// The share of revocations after which every replica was asked so soon.
 pub const FRESH_SHARE: f64 = 0.95;
-/// It is expected where so many sleepers wake within that time: a question needs more than to be woken.
-pub const WOKEN_SHARE: f64 = 0.99;
-/// Where they do not, so many: below, nothing is proven.
+/// Where fewer sleepers than that wake so soon, so many: below, nothing is proven.
 pub const FRESH_FLOOR: f64 = 0.6;
 /// L3: the share of requests that unaffected replicas answer.
 pub const ANSWERED_SHARE: f64 = 0.999;

@@ -332,7 +332,8 @@ async fn nats_that_takes_no_messages_keeps_no_denial_waiting() {
         assert!(published < 100_000, "its client takes everything");
     }
     let revoking = command.revoke(&key);
-    let receipt = clock.timeout(SOON, revoking).await.expect("it returns");
+    let receipt = clock.timeout(SOON, Box::pin(revoking)).await;
+    let receipt = receipt.expect("it returns");
     eventually(SOON, "it is noted and copied", async || {
         let settled = settled(database.pool()).await;
         let is_copied = lines(folder.path()).contains(&receipt.position);
