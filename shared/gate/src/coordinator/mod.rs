@@ -31,6 +31,8 @@ use crate::ledger::Ledger;
 use crate::metrics as names;
 use crate::store::{self, Registered, StoreError};
 
+/// Auth events of one read.
+const PAGE: u16 = 500;
 /// Between two looks at the rows (revocation.md 3).
 const POLL: Duration = Duration::from_millis(50);
 /// How long a settlement may take to be noted: whoever revoked waits for that beyond the bound.
@@ -97,16 +99,11 @@ pub enum SettleError {
     /// Postgres did not say which replicas there are: 503 `outcome_unknown`, and a retry runs the
     /// barrier again.
     #[error("the replicas to wait for could not be read")]
-    Unavailable(#[source] StoreErrorText),
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The log was restored meanwhile, and need not have the event any more: 503 `outcome_unknown`.
     #[error("the log has begun another life since")]
     OtherLog,
 }
-
-/// What the store said, kept as text: its parts are no concern of callers.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub struct StoreErrorText(String);
 
 /// Runs barriers; cheap to clone.
 #[derive(Clone)]
@@ -242,8 +239,7 @@ impl Coordinator {
                 Err(error) => error,
             };
             if start.elapsed(self.wait_point()) >= self.0.config.patience {
-                let text = chain(&error).to_string();
-                return Err(SettleError::Unavailable(StoreErrorText(text)));
+                return Err(SettleError::Unavailable(Box::new(error)));
             }
             self.0.clock.sleep(POLL).await;
         }
