@@ -182,7 +182,7 @@ impl Coordinator {
                 () = self.0.clock.sleep_until(look_at.min(now.mono + left)) => {
                     // A look that is not answered must not outlast the wait itself.
                     let left = barrier.remaining(self.wait_point()).unwrap_or_default();
-                    let look = Box::pin(self.look(&mut barrier, epoch));
+                    let look = self.look(&mut barrier, epoch);
                     let _ = self.0.clock.timeout(left, look).await;
                     look_at = self.0.clock.monotonic() + POLL;
                 }
@@ -308,10 +308,11 @@ impl Coordinator {
     }
 
     async fn read_rows(&self) -> Result<Registered, StoreError> {
-        let read = async {
+        // Boxed: a statement's future is large.
+        let read = Box::pin(async {
             let mut connection = self.connection().await?;
             store::registered(&mut connection).await
-        };
+        });
         let registered = self.0.clock.timeout(LOOK_DEADLINE, read).await??;
         self.0.acks.learn(registered.ack_keys.clone());
         let (epoch, head) = (registered.epoch, registered.auth_position);
