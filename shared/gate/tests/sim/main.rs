@@ -129,6 +129,7 @@ fn violations(finished: &Finished) -> Vec<String> {
     let orgs = finished.orgs.violations().into_iter();
     keys.map(|(key, violation)| format!("key {key}: {violation}"))
         .chain(orgs.map(|(org, violation)| format!("org {org}: {violation}")))
+        .chain(finished.wrong.iter().cloned())
         .collect()
 }
 
