@@ -162,6 +162,10 @@ impl Plan {
             self.late_by = 350 * MILLI;
         }
         self.spread_wishes(3_300 * MILLI);
+        if rng.permille(200) {
+            // What nobody asks for again, and no later denial settles, is left to SWEEP.
+            self.wishes.truncate(1);
+        }
         for (at, _) in self.wishes.clone() {
             let before = rng.below(30 * MILLI);
             let slot = usize::try_from(rng.below(3)).expect("small");
