@@ -35,7 +35,7 @@ def record(summary, file, *given):
 def mutation(outcomes, least, shards):
     with open(outcomes, encoding="utf-8") as report:
         report = json.load(report)
-    # Whoever hangs a test is found as well: the test does not pass.
+    # What hangs the tests is found as well: they do not pass.
     found = report["caught"] + report["timeout"]
     judged = found + report["missed"]
     score = 100 * found / judged if judged else 0

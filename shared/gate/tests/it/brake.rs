@@ -27,6 +27,8 @@ const AT_ONCE: usize = 32;
 /// Look-ups of one source that may fail at once, and how often one more may.
 const BURST: u64 = 20;
 const ONE_MORE_EVERY: Duration = Duration::from_secs(2);
+/// So long what was refused is surely remembered.
+const TOLD_FOR: Duration = Duration::from_secs(50);
 const ASKING: &str = "gate under test";
 /// Somebody else.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9));
@@ -187,6 +189,10 @@ async fn a_command_service_looks_few_guesses_up_and_locks_no_key_out() {
     assert_eq!(denial, Denial::Invalid);
 
     let took = guess_beside(&gate, &key).await;
+    if took >= TOLD_FOR {
+        let denial = patiently(&gate, &ended.headers).await.unwrap_err();
+        assert_eq!(denial, Denial::Invalid);
+    }
     // What is known to be ended is still called so, without a look-up.
     let denial = gate.authorize(&ended.headers, PEER).await.unwrap_err();
     assert_eq!(denial, Denial::Invalid);
