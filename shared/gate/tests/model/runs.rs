@@ -273,8 +273,9 @@ fn mutants() -> Vec<Run> {
     Mutant::ALL.into_iter().filter_map(mutant).collect()
 }
 
-/// None of a fault that it cannot see: its one tombstone is never collected, its one clock never
-/// sleeps, its Postgres never crashes, and nothing of it stands for the feed and the callers.
+/// None of a fault that it cannot see: its one tombstone is never collected, its one revocation is
+/// never what is missing, its one clock never sleeps, its Postgres never crashes, and nothing of it
+/// stands for the feed and the callers.
 fn mutant(mutant: Mutant) -> Option<Run> {
     let (about, protocol) = match mutant {
         Mutant::GcByWallClock => (
@@ -296,12 +297,12 @@ fn mutant(mutant: Mutant) -> Option<Run> {
         Mutant::WatermarkNoGuard => ("13: the tombstone can be evicted", joining(one())),
         Mutant::HoldShort => ("hold: its timer runs for D", telling(drifting(two()))),
         Mutant::NoHold => ("hold: 401 at once", telling(two())),
-        Mutant::StreamContiguity => ("7: a hole in the log is not looked for", gap()),
         Mutant::CollectUnforgotten
         | Mutant::CollectEarly
         | Mutant::CollectThenInsert
         | Mutant::AsyncLease
         | Mutant::ClocksZeroed
+        | Mutant::StreamContiguity
         | Mutant::StandbyVerify
         | Mutant::CommandCache
         | Mutant::EventTimestamp
