@@ -148,15 +148,17 @@ npm_fetch() {
   quietly "$tools/log/npm.log" npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund
 }
 
-cargo_deny_version=0.20.2
+need_cargo_deny() { cargo_tool cargo-deny 0.20.2; }
 
-need_cargo_deny() {
+need_cargo_mutants() { cargo_tool cargo-mutants 27.1.0; }
+
+# cargo_tool NAME VERSION: built as its author's lock file says.
+cargo_tool() {
   local version=''
-  have cargo-deny && version=$(cargo-deny --version | first_version)
-  [ "$version" = "$cargo_deny_version" ] && return
-  say "building cargo-deny $cargo_deny_version into .tools (once; takes minutes)"
-  quietly "$tools/log/cargo-deny.log" env -u CARGO_INCREMENTAL \
-    cargo install --locked --root "$tools" --target-dir "$tools/build/cargo-deny" \
-    "cargo-deny@$cargo_deny_version" || die "cargo-deny could not be built"
-  rm -rf "$tools/build/cargo-deny"
+  have "$1" && version=$(cargo "${1#cargo-}" --version | first_version)
+  [ "$version" = "$2" ] && return
+  say "building $1 $2 into .tools (once; takes minutes)"
+  quietly "$tools/log/$1.log" env -u CARGO_INCREMENTAL \
+    cargo install --locked --root "$tools" --target-dir "$tools/build/$1" "$1@$2" || die "$1 could not be built"
+  rm -rf "$tools/build/$1"
 }

@@ -1,5 +1,6 @@
 //! What tests share: private Postgres and NATS servers, a TCP proxy that misbehaves on demand, and
-//! waiting for a condition with a deadline, and a judge of histories of revoked keys.
+//! waiting for a condition with a deadline, a judge of histories of revoked keys, and what proofs
+//! leave for the record.
 //!
 //! It may depend on anything shared, and is named under `[dev-dependencies]` alone. Everything here
 //! panics rather than returning an error: a test that cannot be set up has failed.
@@ -13,6 +14,7 @@ pub mod history;
 mod migrations;
 mod nats;
 mod postgres;
+mod proven;
 mod proxy;
 
 use std::fs::Permissions;
@@ -21,6 +23,7 @@ use std::os::unix::fs::PermissionsExt;
 pub use eventually::{Probe, eventually};
 pub use nats::{TestNats, nats};
 pub use postgres::{TestDatabase, TestPostgres, postgres, private_postgres};
+pub use proven::proven;
 pub use proxy::{Direction, Held, Proxy};
 
 /// A folder that a server's account may reach, wherever we are root.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use testkit::proven;
 
 use crate::judge::{Findings, share};
 
@@ -101,7 +102,23 @@ impl Report {
         let file = folder.join("rig.json");
         let text = serde_json::to_vec_pretty(&all).expect("plain JSON");
         fs::write(&file, text).expect("the target folder is ours");
+        self.record();
         file.canonicalize().unwrap_or(file)
+    }
+
+    /// For the record of proofs.
+    fn record(&self) {
+        // What is said of the whole run is the sum of its rows.
+        let rows = || self.rows.iter().filter(|row| row["row"] != "all");
+        let came_to = |told: &str| rows().filter(|row| row["verdict"] == told).count();
+        let sum = |what: &str| rows().filter_map(|row| row[what].as_u64()).sum();
+        proven(&[
+            ("rows", came_to("holds") as u64),
+            ("rows_broken", u64::from(self.broken)),
+            ("rows_skipped", came_to("skipped") as u64),
+            ("revocations", sum("revokes")),
+            ("probes", sum("probes")),
+        ]);
     }
 }
 

@@ -49,6 +49,10 @@ impl Deadlines {
 
     /// Whether the lease still holds.
     pub fn cover(self, now: FencePoint) -> bool {
+        if Mutant::ClocksZeroed.is_active() {
+            let shown = now.boot.as_nanos().max(now.raw.as_nanos());
+            return shown < self.boot.as_nanos().max(self.raw.as_nanos());
+        }
         now.boot < self.boot && now.raw < self.raw
     }
 

@@ -44,11 +44,25 @@ pub enum Mutant {
     CollectEarly,
     /// What was read before they stood is cached after they were dropped.
     CollectThenInsert,
+    /// 1: rows are registered and renewed with synchronous_commit = off.
+    AsyncLease,
+    /// Of two clocks the one that shows more counts, not the one that ran longer.
+    ClocksZeroed,
+    /// 7: what follows in the stream is taken to follow in the log.
+    StreamContiguity,
+    /// 15: VERIFY reads on a standby.
+    StandbyVerify,
+    /// A command service lets in whom it knows, and the append asks nobody.
+    CommandCache,
+    /// When a denial was made known is read from its event.
+    EventTimestamp,
+    /// Replicas share a consumer of the log's feed, so that each event reaches one of them.
+    SharedDurable,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 26] = [
         Self::GcByWallClock,
         Self::LeaseFromReceive,
         Self::NoCatchUp,
@@ -68,6 +82,13 @@ impl Mutant {
         Self::CollectUnforgotten,
         Self::CollectEarly,
         Self::CollectThenInsert,
+        Self::AsyncLease,
+        Self::ClocksZeroed,
+        Self::StreamContiguity,
+        Self::StandbyVerify,
+        Self::CommandCache,
+        Self::EventTimestamp,
+        Self::SharedDurable,
     ];
 
     /// Its stable name.
@@ -92,6 +113,13 @@ impl Mutant {
             Self::CollectUnforgotten => "collect-unforgotten",
             Self::CollectEarly => "collect-early",
             Self::CollectThenInsert => "collect-then-insert",
+            Self::AsyncLease => "async-lease",
+            Self::ClocksZeroed => "clocks-zeroed",
+            Self::StreamContiguity => "stream-contiguity",
+            Self::StandbyVerify => "standby-verify",
+            Self::CommandCache => "command-cache",
+            Self::EventTimestamp => "event-timestamp",
+            Self::SharedDurable => "shared-durable",
         }
     }
 

@@ -9,8 +9,19 @@ use stateright::{Checker, HasDiscoveries, Model};
 use crate::protocol::{Protocol, S1, S2};
 use crate::runs::{Run, Search};
 
+/// What all configurations showed.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// Of the protocol as it is specified.
+    pub configurations: u64,
+    /// Of these.
+    pub states: u64,
+    pub faults: u64,
+    pub faults_found: u64,
+}
+
 /// Explores one configuration, tells what it showed, and returns whether that was as expected.
-pub fn explore(run: &Run, with_trace: bool) -> bool {
+pub fn explore(run: &Run, with_trace: bool, shown: &mut Shown) -> bool {
     let clock = Clock::system();
     let started = clock.monotonic();
     let passed = || clock.monotonic().saturating_since(started);
@@ -24,16 +35,22 @@ pub fn explore(run: &Run, with_trace: bool) -> bool {
     let checker = checker.threads(threads()).finish_when(finish);
     let as_expected = if run.search == Search::Breadth || with_trace {
         let checker = checker.spawn_bfs().join();
-        report(run, &checker, passed(), with_trace)
+        report(run, &checker, passed(), with_trace, shown)
     } else {
         let checker = checker.spawn_dfs().join();
-        report(run, &checker, passed(), with_trace)
+        report(run, &checker, passed(), with_trace, shown)
     };
     Mutant::choose(None);
     as_expected
 }
 
-fn report(run: &Run, checker: &impl Checker<Protocol>, passed: Duration, with_trace: bool) -> bool {
+fn report(
+    run: &Run,
+    checker: &impl Checker<Protocol>,
+    passed: Duration,
+    with_trace: bool,
+    shown: &mut Shown,
+) -> bool {
     let found = checker.discoveries();
     let is_right = match run.violates {
         Some(property) => found.contains_key(property),
@@ -41,6 +58,13 @@ fn report(run: &Run, checker: &impl Checker<Protocol>, passed: Duration, with_tr
     };
     let missing = run.protocol.seen.missing(&run.meets);
     let as_expected = is_right && missing.is_empty();
+    if run.mutant.is_some() {
+        shown.faults += 1;
+        shown.faults_found += u64::from(is_right);
+    } else {
+        shown.configurations += 1;
+        shown.states += checker.unique_state_count() as u64;
+    }
     let is_judged = run.violates.is_none();
     let verdict = |property, is_judged| match found.contains_key(property) {
         true => "VIOLATED",

@@ -24,8 +24,9 @@ mod time;
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
+use testkit::proven;
 
-use self::explore::explore;
+use self::explore::{Shown, explore};
 use self::runs::Run;
 
 /// Most of what it does is to make states and to drop them.
@@ -52,8 +53,17 @@ fn main() -> ExitCode {
         names => names.iter().any(|name| name == run.name),
     };
     let with_trace = flags.iter().any(|flag| flag == "--trace");
+    let mut shown = Shown::default();
     let chosen = runs.iter().filter(is_chosen);
-    let unexpected = chosen.filter(|run| !explore(run, with_trace)).count();
+    let unexpected = chosen
+        .filter(|run| !explore(run, with_trace, &mut shown))
+        .count();
+    proven(&[
+        ("configurations", shown.configurations),
+        ("states", shown.states),
+        ("faults", shown.faults),
+        ("faults_found", shown.faults_found),
+    ]);
     if unexpected == 0 {
         ExitCode::SUCCESS
     } else {

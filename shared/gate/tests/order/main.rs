@@ -7,6 +7,7 @@
 mod scenes;
 mod world;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use gate::core::mutant::Mutant;
 use loom::model::Builder;
 use runtime::clock::Clock;
+use testkit::proven;
 
 use self::scenes::{ALL, Scene};
 
@@ -24,13 +26,27 @@ const PREEMPTIONS_DEEP: usize = 3;
 
 fn main() -> ExitCode {
     let mut as_expected = true;
+    let (mut orders, mut faults, mut found) = (0, BTreeSet::new(), BTreeSet::new());
     for scene in &ALL {
         println!("{}: {}", scene.name, scene.about);
-        as_expected &= play(scene, None);
+        let (is_right, played) = play(scene, None);
+        as_expected &= is_right;
+        orders += played;
         for mutant in scene.finds {
-            as_expected &= play(scene, Some(*mutant));
+            let (is_right, _) = play(scene, Some(*mutant));
+            as_expected &= is_right;
+            faults.insert(mutant.name());
+            if is_right {
+                found.insert(mutant.name());
+            }
         }
     }
+    proven(&[
+        ("scenes", ALL.len() as u64),
+        ("orders", orders),
+        ("faults", faults.len() as u64),
+        ("faults_found", found.len() as u64),
+    ]);
     if as_expected {
         ExitCode::SUCCESS
     } else {
@@ -38,8 +54,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Plays a scene in every order, and says whether it showed what it must.
-fn play(scene: &Scene, mutant: Option<Mutant>) -> bool {
+/// Plays a scene in every order, and says whether it showed what it must, and how many there were.
+fn play(scene: &Scene, mutant: Option<Mutant>) -> (bool, u64) {
     let clock = Clock::system();
     let started = clock.monotonic();
     let orders = Arc::new(AtomicUsize::new(0));
@@ -83,7 +99,7 @@ fn play(scene: &Scene, mutant: Option<Mutant>) -> bool {
     if let (false, Some(panic)) = (as_expected, first.get()) {
         println!("  {panic}");
     }
-    as_expected
+    (as_expected, orders.load(Ordering::Relaxed) as u64)
 }
 
 fn bound() -> usize {

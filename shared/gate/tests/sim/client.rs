@@ -128,7 +128,7 @@ impl Clients {
             let key = match operation.edit {
                 Edit::Revoke { key } | Edit::Narrow { key } | Edit::Make { key } => key,
                 Edit::Ban { user, .. } => user,
-                Edit::Suspend { .. } | Edit::Reinstate { .. } => continue,
+                Edit::Suspend { .. } | Edit::Reinstate { .. } | Edit::Act { .. } => continue,
             };
             let is_kept = operation.succeeded && operation.begun < now;
             if !is_kept || matches!(operation.edit, Edit::Make { .. }) {
@@ -269,6 +269,10 @@ impl World {
                 Edit::Ban { org, user }
             }
             Wish::Make { key } => Edit::Make { key },
+            Wish::Act { by } => {
+                let number = self.clients.next;
+                Edit::Act { by, number }
+            }
             Wish::Suspend { org, for_nanos } => {
                 self.clients.hot.push(org);
                 self.after(
@@ -324,7 +328,7 @@ impl World {
                 self.clients.keys.of(&key).revocations.push(revocation);
             }
             Edit::Suspend { org } => self.clients.orgs.of(&org).revocations.push(revocation),
-            Edit::Reinstate { .. } | Edit::Make { .. } => {}
+            Edit::Reinstate { .. } | Edit::Make { .. } | Edit::Act { .. } => {}
         }
         let alive: Vec<usize> = (0..self.commands.len())
             .filter(|index| self.commands[*index].alive)
@@ -355,6 +359,16 @@ impl World {
         if operation.succeeded {
             return;
         }
+        if let Edit::Act { .. } = operation.edit {
+            let counted = if succeeded {
+                &mut self.counters.acted
+            } else {
+                &mut self.counters.act_refused
+            };
+            *counted += 1;
+            self.clients.operations.remove(&id);
+            return;
+        }
         if !succeeded {
             return self.after(50 * MILLI, Event::Client(ClientEvent::Try(id)));
         }
@@ -378,7 +392,7 @@ impl World {
                 self.clients.made.insert(key);
                 return;
             }
-            Edit::Reinstate { .. } => return,
+            Edit::Reinstate { .. } | Edit::Act { .. } => return,
         };
         // Whichever try it answers: all of them began before.
         if let Some(last) = history.revocations.last_mut() {
@@ -389,7 +403,8 @@ impl World {
             Edit::Revoke { key }
             | Edit::Narrow { key }
             | Edit::Make { key }
-            | Edit::Ban { user: key, .. } => key,
+            | Edit::Ban { user: key, .. }
+            | Edit::Act { by: key, .. } => key,
             Edit::Suspend { org } | Edit::Reinstate { org } => org,
         };
         self.at(now + MICRO, Event::Client(ClientEvent::Probe(probed)));

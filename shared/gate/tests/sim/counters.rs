@@ -41,5 +41,7 @@ counters! {
     reloaded: "dropped everything and loaded",
     restored: "restored to before",
     slept: "machine slept",
+    acted: "events caused with a key",
+    act_refused: "event refused to a key that had lost the right",
     probed: "probed right after the return",
 }

@@ -20,8 +20,10 @@ use std::io::{self, Write};
 use std::thread;
 
 use gate::core::mutant::Mutant;
+use testkit::proven;
 
 use crate::counters::Counters;
+use crate::plan::{END, SECOND};
 use crate::world::{Finished, World};
 
 /// Seeds of a normal run; `TGA_SIM_SEEDS` names another number.
@@ -36,9 +38,18 @@ fn main() {
         return show(seed);
     }
     let seeds = number("TGA_SIM_SEEDS").unwrap_or(SEEDS);
-    let is_sound = specified(seeds);
-    let finds_all = mutants();
-    assert!(is_sound && finds_all, "see above");
+    let (is_sound, counters) = specified(seeds);
+    let (faults, missed) = mutants();
+    proven(&[
+        ("seeds", seeds),
+        ("runs", 2 * seeds),
+        ("simulated_seconds", 2 * seeds * (END / SECOND)),
+        ("revocations", counters.revoked),
+        ("probes", counters.probed),
+        ("faults", faults),
+        ("faults_found", faults - missed),
+    ]);
+    assert!(is_sound && missed == 0, "see above");
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -60,8 +71,8 @@ fn show(seed: u64) {
     violations(&finished).into_iter().for_each(say);
 }
 
-/// Nothing may be wrong, and everything must have happened.
-fn specified(seeds: u64) -> bool {
+/// Nothing may be wrong, and everything must have happened; says what did.
+fn specified(seeds: u64) -> (bool, Counters) {
     let results = in_parallel(seeds, |seed| {
         let (first, second) = (World::run(seed), World::run(seed));
         let mut wrong = violations(&first);
@@ -89,18 +100,20 @@ fn specified(seeds: u64) -> bool {
         };
         say(format_args!("{count:>12} {name}{remark}"));
     }
-    is_sound
+    (is_sound, counters)
 }
 
-/// Each fault must be found; `TGA_SIM_MUTANTS` names those that are tried, with commas between.
-fn mutants() -> bool {
+/// Each fault must be found; `TGA_SIM_MUTANTS` names those that are tried, with commas between. Says
+/// how many were tried, and how many not found.
+fn mutants() -> (u64, u64) {
     let named = env::var("TGA_SIM_MUTANTS").ok();
     let is_named = |mutant: &Mutant| {
         let named = named.as_deref();
         named.is_none_or(|named| named.split(',').any(|name| name == mutant.name()))
     };
-    let mut all_found = true;
+    let (mut tried, mut missed) = (0, 0);
     for mutant in Mutant::ALL.into_iter().filter(is_named) {
+        tried += 1;
         Mutant::choose(Some(mutant));
         let batches = (0..MUTANT_SEEDS).step_by(usize::try_from(AT_ONCE).expect("small"));
         let found = batches.into_iter().find_map(|first| {
@@ -115,13 +128,13 @@ fn mutants() -> bool {
                 wrong[0]
             ));
         } else {
-            all_found = false;
+            missed += 1;
             say(format_args!(
                 "{name:<24} NOT FOUND within {MUTANT_SEEDS} seeds"
             ));
         }
     }
-    all_found
+    (tried, missed)
 }
 
 fn violations(finished: &Finished) -> Vec<String> {
@@ -129,6 +142,7 @@ fn violations(finished: &Finished) -> Vec<String> {
     let orgs = finished.orgs.violations().into_iter();
     keys.map(|(key, violation)| format!("key {key}: {violation}"))
         .chain(orgs.map(|(org, violation)| format!("org {org}: {violation}")))
+        .chain(finished.wrong.iter().cloned())
         .collect()
 }
 

@@ -51,11 +51,27 @@ pub enum Fault {
 /// A change that somebody asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    Revoke { key: usize },
-    Narrow { key: usize },
-    Suspend { org: usize, for_nanos: u64 },
-    Ban { org: usize, user: usize },
-    Make { key: usize },
+    Revoke {
+        key: usize,
+    },
+    Narrow {
+        key: usize,
+    },
+    Suspend {
+        org: usize,
+        for_nanos: u64,
+    },
+    Ban {
+        org: usize,
+        user: usize,
+    },
+    Make {
+        key: usize,
+    },
+    /// Something is done with a key.
+    Act {
+        by: usize,
+    },
 }
 
 /// All of it.
@@ -66,6 +82,8 @@ pub const SLEEPERS: [usize; 2] = [9, 10];
 pub struct Plan {
     pub term: Duration,
     pub drift: u64,
+    /// Nothing breaks, so everybody must hear of everything soon.
+    pub is_healthy: bool,
     /// Machines are as wrong as they may be, and each of its clocks in the same way.
     pub extreme: bool,
     /// The longest time between two steps of a request.
@@ -86,9 +104,10 @@ pub struct Plan {
     pub slow_lines: u64,
     pub lost: u64,
     pub twice: u64,
-    /// How long a commit takes, and how long one of ten thousand does.
+    /// How long a commit takes, how long a slow one does at most, and how many of a thousand are slow.
     pub commit: u64,
     pub slow_commit: u64,
+    pub slow: u64,
     pub faults: Vec<(u64, Fault)>,
     pub wishes: Vec<(u64, Wish)>,
 }
@@ -102,6 +121,7 @@ impl Plan {
         let mut plan = Self {
             term,
             drift: *rng.pick(&[0, 20, 100]),
+            is_healthy: false,
             extreme: false,
             step: *rng.pick(&[60 * MICRO, 60 * MICRO, 20 * MILLI]),
             replicas,
@@ -117,15 +137,19 @@ impl Plan {
             twice: *rng.pick(&[0, 0, 20, 200]),
             commit: rng.between(MILLI / 2, 3 * MILLI),
             slow_commit: *rng.pick(&[0, 500 * MILLI, 5 * SECOND]),
+            slow: 30,
             faults: Vec::new(),
             wishes: Vec::new(),
         };
         plan.wish_for_things(rng);
-        match rng.below(8) {
+        match rng.below(12) {
             0 => plan.cut_off_at_each_wish(rng),
             1 => plan.join_at_each_wish(rng),
             2 => plan.leave_at_each_wish(rng),
             3 => plan.starve(rng),
+            4 => plan.crash_at_each_wish(rng),
+            5 => plan.stay_healthy(),
+            6 => plan.commit_slowly(rng),
             _ => plan.break_things(rng),
         }
         plan
@@ -143,6 +167,10 @@ impl Plan {
             self.slow_lines = 800;
         }
         self.spread_wishes(3_300 * MILLI);
+        if rng.permille(200) {
+            // What nobody asks for again, and no later denial settles, is left to SWEEP.
+            self.wishes.truncate(1);
+        }
         for (at, _) in self.wishes.clone() {
             let before = rng.below(30 * MILLI);
             let slot = usize::try_from(rng.below(3)).expect("small");
@@ -188,6 +216,44 @@ impl Plan {
             self.faults
                 .push((at - before / 2, Fault::Leave(slot, SECOND)));
         }
+    }
+
+    /// Postgres crashes just when a replica has begun, which then hears of nothing, and something is
+    /// denied as soon as it is back.
+    fn crash_at_each_wish(&mut self, rng: &mut Rng) {
+        self.calm_network();
+        self.spread_wishes(SECOND);
+        for (slot, (at, _)) in (self.replicas..).zip(self.wishes.clone()) {
+            let crash = at - rng.between(25 * MILLI, 100 * MILLI);
+            self.faults.extend([
+                (
+                    crash - rng.between(60 * MILLI, 400 * MILLI),
+                    Fault::Join(slot),
+                ),
+                (crash - MILLI, Fault::CutOff(slot, SECOND)),
+                (crash, Fault::RestartPrimary(20 * MILLI)),
+            ]);
+        }
+    }
+
+    /// A denial is written long before it is committed, and then one replica hears of it later than
+    /// the others.
+    fn commit_slowly(&mut self, rng: &mut Rng) {
+        self.term = Duration::from_secs(2);
+        self.calm_network();
+        self.slow_commit = 5 * SECOND;
+        self.slow = 1_000;
+        self.spread_wishes(3_300 * MILLI);
+        for (at, _) in self.wishes.clone() {
+            let slot = usize::try_from(rng.below(3)).expect("small");
+            self.faults
+                .push((at, Fault::CutReplicaFromBus(slot, 6 * SECOND)));
+        }
+    }
+
+    const fn stay_healthy(&mut self) {
+        self.is_healthy = true;
+        self.calm_network();
     }
 
     /// Requests take long between their steps, while leases run out and come back.
@@ -274,6 +340,10 @@ impl Plan {
                 _ => Wish::Revoke { key },
             };
             self.wishes.push((at, wish));
+            for around in [at, at + MILLI, at + 2 * SECOND] {
+                let at = around - rng.below(2 * MILLI);
+                self.wishes.push((at, Wish::Act { by: key }));
+            }
         }
         for _ in 0..3 {
             let at = rng.between(SECOND / 2, CALM);

@@ -1,7 +1,7 @@
 //! Postgres as the protocol uses it: one lock on the log's head, commits in the order of positions,
 //! snapshots that see a prefix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::credential::{CredentialHash, CredentialKind};
@@ -19,12 +19,30 @@ use uuid::Uuid;
 /// What may happen to who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit {
-    Revoke { key: usize },
-    Narrow { key: usize },
-    Suspend { org: usize },
-    Reinstate { org: usize },
-    Ban { org: usize, user: usize },
-    Make { key: usize },
+    Revoke {
+        key: usize,
+    },
+    Narrow {
+        key: usize,
+    },
+    Suspend {
+        org: usize,
+    },
+    Reinstate {
+        org: usize,
+    },
+    Ban {
+        org: usize,
+        user: usize,
+    },
+    Make {
+        key: usize,
+    },
+    /// Something that somebody does with a key; the number tells it from others.
+    Act {
+        by: usize,
+        number: u64,
+    },
 }
 
 /// One event of the log.
@@ -176,6 +194,7 @@ impl Primary {
                 row.denied_at = position;
                 (marks(Subject::Org(org_id(org)), Mark::Ended), true)
             }
+            Edit::Act { .. } => (Change::Nothing, false),
             Edit::Reinstate { org } => {
                 self.orgs[org].1.suspended = false;
                 (marks(Subject::Org(org_id(org)), Mark::Changed), false)
@@ -185,6 +204,37 @@ impl Primary {
 
     fn row(&mut self, key: usize) -> &mut CredentialRow {
         &mut self.keys.get_mut(&key).expect("a key that exists").row
+    }
+
+    /// Whether something may be done with a key.
+    pub fn lets_act(&self, key: usize) -> bool {
+        self.keys.get(&key).is_some_and(|key| {
+            let row = &key.row;
+            let suspended = self.orgs[key.org].1.suspended;
+            let ended = row.status == Status::Ended || row.owner_banned || suspended;
+            !ended && row.scopes.contains(Scope::Write)
+        })
+    }
+
+    /// S7: what stands above the event that took its caller's right away.
+    pub fn acts_too_late(&self) -> Vec<String> {
+        let mut over = BTreeSet::new();
+        let mut wrong = Vec::new();
+        for logged in &self.log {
+            match logged.what {
+                Edit::Revoke { key } | Edit::Narrow { key } | Edit::Ban { user: key, .. } => {
+                    over.insert(key);
+                }
+                Edit::Act { by, .. } if over.contains(&by) => {
+                    let position = logged.event.position;
+                    wrong.push(format!(
+                        "S7: key {by} did {position} after it had lost the right"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        wrong
     }
 
     /// VERIFY: one statement.

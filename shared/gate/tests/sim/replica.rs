@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::{IncarnationId, LogEpoch};
+use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
 use domain::time::Timestamp;
 use gate::core::auth::AuthEvent;
 use gate::core::barrier::{Ack, LeaseRow};
@@ -60,7 +60,7 @@ pub enum ReplicaMessage {
     },
     Settled {
         epoch: LogEpoch,
-        position: domain::ids::GlobalPosition,
+        position: GlobalPosition,
     },
     Beat,
     ReadLog,
@@ -150,6 +150,10 @@ fn wall() -> Timestamp {
 }
 
 impl ReplicaProcess {
+    pub const fn applied(&self) -> GlobalPosition {
+        self.core.replica().applied()
+    }
+
     fn is_leased(&self, now: u64) -> bool {
         self.core.deadlines().cover(self.clocks.fence(now))
     }
@@ -407,7 +411,7 @@ impl World {
         }
     }
 
-    fn see(&mut self, index: usize, head: Head, settled: domain::ids::GlobalPosition) {
+    fn see(&mut self, index: usize, head: Head, settled: GlobalPosition) {
         let now = self.now;
         let process = &mut self.replicas[index];
         let wait = process.clocks.wait(now);

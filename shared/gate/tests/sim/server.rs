@@ -96,11 +96,28 @@ pub struct Server {
     /// Appends that wait for the head's lock.
     waiting: VecDeque<(Asked, Edit)>,
     /// The one that is being committed.
-    committing: Option<(u64, Asked, Edit)>,
+    committing: Option<Committing>,
+    /// When the events were written, before their commits: the time that stands in them.
+    pub written: BTreeMap<GlobalPosition, u64>,
+    /// Only with a fault: what a crash leaves of the rows of leases, and since when.
+    flushed: (BTreeMap<IncarnationId, LeaseRow>, u64),
     next: u64,
     done: BTreeMap<String, Logged>,
     void: BTreeSet<String>,
 }
+
+struct Committing {
+    id: u64,
+    asked: Asked,
+    edit: Edit,
+    since: u64,
+}
+
+/// In health every replica has applied an event after so long.
+const HEARD_WITHIN: u64 = 100 * MILLI;
+/// What is committed without waiting for the disk is there after so long: three rounds of
+/// Postgres's WAL writer.
+const UNFLUSHED: u64 = 600 * MILLI;
 
 impl Server {
     pub fn new(primary: Primary) -> Self {
@@ -111,6 +128,8 @@ impl Server {
             stalled_until: 0,
             waiting: VecDeque::new(),
             committing: None,
+            written: BTreeMap::new(),
+            flushed: (BTreeMap::new(), 0),
             next: 0,
             done: BTreeMap::new(),
             void: BTreeSet::new(),
@@ -126,6 +145,16 @@ impl Server {
         self.waiting.clear();
         // What was being committed is lost: its commit was not durable.
         self.committing = None;
+        if Mutant::AsyncLease.is_active() {
+            self.primary.leases.clone_from(&self.flushed.0);
+        }
+    }
+
+    /// A commit that waits for the disk takes along what did not.
+    fn flush(&mut self, now: u64) {
+        if Mutant::AsyncLease.is_active() {
+            self.flushed = (self.primary.leases.clone(), now);
+        }
     }
 
     pub fn forget_operations(&mut self) {
@@ -137,7 +166,7 @@ impl Server {
         match what {
             Edit::Revoke { key } | Edit::Narrow { key } => self.primary.keys.contains_key(&key),
             Edit::Ban { .. } | Edit::Suspend { .. } => true,
-            Edit::Reinstate { .. } | Edit::Make { .. } => false,
+            Edit::Reinstate { .. } | Edit::Make { .. } | Edit::Act { .. } => false,
         }
     }
 
@@ -162,6 +191,9 @@ impl World {
             let at = self.server.stalled_until;
             return self.at(at, Event::Server(asked));
         }
+        if self.now >= self.server.flushed.1 + UNFLUSHED {
+            self.server.flush(self.now);
+        }
         let answer = match &asked.what {
             Ask::Append(edit) => return self.append(asked.clone(), *edit),
             Ask::Register(row) => {
@@ -181,6 +213,10 @@ impl World {
                 allowed: self.server.primary.register(*row),
                 head: Some(*head),
             },
+            Ask::Verify(key) => {
+                let primary = self.standby().unwrap_or(&self.server.primary);
+                Answer::Verified(Box::new(primary.verify(*key)))
+            }
             _ => self.read(&asked.what),
         };
         self.answer(&asked, answer);
@@ -217,7 +253,6 @@ impl World {
                 Answer::Left
             }
             Ask::ReadAuth(after) => Answer::Auth(primary.events_after(*after)),
-            Ask::Verify(key) => Answer::Verified(Box::new(primary.verify(*key))),
             Ask::Rows => Answer::Rows(Box::new(Rows {
                 head,
                 settled: primary.settled,
@@ -240,7 +275,9 @@ impl World {
                 self.server.waiting.retain(|(_, other)| other != edit);
                 Answer::NotCommitted
             }
-            Ask::Append(_) | Ask::Register(_) | Ask::FinishRegister(..) => Answer::Failed,
+            Ask::Append(_) | Ask::Register(_) | Ask::FinishRegister(..) | Ask::Verify(_) => {
+                Answer::Failed
+            }
         }
     }
 
@@ -265,13 +302,18 @@ impl World {
         };
         self.server.next += 1;
         let id = self.server.next;
-        let is_slow = self.plan.slow_commit > 0 && self.rng.permille(30);
+        let is_slow = self.plan.slow_commit > 0 && self.rng.permille(self.plan.slow);
         let took = if is_slow {
             self.rng.below(self.plan.slow_commit)
         } else {
             self.plan.commit
         };
-        self.server.committing = Some((id, asked, edit));
+        self.server.committing = Some(Committing {
+            id,
+            asked,
+            edit,
+            since: self.now,
+        });
         self.after(took, Event::Committed(id));
     }
 
@@ -281,7 +323,11 @@ impl World {
             let at = self.server.stalled_until;
             return self.at(at, Event::Committed(id));
         }
-        let Some((_, asked, edit)) = self.server.committing.take_if(|(own, ..)| *own == id) else {
+        let committing = self.server.committing.take_if(|own| own.id == id);
+        let Some(Committing {
+            asked, edit, since, ..
+        }) = committing
+        else {
             return;
         };
         let (logged, already) = if let Some(logged) = self.server.done.get(&name(edit)) {
@@ -295,8 +341,14 @@ impl World {
             self.back_up();
             let logged = self.server.primary.commit(edit, skipped, owner);
             self.server.done.insert(name(edit), logged);
+            self.server.written.insert(logged.event.position, since);
+            self.server.flush(self.now);
             let epoch = self.server.primary.epoch;
             self.publish(logged, epoch);
+            if self.plan.is_healthy {
+                let heard = Event::Heard(logged.event.position);
+                self.after(HEARD_WITHIN, heard);
+            }
             (logged, false)
         } else {
             self.answer(&asked, Answer::NotCommitted);
@@ -308,7 +360,13 @@ impl World {
     }
 
     fn applies_now(&self, edit: Edit) -> bool {
-        matches!(edit, Edit::Make { .. } | Edit::Reinstate { .. }) || self.server.applies(edit)
+        match edit {
+            Edit::Make { .. } | Edit::Reinstate { .. } => true,
+            Edit::Act { by, .. } => {
+                self.server.primary.lets_act(by) || Mutant::CommandCache.is_active()
+            }
+            _ => self.server.applies(edit),
+        }
     }
 
     pub fn server_back(&mut self) {

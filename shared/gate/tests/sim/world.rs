@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use domain::ids::{IncarnationId, LogEpoch};
+use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
+use gate::core::mutant::Mutant;
 use testkit::history::Histories;
 
 use crate::client::{ClientEvent, Clients};
@@ -38,6 +39,8 @@ pub enum Event {
     /// A machine starts another process in place of one that is gone.
     StartReplica(usize),
     StartCommand(usize),
+    /// By now everybody must have applied the event there.
+    Heard(GlobalPosition),
 }
 
 /// What may be cut.
@@ -78,6 +81,8 @@ impl Ord for Scheduled {
 pub struct Finished {
     pub keys: Histories<usize>,
     pub orgs: Histories<usize>,
+    /// What is wrong whatever clients saw.
+    pub wrong: Vec<String>,
     pub counters: Counters,
     /// Equal for two runs that did the same.
     pub trace: u64,
@@ -97,7 +102,11 @@ pub struct World {
     trace: u64,
     /// What the database was at some instants, for a restore.
     backups: Vec<(u64, Primary)>,
+    wrong: Vec<String>,
 }
+
+/// So far a standby is behind.
+const STANDBY_LAG: u64 = 500 * MILLI;
 
 impl World {
     pub fn run(seed: u64) -> Finished {
@@ -131,6 +140,7 @@ impl World {
             order: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             backups: Vec::new(),
+            wrong: Vec::new(),
             rng,
             plan,
         };
@@ -151,10 +161,13 @@ impl World {
     }
 
     fn finish(self) -> Finished {
+        let mut wrong = self.wrong;
+        wrong.extend(self.server.primary.acts_too_late());
         let (keys, orgs) = self.clients.histories();
         Finished {
             keys,
             orgs,
+            wrong,
             counters: self.counters,
             trace: self.trace,
         }
@@ -300,6 +313,19 @@ impl World {
             Event::ServerBack => self.server_back(),
             Event::StartReplica(slot) => self.start_replica(slot),
             Event::StartCommand(slot) => self.start_command(slot),
+            Event::Heard(position) => self.must_have_heard(position),
+        }
+    }
+
+    /// In health nobody has to wait for a renewal to notice what was missed.
+    fn must_have_heard(&mut self, position: GlobalPosition) {
+        for (index, process) in self.replicas.iter().enumerate() {
+            let applied = process.applied();
+            if applied < position {
+                self.wrong.push(format!(
+                    "replica {index} is at {applied} long after {position} was committed"
+                ));
+            }
         }
     }
 
@@ -475,11 +501,20 @@ impl World {
         }
     }
 
+    /// Only with a fault: the database as it was a while ago.
+    pub fn standby(&self) -> Option<&Primary> {
+        let is_behind = |(at, _): &&(u64, Primary)| at + STANDBY_LAG > self.now;
+        let behind = self.backups.iter().find(is_behind);
+        behind
+            .filter(|_| Mutant::StandbyVerify.is_active())
+            .map(|(_, primary)| primary)
+    }
+
     /// Every replica hears of an event, sooner or later, or never.
     pub fn publish(&mut self, logged: Logged, epoch: LogEpoch) {
         let event = logged.event;
         for index in 0..self.replicas.len() {
-            if !self.replicas[index].alive {
+            if !self.replicas[index].alive || !self.is_for(index, event.position) {
                 continue;
             }
             let message = ReplicaMessage::Events {
@@ -500,8 +535,14 @@ impl World {
         }
     }
 
+    /// Whether an event of the log's feed is for this replica: only with a fault not for each.
+    fn is_for(&self, index: usize, position: GlobalPosition) -> bool {
+        let turn = position.get() % self.replicas.len() as u64;
+        !Mutant::SharedDurable.is_active() || turn == index as u64
+    }
+
     pub fn fresh(&mut self, slot: usize) -> IncarnationId {
-        if gate::core::mutant::Mutant::SameIdReplaces.is_active() {
+        if Mutant::SameIdReplaces.is_active() {
             return IncarnationId::from_uuid(uuid::Uuid::from_u128(0x9000 + slot as u128));
         }
         IncarnationId::from_uuid(self.rng.uuid())

@@ -2,9 +2,10 @@
 //! answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::scope::Scope;
-use gate::core::clocks::{Deadlines, FencePoint};
+use gate::core::clocks::{Deadlines, FencePoint, wait_bound};
 use gate::core::entry::{EntryRef, Refused};
 use gate::core::follower::Discarded;
 use gate::core::hold::RestsOn;
@@ -248,15 +249,23 @@ impl World {
     /// Hold until settled.
     pub(super) fn hold(&mut self, index: usize, id: u64, rests_on: RestsOn, told: Told) {
         let now = self.now;
+        let is_labelled = self.is_labelled_held(rests_on);
         let process = &mut self.replicas[index];
-        if process
-            .settlements
-            .cover(rests_on, process.clocks.wait(now))
-        {
+        let wait = process.clocks.wait(now);
+        if process.settlements.cover(rests_on, wait) || is_labelled {
             return self.reply(index, id, Answered::Told(told));
         }
         process.holding.insert(id, (rests_on, told));
         self.after(HOLD, Event::Replica(index, ReplicaMessage::HoldOver(id)));
+    }
+
+    /// Only with a fault: whether what the event says of its time is W ago.
+    fn is_labelled_held(&self, rests_on: RestsOn) -> bool {
+        let Some(written) = self.server.written.get(&rests_on.position) else {
+            return false;
+        };
+        let passed = Duration::from_nanos(self.now - written);
+        Mutant::EventTimestamp.is_active() && passed >= wait_bound(self.plan.term)
     }
 
     pub(super) fn hold_over(&mut self, index: usize, id: u64) {
