@@ -11,9 +11,11 @@
     reason = "rows run one after another, on one thread"
 )]
 
+mod aside;
 mod cgroup;
 mod client;
 mod counters;
+mod disk;
 mod judge;
 mod limits;
 mod net;
@@ -182,6 +184,8 @@ impl Needs {
             Self::FakeTime => rows::clocks::missing(),
             Self::TurnedAndCut => rig.net.missing.clone().or_else(rows::clocks::missing),
             Self::Groups => cgroup::missing(),
+            Self::Disk => disk::missing(),
+            Self::BaseBackup => rows::restore::missing(),
         }
     }
 }
