@@ -20,6 +20,7 @@ use crate::watch::Watch;
 
 /// Power failures.
 const CUTS: usize = 4;
+const COMMANDS: [&str; 2] = ["c1", "c2"];
 /// How long after revocations have begun some of them come.
 const CUT_AFTER: std::time::Duration = std::time::Duration::from_millis(15);
 
@@ -46,19 +47,42 @@ pub async fn ruined(rig: &mut Rig) {
     aside.found.expect(lost > 0, || {
         "NATS lost nothing, so nothing is proven".to_owned()
     });
-    let damages: [Damage; 2] = [truncate, flip];
-    for damage in damages {
-        let watch = aside.round().await;
-        let revoking = watch.revoke();
-        aside.nats.act(async |server| server.kill().await).await;
-        let block = newest_block(&aside.nats.get().store());
-        let file = OpenOptions::new().read(true).write(true).open(block);
-        file.and_then(|file| damage(&file)).expect("NATS is dead");
-        aside.nats.act(async |server| server.start().await).await;
-        done(revoking).await;
-        is_rebuilt(&mut aside, watch).await;
+    for damage in [truncate, flip] as [Damage; 2] {
+        // After a stop in order NATS trusts what it noted of its files, and does not read them.
+        for in_order in [false, true] {
+            let watch = aside.round().await;
+            spoil(&mut aside, damage, in_order).await;
+            done(watch.revoke()).await;
+            is_rebuilt(&mut aside, watch).await;
+        }
     }
     aside.finish(rig).await;
+}
+
+/// Damages the newest block, so that the stream is not the log any more; nobody may mend that before
+/// it was seen.
+async fn spoil(aside: &mut Aside, damage: Damage, in_order: bool) {
+    for name in COMMANDS {
+        aside.service(name).stop();
+    }
+    if in_order {
+        aside.nats.act(async |server| server.stop().await).await;
+    } else {
+        aside.nats.act(async |server| server.kill().await).await;
+    }
+    let block = newest_block(&aside.nats.get().store());
+    let file = OpenOptions::new().read(true).write(true).open(block);
+    file.and_then(|file| damage(&file)).expect("NATS is dead");
+    aside.nats.act(async |server| server.start().await).await;
+    let difference = difference(aside).await;
+    aside.found.expect(difference.is_err(), || {
+        "the stream is as it was, so nothing is proven".to_owned()
+    });
+    let difference = difference.err().unwrap_or_default();
+    aside.found.note(format!("damage done: {difference}"));
+    for name in COMMANDS {
+        aside.service(name).go_on();
+    }
 }
 
 /// S1, and S4: readers show what was revoked, and the stream holds the log.
@@ -76,31 +100,31 @@ async fn is_rebuilt(aside: &mut Aside, watch: Watch) {
 
 /// Waits until the stream holds the log, event by event.
 pub async fn mirror_is_the_log(rig: &Rig) {
-    let jetstream = async_nats::jetstream::new(nats_client(rig).await);
     eventually(CALM_WITHIN, "the stream holds the log", async || {
-        let told = |error: &dyn std::error::Error| error.to_string();
-        let events = whole(rig).await?;
-        let stream = jetstream
-            .get_stream(STREAM_NAME)
-            .await
-            .map_err(|error| told(&error))?;
-        let last = stream.cached_info().state.last_sequence;
-        if last != events.len() as u64 {
-            return Err(format!("{last} of {}", events.len()));
-        }
-        for event in events {
-            let position = event.position.get();
-            let message = stream
-                .get_raw_message(position)
-                .await
-                .map_err(|error| format!("at {position}: {error}"))?;
-            if message.payload != event.to_cloud_event() {
-                return Err(format!("the stream holds something else at {position}"));
-            }
-        }
-        Ok(())
+        difference(rig).await
     })
     .await;
+}
+
+/// The first difference between the stream and the log.
+async fn difference(rig: &Rig) -> Result<(), String> {
+    let jetstream = async_nats::jetstream::new(nats_client(rig).await);
+    let events = whole(rig).await?;
+    let stream = jetstream.get_stream(STREAM_NAME).await;
+    let stream = stream.map_err(|error| error.to_string())?;
+    let last = stream.cached_info().state.last_sequence;
+    if last != events.len() as u64 {
+        return Err(format!("it ends at {last}, the log at {}", events.len()));
+    }
+    for event in events {
+        let position = event.position.get();
+        let message = stream.get_raw_message(position).await;
+        let message = message.map_err(|error| format!("at {position}: {error}"))?;
+        if message.payload != event.to_cloud_event() {
+            return Err(format!("it holds something else at {position}"));
+        }
+    }
+    Ok(())
 }
 
 async fn whole(rig: &Rig) -> Result<Vec<StoredEvent>, String> {

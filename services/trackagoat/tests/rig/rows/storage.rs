@@ -259,7 +259,7 @@ async fn nothing_is_lost(aside: &mut Aside, revoked: &[Revoked]) {
 async fn fill_tables(aside: &Aside) {
     let command = aside.target("c1");
     eventually(SOON, "a write is refused for want of room", async || {
-        let body = json!({"name": "n".repeat(200), "scopes": ["read"]});
+        let body = json!({"name": "n".repeat(60), "scopes": ["read"]});
         let request = aside.admin.request(&command, Method::POST, "/api-keys");
         let refused = answer(request.json(&body)).await;
         refused
