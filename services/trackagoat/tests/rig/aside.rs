@@ -10,6 +10,7 @@ use testkit::eventually;
 
 use crate::disk::{Disk, Loss};
 use crate::limits::CALM_WITHIN;
+use crate::report::say;
 use crate::rig::Rig;
 
 /// A rig, one of whose servers stores on a disk that can fail.
@@ -101,10 +102,20 @@ impl DerefMut for Aside {
 }
 
 impl Drop for Aside {
-    /// A row that panicked leaves it running: nobody may use the disk when it goes.
+    /// A control has no more to say; a row that panicked tells what it had noted. Either leaves it
+    /// running: nobody may use the disk when it goes.
     fn drop(&mut self) {
         let Some(rig) = &mut self.rig else { return };
-        rig.folder.disable_cleanup(true);
+        if std::thread::panicking() {
+            rig.folder.disable_cleanup(true);
+            for note in &rig.found.notes {
+                say(format_args!("           {note}"));
+            }
+            say(format_args!(
+                "           logs stay in {}",
+                rig.folder.path().display()
+            ));
+        }
         let servers = [rig.postgres.get().pid(), rig.nats.get().pid()];
         for pid in servers.into_iter().flatten() {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);

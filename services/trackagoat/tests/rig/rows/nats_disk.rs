@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use event_log::{STREAM_NAME, StoredEvent};
 use runtime::entropy::Entropy;
 use testkit::eventually;
@@ -14,7 +15,7 @@ use super::messages::{nats_client, shown_as_revoked};
 use super::primary::ALL;
 use super::{done, lasts};
 use crate::aside::Aside;
-use crate::limits::{CALM_WITHIN, LOG_PAGE};
+use crate::limits::{CALM_WITHIN, LOG_PAGE, SOON};
 use crate::rig::Rig;
 use crate::watch::Watch;
 
@@ -47,7 +48,8 @@ pub async fn ruined(rig: &mut Rig) {
     aside.found.expect(lost > 0, || {
         "NATS lost nothing, so nothing is proven".to_owned()
     });
-    for damage in [truncate, flip] as [Damage; 2] {
+    let damages: [(&str, Damage); 2] = [("truncated", truncate), ("flipped", flip)];
+    for damage in damages {
         // After a stop in order NATS trusts what it noted of its files, and does not read them.
         for in_order in [false, true] {
             let watch = aside.round().await;
@@ -56,12 +58,21 @@ pub async fn ruined(rig: &mut Rig) {
             is_rebuilt(&mut aside, watch).await;
         }
     }
+    // After a crash it does, and finds what it had not noticed.
+    let watch = aside.round().await;
+    aside.nats.act(async |server| server.kill().await).await;
+    aside.nats.act(async |server| server.start().await).await;
+    done(watch.revoke()).await;
+    let unreadable = is_rebuilt(&mut aside, watch).await;
+    aside.found.expect(unreadable == 0, || {
+        format!("{unreadable} messages cannot be read after a crash either")
+    });
     aside.finish(rig).await;
 }
 
 /// Damages the newest block, so that the stream is not the log any more; nobody may mend that before
 /// it was seen.
-async fn spoil(aside: &mut Aside, damage: Damage, in_order: bool) {
+async fn spoil(aside: &mut Aside, (what, damage): (&str, Damage), in_order: bool) {
     for name in COMMANDS {
         aside.service(name).stop();
     }
@@ -74,19 +85,28 @@ async fn spoil(aside: &mut Aside, damage: Damage, in_order: bool) {
     let file = OpenOptions::new().read(true).write(true).open(block);
     file.and_then(|file| damage(&file)).expect("NATS is dead");
     aside.nats.act(async |server| server.start().await).await;
-    let difference = difference(aside).await;
-    aside.found.expect(difference.is_err(), || {
+    let compared = eventually(SOON, "NATS tells what it has", async || {
+        compare(aside).await
+    })
+    .await;
+    let is_spoilt = compared.missing > 0 || !compared.unreadable.is_empty();
+    aside.found.expect(is_spoilt, || {
         "the stream is as it was, so nothing is proven".to_owned()
     });
-    let difference = difference.err().unwrap_or_default();
-    aside.found.note(format!("damage done: {difference}"));
+    aside.found.note(format!(
+        "a {what} block after {}: {} messages gone, {} that cannot be read",
+        if in_order { "a stop" } else { "a crash" },
+        compared.missing,
+        compared.unreadable.len()
+    ));
     for name in COMMANDS {
         aside.service(name).go_on();
     }
 }
 
-/// S1, and S4: readers show what was revoked, and the stream holds the log.
-async fn is_rebuilt(aside: &mut Aside, watch: Watch) {
+/// S1, and S4: readers show what was revoked, and the stream holds the log, but for so many messages
+/// that NATS says to have and cannot read.
+async fn is_rebuilt(aside: &mut Aside, watch: Watch) -> usize {
     let revoked: Vec<_> = watch.victims().iter().map(|key| key.id).collect();
     aside.end(watch, &[]).await;
     for name in ALL {
@@ -94,37 +114,63 @@ async fn is_rebuilt(aside: &mut Aside, watch: Watch) {
             shown_as_revoked(aside, name, *key).await;
         }
     }
-    mirror_is_the_log(aside).await;
+    let unreadable = mirror_is_the_log(aside).await;
+    if unreadable > 0 {
+        aside.found.note(format!(
+            "{unreadable} messages stay unread: NATS says that it has them"
+        ));
+    }
     aside.mend().await;
+    unreadable
 }
 
-/// Waits until the stream holds the log, event by event.
-pub async fn mirror_is_the_log(rig: &Rig) {
-    eventually(CALM_WITHIN, "the stream holds the log", async || {
-        difference(rig).await
-    })
-    .await;
+/// Waits until the stream says that it holds all of the log, and everything that it holds is the
+/// log's. Gives how much it says to have and cannot read, which readers find in Postgres.
+pub async fn mirror_is_the_log(rig: &Rig) -> usize {
+    let compared = eventually(CALM_WITHIN, "the stream holds the log", async || {
+        let compared = compare(rig).await?;
+        if compared.missing == 0 && compared.other.is_empty() {
+            Ok(compared)
+        } else {
+            Err(format!("{compared:?}"))
+        }
+    });
+    compared.await.unreadable.len()
 }
 
-/// The first difference between the stream and the log.
-async fn difference(rig: &Rig) -> Result<(), String> {
+/// How the stream differs from the log.
+#[derive(Debug)]
+struct Compared {
+    /// How many messages fewer than the log's events it says that it has.
+    missing: u64,
+    /// Positions of what it cannot give.
+    unreadable: Vec<u64>,
+    /// Positions where it gives something else.
+    other: Vec<u64>,
+}
+
+async fn compare(rig: &Rig) -> Result<Compared, String> {
     let jetstream = async_nats::jetstream::new(nats_client(rig).await);
     let events = whole(rig).await?;
     let stream = jetstream.get_stream(STREAM_NAME).await;
     let stream = stream.map_err(|error| error.to_string())?;
-    let last = stream.cached_info().state.last_sequence;
-    if last != events.len() as u64 {
-        return Err(format!("it ends at {last}, the log at {}", events.len()));
-    }
+    let mut compared = Compared {
+        missing: (events.len() as u64).abs_diff(stream.cached_info().state.messages),
+        unreadable: Vec::new(),
+        other: Vec::new(),
+    };
     for event in events {
         let position = event.position.get();
-        let message = stream.get_raw_message(position).await;
-        let message = message.map_err(|error| format!("at {position}: {error}"))?;
-        if message.payload != event.to_cloud_event() {
-            return Err(format!("it holds something else at {position}"));
+        match stream.get_raw_message(position).await {
+            Ok(message) if message.payload == event.to_cloud_event() => {}
+            Ok(_) => compared.other.push(position),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
+                compared.unreadable.push(position);
+            }
+            Err(error) => return Err(error.to_string()),
         }
     }
-    Ok(())
+    Ok(compared)
 }
 
 async fn whole(rig: &Rig) -> Result<Vec<StoredEvent>, String> {

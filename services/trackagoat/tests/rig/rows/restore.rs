@@ -100,7 +100,10 @@ pub async fn to_before_a_revoke(rig: &mut Rig) {
     aside.found.expect(revoked.len() == VICTIMS, || {
         "a revocation did not return".to_owned()
     });
-    mirror_is_the_log(&aside).await;
+    let unreadable = mirror_is_the_log(&aside).await;
+    aside.found.expect(unreadable == 0, || {
+        format!("{unreadable} messages of the new stream cannot be read")
+    });
     rig.judge_aside(&mut aside).await;
 }
 
