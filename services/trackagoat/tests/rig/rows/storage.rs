@@ -1,5 +1,6 @@
 //! Rows 23 to 25: what becomes of what Postgres stores.
 
+use std::env;
 use std::fs;
 use std::time::Duration;
 
@@ -20,10 +21,9 @@ use crate::rig::Rig;
 use crate::setup::DATABASE;
 use crate::watch::{Revoked, Watch};
 
-/// Power failures of Postgres with what it waits for by itself, and then with
+/// Power failures of Postgres with what it waits for by itself, and as many with
 /// `synchronous_commit = off` for everybody who does not say otherwise.
 const CUTS: usize = 4;
-const RELAXED_CUTS: usize = 4;
 /// The latest that the power fails after revocations have begun, in milliseconds.
 const LATEST_CUT: u64 = 60;
 /// How long a disk goes on failing.
@@ -36,31 +36,39 @@ pub async fn power_lost(rig: &mut Rig) {
     let slow_writer = [("wal_writer_delay", "10s".to_owned())];
     let mut aside = Aside::under_postgres(rig, &slow_writer).await;
     let mut lost = Loss::default();
-    for cut in 0..CUTS {
+    let cuts = cuts();
+    for cut in 0..cuts {
         lost += cut_amid_revocations(&mut aside, cut).await;
     }
     relax(&aside).await;
     let mut unwaited = 0;
-    for cut in 0..RELAXED_CUTS {
+    for cut in 0..cuts {
         lost += cut_amid_revocations(&mut aside, cut).await;
         unwaited += u32::from(loses_what_nobody_waited_for(&mut aside).await);
     }
-    let cuts = CUTS + 2 * RELAXED_CUTS;
+    let all = 3 * cuts;
     aside.found.note(format!(
-        "{cuts} power failures took {} pages and {} changes of names",
+        "{all} power failures took {} pages and {} changes of names",
         lost.pages, lost.names
     ));
     aside.found.expect(lost.pages > 0, || {
         "nothing was lost, so nothing is proven".to_owned()
     });
     aside.found.note(format!(
-        "a commit that nobody waited for was lost in {unwaited} of {RELAXED_CUTS} power failures"
+        "a commit that nobody waited for was lost in {unwaited} of {cuts} power failures"
     ));
     aside.found.expect(unwaited > 0, || {
         "synchronous_commit = off lost nothing: the row is blind".to_owned()
     });
     aside.finish(rig).await;
     without_sync(rig).await;
+}
+
+/// As many as the environment asks for.
+fn cuts() -> usize {
+    let asked = env::var("TGA_RIG_CUTS").ok();
+    let asked = asked.map(|cuts| cuts.parse().expect("TGA_RIG_CUTS is a number"));
+    asked.unwrap_or(CUTS)
 }
 
 /// Revokes, and cuts the power: in one of two cuts once the revocations have returned, otherwise
@@ -94,13 +102,16 @@ async fn cut_amid_revocations(aside: &mut Aside, cut: usize) -> Loss {
     loss
 }
 
-/// Nobody waits for the log any more who does not say so.
+/// Nobody waits for the log any more who does not say so; who is connected has to connect anew.
 async fn relax(aside: &Aside) {
     let database = format!("alter database {DATABASE} set synchronous_commit = off");
     let roles = ["command", "query", "projector"]
         .map(|role| format!("alter role rig_{role} set synchronous_commit = off"));
     let marks = "create table public.marks (mark integer)".to_owned();
-    for statement in [database, marks].into_iter().chain(roles) {
+    let ended =
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename like 'rig\\_%'";
+    let changes = [database, marks].into_iter().chain(roles);
+    for statement in changes.chain([ended.to_owned()]) {
         aside
             .pool
             .execute(AssertSqlSafe(statement))
