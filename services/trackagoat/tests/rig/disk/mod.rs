@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fuser::{BackgroundSession, Config, Errno, MountOption, Session, SessionACL};
 use runtime::entropy::Entropy;
 use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::setpriority_process;
 use testkit::eventually;
 
 use self::serve::Serve;
@@ -24,6 +25,8 @@ use crate::limits::SOON;
 
 /// What a mount of ours is called: this, and the id of the process that serves it.
 const PREFIX: &str = "tga-rig-";
+/// How nice a thread is that comes before all others.
+const FIRST: i32 = -20;
 
 /// Errors that the disk gives.
 #[derive(Debug, Clone, Copy, Default)]
@@ -140,9 +143,20 @@ impl Disk {
         let tree = Tree::new(&self.below, &self.bin)?;
         self.tree = Arc::new(Mutex::new(Some(tree)));
         let session = Session::new(Serve::new(Arc::clone(&self.tree)), &self.folder, &config)?;
-        self.session = Some(session.spawn()?);
+        self.session = Some(spawn_before_others(session)?);
         Ok(())
     }
+}
+
+/// A disk waits for no other process of this machine: whoever uses it would wait for them at each page.
+fn spawn_before_others(session: Session<Serve>) -> io::Result<BackgroundSession> {
+    let spawn = move || {
+        // Threads have what the one has that starts them.
+        setpriority_process(None, FIRST)?;
+        session.spawn()
+    };
+    let spawned = std::thread::spawn(spawn).join();
+    spawned.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl std::ops::AddAssign for Loss {
