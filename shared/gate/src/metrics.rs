@@ -48,6 +48,9 @@ pub const FLUSH_FAILURES: &str = "tga_gate_usage_flush_failures_total";
 pub const SETTLED: &str = "tga_gate_barrier_replicas_total";
 /// Acknowledgements without the MAC of the replica they name.
 pub const FORGED: &str = "tga_gate_acks_refused_total";
+/// Auth events and settlements on NATS that were not taken: without the MAC of the bus, malformed, or
+/// of a newer build.
+pub const NEWS_REFUSED: &str = "tga_gate_news_refused_total";
 /// Denials that were settled in place of whoever committed them.
 pub const SWEPT: &str = "tga_gate_swept_total";
 /// Denials by `outcome` of their second copy (written, pending).
@@ -107,6 +110,10 @@ pub fn describe() {
     describe_counter!(
         HOLDS,
         "Denials that waited until they were in force everywhere, by outcome"
+    );
+    describe_counter!(
+        NEWS_REFUSED,
+        "Auth events and settlements on NATS that were forged, malformed, or of a newer build"
     );
     describe_counter!(
         FORGED,

@@ -45,6 +45,19 @@ impl TestNats {
             .expect("the server takes connections")
     }
 
+    /// A new connection with what a query service may do.
+    pub async fn replica_client(&self) -> Client {
+        let address: NatsUrl = self
+            .0
+            .replica_url()
+            .parse()
+            .expect("the launcher writes URLs");
+        address
+            .connect()
+            .await
+            .expect("the server takes connections")
+    }
+
     /// JetStream on a new connection.
     pub async fn jetstream(&self) -> Context {
         jetstream::new(self.client().await)

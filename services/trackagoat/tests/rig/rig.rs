@@ -139,11 +139,9 @@ impl Rig {
 
     /// What a service of that role is started with.
     pub fn recipe(&self, role: &'static str, place: Place) -> Recipe {
-        let mut variables = vec![
-            ("TGA_NATS_URL", self.nats.url()),
-            ("TGA_DATABASE_URL", self.logins[role].clone()),
-        ];
+        let mut variables = vec![("TGA_DATABASE_URL", self.logins[role].clone())];
         if role == "query" {
+            variables.push(("TGA_NATS_URL", self.nats.replica_url()));
             variables.push((
                 "TGA_PROJECTOR_DATABASE_URL",
                 self.logins["projector"].clone(),
@@ -151,6 +149,7 @@ impl Rig {
             variables.push(("TGA_CURSOR_SECRET", CURSOR_SECRET.to_owned()));
             variables.push(("TGA_REPLICA_NAME", place.name.to_owned()));
         } else {
+            variables.push(("TGA_NATS_URL", self.nats.url()));
             let ledger = self.folder.path().join("ledger").join(place.name);
             std::fs::create_dir_all(&ledger).expect("the folder takes one more");
             variables.push(("TGA_LEDGER_DIR", ledger.display().to_string()));

@@ -120,6 +120,11 @@ impl Nats {
         self.read().url()
     }
 
+    /// A URL with those of a query service.
+    pub fn replica_url(&self) -> String {
+        self.read().replica_url()
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((self.place.address, self.read().port()))

@@ -2,8 +2,8 @@
 
 use super::account::warn_if_near;
 use super::{
-    Authority, Context, Decision, Key, KeyDisposition, KeyStatus, Member, OrgState, Recorded,
-    Rejection, check_limit,
+    Authority, Context, Decision, Denial, Key, KeyDisposition, KeyStatus, Member, OrgState,
+    Recorded, Rejection, check_limit,
 };
 use crate::event::{
     Event, KeyChanged, KeyRevoked, MemberBanned, MemberJoined, MemberRemoved, MemberRoleChanged,
@@ -67,7 +67,13 @@ pub(super) fn remove(
     keys: Option<KeyDisposition>,
     context: &Context<'_>,
 ) -> Result<Decision, Rejection> {
-    let member = state.members.get(&user_id).ok_or(Rejection::NotFound)?;
+    let Some(member) = state.members.get(&user_id) else {
+        // Asked for again: only the barrier is run again.
+        let is_done = state.former_members.contains_key(&user_id);
+        return is_done
+            .then(|| Decision::done(vec![]))
+            .ok_or(Rejection::NotFound);
+    };
     if member.role == Role::Admin {
         keep_an_admin(state, user_id)?;
     }
@@ -176,6 +182,7 @@ pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
                 joined_at: recorded.at,
             };
             state.members.insert(joined.user_id, member);
+            state.former_members.remove(&joined.user_id);
         }
         Event::MemberRoleChanged(changed) => {
             if let Some(member) = state.members.get_mut(&changed.user_id) {
@@ -184,6 +191,13 @@ pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
         }
         Event::MemberRemoved(removed) => {
             state.members.remove(&removed.user_id);
+            let removal = Denial {
+                at: recorded.at,
+                position: recorded.position,
+                by: recorded.actor,
+                reason: None,
+            };
+            state.former_members.insert(removed.user_id, removal);
         }
         Event::MemberBanned(banned) => {
             state.banned_users.insert(banned.user_id);

@@ -53,6 +53,8 @@ pub struct OrgState {
     pub profile: Option<Profile>,
     /// Members by person.
     pub members: BTreeMap<UserId, Member>,
+    /// Persons who were members and are not, with their removal.
+    pub former_members: BTreeMap<UserId, Denial>,
     /// Persons shut out, members or not.
     pub banned_users: BTreeSet<UserId>,
     /// Accounts that may not be followed, folded.
@@ -410,6 +412,7 @@ struct Stored {
     events: u64,
     profile: Option<Profile>,
     members: BTreeMap<UserId, Member>,
+    former_members: BTreeMap<UserId, Denial>,
     banned_users: BTreeSet<UserId>,
     banned_handles: BTreeSet<(Platform, String)>,
     keys: BTreeMap<KeyId, Key>,
@@ -425,6 +428,7 @@ impl From<Stored> for OrgState {
             events: stored.events,
             profile: stored.profile,
             members: stored.members,
+            former_members: stored.former_members,
             banned_users: stored.banned_users,
             banned_handles: stored.banned_handles,
             keys: stored.keys,
@@ -458,4 +462,4 @@ impl From<Stored> for OrgState {
 }
 
 /// The number of a snapshot's form: another one is ignored and the state folded anew.
-pub const SNAPSHOT_FORMAT: i16 = 1;
+pub const SNAPSHOT_FORMAT: i16 = 2;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use async_nats::Client;
 use domain::ids::{GlobalPosition, LogEpoch};
+use event_log::StoredEvent;
 use futures_util::StreamExt;
 use metrics::counter;
 use runtime::telemetry::chain;
 
 use super::tell::denies;
-use super::{Coordinator, LOOK_DEADLINE};
+use super::{Coordinator, LOOK_DEADLINE, PAGE};
 use crate::bus::{MacKey, News, ack_subject};
 use crate::core::silence::Silence;
 use crate::core::sweep::Sweep;
@@ -24,8 +25,9 @@ use crate::store::{self, Registered, StoreError};
 const LOOK: Duration = Duration::from_secs(1);
 /// How long to wait before NATS is asked for acknowledgements again.
 const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
-/// Auth events of one read.
-const PAGE: u16 = 500;
+/// Pages that one look goes through for denials that nobody settled; a log in which nothing was ever
+/// denied takes many looks of a new process.
+const SWEEP_PAGES: usize = 40;
 /// Pages that one look goes through for the ledger; a log that had none before takes many looks.
 const COPY_PAGES: usize = 8;
 
@@ -109,14 +111,11 @@ impl Coordinator {
     async fn sweep(&self, sweep: &mut Sweep, registered: &Registered) {
         let now = self.wait_point();
         let mut after = sweep.settled(registered.epoch, registered.settled, now);
-        while after < registered.auth_position {
-            let events = match self.0.log.read_auth(after, PAGE).await {
-                Ok(events) => events,
-                Err(error) => {
-                    return tracing::debug!(error = %chain(&error), "no look for denials");
-                }
-            };
-            let Some(last) = events.last().map(|event| event.position) else {
+        for _ in 0..SWEEP_PAGES {
+            if after >= registered.auth_position {
+                break;
+            }
+            let Some((events, last)) = self.page(after).await else {
                 break;
             };
             let denying = events.iter().filter(|event| denies(event));
@@ -176,19 +175,27 @@ impl Coordinator {
         epoch: LogEpoch,
         after: GlobalPosition,
     ) -> Option<GlobalPosition> {
-        let events = match self.0.log.read_auth(after, PAGE).await {
-            Ok(events) => events,
-            Err(error) => {
-                tracing::debug!(error = %chain(&error), "no look for second copies");
-                return None;
-            }
-        };
+        let (events, last) = self.page(after).await?;
         let missing: Vec<_> = {
             let copies = self.copies();
             let missing = |event: &&_| denies(event) && copies.lacks(event.position);
             events.iter().filter(missing).collect()
         };
-        let last = events.last()?.position;
         self.copy(ledger, epoch, &missing).await.then_some(last)
+    }
+
+    /// The next auth events and the position of the last; nothing if there are none, or if they could
+    /// not be read: there is another look soon.
+    async fn page(&self, after: GlobalPosition) -> Option<(Vec<StoredEvent>, GlobalPosition)> {
+        match self.0.log.read_auth(after, PAGE).await {
+            Ok(events) => {
+                let last = events.last()?.position;
+                Some((events, last))
+            }
+            Err(error) => {
+                tracing::debug!(error = %chain(&error), "no look for denials");
+                None
+            }
+        }
     }
 }

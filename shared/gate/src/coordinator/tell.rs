@@ -6,16 +6,13 @@ use runtime::lifecycle::TaskKind;
 use runtime::telemetry::chain;
 use tokio::sync::oneshot;
 
-use super::{Coordinator, TELL_WITHIN};
+use super::{Coordinator, PAGE, TELL_WITHIN};
 use crate::bus::{self, MacKey};
 use crate::core::clocks::WaitPoint;
 use crate::core::sweep::Denials;
 use crate::ledger::Ledger;
 use crate::metrics as names;
 use crate::store::Registered;
-
-/// Auth events of one read.
-const PAGE: u16 = 500;
 
 impl Coordinator {
     /// Tells the auth events of `denials` on NATS and adds those that deny to the ledger, beside the

@@ -52,6 +52,13 @@ impl Collection {
         }
     }
 
+    /// The look through the cache came to nothing: the tombstones stand, and it may begin again.
+    pub fn abandon(&mut self) {
+        if matches!(self.stage, Stage::Forgets(_)) {
+            self.stage = Stage::Rests;
+        }
+    }
+
     /// Up to where tombstones may be dropped now; nothing of what they spoke to is allowed from
     /// here on.
     pub fn due(&mut self, now: FencePoint) -> Option<Stamp> {
@@ -107,6 +114,19 @@ mod tests {
         let mut slept = fence(4);
         slept.boot = fence(6).boot;
         assert_eq!(collection.due(slept), Some(stamp(10)));
+    }
+
+    #[test]
+    fn a_look_that_came_to_nothing_drops_nothing_and_may_be_repeated() {
+        let mut collection = Collection::REST;
+        assert!(collection.begin(stamp(10)));
+        collection.abandon();
+        assert_eq!(collection.due(fence(9)), None);
+        assert!(collection.allows(stamp(9)));
+        assert!(collection.begin(stamp(10)));
+        collection.forgotten(stamp(10), until(5));
+        collection.abandon();
+        assert_eq!(collection.due(fence(5)), Some(stamp(10)), "it had ended");
     }
 
     #[test]

@@ -355,6 +355,11 @@ impl<C: Cache> Follower<C> {
         self.collection.forgotten(up_to, until);
     }
 
+    /// Forgetting came to nothing; it may begin again.
+    pub fn abandon_collection(&mut self) {
+        self.collection.abandon();
+    }
+
     /// Drops the tombstones that nobody needs any more; says whether there was anything to drop.
     pub fn collect(&mut self, now: FencePoint) -> bool {
         let due = self.collection.due(now);

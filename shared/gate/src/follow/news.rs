@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::Client;
 use domain::ids::LogEpoch;
 use futures_util::StreamExt;
+use metrics::counter;
 use runtime::clock::Clock;
 use runtime::lifecycle::{TaskKind, Tasks};
 use runtime::telemetry::chain;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 use super::feed::{Heard, auth_event};
 use crate::bus::{MacKey, NEWS, News};
 use crate::hold::Hold;
+use crate::metrics as names;
 
 /// How long to wait before something that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -45,7 +47,9 @@ pub fn start(
                                 return;
                             }
                         }
-                        Some(News::Auth { .. }) | None => {}
+                        // Of another life of the log.
+                        Some(News::Auth { .. }) => {}
+                        None => counter!(names::NEWS_REFUSED).increment(1),
                     }
                 }
             }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use async_nats::Subscriber;
 use domain::ids::{GlobalPosition, IncarnationId};
 use event_log::StoredEvent;
 use futures_util::{FutureExt, StreamExt};
@@ -340,4 +341,44 @@ async fn a_query_login_moves_no_row_but_its_own() {
     assert!(head.is_some());
     assert_eq!(applied, head);
     assert!(left(b"known to its process").await);
+}
+
+/// The next message, if one comes soon.
+async fn next_subject(messages: &mut Subscriber) -> Option<String> {
+    let message = Clock::system().timeout(SOON, messages.next()).await;
+    Some(message.ok()??.subject.to_string())
+}
+
+/// Whoever has a query service's login to NATS can say neither that something was taken away nor that
+/// it holds, whatever keys it knows.
+#[tokio::test]
+async fn a_replicas_login_says_only_what_a_replica_says() {
+    let event = "tga.events.org.key.revoked";
+    let nats = testkit::nats().await;
+    let (everybody, replica) = (nats.client().await, nats.replica_client().await);
+    let (ack, counts) = ("tga.gate.ack.one", "tga.gate.counts.one");
+    let mut said = everybody.subscribe("tga.>").await.unwrap();
+    // A server takes what one connection sends in its order: now it has the subscription.
+    everybody.publish(ack, "x".into()).await.unwrap();
+    assert_eq!(next_subject(&mut said).await.as_deref(), Some(ack));
+    for subject in [AUTH, SETTLED, event, ack, counts] {
+        replica.publish(subject, "x".into()).await.unwrap();
+    }
+    // Had one of the others come through, it would be first.
+    for subject in [ack, counts] {
+        assert_eq!(next_subject(&mut said).await.as_deref(), Some(subject));
+    }
+
+    let heard = [AUTH, SETTLED, event, "tga.gate.counts.other"];
+    let subscriptions = heard.map(|subject| replica.subscribe(subject));
+    let subscriptions = futures_util::future::try_join_all(subscriptions).await;
+    replica.publish(ack, "x".into()).await.unwrap();
+    assert_eq!(next_subject(&mut said).await.as_deref(), Some(ack));
+    for (subject, mut subscription) in heard.into_iter().zip(subscriptions.unwrap()) {
+        everybody.publish(subject, "x".into()).await.unwrap();
+        assert_eq!(
+            next_subject(&mut subscription).await.as_deref(),
+            Some(subject)
+        );
+    }
 }

@@ -46,9 +46,9 @@ impl OneClock {
 
 impl Clocks {
     /// All of whose rates are wrong by `drift` thousandths, in the same direction.
-    pub fn extreme(rng: &mut Rng, drift: u64) -> Self {
+    pub fn extreme(rng: &mut Rng, drift: u64, slow: u64) -> Self {
         let drift = drift.min(RHO);
-        let rate = if rng.permille(500) {
+        let rate = if rng.permille(slow) {
             1_000 - drift
         } else {
             1_000 + drift

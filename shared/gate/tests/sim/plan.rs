@@ -8,6 +8,8 @@ pub const MICRO: u64 = 1_000;
 pub const MILLI: u64 = 1_000 * MICRO;
 pub const SECOND: u64 = 1_000 * MILLI;
 
+/// A renewal waits for 400 ms.
+pub const SLOW_LINE: u64 = 350 * MILLI;
 /// When the last fault has passed.
 const CALM: u64 = 8 * SECOND;
 /// When the run ends.
@@ -79,6 +81,9 @@ pub struct Plan {
     /// One message of so many thousand is late by up to `late_by`.
     pub late: u64,
     pub late_by: u64,
+    /// One message of so many thousand between a query process and Postgres is late by up to
+    /// `SLOW_LINE`.
+    pub slow_lines: u64,
     pub lost: u64,
     pub twice: u64,
     /// How long a commit takes, and how long one of ten thousand does.
@@ -107,6 +112,7 @@ impl Plan {
             base_delay: rng.between(50 * MICRO, 600 * MICRO),
             late: *rng.pick(&[0, 5, 50]),
             late_by: *rng.pick(&[20 * MILLI, 300 * MILLI, 3 * SECOND]),
+            slow_lines: 0,
             lost: *rng.pick(&[0, 0, 10, 100, 300]),
             twice: *rng.pick(&[0, 0, 20, 200]),
             commit: rng.between(MILLI / 2, 3 * MILLI),
@@ -134,8 +140,7 @@ impl Plan {
         self.calm_network();
         if rng.permille(600) {
             // Many a renewal takes most of the time that it has.
-            self.late = 600;
-            self.late_by = 350 * MILLI;
+            self.slow_lines = 800;
         }
         self.spread_wishes(3_300 * MILLI);
         for (at, _) in self.wishes.clone() {
@@ -148,6 +153,13 @@ impl Plan {
                 let after = rng.between(4 * MILLI, 40 * MILLI);
                 self.faults
                     .push((at + after, Fault::KillCommands(2_600 * MILLI)));
+            } else if rng.permille(300) {
+                // So soon after the commit that nobody learns whom to wait for.
+                let after = rng.between(MILLI, 5 * MILLI);
+                for slot in 0..self.commands {
+                    self.faults
+                        .push((at + after, Fault::CutCommandFromPrimary(slot, 3 * SECOND)));
+                }
             }
         }
     }

@@ -157,7 +157,8 @@ impl ReplicaProcess {
 
 impl World {
     pub fn start_replica(&mut self, slot: usize) {
-        let clocks = self.clocks();
+        // Mostly slow, so that leases last too long rather than too short.
+        let clocks = self.clocks(800);
         let registry = Arc::new(Registry::default());
         let cache = SimCache::new(self.plan.cache, crate::rng::Rng::new(self.rng.next()));
         let trusted = Arc::new(Trusted::new(cache));

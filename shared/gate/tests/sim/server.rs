@@ -320,7 +320,7 @@ impl World {
         if self.is_cut(asked.from, Link::Primary) {
             return;
         }
-        let Some(delay) = self.delay(false) else {
+        let Some(delay) = self.line_delay(asked.from) else {
             return;
         };
         let id = asked.id;

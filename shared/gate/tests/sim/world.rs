@@ -10,7 +10,7 @@ use crate::client::{ClientEvent, Clients};
 use crate::clock::Clocks;
 use crate::command::{CommandMessage, CommandProcess};
 use crate::counters::Counters;
-use crate::plan::{END, Fault, MILLI, Plan, SLEEPERS};
+use crate::plan::{END, Fault, MILLI, Plan, SLEEPERS, SLOW_LINE};
 use crate::primary::{Edit, Logged, Primary};
 use crate::replica::{ReplicaMessage, ReplicaProcess};
 use crate::rng::Rng;
@@ -194,6 +194,15 @@ impl World {
         Some(delay)
     }
 
+    /// The same between a process and Postgres.
+    pub fn line_delay(&mut self, of: Process) -> Option<u64> {
+        let mut delay = self.delay(false)?;
+        if matches!(of, Process::Replica(_)) && self.rng.permille(self.plan.slow_lines) {
+            delay += self.rng.below(SLOW_LINE);
+        }
+        Some(delay)
+    }
+
     /// Between a process and what it is connected with.
     pub fn is_cut(&self, process: Process, link: Link) -> bool {
         let cuts = match process {
@@ -211,7 +220,7 @@ impl World {
         if self.is_cut(asked.from, Link::Primary) {
             return;
         }
-        if let Some(delay) = self.delay(false) {
+        if let Some(delay) = self.line_delay(asked.from) {
             self.after(delay, Event::Server(asked));
         }
     }
@@ -502,10 +511,11 @@ impl World {
         self.rng.between(1, self.plan.step)
     }
 
-    /// Of a machine that starts.
-    pub fn clocks(&mut self) -> Clocks {
+    /// Of a machine that starts: where clocks are as wrong as they may be, `slow` of a thousand are too
+    /// slow and the others too fast.
+    pub fn clocks(&mut self, slow: u64) -> Clocks {
         if self.plan.extreme {
-            Clocks::extreme(&mut self.rng, self.plan.drift)
+            Clocks::extreme(&mut self.rng, self.plan.drift, slow)
         } else {
             Clocks::new(&mut self.rng, self.plan.drift)
         }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::entropy::Entropy;
 use crate::files;
 
-pub use nats::{NatsConfig, NatsServer};
+pub use nats::{NatsConfig, NatsServer, REPLICA_PERMISSIONS};
 pub use postgres::{Durability, PostgresConfig, PostgresServer};
 pub use process::FolderLock;
 

@@ -21,10 +21,19 @@ use crate::lifecycle::Tasks;
 
 const NAME: &str = "nats-server";
 const USER: &str = "trackagoat";
+const REPLICA_USER: &str = "replica";
 const SYSTEM_USER: &str = "system";
 const STARTS: usize = 5;
 const GREETING: &[u8; 5] = b"INFO ";
 const GREETING_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a query service may do on NATS: hear events and what gates tell each other, acknowledge, and
+/// tell what it admitted; everything else is said by command services alone. For operators the same stands in
+/// `deploy/nats.conf`.
+pub const REPLICA_PERMISSIONS: &str = r#"{
+        publish: { allow: ["tga.gate.ack.*", "tga.gate.counts.*"] }
+        subscribe: { allow: ["tga.events.>", "tga.gate.*", "tga.gate.counts.*"] }
+      }"#;
 
 /// Where and how to run a private NATS server.
 #[derive(Clone, Debug)]
@@ -50,6 +59,7 @@ pub struct NatsServer {
     folder: PathBuf,
     port: u16,
     password: SecretString,
+    replica_password: SecretString,
     system_password: SecretString,
     child: Option<Child>,
     watchdog: Watchdog,
@@ -103,6 +113,7 @@ impl NatsServer {
         let lock = FolderLock::take(NAME, &folder)?;
         let binary = within_reach(binary::nats_server()?, &folder, &account)?;
         let password = secret_file::password(&folder.join("password"), &account, entropy)?;
+        let replica = secret_file::password(&folder.join("replica.password"), &account, entropy)?;
         let system = secret_file::password(&folder.join("system.password"), &account, entropy)?;
         let program = Program {
             name: NAME,
@@ -121,6 +132,7 @@ impl NatsServer {
             folder,
             port: 0,
             password,
+            replica_password: replica,
             system_password: system,
             child: None,
             _lock: lock,
@@ -131,14 +143,22 @@ impl NatsServer {
 
     /// A URL for the user who may do everything in the one account. It holds the password.
     pub fn url(&self) -> String {
-        let (password, address) = (self.password.expose_secret(), self.address());
-        format!("nats://{USER}:{password}@{address}")
+        self.url_of(USER, &self.password)
+    }
+
+    /// A URL for query services, with [`REPLICA_PERMISSIONS`]. It holds the password.
+    pub fn replica_url(&self) -> String {
+        self.url_of(REPLICA_USER, &self.replica_password)
     }
 
     /// A URL for the system account. It holds the password.
     pub fn system_url(&self) -> String {
-        let (password, address) = (self.system_password.expose_secret(), self.address());
-        format!("nats://{SYSTEM_USER}:{password}@{address}")
+        self.url_of(SYSTEM_USER, &self.system_password)
+    }
+
+    fn url_of(&self, user: &str, password: &SecretString) -> String {
+        let (password, address) = (password.expose_secret(), self.address());
+        format!("nats://{user}:{password}@{address}")
     }
 
     /// The port; it stays the same when the server is started again.
@@ -277,7 +297,10 @@ impl NatsServer {
              max_payload: {max_payload}\n\
              jetstream {{ store_dir: {store}, max_mem: 0, max_file: {max_store} }}\n\
              accounts {{\n\
-             \x20 TGA {{ jetstream: enabled, users: [{{ user: {USER}, password: \"{password}\" }}] }}\n\
+             \x20 TGA {{ jetstream: enabled, users: [\n\
+             \x20   {{ user: {USER}, password: \"{password}\" }}\n\
+             \x20   {{ user: {REPLICA_USER}, password: \"{replica}\", permissions: {REPLICA_PERMISSIONS} }}\n\
+             \x20 ] }}\n\
              \x20 SYS {{ users: [{{ user: {SYSTEM_USER}, password: \"{system}\" }}] }}\n\
              }}\n\
              system_account: SYS\n",
@@ -286,6 +309,7 @@ impl NatsServer {
             store = quoted(&self.store()),
             max_store = self.config.max_store,
             password = self.password.expose_secret(),
+            replica = self.replica_password.expose_secret(),
             system = self.system_password.expose_secret(),
         )
     }
@@ -311,4 +335,31 @@ async fn greets(clock: &Clock, address: SocketAddr) -> bool {
         std::io::Result::Ok(start == *GREETING)
     };
     matches!(clock.timeout(GREETING_WITHIN, greeting).await, Ok(Ok(true)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_operators_are_given_is_valid_and_allows_what_is_tested() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/nats.conf");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(&format!("permissions: {REPLICA_PERMISSIONS}")));
+        let checked = Command::new(binary::nats_server().unwrap())
+            .arg("-t")
+            .arg("--config")
+            .arg(file)
+            .env("TGA_NATS_NAME", "n1")
+            .env("TGA_NATS_COMMAND_PASSWORD", "secret1")
+            .env("TGA_NATS_QUERY_PASSWORD", "secret2")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{told}");
+    }
 }

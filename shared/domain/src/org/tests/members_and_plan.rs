@@ -82,6 +82,21 @@ fn what_becomes_of_a_leaving_members_keys_must_be_said() {
     assert_eq!(given().refused(&remove(stranger)), Rejection::NotFound);
 }
 
+/// Whoever did not hear the answer asks again, and is told the same.
+#[test]
+fn a_removal_may_be_repeated_and_who_was_never_a_member_is_not_found() {
+    let mut given = Given::org(Plan::Starter)
+        .and_member(1, Role::Admin)
+        .and_member(2, Role::Member);
+    let remove = |n| Command::RemoveMember {
+        user_id: user(n),
+        keys: None,
+    };
+    assert_eq!(given.then(&remove(2)).len(), 1);
+    assert!(given.then(&remove(2)).is_empty());
+    assert_eq!(given.refused(&remove(3)), Rejection::NotFound);
+}
+
 #[test]
 fn a_banned_owner_takes_the_keys_along_until_the_ban_is_over() {
     let owned = KeyCreated {

@@ -8,8 +8,10 @@
 //! not heard is taken to use its share.
 
 mod fill;
+mod known;
 pub mod message;
 mod peer;
+mod standing;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -19,9 +21,9 @@ use domain::ids::{IncarnationId, LogEpoch};
 use runtime::clock::Boottime;
 
 use self::fill::Fill;
-use self::message::{COUNTS_MAX, Count, Filling, Known, Message, PROCESSES_MAX, ProcessId, State};
+use self::message::{COUNTS_MAX, Count, Filling, Known, Message, ProcessId, State};
 use self::peer::{Peer, Rows};
-use super::fleet::{SILENCE, Standing};
+use super::fleet::Standing;
 use super::others::Slot;
 use super::registry::{Credential, Registry};
 
@@ -346,156 +348,6 @@ impl Gossip {
         }
         let mut ticks = self.sent.iter().rev();
         ticks.find(|(first, _)| *first <= number).map(|(_, at)| *at)
-    }
-
-    /// How the process stands with the others.
-    fn judge(&mut self, registry: &Registry, now: Boottime) {
-        let claimed: Vec<_> = self
-            .peers
-            .values()
-            .filter_map(|peer| peer.row.map(|(row, _)| row))
-            .chain(registry.fleet().row())
-            .collect();
-        let rows = self.rows.iter().flat_map(|(rows, _)| rows.all(now));
-        let unclaimed: Vec<_> = rows.filter(|(row, _)| !claimed.contains(row)).collect();
-        let fleet = u32::try_from(1 + self.peers.len() + unclaimed.len()).unwrap_or(u32::MAX);
-        if fleet == 1 {
-            return self.judge_alone(now);
-        }
-        if self.standing == Standing::Alone {
-            // What was admitted meanwhile stands in no message: a gap shows that.
-            self.number += 1;
-            self.whole_below = self.number;
-        }
-        let peers = self.peers.values().map(|peer| peer.seen_until(now));
-        let until = peers.chain(unclaimed.into_iter().map(|(_, until)| until));
-        let until = until.min().flatten();
-        self.knows |= self.has_heard_all(until.is_some(), now);
-        // Whoever begins is waited for.
-        self.misses = until.is_none() && (self.knows || now >= self.began + SILENCE);
-        let mut current = self.peers.values().filter(|peer| peer.is_current(now));
-        // Who is heard by all but one is held to its share with all.
-        let others_miss = current.any(|peer| peer.state.misses);
-        self.standing = match until.filter(|_| !others_miss) {
-            _ if !self.knows => Standing::Begins { fleet },
-            Some(until) => Standing::Sees { until, fleet },
-            None => Standing::Sees {
-                until: self.shares_since(now),
-                fleet,
-            },
-        };
-    }
-
-    /// With nobody else there: the first of all has the whole; the next has half of it until what
-    /// those before it admitted, who told nobody, has left every window.
-    fn judge_alone(&mut self, now: Boottime) {
-        let is_first = self.rows.is_some() && !self.ended_lately;
-        self.misses = false;
-        let is_known = is_first && now >= self.began + LISTENS;
-        self.knows |= is_known || now >= self.began + BEGINS;
-        self.standing = if self.knows || is_first {
-            Standing::Alone
-        } else {
-            Standing::Begins { fleet: 1 }
-        };
-    }
-
-    /// Whether it knows what was admitted before it began, or none of that counts any more. For
-    /// those whom nobody hears at all, the others have told what they had heard, if they were
-    /// there. Where all have just begun, nobody may have been there before them.
-    fn has_heard_all(&self, misses_nobody: bool, now: Boottime) -> bool {
-        let mut peers = self.peers.values();
-        let all = peers.all(|peer| peer.is_current(now) || peer.is_lost(now));
-        let mut peers = self.peers.values();
-        let of_old = peers.any(|peer| peer.is_current(now) && !peer.state.begins);
-        let waited = now >= self.began + SILENCE;
-        let heard = all
-            && if of_old {
-                misses_nobody || waited
-            } else {
-                misses_nobody && !self.ended_lately
-            };
-        (self.rows.is_some() && heard) || now >= self.began + BEGINS
-    }
-
-    /// Since when it has its share: since it had to, if it has it already.
-    fn shares_since(&self, now: Boottime) -> Boottime {
-        match self.standing {
-            Standing::Sees { until, .. } => until.min(now),
-            Standing::Alone | Standing::Begins { .. } => now,
-        }
-    }
-
-    fn peer(&mut self, process: ProcessId, now: Boottime) -> Option<&mut Peer> {
-        if !self.peers.contains_key(&process) {
-            if self.peers.len() >= PROCESSES_MAX {
-                return None;
-            }
-            let slot = self.slot_of(process, now)?;
-            self.gone.remove(&process);
-            self.peers.insert(process, Peer::new(slot, now));
-        }
-        self.peers.get_mut(&process)
-    }
-
-    /// Its number in the windows; one for which there is none any more is not counted, and missed.
-    fn slot_of(&mut self, process: ProcessId, now: Boottime) -> Option<Slot> {
-        if process == self.me {
-            return None;
-        }
-        if let Some(peer) = self.peers.get(&process) {
-            return Some(peer.slot);
-        }
-        if let Some(gone) = self.gone.get(&process) {
-            return Some(gone.slot);
-        }
-        if self.gone.len() >= GONE_MAX || self.next_slot == u32::MAX {
-            return None;
-        }
-        let slot = Slot(self.next_slot);
-        self.next_slot += 1;
-        let gone = Gone {
-            slot,
-            since: now,
-            left: false,
-        };
-        self.gone.insert(process, gone);
-        Some(slot)
-    }
-
-    /// Somebody hears that process.
-    fn mention(&mut self, known: &Known, now: Boottime) {
-        let gone = self.gone.get(&known.process);
-        if known.process == self.me || gone.is_some_and(|gone| gone.left) {
-            return;
-        }
-        if let Some(peer) = self.peer(known.process, now) {
-            peer.mention(known.row, now);
-        }
-    }
-
-    fn part_with(&mut self, process: ProcessId, left: bool, now: Boottime) {
-        if let Some(peer) = self.peers.remove(&process) {
-            let gone = Gone {
-                slot: peer.slot,
-                since: now,
-                left,
-            };
-            self.gone.insert(process, gone);
-        }
-    }
-
-    fn forget_gone(&mut self, now: Boottime) {
-        let rows = self.rows.as_ref().map(|(rows, at)| (rows, *at));
-        let gone = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.is_gone(rows, now));
-        let gone: Vec<_> = gone.map(|(process, _)| *process).collect();
-        for process in gone {
-            self.part_with(process, false, now);
-        }
-        self.gone.retain(|_, gone| now < gone.since + GONE_FOR);
     }
 }
 

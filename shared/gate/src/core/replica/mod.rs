@@ -21,7 +21,9 @@ pub struct Replica {
     epoch: Option<LogEpoch>,
     applied: GlobalPosition,
     incarnation: Option<IncarnationId>,
-    /// A renewal that takes effect once everything up to a position is applied (pitfall 3).
+    /// A renewal that takes effect once everything up to a position is applied (pitfall 3). The first
+    /// stays until then: were later ones to take its place, a log that is always ahead would end the
+    /// lease of a replica that keeps up with it.
     pending: Option<(GlobalPosition, Deadlines)>,
 }
 
@@ -161,7 +163,7 @@ impl Replica {
         if self.applied >= head.auth_position || Mutant::NoCatchUp.is_active() {
             Renewed::Extend(deadlines)
         } else {
-            self.pending = Some((head.auth_position, deadlines));
+            self.pending.get_or_insert((head.auth_position, deadlines));
             Renewed::CatchUp(head.auth_position)
         }
     }

@@ -105,6 +105,20 @@ fn a_renewal_waits_for_what_the_head_names() {
     ));
 }
 
+/// A log that is a little ahead at every renewal must not take the lease from who keeps up with it.
+#[test]
+fn a_later_renewal_does_not_put_off_what_an_earlier_one_waits_for() {
+    let mut replica = running();
+    let first = replica.renew(at(100)).unwrap();
+    replica.renewed(&first, Some(head(12)));
+    let second = replica.renew(at(101)).unwrap();
+    replica.renewed(&second, Some(head(14)));
+    let Applied::Yes { extend, .. } = replica.apply(&event(12, 10)) else {
+        panic!("the next event")
+    };
+    assert_eq!(extend, Some(Deadlines::after(at(100), TERM)));
+}
+
 #[test]
 fn what_was_applied_while_the_renewal_was_under_way_counts() {
     let mut replica = running();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use tokio::task::{JoinHandle, spawn_blocking};
+use runtime::telemetry::chain;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::Driver;
 use crate::core::stamp::Stamp;
@@ -46,9 +47,14 @@ impl Driver {
     }
 
     /// The look is over.
-    pub(super) fn forgotten(&mut self, up_to: Stamp) {
+    pub(super) fn forgotten(&mut self, looked: Result<Stamp, JoinError>) {
         self.forgetting = None;
-        let now = self.fence_point();
-        self.parts.core.forgotten(up_to, now);
+        match looked {
+            Ok(up_to) => self.parts.core.forgotten(up_to, self.fence_point()),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "no tombstones were collected");
+                self.parts.core.abandon_collection();
+            }
+        }
     }
 }

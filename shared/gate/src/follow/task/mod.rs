@@ -14,6 +14,7 @@ use runtime::clock::{Clock, Monotonic};
 use runtime::lifecycle::Tasks;
 use runtime::telemetry::chain;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinError;
 
 use self::collect::Forgetting;
 use self::lease::{Done, Line};
@@ -85,7 +86,7 @@ enum Woken {
     Beat,
     Done(Box<LeaseLine>, Done),
     ReadLog,
-    Forgotten(Stamp),
+    Forgotten(Result<Stamp, JoinError>),
 }
 
 impl Driver {
@@ -132,7 +133,7 @@ impl Driver {
                 Woken::Beat => self.beat(),
                 Woken::Done(line, done) => self.finish(line, done),
                 Woken::ReadLog => self.read_log().await,
-                Woken::Forgotten(up_to) => self.forgotten(up_to),
+                Woken::Forgotten(looked) => self.forgotten(looked),
             }
         }
         self.leave().await;
@@ -167,22 +168,19 @@ impl Driver {
         };
         let forgotten = async {
             match &mut self.forgetting {
-                // One that panicked has forgotten nothing, and no other begins: nothing is collected.
-                Some(forgetting) => match forgetting.await {
-                    Ok(up_to) => up_to,
-                    Err(_) => pending().await,
-                },
+                Some(forgetting) => forgetting.await,
                 None => pending().await,
             }
         };
         tokio::select! {
-            // Denials first: everything else may wait for them.
+            // Denials first: everything else may wait for them. But the lease takes a moment, then has to
+            // wait itself, and a feed that never ends must not cost it.
             biased;
             () = self.parts.tasks.stopping() => Woken::Stop,
-            heard = heard => Woken::Heard(heard),
             woken = line => woken,
+            heard = heard => Woken::Heard(heard),
             () = read_log => Woken::ReadLog,
-            up_to = forgotten => Woken::Forgotten(up_to),
+            looked = forgotten => Woken::Forgotten(looked),
             Some(offer) = self.parts.offers.recv() => Woken::Offer(offer),
         }
     }

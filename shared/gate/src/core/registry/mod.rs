@@ -4,18 +4,19 @@
 //! that two keys share: the locks here are taken when an entry is made or first used, by the apply
 //! task, and by the sweeper.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+mod shards;
+
 use std::sync::{Arc, PoisonError};
 
 use domain::ids::{GlobalPosition, LogEpoch, OrgId, UserId};
 use runtime::clock::Boottime;
 use uuid::Uuid;
 
+pub use self::shards::SHARDS;
+use self::shards::{Mortal, Shards};
 use super::auth::Subject;
 use super::fleet::{Fleet, Part};
 use super::gossip::message::Count;
-use super::mutant::Mutant;
 use super::others::{News, Others};
 use super::quota::Allowance;
 use super::stamp::{Stamp, Tomb, TombCell};
@@ -23,8 +24,6 @@ use super::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use super::usage::Usage;
 use super::window::{Taken, Window};
 
-/// Locks over the things of one kind. With loom one: which of several a key falls into differs from run to run.
-pub const SHARDS: usize = if cfg!(feature = "loom") { 1 } else { 64 };
 const UNLIMITED: u64 = u64::MAX;
 
 /// Everything by subject. Tombstones are never evicted by pressure (revocation.md 7, rule 3).
@@ -202,9 +201,7 @@ impl Registry {
 
     /// The newest auth event about a credential, as far as it is remembered.
     pub fn tomb_of(&self, credential: Uuid) -> Tomb {
-        let shard = self.credentials.shard(&credential);
-        let tomb = shard.tombs.get(&credential);
-        tomb.copied().unwrap_or(Tomb::NONE)
+        self.credentials.tomb_of(&credential)
     }
 
     /// How many tombstones there are.
@@ -293,11 +290,6 @@ impl Org {
     }
 }
 
-/// What has a tombstone of its own.
-trait Mortal {
-    fn cell(&self) -> &TombCell;
-}
-
 impl Mortal for Credential {
     fn cell(&self) -> &TombCell {
         &self.tomb
@@ -316,228 +308,5 @@ impl Mortal for Org {
     }
 }
 
-/// Things by subject, and tombstones of subjects that may have none.
-#[derive(Debug)]
-struct Shards<K, V> {
-    shards: [Mutex<Shard<K, V>>; SHARDS],
-    hasher: RandomState,
-}
-
-#[derive(Debug)]
-struct Shard<K, V> {
-    things: HashMap<K, Arc<V>>,
-    tombs: HashMap<K, Tomb>,
-}
-
-impl<K, V> Default for Shards<K, V> {
-    fn default() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| {
-                Mutex::new(Shard {
-                    things: HashMap::new(),
-                    tombs: HashMap::new(),
-                })
-            }),
-            hasher: RandomState::new(),
-        }
-    }
-}
-
-impl<K: Copy + Eq + Hash, V: Mortal> Shards<K, V> {
-    /// Under one lock with [`entomb`](Self::entomb): either this sees the tombstone, or that sees
-    /// the thing.
-    fn attach(&self, key: &K, make: impl FnOnce(Tomb) -> V) -> Arc<V> {
-        let mut shard = self.shard(key);
-        if let Some(thing) = shard.things.get(key) {
-            return Arc::clone(thing);
-        }
-        let tomb = shard.tombs.get(key).copied().unwrap_or(Tomb::NONE);
-        let thing = Arc::new(make(tomb));
-        shard.things.insert(*key, Arc::clone(&thing));
-        thing
-    }
-
-    fn entomb(&self, key: K, tomb: Tomb) {
-        let mut shard = self.shard(&key);
-        if !Mutant::WatermarkNoGuard.is_active() {
-            let kept = shard.tombs.entry(key).or_insert(Tomb::NONE);
-            *kept = tomb.max(*kept);
-        }
-        if let Some(thing) = shard.things.get(&key) {
-            thing.cell().raise(tomb);
-        }
-    }
-
-    fn exclusively(&self, key: &K, act: impl FnOnce()) {
-        let _shard = self.shard(key);
-        act();
-    }
-
-    fn all(&self) -> impl Iterator<Item = Arc<V>> {
-        (0..SHARDS).flat_map(|shard| self.all_in(shard))
-    }
-
-    fn all_in(&self, shard: usize) -> Vec<Arc<V>> {
-        let shard = self.shards[shard].lock();
-        let shard = shard.unwrap_or_else(PoisonError::into_inner);
-        shard.things.values().cloned().collect()
-    }
-
-    /// Drops things that are idle and that nothing else points to: only [`attach`](Self::attach)
-    /// gives out pointers, and it waits for this lock.
-    fn sweep(&self, idle: impl Fn(&V) -> bool) {
-        for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard
-                .things
-                .retain(|_, thing| !idle(thing) || Arc::strong_count(thing) > 1);
-        }
-    }
-
-    /// Drops the other tombstones, and the room that they took if they were many.
-    fn keep(&self, kept: impl Fn(Stamp) -> bool) {
-        for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.tombs.retain(|_, tomb| kept(tomb.stamp()));
-            let needed = 2 * shard.tombs.len();
-            shard.tombs.shrink_to(needed);
-        }
-    }
-
-    fn tombs(&self) -> usize {
-        let count = |shard: &Mutex<Shard<K, V>>| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.tombs.len()
-        };
-        self.shards.iter().map(count).sum()
-    }
-
-    fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K, V>> {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let index = self.hasher.hash_one(key) as usize % self.shards.len();
-        self.shards[index]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use super::*;
-    use crate::core::stamp::{Generation, Mark};
-
-    const TERMS: OrgTerms = OrgTerms {
-        per_day: Some(10),
-        per_minute: 60,
-    };
-
-    fn at(position: u64) -> Stamp {
-        Generation::NONE
-            .next()
-            .unwrap()
-            .at(GlobalPosition::new(position))
-    }
-
-    fn id(number: u128) -> Uuid {
-        Uuid::from_u128(number)
-    }
-
-    fn org(number: u128) -> OrgId {
-        OrgId::from_uuid(id(number))
-    }
-
-    fn read_at(position: u64) -> GlobalPosition {
-        GlobalPosition::new(position)
-    }
-
-    fn clock(seconds: u64) -> Boottime {
-        Boottime::from_nanos(seconds * 1_000_000_000)
-    }
-
-    #[test]
-    fn a_tombstone_is_seen_by_who_came_before_and_who_comes_after() {
-        let registry = Registry::default();
-        let tomb = Tomb::new(at(5), Mark::Ended);
-        let before = registry.credential(id(1), org(1));
-        assert_eq!(before.tomb(), Tomb::NONE);
-        for number in [1, 2] {
-            registry.entomb(Subject::Credential(id(number)), tomb);
-        }
-        assert_eq!(before.tomb(), tomb);
-        assert_eq!(registry.credential(id(2), org(1)).tomb(), tomb);
-        assert_eq!(registry.credential(id(3), org(1)).tomb(), Tomb::NONE);
-        assert_eq!(registry.tombs(), 2);
-    }
-
-    #[test]
-    fn owner_and_org_are_told_apart() {
-        let registry = Registry::default();
-        let user = UserId::from_uuid(id(7));
-        let owner = registry.owner(org(1), Some(user), read_at(1), TERMS);
-        let nobody = registry.owner(org(1), None, read_at(1), TERMS);
-        registry.entomb(
-            Subject::Owner(org(1), user),
-            Tomb::new(at(5), Mark::Changed),
-        );
-        registry.entomb(Subject::Org(org(1)), Tomb::new(at(6), Mark::Ended));
-        assert_eq!(owner.tomb().stamp(), at(5));
-        assert_eq!(nobody.tomb(), Tomb::NONE);
-        assert_eq!(nobody.org.tomb().stamp(), at(6));
-        assert!(Arc::ptr_eq(&owner.org, &nobody.org));
-    }
-
-    #[test]
-    fn the_newest_terms_of_an_org_hold_for_all_its_entries() {
-        let registry = Registry::default();
-        let owner = registry.owner(org(1), None, read_at(5), TERMS);
-        let unlimited = OrgTerms {
-            per_day: None,
-            ..TERMS
-        };
-        registry.owner(org(1), None, read_at(4), unlimited);
-        assert_eq!(owner.org.terms(), TERMS);
-        registry.owner(org(1), None, read_at(6), unlimited);
-        assert_eq!(owner.org.terms(), unlimited);
-        registry.read_from(LogEpoch::from_uuid(id(1)));
-        registry.owner(org(1), None, read_at(2), TERMS);
-        assert_eq!(owner.org.terms(), TERMS);
-    }
-
-    #[test]
-    fn only_what_is_idle_and_unreferenced_is_swept() {
-        let registry = Registry::default();
-        let kept = registry.credential(id(1), org(1));
-        registry
-            .credential(id(2), org(1))
-            .state()
-            .window
-            .take(clock(1), 60);
-        registry.entomb(Subject::Credential(id(9)), Tomb::new(at(5), Mark::Ended));
-        registry.sweep(clock(30));
-        assert_eq!(registry.credentials().count(), 2);
-        registry.sweep(clock(200));
-        assert_eq!(registry.credentials().count(), 1);
-        assert!(Arc::ptr_eq(&kept, &registry.credential(id(1), org(1))));
-        assert_eq!(registry.tombs(), 1);
-        registry.forget(at(6));
-        assert_eq!(registry.tombs(), 0);
-    }
-
-    #[test]
-    fn what_is_collected_is_forgotten_of_those_that_come_later() {
-        let registry = Registry::default();
-        let before = registry.credential(id(1), org(1));
-        for (number, position) in [(1, 5), (2, 6), (3, 7)] {
-            let tomb = Tomb::new(at(position), Mark::Ended);
-            registry.entomb(Subject::Credential(id(number)), tomb);
-        }
-        registry.collect(at(6));
-        assert_eq!(registry.tombs(), 1);
-        assert_eq!(registry.tomb_of(id(2)), Tomb::NONE);
-        assert_eq!(registry.tomb_of(id(3)).stamp(), at(7));
-        // A cell keeps what it knows.
-        assert_eq!(before.tomb().stamp(), at(5));
-    }
-}
+mod tests;
