@@ -15,8 +15,9 @@ use crate::rig::Rig;
 
 /// A rig, one of whose servers stores on a disk that can fail.
 pub struct Aside {
-    rig: Option<Rig>,
+    /// It goes first, or its folder could not be removed.
     pub disk: Disk,
+    rig: Option<Rig>,
 }
 
 impl Aside {
@@ -41,8 +42,8 @@ impl Aside {
     async fn calm(mut rig: Rig, disk: Disk) -> Self {
         rig.mend().await;
         Self {
-            rig: Some(rig),
             disk,
+            rig: Some(rig),
         }
     }
 
