@@ -65,6 +65,14 @@ impl Counters {
         }
     }
 
+    /// Adds what another rig's services counted.
+    pub fn add(&mut self, other: Self) {
+        self.series.extend(other.series);
+        for (what, count) in other.own {
+            *self.own.entry(what).or_default() += count;
+        }
+    }
+
     /// Counts what only the rig sees.
     pub fn count(&mut self, what: &'static str) {
         *self.own.entry(what).or_default() += 1;

@@ -5,15 +5,18 @@
 //!
 //! `cargo test -p trackagoat --test rig` runs the rows that fit a few minutes; `TGA_DEEP=1` runs
 //! every row that this kind of machine can inject, and pairs of the main ones. `TGA_RIG_ROWS=2,12`
-//! runs these alone.
+//! runs these alone; `TGA_RIG_CUTS` says how often row 23 cuts the power, of each
+//! of its three kinds.
 #![expect(
     clippy::future_not_send,
     reason = "rows run one after another, on one thread"
 )]
 
+mod aside;
 mod cgroup;
 mod client;
 mod counters;
+mod disk;
 mod judge;
 mod limits;
 mod net;
@@ -182,6 +185,8 @@ impl Needs {
             Self::FakeTime => rows::clocks::missing(),
             Self::TurnedAndCut => rig.net.missing.clone().or_else(rows::clocks::missing),
             Self::Groups => cgroup::missing(),
+            Self::Disk => disk::missing(),
+            Self::BaseBackup => rows::restore::missing(),
         }
     }
 }

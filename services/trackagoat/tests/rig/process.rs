@@ -115,6 +115,17 @@ impl Service {
         self.admin = admin;
     }
 
+    /// What it has said since it was started last.
+    pub fn log(&self) -> String {
+        let (_, log) = files(&self.name, &self.folder, self.starts);
+        fs::read_to_string(log).unwrap_or_default()
+    }
+
+    /// Whether it has opened since it was started last.
+    pub fn was_ready(&self) -> bool {
+        files(&self.name, &self.folder, self.starts).0.exists()
+    }
+
     /// What it counts; none if it does not say.
     pub async fn metrics(&self, client: &reqwest::Client) -> Option<String> {
         let answer = client.get(format!("http://{}/metrics", self.admin));

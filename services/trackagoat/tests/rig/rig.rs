@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use event_log::EventLog;
 use reqwest::{Method, StatusCode};
@@ -30,7 +31,7 @@ const CURSOR_SECRET: &str = "00112233445566778899aabbccddeeff0011223344556677889
 const CONNECTIONS: u32 = 4;
 /// Everything that runs.
 pub struct Rig {
-    pub net: Net,
+    pub net: Arc<Net>,
     pub postgres: Postgres,
     pub nats: Nats,
     /// The command services, then the query services.
@@ -52,12 +53,21 @@ pub struct Rig {
 impl Rig {
     /// Starts everything.
     pub async fn start(net: Net) -> Self {
+        Self::start_with(Arc::new(net), &[]).await
+    }
+
+    /// Starts everything once more in the same places, with a Postgres of these settings.
+    pub async fn beside(&self, settings: &[(&'static str, String)]) -> Self {
+        Self::start_with(Arc::clone(&self.net), settings).await
+    }
+
+    async fn start_with(net: Arc<Net>, settings: &[(&'static str, String)]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("tga-rig-")
             .permissions(Permissions::from_mode(0o755))
             .tempdir()
             .expect("the temporary folder takes one more");
-        let postgres = Postgres::start(net.place("pg"), folder.path()).await;
+        let postgres = Postgres::start(net.place("pg"), folder.path(), settings).await;
         let nats = Nats::start(net.place("nats"), folder.path()).await;
         let logins = database(&postgres).await;
         let operator = Operator {
@@ -90,6 +100,24 @@ impl Rig {
         rig.start_services().await;
         rig.control = rig.key().await;
         rig
+    }
+
+    /// Judges the whole log of a rig that was there for one row, which must still answer, and adds
+    /// that and what it found before to what this row has found.
+    pub async fn judge_aside(&mut self, aside: &mut Self) {
+        let log = aside.log();
+        aside.found.judge_log(&log, &aside.acknowledged).await;
+        aside.absorb().await;
+        self.counters.add(std::mem::take(&mut aside.counters));
+        let mut found = std::mem::take(&mut aside.found);
+        if !found.problems.is_empty() {
+            let logs = aside.folder.path().display().to_string();
+            aside.folder.disable_cleanup(true);
+            found.note(format!("logs stay in {logs}"));
+        }
+        self.found.problems.append(&mut found.problems);
+        self.found.notes.append(&mut found.notes);
+        self.found.add(found);
     }
 
     async fn start_services(&mut self) {
@@ -158,12 +186,16 @@ impl Rig {
 
     /// Lets replicas have leases of so many seconds.
     pub fn allow_leases(&self, seconds: &str) {
-        let operator = Operator {
+        self.operator().run(&["leases", "allow", seconds]);
+    }
+
+    /// Whoever administers it.
+    pub fn operator(&self) -> Operator<'_> {
+        Operator {
             database_url: self.postgres.url(DATABASE),
             nats_url: self.nats.url(),
             folder: self.folder.path(),
-        };
-        operator.run(&["leases", "allow", seconds]);
+        }
     }
 
     /// Kills a service that was there for one row.

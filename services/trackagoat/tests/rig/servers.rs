@@ -16,9 +16,9 @@ use crate::net::Place;
 /// network is our own, without.
 fn hba(place: &Place) -> &'static str {
     if place.address.is_loopback() {
-        "host all all 127.0.0.1/32 password\n"
+        "host all,replication all 127.0.0.1/32 password\n"
     } else {
-        "host all all 0.0.0.0/0 trust\n"
+        "host all,replication all 0.0.0.0/0 trust\n"
     }
 }
 
@@ -72,18 +72,19 @@ impl<S: Send + 'static> Server<S> {
 }
 
 impl Postgres {
-    /// A durable one, in a folder below `folder`.
-    pub async fn start(place: Place, folder: &Path) -> Self {
+    /// A durable one, unless these settings say otherwise, in a folder below `folder`.
+    pub async fn start(place: Place, folder: &Path, settings: &[(&'static str, String)]) -> Self {
         let hba_file = folder.join("pg_hba.conf");
         fs::write(&hba_file, hba(&place)).expect("the folder takes a file");
         fs::set_permissions(&hba_file, Permissions::from_mode(0o644)).expect("the file is ours");
+        let own = [
+            ("listen_addresses", place.address.to_string()),
+            ("hba_file", hba_file.display().to_string()),
+            ("shared_buffers", "64MB".to_owned()),
+            ("max_wal_size", "1GB".to_owned()),
+        ];
         let config = PostgresConfig {
-            settings: vec![
-                ("listen_addresses", place.address.to_string()),
-                ("hba_file", hba_file.display().to_string()),
-                ("shared_buffers", "64MB".to_owned()),
-                ("max_wal_size", "1GB".to_owned()),
-            ],
+            settings: own.into_iter().chain(settings.iter().cloned()).collect(),
             ..PostgresConfig::new(folder.join("postgres"))
         };
         let init =

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use async_nats::jetstream::context::{Context, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, Info, RawMessageErrorKind, RetentionPolicy, State, StorageType,
+};
 use async_nats::jetstream::{ErrorCode, context, stream};
 use domain::ids::{GlobalPosition, LogEpoch};
 
@@ -26,6 +28,14 @@ pub struct Standing {
     pub epoch: LogEpoch,
 }
 
+/// What a stream of the log's epoch holds.
+enum Content {
+    ThisLog,
+    /// This log, but for what was lost from its midst.
+    Holes,
+    AnotherHistory,
+}
+
 pub struct MirrorStream {
     context: Context,
     log: EventLog,
@@ -43,7 +53,9 @@ impl MirrorStream {
 
     /// Where the stream stands, as it says.
     pub async fn standing(&self) -> Result<Standing, MirrorError> {
-        let said = self.info().await?.and_then(|(_, info)| {
+        let found = self.info().await?;
+        let whole = found.filter(|(_, info)| is_whole(&info.state));
+        let said = whole.and_then(|(_, info)| {
             Some(Standing {
                 last: GlobalPosition::new(info.state.last_sequence),
                 epoch: info.config.metadata.get(EPOCH_KEY)?.parse().ok()?,
@@ -69,9 +81,16 @@ impl MirrorStream {
             tracing::warn!("the stream is of another epoch of the log, replacing it");
             return self.replace(&head).await;
         }
-        if self.holds_this_log(&stream, &info, &head).await? {
-            let epoch = head.epoch;
-            return Ok(Standing { last, epoch });
+        match self.compare(&stream, &info.state, &head).await? {
+            Content::ThisLog => {
+                let epoch = head.epoch;
+                return Ok(Standing { last, epoch });
+            }
+            Content::Holes => {
+                tracing::error!("the stream has lost messages from its midst, making it anew");
+                return self.replace(&head).await;
+            }
+            Content::AnotherHistory => {}
         }
         // The log went back without anybody saying so: a restore, a failover that lost commits.
         tracing::error!(
@@ -88,21 +107,27 @@ impl MirrorStream {
         self.replace(&head).await
     }
 
-    async fn holds_this_log(
+    async fn compare(
         &self,
         stream: &stream::Stream,
-        info: &Info,
+        state: &State,
         head: &Head,
-    ) -> Result<bool, MirrorError> {
-        let last = GlobalPosition::new(info.state.last_sequence);
+    ) -> Result<Content, MirrorError> {
+        let last = GlobalPosition::new(state.last_sequence);
         if last > head.position {
-            return Ok(false);
+            return Ok(Content::AnotherHistory);
         }
-        if info.state.messages == 0 {
-            return Ok(true);
+        if !is_whole(state) {
+            return Ok(Content::Holes);
+        }
+        if state.messages == 0 {
+            return Ok(Content::ThisLog);
         }
         let message = match stream.get_raw_message(last.get()).await {
             Ok(message) => message,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
+                return Ok(Content::Holes);
+            }
             Err(error) => return Err(nats("read its last message", error)),
         };
         let row = self.log.read_at(&[last]).await?;
@@ -110,7 +135,12 @@ impl MirrorStream {
             .headers
             .get(HASH)
             .map(|hash| hash.as_str().to_owned());
-        Ok(stated == row.first().map(|event| event.hash.to_string()))
+        let is_this = stated == row.first().map(|event| event.hash.to_string());
+        Ok(if is_this {
+            Content::ThisLog
+        } else {
+            Content::AnotherHistory
+        })
     }
 
     async fn replace(&self, head: &Head) -> Result<Standing, MirrorError> {
@@ -179,6 +209,12 @@ impl MirrorStream {
             Err(error) => Err(nats("describe the stream", error)),
         }
     }
+}
+
+/// Whether no message is missing between the first and the last: nobody may take one out, but a server
+/// whose files were damaged leaves out what it cannot read, and goes on behind it.
+const fn is_whole(state: &State) -> bool {
+    state.messages == 0 || state.messages == state.last_sequence + 1 - state.first_sequence
 }
 
 fn is_not_found(error: &context::GetStreamError) -> bool {

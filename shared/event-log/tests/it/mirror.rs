@@ -218,6 +218,58 @@ async fn keep_first(nats: &TestNats, config: &Config, count: u64) -> u64 {
     stream.info().await.unwrap().state.last_sequence
 }
 
+/// What NATS does with a message that it cannot read any more: it goes on without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_lost_a_message_of_its_midst_is_made_anew() {
+    let (db, nats) = (postgres().await, nats().await);
+    let process = Process::start(db.pool().clone());
+    process.mirror(nats.client().await);
+    append(&process.log, org(), vec![event(); 20]).await;
+    let config = mirrored(&nats, &process.log).await.config;
+    let epoch = process.log.head().await.unwrap().epoch;
+
+    process.stop().await;
+    let allows_it = Config {
+        deny_delete: false,
+        ..config
+    };
+
+    // While nobody mirrors, at its end.
+    keep_first(&nats, &allows_it, 20).await;
+    lose(&nats, 20).await;
+    let again = Process::start(db.pool().clone());
+    again.mirror(nats.client().await);
+    is_whole_again(&nats, &again.log).await;
+    again.stop().await;
+
+    // Under a running mirror, in its midst.
+    keep_first(&nats, &allows_it, 20).await;
+    let again = Process::start(db.pool().clone());
+    again.mirror(nats.client().await);
+    append(&again.log, org(), vec![event()]).await;
+    is_the_log(&nats, &again.log).await;
+    lose(&nats, 7).await;
+    is_whole_again(&nats, &again.log).await;
+    assert_eq!(again.log.head().await.unwrap().epoch, epoch);
+}
+
+async fn lose(nats: &TestNats, sequence: u64) {
+    let context = nats.jetstream().await;
+    let stream = context.get_stream(STREAM_NAME).await.unwrap();
+    assert!(stream.delete_message(sequence).await.unwrap());
+}
+
+async fn is_whole_again(nats: &TestNats, log: &EventLog) {
+    let context = nats.jetstream().await;
+    eventually(SOON, "the stream is whole", async || {
+        let head = log.head().await.unwrap().position.get();
+        let stream = context.get_stream(STREAM_NAME).await.ok()?;
+        (stream.cached_info().state.messages == head).then_some(())
+    })
+    .await;
+    is_the_log(nats, log).await;
+}
+
 /// The log went back (a restore, a failover) and another history was appended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_another_history_begins_a_new_epoch() {

@@ -5,22 +5,28 @@ mod commands;
 mod fleet;
 mod links;
 mod messages;
+mod nats_disk;
 pub mod pairs;
 mod partitions;
 mod primary;
 mod replicas;
+pub mod restore;
+mod storage;
 
 use std::time::Duration;
 
 use api::v1::{ReplicaState, ReplicaWait};
 use futures_util::future::LocalBoxFuture;
 use runtime::clock::Clock;
+use sqlx::{Connection, PgConnection};
+use testkit::eventually;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::pairs::Fault;
-use crate::limits::{BOUND, RENEWAL};
+use crate::limits::{BOUND, RENEWAL, SOON};
 use crate::rig::Rig;
+use crate::setup::DATABASE;
 use crate::watch::Revoked;
 
 /// What only the rig sees, and must have happened.
@@ -52,6 +58,9 @@ pub enum Needs {
     /// Both.
     TurnedAndCut,
     Groups,
+    /// One that can fail.
+    Disk,
+    BaseBackup,
 }
 
 /// A row.
@@ -126,7 +135,8 @@ pub fn all(deep: bool) -> Vec<Row> {
             "18" Namespaces links::narrow, "64 kbit/s";
             "26" Nothing primary::without_connections, "connections exhausted";
             "27" Nothing primary::head_lock_held, "head lock held";
-            "33" Nothing primary::another_epoch, "another life of the log, without a restore";
+            "33" BaseBackup restore::to_before_a_revoke, "restore to before a revoke, from a base backup and archived WAL";
+            "33b" Nothing primary::another_epoch, "another life of the log, without a restore";
             "36" TurnedAndCut clocks::fast_coordinator, "coordinator clock fast; control: far too fast";
             "37" FakeTime clocks::wall_clocks, "wall clocks an hour off";
             "38" Namespaces clocks::other_origins, "other clock origins";
@@ -135,6 +145,10 @@ pub fn all(deep: bool) -> Vec<Row> {
             "45" Nothing replicas::without_descriptors, "descriptors exhausted";
             "50" Nothing primary::migrated, "schema migration under load";
             "52" Nothing primary::commit_stalls, "a commit that stalls";
+            "23" Disk storage::power_lost, "power loss under Postgres; controls: fsync off, nobody waits for the log";
+            "24" Disk storage::full, "disk full: data, then WAL";
+            "25" Disk storage::failing, "EIO and ENOSPC on write and sync";
+            "29" Disk nats_disk::ruined, "NATS: power loss, truncated block, flipped bit";
         });
         rows.extend(all_pairs());
         // Behind everything else, since what it allows stays allowed.
@@ -170,6 +184,24 @@ async fn done(revoking: JoinHandle<Vec<Revoked>>) -> Vec<Revoked> {
         Ok(revoked) => revoked,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
+}
+
+/// How many of these revocations are in the log, which is asked until it answers.
+async fn in_log(rig: &Rig, revoked: &[Revoked]) -> usize {
+    let subjects: Vec<_> = revoked
+        .iter()
+        .map(|one| format!("keys/{}", one.key))
+        .collect();
+    let count = "select count(*) from log.events where type = 'key.revoked' and subject = any($1)";
+    let url = rig.postgres.url(DATABASE);
+    let count: i64 = eventually(SOON, "the log answers", async || {
+        // Connections of the pool may have ended with a former Postgres.
+        let mut connection = PgConnection::connect(&url).await?;
+        let count = sqlx::query_scalar(count).bind(&subjects);
+        count.fetch_one(&mut connection).await
+    })
+    .await;
+    usize::try_from(count).expect("a count")
 }
 
 /// A fault that lasts.

@@ -14,7 +14,7 @@ use crate::rig::Rig;
 use crate::setup::DATABASE;
 
 /// Every service: nothing is asked of any but safety.
-const ALL: [&str; 3] = ["q1", "q2", "q3"];
+pub const ALL: [&str; 3] = ["q1", "q2", "q3"];
 const COMMANDS: [&str; 2] = ["c1", "c2"];
 /// Short enough that no lease runs out.
 const SHORT_STOP: Duration = Duration::from_millis(1_200);
@@ -248,14 +248,14 @@ async fn kill_a_backend(rig: &mut Rig) {
 }
 
 /// How long until every replica answers again.
-async fn all_recover(rig: &Rig) -> Duration {
+pub async fn all_recover(rig: &Rig) -> Duration {
     let began = now();
     futures_util::future::join_all(ALL.map(|name| recovers(rig, name))).await;
     Duration::from_nanos(now() - began)
 }
 
 /// A lease that came back from a crash of Postgres has lost no renewal.
-async fn never_back(rig: &mut Rig, before: &std::collections::BTreeMap<uuid::Uuid, i64>) {
+pub async fn never_back(rig: &mut Rig, before: &std::collections::BTreeMap<uuid::Uuid, i64>) {
     let now = rig.leases().await;
     for (incarnation, renewed) in before {
         let is_kept = now.get(incarnation).is_none_or(|later| later >= renewed);
