@@ -91,7 +91,7 @@ async fn run(net: Net) -> bool {
         whole.expect(is_known, || format!("there is no row {name}"));
     }
     let own = (asked.is_none() && missing.is_none()).then(|| rows::own_counters(deep));
-    conclude(&mut rig, &mut whole, own).await;
+    conclude(&mut rig, &mut whole, own, deep).await;
     let verdict = if whole.problems.is_empty() {
         Verdict::Holds
     } else {
@@ -104,7 +104,7 @@ async fn run(net: Net) -> bool {
         &whole,
         0.0,
     );
-    let counters = rig.counters.all(rows::own_counters(deep));
+    let counters = rig.counters.all(rows::own_counters(deep), deep);
     for (what, count) in &counters {
         say(format_args!("{count:>12} {what}"));
     }
@@ -156,7 +156,7 @@ async fn one(rig: &mut Rig, row: &Row, report: &mut Report, whole: &mut Findings
 
 /// What can only be said of a whole run; of one with every row also that all has happened that it
 /// is there for.
-async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static str]>) {
+async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static str]>, deep: bool) {
     let log = rig.log();
     whole.judge_log(&log, &rig.acknowledged).await;
     whole.expect_fresh();
@@ -166,7 +166,7 @@ async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static st
     whole.expect(writes > 0, || {
         "S7 is empty: no key wrote anything".to_owned()
     });
-    for (what, count) in rig.counters.all(own) {
+    for (what, count) in rig.counters.all(own, deep) {
         whole.expect(count > 0, || {
             format!("never happened, so nothing is proven: {what}")
         });
