@@ -27,6 +27,8 @@ impl Reads for LiveReads<'_> {
     fn find(&mut self) -> Found {
         if let Some(entry) = self.trusted.cache().get(self.hash) {
             let facts = entry.facts(self.registry);
+            #[cfg(feature = "mutants")]
+            mutants::stand_still(self);
             return Found::Entry(entry, facts);
         }
         match self.trusted.refused(self.hash) {
@@ -53,5 +55,33 @@ pub fn fence_point(clock: &Clock) -> FencePoint {
     FencePoint {
         boot: clock.boottime(),
         raw: clock.raw(),
+    }
+}
+
+#[cfg(feature = "mutants")]
+mod mutants {
+    use std::time::Duration;
+
+    use super::{LiveReads, Reads};
+    use crate::core::mutant::Mutant;
+
+    const LOOK: Duration = Duration::from_millis(5);
+    const LOOKS: usize = 80;
+
+    /// Makes the window between cache and deadlines as wide as it can become: a handler stands still
+    /// there until a lease begins, though not for ever.
+    #[expect(clippy::disallowed_methods, reason = "a handler that stands still")]
+    pub fn stand_still(reads: &mut LiveReads<'_>) {
+        if !Mutant::LookupThenDeadline.is_active() {
+            return;
+        }
+        tokio::task::block_in_place(|| {
+            for _ in 0..LOOKS {
+                if reads.deadlines().cover(reads.now()) {
+                    return;
+                }
+                std::thread::sleep(LOOK);
+            }
+        });
     }
 }

@@ -49,7 +49,10 @@ impl Driver {
         };
         self.observe();
         self.collect();
+        #[cfg(not(feature = "mutants"))]
         let fresh = IncarnationId::from_uuid(self.parts.replica.entropy.uuid_v4());
+        #[cfg(feature = "mutants")]
+        let fresh = super::mutants::incarnation(&self.parts);
         let now = self.fence_point();
         self.line = match self.parts.core.statement(now, fresh) {
             None => Line::Rests(line, self.parts.clock.monotonic() + PERIOD),

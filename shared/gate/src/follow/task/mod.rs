@@ -3,6 +3,8 @@
 mod collect;
 mod lease;
 mod load;
+#[cfg(feature = "mutants")]
+mod mutants;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -100,7 +102,10 @@ enum Woken {
 impl Driver {
     pub fn new(parts: Parts) -> Self {
         let options = parts.replica.primary.connect_options().as_ref().clone();
+        #[cfg(not(feature = "mutants"))]
         let ack_key = MacKey::new(&parts.replica.entropy.bytes::<32>());
+        #[cfg(feature = "mutants")]
+        let ack_key = mutants::ack_key(&parts);
         let line = Box::new(LeaseLine::new(
             options,
             ack_key.clone(),
