@@ -73,7 +73,8 @@ pub fn all() -> Vec<Row> {
 /// Where a fault shows itself to clients, or why real processes cannot show it.
 const fn scene_of(fault: Mutant) -> Result<Scene, &'static str> {
     match fault {
-        Mutant::GcByWallClock | Mutant::TimerFlag => Ok(Scene::CutOff),
+        Mutant::GcByWallClock => Ok(Scene::CutOff),
+        Mutant::TimerFlag => Ok(Scene::Stopped),
         Mutant::ShortWait => Ok(Scene::LongLease),
         Mutant::LeaseFromReceive => Ok(Scene::AnswersLate),
         Mutant::NoCatchUp => Ok(Scene::Deaf),

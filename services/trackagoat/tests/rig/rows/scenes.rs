@@ -30,11 +30,15 @@ const STEADY: Duration = Duration::from_secs(4);
 const AFTER: Duration = Duration::from_millis(600);
 /// Less than the lease waits for an answer, on a slow clock too.
 const LATE_ANSWER: Duration = Duration::from_millis(300);
-const LATEST_ANSWER: Duration = Duration::from_millis(1_200);
+const LATEST_ANSWER: Duration = Duration::from_millis(800);
 /// Looks for the next renewal, and how long they go on.
 const LOOK: Duration = Duration::from_millis(4);
 const RENEWS_WITHIN: Duration = Duration::from_secs(2);
-/// What a command that joins in one snapshot sends last.
+/// After so long a replica that is cut off tries to renew.
+const UNDER_WAY: Duration = Duration::from_millis(600);
+/// How a command service begins to append.
+const APPENDS: &[u8] = b"read committed";
+/// What a replica that joins in one snapshot sends last.
 const JOINED: &[u8] = b"commit work";
 /// Replicas read no events in Postgres; those who hear of them over NATS do not notice.
 const HIDE_THE_LOG: &str = "revoke select on log.events from tga_query";
@@ -53,6 +57,8 @@ pub enum Scene {
     LongLease,
     /// The same, and answers to renewals come late.
     AnswersLate,
+    /// A replica is cut off and stands still until its lease has run out, a renewal under way.
+    Stopped,
     /// A replica hears nothing over NATS.
     Deaf,
     /// A replica's row is gone, and it registers while keys are revoked.
@@ -76,10 +82,11 @@ pub enum Scene {
 }
 
 impl Scene {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CutOff,
         Self::LongLease,
         Self::AnswersLate,
+        Self::Stopped,
         Self::Deaf,
         Self::Rejoins,
         Self::ComesBack,
@@ -115,6 +122,7 @@ impl Scene {
             Self::CutOff => play.cut_off("2", Duration::ZERO).await,
             Self::LongLease => play.cut_off("5", Duration::ZERO).await,
             Self::AnswersLate => play.cut_off("2", play.late_answer()).await,
+            Self::Stopped => play.stopped().await,
             Self::Deaf => play.deaf().await,
             Self::Rejoins => play.rejoins().await,
             Self::ComesBack => play.comes_back().await,
@@ -225,9 +233,8 @@ impl Play<'_> {
         let fast = self.start_fast_command().await;
         let watch = self.steady(&[slow]).await;
         self.part(slow, &["nats"]);
-        self.renewed("x1").await;
-        proxy.delay(Direction::ToClient, late);
-        self.revoke_just_after_a_renewal(&watch, fast, &proxy).await;
+        self.revoke_just_after_a_renewal(&watch, fast, &proxy, late)
+            .await;
         watch
     }
 
@@ -237,22 +244,44 @@ impl Play<'_> {
         self.start_behind(fast).await
     }
 
-    /// The first commit goes on once the replica at x1 has renewed its lease, and hears no more.
+    /// The first revocation is appended once the replica at x1 has renewed its lease, and hears no
+    /// more but the answer, so late.
     async fn revoke_just_after_a_renewal(
         &self,
         watch: &Watch,
         (command, to_primary): (usize, Proxy),
         of_replica: &Proxy,
+        late: Duration,
     ) {
-        let mut held = to_primary.hold(Direction::ToServer, b"commit\0");
+        let mut held = to_primary.hold(Direction::ToServer, APPENDS);
         let revoking = watch.revoke_at(&[target(&self.extras[command])]);
         held.caught().await;
         self.renewed("x1").await;
+        if !late.is_zero() {
+            of_replica.delay(Direction::ToClient, late);
+            self.renewed("x1").await;
+        }
         // What was asked is still answered.
         of_replica.stall(Direction::ToServer);
         held.release();
         done(revoking).await;
         lasts(AFTER).await;
+    }
+
+    async fn stopped(&mut self) -> Watch {
+        let replica = self.recipe("query", "x1");
+        let (replica, proxy) = self.start_behind(replica).await;
+        let watch = self.steady(&[replica]).await;
+        self.part(replica, &["nats"]);
+        proxy.stall(Direction::ToServer);
+        let revoking = watch.revoke();
+        lasts(UNDER_WAY).await;
+        self.extras[replica].stop();
+        done(revoking).await;
+        lasts(AFTER).await;
+        self.extras[replica].go_on();
+        lasts(AFTER).await;
+        watch
     }
 
     async fn deaf(&mut self) -> Watch {
@@ -430,7 +459,7 @@ impl Play<'_> {
         let command = self.start_fast_command().await;
         let watch = self.steady(&[tells, slow]).await;
         self.part(slow, &["nats"]);
-        self.revoke_just_after_a_renewal(&watch, command, &proxy)
+        self.revoke_just_after_a_renewal(&watch, command, &proxy, Duration::ZERO)
             .await;
         watch
     }
