@@ -23,9 +23,9 @@ use crate::watch::{Seen, Watch};
 /// Within rho of the true rate: for leases that last long, and waits that end soon.
 const SLOW: &str = "0.91";
 const FAST: &str = "1.09";
-/// How long requests come at one rate before a replica is cut off: what it holds of an org's day
-/// then outlasts that.
-const STEADY: Duration = Duration::from_secs(4);
+/// How long requests come at one rate before a replica is cut off: what it holds of an org's day,
+/// a block of which is four times the last one's size, then outlasts that.
+const STEADY: Duration = Duration::from_secs(7);
 /// How long requests go on once a revocation has returned.
 const AFTER: Duration = Duration::from_millis(600);
 /// Less than the lease waits for an answer, on a slow clock too.
@@ -53,7 +53,7 @@ const TOO_LONG_A_LEASE: &str = "30";
 pub enum Scene {
     /// A replica with a slow clock is cut off just after a renewal; the coordinator's clock is fast.
     CutOff,
-    /// The same, with a lease of 5 s.
+    /// The same, with a lease of 3 s.
     LongLease,
     /// The same, and answers to renewals come late.
     AnswersLate,
@@ -77,7 +77,7 @@ pub enum Scene {
     WithoutLease,
     /// Keys that a replica has loaded, and nobody has used anywhere.
     Unused,
-    /// A replica tells denials while another, with a slow clock and a lease of 5 s, is cut off.
+    /// A replica tells denials while another, with a slow clock and a lease of 3 s, is cut off.
     Told,
 }
 
@@ -120,7 +120,7 @@ impl Scene {
         };
         let watch = match self {
             Self::CutOff => play.cut_off("2", Duration::ZERO).await,
-            Self::LongLease => play.cut_off("5", Duration::ZERO).await,
+            Self::LongLease => play.cut_off("3", Duration::ZERO).await,
             Self::AnswersLate => play.cut_off("2", play.late_answer()).await,
             Self::Stopped => play.stopped().await,
             Self::Deaf => play.deaf().await,
@@ -446,14 +446,14 @@ impl Play<'_> {
     }
 
     async fn told(&mut self) -> Watch {
-        self.rig.allow_leases("5");
+        self.rig.allow_leases("3");
         let mut tells = self.recipe("query", "x2");
         turn(&mut tells, FAST);
         let tells = self.start(tells).await;
         let fault = self.fault.take();
         let mut slow = self.recipe("query", "x1");
         self.fault = fault;
-        slow.variables.push(("TGA_LEASE", "5".to_owned()));
+        slow.variables.push(("TGA_LEASE", "3".to_owned()));
         turn(&mut slow, SLOW);
         let (slow, proxy) = self.start_behind(slow).await;
         let command = self.start_fast_command().await;
