@@ -12,6 +12,8 @@ mod doctor;
 mod import;
 mod leases;
 mod migrate;
+#[cfg(feature = "mutants")]
+mod mutant;
 mod nats;
 mod operator;
 mod serve;
@@ -79,6 +81,8 @@ struct OperatorCommand<Action: Subcommand> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "mutants")]
+    mutant::choose();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

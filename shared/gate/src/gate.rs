@@ -16,21 +16,17 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 
 use crate::admission::{Admission, Denial};
-use crate::cache::Credentials;
 use crate::coordinator::Coordinator;
-use crate::core::clocks::{Deadlines, FencePoint};
 use crate::core::entry::{EntryRef, Refused};
 use crate::core::hold::RestsOn;
-use crate::core::lookup::{self, Denied, Found, Known, Reads, look_up};
-use crate::core::registry::Registry;
-use crate::core::stamp::Stamp;
-use crate::core::trusted::{Cache, Trusted};
+use crate::core::lookup::{self, Denied, Known, look_up};
 use crate::core::usage::Purpose;
 use crate::follow::{self, Live, ReplicaConfig};
 use crate::hold::Hold;
 use crate::limiter::{Limiter, Moment};
 use crate::metrics::Decisions;
 use crate::presented::presented;
+use crate::reads::{LiveReads, fence_point};
 use crate::verifier::{Unavailable, Verifier, VerifyConfig};
 
 /// Keys that end so soon say so on every answer.
@@ -66,43 +62,6 @@ pub struct ReplicaParts {
     pub nats: Option<async_nats::Client>,
     /// Where incarnations and jitter come from.
     pub entropy: Entropy,
-}
-
-/// What a request reads of a replica.
-struct LiveReads<'a> {
-    trusted: &'a Trusted<Credentials>,
-    registry: &'a Registry,
-    clock: &'a Clock,
-    hash: &'a CredentialHash,
-}
-
-impl Reads for LiveReads<'_> {
-    fn deadlines(&mut self) -> Deadlines {
-        self.trusted.lease().deadlines()
-    }
-
-    fn find(&mut self) -> Found {
-        if let Some(entry) = self.trusted.cache().get(self.hash) {
-            let facts = entry.facts(self.registry);
-            return Found::Entry(entry, facts);
-        }
-        match self.trusted.refused(self.hash) {
-            Some(rests_on) => Found::Refused(rests_on),
-            None => Found::Nothing,
-        }
-    }
-
-    fn floor(&mut self) -> Stamp {
-        self.trusted.lease().floor()
-    }
-
-    fn now(&mut self) -> FencePoint {
-        fence_point(self.clock)
-    }
-
-    fn rests_on(&mut self, tomb: Stamp) -> RestsOn {
-        self.trusted.rests_on(tomb)
-    }
 }
 
 impl Gate {
@@ -192,7 +151,7 @@ impl Gate {
     ) -> Result<Admission, Denial> {
         let answer = self.decide(headers, peer, strictly).await;
         if let Err(denial) = &answer {
-            self.0.decisions.count(denial);
+            self.0.decisions.count(denial, self.is_fenced());
         }
         answer
     }
@@ -223,7 +182,13 @@ impl Gate {
             (entry, at)
         } else {
             let entry = Box::pin(self.verify(&hash, peer)).await?;
-            self.0.decisions.verified.increment(1);
+            let decisions = &self.0.decisions;
+            let verified = if self.is_fenced() {
+                &decisions.verified_without_lease
+            } else {
+                &decisions.verified
+            };
+            verified.increment(1);
             (entry, Moment::read(&self.0.clock))
         };
         let rate = self.0.limiter.admit(&entry, at).await?;
@@ -321,6 +286,11 @@ impl Gate {
         }
     }
 
+    /// A replica that trusts nothing it has; a command service is none.
+    fn is_fenced(&self) -> bool {
+        matches!(self.0.mode, Mode::Cached(_)) && !self.is_leased()
+    }
+
     fn is_leased(&self) -> bool {
         match &self.0.mode {
             Mode::Cached(live) => {
@@ -370,13 +340,6 @@ impl Gate {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_datetime(self.0.clock.now())
-    }
-}
-
-fn fence_point(clock: &Clock) -> FencePoint {
-    FencePoint {
-        boot: clock.boottime(),
-        raw: clock.raw(),
     }
 }
 

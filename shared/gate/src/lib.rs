@@ -24,6 +24,7 @@ mod ledger;
 mod limiter;
 pub mod metrics;
 mod presented;
+mod reads;
 mod store;
 mod verifier;
 

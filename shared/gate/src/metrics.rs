@@ -6,7 +6,7 @@ use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, describe
 
 use crate::admission::{Denial, Policy};
 
-/// Decisions, by `outcome`.
+/// Decisions, by `outcome`; what a replica without a lease decided has outcomes of its own.
 pub const DECISIONS: &str = "tga_gate_decisions_total";
 /// How long VERIFY took, in seconds.
 pub const VERIFY_SECONDS: &str = "tga_gate_verify_seconds";
@@ -28,7 +28,8 @@ pub const APPLIED_POSITION: &str = "tga_gate_applied_position";
 pub const LEASED: &str = "tga_gate_leased";
 /// Renewals, by `outcome`.
 pub const RENEWALS: &str = "tga_gate_renewals_total";
-/// Snapshots loaded.
+/// Snapshots loaded, by `reason`: the process began (start), the log is another one (other_log), or
+/// its events did not follow each other (broken_chain).
 pub const LOADS: &str = "tga_gate_loads_total";
 /// Entries in the cache of allowed credentials.
 pub const ENTRIES: &str = "tga_gate_entries";
@@ -36,7 +37,8 @@ pub const ENTRIES: &str = "tga_gate_entries";
 pub const TOMBS: &str = "tga_gate_tombs";
 /// Times tombstones were collected.
 pub const TOMBS_COLLECTED: &str = "tga_gate_tombs_collected_total";
-/// Reads of the log because the feed was late or had a gap.
+/// Reads of the log, by `reason`: an event does not follow what is applied (gap), or a renewal showed
+/// more than the feed had brought (behind).
 pub const CATCH_UPS: &str = "tga_gate_catch_ups_total";
 /// Verified rows that were not cached, by `reason`.
 pub const DISCARDED: &str = "tga_gate_discarded_total";
@@ -89,14 +91,17 @@ pub fn describe() {
     );
     describe_gauge!(LEASED, "1 while this replica may trust its cache");
     describe_counter!(RENEWALS, "Renewals of the lease, by outcome");
-    describe_counter!(LOADS, "Snapshots of all credentials loaded");
+    describe_counter!(LOADS, "Snapshots of all credentials loaded, by reason");
     describe_gauge!(ENTRIES, "Cached credentials");
     describe_gauge!(TOMBS, "Remembered changes of credentials, owners and orgs");
     describe_counter!(
         TOMBS_COLLECTED,
         "Times changes that nobody needs to remember any more were forgotten"
     );
-    describe_counter!(CATCH_UPS, "Reads of the log because the feed was late");
+    describe_counter!(
+        CATCH_UPS,
+        "Reads of the log because the feed was late or had a gap, by reason"
+    );
     describe_counter!(DISCARDED, "Verified rows that were not cached, by reason");
     describe_counter!(BLOCKS, "Blocks of quota asked for, by outcome");
     describe_counter!(
@@ -146,11 +151,13 @@ pub fn revocation(stage: &'static str, took: Duration) {
 pub(crate) struct Decisions {
     pub cached: Counter,
     pub verified: Counter,
+    pub verified_without_lease: Counter,
     pub missing: Counter,
     pub invalid: Counter,
     pub forbidden: Counter,
     pub in_progress: Counter,
     pub unavailable: Counter,
+    pub unavailable_without_lease: Counter,
     pub limited_minute: Counter,
     pub limited_day: Counter,
 }
@@ -161,18 +168,20 @@ impl Decisions {
         Self {
             cached: outcome("admitted_from_cache"),
             verified: outcome("admitted_by_verify"),
+            verified_without_lease: outcome("admitted_without_lease"),
             missing: outcome("missing"),
             invalid: outcome("invalid"),
             forbidden: outcome("forbidden"),
             in_progress: outcome("revocation_in_progress"),
             unavailable: outcome("unavailable"),
+            unavailable_without_lease: outcome("unavailable_without_lease"),
             limited_minute: counter!(LIMITED, "policy" => "minute"),
             limited_day: counter!(LIMITED, "policy" => "day"),
         }
     }
 
-    /// Counts a refusal.
-    pub fn count(&self, denial: &Denial) {
+    /// Counts a refusal; `fenced` replicas have no lease.
+    pub fn count(&self, denial: &Denial, fenced: bool) {
         let counter = match denial {
             Denial::TwoCredentials | Denial::Missing => &self.missing,
             Denial::Invalid => &self.invalid,
@@ -180,6 +189,7 @@ impl Decisions {
                 &self.forbidden
             }
             Denial::RevocationInProgress => &self.in_progress,
+            Denial::VerificationUnavailable if fenced => &self.unavailable_without_lease,
             Denial::VerificationUnavailable => &self.unavailable,
             Denial::RateLimited(limited) => match limited.policy {
                 Policy::KeyMinute | Policy::SessionMinute => &self.limited_minute,

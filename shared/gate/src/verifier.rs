@@ -1,5 +1,8 @@
 //! VERIFY: asks the primary about one credential, for one request (revocation.md 5.2).
 
+#[cfg(feature = "mutants")]
+mod joined;
+
 use std::time::Duration;
 
 use domain::credential::CredentialHash;
@@ -10,6 +13,8 @@ use runtime::telemetry::chain;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
+#[cfg(feature = "mutants")]
+use crate::core::mutant::Mutant;
 use crate::metrics as names;
 use crate::store::{self, StoreError, VerifyAnswer};
 
@@ -48,6 +53,8 @@ pub struct Verifier {
     room: Semaphore,
     places: Semaphore,
     seconds: Histogram,
+    #[cfg(feature = "mutants")]
+    joined: joined::Joined,
 }
 
 impl Verifier {
@@ -60,13 +67,26 @@ impl Verifier {
             room: Semaphore::new(config.places * (1 + WAITERS_PER_PLACE)),
             places: Semaphore::new(config.places),
             seconds: histogram!(names::VERIFY_SECONDS),
+            #[cfg(feature = "mutants")]
+            joined: joined::Joined::default(),
         }
     }
 
     pub async fn verify(&self, hash: &CredentialHash) -> Result<VerifyAnswer, Unavailable> {
+        #[cfg(feature = "mutants")]
+        if Mutant::JoinedLoad.is_active() {
+            return self
+                .joined
+                .verify(hash, Box::pin(self.verify_alone(hash)))
+                .await;
+        }
+        self.verify_alone(hash).await
+    }
+
+    async fn verify_alone(&self, hash: &CredentialHash) -> Result<VerifyAnswer, Unavailable> {
         let _room = self.room.try_acquire().map_err(|_| Unavailable)?;
         let began = self.clock.monotonic();
-        let answer = self.clock.timeout(DEADLINE, self.ask(hash)).await;
+        let answer = self.clock.timeout(deadline(), self.ask(hash)).await;
         let took = self.clock.monotonic().saturating_since(began);
         self.seconds.record(took.as_secs_f64());
         answer.map_err(StoreError::from).flatten().map_err(|error| {
@@ -82,6 +102,21 @@ impl Verifier {
         let _place = place.expect("nobody closes it");
         let mut connection = store::connection(&self.primary, &self.tasks).await?;
         store::verify(&mut connection, hash).await
+    }
+}
+
+#[cfg(not(feature = "mutants"))]
+const fn deadline() -> Duration {
+    DEADLINE
+}
+
+/// With a fault of loading, loads may be as slow as a busy machine's revocations.
+#[cfg(feature = "mutants")]
+fn deadline() -> Duration {
+    if Mutant::StaleInsert.is_active() || Mutant::JoinedLoad.is_active() {
+        DEADLINE * 40
+    } else {
+        DEADLINE
     }
 }
 

@@ -129,6 +129,9 @@ impl Commander {
 
     /// Waits until a denial is in force everywhere, or lets that go on behind.
     pub async fn settle(&self, denial: &mut Denial, wait: bool) -> Result<(), CommandError> {
+        if denial.settled.is_some() {
+            return Ok(());
+        }
         let coordinator = self.0.coordinator.clone();
         let denials = Denials {
             first: denial.first,

@@ -1,10 +1,14 @@
 //! What a command took away: its answer waits until every replica has heard of it.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use domain::event::{ChainHash, Event};
 use domain::ids::{GlobalPosition, LogEpoch};
 use domain::org::{Command, OrgState};
 use domain::time::Timestamp;
 use event_log::Appended;
+use gate::core::mutant::Mutant;
 
 /// A change that took access away, and how far it is in force.
 #[derive(Debug, Clone)]
@@ -60,6 +64,27 @@ pub(super) fn earlier(state: &OrgState, command: &Command) -> Earlier {
         _ => None,
     };
     remembered.map_or(Earlier::Nothing, |denial| Earlier::At(denial.position))
+}
+
+/// Only with a fault: the receipt of a barrier that nobody waited for.
+pub(super) fn unwaited(
+    position: GlobalPosition,
+    epoch: LogEpoch,
+    now: DateTime<Utc>,
+) -> Option<gate::Receipt> {
+    Mutant::RetryReturnsEarly
+        .is_active()
+        .then(|| gate::Receipt {
+            position,
+            effective_at: Timestamp::from_datetime(now),
+            epoch,
+            barrier: gate::Report {
+                replicas: Vec::new(),
+                waited: Duration::ZERO,
+                bound: Duration::ZERO,
+            },
+            in_ledger: false,
+        })
 }
 
 /// The index of the newest event of an append that takes access away.

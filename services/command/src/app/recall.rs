@@ -107,7 +107,7 @@ impl Inner {
             at: stored.recorded_at,
             epoch: head.epoch,
             event_hash: stored.hash,
-            settled: None,
+            settled: denial::unwaited(position, head.epoch, self.clock.now()),
         }))
     }
 }

@@ -15,7 +15,7 @@ pub struct Counters {
 
 /// A counter that must have moved: what it stands for, and the series that count it, from their
 /// beginning.
-const MUST_MOVE: [(&str, &str); 12] = [
+const MUST_MOVE: [(&str, &str); 13] = [
     (
         "barrier ended by acknowledgement",
         "tga_gate_barrier_replicas_total{state=\"acked\"",
@@ -29,14 +29,21 @@ const MUST_MOVE: [(&str, &str); 12] = [
         "tga_gate_barrier_replicas_total{state=\"left\"",
     ),
     ("renewal lost", "tga_gate_renewals_total{outcome=\"failed\""),
-    ("gap in the feed of auth events", "tga_gate_catch_ups_total"),
     (
-        "accepted by VERIFY",
-        "tga_gate_decisions_total{outcome=\"admitted_by_verify\"",
+        "stale load discarded",
+        "tga_gate_discarded_total{reason=\"stale\"",
+    ),
+    (
+        "gap found by prev_auth_position",
+        "tga_gate_catch_ups_total{reason=\"gap\"",
+    ),
+    (
+        "accepted by VERIFY while fenced",
+        "tga_gate_decisions_total{outcome=\"admitted_without_lease\"",
     ),
     (
         "503 while fenced",
-        "tga_gate_decisions_total{outcome=\"unavailable\"",
+        "tga_gate_decisions_total{outcome=\"unavailable_without_lease\"",
     ),
     ("hold ended in 401", "tga_gate_holds_total{outcome=\"told\""),
     (
@@ -50,6 +57,12 @@ const MUST_MOVE: [(&str, &str); 12] = [
         "tga_gate_ledger_total{outcome=\"written\"",
     ),
 ];
+
+/// The same, of a deep run alone.
+const MUST_MOVE_DEEP: [(&str, &str); 1] = [(
+    "everything dropped for another epoch",
+    "tga_gate_loads_total{reason=\"other_log\"",
+)];
 
 impl Counters {
     /// Takes what a process says of itself now.
@@ -88,8 +101,9 @@ impl Counters {
     }
 
     /// Everything that must have happened, and how often it did.
-    pub fn all(&self, own: &[&'static str]) -> Vec<(&'static str, u64)> {
-        let theirs = MUST_MOVE.iter().map(|(what, beginning)| {
+    pub fn all(&self, own: &[&'static str], deep: bool) -> Vec<(&'static str, u64)> {
+        let deep = if deep { &MUST_MOVE_DEEP[..] } else { &[] };
+        let theirs = MUST_MOVE.iter().chain(deep).map(|(what, beginning)| {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,

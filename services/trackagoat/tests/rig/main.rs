@@ -6,7 +6,8 @@
 //! `cargo test -p trackagoat --test rig` runs the rows that fit a few minutes; `TGA_DEEP=1` runs
 //! every row that this kind of machine can inject, and pairs of the main ones. `TGA_RIG_ROWS=2,12`
 //! runs these alone; `TGA_RIG_CUTS` says how often row 23 cuts the power, of each
-//! of its three kinds.
+//! of its three kinds. `TGA_RIG_FAULTS=1` runs instead what must be seen of processes with
+//! deliberate faults, of a binary that `TGA_RIG_MUTANT_BINARY` names.
 #![expect(
     clippy::future_not_send,
     reason = "rows run one after another, on one thread"
@@ -20,7 +21,9 @@ mod disk;
 mod judge;
 mod limits;
 mod net;
+mod office;
 mod process;
+mod register;
 mod report;
 mod rig;
 mod rows;
@@ -78,7 +81,13 @@ async fn run(net: Net) -> bool {
     let mut report = Report::default();
     let mut whole = Findings::default();
     let mut rig = Rig::start(net).await;
-    let rows: Vec<Row> = rows::all(deep)
+    let faults = env::var_os("TGA_RIG_FAULTS").is_some_and(|faults| faults == "1");
+    let rows = if faults {
+        rows::faults::all()
+    } else {
+        rows::all(deep)
+    };
+    let rows: Vec<Row> = rows
         .into_iter()
         .filter(|row| {
             asked
@@ -93,8 +102,9 @@ async fn run(net: Net) -> bool {
         let is_known = rows.iter().any(|row| row.name == *name);
         whole.expect(is_known, || format!("there is no row {name}"));
     }
-    let own = (asked.is_none() && missing.is_none()).then(|| rows::own_counters(deep));
-    conclude(&mut rig, &mut whole, own).await;
+    let is_whole = asked.is_none() && missing.is_none() && !faults;
+    let own = is_whole.then(|| rows::own_counters(deep));
+    conclude(&mut rig, &mut whole, own, deep).await;
     let verdict = if whole.problems.is_empty() {
         Verdict::Holds
     } else {
@@ -107,11 +117,16 @@ async fn run(net: Net) -> bool {
         &whole,
         0.0,
     );
-    let counters = rig.counters.all(rows::own_counters(deep));
+    let counters = rig.counters.all(rows::own_counters(deep), deep);
     for (what, count) in &counters {
         say(format_args!("{count:>12} {what}"));
     }
-    let file = report.write(deep, &counters, missing.as_deref());
+    let name = if faults {
+        "rig-faults.json"
+    } else {
+        "rig.json"
+    };
+    let file = report.write(name, deep, &counters, missing.as_deref());
     say(format_args!("{} written", file.display()));
     if report.broken > 0 {
         let logs = rig.folder.path().display().to_string();
@@ -159,7 +174,7 @@ async fn one(rig: &mut Rig, row: &Row, report: &mut Report, whole: &mut Findings
 
 /// What can only be said of a whole run; of one with every row also that all has happened that it
 /// is there for.
-async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static str]>) {
+async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static str]>, deep: bool) {
     let log = rig.log();
     whole.judge_log(&log, &rig.acknowledged).await;
     whole.expect_fresh();
@@ -169,7 +184,7 @@ async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static st
     whole.expect(writes > 0, || {
         "S7 is empty: no key wrote anything".to_owned()
     });
-    for (what, count) in rig.counters.all(own) {
+    for (what, count) in rig.counters.all(own, deep) {
         whole.expect(count > 0, || {
             format!("never happened, so nothing is proven: {what}")
         });
@@ -187,6 +202,7 @@ impl Needs {
             Self::Groups => cgroup::missing(),
             Self::Disk => disk::missing(),
             Self::BaseBackup => rows::restore::missing(),
+            Self::Mutants => rows::faults::missing().or_else(|| Self::TurnedAndCut.lacks(rig)),
         }
     }
 }

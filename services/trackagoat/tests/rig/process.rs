@@ -18,6 +18,8 @@ pub struct Recipe {
     /// `command` or `query`.
     pub role: &'static str,
     pub place: Place,
+    /// Another program than the one that was built with this test.
+    pub binary: Option<PathBuf>,
     pub variables: Vec<(&'static str, String)>,
     /// A program, with its arguments, that becomes the process.
     pub through: Vec<&'static str>,
@@ -198,7 +200,8 @@ fn run(name: &str, recipe: &Recipe, folder: &Path, starts: u32) -> Child {
     let log = File::create(log).expect("the folder takes a log");
     let errors = log.try_clone().expect("a descriptor more");
     let address = recipe.place.address;
-    let binary = Path::new(env!("CARGO_BIN_EXE_trackagoat"));
+    let built = Path::new(env!("CARGO_BIN_EXE_trackagoat"));
+    let binary = recipe.binary.as_deref().unwrap_or(built);
     let mut command: Command = match recipe.through.split_first() {
         Some((program, arguments)) => {
             let mut command = recipe.place.command(Path::new(program));

@@ -24,7 +24,7 @@ use crate::net::{Net, Place};
 use crate::process::{Recipe, Service};
 use crate::servers::{Nats, Postgres};
 use crate::setup::{DATABASE, Operator, database};
-use crate::watch::{Revoked, Watch};
+use crate::watch::{Revoked, Seen, Watch};
 
 const CURSOR_SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 /// Connections of the rig's own to Postgres.
@@ -157,6 +157,7 @@ impl Rig {
         Recipe {
             role,
             place,
+            binary: None,
             variables,
             through: Vec::new(),
         }
@@ -186,7 +187,12 @@ impl Rig {
 
     /// Lets replicas have leases of so many seconds.
     pub fn allow_leases(&self, seconds: &str) {
-        self.operator().run(&["leases", "allow", seconds]);
+        self.operate(&["leases", "allow", seconds]);
+    }
+
+    /// What the operator's command prints, which must succeed.
+    pub fn operate(&self, arguments: &[&str]) -> String {
+        self.operator().run(arguments)
     }
 
     /// Whoever administers it.
@@ -196,6 +202,13 @@ impl Rig {
             nats_url: self.nats.url(),
             folder: self.folder.path(),
         }
+    }
+
+    /// A client with an address of its own.
+    pub fn client(&mut self) -> reqwest::Client {
+        let source = self.net.source(self.sources);
+        self.sources += 1;
+        client(source)
     }
 
     /// Kills a service that was there for one row.
@@ -238,10 +251,14 @@ impl Rig {
 
     /// Makes a key that may read and write, with an address of its own.
     pub async fn key(&mut self) -> Key {
-        let source = self.net.source(self.sources);
-        self.sources += 1;
+        self.key_at(1_000_000).await
+    }
+
+    /// The same, with so many requests in any minute.
+    pub async fn key_at(&mut self, rate: u64) -> Key {
+        let client = self.client();
         let body = json!({
-            "name": "victim", "scopes": ["read", "write"], "rate_limit_per_minute": 1_000_000
+            "name": "victim", "scopes": ["read", "write"], "rate_limit_per_minute": rate
         });
         let command = self.target("c1");
         let admin = &self.admin;
@@ -261,7 +278,7 @@ impl Rig {
             .as_str()
             .expect("a new key has its secret")
             .to_owned();
-        Key::new(id.expect("ids are UUIDs"), secret, client(source))
+        Key::new(id.expect("ids are UUIDs"), secret, client)
     }
 
     /// Makes keys, and asks every service with them until told to end.
@@ -281,6 +298,11 @@ impl Rig {
         let mut targets = self.targets();
         targets.retain(|target| target.name != name);
         self.round_among(targets).await
+    }
+
+    /// Makes keys, and asks nobody with them.
+    pub async fn round_of_nobody(&mut self) -> Watch {
+        self.round_among(Vec::new()).await
     }
 
     async fn round_among(&mut self, targets: Vec<Target>) -> Watch {
@@ -309,15 +331,25 @@ impl Rig {
         seen.revoked
     }
 
+    /// Ends a round of which nothing is judged but what the caller does.
+    pub async fn see(&mut self, watch: Watch) -> Seen {
+        let seen = watch.finish().await;
+        self.found.revokes += seen.revoked.len() as u64;
+        self.found.probes += seen.requests.len() as u64;
+        self.found.late = self.found.late.max(seen.late);
+        self.acknowledged.writes.extend(&seen.writes);
+        let receipts = seen.revoked.iter().map(|revoked| revoked.receipt.clone());
+        self.acknowledged.receipts.extend(receipts);
+        seen
+    }
+
     /// Ends a round of a control, in which S1 must have been seen to break.
     pub async fn end_broken(&mut self, watch: Watch) {
-        let seen = watch.finish().await;
+        let seen = self.see(watch).await;
         let violations = seen.histories.violations();
         let is_late = violations
             .iter()
             .any(|(_, violation)| matches!(violation, Violation::AcceptedAfterSuccess { .. }));
-        self.found.revokes += seen.revoked.len() as u64;
-        self.found.probes += seen.requests.len() as u64;
         self.found.expect(is_late, || {
             "a control did not fail: the judge is blind".to_owned()
         });
@@ -325,9 +357,6 @@ impl Rig {
             self.found
                 .note(format!("a control fails as it must: {violation}"));
         }
-        self.acknowledged.writes.extend(&seen.writes);
-        let receipts = seen.revoked.iter().map(|revoked| revoked.receipt.clone());
-        self.acknowledged.receipts.extend(receipts);
     }
 
     /// Adds up what services count; what a killed one counted last is lost.
@@ -340,7 +369,8 @@ impl Rig {
         }
     }
 
-    async fn count(&mut self, service: &Service) {
+    /// Adds up what one service counts.
+    pub async fn count(&mut self, service: &Service) {
         if let Some(text) = service.metrics(&client(self.net.hub())).await {
             self.counters.take(service, &text);
         }

@@ -9,12 +9,17 @@ use super::StoreError;
 use super::rows::{position, term};
 use crate::bus::MacKey;
 use crate::core::follower::Registration;
+#[cfg(feature = "mutants")]
+use crate::core::mutant::Mutant;
 use crate::core::replica::{Head, Renewal};
 
 /// How long Postgres may take for one statement of a lease (revocation.md 3).
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(300);
 /// How long an answer may take on its way besides.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(400);
+/// Only with a fault: how long a row may take to be committed, and an answer to come.
+#[cfg(feature = "mutants")]
+const LONG: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Allows lease terms up to `term`; what is allowed already stays so. For the owner's connection,
@@ -58,6 +63,8 @@ pub struct LeaseLine {
     ack_key: MacKey,
     clock: Clock,
     connection: Option<PgConnection>,
+    #[cfg(feature = "mutants")]
+    joined: Option<Answer>,
 }
 
 impl LeaseLine {
@@ -77,6 +84,8 @@ impl LeaseLine {
             ack_key,
             clock,
             connection: None,
+            #[cfg(feature = "mutants")]
+            joined: None,
         }
     }
 
@@ -88,24 +97,34 @@ impl LeaseLine {
         term: Duration,
     ) -> Result<bool, StoreError> {
         let term = i32::try_from(term.as_millis()).unwrap_or(i32::MAX);
-        self.run(async |connection, ack_key| {
-            sqlx::query_scalar!(
-                r#"select gate.register_lease($1, $2, $3, $4, $5, $6) as "registered!""#,
-                made.incarnation.as_uuid(),
-                replica,
-                term,
-                made.applied.as_i64(),
-                made.epoch.as_uuid(),
-                ack_key
-            )
-            .fetch_one(connection)
-            .await
-        })
-        .await
+        #[cfg(feature = "mutants")]
+        self.before_registering(made).await?;
+        let registered = self
+            .run(async |connection, ack_key| {
+                sqlx::query_scalar!(
+                    r#"select gate.register_lease($1, $2, $3, $4, $5, $6) as "registered!""#,
+                    made.incarnation.as_uuid(),
+                    replica,
+                    term,
+                    made.applied.as_i64(),
+                    made.epoch.as_uuid(),
+                    ack_key
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await?;
+        #[cfg(feature = "mutants")]
+        self.after_registering().await?;
+        Ok(registered)
     }
 
     /// R2 RENEW: none if the row is gone.
     pub async fn renew(&mut self, renewal: &Renewal) -> Result<Option<Answer>, StoreError> {
+        #[cfg(feature = "mutants")]
+        if let Some(joined) = self.joined.take() {
+            return Ok(Some(joined));
+        }
         let row = self
             .run(async |connection, ack_key| {
                 sqlx::query!(
@@ -141,8 +160,53 @@ impl LeaseLine {
         Ok(())
     }
 
+    #[cfg(feature = "mutants")]
+    async fn before_registering(&mut self, made: &Registration) -> Result<(), StoreError> {
+        if Mutant::SameIdReplaces.is_active() {
+            self.leave(made.incarnation).await?;
+        }
+        if Mutant::JoinOneSnapshot.is_active() {
+            let state = self.run(async |connection, _| {
+                let begin = sqlx::raw_sql("begin isolation level repeatable read");
+                begin.execute(&mut *connection).await?;
+                let state = "select auth_position, epoch, settled, lease_max_ms from gate.state()";
+                let state = sqlx::query_as(state).fetch_one(connection);
+                state.await
+            });
+            let (head, epoch, settled, longest): (i64, uuid::Uuid, i64, i32) = state.await?;
+            self.joined = Some(Answer {
+                head: Head {
+                    auth_position: position(head),
+                    epoch: LogEpoch::from_uuid(epoch),
+                },
+                settled: position(settled),
+                longest_term: term(longest),
+            });
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "mutants")]
+    async fn after_registering(&mut self) -> Result<(), StoreError> {
+        if Mutant::JoinOneSnapshot.is_active() {
+            let committed = self.run_within(LONG, async |connection, _| {
+                sqlx::raw_sql("commit work").execute(connection).await
+            });
+            committed.await.inspect_err(|_| self.joined = None)?;
+        }
+        Ok(())
+    }
+
     async fn run<T>(
         &mut self,
+        statement: impl AsyncFnOnce(&mut PgConnection, &[u8]) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        self.run_within(answer_timeout(), statement).await
+    }
+
+    async fn run_within<T>(
+        &mut self,
+        timeout: Duration,
         statement: impl AsyncFnOnce(&mut PgConnection, &[u8]) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         // Taken out: a connection whose answer did not come is not used again.
@@ -154,12 +218,24 @@ impl LeaseLine {
         };
         let answer = self
             .clock
-            .timeout(
-                ANSWER_TIMEOUT,
-                statement(&mut connection, self.ack_key.bytes()),
-            )
+            .timeout(timeout, statement(&mut connection, self.ack_key.bytes()))
             .await??;
         self.connection = Some(connection);
         Ok(answer)
+    }
+}
+
+#[cfg(not(feature = "mutants"))]
+const fn answer_timeout() -> Duration {
+    ANSWER_TIMEOUT
+}
+
+/// An answer that is given up after 400 ms hides that the lease would run from it.
+#[cfg(feature = "mutants")]
+fn answer_timeout() -> Duration {
+    if Mutant::LeaseFromReceive.is_active() {
+        LONG
+    } else {
+        ANSWER_TIMEOUT
     }
 }

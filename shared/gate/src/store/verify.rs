@@ -10,7 +10,7 @@ use crate::bus::MacKey;
 use crate::core::lookup::Verified;
 
 /// What the primary showed, and how long a denial may need.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Answer {
     /// What it showed.
     pub verified: Verified,

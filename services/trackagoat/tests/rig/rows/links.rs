@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::partitions::{Peer, cut, recovers};
 use super::{done, lasts};
+use crate::judge::POSTGRES;
 use crate::limits::BY_RENEWALS;
 use crate::net::Way;
 use crate::rig::Rig;
@@ -79,7 +80,7 @@ pub async fn flapping(rig: &mut Rig) {
     for name in ["q1", "q2", "q3"] {
         recovers(rig, name).await;
     }
-    rig.end(watch, &["q1", "q2", "q3"]).await;
+    rig.end(watch, &["q1", "q2", "q3", POSTGRES]).await;
 }
 
 /// Row 16.
@@ -91,7 +92,7 @@ pub async fn lossy(rig: &mut Rig) {
         done(watch.revoke()).await;
         rig.service("q3").recipe.place.heal();
         rig.service("c2").recipe.place.heal();
-        rig.end(watch, &["q3"]).await;
+        rig.end(watch, &["q3", POSTGRES]).await;
         rig.mend().await;
     }
 }

@@ -2,15 +2,20 @@
 
 pub mod clocks;
 mod commands;
+mod denials;
+pub mod faults;
 mod fleet;
 mod links;
+mod loads;
 mod messages;
 mod nats_disk;
 pub mod pairs;
 mod partitions;
 mod primary;
+mod quotas;
 mod replicas;
 pub mod restore;
+mod scenes;
 mod storage;
 
 use std::time::Duration;
@@ -23,6 +28,7 @@ use testkit::eventually;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use self::faults::Deliberate;
 use self::pairs::Fault;
 use crate::limits::{BOUND, RENEWAL, SOON};
 use crate::rig::Rig;
@@ -61,6 +67,8 @@ pub enum Needs {
     /// One that can fail.
     Disk,
     BaseBackup,
+    /// A binary that was built with deliberate faults, and all else that its scenes take.
+    Mutants,
 }
 
 /// A row.
@@ -76,15 +84,22 @@ pub struct Row {
 enum Body {
     One(Run),
     Pair(Fault, Fault),
+    Deliberate(Deliberate),
 }
 
 type Run = for<'a> fn(&'a mut Rig) -> LocalBoxFuture<'a, ()>;
 
 impl Row {
+    /// Whether it leaves behind what other rows would meet.
+    fn is_last(&self) -> bool {
+        matches!(self.body, Body::Deliberate(fault) if fault.is_last())
+    }
+
     pub async fn run(&self, rig: &mut Rig) {
         match self.body {
             Body::One(run) => run(rig).await,
             Body::Pair(first, second) => pairs::run(rig, first, second).await,
+            Body::Deliberate(fault) => faults::run(rig, fault).await,
         }
     }
 }
@@ -104,6 +119,7 @@ macro_rules! rows {
 pub fn all(deep: bool) -> Vec<Row> {
     let mut rows = rows! {
         "0" Nothing replicas::healthy, "no fault";
+        "0b" Nothing denials::in_health, "rights that end otherwise than with their key";
         "1" Nothing replicas::killed, "replica killed";
         "2" Nothing replicas::stopped, "replica stopped, then continued";
         "6" Nothing commands::killed_before_it_told, "command killed after commit, before publish";
@@ -114,6 +130,7 @@ pub fn all(deep: bool) -> Vec<Row> {
         "12" Namespaces partitions::from_both, "replica cut off from both";
         "13" Namespaces partitions::one_way, "one-way drops";
         "17" Nothing messages::late, "delay and jitter on the way to both servers";
+        "17b" Nothing loads::overtaken, "a load that a change overtakes";
         "20" Nothing primary::restarted, "Postgres restarted, fast and immediate";
         "21" Nothing primary::killed, "Postgres backend, postmaster killed";
         "22" Nothing primary::stopped, "Postgres stopped";
@@ -126,6 +143,10 @@ pub fn all(deep: bool) -> Vec<Row> {
     };
     if deep {
         rows.extend(rows! {
+            "0c" Namespaces denials::amid_faults, "the same, a replica stopped, cut off; NATS killed";
+            "0d" Nothing denials::end_comes, "an expiry that was brought forward comes";
+            "0e" Nothing quotas::in_health, "window and day across replicas";
+            "0f" Namespaces quotas::amid_faults, "the same, one killed, then all cut off from each other";
             "3" Groups replicas::frozen, "replica frozen";
             "4" Groups replicas::starved, "replica starved of processor time";
             "8" Nothing commands::stopped_in_its_barrier, "command stopped during the barrier";

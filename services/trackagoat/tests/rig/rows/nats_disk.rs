@@ -12,7 +12,7 @@ use runtime::entropy::Entropy;
 use testkit::eventually;
 
 use super::messages::{nats_client, shown_as_revoked};
-use super::primary::ALL;
+use super::primary::REPLICAS;
 use super::{done, lasts};
 use crate::aside::Aside;
 use crate::limits::{CALM_WITHIN, LOG_PAGE, SOON};
@@ -109,7 +109,7 @@ async fn spoil(aside: &mut Aside, (what, damage): (&str, Damage), in_order: bool
 async fn is_rebuilt(aside: &mut Aside, watch: Watch) -> usize {
     let revoked: Vec<_> = watch.victims().iter().map(|key| key.id).collect();
     aside.end(watch, &[]).await;
-    for name in ALL {
+    for name in REPLICAS {
         for key in &revoked {
             shown_as_revoked(aside, name, *key).await;
         }

@@ -9,6 +9,7 @@ use super::clocks::turn;
 use super::partitions::{Peer, cut};
 use super::{Needs, done, lasts};
 use crate::cgroup::{Effect, Group};
+use crate::judge::POSTGRES;
 use crate::net::Way;
 use crate::process::Service;
 use crate::rig::Rig;
@@ -55,6 +56,10 @@ impl Fault {
         (Self::SlowClock, 34),
     ];
 
+    const fn is_of_postgres(self) -> bool {
+        matches!(self, Self::PostgresRestarted | Self::PostgresStopped)
+    }
+
     pub const fn needs(self) -> Needs {
         match self {
             Self::NoPostgres | Self::NoNats | Self::OneWay => Needs::Namespaces,
@@ -75,7 +80,7 @@ struct Strike {
     group: Option<Group>,
 }
 
-/// Both faults around one round of revocations: safety alone is judged.
+/// Both faults around one round of revocations: safety is judged, and L1 unless Postgres is what fails.
 pub async fn run(rig: &mut Rig, first: Fault, second: Fault) {
     let mut strikes = [
         Strike::prepare(rig, first, "q3", "x1").await,
@@ -107,6 +112,9 @@ pub async fn run(rig: &mut Rig, first: Fault, second: Fault) {
         .map(|service| service.name.clone())
         .collect();
     affected.extend(["q1", "q2", "q3"].map(str::to_owned));
+    if [first, second].into_iter().any(Fault::is_of_postgres) {
+        affected.push(POSTGRES.to_owned());
+    }
     let affected: Vec<_> = affected.iter().map(String::as_str).collect();
     rig.end(watch, &affected).await;
     for strike in strikes {

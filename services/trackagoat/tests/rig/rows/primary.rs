@@ -9,12 +9,14 @@ use testkit::eventually;
 use super::partitions::recovers;
 use super::{done, lasts};
 use crate::client::now;
+use crate::judge::POSTGRES;
 use crate::limits::{CALM_WITHIN, SOON, VICTIMS};
 use crate::rig::Rig;
 use crate::setup::DATABASE;
 
 /// Every service: nothing is asked of any but safety.
-pub const ALL: [&str; 3] = ["q1", "q2", "q3"];
+pub const ALL: [&str; 4] = ["q1", "q2", "q3", POSTGRES];
+pub const REPLICAS: [&str; 3] = ["q1", "q2", "q3"];
 const COMMANDS: [&str; 2] = ["c1", "c2"];
 /// Short enough that no lease runs out.
 const SHORT_STOP: Duration = Duration::from_millis(1_200);
@@ -85,7 +87,7 @@ pub async fn stopped(rig: &mut Rig) {
     rig.postgres.get().resume();
     done(revoking).await;
     let before = rig.found.control;
-    rig.end(watch, &[]).await;
+    rig.end(watch, &[POSTGRES]).await;
     let (asked, answered) = (
         rig.found.control.0 - before.0,
         rig.found.control.1 - before.1,
@@ -140,7 +142,7 @@ pub async fn head_lock_held(rig: &mut Rig) {
                 select * from log.head for update";
     holder.execute(hold).await.expect("a superuser may lock");
     done(watch.revoke()).await;
-    rig.end(watch, &[]).await;
+    rig.end(watch, &[POSTGRES]).await;
     drop(holder);
 }
 
@@ -194,7 +196,7 @@ pub async fn migrated(rig: &mut Rig) {
         }
     }
     done(revoking).await;
-    rig.end(watch, &[]).await;
+    rig.end(watch, &[POSTGRES]).await;
 }
 
 /// Row 52: the commit is durable and nobody sees it, since it waits for a standby that is not there.
@@ -250,7 +252,7 @@ async fn kill_a_backend(rig: &mut Rig) {
 /// How long until every replica answers again.
 pub async fn all_recover(rig: &Rig) -> Duration {
     let began = now();
-    futures_util::future::join_all(ALL.map(|name| recovers(rig, name))).await;
+    futures_util::future::join_all(REPLICAS.map(|name| recovers(rig, name))).await;
     Duration::from_nanos(now() - began)
 }
 

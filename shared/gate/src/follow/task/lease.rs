@@ -8,7 +8,7 @@ use metrics::counter;
 use runtime::clock::Monotonic;
 use runtime::telemetry::chain;
 
-use super::Driver;
+use super::{Driver, Missing};
 use crate::core::follower::{Registration, Statement};
 use crate::core::replica::{Renewal, Renewed};
 use crate::metrics as names;
@@ -49,7 +49,10 @@ impl Driver {
         };
         self.observe();
         self.collect();
+        #[cfg(not(feature = "mutants"))]
         let fresh = IncarnationId::from_uuid(self.parts.replica.entropy.uuid_v4());
+        #[cfg(feature = "mutants")]
+        let fresh = super::mutants::incarnation(&self.parts);
         let now = self.fence_point();
         self.line = match self.parts.core.statement(now, fresh) {
             None => Line::Rests(line, self.parts.clock.monotonic() + PERIOD),
@@ -134,7 +137,7 @@ impl Driver {
         match self.parts.core.renewed(renewal, head, now) {
             Renewed::Extend(_) => (self.extended(next), "extended"),
             Renewed::CatchUp(_) => {
-                self.read_soon();
+                self.read_soon(Missing::Behind);
                 (next, "behind")
             }
             Renewed::Register => {
@@ -143,6 +146,7 @@ impl Driver {
             }
             Renewed::Reload => {
                 tracing::warn!("the log is another one: dropping everything");
+                self.load_for = "other_log";
                 (next, "other_log")
             }
             Renewed::Ignore => (next, "ignored"),

@@ -85,7 +85,7 @@ impl Driver {
         self.parts.core.loaded();
         let cache = self.parts.core.trusted().cache();
         cache.count_all();
-        counter!(names::LOADS).increment(1);
+        counter!(names::LOADS, "reason" => self.load_for).increment(1);
         tracing::info!(
             entries = cache.count(),
             millis = clock.monotonic().saturating_since(began).as_millis(),

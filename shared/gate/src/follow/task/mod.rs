@@ -3,6 +3,8 @@
 mod collect;
 mod lease;
 mod load;
+#[cfg(feature = "mutants")]
+mod mutants;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -63,8 +65,10 @@ pub struct Driver {
     longest_term: Duration,
     heard: Option<mpsc::Receiver<Heard>>,
     line: Line,
-    /// When the log is read because something is missing.
-    read_at: Option<Monotonic>,
+    /// When the log is read because something is missing, and why.
+    read_at: Option<(Monotonic, Missing)>,
+    /// Why a snapshot is loaded.
+    load_for: &'static str,
     forgetting: Option<Forgetting>,
     /// No tombstones are collected before.
     collect_at: Monotonic,
@@ -78,6 +82,13 @@ struct Gauges {
     tombs: Gauge,
 }
 
+/// How it showed that events are missing, as it is counted.
+#[derive(Debug, Clone, Copy)]
+enum Missing {
+    Gap,
+    Behind,
+}
+
 /// What the apply task wakes up for.
 enum Woken {
     Stop,
@@ -85,14 +96,17 @@ enum Woken {
     Heard(Option<Heard>),
     Beat,
     Done(Box<LeaseLine>, Done),
-    ReadLog,
+    ReadLog(Missing),
     Forgotten(Result<Stamp, JoinError>),
 }
 
 impl Driver {
     pub fn new(parts: Parts) -> Self {
         let options = parts.replica.primary.connect_options().as_ref().clone();
+        #[cfg(not(feature = "mutants"))]
         let ack_key = MacKey::new(&parts.replica.entropy.bytes::<32>());
+        #[cfg(feature = "mutants")]
+        let ack_key = mutants::ack_key(&parts);
         let line = Box::new(LeaseLine::new(
             options,
             ack_key.clone(),
@@ -105,6 +119,7 @@ impl Driver {
             ack_key,
             heard: None,
             read_at: None,
+            load_for: "start",
             forgetting: None,
             collect_at: Monotonic::from_nanos(0),
             gauges: Gauges {
@@ -128,11 +143,12 @@ impl Driver {
                 Woken::Heard(Some(Heard::Events(events))) => self.apply(&events),
                 Woken::Heard(Some(Heard::OtherLog) | None) => {
                     tracing::warn!("the log is another one: dropping everything");
+                    self.load_for = "other_log";
                     self.parts.core.drop_everything();
                 }
                 Woken::Beat => self.beat(),
                 Woken::Done(line, done) => self.finish(line, done),
-                Woken::ReadLog => self.read_log().await,
+                Woken::ReadLog(missing) => self.read_log(missing).await,
                 Woken::Forgotten(looked) => self.forgotten(looked),
             }
         }
@@ -162,7 +178,10 @@ impl Driver {
         };
         let read_log = async {
             match self.read_at {
-                Some(at) => clock.sleep_until(at).await,
+                Some((at, missing)) => {
+                    clock.sleep_until(at).await;
+                    missing
+                }
                 None => pending().await,
             }
         };
@@ -179,7 +198,7 @@ impl Driver {
             () = self.parts.tasks.stopping() => Woken::Stop,
             woken = line => woken,
             heard = heard => Woken::Heard(heard),
-            () = read_log => Woken::ReadLog,
+            missing = read_log => Woken::ReadLog(missing),
             looked = forgotten => Woken::Forgotten(looked),
             Some(offer) = self.parts.offers.recv() => Woken::Offer(offer),
         }
@@ -202,13 +221,14 @@ impl Driver {
         }
         match next {
             Next::Nothing => {}
-            Next::Read => self.read_soon(),
+            Next::Read => self.read_soon(Missing::Gap),
             Next::Renew => {
                 self.parts.ready.send_replace(true);
                 self.beat_at(self.parts.clock.monotonic());
             }
             Next::Load => {
                 tracing::warn!("an auth event does not follow the last: dropping everything");
+                self.load_for = "broken_chain";
             }
             // From now on the primary decides about every request.
             Next::GaveUp => {
@@ -224,6 +244,7 @@ impl Driver {
         let reason = match self.parts.core.take(offer) {
             Ok(false) => return,
             Ok(true) => {
+                self.load_for = "other_log";
                 return tracing::warn!("the primary has another log: dropping everything");
             }
             Err(Discarded::Forgotten) => "forgotten",
@@ -234,9 +255,13 @@ impl Driver {
 
     /// Reads what is missing. An empty answer to a gap means that the feed was ahead of us: it
     /// comes again with the next renewal.
-    async fn read_log(&mut self) {
+    async fn read_log(&mut self, missing: Missing) {
         self.read_at = None;
-        counter!(names::CATCH_UPS).increment(1);
+        let reason = match missing {
+            Missing::Gap => "gap",
+            Missing::Behind => "behind",
+        };
+        counter!(names::CATCH_UPS, "reason" => reason).increment(1);
         loop {
             let before = self.parts.core.replica().applied();
             let read = self.parts.replica.log.read_auth(before, READ_EVENTS);
@@ -260,9 +285,9 @@ impl Driver {
         }
     }
 
-    fn read_soon(&mut self) {
+    fn read_soon(&mut self, missing: Missing) {
         let soon = self.parts.clock.monotonic() + BUFFER;
-        self.read_at.get_or_insert(soon);
+        self.read_at.get_or_insert((soon, missing));
     }
 
     /// What the primary showed of its head and of settlements.
