@@ -5,7 +5,8 @@
 //!
 //! `cargo test -p trackagoat --test rig` runs the rows that fit a few minutes; `TGA_DEEP=1` runs
 //! every row that this kind of machine can inject, and pairs of the main ones. `TGA_RIG_ROWS=2,12`
-//! runs these alone.
+//! runs these alone. Row 48 goes on for `TGA_RIG_SOAK_SECONDS` with the faults of `TGA_RIG_SEED`.
+//! `TGA_RIG_MUTANT_BINARY` names a binary with the feature `mutants`, which some rows need.
 #![expect(
     clippy::future_not_send,
     reason = "rows run one after another, on one thread"
@@ -37,6 +38,10 @@ use crate::net::Net;
 use crate::report::{Report, Verdict, say};
 use crate::rig::Rig;
 use crate::rows::{Needs, Row};
+
+/// Why nothing here is paused from outside.
+const NO_MACHINES: &str =
+    "needs /dev/kvm, qemu and a guest system; the simulator has machines that sleep";
 
 /// Threads of the clients.
 const THREADS: usize = 2;
@@ -175,13 +180,16 @@ async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static st
 
 impl Needs {
     /// Why a row that needs it cannot be run here.
-    fn lacks(self, rig: &Rig) -> Option<String> {
+    pub fn lacks(self, rig: &Rig) -> Option<String> {
         match self {
             Self::Nothing => None,
             Self::Namespaces => rig.net.missing.clone(),
             Self::FakeTime => rows::clocks::missing(),
             Self::TurnedAndCut => rig.net.missing.clone().or_else(rows::clocks::missing),
             Self::Groups => cgroup::missing(),
+            Self::Memory => rows::memory::missing(),
+            Self::Drill => rows::handler::missing(),
+            Self::Machine => Some(NO_MACHINES.to_owned()),
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Recipe {
     /// `command` or `query`.
     pub role: &'static str,
     pub place: Place,
+    /// Another program than the one that was built with this test.
+    pub binary: Option<PathBuf>,
     pub variables: Vec<(&'static str, String)>,
     /// A program, with its arguments, that becomes the process.
     pub through: Vec<&'static str>,
@@ -141,6 +143,16 @@ impl Service {
         self.signal(Signal::STOP);
     }
 
+    /// Whether it stands still.
+    pub fn is_stopped(&self) -> bool {
+        let state = fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        // The name before it, in brackets, may hold anything.
+        let state = state
+            .ok()
+            .and_then(|text| text.rsplit_once(") ")?.1.chars().next());
+        state == Some('T')
+    }
+
     /// Lets it go on.
     pub fn go_on(&self) {
         self.signal(Signal::CONT);
@@ -187,7 +199,8 @@ fn run(name: &str, recipe: &Recipe, folder: &Path, starts: u32) -> Child {
     let log = File::create(log).expect("the folder takes a log");
     let errors = log.try_clone().expect("a descriptor more");
     let address = recipe.place.address;
-    let binary = Path::new(env!("CARGO_BIN_EXE_trackagoat"));
+    let built = Path::new(env!("CARGO_BIN_EXE_trackagoat"));
+    let binary = recipe.binary.as_deref().unwrap_or(built);
     let mut command: Command = match recipe.through.split_first() {
         Some((program, arguments)) => {
             let mut command = recipe.place.command(Path::new(program));

@@ -23,7 +23,7 @@ use crate::net::{Net, Place};
 use crate::process::{Recipe, Service};
 use crate::servers::{Nats, Postgres};
 use crate::setup::{DATABASE, Operator, database};
-use crate::watch::{Revoked, Watch};
+use crate::watch::{Revoked, Seen, Watch};
 
 const CURSOR_SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 /// Connections of the rig's own to Postgres.
@@ -130,6 +130,7 @@ impl Rig {
         Recipe {
             role,
             place,
+            binary: None,
             variables,
             through: Vec::new(),
         }
@@ -268,6 +269,11 @@ impl Rig {
 
     /// Ends a round: what was seen is judged.
     pub async fn end(&mut self, watch: Watch, affected: &[&str]) -> Vec<Revoked> {
+        self.judged(watch, affected).await.revoked
+    }
+
+    /// The same, for who looks at all that was seen.
+    pub async fn judged(&mut self, watch: Watch, affected: &[&str]) -> Seen {
         let seen = watch.finish().await;
         let queries: Vec<_> = self.queries().map(|service| service.name.clone()).collect();
         self.found.judge(&seen, &queries, affected);
@@ -275,7 +281,7 @@ impl Rig {
         let receipts = seen.revoked.iter().map(|revoked| revoked.receipt.clone());
         self.acknowledged.receipts.extend(receipts);
         self.absorb().await;
-        seen.revoked
+        seen
     }
 
     /// Ends a round of a control, in which S1 must have been seen to break.

@@ -201,7 +201,7 @@ pub async fn unknown_event(rig: &mut Rig) {
 }
 
 /// Waits until a replica shows that the key has ended.
-async fn shown_as_revoked(rig: &Rig, name: &str, key: Uuid) {
+pub async fn shown_as_revoked(rig: &Rig, name: &str, key: Uuid) {
     let (target, path) = (rig.target(name), format!("/api-keys/{key}"));
     let what = format!("{name} shows that a key has ended");
     eventually(SOON, &what, async || {
@@ -212,7 +212,7 @@ async fn shown_as_revoked(rig: &Rig, name: &str, key: Uuid) {
     .await;
 }
 
-async fn nats_client(rig: &Rig) -> Client {
+pub async fn nats_client(rig: &Rig) -> Client {
     let url: NatsUrl = rig.nats.url().parse().expect("the launcher writes URLs");
     let what = "NATS takes a connection";
     eventually(SOON, what, async || {

@@ -1,14 +1,23 @@
 //! One function for each row of the matrix (faults.md 3).
 
+mod certificates;
 pub mod clocks;
 mod commands;
 mod fleet;
+mod floods;
+mod half_open;
+pub mod handler;
+mod ingest;
 mod links;
+pub mod memory;
 mod messages;
+mod overrun;
 pub mod pairs;
 mod partitions;
 mod primary;
 mod replicas;
+mod soak;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -52,6 +61,12 @@ pub enum Needs {
     /// Both.
     TurnedAndCut,
     Groups,
+    /// Groups that limit memory.
+    Memory,
+    /// A binary that can be asked for more than a service does.
+    Drill,
+    /// A machine that can be paused with all that runs in it.
+    Machine,
 }
 
 /// A row.
@@ -124,19 +139,31 @@ pub fn all(deep: bool) -> Vec<Row> {
             "15" Namespaces links::flapping, "flapping link; all links clogged in turn";
             "16" Namespaces links::lossy, "loss of 1, 10, 30 %";
             "18" Namespaces links::narrow, "64 kbit/s";
+            "5" Drill handler::stopped_inside, "stopped inside the handler";
+            "19" Namespaces half_open::half_open, "half-open connections";
             "26" Nothing primary::without_connections, "connections exhausted";
             "27" Nothing primary::head_lock_held, "head lock held";
+            "31" Nothing overrun::slow_consumer, "slow consumer";
             "33" Nothing primary::another_epoch, "another life of the log, without a restore";
             "36" TurnedAndCut clocks::fast_coordinator, "coordinator clock fast; control: far too fast";
             "37" FakeTime clocks::wall_clocks, "wall clocks an hour off";
             "38" Namespaces clocks::other_origins, "other clock origins";
             "42" Nothing fleet::cold_start, "cold start of all";
             "43" Namespaces fleet::stampede, "all replicas fenced, and back";
+            "44" Memory memory::exhausted, "memory exhausted";
             "45" Nothing replicas::without_descriptors, "descriptors exhausted";
+            "46" Nothing floods::hostile, "slow heads, HTTP/2 floods";
+            "47" Namespaces certificates::rotated, "certificates expire and rotate";
+            "49" Machine unreachable, "a virtual machine paused";
             "50" Nothing primary::migrated, "schema migration under load";
+            "51" Nothing ingest::bulk, "head lock contended by bulk ingest";
             "52" Nothing primary::commit_stalls, "a commit that stalls";
         });
         rows.extend(all_pairs());
+        rows.extend(rows! {
+            "48" Nothing soak::mixed, "random faults, alone and together";
+            "41" Drill upgrade::rolled, "rolling upgrade, a new deny event";
+        });
         // Behind everything else, since what it allows stays allowed.
         rows.extend(rows! {
             "53" Nothing fleet::lease_terms, "leases of 1, 2 and 5 s";
@@ -170,6 +197,11 @@ async fn done(revoking: JoinHandle<Vec<Revoked>>) -> Vec<Revoked> {
         Ok(revoked) => revoked,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
+}
+
+/// A row that no machine can run, as what it needs says.
+async fn unreachable(rig: &mut Rig) {
+    rig.found.problems.push("it cannot be run".to_owned());
 }
 
 /// A fault that lasts.
