@@ -44,6 +44,8 @@ pub struct Answer {
     /// Where in the log what was done stands.
     pub position: Option<u64>,
     pub saw_canary: bool,
+    /// When the key ends, as it is told.
+    pub key_ends: Option<String>,
 }
 
 /// Nanoseconds of the clock that all clients share.
@@ -118,16 +120,15 @@ async fn answer_since(begun: u64, request: reqwest::RequestBuilder) -> Answer {
         return Answer::none(begun, ended);
     };
     let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let position = headers
-        .get("tga-position")
-        .and_then(|text| text.to_str().ok());
+    let header = |name| headers.get(name)?.to_str().ok();
     let canary = CANARY.as_bytes();
     Answer {
         begun,
         ended,
         status: Some(status),
         code: body["meta"]["code"].as_str().map(str::to_owned),
-        position: position.and_then(|text| text.parse().ok()),
+        position: header("tga-position").and_then(|text| text.parse().ok()),
+        key_ends: header("tga-key-expires-at").map(str::to_owned),
         saw_canary: bytes.windows(canary.len()).any(|window| window == canary),
         body,
     }
@@ -143,6 +144,7 @@ impl Answer {
             body: Value::Null,
             position: None,
             saw_canary: false,
+            key_ends: None,
         }
     }
 

@@ -6,7 +6,8 @@
 //! `cargo test -p trackagoat --test rig` runs the rows that fit a few minutes; `TGA_DEEP=1` runs
 //! every row that this kind of machine can inject, and pairs of the main ones. `TGA_RIG_ROWS=2,12`
 //! runs these alone. Row 48 goes on for `TGA_RIG_SOAK_SECONDS` with the faults of `TGA_RIG_SEED`.
-//! `TGA_RIG_MUTANT_BINARY` names a binary with the feature `mutants`, which some rows need.
+//! `TGA_RIG_FAULTS=1` runs instead what must be seen of processes with deliberate faults.
+//! `TGA_RIG_MUTANT_BINARY` names a binary with the feature `mutants`, which that and some rows need.
 #![expect(
     clippy::future_not_send,
     reason = "rows run one after another, on one thread"
@@ -18,7 +19,9 @@ mod counters;
 mod judge;
 mod limits;
 mod net;
+mod office;
 mod process;
+mod register;
 mod report;
 mod rig;
 mod rows;
@@ -80,7 +83,13 @@ async fn run(net: Net) -> bool {
     let mut report = Report::default();
     let mut whole = Findings::default();
     let mut rig = Rig::start(net).await;
-    let rows: Vec<Row> = rows::all(deep)
+    let faults = env::var_os("TGA_RIG_FAULTS").is_some_and(|faults| faults == "1");
+    let rows = if faults {
+        rows::faults::all()
+    } else {
+        rows::all(deep)
+    };
+    let rows: Vec<Row> = rows
         .into_iter()
         .filter(|row| {
             asked
@@ -95,7 +104,8 @@ async fn run(net: Net) -> bool {
         let is_known = rows.iter().any(|row| row.name == *name);
         whole.expect(is_known, || format!("there is no row {name}"));
     }
-    let own = (asked.is_none() && missing.is_none()).then(|| rows::own_counters(deep));
+    let is_whole = asked.is_none() && missing.is_none() && !faults;
+    let own = is_whole.then(|| rows::own_counters(deep));
     conclude(&mut rig, &mut whole, own, deep).await;
     let verdict = if whole.problems.is_empty() {
         Verdict::Holds
@@ -113,7 +123,12 @@ async fn run(net: Net) -> bool {
     for (what, count) in &counters {
         say(format_args!("{count:>12} {what}"));
     }
-    let file = report.write(deep, &counters, missing.as_deref());
+    let name = if faults {
+        "rig-faults.json"
+    } else {
+        "rig.json"
+    };
+    let file = report.write(name, deep, &counters, missing.as_deref());
     say(format_args!("{} written", file.display()));
     if report.broken > 0 {
         let logs = rig.folder.path().display().to_string();
@@ -188,8 +203,9 @@ impl Needs {
             Self::TurnedAndCut => rig.net.missing.clone().or_else(rows::clocks::missing),
             Self::Groups => cgroup::missing(),
             Self::Memory => rows::memory::missing(),
-            Self::Drill => rows::handler::missing(),
+            Self::Drill => rows::faults::missing(),
             Self::Machine => Some(NO_MACHINES.to_owned()),
+            Self::Mutants => rows::faults::missing().or_else(|| Self::TurnedAndCut.lacks(rig)),
         }
     }
 }

@@ -84,6 +84,7 @@ impl Report {
     /// Writes everything to where the results of a build are.
     pub fn write(
         &self,
+        name: &str,
         deep: bool,
         counters: &[(&'static str, u64)],
         missing: Option<&str>,
@@ -98,7 +99,7 @@ impl Report {
         });
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../deploy/test");
         fs::create_dir_all(&folder).expect("the target folder is ours");
-        let file = folder.join("rig.json");
+        let file = folder.join(name);
         let text = serde_json::to_vec_pretty(&all).expect("plain JSON");
         fs::write(&file, text).expect("the target folder is ours");
         file.canonicalize().unwrap_or(file)

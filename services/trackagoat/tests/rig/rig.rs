@@ -160,12 +160,24 @@ impl Rig {
 
     /// Lets replicas have leases of so many seconds.
     pub fn allow_leases(&self, seconds: &str) {
+        self.operate(&["leases", "allow", seconds]);
+    }
+
+    /// What the operator's command prints, which must succeed.
+    pub fn operate(&self, arguments: &[&str]) -> String {
         let operator = Operator {
             database_url: self.postgres.url(DATABASE),
             nats_url: self.nats.url(),
             folder: self.folder.path(),
         };
-        operator.run(&["leases", "allow", seconds]);
+        operator.run(arguments)
+    }
+
+    /// A client with an address of its own.
+    pub fn client(&mut self) -> reqwest::Client {
+        let source = self.net.source(self.sources);
+        self.sources += 1;
+        client(source)
     }
 
     /// Kills a service that was there for one row.
@@ -208,10 +220,14 @@ impl Rig {
 
     /// Makes a key that may read and write, with an address of its own.
     pub async fn key(&mut self) -> Key {
-        let source = self.net.source(self.sources);
-        self.sources += 1;
+        self.key_at(1_000_000).await
+    }
+
+    /// The same, with so many requests in any minute.
+    pub async fn key_at(&mut self, rate: u64) -> Key {
+        let client = self.client();
         let body = json!({
-            "name": "victim", "scopes": ["read", "write"], "rate_limit_per_minute": 1_000_000
+            "name": "victim", "scopes": ["read", "write"], "rate_limit_per_minute": rate
         });
         let command = self.target("c1");
         let admin = &self.admin;
@@ -231,7 +247,7 @@ impl Rig {
             .as_str()
             .expect("a new key has its secret")
             .to_owned();
-        Key::new(id.expect("ids are UUIDs"), secret, client(source))
+        Key::new(id.expect("ids are UUIDs"), secret, client)
     }
 
     /// Makes keys, and asks every service with them until told to end.
@@ -251,6 +267,11 @@ impl Rig {
         let mut targets = self.targets();
         targets.retain(|target| target.name != name);
         self.round_among(targets).await
+    }
+
+    /// Makes keys, and asks nobody with them.
+    pub async fn round_of_nobody(&mut self) -> Watch {
+        self.round_among(Vec::new()).await
     }
 
     async fn round_among(&mut self, targets: Vec<Target>) -> Watch {
@@ -284,15 +305,25 @@ impl Rig {
         seen
     }
 
+    /// Ends a round of which nothing is judged but what the caller does.
+    pub async fn see(&mut self, watch: Watch) -> Seen {
+        let seen = watch.finish().await;
+        self.found.revokes += seen.revoked.len() as u64;
+        self.found.probes += seen.requests.len() as u64;
+        self.found.late = self.found.late.max(seen.late);
+        self.acknowledged.writes.extend(&seen.writes);
+        let receipts = seen.revoked.iter().map(|revoked| revoked.receipt.clone());
+        self.acknowledged.receipts.extend(receipts);
+        seen
+    }
+
     /// Ends a round of a control, in which S1 must have been seen to break.
     pub async fn end_broken(&mut self, watch: Watch) {
-        let seen = watch.finish().await;
+        let seen = self.see(watch).await;
         let violations = seen.histories.violations();
         let is_late = violations
             .iter()
             .any(|(_, violation)| matches!(violation, Violation::AcceptedAfterSuccess { .. }));
-        self.found.revokes += seen.revoked.len() as u64;
-        self.found.probes += seen.requests.len() as u64;
         self.found.expect(is_late, || {
             "a control did not fail: the judge is blind".to_owned()
         });
@@ -300,9 +331,6 @@ impl Rig {
             self.found
                 .note(format!("a control fails as it must: {violation}"));
         }
-        self.acknowledged.writes.extend(&seen.writes);
-        let receipts = seen.revoked.iter().map(|revoked| revoked.receipt.clone());
-        self.acknowledged.receipts.extend(receipts);
     }
 
     /// Adds up what services count; what a killed one counted last is lost.
@@ -315,7 +343,8 @@ impl Rig {
         }
     }
 
-    async fn count(&mut self, service: &Service) {
+    /// Adds up what one service counts.
+    pub async fn count(&mut self, service: &Service) {
         if let Some(text) = service.metrics(&client(self.net.hub())).await {
             self.counters.take(service, &text);
         }

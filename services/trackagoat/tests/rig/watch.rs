@@ -264,11 +264,12 @@ impl Clients {
         unreachable!("there is a command service")
     }
 
-    /// Tries until the service knows who asks: what it said before, it said without doing anything.
+    /// Tries until the service knows who asks and has its turn: what it said before, it said without
+    /// doing anything.
     async fn begin(&self, victim: usize, command: &Target) {
         for failed in 0..BEGUN_AFTER {
             match self.attempt(victim, command, failed).await {
-                Err(answer) if answer.code.as_deref() == Some("verification_unavailable") => {
+                Err(answer) if answer.code.as_deref().is_some_and(did_nothing) => {
                     Clock::system().sleep(REVOKE_AGAIN).await;
                 }
                 _ => return,
@@ -371,4 +372,8 @@ impl Seen {
         self.canaries += u64::from(answer.saw_canary);
         *self.answers.entry(answer.told()).or_default() += 1;
     }
+}
+
+fn did_nothing(code: &str) -> bool {
+    ["verification_unavailable", "conflict", "not_committed"].contains(&code)
 }

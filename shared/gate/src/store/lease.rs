@@ -17,6 +17,9 @@ use crate::core::replica::{Head, Renewal};
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(300);
 /// How long an answer may take on its way besides.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(400);
+/// Only with a fault: how long a row may take to be committed, and an answer to come.
+#[cfg(feature = "mutants")]
+const LONG: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Allows lease terms up to `term`; what is allowed already stays so. For the owner's connection,
@@ -186,8 +189,9 @@ impl LeaseLine {
     #[cfg(feature = "mutants")]
     async fn after_registering(&mut self) -> Result<(), StoreError> {
         if Mutant::JoinOneSnapshot.is_active() {
-            let committed = self
-                .run(async |connection, _| sqlx::raw_sql("commit work").execute(connection).await);
+            let committed = self.run_within(LONG, async |connection, _| {
+                sqlx::raw_sql("commit work").execute(connection).await
+            });
             committed.await.inspect_err(|_| self.joined = None)?;
         }
         Ok(())
@@ -195,6 +199,14 @@ impl LeaseLine {
 
     async fn run<T>(
         &mut self,
+        statement: impl AsyncFnOnce(&mut PgConnection, &[u8]) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        self.run_within(answer_timeout(), statement).await
+    }
+
+    async fn run_within<T>(
+        &mut self,
+        timeout: Duration,
         statement: impl AsyncFnOnce(&mut PgConnection, &[u8]) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         // Taken out: a connection whose answer did not come is not used again.
@@ -206,12 +218,24 @@ impl LeaseLine {
         };
         let answer = self
             .clock
-            .timeout(
-                ANSWER_TIMEOUT,
-                statement(&mut connection, self.ack_key.bytes()),
-            )
+            .timeout(timeout, statement(&mut connection, self.ack_key.bytes()))
             .await??;
         self.connection = Some(connection);
         Ok(answer)
+    }
+}
+
+#[cfg(not(feature = "mutants"))]
+const fn answer_timeout() -> Duration {
+    ANSWER_TIMEOUT
+}
+
+/// An answer that is given up after 400 ms hides that the lease would run from it.
+#[cfg(feature = "mutants")]
+fn answer_timeout() -> Duration {
+    if Mutant::LeaseFromReceive.is_active() {
+        LONG
+    } else {
+        ANSWER_TIMEOUT
     }
 }

@@ -109,7 +109,8 @@ pub async fn answer_to_commit_lost(rig: &mut Rig) {
     let (service, proxy) = behind_a_proxy(rig).await;
     let deaf = target(&service);
     let watch = rig.round().await;
-    let cut = proxy.cut_after(Direction::ToServer, b"commit");
+    // The end of the text, since each transaction begins with "read committed".
+    let cut = proxy.cut_after(Direction::ToServer, b"commit\0");
     let trying = watch.begin_at(&deaf);
     cut.await;
     rig.counters.count("outcome of a commit unknown");
@@ -143,7 +144,8 @@ async fn all_committed(rig: &Rig, watch: &Watch) {
     .await;
 }
 
-async fn committed(rig: &Rig, watch: &Watch) -> usize {
+/// How many revocations of the round are committed.
+pub async fn committed(rig: &Rig, watch: &Watch) -> usize {
     let mut count = 0;
     for key in watch.victims() {
         count += usize::from(rig.revocation(key.id).await.is_some());

@@ -1,21 +1,18 @@
 //! Row 5: a process that stands still inside a request. Needs a binary that was built to be asked for it.
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use testkit::eventually;
 use testkit::history::Outcome;
 
-use super::{done, expect_waited, lasts, lease};
+use super::{done, expect_waited, faults, lasts, lease};
 use crate::client::now;
 use crate::limits::SOON;
 use crate::process::Service;
 use crate::rig::Rig;
 
-/// Names a binary with the feature `mutants`.
-const BINARY: &str = "TGA_RIG_MUTANT_BINARY";
 /// Where a request can be stopped (`gate::drill`), and whether it may still be let in once it goes on:
 /// it began before the revocation.
 const POINTS: [(&str, bool); 4] = [
@@ -27,23 +24,12 @@ const POINTS: [(&str, bool); 4] = [
 /// How long requests come in after the revocation has returned, to a process that stands still.
 const BACKLOG: Duration = Duration::from_millis(300);
 
-/// The binary that can be asked for more than a service does.
-pub fn binary() -> Option<PathBuf> {
-    env::var_os(BINARY).map(PathBuf::from)
-}
-
-/// Why there is none.
-pub fn missing() -> Option<String> {
-    let none = || format!("no binary with the feature `mutants` is named by {BINARY}");
-    binary().is_none().then(none)
-}
-
 /// Row 5.
 pub async fn stopped_inside(rig: &mut Rig) {
     let stops = rig.folder.path().join("stops");
     fs::create_dir_all(&stops).expect("the folder takes one more");
     let mut recipe = rig.recipe("query", rig.net.place("x1"));
-    recipe.binary = binary();
+    recipe.binary = faults::binary();
     let folder = ("TGA_RIG_STOPS", stops.display().to_string());
     recipe.variables.push(folder);
     let replica = rig.extra(recipe).await;

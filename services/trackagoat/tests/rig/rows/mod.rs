@@ -3,19 +3,24 @@
 mod certificates;
 pub mod clocks;
 mod commands;
+mod denials;
+pub mod faults;
 mod fleet;
 mod floods;
 mod half_open;
-pub mod handler;
+mod handler;
 mod ingest;
 mod links;
+mod loads;
 pub mod memory;
 mod messages;
 mod overrun;
 pub mod pairs;
 mod partitions;
 mod primary;
+mod quotas;
 mod replicas;
+mod scenes;
 mod soak;
 mod upgrade;
 
@@ -27,6 +32,7 @@ use runtime::clock::Clock;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use self::faults::Deliberate;
 use self::pairs::Fault;
 use crate::limits::{BOUND, RENEWAL};
 use crate::rig::Rig;
@@ -67,6 +73,8 @@ pub enum Needs {
     Drill,
     /// A machine that can be paused with all that runs in it.
     Machine,
+    /// A binary that was built with deliberate faults, and all else that its scenes take.
+    Mutants,
 }
 
 /// A row.
@@ -82,15 +90,22 @@ pub struct Row {
 enum Body {
     One(Run),
     Pair(Fault, Fault),
+    Deliberate(Deliberate),
 }
 
 type Run = for<'a> fn(&'a mut Rig) -> LocalBoxFuture<'a, ()>;
 
 impl Row {
+    /// Whether it leaves behind what other rows would meet.
+    fn is_last(&self) -> bool {
+        matches!(self.body, Body::Deliberate(fault) if fault.is_last())
+    }
+
     pub async fn run(&self, rig: &mut Rig) {
         match self.body {
             Body::One(run) => run(rig).await,
             Body::Pair(first, second) => pairs::run(rig, first, second).await,
+            Body::Deliberate(fault) => faults::run(rig, fault).await,
         }
     }
 }
@@ -110,6 +125,7 @@ macro_rules! rows {
 pub fn all(deep: bool) -> Vec<Row> {
     let mut rows = rows! {
         "0" Nothing replicas::healthy, "no fault";
+        "0b" Nothing denials::in_health, "rights that end otherwise than with their key";
         "1" Nothing replicas::killed, "replica killed";
         "2" Nothing replicas::stopped, "replica stopped, then continued";
         "6" Nothing commands::killed_before_it_told, "command killed after commit, before publish";
@@ -120,6 +136,7 @@ pub fn all(deep: bool) -> Vec<Row> {
         "12" Namespaces partitions::from_both, "replica cut off from both";
         "13" Namespaces partitions::one_way, "one-way drops";
         "17" Nothing messages::late, "delay and jitter on the way to both servers";
+        "17b" Nothing loads::overtaken, "a load that a change overtakes";
         "20" Nothing primary::restarted, "Postgres restarted, fast and immediate";
         "21" Nothing primary::killed, "Postgres backend, postmaster killed";
         "22" Nothing primary::stopped, "Postgres stopped";
@@ -132,6 +149,10 @@ pub fn all(deep: bool) -> Vec<Row> {
     };
     if deep {
         rows.extend(rows! {
+            "0c" Namespaces denials::amid_faults, "the same, a replica stopped, cut off; NATS killed";
+            "0d" Nothing denials::end_comes, "an expiry that was brought forward comes";
+            "0e" Nothing quotas::in_health, "window and day across replicas";
+            "0f" Namespaces quotas::amid_faults, "the same, one killed, then all cut off from each other";
             "3" Groups replicas::frozen, "replica frozen";
             "4" Groups replicas::starved, "replica starved of processor time";
             "8" Nothing commands::stopped_in_its_barrier, "command stopped during the barrier";

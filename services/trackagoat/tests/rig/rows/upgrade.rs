@@ -3,7 +3,7 @@
 use testkit::eventually;
 
 use super::commands::refuses;
-use super::{done, handler, lasts};
+use super::{done, faults, lasts};
 use crate::client::client;
 use crate::counters::value;
 use crate::limits::{CALM_WITHIN, RENEWAL, SOON};
@@ -64,7 +64,7 @@ pub async fn rolled(rig: &mut Rig) {
 /// Puts a replica of the old build in the place of one.
 async fn age(rig: &mut Rig, name: &str) {
     let service = rig.service(name);
-    service.recipe.binary = handler::binary();
+    service.recipe.binary = faults::binary();
     let (variable, event) = FORGOTTEN;
     service.recipe.variables.push((variable, event.to_owned()));
     service.terminate();
