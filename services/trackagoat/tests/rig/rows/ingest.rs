@@ -84,7 +84,8 @@ async fn appends(rig: &mut Rig, rounds: usize) -> Vec<Duration> {
     appends
 }
 
-/// A machine on which it takes long without readings says nothing of what they do.
+/// A build that takes long without readings, as one that is not optimised does, says little of what
+/// they do: the bound is that of one that takes 20 ms (`deploy/bench revoke`).
 fn judge(rig: &mut Rig, calm: &[Duration], appends: &[Duration], events: u64) {
     let p99 = |sorted: &[Duration]| sorted[(sorted.len() * 99).div_ceil(100) - 1];
     let (calm, p99) = (p99(calm), p99(appends));
@@ -95,10 +96,12 @@ fn judge(rig: &mut Rig, calm: &[Duration], appends: &[Duration], events: u64) {
         appends.len(),
         calm.as_millis()
     ));
-    if calm <= APPENDED_WITHIN / 2 {
-        rig.found.expect_speed(p99 <= APPENDED_WITHIN, || {
-            format!("a revocation was appended after {} ms", p99.as_millis())
-        });
+    let text = format!("a revocation was appended after {} ms", p99.as_millis());
+    if calm <= APPENDED_WITHIN / 5 {
+        rig.found.expect_speed(p99 <= APPENDED_WITHIN, || text);
+    } else if p99 > APPENDED_WITHIN {
+        rig.found
+            .note(format!("not judged, too slow without readings: {text}"));
     }
 }
 
