@@ -21,6 +21,7 @@ use crate::core::entry::{EntryRef, Refused};
 use crate::core::hold::RestsOn;
 use crate::core::lookup::{self, Denied, Known, look_up};
 use crate::core::usage::Purpose;
+use crate::drill::{self, Point};
 use crate::follow::{self, Live, ReplicaConfig};
 use crate::hold::Hold;
 use crate::limiter::{Limiter, Moment};
@@ -192,6 +193,7 @@ impl Gate {
             (entry, Moment::read(&self.0.clock))
         };
         let rate = self.0.limiter.admit(&entry, at).await?;
+        drill::reach(Point::Decided, &hash);
         let is_soon = |end: &(Timestamp, bool)| end.1 || end.0 < at.wall.plus(SOON);
         Ok(Admission {
             principal: entry.principal(),

@@ -17,6 +17,7 @@ mod bus;
 mod cache;
 mod coordinator;
 pub mod core;
+mod drill;
 mod follow;
 mod gate;
 mod hold;

@@ -10,6 +10,7 @@ use crate::core::lookup::{Found, Reads};
 use crate::core::registry::Registry;
 use crate::core::stamp::Stamp;
 use crate::core::trusted::{Cache, Trusted};
+use crate::drill::{self, Point};
 
 /// What a request reads of a replica.
 pub struct LiveReads<'a> {
@@ -21,10 +22,34 @@ pub struct LiveReads<'a> {
 
 impl Reads for LiveReads<'_> {
     fn deadlines(&mut self) -> Deadlines {
-        self.trusted.lease().deadlines()
+        let deadlines = self.trusted.lease().deadlines();
+        drill::reach(Point::DeadlinesLoaded, self.hash);
+        deadlines
     }
 
     fn find(&mut self) -> Found {
+        let found = self.cached();
+        drill::reach(Point::CacheRead, self.hash);
+        found
+    }
+
+    fn floor(&mut self) -> Stamp {
+        self.trusted.lease().floor()
+    }
+
+    fn now(&mut self) -> FencePoint {
+        let now = fence_point(self.clock);
+        drill::reach(Point::ClocksRead, self.hash);
+        now
+    }
+
+    fn rests_on(&mut self, tomb: Stamp) -> RestsOn {
+        self.trusted.rests_on(tomb)
+    }
+}
+
+impl LiveReads<'_> {
+    fn cached(&mut self) -> Found {
         if let Some(entry) = self.trusted.cache().get(self.hash) {
             let facts = entry.facts(self.registry);
             #[cfg(feature = "mutants")]
@@ -35,18 +60,6 @@ impl Reads for LiveReads<'_> {
             Some(rests_on) => Found::Refused(rests_on),
             None => Found::Nothing,
         }
-    }
-
-    fn floor(&mut self) -> Stamp {
-        self.trusted.lease().floor()
-    }
-
-    fn now(&mut self) -> FencePoint {
-        fence_point(self.clock)
-    }
-
-    fn rests_on(&mut self, tomb: Stamp) -> RestsOn {
-        self.trusted.rests_on(tomb)
     }
 }
 

@@ -3,9 +3,14 @@
 use std::fmt;
 use std::io;
 use std::str::FromStr;
+use std::time::Duration;
 
 use async_nats::{ConnectOptions, ServerAddr};
 use secrecy::{ExposeSecret, SecretString};
+
+/// How often a connection is asked whether it still stands; after two questions in vain another is made.
+/// The library's own minute leaves whoever lost it without word deaf for three.
+const PING: Duration = Duration::from_secs(2);
 
 /// `nats://user:password@host:port`, or several of them with commas between; the first one's
 /// credentials count. `async-nats` alone ignores credentials in a URL, and logs them at debug.
@@ -34,13 +39,14 @@ impl NatsUrl {
 
     /// Options that hold the credentials, to be used with [`addresses`](Self::addresses).
     pub fn options(&self) -> ConnectOptions {
-        match &self.credentials {
+        let options = match &self.credentials {
             Some((user, password)) => ConnectOptions::with_user_and_password(
                 user.clone(),
                 password.expose_secret().to_owned(),
             ),
             None => ConnectOptions::new(),
-        }
+        };
+        options.ping_interval(PING)
     }
 
     /// Connects with no further options.

@@ -1,5 +1,6 @@
 //! What a caller does: asks with a key, revokes a key, and notes when, and what came of it.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use reqwest::{Method, StatusCode};
@@ -65,6 +66,15 @@ pub fn client(source: impl Into<IpAddr>) -> reqwest::Client {
 impl Key {
     pub fn new(id: Uuid, secret: String, client: reqwest::Client) -> Self {
         Self { id, secret, client }
+    }
+
+    /// As which the key is known.
+    pub fn hash(&self) -> String {
+        let (_, hash) = domain::credential::parse(&self.secret).expect("it was made by us");
+        hash.as_bytes().iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 
     /// Asks for something that the key may: to read from a query service, to write at a command

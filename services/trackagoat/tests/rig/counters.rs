@@ -64,6 +64,14 @@ const MUST_MOVE_DEEP: [(&str, &str); 1] = [(
     "tga_gate_loads_total{reason=\"other_log\"",
 )];
 
+/// The sum of all series of one process that begin so.
+pub fn value(text: &str, beginning: &str) -> u64 {
+    let lines = text.lines().filter(|line| line.starts_with(beginning));
+    lines
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .sum()
+}
+
 impl Counters {
     /// Takes what a process says of itself now.
     pub fn take(&mut self, service: &Service, text: &str) {

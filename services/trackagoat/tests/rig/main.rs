@@ -5,9 +5,10 @@
 //!
 //! `cargo test -p trackagoat --test rig` runs the rows that fit a few minutes; `TGA_DEEP=1` runs
 //! every row that this kind of machine can inject, and pairs of the main ones. `TGA_RIG_ROWS=2,12`
-//! runs these alone; `TGA_RIG_CUTS` says how often row 23 cuts the power, of each
-//! of its three kinds. `TGA_RIG_FAULTS=1` runs instead what must be seen of processes with
-//! deliberate faults, of a binary that `TGA_RIG_MUTANT_BINARY` names.
+//! runs these alone; `TGA_RIG_CUTS` says how often row 23 cuts the power, of each of its three
+//! kinds, and row 48 goes on for `TGA_RIG_SOAK_SECONDS` with the faults of `TGA_RIG_SEED`.
+//! `TGA_RIG_FAULTS=1` runs instead what must be seen of processes with deliberate faults.
+//! `TGA_RIG_MUTANT_BINARY` names a binary with the feature `mutants`, which that and some rows need.
 #![expect(
     clippy::future_not_send,
     reason = "rows run one after another, on one thread"
@@ -43,6 +44,10 @@ use crate::net::Net;
 use crate::report::{Report, Verdict, say};
 use crate::rig::Rig;
 use crate::rows::{Needs, Row};
+
+/// Why nothing here is paused from outside.
+const NO_MACHINES: &str =
+    "needs /dev/kvm, qemu and a guest system; the simulator has machines that sleep";
 
 /// Threads of the clients.
 const THREADS: usize = 2;
@@ -193,7 +198,7 @@ async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static st
 
 impl Needs {
     /// Why a row that needs it cannot be run here.
-    fn lacks(self, rig: &Rig) -> Option<String> {
+    pub fn lacks(self, rig: &Rig) -> Option<String> {
         match self {
             Self::Nothing => None,
             Self::Namespaces => rig.net.missing.clone(),
@@ -202,6 +207,9 @@ impl Needs {
             Self::Groups => cgroup::missing(),
             Self::Disk => disk::missing(),
             Self::BaseBackup => rows::restore::missing(),
+            Self::Memory => rows::memory::missing(),
+            Self::Drill => rows::faults::missing(),
+            Self::Machine => Some(NO_MACHINES.to_owned()),
             Self::Mutants => rows::faults::missing().or_else(|| Self::TurnedAndCut.lacks(rig)),
         }
     }

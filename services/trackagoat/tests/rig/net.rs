@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,7 +21,7 @@ const NAMES: &str = "/run/netns";
 const PREFIX: &str = "tga-rig-";
 const HUB: &str = "hub";
 /// What runs in a namespace of its own, in the order of their addresses.
-const PLACES: [&str; 9] = ["pg", "nats", "c1", "c2", "q1", "q2", "q3", "x1", "x2"];
+const PLACES: [&str; 10] = ["pg", "nats", "c1", "c2", "q1", "q2", "q3", "x1", "x2", "x3"];
 /// The first two parts of every address.
 const NETWORK: [u8; 2] = [10, 203];
 
@@ -55,6 +55,14 @@ pub struct Rule {
     pub way: Way,
     /// How many of a hundred are lost.
     pub percent: u8,
+}
+
+/// A connection that a process of a place has made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// Its own end's.
+    pub port: u16,
+    pub peer: SocketAddr,
 }
 
 impl Net {
@@ -197,6 +205,30 @@ impl Place {
     /// # Errors
     /// What nftables said.
     pub fn lose(&self, rules: &[Rule]) -> Result<(), String> {
+        self.filter(&ruleset(rules))
+    }
+
+    /// Loses every packet of these connections, and of no other, in place of what was lost before.
+    ///
+    /// # Errors
+    /// What nftables said.
+    pub fn half_open(&self, connections: &[Connection]) -> Result<(), String> {
+        let lines = |own: &str, their: &str, end: &str| {
+            let line = |one: &Connection| {
+                let (port, peer) = (one.port, one.peer);
+                let (address, peer_port) = (peer.ip(), peer.port());
+                format!("ip {end} {address} tcp {own} {port} tcp {their} {peer_port} drop; ")
+            };
+            connections.iter().map(line).collect::<String>()
+        };
+        let (input, output) = (
+            lines("dport", "sport", "saddr"),
+            lines("sport", "dport", "daddr"),
+        );
+        self.filter(&table(input, output))
+    }
+
+    fn filter(&self, ruleset: &str) -> Result<(), String> {
         let Some(namespace) = &self.namespace else {
             return Err("there is no namespace to cut off".to_owned());
         };
@@ -208,7 +240,7 @@ impl Place {
             .spawn()
             .map_err(|error| error.to_string())?;
         let mut input = child.stdin.take().expect("it is piped");
-        let written = input.write_all(ruleset(rules).as_bytes());
+        let written = input.write_all(ruleset.as_bytes());
         drop(input);
         let status = child.wait().map_err(|error| error.to_string())?;
         written.map_err(|error| error.to_string())?;
@@ -289,10 +321,14 @@ fn ruleset(rules: &[Rule]) -> String {
         };
         concerned.map(line).collect::<String>()
     };
+    table(lines("saddr", Way::Out), lines("daddr", Way::In))
+}
+
+/// In place of everything that was there.
+fn table(input: String, output: String) -> String {
     let chain = |hook: &str, lines: String| {
         format!("chain {hook} {{ type filter hook {hook} priority 0; policy accept; {lines}}}\n")
     };
-    let (input, output) = (lines("saddr", Way::Out), lines("daddr", Way::In));
     let chains = [chain("input", input), chain("output", output)].concat();
     format!("flush ruleset\ntable inet faults {{\n{chains}}}\n")
 }

@@ -154,6 +154,16 @@ impl Service {
         self.signal(Signal::STOP);
     }
 
+    /// Whether it stands still.
+    pub fn is_stopped(&self) -> bool {
+        let state = fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        // The name before it, in brackets, may hold anything.
+        let state = state
+            .ok()
+            .and_then(|text| text.rsplit_once(") ")?.1.chars().next());
+        state == Some('T')
+    }
+
     /// Lets it go on.
     pub fn go_on(&self) {
         self.signal(Signal::CONT);

@@ -321,6 +321,11 @@ impl Rig {
 
     /// Ends a round: what was seen is judged.
     pub async fn end(&mut self, watch: Watch, affected: &[&str]) -> Vec<Revoked> {
+        self.judged(watch, affected).await.revoked
+    }
+
+    /// The same, for who looks at all that was seen.
+    pub async fn judged(&mut self, watch: Watch, affected: &[&str]) -> Seen {
         let seen = watch.finish().await;
         let queries: Vec<_> = self.queries().map(|service| service.name.clone()).collect();
         self.found.judge(&seen, &queries, affected);
@@ -328,7 +333,7 @@ impl Rig {
         let receipts = seen.revoked.iter().map(|revoked| revoked.receipt.clone());
         self.acknowledged.receipts.extend(receipts);
         self.absorb().await;
-        seen.revoked
+        seen
     }
 
     /// Ends a round of which nothing is judged but what the caller does.

@@ -66,7 +66,7 @@ impl Operator<'_> {
         }
         let scopes = [
             "--scopes",
-            "read,write,keys",
+            "read,write,keys,ingest",
             "--rate-limit-per-minute",
             "1000000",
         ];

@@ -10,6 +10,7 @@ use runtime::telemetry::chain;
 use tokio::sync::mpsc;
 
 use crate::core::auth::{AuthEvent, Change, change};
+use crate::drill;
 
 /// Batches that wait for the apply task.
 pub const BATCHES: usize = 64;
@@ -76,6 +77,7 @@ pub fn auth_event(event: &StoredEvent) -> Option<AuthEvent> {
         position: event.position,
         previous,
         change: match event.decode() {
+            Ok(_) if drill::is_forgotten(&event.type_name) => Change::Unknown,
             Ok(recorded) => change(recorded.org_id, &recorded.event),
             Err(error) => {
                 tracing::error!(

@@ -46,6 +46,8 @@ pub struct NatsConfig {
     pub max_payload: u32,
     /// The most that JetStream may store, in bytes.
     pub max_store: u64,
+    /// Lines of its configuration beside those that are made here.
+    pub lines: String,
     /// A folder to delete when the server, or this process, ends.
     pub delete: Option<PathBuf>,
 }
@@ -74,6 +76,7 @@ impl NatsConfig {
             address: Ipv4Addr::LOCALHOST,
             max_payload: 1 << 20,
             max_store: 10 << 30,
+            lines: String::new(),
             delete: None,
         }
     }
@@ -177,9 +180,7 @@ impl NatsServer {
     /// If it does not come up.
     pub async fn start(&mut self) -> Result<(), LocalError> {
         self.program.stop_leftovers().await?;
-        let file = self.folder.join("nats.conf");
-        let account = &self.program.account;
-        secret_file::write_private(&file, self.configuration().as_bytes(), account)?;
+        let file = self.write_configuration()?;
         let arguments = ["--config".to_owned(), file.display().to_string()];
         let mut child = self.program.spawn(&arguments)?;
         self.watchdog
@@ -223,6 +224,21 @@ impl NatsServer {
     /// The folder that JetStream stores in.
     pub fn store(&self) -> PathBuf {
         self.folder.join("store")
+    }
+
+    /// Gives it other lines beside those that are made here, from its next start or reload on.
+    pub fn configure(&mut self, lines: impl Into<String>) {
+        self.config.lines = lines.into();
+    }
+
+    /// Has it read its configuration, and the files named there, without ending a connection.
+    ///
+    /// # Errors
+    /// If the configuration cannot be written.
+    pub fn reload(&mut self) -> Result<(), LocalError> {
+        self.write_configuration()?;
+        self.program.signal_all(Signal::HUP);
+        Ok(())
     }
 
     /// Stops the process where it stands, until [`resume`](Self::resume).
@@ -290,6 +306,13 @@ impl NatsServer {
         SocketAddr::from((self.config.address, self.port))
     }
 
+    fn write_configuration(&self) -> Result<PathBuf, LocalError> {
+        let file = self.folder.join("nats.conf");
+        let account = &self.program.account;
+        secret_file::write_private(&file, self.configuration().as_bytes(), account)?;
+        Ok(file)
+    }
+
     fn configuration(&self) -> String {
         let quoted = |path: &Path| format!("{:?}", path.display().to_string());
         format!(
@@ -303,7 +326,7 @@ impl NatsServer {
              \x20 ] }}\n\
              \x20 SYS {{ users: [{{ user: {SYSTEM_USER}, password: \"{system}\" }}] }}\n\
              }}\n\
-             system_account: SYS\n",
+             system_account: SYS\n{lines}",
             address = self.address(),
             max_payload = self.config.max_payload,
             store = quoted(&self.store()),
@@ -311,6 +334,7 @@ impl NatsServer {
             password = self.password.expose_secret(),
             replica = self.replica_password.expose_secret(),
             system = self.system_password.expose_secret(),
+            lines = self.config.lines,
         )
     }
 }

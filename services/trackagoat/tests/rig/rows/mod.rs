@@ -1,14 +1,21 @@
 //! One function for each row of the matrix (faults.md 3).
 
+mod certificates;
 pub mod clocks;
 mod commands;
 mod denials;
 pub mod faults;
 mod fleet;
+mod floods;
+mod half_open;
+mod handler;
+mod ingest;
 mod links;
 mod loads;
+pub mod memory;
 mod messages;
 mod nats_disk;
+mod overrun;
 pub mod pairs;
 mod partitions;
 mod primary;
@@ -16,7 +23,9 @@ mod quotas;
 mod replicas;
 pub mod restore;
 mod scenes;
+mod soak;
 mod storage;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -67,6 +76,12 @@ pub enum Needs {
     /// One that can fail.
     Disk,
     BaseBackup,
+    /// Groups that limit memory.
+    Memory,
+    /// A binary that can be asked for more than a service does.
+    Drill,
+    /// A machine that can be paused with all that runs in it.
+    Machine,
     /// A binary that was built with deliberate faults, and all else that its scenes take.
     Mutants,
 }
@@ -154,8 +169,11 @@ pub fn all(deep: bool) -> Vec<Row> {
             "15" Namespaces links::flapping, "flapping link; all links clogged in turn";
             "16" Namespaces links::lossy, "loss of 1, 10, 30 %";
             "18" Namespaces links::narrow, "64 kbit/s";
+            "5" Drill handler::stopped_inside, "stopped inside the handler";
+            "19" Namespaces half_open::half_open, "half-open connections";
             "26" Nothing primary::without_connections, "connections exhausted";
             "27" Nothing primary::head_lock_held, "head lock held";
+            "31" Nothing overrun::slow_consumer, "slow consumer";
             "33" BaseBackup restore::to_before_a_revoke, "restore to before a revoke, from a base backup and archived WAL";
             "33b" Nothing primary::another_epoch, "another life of the log, without a restore";
             "36" TurnedAndCut clocks::fast_coordinator, "coordinator clock fast; control: far too fast";
@@ -163,8 +181,13 @@ pub fn all(deep: bool) -> Vec<Row> {
             "38" Namespaces clocks::other_origins, "other clock origins";
             "42" Nothing fleet::cold_start, "cold start of all";
             "43" Namespaces fleet::stampede, "all replicas fenced, and back";
+            "44" Memory memory::exhausted, "memory exhausted";
             "45" Nothing replicas::without_descriptors, "descriptors exhausted";
+            "46" Nothing floods::hostile, "slow heads, HTTP/2 floods";
+            "47" Namespaces certificates::rotated, "certificates expire and rotate";
+            "49" Machine unreachable, "a virtual machine paused";
             "50" Nothing primary::migrated, "schema migration under load";
+            "51" Nothing ingest::bulk, "head lock contended by bulk ingest";
             "52" Nothing primary::commit_stalls, "a commit that stalls";
             "23" Disk storage::power_lost, "power loss under Postgres; controls: fsync off, nobody waits for the log";
             "24" Disk storage::full, "disk full: data, then WAL";
@@ -172,6 +195,10 @@ pub fn all(deep: bool) -> Vec<Row> {
             "29" Disk nats_disk::ruined, "NATS: power loss, truncated block, flipped bit";
         });
         rows.extend(all_pairs());
+        rows.extend(rows! {
+            "48" Nothing soak::mixed, "random faults, alone and together";
+            "41" Drill upgrade::rolled, "rolling upgrade, a new deny event";
+        });
         // Behind everything else, since what it allows stays allowed.
         rows.extend(rows! {
             "53" Nothing fleet::lease_terms, "leases of 1, 2 and 5 s";
@@ -223,6 +250,11 @@ async fn in_log(rig: &Rig, revoked: &[Revoked]) -> usize {
     })
     .await;
     usize::try_from(count).expect("a count")
+}
+
+/// A row that no machine can run, as what it needs says.
+async fn unreachable(rig: &mut Rig) {
+    rig.found.problems.push("it cannot be run".to_owned());
 }
 
 /// A fault that lasts.

@@ -80,12 +80,21 @@ struct Strike {
     group: Option<Group>,
 }
 
-/// Both faults around one round of revocations: safety is judged, and L1 unless Postgres is what fails.
+/// Where faults strike, each in its own replica, or in an extra one in its own place.
+const VICTIMS: [(&str, &str); 3] = [("q3", "x1"), ("q2", "x2"), ("q1", "x3")];
+
+/// Two faults at once.
 pub async fn run(rig: &mut Rig, first: Fault, second: Fault) {
-    let mut strikes = [
-        Strike::prepare(rig, first, "q3", "x1").await,
-        Strike::prepare(rig, second, "q2", "x2").await,
-    ];
+    strike(rig, &[(first, 0), (second, 0)]).await;
+}
+
+/// All these faults, at most three, around one round of revocations: safety is judged, and L1 unless
+/// Postgres is what fails. Without a fault everything is.
+pub async fn strike(rig: &mut Rig, faults: &[(Fault, u32)]) {
+    let mut strikes = Vec::new();
+    for ((fault, _), (victim, place)) in faults.iter().zip(VICTIMS) {
+        strikes.push(Strike::prepare(rig, *fault, victim, place).await);
+    }
     let extras: Vec<&Service> = strikes
         .iter()
         .filter_map(|strike| strike.extra.as_ref())
@@ -111,8 +120,10 @@ pub async fn run(rig: &mut Rig, first: Fault, second: Fault) {
         .iter()
         .map(|service| service.name.clone())
         .collect();
-    affected.extend(["q1", "q2", "q3"].map(str::to_owned));
-    if [first, second].into_iter().any(Fault::is_of_postgres) {
+    if !faults.is_empty() {
+        affected.extend(["q1", "q2", "q3"].map(str::to_owned));
+    }
+    if faults.iter().any(|(fault, _)| fault.is_of_postgres()) {
         affected.push(POSTGRES.to_owned());
     }
     let affected: Vec<_> = affected.iter().map(String::as_str).collect();
