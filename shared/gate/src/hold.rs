@@ -65,12 +65,6 @@ impl Hold {
         self.known().settled(epoch, now)
     }
 
-    /// After how long everything that was committed in the log `epoch` holds; none if nothing was
-    /// seen of that log.
-    pub(crate) fn bound(&self, epoch: LogEpoch) -> Option<Duration> {
-        self.known().bound(epoch)
-    }
-
     /// Waits until a denial may be told.
     pub(crate) async fn pass(&self, rests_on: RestsOn) -> Result<(), InProgress> {
         if self.holds(rests_on) {

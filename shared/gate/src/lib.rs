@@ -11,6 +11,9 @@
 //! true, [`Coordinator::settle`] waits until a denial is in force everywhere.
 #![warn(missing_docs)]
 
+#[cfg(all(feature = "mutants", not(debug_assertions)))]
+compile_error!("deliberate faults are for tests: no release may have them");
+
 mod admission;
 mod brake;
 mod bus;

@@ -1,14 +1,10 @@
 //! What a command took away: its answer waits until every replica has heard of it.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
-use domain::event::{ChainHash, Event};
-use domain::ids::{GlobalPosition, LogEpoch};
+use domain::event::{ChainHash, Event, RevocationReason};
+use domain::ids::{GlobalPosition, LogEpoch, UserId};
 use domain::org::{Command, OrgState};
 use domain::time::Timestamp;
 use event_log::Appended;
-use gate::core::mutant::Mutant;
 
 /// A change that took access away, and how far it is in force.
 #[derive(Debug, Clone)]
@@ -44,8 +40,8 @@ impl Denial {
 pub(super) enum Earlier {
     /// Nothing.
     Nothing,
-    /// The state remembers it.
-    At(GlobalPosition),
+    /// The state remembers it, from the first of its events to the last.
+    At(GlobalPosition, GlobalPosition),
     /// Somewhere before the newest event that changes who may call.
     Somewhere,
 }
@@ -56,6 +52,7 @@ pub(super) fn earlier(state: &OrgState, command: &Command) -> Earlier {
     let remembered = match command {
         Command::RevokeKey { key_id } => key(key_id).and_then(|key| key.revoked),
         Command::ChangeKey { key_id, .. } => key(key_id).and_then(|key| key.narrowed),
+        Command::RemoveMember { user_id, .. } => return removal(state, *user_id),
         Command::Suspend { .. }
         | Command::SetPlan { .. }
         | Command::SetLimit { .. }
@@ -63,16 +60,36 @@ pub(super) fn earlier(state: &OrgState, command: &Command) -> Earlier {
         | Command::BanMember { .. } => return Earlier::Somewhere,
         _ => None,
     };
-    remembered.map_or(Earlier::Nothing, |denial| Earlier::At(denial.position))
+    remembered.map_or(Earlier::Nothing, |denial| {
+        Earlier::At(denial.position, denial.position)
+    })
 }
 
-/// Only with a fault: the receipt of a barrier that nobody waited for.
+/// A person's removal, with the keys that were revoked with it.
+fn removal(state: &OrgState, user_id: UserId) -> Earlier {
+    let Some(removed) = state.former_members.get(&user_id) else {
+        return Earlier::Nothing;
+    };
+    let owned = state
+        .keys
+        .values()
+        .filter(|key| key.owner_id == Some(user_id));
+    let revoked = owned.filter_map(|key| key.revoked);
+    let with_it = revoked.filter(|denial| {
+        denial.reason == Some(RevocationReason::MemberRemoved) && denial.position > removed.position
+    });
+    let last = with_it.map(|denial| denial.position).max();
+    Earlier::At(removed.position, last.unwrap_or(removed.position))
+}
+
+/// The receipt of a barrier that nobody waited for.
+#[cfg(feature = "mutants")]
 pub(super) fn unwaited(
     position: GlobalPosition,
     epoch: LogEpoch,
-    now: DateTime<Utc>,
+    now: chrono::DateTime<chrono::Utc>,
 ) -> Option<gate::Receipt> {
-    Mutant::RetryReturnsEarly
+    gate::core::mutant::Mutant::RetryReturnsEarly
         .is_active()
         .then(|| gate::Receipt {
             position,
@@ -80,8 +97,8 @@ pub(super) fn unwaited(
             epoch,
             barrier: gate::Report {
                 replicas: Vec::new(),
-                waited: Duration::ZERO,
-                bound: Duration::ZERO,
+                waited: std::time::Duration::ZERO,
+                bound: std::time::Duration::ZERO,
             },
             in_ledger: false,
         })
@@ -94,11 +111,17 @@ pub(super) fn newest(events: &[Event]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use domain::event::{
-        KeyChanged, KeyRevoked, LimitChanged, OrgReinstated, OrgSuspended, RevocationReason,
+        Actor, KeyChanged, KeyCreated, KeyRevoked, LimitChanged, MemberJoined, MemberRemoved,
+        OrgReinstated, OrgSuspended, Role,
     };
     use domain::ids::KeyId;
+    use domain::org::{Recorded, evolve};
     use domain::plan::LimitKey;
+    use domain::scope::Scopes;
+    use domain::text::Name;
     use uuid::Uuid;
 
     use super::*;
@@ -141,6 +164,62 @@ mod tests {
         assert_eq!(newest(&[changed(true)]), Some(0));
         assert_eq!(newest(&[limit(LimitKey::MaxApiRequestsPerDay)]), Some(0));
         assert_eq!(newest(&[revoked]), Some(0));
+    }
+
+    fn recorded(state: &mut OrgState, position: u64, event: impl Into<Event>) {
+        let recorded = Recorded {
+            event: &event.into(),
+            at: Timestamp::from_micros(0).unwrap(),
+            actor: Actor::System,
+            position: GlobalPosition::new(position),
+        };
+        evolve(state, &recorded);
+    }
+
+    /// Keys that were revoked with a person stand behind the removal; others that were revoked
+    /// since do not belong to it.
+    #[test]
+    fn a_removal_that_is_asked_for_again_waits_for_all_that_was_taken_away_with_it() {
+        let user_id = UserId::from_uuid(Uuid::from_u128(7));
+        let mut state = OrgState::default();
+        let remove = Command::RemoveMember {
+            user_id,
+            keys: None,
+        };
+        assert!(matches!(earlier(&state, &remove), Earlier::Nothing));
+        let role = Role::Member;
+        recorded(&mut state, 3, MemberJoined { user_id, role });
+        for (number, position) in [(1, 4), (2, 5)] {
+            recorded(&mut state, position, key_of(user_id, number));
+        }
+        recorded(&mut state, 8, MemberRemoved { user_id });
+        for (number, position, reason) in [
+            (1, 9, RevocationReason::MemberRemoved),
+            (2, 30, RevocationReason::Requested),
+        ] {
+            let key_id = KeyId::from_uuid(Uuid::from_u128(number));
+            recorded(&mut state, position, KeyRevoked { key_id, reason });
+        }
+        let Earlier::At(first, last) = earlier(&state, &remove) else {
+            panic!("it is remembered")
+        };
+        assert_eq!((first.get(), last.get()), (8, 9));
+    }
+
+    fn key_of(owner: UserId, number: u128) -> KeyCreated {
+        KeyCreated {
+            key_id: KeyId::from_uuid(Uuid::from_u128(number)),
+            name: Name::parse("Script").unwrap(),
+            prefix: "tga_0123".to_owned(),
+            scopes: Scopes::DEFAULT,
+            owner_id: Some(owner),
+            expires_at: None,
+            ip_allowlist: None,
+            rate_limit_per_minute: 60,
+            strict: false,
+            replaces: None,
+            hash: None,
+        }
     }
 
     #[test]

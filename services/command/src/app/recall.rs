@@ -95,18 +95,21 @@ impl Inner {
             return Ok(None);
         }
         let head = self.log.head().await.map_err(unanswered)?;
-        let position = match earlier {
-            Earlier::At(position) => position,
-            Earlier::Nothing | Earlier::Somewhere => head.auth_position,
+        let (first, position) = match earlier {
+            Earlier::At(first, last) => (first, last),
+            Earlier::Nothing | Earlier::Somewhere => (head.auth_position, head.auth_position),
         };
         let stored = self.log.read_at(&[position]).await;
         let stored = stored.map_err(unanswered)?;
         Ok(stored.first().map(|stored| Denial {
             position,
-            first: position,
+            first,
             at: stored.recorded_at,
             epoch: head.epoch,
             event_hash: stored.hash,
+            #[cfg(not(feature = "mutants"))]
+            settled: None,
+            #[cfg(feature = "mutants")]
             settled: denial::unwaited(position, head.epoch, self.clock.now()),
         }))
     }

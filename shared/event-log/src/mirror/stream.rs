@@ -28,6 +28,9 @@ pub struct Standing {
     pub epoch: LogEpoch,
 }
 
+/// How many of the newest messages may be lost before nothing is known of what the stream holds.
+const LOST_MAX: u64 = 64;
+
 /// What a stream of the log's epoch holds.
 enum Content {
     ThisLog,
@@ -117,30 +120,37 @@ impl MirrorStream {
         if last > head.position {
             return Ok(Content::AnotherHistory);
         }
-        if !is_whole(state) {
-            return Ok(Content::Holes);
-        }
-        if state.messages == 0 {
-            return Ok(Content::ThisLog);
-        }
-        let message = match stream.get_raw_message(last.get()).await {
-            Ok(message) => message,
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
-                return Ok(Content::Holes);
-            }
-            Err(error) => return Err(nats("read its last message", error)),
-        };
-        let row = self.log.read_at(&[last]).await?;
-        let stated = message
-            .headers
-            .get(HASH)
-            .map(|hash| hash.as_str().to_owned());
-        let is_this = stated == row.first().map(|event| event.hash.to_string());
-        Ok(if is_this {
+        let holds = if is_whole(state) {
             Content::ThisLog
         } else {
-            Content::AnotherHistory
-        })
+            Content::Holes
+        };
+        if state.messages == 0 {
+            return Ok(holds);
+        }
+        // Of whatever is there: a stream with holes may hold another history besides.
+        let oldest = state
+            .first_sequence
+            .max(last.get().saturating_sub(LOST_MAX));
+        for sequence in (oldest..=last.get()).rev() {
+            let message = match stream.get_raw_message(sequence).await {
+                Ok(message) => message,
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => continue,
+                Err(error) => return Err(nats("read its newest message", error)),
+            };
+            let row = self.log.read_at(&[GlobalPosition::new(sequence)]).await?;
+            let stated = message
+                .headers
+                .get(HASH)
+                .map(|hash| hash.as_str().to_owned());
+            let is_this = stated == row.first().map(|event| event.hash.to_string());
+            return Ok(match (is_this, holds) {
+                (false, _) => Content::AnotherHistory,
+                (true, _) if sequence < last.get() => Content::Holes,
+                (true, holds) => holds,
+            });
+        }
+        Ok(Content::AnotherHistory)
     }
 
     async fn replace(&self, head: &Head) -> Result<Standing, MirrorError> {
@@ -214,7 +224,8 @@ impl MirrorStream {
 /// Whether no message is missing between the first and the last: nobody may take one out, but a server
 /// whose files were damaged leaves out what it cannot read, and goes on behind it.
 const fn is_whole(state: &State) -> bool {
-    state.messages == 0 || state.messages == state.last_sequence + 1 - state.first_sequence
+    let between = state.last_sequence.checked_sub(state.first_sequence);
+    state.messages == 0 || matches!(between, Some(between) if between == state.messages - 1)
 }
 
 fn is_not_found(error: &context::GetStreamError) -> bool {

@@ -271,28 +271,39 @@ async fn is_whole_again(nats: &TestNats, log: &EventLog) {
 }
 
 /// The log went back (a restore, a failover) and another history was appended.
+/// What of it is lost besides hides nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_another_history_begins_a_new_epoch() {
-    let (before, after, nats) = (postgres().await, postgres().await, nats().await);
-    let lost = Process::start(before.pool().clone());
-    append(&lost.log, org(), vec![event(); 10]).await;
-    lost.mirror(nats.client().await);
-    mirrored(&nats, &lost.log).await;
-    let epoch = lost.log.head().await.unwrap().epoch;
-    lost.stop().await;
+    for lost_besides in [&[][..], &[4], &[9, 10]] {
+        let (before, after, nats) = (postgres().await, postgres().await, nats().await);
+        let lost = Process::start(before.pool().clone());
+        append(&lost.log, org(), vec![event(); 10]).await;
+        lost.mirror(nats.client().await);
+        let config = mirrored(&nats, &lost.log).await.config;
+        let epoch = lost.log.head().await.unwrap().epoch;
+        lost.stop().await;
+        let allows_it = Config {
+            deny_delete: false,
+            ..config
+        };
+        keep_first(&nats, &allows_it, 10).await;
+        for sequence in lost_besides {
+            lose(&nats, *sequence).await;
+        }
 
-    let restored = Process::start(after.pool().clone());
-    sqlx::query("update log.head set epoch = $1")
-        .bind(epoch.as_uuid())
-        .execute(after.pool())
-        .await
-        .unwrap();
-    append(&restored.log, org(), vec![event(); 12]).await;
-    restored.mirror(nats.client().await);
-    is_the_log(&nats, &restored.log).await;
-    assert_ne!(restored.log.head().await.unwrap().epoch, epoch);
-    append(&restored.log, org(), vec![event()]).await;
-    is_the_log(&nats, &restored.log).await;
+        let restored = Process::start(after.pool().clone());
+        sqlx::query("update log.head set epoch = $1")
+            .bind(epoch.as_uuid())
+            .execute(after.pool())
+            .await
+            .unwrap();
+        append(&restored.log, org(), vec![event(); 12]).await;
+        restored.mirror(nats.client().await);
+        is_the_log(&nats, &restored.log).await;
+        assert_ne!(restored.log.head().await.unwrap().epoch, epoch);
+        append(&restored.log, org(), vec![event()]).await;
+        is_the_log(&nats, &restored.log).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,8 +49,7 @@ const CONNECTIONS: u32 = 4;
 /// What an operator may set.
 #[derive(Debug, Clone, Copy)]
 pub struct CoordinatorConfig {
-    /// How long Postgres may be away before the barrier is given up, unless W is shorter and known:
-    /// nobody has to be waited for after that.
+    /// How long Postgres may be away before the barrier ends without knowing whom to wait for.
     pub patience: Duration,
 }
 
@@ -97,8 +96,8 @@ pub struct Receipt {
 /// Nobody could be told when the event is in force everywhere; in the log it takes effect by itself.
 #[derive(Debug, Error)]
 pub enum SettleError {
-    /// Postgres did not say which replicas there are, nor ever before in this log how long their
-    /// leases last: 503 `outcome_unknown`, and a retry runs the barrier again.
+    /// Postgres did not say which replicas there are: 503 `outcome_unknown`, and a retry runs the
+    /// barrier again.
     #[error("the replicas to wait for could not be read")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The log was restored meanwhile, and need not have the event any more: 503 `outcome_unknown`.
@@ -160,9 +159,7 @@ impl Coordinator {
         let start = self.wait_point();
         let position = denials.last;
         let mut heard = self.0.acks.count();
-        let Some(registered) = self.rows(epoch, start).await? else {
-            return Ok(self.outlasted(epoch, position, start).await);
-        };
+        let registered = self.rows(start).await?;
         if registered.epoch != epoch {
             return Err(SettleError::OtherLog);
         }
@@ -199,7 +196,7 @@ impl Coordinator {
             effective_at,
             epoch,
             barrier: report,
-            in_ledger: self.is_copied(Some(copied)).await,
+            in_ledger: self.is_copied(copied).await,
         })
     }
 
@@ -226,74 +223,25 @@ impl Coordinator {
         }
     }
 
-    /// Nobody could be asked for, and nobody has to be any more: a lease that held at the commit has
-    /// run out, and a renewal after it brings the denial. Others tell and copy it.
-    async fn outlasted(
-        &self,
-        epoch: LogEpoch,
-        position: GlobalPosition,
-        start: WaitPoint,
-    ) -> Receipt {
-        tracing::warn!(
-            event.position = position.get(),
-            "Postgres did not say whom to wait for; every lease of then has run out"
-        );
-        self.0.hold.settle(epoch, position);
-        let waited = start.elapsed(self.wait_point());
-        names::revocation("settled", waited);
-        Receipt {
-            position,
-            effective_at: Timestamp::from_datetime(self.0.clock.now()),
-            epoch,
-            barrier: Report {
-                replicas: Vec::new(),
-                waited,
-                bound: self.0.hold.bound(epoch).unwrap_or(waited),
-            },
-            in_ledger: self.is_copied(None).await,
-        }
-    }
-
-    async fn is_copied(&self, copied: Option<oneshot::Receiver<bool>>) -> bool {
-        let is_copied = match copied {
-            Some(copied) => {
-                let waited = self.0.clock.timeout(LEDGER_GRACE, copied).await;
-                matches!(waited, Ok(Ok(true)))
-            }
-            None => false,
-        };
+    async fn is_copied(&self, copied: oneshot::Receiver<bool>) -> bool {
+        let waited = self.0.clock.timeout(LEDGER_GRACE, copied).await;
+        let is_copied = matches!(waited, Ok(Ok(true)));
         let outcome = if is_copied { "written" } else { "pending" };
         counter!(names::LEDGER, "outcome" => outcome).increment(1);
         is_copied
     }
 
-    /// B4, again and again while Postgres is away; none once W has passed without an answer.
-    async fn rows(
-        &self,
-        epoch: LogEpoch,
-        start: WaitPoint,
-    ) -> Result<Option<Registered>, SettleError> {
+    /// B4, again and again while Postgres is away.
+    async fn rows(&self, start: WaitPoint) -> Result<Registered, SettleError> {
         loop {
-            let waited = start.elapsed(self.wait_point());
-            // Unknown to a process that has not seen this log yet.
-            let left = self
-                .0
-                .hold
-                .bound(epoch)
-                .map(|bound| bound.saturating_sub(waited));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(None);
-            }
-            let left = left.unwrap_or(LOOK_DEADLINE);
-            let looked = self.0.clock.timeout(left, self.read_rows()).await;
-            let error = match looked.map_err(StoreError::from).flatten() {
-                Ok(registered) => return Ok(Some(registered)),
+            let error = match self.read_rows().await {
+                Ok(registered) => return Ok(registered),
                 Err(error) => error,
             };
-            if waited >= self.0.config.patience {
+            if start.elapsed(self.wait_point()) >= self.0.config.patience {
                 return Err(SettleError::Unavailable(Box::new(error)));
             }
-            self.0.clock.sleep(POLL.min(left)).await;
+            self.0.clock.sleep(POLL).await;
         }
     }
 

@@ -101,12 +101,6 @@ impl Settlements {
         }
     }
 
-    /// W: after so long everything that was committed in the log `epoch` holds; none if nothing was
-    /// seen of that log.
-    pub fn bound(&self, epoch: LogEpoch) -> Option<Duration> {
-        (self.epoch == Some(epoch)).then_some(self.bound)
-    }
-
     /// Whether what a refusal rests on holds everywhere by `now`.
     pub fn cover(&mut self, rests_on: RestsOn, now: WaitPoint) -> bool {
         self.age(now);

@@ -76,34 +76,6 @@ async fn a_stopped_replica_does_not_trust_its_cache_when_it_goes_on() {
     assert_eq!(stopped.ask(&key).await.unwrap_err(), Denial::Invalid);
 }
 
-/// Postgres goes away between the commit and the look at the rows: nobody can be asked for, and after W
-/// nobody has to be.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_denial_whose_replicas_cannot_be_learned_holds_once_every_lease_has_run_out() {
-    let database = testkit::postgres().await;
-    let proxy = Proxy::to(database.options().get_port()).await;
-    let command = Command::start(proxied(database.options(), proxy.port()), None);
-    let replica = Replica::start(database.pool_as("tga_query"), None).await;
-    let key = command.key(command.org().await).await;
-    cached(&replica, &key).await;
-    let position = command.append(key.org, vec![revoked(key.id).into()]).await;
-    let epoch = command.log.head().await.unwrap().epoch;
-    let denials = Denials {
-        first: position,
-        last: position,
-    };
-    // Only what has seen the log knows how long leases last in it.
-    command.coordinator.settle(epoch, denials).await.unwrap();
-
-    proxy.stall(Direction::ToClient);
-    let receipt = command.coordinator.settle(epoch, denials).await.unwrap();
-    let barrier = &receipt.barrier;
-    assert!(barrier.replicas.is_empty(), "{barrier:?}");
-    assert!(barrier.waited >= barrier.bound, "{barrier:?}");
-    assert!(!barrier.bound.is_zero() && !receipt.in_ledger);
-    assert_eq!(replica.ask(&key).await.unwrap_err(), Denial::Invalid);
-}
-
 /// Acknowledgements of others, one after the other, keep nobody from looking at the rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_of_acknowledgements_does_not_hide_the_renewals() {

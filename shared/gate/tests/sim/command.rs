@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
 use gate::core::barrier::{Ack, Barrier, State};
-use gate::core::clocks::{WaitPoint, wait_bound};
+use gate::core::clocks::WaitPoint;
 use gate::core::mutant::Mutant;
 use gate::core::silence::Silence;
 use gate::core::sweep::Sweep;
@@ -58,7 +58,7 @@ struct Running {
     position: GlobalPosition,
     start: WaitPoint,
     barrier: Option<Barrier>,
-    epoch: LogEpoch,
+    epoch: Option<LogEpoch>,
 }
 
 pub struct CommandProcess {
@@ -193,20 +193,10 @@ impl World {
         );
     }
 
-    /// Asks on, until nobody can have to be waited for any more.
     fn rows_again(&mut self, index: usize, barrier: u64) {
-        let (now, bound) = (self.now, wait_bound(self.plan.term));
-        let process = &mut self.commands[index];
-        let wait = process.clocks.wait(now);
-        let Some(running) = process.running.get(&barrier) else {
-            return;
-        };
-        if running.start.elapsed(wait) < bound {
-            return self.send_for(index, For::Rows(barrier), Ask::Rows, LOOK_TIMEOUT);
+        if self.commands[index].running.contains_key(&barrier) {
+            self.send_for(index, For::Rows(barrier), Ask::Rows, LOOK_TIMEOUT);
         }
-        let running = process.running.remove(&barrier).expect("it was there");
-        self.counters.by_time_alone += 1;
-        self.settled(index, &running);
     }
 
     /// B2 and what follows.
@@ -227,7 +217,6 @@ impl World {
 
     fn barrier(&mut self, index: usize, client: Option<u64>, position: GlobalPosition) {
         let now = self.now;
-        let epoch = self.server.primary.epoch;
         let process = &mut self.commands[index];
         process.next_id += 1;
         let id = process.next_id;
@@ -238,7 +227,7 @@ impl World {
                 position,
                 start: process.clocks.wait(now),
                 barrier: None,
-                epoch,
+                epoch: None,
             },
         );
         self.send_for(index, For::Rows(id), Ask::Rows, LOOK_TIMEOUT);
@@ -252,7 +241,7 @@ impl World {
             return;
         };
         let (position, epoch) = (running.position, rows.head.epoch);
-        running.epoch = epoch;
+        running.epoch = Some(epoch);
         let barrier = Barrier::new(position, epoch, running.start, &rows.leases, wait);
         running.barrier = Some(barrier);
         let known: Vec<_> = process.acks.iter().map(|(id, ack)| (*id, *ack)).collect();
@@ -330,7 +319,9 @@ impl World {
 
     /// B6.
     fn settled(&mut self, index: usize, running: &Running) {
-        let (position, epoch) = (running.position, running.epoch);
+        let (position, Some(epoch)) = (running.position, running.epoch) else {
+            return;
+        };
         // Positions of another log say nothing.
         if self.server.primary.epoch == epoch {
             self.send_for(index, For::Settle, Ask::Settle(position), LOOK_TIMEOUT);

@@ -28,7 +28,6 @@ counters! {
     by_row: "barrier: renewal said so",
     by_leaving: "barrier: row gone",
     by_expiry: "barrier: lease ran out",
-    by_time_alone: "barrier: nobody could be asked for until W had passed",
     renewal_lost: "renewal or its answer lost",
     joined_during_a_revoke: "joined during a revocation",
     stale_load_discarded: "stale load discarded",

@@ -182,7 +182,7 @@ impl Plan {
                 self.faults
                     .push((at + after, Fault::KillCommands(2_600 * MILLI)));
             } else if rng.permille(300) {
-                // So soon after the commit that nobody learns whom to wait for.
+                // So soon after the commit that nobody learns whom to wait for, for longer than W.
                 let after = rng.between(MILLI, 5 * MILLI);
                 for slot in 0..self.commands {
                     self.faults

@@ -378,9 +378,9 @@ mod tests {
             .arg("-t")
             .arg("--config")
             .arg(file)
-            .env("TGA_NATS_NAME", "n1")
-            .env("TGA_NATS_COMMAND_PASSWORD", "secret1")
-            .env("TGA_NATS_QUERY_PASSWORD", "secret2")
+            .env("NATS_NAME", "n1")
+            .env("NATS_COMMAND_PASSWORD", "secret1")
+            .env("NATS_QUERY_PASSWORD", "secret2")
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&checked.stderr);
