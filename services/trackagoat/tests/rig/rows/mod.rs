@@ -18,6 +18,7 @@ mod nats_disk;
 mod overrun;
 pub mod pairs;
 mod partitions;
+mod play;
 mod primary;
 mod quotas;
 mod replicas;
