@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::v1::Receipt;
 use domain::event::{Actor, ChainHash};
 use domain::ids::{GlobalPosition, OrgId};
-use event_log::{EventLog, StoredEvent};
+use event_log::{EventLog, ReadError, StoredEvent};
 use testkit::history::{Outcome, Violation};
 use uuid::Uuid;
 
@@ -230,7 +230,7 @@ impl Findings {
         log: &EventLog,
         acknowledged: &Acknowledged,
     ) -> Vec<StoredEvent> {
-        let events = whole(log).await;
+        let events = whole(log).await.expect("the log can be read");
         self.chains(&events);
         self.acknowledged(&events, acknowledged);
         self.causes(&events);
@@ -364,18 +364,19 @@ pub fn share((all, some): (u64, u64)) -> f64 {
     }
 }
 
-async fn whole(log: &EventLog) -> Vec<StoredEvent> {
+/// All of the log.
+///
+/// # Errors
+/// Postgres did not answer, or has something else than events.
+pub async fn whole(log: &EventLog) -> Result<Vec<StoredEvent>, ReadError> {
     let mut events: Vec<StoredEvent> = Vec::new();
     loop {
         let after = events
             .last()
             .map_or(GlobalPosition::ZERO, |last| last.position);
-        let page = log
-            .read(after, LOG_PAGE)
-            .await
-            .expect("the log can be read");
+        let page = log.read(after, LOG_PAGE).await?;
         if page.is_empty() {
-            return events;
+            return Ok(events);
         }
         events.extend(page);
     }

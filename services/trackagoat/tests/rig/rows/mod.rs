@@ -40,10 +40,13 @@ use uuid::Uuid;
 
 use self::faults::Deliberate;
 use self::pairs::Fault;
-use crate::limits::{BOUND, RENEWAL, SOON};
+use crate::limits::{BOUND, QUERIES, RENEWAL, SOON};
 use crate::rig::Rig;
 use crate::setup::DATABASE;
 use crate::watch::Revoked;
+
+/// The query services.
+const REPLICAS: [&str; QUERIES] = ["q1", "q2", "q3"];
 
 /// What only the rig sees, and must have happened.
 pub fn own_counters(deep: bool) -> &'static [&'static str] {
