@@ -86,6 +86,8 @@ pub enum Needs {
     Drill,
     /// A machine that can be paused with all that runs in it.
     Machine,
+    /// Something that real processes do not have, for this reason.
+    Elsewhere(&'static str),
     /// A binary that was built with deliberate faults, and all else that its scenes take.
     Mutants,
 }
@@ -112,6 +114,11 @@ impl Row {
     /// Whether it leaves behind what other rows would meet.
     fn is_last(&self) -> bool {
         matches!(self.body, Body::Deliberate(fault) if fault.is_last())
+    }
+
+    /// Whether it is there to show a deliberate fault.
+    pub fn must_be_seen(&self) -> bool {
+        matches!(self.body, Body::Deliberate(fault) if fault.must_be_seen())
     }
 
     pub async fn run(&self, rig: &mut Rig) {
