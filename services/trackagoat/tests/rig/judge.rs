@@ -106,6 +106,17 @@ impl Findings {
         self.note(text);
     }
 
+    /// Non-vacuity of the checker: where replicas were asked after a revocation, one answer at least
+    /// was tampered with.
+    pub fn expect_tampering(&mut self) {
+        let is_shown = self.tampered > 0 || self.fresh.1 == 0;
+        self.expect(is_shown, || {
+            "the checker was never seen to refuse a history".to_owned()
+        });
+        let tampered = self.tampered;
+        self.note(format!("{tampered} histories were tampered with"));
+    }
+
     /// What holds only where the machine has time: it is not judged where it had none.
     pub fn expect_speed(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
         if self.late > LATE && !holds {
@@ -150,12 +161,17 @@ impl Findings {
         for (key, violation) in seen.histories.violations() {
             self.problems.push(format!("key {key}: {violation}"));
         }
-        if let Some(is_seen) = sees_tampering(seen) {
-            self.tampered += u64::from(is_seen);
-            self.expect(is_seen, || {
-                "the checker is blind to an answer that was tampered with".to_owned()
-            });
-        }
+        let is_seen = sees_tampering(seen);
+        self.tampered += u64::from(is_seen == Some(true));
+        self.expect(is_seen != Some(false), || {
+            "the checker is blind to an answer that was tampered with".to_owned()
+        });
+        let refused_by = queries
+            .iter()
+            .find(|query| !affected.contains(&query.as_str()) && refused_late(seen, query));
+        self.expect(is_seen.is_some() || refused_by.is_none(), || {
+            format!("the checker was not told of a refusal by {refused_by:?}")
+        });
         let canaries = seen.canaries;
         self.expect(canaries == 0, || {
             format!("S5: {canaries} answers show another org")
@@ -325,6 +341,18 @@ fn sees_tampering(seen: &Seen) -> Option<bool> {
     let is_seen =
         |violation: &Violation| matches!(violation, Violation::AcceptedAfterSuccess { .. });
     tampered.map(|history| history.violations().iter().any(is_seen))
+}
+
+/// Whether the replica refused a key, asked after its revocation had returned.
+fn refused_late(seen: &Seen, query: &str) -> bool {
+    seen.revoked.iter().any(|revoked| {
+        seen.requests.iter().any(|(name, key, request)| {
+            name == query
+                && *key == revoked.key
+                && request.outcome == Outcome::Refused
+                && request.begun > revoked.returned
+        })
+    })
 }
 
 /// The longest that a call to a command service took which no barrier had to end.

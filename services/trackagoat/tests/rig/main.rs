@@ -187,6 +187,7 @@ async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static st
     let log = rig.log();
     whole.judge_log(&log, &rig.acknowledged).await;
     whole.expect_fresh();
+    whole.expect_tampering();
     let writes = rig.acknowledged.writes.len();
     whole.note(format!("{writes} writes with keys that were then revoked"));
     let Some(own) = own else { return };
