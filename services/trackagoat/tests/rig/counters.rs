@@ -3,7 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use testkit::eventually;
+
+use crate::client::client;
+use crate::limits::SOON;
 use crate::process::Service;
+use crate::rig::Rig;
 
 /// The newest value of each series of each process.
 #[derive(Debug, Default)]
@@ -63,6 +68,14 @@ const MUST_MOVE_DEEP: [(&str, &str); 1] = [(
     "everything dropped for another epoch",
     "tga_gate_loads_total{reason=\"other_log\"",
 )];
+
+/// What the service of that name says that it counts, which it must.
+pub async fn metrics(rig: &mut Rig, name: &str) -> String {
+    let client = client(rig.net.hub());
+    let service = rig.service(name);
+    let what = format!("{name} says what it counts");
+    eventually(SOON, &what, async || service.metrics(&client).await).await
+}
 
 /// The sum of all series of one process that begin so.
 pub fn value(text: &str, beginning: &str) -> u64 {

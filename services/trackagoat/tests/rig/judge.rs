@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::v1::Receipt;
 use domain::event::{Actor, ChainHash};
 use domain::ids::{GlobalPosition, OrgId};
-use event_log::{EventLog, StoredEvent};
+use event_log::{EventLog, ReadError, StoredEvent};
 use testkit::history::{Outcome, Violation};
 use uuid::Uuid;
 
@@ -106,6 +106,17 @@ impl Findings {
         self.note(text);
     }
 
+    /// Non-vacuity of the checker: where replicas were asked after a revocation, one answer at least
+    /// was tampered with.
+    pub fn expect_tampering(&mut self) {
+        let is_shown = self.tampered > 0 || self.fresh.1 == 0;
+        self.expect(is_shown, || {
+            "the checker was never seen to refuse a history".to_owned()
+        });
+        let tampered = self.tampered;
+        self.note(format!("{tampered} histories were tampered with"));
+    }
+
     /// What holds only where the machine has time: it is not judged where it had none.
     pub fn expect_speed(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
         if self.late > LATE && !holds {
@@ -150,12 +161,17 @@ impl Findings {
         for (key, violation) in seen.histories.violations() {
             self.problems.push(format!("key {key}: {violation}"));
         }
-        if let Some(is_seen) = sees_tampering(seen) {
-            self.tampered += u64::from(is_seen);
-            self.expect(is_seen, || {
-                "the checker is blind to an answer that was tampered with".to_owned()
-            });
-        }
+        let is_seen = sees_tampering(seen);
+        self.tampered += u64::from(is_seen == Some(true));
+        self.expect(is_seen != Some(false), || {
+            "the checker is blind to an answer that was tampered with".to_owned()
+        });
+        let refused_by = queries
+            .iter()
+            .find(|query| !affected.contains(&query.as_str()) && refused_late(seen, query));
+        self.expect(is_seen.is_some() || refused_by.is_none(), || {
+            format!("the checker was not told of a refusal by {refused_by:?}")
+        });
         let canaries = seen.canaries;
         self.expect(canaries == 0, || {
             format!("S5: {canaries} answers show another org")
@@ -230,7 +246,7 @@ impl Findings {
         log: &EventLog,
         acknowledged: &Acknowledged,
     ) -> Vec<StoredEvent> {
-        let events = whole(log).await;
+        let events = whole(log).await.expect("the log can be read");
         self.chains(&events);
         self.acknowledged(&events, acknowledged);
         self.causes(&events);
@@ -327,6 +343,18 @@ fn sees_tampering(seen: &Seen) -> Option<bool> {
     tampered.map(|history| history.violations().iter().any(is_seen))
 }
 
+/// Whether the replica refused a key, asked after its revocation had returned.
+fn refused_late(seen: &Seen, query: &str) -> bool {
+    seen.revoked.iter().any(|revoked| {
+        seen.requests.iter().any(|(name, key, request)| {
+            name == query
+                && *key == revoked.key
+                && request.outcome == Outcome::Refused
+                && request.begun > revoked.returned
+        })
+    })
+}
+
 /// The longest that a call to a command service took which no barrier had to end.
 fn slowest_command(seen: &Seen) -> Duration {
     let answered = seen
@@ -364,18 +392,19 @@ pub fn share((all, some): (u64, u64)) -> f64 {
     }
 }
 
-async fn whole(log: &EventLog) -> Vec<StoredEvent> {
+/// All of the log.
+///
+/// # Errors
+/// Postgres did not answer, or has something else than events.
+pub async fn whole(log: &EventLog) -> Result<Vec<StoredEvent>, ReadError> {
     let mut events: Vec<StoredEvent> = Vec::new();
     loop {
         let after = events
             .last()
             .map_or(GlobalPosition::ZERO, |last| last.position);
-        let page = log
-            .read(after, LOG_PAGE)
-            .await
-            .expect("the log can be read");
+        let page = log.read(after, LOG_PAGE).await?;
         if page.is_empty() {
-            return events;
+            return Ok(events);
         }
         events.extend(page);
     }

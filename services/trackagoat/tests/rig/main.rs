@@ -101,7 +101,10 @@ async fn run(net: Net) -> bool {
         })
         .collect();
     for row in &rows {
-        one(&mut rig, row, &mut report, &mut whole).await;
+        let verdict = one(&mut rig, row, &mut report, &mut whole).await;
+        if row.must_be_seen() {
+            report.fault(verdict);
+        }
     }
     for name in asked.iter().flatten() {
         let is_known = rows.iter().any(|row| row.name == *name);
@@ -145,12 +148,12 @@ async fn run(net: Net) -> bool {
 }
 
 /// Runs one row from a calm beginning. What panics in it is its problem alone.
-async fn one(rig: &mut Rig, row: &Row, report: &mut Report, whole: &mut Findings) {
+async fn one(rig: &mut Rig, row: &Row, report: &mut Report, whole: &mut Findings) -> Verdict {
     rig.found = Findings::default();
     if let Some(reason) = row.needs.iter().find_map(|need| need.lacks(rig)) {
         rig.found.note(reason);
         report.row(&row.name, row.about, Verdict::Skipped, &rig.found, 0.0);
-        return;
+        return Verdict::Skipped;
     }
     let clock = Clock::system();
     let began = clock.monotonic();
@@ -175,6 +178,7 @@ async fn one(rig: &mut Rig, row: &Row, report: &mut Report, whole: &mut Findings
     };
     report.row(&row.name, row.about, verdict, &found, seconds);
     whole.add(found);
+    verdict
 }
 
 /// What can only be said of a whole run; of one with every row also that all has happened that it
@@ -183,6 +187,7 @@ async fn conclude(rig: &mut Rig, whole: &mut Findings, own: Option<&[&'static st
     let log = rig.log();
     whole.judge_log(&log, &rig.acknowledged).await;
     whole.expect_fresh();
+    whole.expect_tampering();
     let writes = rig.acknowledged.writes.len();
     whole.note(format!("{writes} writes with keys that were then revoked"));
     let Some(own) = own else { return };
@@ -210,6 +215,7 @@ impl Needs {
             Self::Memory => rows::memory::missing(),
             Self::Drill => rows::faults::missing(),
             Self::Machine => Some(NO_MACHINES.to_owned()),
+            Self::Elsewhere(reason) => Some(format!("not seen here: {reason}")),
             Self::Mutants => rows::faults::missing().or_else(|| Self::TurnedAndCut.lacks(rig)),
         }
     }

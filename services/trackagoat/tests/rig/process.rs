@@ -1,6 +1,7 @@
 //! A service as a process of its own.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,6 +61,14 @@ impl SharedUrl {
     pub fn get(&self) -> String {
         let url = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         url.clone()
+    }
+
+    /// The host and the port.
+    pub fn address(&self) -> SocketAddr {
+        let url = self.get();
+        let address = url.strip_prefix("http://");
+        let address = address.and_then(|rest| rest.split('/').next()?.parse().ok());
+        address.unwrap_or_else(|| panic!("{url} names no address"))
     }
 
     fn set(&self, url: String) {
@@ -132,7 +141,7 @@ impl Service {
     pub async fn metrics(&self, client: &reqwest::Client) -> Option<String> {
         let answer = client.get(format!("http://{}/metrics", self.admin));
         let answer = answer.timeout(crate::limits::ASK_TIMEOUT).send().await;
-        answer.ok()?.text().await.ok()
+        answer.ok()?.error_for_status().ok()?.text().await.ok()
     }
 
     pub fn pid(&self) -> u32 {

@@ -29,6 +29,14 @@ pub enum Verdict {
 pub struct Report {
     rows: Vec<Value>,
     pub broken: u32,
+    faults: Faults,
+}
+
+/// Deliberate faults: those that must be seen, and those that were.
+#[derive(Default)]
+struct Faults {
+    wanted: u64,
+    found: u64,
 }
 
 impl Report {
@@ -78,8 +86,14 @@ impl Report {
             "control": {"asked": found.control.0, "answered": found.control.1},
             "barriers": {"acked": found.ends[0], "expired": found.ends[1], "left": found.ends[2]},
             "longest_ms": millis(found.longest), "latest_wake_ms": millis(found.late),
-            "answers": found.answers, "notes": found.notes, "problems": found.problems,
+            "tampered": found.tampered, "answers": found.answers, "notes": found.notes, "problems": found.problems,
         }));
+    }
+
+    /// Counts a deliberate fault that must be seen.
+    pub fn fault(&mut self, verdict: Verdict) {
+        self.faults.wanted += 1;
+        self.faults.found += u64::from(verdict == Verdict::Holds);
     }
 
     /// Writes everything to where the results of a build are.
@@ -113,13 +127,20 @@ impl Report {
         let rows = || self.rows.iter().filter(|row| row["row"] != "all");
         let came_to = |told: &str| rows().filter(|row| row["verdict"] == told).count();
         let sum = |what: &str| rows().filter_map(|row| row[what].as_u64()).sum();
-        proven(&[
+        let mut counts = vec![
             ("rows", came_to("holds") as u64),
             ("rows_broken", u64::from(self.broken)),
             ("rows_skipped", came_to("skipped") as u64),
             ("revocations", sum("revokes")),
             ("probes", sum("probes")),
-        ]);
+        ];
+        if self.faults.wanted > 0 {
+            counts.extend([
+                ("faults", self.faults.wanted),
+                ("faults_found", self.faults.found),
+            ]);
+        }
+        proven(&counts);
     }
 }
 

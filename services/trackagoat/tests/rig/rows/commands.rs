@@ -5,7 +5,7 @@ use std::time::Duration;
 use testkit::history::Outcome;
 use testkit::{Direction, Proxy, eventually};
 
-use super::{done, expect_waited, lasts, lease};
+use super::{REPLICAS, done, expect_waited, lasts, lease};
 use crate::client::{Key, Target, now};
 use crate::limits::{BY_RENEWALS, SOON};
 use crate::process::Service;
@@ -79,7 +79,7 @@ pub async fn killed_in_its_barrier(rig: &mut Rig) {
     })
     .await;
     rig.service("q3").go_on();
-    for name in ["q1", "q2", "q3"] {
+    for name in REPLICAS {
         for key in watch.victims() {
             refuses(&rig.target(name), key).await;
         }

@@ -12,7 +12,7 @@ use testkit::history::{Outcome, Violation};
 use uuid::Uuid;
 
 use super::scenes::Scene;
-use super::{Body, Needs, Row};
+use super::{Body, Needs, Row, unreachable};
 use crate::rig::Rig;
 use crate::watch::Seen;
 
@@ -25,12 +25,16 @@ const TRIES: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub struct Deliberate {
     fault: Option<Mutant>,
-    scene: Result<Scene, &'static str>,
+    scene: Scene,
 }
 
 impl Deliberate {
     pub fn is_last(self) -> bool {
-        self.scene.is_ok_and(Scene::is_last)
+        self.scene.is_last()
+    }
+
+    pub fn must_be_seen(self) -> bool {
+        self.fault.is_some()
     }
 }
 
@@ -51,23 +55,33 @@ pub fn all() -> Vec<Row> {
         name: format!("{scene:?}"),
         about: "no fault",
         needs: vec![Needs::Mutants],
-        body: Body::Deliberate(Deliberate {
-            fault: None,
-            scene: Ok(scene),
-        }),
+        body: Body::Deliberate(Deliberate { fault: None, scene }),
     });
-    let faulty = Mutant::ALL.into_iter().map(|fault| Row {
-        name: fault.name().to_owned(),
-        about: "must be seen",
-        needs: vec![Needs::Mutants],
-        body: Body::Deliberate(Deliberate {
-            fault: Some(fault),
-            scene: scene_of(fault),
-        }),
-    });
-    let mut rows: Vec<Row> = clean.chain(faulty).collect();
+    let mut rows: Vec<Row> = clean.chain(Mutant::ALL.into_iter().map(faulty)).collect();
     rows.sort_by_key(Row::is_last);
     rows
+}
+
+fn faulty(fault: Mutant) -> Row {
+    let (needs, body) = match scene_of(fault) {
+        Ok(scene) => {
+            let fault = Some(fault);
+            (
+                Needs::Mutants,
+                Body::Deliberate(Deliberate { fault, scene }),
+            )
+        }
+        Err(reason) => (
+            Needs::Elsewhere(reason),
+            Body::One(|rig| Box::pin(unreachable(rig))),
+        ),
+    };
+    Row {
+        name: fault.name().to_owned(),
+        about: "must be seen",
+        needs: vec![needs],
+        body,
+    }
 }
 
 /// Where a fault shows itself to clients, or why real processes cannot show it.
@@ -107,10 +121,7 @@ const fn scene_of(fault: Mutant) -> Result<Scene, &'static str> {
 
 /// Plays the scene until the fault is seen, or once without one.
 pub async fn run(rig: &mut Rig, deliberate: Deliberate) {
-    let scene = match deliberate.scene {
-        Ok(scene) => scene,
-        Err(reason) => return rig.found.note(format!("not seen here: {reason}")),
-    };
+    let scene = deliberate.scene;
     let Some(fault) = deliberate.fault else {
         let seen = scene.play(rig, None).await;
         let broken = broken(&seen);

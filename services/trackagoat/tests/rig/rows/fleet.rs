@@ -6,7 +6,7 @@ use api::v1::ReplicaState;
 use testkit::eventually;
 
 use super::partitions::{Peer, cut, recovers};
-use super::{done, expect_state, expect_waited, lasts, lease, wait_for};
+use super::{REPLICAS, done, expect_state, expect_waited, lasts, lease, wait_for};
 use crate::client::now;
 use crate::limits::{RECOVERS_WITHIN, SOON};
 use crate::net::{Rule, Way};
@@ -16,8 +16,6 @@ use crate::rig::{Rig, target};
 /// Replicas that join at once.
 const STORM: usize = 4;
 
-/// Every replica.
-const ALL: [&str; 3] = ["q1", "q2", "q3"];
 const LONGER_THAN_A_LEASE: Duration = Duration::from_secs(3);
 /// W of a lease of 5 s.
 const LONGEST_BOUND: Duration = Duration::from_millis(6_142);
@@ -107,11 +105,11 @@ pub async fn cold_start(rig: &mut Rig) {
     }
     rig.restart_all().await;
     let began = now();
-    for name in ALL {
+    for name in REPLICAS {
         recovers(rig, name).await;
     }
     let took = Duration::from_nanos(now() - began);
-    rig.end(watch, &ALL).await;
+    rig.end(watch, &REPLICAS).await;
     rig.found.note(format!(
         "all answer {} ms after the last was ready",
         took.as_millis()
@@ -121,20 +119,20 @@ pub async fn cold_start(rig: &mut Rig) {
 /// Row 43: every replica is fenced, and everybody asks.
 pub async fn stampede(rig: &mut Rig) {
     let watch = rig.round().await;
-    for name in ALL {
+    for name in REPLICAS {
         cut(rig, name, &[Peer::Postgres], Way::Both, 100);
     }
     done(watch.revoke()).await;
     lasts(LONGER_THAN_A_LEASE).await;
-    for name in ALL {
+    for name in REPLICAS {
         rig.service(name).recipe.place.heal();
     }
     let began = now();
-    for name in ALL {
+    for name in REPLICAS {
         recovers(rig, name).await;
     }
     let took = Duration::from_nanos(now() - began);
-    rig.end(watch, &ALL).await;
+    rig.end(watch, &REPLICAS).await;
     rig.found
         .note(format!("all back after {} ms", took.as_millis()));
     rig.found.expect_speed(took <= RECOVERS_WITHIN, || {

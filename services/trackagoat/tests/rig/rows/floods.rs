@@ -1,6 +1,8 @@
 //! Row 46: clients that take as much as they can and give nothing (security.md 13).
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -10,12 +12,14 @@ use reqwest::{Body, Method, StatusCode};
 use runtime::clock::Clock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testkit::eventually;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use testkit::history::Outcome;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::done;
-use crate::client::{Answer, Key, Target, answer, client, now};
-use crate::counters::value;
+use crate::client::{Answer, Key, Target, answer, now};
+use crate::counters::{metrics, value};
 use crate::limits::SOON;
 use crate::rig::Rig;
 use crate::watch::Seen;
@@ -38,8 +42,12 @@ const DESCRIPTORS: u64 = 8_192;
 const DRIP: Duration = Duration::from_secs(1);
 /// A first byte, and a head, must have come after 10 s; a connection is looked at that often.
 const CLOSED_WITHIN: Duration = Duration::from_secs(30);
-/// By how much the process may have grown.
-const GROWTH: u64 = 256 << 20;
+/// By how many megabytes the process may have grown at its worst.
+const GROWTH: u64 = 256;
+const RESIDENT: &str = "VmRSS:";
+const MOST_RESIDENT: &str = "VmHWM:";
+/// So quick an answer is no complaint, whatever it took before.
+const QUICK: Duration = Duration::from_millis(50);
 
 /// How HTTP/2 begins, with no settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -49,6 +57,8 @@ const HEAD: [u8; 6] = [0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
 const FILL: &[u8] = b"\x10\x04fill\x04fill";
 const HEADERS: u8 = 1;
 const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -61,42 +71,46 @@ pub async fn hostile(rig: &mut Rig) {
     raise_descriptors();
     let watch = rig.round().await;
     let calm = rig.judged(watch, &[]).await;
-    let before = metrics(rig).await;
+    let before = metrics(rig, "q3").await;
+    let resident = kilobytes(rig, RESIDENT);
 
     let watch = rig.round().await;
-    let q3 = rig.target("q3").url.get();
-    let address = q3.trim_start_matches("http://").trim_end_matches("/api/v1");
-    let address: SocketAddr = address.parse().expect("services tell their address");
+    let address = rig.target("q3").url.address();
     let from = rig.net.hub();
     let silent = crowd(from, address, SILENT).await;
     let slow = crowd(from, address, SLOW).await;
-    let dripping = tokio_util::task::AbortOnDropHandle::new(watch_tasks().spawn(drip(slow)));
+    let tasks = TaskTracker::new();
+    let dripping = AbortOnDropHandle::new(tasks.spawn(drip(slow)));
     let more = crowd(from, address, TOO_MANY).await;
     let c2 = rig.target("c2");
     let bodies = (0..BODIES).map(|_| slow_body(&rig.control, &c2));
-    let floods = (0..FLOODS).map(|_| flood(from, address, resets));
-    let more_floods = (0..FLOODS).map(|_| flood(from, address, continuations));
+    // The crowd's address may have no more connections.
+    let floods = (0..FLOODS).map(|n| flood(rig.net.source(n), address, resets));
+    let more_floods =
+        (FLOODS..2 * FLOODS).map(|n| flood(rig.net.source(n), address, continuations));
     let revoking = watch.revoke();
     let (ended, more_ended, bodies) =
         tokio::join!(join_all(floods), join_all(more_floods), join_all(bodies));
     done(revoking).await;
     let acted = limits_act(rig, &before).await;
-    let after = metrics(rig).await;
     drop((silent, dripping, more));
+    tasks.close();
+    tasks.wait().await;
     let seen = rig.judged(watch, &[]).await;
 
     rig.found.note(acted);
     for (what, ended) in [("resets", ended), ("continuations", more_ended)] {
-        let count = ended.iter().filter(|ended| **ended).count();
+        let count = ended.iter().filter(|ended| ended.is_ok()).count();
+        rig.found.note(format!(
+            "floods of {what}: {}",
+            tally(ended.iter().map(|one| format!("{one:?}")))
+        ));
         rig.found.expect(count == FLOODS, || {
             format!("{count} of {FLOODS} floods of {what} were ended by the replica")
         });
     }
-    let mut told = BTreeMap::<String, u32>::new();
-    for body in &bodies {
-        *told.entry(body.told()).or_default() += 1;
-    }
-    rig.found.note(format!("slow bodies: {told:?}"));
+    let told = tally(bodies.iter().map(Answer::told));
+    rig.found.note(format!("slow bodies: {told}"));
     let in_time = bodies
         .iter()
         .filter(|one| one.is(StatusCode::REQUEST_TIMEOUT));
@@ -104,20 +118,44 @@ pub async fn hostile(rig: &mut Rig) {
     rig.found.expect(in_time == BODIES, || {
         format!("{in_time} of {BODIES} slow bodies were given up")
     });
-    let resident = |text: &str| value(text, "process_resident_memory_bytes");
-    let grown = resident(&after).saturating_sub(resident(&before));
-    rig.found
-        .expect(grown <= GROWTH, || format!("it grew by {} MB", grown >> 20));
-    rig.found.note(format!(
-        "p99 of q3's other callers {} ms, {} ms before; it grew by {} MB",
-        p99(&seen).as_millis(),
-        p99(&calm).as_millis(),
-        grown >> 20
-    ));
+    judge_growth(rig, resident);
+    judge_others(rig, p99(&calm), p99(&seen));
 }
 
-fn watch_tasks() -> tokio_util::task::TaskTracker {
-    tokio_util::task::TaskTracker::new()
+fn judge_growth(rig: &mut Rig, before: u64) {
+    let grown = kilobytes(rig, MOST_RESIDENT).saturating_sub(before) >> 10;
+    rig.found
+        .expect(grown <= GROWTH, || format!("it grew by {grown} MB"));
+    rig.found.note(format!("it grew by {grown} MB"));
+}
+
+/// What the kernel says of the replica's memory.
+fn kilobytes(rig: &mut Rig, field: &str) -> u64 {
+    let file = format!("/proc/{}/status", rig.service("q3").pid());
+    let status = fs::read_to_string(file).expect("it lives");
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.expect("the kernel tells it")
+}
+
+fn judge_others(rig: &mut Rig, calm: Duration, amid: Duration) {
+    let text = format!(
+        "p99 of q3's other callers {} ms, {} ms before",
+        amid.as_millis(),
+        calm.as_millis()
+    );
+    rig.found
+        .expect_speed(amid < 2 * calm || amid <= QUICK, || text.clone());
+    rig.found.note(text);
+}
+
+/// How often each came.
+fn tally(all: impl Iterator<Item = String>) -> String {
+    let mut counts = BTreeMap::<String, u32>::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    format!("{counts:?}")
 }
 
 /// The rig holds the other end of every connection.
@@ -175,7 +213,7 @@ async fn slow_body(key: &Key, command: &Target) -> Answer {
     }
 }
 
-fn dripping() -> impl Stream<Item = std::io::Result<&'static str>> {
+fn dripping() -> impl Stream<Item = io::Result<&'static str>> {
     stream::repeat(()).then(|()| async {
         Clock::system().sleep(DRIP).await;
         Ok(" ")
@@ -197,7 +235,7 @@ async fn limits_act(rig: &mut Rig, before: &str) -> String {
     ];
     let what = "the limits end hostile connections";
     let counts = eventually(CLOSED_WITHIN, what, async || {
-        let text = metrics(rig).await;
+        let text = metrics(rig, "q3").await;
         let counts = wanted.map(|(series, _)| value(&text, series) - value(before, series));
         let reached = counts
             .iter()
@@ -214,43 +252,67 @@ async fn limits_act(rig: &mut Rig, before: &str) -> String {
     )
 }
 
-/// What the replica counts, which it must say even now.
-async fn metrics(rig: &mut Rig) -> String {
-    let client = client(rig.net.hub());
-    let text = rig.service("q3").metrics(&client).await;
-    text.unwrap_or_default()
+/// How the replica ended a connection of HTTP/2 that flooded it.
+#[derive(Debug)]
+enum End {
+    Goodbye,
+    /// Without a word, or one that was lost.
+    Reset,
 }
 
-/// Sends frames until the server ends the connection; whether it does in time.
-async fn flood(from: Ipv4Addr, to: SocketAddr, frames: fn(u32) -> Vec<u8>) -> bool {
+/// Sends frames on a connection that is known to speak HTTP/2, until the server ends it; or why that
+/// was not seen.
+async fn flood(
+    from: Ipv4Addr,
+    to: SocketAddr,
+    frames: fn(u32) -> Vec<u8>,
+) -> Result<End, &'static str> {
     let flooding = async {
-        let Some(mut connection) = connect(from, to).await else {
-            return;
-        };
+        let connection = connect(from, to).await;
+        let mut connection = connection.ok_or("it was not let in")?;
         let (mut reader, mut writer) = connection.split();
-        let write = async {
-            writer.write_all(PREFACE).await?;
-            for turn in 0.. {
-                writer.write_all(&frames(turn)).await?;
-            }
-            std::io::Result::Ok(())
-        };
-        let read = async {
-            let mut buffer = vec![0; 16 * 1024];
-            while reader
-                .read(&mut buffer)
-                .await
-                .is_ok_and(|length| length > 0)
-            {}
-        };
-        // What was answered is of no interest, that it ends is.
-        tokio::select! {
-            _ = write => {}
-            () = read => {}
+        let begun = writer.write_all(PREFACE).await;
+        begun.map_err(|_| "it ended before it began")?;
+        let first = next_frame(&mut reader).await;
+        if first.map_err(|_| "it was not answered")? != SETTINGS {
+            return Err("it does not speak HTTP/2");
         }
+        let write = async {
+            let mut turn = 0;
+            while writer.write_all(&frames(turn)).await.is_ok() {
+                turn += 1;
+            }
+        };
+        let mut read = std::pin::pin!(end(&mut reader));
+        // Where nothing can be sent any more, there may be something left to read.
+        tokio::select! {
+            end = &mut read => return Ok(end),
+            () = write => {}
+        }
+        Ok(read.await)
     };
-    let clock = Clock::system();
-    clock.timeout(SOON, flooding).await.is_ok()
+    let ended = Clock::system().timeout(SOON, flooding).await;
+    ended.unwrap_or(Err("it goes on"))
+}
+
+async fn end(reader: &mut (impl AsyncRead + Unpin)) -> End {
+    loop {
+        match next_frame(reader).await {
+            Ok(GOAWAY) => return End::Goodbye,
+            Ok(_) => {}
+            Err(_) => return End::Reset,
+        }
+    }
+}
+
+/// Reads a frame; of which kind it is.
+async fn next_frame(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<u8> {
+    let mut head = [0; 9];
+    reader.read_exact(&mut head).await?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = reader.take(length.into());
+    tokio::io::copy(&mut payload, &mut tokio::io::sink()).await?;
+    Ok(head[3])
 }
 
 /// Requests that are taken back at once.
@@ -288,7 +350,10 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// Of the replica's requests that were answered.
 fn p99(seen: &Seen) -> Duration {
-    let own = seen.requests.iter().filter(|(name, ..)| name == "q3");
+    let own = seen
+        .requests
+        .iter()
+        .filter(|(name, _, one)| name == "q3" && one.outcome != Outcome::Unknown);
     let mut took: Vec<_> = own.map(|(.., one)| one.ended - one.begun).collect();
     took.sort_unstable();
     let at = took.len() * 99 / 100;

@@ -9,9 +9,9 @@ use runtime::clock::Clock;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::done;
-use crate::client::{Key, Target, answer, client};
-use crate::counters::value;
+use super::{REPLICAS, done};
+use crate::client::{Key, Target, answer};
+use crate::counters::{metrics, value};
 use crate::limits::{QUERIES, VICTIMS};
 use crate::rig::Rig;
 
@@ -174,10 +174,9 @@ fn handle(n: usize) -> String {
 
 /// How often replicas found a gap in what they are told, and how often they loaded everything.
 async fn reads_of_the_log(rig: &mut Rig) -> (u64, u64) {
-    let client = client(rig.net.hub());
     let mut sums = (0, 0);
-    for name in ["q1", "q2", "q3"] {
-        let text = rig.service(name).metrics(&client).await.unwrap_or_default();
+    for name in REPLICAS {
+        let text = metrics(rig, name).await;
         sums.0 += value(&text, GAPS);
         sums.1 += value(&text, LOADS);
     }

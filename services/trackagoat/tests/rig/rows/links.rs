@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::partitions::{Peer, cut, recovers};
-use super::{done, lasts};
+use super::{REPLICAS, done, lasts};
 use crate::judge::POSTGRES;
 use crate::limits::BY_RENEWALS;
 use crate::net::Way;
@@ -77,7 +77,7 @@ pub async fn flapping(rig: &mut Rig) {
         lasts(FLAPS[2]).await;
     }
     done(revoking).await;
-    for name in ["q1", "q2", "q3"] {
+    for name in REPLICAS {
         recovers(rig, name).await;
     }
     rig.end(watch, &["q1", "q2", "q3", POSTGRES]).await;

@@ -1,6 +1,7 @@
 //! Row 44: a replica that has no memory left.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub async fn exhausted(rig: &mut Rig) {
     let watch = rig.round_without("q3").await;
     watch.join(rig.target("q3"));
     let revoking = watch.revoke();
-    let crowd = crowd(&rig.target("q3").url.get()).await;
+    let crowd = crowd(rig.target("q3").url.address()).await;
     eventually(SOON, "the kernel kills it", async || {
         let is_gone = !rig.service("q3").lives();
         is_gone.then_some(())
@@ -79,10 +80,7 @@ pub async fn exhausted(rig: &mut Rig) {
 }
 
 /// Callers that each begin a request with a long header and do not end it.
-async fn crowd(url: &str) -> Vec<TcpStream> {
-    let address = url
-        .trim_start_matches("http://")
-        .trim_end_matches("/api/v1");
+async fn crowd(address: SocketAddr) -> Vec<TcpStream> {
     let begun = format!("{BEGUN}{}", "x".repeat(FILL));
     let mut crowd = Vec::new();
     for _ in 0..CROWD {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::commands::refuses;
-use super::{done, expect_waited, lasts, lease};
+use super::{REPLICAS, done, expect_waited, lasts, lease};
 use crate::client::{answer, now};
 use crate::limits::{BY_RENEWALS, SOON};
 use crate::rig::{Rig, target};
@@ -96,7 +96,7 @@ pub async fn nats_lost(rig: &mut Rig) {
     let revoked: Vec<_> = done(revoking).await.iter().map(|one| one.key).collect();
     rig.end(watch, &[]).await;
     // S4: what readers see, and the public face of the log, are made from Postgres.
-    for name in ["q1", "q2", "q3"] {
+    for name in REPLICAS {
         for key in &revoked {
             shown_as_revoked(rig, name, *key).await;
         }
@@ -148,7 +148,7 @@ pub async fn forged(rig: &mut Rig) {
     }
     let revoked = done(revoking).await;
     rig.service("q3").go_on();
-    for name in ["q1", "q2", "q3"] {
+    for name in REPLICAS {
         for key in watch.victims() {
             refuses(&rig.target(name), key).await;
         }
@@ -176,7 +176,7 @@ pub async fn unknown_event(rig: &mut Rig) {
             "somebody without a lease was waited for".to_owned()
         });
     }
-    for name in ["q1", "q2", "q3"] {
+    for name in REPLICAS {
         for key in watch.victims() {
             refuses(&rig.target(name), key).await;
         }

@@ -18,6 +18,7 @@ mod nats_disk;
 mod overrun;
 pub mod pairs;
 mod partitions;
+mod play;
 mod primary;
 mod quotas;
 mod replicas;
@@ -39,10 +40,13 @@ use uuid::Uuid;
 
 use self::faults::Deliberate;
 use self::pairs::Fault;
-use crate::limits::{BOUND, RENEWAL, SOON};
+use crate::limits::{BOUND, QUERIES, RENEWAL, SOON};
 use crate::rig::Rig;
 use crate::setup::DATABASE;
 use crate::watch::Revoked;
+
+/// The query services.
+const REPLICAS: [&str; QUERIES] = ["q1", "q2", "q3"];
 
 /// What only the rig sees, and must have happened.
 pub fn own_counters(deep: bool) -> &'static [&'static str] {
@@ -82,6 +86,8 @@ pub enum Needs {
     Drill,
     /// A machine that can be paused with all that runs in it.
     Machine,
+    /// Something that real processes do not have, for this reason.
+    Elsewhere(&'static str),
     /// A binary that was built with deliberate faults, and all else that its scenes take.
     Mutants,
 }
@@ -108,6 +114,11 @@ impl Row {
     /// Whether it leaves behind what other rows would meet.
     fn is_last(&self) -> bool {
         matches!(self.body, Body::Deliberate(fault) if fault.is_last())
+    }
+
+    /// Whether it is there to show a deliberate fault.
+    pub fn must_be_seen(&self) -> bool {
+        matches!(self.body, Body::Deliberate(fault) if fault.must_be_seen())
     }
 
     pub async fn run(&self, rig: &mut Rig) {

@@ -7,15 +7,15 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use async_nats::jetstream::stream::RawMessageErrorKind;
-use event_log::{STREAM_NAME, StoredEvent};
+use event_log::STREAM_NAME;
 use runtime::entropy::Entropy;
 use testkit::eventually;
 
 use super::messages::{nats_client, shown_as_revoked};
-use super::primary::REPLICAS;
-use super::{done, lasts};
+use super::{REPLICAS, done, lasts};
 use crate::aside::Aside;
-use crate::limits::{CALM_WITHIN, LOG_PAGE, SOON};
+use crate::judge::whole;
+use crate::limits::{CALM_WITHIN, SOON};
 use crate::rig::Rig;
 use crate::watch::Watch;
 
@@ -151,7 +151,8 @@ struct Compared {
 
 async fn compare(rig: &Rig) -> Result<Compared, String> {
     let jetstream = async_nats::jetstream::new(nats_client(rig).await);
-    let events = whole(rig).await?;
+    let events = whole(&rig.log()).await;
+    let events = events.map_err(|error| error.to_string())?;
     let stream = jetstream.get_stream(STREAM_NAME).await;
     let stream = stream.map_err(|error| error.to_string())?;
     let mut compared = Compared {
@@ -171,20 +172,6 @@ async fn compare(rig: &Rig) -> Result<Compared, String> {
         }
     }
     Ok(compared)
-}
-
-async fn whole(rig: &Rig) -> Result<Vec<StoredEvent>, String> {
-    let log = rig.log();
-    let mut events: Vec<StoredEvent> = Vec::new();
-    loop {
-        let after = events.last().map(|last| last.position).unwrap_or_default();
-        let page = log.read(after, LOG_PAGE).await;
-        let page = page.map_err(|error| error.to_string())?;
-        if page.is_empty() {
-            return Ok(events);
-        }
-        events.extend(page);
-    }
 }
 
 /// Half of it is gone.

@@ -10,8 +10,8 @@ use testkit::eventually;
 
 use super::messages::{nats_client, shown_as_revoked};
 use super::{done, expect_waited, lasts, lease};
-use crate::client::{client, now};
-use crate::counters::value;
+use crate::client::now;
+use crate::counters::{metrics, value};
 use crate::limits::SOON;
 use crate::rig::Rig;
 
@@ -45,7 +45,7 @@ pub async fn slow_consumer(rig: &mut Rig) {
     limit(rig, PENDING).await;
     rig.mend().await;
     let silent = lease(rig, "q3").await;
-    let before = metrics(rig).await;
+    let before = metrics(rig, "q3").await;
     let watch = rig.round().await;
     let since = now();
     rig.service("q3").stop();
@@ -62,7 +62,7 @@ pub async fn slow_consumer(rig: &mut Rig) {
     let positions = revoked.iter().map(|one| one.receipt.position.get());
     let newest = positions.max().unwrap_or_default();
     let after = eventually(SOON, "it has applied what it was not told", async || {
-        let text = metrics(rig).await;
+        let text = metrics(rig, "q3").await;
         let (applied, leased) = (value(&text, APPLIED), value(&text, LEASED));
         let is_well = applied >= newest && leased == 1;
         is_well
@@ -73,11 +73,15 @@ pub async fn slow_consumer(rig: &mut Rig) {
     rig.end(watch, &["q3"]).await;
     let found = FOUND.map(|(how, series)| {
         let times = value(&after, series).saturating_sub(value(&before, series));
-        format!("{times} {how}")
+        (times, format!("{times} {how}"))
+    });
+    let times: u64 = found.iter().map(|(times, _)| times).sum();
+    rig.found.expect(times > 0, || {
+        "nothing that counts gaps found what NATS did not tell".to_owned()
     });
     rig.found.note(format!(
         "NATS gave up {dropped} connections; what was missing was found by {}",
-        found.join(", ")
+        found.map(|(_, text)| text).join(", ")
     ));
     limit(rig, "").await;
 }
@@ -100,7 +104,10 @@ async fn drown(rig: &mut Rig) -> u64 {
     let url = rig.nats.get().system_url();
     let url: NatsUrl = url.parse().expect("the launcher writes URLs");
     let system = url.connect().await.expect("NATS takes connections");
-    let first = given_up(&system).await;
+    let first = eventually(SOON, "NATS says whom it gave up", async || {
+        given_up(&system).await
+    })
+    .await;
     eventually(SOON, "NATS gives up who does not listen", async || {
         for _ in 0..NOISE_AT_ONCE {
             let _ = client.publish(NOISE_SUBJECT, noise.clone()).await;
@@ -108,23 +115,18 @@ async fn drown(rig: &mut Rig) -> u64 {
         let _ = client.flush().await;
         lasts(NOISE_PAUSE).await;
         let now = given_up(&system).await;
-        (now > first).then_some(now - first).ok_or(format!("{now}"))
+        now.filter(|now| *now > first)
+            .map(|now| now - first)
+            .ok_or(format!("{now:?}"))
     })
     .await
 }
 
 /// How many connections NATS has given up since it began, for not taking what they were sent.
-async fn given_up(system: &Client) -> u64 {
+async fn given_up(system: &Client) -> Option<u64> {
     let asked = system.request("$SYS.REQ.SERVER.PING", Bytes::new()).await;
     let answer = asked
         .ok()
         .and_then(|answer| serde_json::from_slice::<Value>(&answer.payload).ok());
-    let count = answer.and_then(|answer| answer["statsz"]["slow_consumers"].as_u64());
-    count.unwrap_or(0)
-}
-
-async fn metrics(rig: &mut Rig) -> String {
-    let client = client(rig.net.hub());
-    let text = rig.service("q3").metrics(&client).await;
-    text.unwrap_or_default()
+    answer?["statsz"]["slow_consumers"].as_u64()
 }

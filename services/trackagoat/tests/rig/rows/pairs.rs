@@ -7,9 +7,9 @@ use testkit::{Direction, Proxy};
 
 use super::clocks::turn;
 use super::partitions::{Peer, cut};
+use super::primary::ALL;
 use super::{Needs, done, lasts};
 use crate::cgroup::{Effect, Group};
-use crate::judge::POSTGRES;
 use crate::net::Way;
 use crate::process::Service;
 use crate::rig::Rig;
@@ -55,6 +55,19 @@ impl Fault {
         (Self::NatsKilled, 28),
         (Self::SlowClock, 34),
     ];
+
+    /// Whether it strikes the replica that is its victim, and not another process in its stead.
+    const fn is_of_a_replica(self) -> bool {
+        matches!(
+            self,
+            Self::Killed
+                | Self::Stopped
+                | Self::Starved
+                | Self::NoPostgres
+                | Self::NoNats
+                | Self::OneWay
+        )
+    }
 
     const fn is_of_postgres(self) -> bool {
         matches!(self, Self::PostgresRestarted | Self::PostgresStopped)
@@ -112,21 +125,11 @@ pub async fn strike(rig: &mut Rig, faults: &[(Fault, u32)]) {
         strike.end(rig);
     }
     lasts(LASTS / 4).await;
-    let affected: Vec<_> = strikes
-        .iter()
-        .filter_map(|one| one.extra.as_ref())
-        .collect();
-    let mut affected: Vec<_> = affected
-        .iter()
-        .map(|service| service.name.clone())
-        .collect();
-    if !faults.is_empty() {
-        affected.extend(["q1", "q2", "q3"].map(str::to_owned));
-    }
+    let mut affected: Vec<_> = strikes.iter().filter_map(Strike::affected).collect();
+    // Without Postgres no replica keeps its lease.
     if faults.iter().any(|(fault, _)| fault.is_of_postgres()) {
-        affected.push(POSTGRES.to_owned());
+        affected.extend(ALL);
     }
-    let affected: Vec<_> = affected.iter().map(String::as_str).collect();
     rig.end(watch, &affected).await;
     for strike in strikes {
         if let Some(extra) = strike.extra {
@@ -165,6 +168,14 @@ impl Strike {
         }
         strike.extra = Some(rig.extra(recipe).await);
         strike
+    }
+
+    /// The replica from which nothing is asked beyond safety.
+    fn affected(&self) -> Option<&str> {
+        match &self.extra {
+            Some(extra) => Some(&extra.name),
+            None => self.fault.is_of_a_replica().then_some(self.victim),
+        }
     }
 
     fn begin(&mut self, rig: &mut Rig) {

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use testkit::eventually;
 
 use super::partitions::recovers;
-use super::{done, lasts};
+use super::{REPLICAS, done, lasts};
 use crate::client::now;
 use crate::judge::POSTGRES;
 use crate::limits::{CALM_WITHIN, SOON, VICTIMS};
@@ -16,7 +16,6 @@ use crate::setup::DATABASE;
 
 /// Every service: nothing is asked of any but safety.
 pub const ALL: [&str; 4] = ["q1", "q2", "q3", POSTGRES];
-pub const REPLICAS: [&str; 3] = ["q1", "q2", "q3"];
 const COMMANDS: [&str; 2] = ["c1", "c2"];
 /// Short enough that no lease runs out.
 const SHORT_STOP: Duration = Duration::from_millis(1_200);

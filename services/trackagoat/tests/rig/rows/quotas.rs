@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::denials::{new_key, new_org};
 use super::partitions::{Peer, cut};
-use super::{lasts, nanos};
+use super::{REPLICAS, lasts, nanos};
 use crate::client::{Key, Target, now};
 use crate::judge::Findings;
 use crate::net::Way;
@@ -24,7 +24,6 @@ const LIMIT: usize = 100;
 const DAY: usize = 600;
 /// Replicas, and command services, which count among those who admit.
 const PROCESSES: usize = 5;
-const REPLICAS: [&str; 3] = ["q1", "q2", "q3"];
 const WINDOW: Duration = Duration::from_mins(1);
 /// How long clients ask: a window, and what comes after it.
 const ASKED: Duration = Duration::from_secs(80);

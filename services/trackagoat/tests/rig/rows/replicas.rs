@@ -124,14 +124,10 @@ pub async fn without_descriptors(rig: &mut Rig) {
     let watch = rig.round().await;
     let target = rig.target("q3");
     limit_descriptors(rig, FEW_DESCRIPTORS);
-    let address = target.url.get();
-    let address = address
-        .trim_start_matches("http://")
-        .trim_end_matches("/api/v1")
-        .to_owned();
+    let address = target.url.address();
     let mut crowd = Vec::new();
     for _ in 0..2 * FEW_DESCRIPTORS {
-        crowd.extend(TcpStream::connect(&address).await.ok());
+        crowd.extend(TcpStream::connect(address).await.ok());
     }
     done(watch.revoke()).await;
     drop(crowd);

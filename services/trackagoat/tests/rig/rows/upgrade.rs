@@ -3,13 +3,11 @@
 use testkit::eventually;
 
 use super::commands::refuses;
-use super::{done, faults, lasts};
-use crate::client::client;
-use crate::counters::value;
+use super::{REPLICAS, done, faults, lasts};
+use crate::counters::{metrics, value};
 use crate::limits::{CALM_WITHIN, RENEWAL, SOON};
 use crate::rig::Rig;
 
-const REPLICAS: [&str; 3] = ["q1", "q2", "q3"];
 /// What the old build takes for an event of a later one.
 const FORGOTTEN: (&str, &str) = ("TGA_RIG_FORGOTTEN_EVENT", "key.revoked");
 const FROM_CACHE: &str = "tga_gate_decisions_total{outcome=\"admitted_from_cache\"";
@@ -98,11 +96,9 @@ async fn leased(rig: &Rig, wanted: usize) {
 
 /// How many requests each let in from its cache.
 async fn from_cache(rig: &mut Rig) -> Vec<u64> {
-    let client = client(rig.net.hub());
     let mut counts = Vec::new();
     for name in REPLICAS {
-        let text = rig.service(name).metrics(&client).await;
-        counts.push(text.map_or(0, |text| value(&text, FROM_CACHE)));
+        counts.push(value(&metrics(rig, name).await, FROM_CACHE));
     }
     counts
 }
