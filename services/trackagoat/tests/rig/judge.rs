@@ -97,11 +97,7 @@ impl Findings {
             FRESH_WITHIN.as_millis(),
             woken * 100.0,
         );
-        let wanted = if woken >= FRESH_SHARE {
-            FRESH_SHARE
-        } else {
-            FRESH_FLOOR
-        };
+        let wanted = (FRESH_SHARE * woken).max(FRESH_FLOOR);
         self.expect(fresh >= wanted, || text.clone());
         self.note(text);
     }

@@ -26,9 +26,10 @@ pub const RECOVERS_WITHIN: Duration = Duration::from_secs(2);
 pub const BY_RENEWALS: Duration = Duration::from_secs(1);
 /// A replica is asked anew within so long after each revocation has returned.
 pub const FRESH_WITHIN: Duration = Duration::from_millis(5);
-/// The share of revocations after which every replica was asked so soon.
+/// The share of revocations after which every replica was asked so soon, of those after which a
+/// sleeper would have woken so soon.
 pub const FRESH_SHARE: f64 = 0.95;
-/// Where fewer sleepers than that wake so soon, so many: below, nothing is proven.
+/// However few sleepers wake in time: below, nothing is proven.
 pub const FRESH_FLOOR: f64 = 0.6;
 /// L3: the share of requests that unaffected replicas answer.
 pub const ANSWERED_SHARE: f64 = 0.999;

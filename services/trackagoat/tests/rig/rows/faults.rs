@@ -19,7 +19,7 @@ use crate::watch::Seen;
 /// Names a binary with the feature `mutants`.
 const BINARY: &str = "TGA_RIG_MUTANT_BINARY";
 /// How often a scene is played until it shows its fault: moments are real, and may be missed.
-const TRIES: usize = 4;
+const TRIES: usize = 6;
 
 /// A fault, or none, and where it must be seen.
 #[derive(Debug, Clone, Copy)]
