@@ -152,7 +152,7 @@ impl Gate {
     ) -> Result<Admission, Denial> {
         let answer = self.decide(headers, peer, strictly).await;
         if let Err(denial) = &answer {
-            self.0.decisions.count(denial, self.is_fenced());
+            self.0.decisions.count(denial, || self.is_fenced());
         }
         answer
     }

@@ -180,8 +180,9 @@ impl Decisions {
         }
     }
 
-    /// Counts a refusal; `fenced` replicas have no lease.
-    pub fn count(&self, denial: &Denial, fenced: bool) {
+    /// Counts a refusal. Whether the replica has no lease is asked where it is counted: most refusals
+    /// cost less than to read the clocks.
+    pub fn count(&self, denial: &Denial, is_fenced: impl FnOnce() -> bool) {
         let counter = match denial {
             Denial::TwoCredentials | Denial::Missing => &self.missing,
             Denial::Invalid => &self.invalid,
@@ -189,7 +190,7 @@ impl Decisions {
                 &self.forbidden
             }
             Denial::RevocationInProgress => &self.in_progress,
-            Denial::VerificationUnavailable if fenced => &self.unavailable_without_lease,
+            Denial::VerificationUnavailable if is_fenced() => &self.unavailable_without_lease,
             Denial::VerificationUnavailable => &self.unavailable,
             Denial::RateLimited(limited) => match limited.policy {
                 Policy::KeyMinute | Policy::SessionMinute => &self.limited_minute,

@@ -39,23 +39,13 @@ impl TestNats {
 
     /// A new connection.
     pub async fn client(&self) -> Client {
-        self.address()
-            .connect()
-            .await
-            .expect("the server takes connections")
+        connected(&self.address()).await
     }
 
     /// A new connection with what a query service may do.
     pub async fn replica_client(&self) -> Client {
-        let address: NatsUrl = self
-            .0
-            .replica_url()
-            .parse()
-            .expect("the launcher writes URLs");
-        address
-            .connect()
-            .await
-            .expect("the server takes connections")
+        let url = self.0.replica_url();
+        connected(&url.parse().expect("the launcher writes URLs")).await
     }
 
     /// JetStream on a new connection.
@@ -105,4 +95,9 @@ impl TestNats {
     pub fn resume(&self) {
         self.0.resume();
     }
+}
+
+async fn connected(address: &NatsUrl) -> Client {
+    let connected = address.connect().await;
+    connected.expect("the server takes connections")
 }

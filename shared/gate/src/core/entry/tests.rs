@@ -1,39 +1,23 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use super::super::registry::OrgTerms;
+use super::super::samples::{self, wall as now};
 use super::*;
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-fn now() -> Timestamp {
-    Timestamp::parse("2026-01-05T00:00:00Z").unwrap()
-}
-
+/// From which something was taken away.
 fn row() -> CredentialRow {
     CredentialRow {
-        id: Uuid::from_u128(1),
-        org: OrgId::from_uuid(Uuid::from_u128(2)),
-        kind: CredentialKind::ApiKey,
-        status: Status::Active,
-        scopes: Scopes::DEFAULT,
-        strict: false,
-        owner: None,
-        owner_banned: false,
-        rate: 100,
-        addresses: None,
-        ends_at: None,
         denied_at: GlobalPosition::new(7),
+        ..samples::row(1)
     }
 }
 
+/// Which was suspended once.
 fn org() -> OrgRow {
     OrgRow {
-        terms: OrgTerms {
-            per_day: Some(1_000),
-            per_minute: 60,
-        },
-        suspended: false,
         denied_at: GlobalPosition::new(8),
+        ..samples::org()
     }
 }
 
