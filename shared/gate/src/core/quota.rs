@@ -3,7 +3,7 @@
 //! Postgres hands out blocks and names the day; a block is counted down by one atomic. What was
 //! reserved and not used is lost in a crash, so the fleet never admits more than the limit.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,8 +31,10 @@ const FAILED_FOR: Duration = Duration::from_millis(100);
 pub struct Allowance {
     /// What is left of the blocks.
     left: AtomicU64,
-    /// At this number the next block is fetched ahead of need.
+    /// From this number down the next block is fetched ahead of need.
     low: AtomicU64,
+    /// Somebody was told to fetch it.
+    fetching: AtomicBool,
     /// What nobody had reserved when the newest block was.
     beyond: AtomicU64,
     /// The limit under which the blocks were reserved.
@@ -51,6 +53,8 @@ pub struct Allowance {
 struct Book {
     day: Option<NaiveDate>,
     size: u64,
+    /// The size that the reservation under way is for.
+    next_size: u64,
     granted_at: Option<Boottime>,
 }
 
@@ -61,7 +65,9 @@ pub enum Day {
     Admitted {
         /// What is left of the day, as far as this process knows.
         remaining: u64,
-        /// Whether the next block should be fetched now; said to one request per block.
+        /// Whether the next block should be fetched now; said to one request at a time, which must see
+        /// to it that [`granted`](Allowance::granted), [`failed`](Allowance::failed) or
+        /// [`not_fetched`](Allowance::not_fetched) follows.
         fetch: bool,
     },
     /// The limit is used up.
@@ -113,7 +119,10 @@ impl Allowance {
                 let left = before - 1;
                 return Day::Admitted {
                     remaining: left + self.beyond.load(Ordering::Relaxed),
-                    fetch: left == self.low.load(Ordering::Relaxed),
+                    fetch: left <= self.low.load(Ordering::Relaxed)
+                        && now >= self.failed_until.load(Ordering::Acquire)
+                        && now >= self.spent_until.load(Ordering::Acquire)
+                        && !self.fetching.swap(true, Ordering::AcqRel),
                 };
             }
             if now < self.spent_until.load(Ordering::Acquire) {
@@ -138,6 +147,11 @@ impl Allowance {
         self.left.load(Ordering::Relaxed) <= self.low.load(Ordering::Relaxed)
     }
 
+    /// The block was not fetched: another request may.
+    pub fn not_fetched(&self) {
+        self.fetching.store(false, Ordering::Release);
+    }
+
     /// How long the day still lasts; none if no block of it was reserved.
     pub fn ends_in(&self, now: Boottime) -> Option<Duration> {
         let ends = Boottime::from_nanos(self.ends.load(Ordering::Acquire));
@@ -154,7 +168,7 @@ impl Allowance {
             .filter(|left| *left > 0)
             .and_then(|left| Some((book.day?, left)));
         let lasted = book.granted_at.map(|at| now.saturating_since(at));
-        book.size = match lasted {
+        book.next_size = match lasted {
             None => FIRST_BLOCK,
             Some(lasted) if lasted < USED_FAST => book.size.saturating_mul(4).min(BLOCK_MAX),
             Some(lasted) if lasted > USED_SLOWLY => (book.size / 4).max(1),
@@ -167,7 +181,7 @@ impl Allowance {
         } else {
             (limit, 0)
         };
-        let most = book.size.clamp(1, (open / BLOCK_PART).max(1));
+        let most = book.next_size.clamp(1, (open / BLOCK_PART).max(1));
         Reservation {
             wanted: most.saturating_sub(left).max(1),
             give_back,
@@ -183,6 +197,7 @@ impl Allowance {
             book.day = Some(grant.day);
         }
         book.granted_at = Some(sent);
+        book.size = book.next_size;
         let beyond = limit.saturating_sub(grant.reserved);
         self.beyond.store(beyond, Ordering::Release);
         // Counted from before the question: never later than Postgres's own midnight.
@@ -197,12 +212,14 @@ impl Allowance {
             let held = grant.granted + self.left.fetch_add(grant.granted, Ordering::AcqRel);
             self.low.store(held / 2, Ordering::Release);
         }
+        self.not_fetched();
     }
 
     /// Postgres did not answer. What it may have handed out all the same is lost.
     pub fn failed(&self, now: Boottime) {
         let until = (now + FAILED_FOR).as_nanos();
         self.failed_until.store(until, Ordering::Release);
+        self.not_fetched();
     }
 
     /// Takes what is left, to be given back when the process stops: the day and how many.
@@ -311,6 +328,42 @@ mod tests {
         allowance.failed(at(2));
         assert_eq!(allowance.take(100, at(2)), Day::Unavailable);
         assert_eq!(allowance.take(100, at(3)), Day::Ask);
+    }
+
+    /// Or what is left would run out in the next stall.
+    #[test]
+    fn a_block_that_could_not_be_fetched_is_fetched_again_before_the_last_is_used_up() {
+        let fetch = |day: Day| matches!(day, Day::Admitted { fetch: true, .. });
+        let allowance = Allowance::default();
+        allowance.reserve(100_000, at(1));
+        allowance.granted(100_000, at(1), &grant(64, 64));
+        let fetches = (0..32).filter(|_| fetch(allowance.take(100_000, at(2))));
+        assert_eq!(fetches.count(), 1);
+        let wanted = allowance.reserve(100_000, at(2)).wanted;
+        allowance.failed(at(2));
+        assert!(!fetch(allowance.take(100_000, at(2))), "not at once");
+        assert!(fetch(allowance.take(100_000, at(3))));
+        assert!(!fetch(allowance.take(100_000, at(3))), "one at a time");
+        allowance.not_fetched();
+        assert!(fetch(allowance.take(100_000, at(3))));
+        // What was not granted was not used fast either.
+        let again = allowance.reserve(100_000, at(3)).wanted;
+        assert!((wanted..wanted + 5).contains(&again), "{wanted} {again}");
+    }
+
+    /// Or every request of the last block would ask.
+    #[test]
+    fn a_day_of_which_nothing_is_left_is_asked_for_once_a_second() {
+        let allowance = Allowance::default();
+        allowance.reserve(1_000, at(1));
+        allowance.granted(1_000, at(1), &grant(8, 1_000));
+        let fetch = |day: Day| matches!(day, Day::Admitted { fetch: true, .. });
+        let until_told = (0..8).position(|_| fetch(allowance.take(1_000, at(2))));
+        assert_eq!(until_told, Some(3));
+        allowance.reserve(1_000, at(2));
+        allowance.granted(1_000, at(2), &grant(0, 1_000));
+        assert!(!fetch(allowance.take(1_000, at(2))));
+        assert!(fetch(allowance.take(1_000, at(3))));
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Limiter {
     /// Fetches the next block before it is needed, if there is room for one more fetch.
     pub(super) fn prefetch(&self, org: &Arc<Org>, limit: u64) {
         let Ok(permit) = Arc::clone(&self.0.prefetches).try_acquire_owned() else {
-            return;
+            return org.allowance.not_fetched();
         };
         let (limiter, org) = (self.clone(), Arc::clone(org));
         let fetch = async move {
@@ -50,6 +50,8 @@ impl Limiter {
             let _turn = limiter.turn(org.id).await;
             if org.allowance.is_low() {
                 limiter.reserve(&org, limit).await;
+            } else {
+                org.allowance.not_fetched();
             }
         };
         self.0.tasks.spawn(TaskKind::Request, "gate quota", fetch);
