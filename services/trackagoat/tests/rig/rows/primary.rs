@@ -80,10 +80,8 @@ pub async fn stopped(rig: &mut Rig) {
     let watch = rig.round().await;
     // What a process holds of an org's day lasts so long only once it knows how much is asked for.
     lasts(STEADY).await;
-    // In this order: a denial that is committed but cannot be read yet lets no renewal take effect, so
-    // that leases are older by a period when Postgres goes on.
-    rig.postgres.get().pause();
     let revoking = watch.revoke();
+    rig.postgres.get().pause();
     lasts(SHORT_STOP).await;
     rig.postgres.get().resume();
     done(revoking).await;
