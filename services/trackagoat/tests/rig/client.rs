@@ -90,6 +90,12 @@ impl Key {
         answer_since(begun, request).await
     }
 
+    /// Asks a query service for what there is not. Who is let in is told so by 404, by a replica that
+    /// cannot see the log too: it reads for others no longer than that.
+    pub async fn ask_for_nothing(&self, target: &Target) -> Answer {
+        answer(self.request(target, Method::GET, "/nothing")).await
+    }
+
     /// Asks a question that must be answered soon or not at all.
     pub async fn ask_briefly(&self, target: &Target) -> Answer {
         let request = self.request(target, Method::GET, "/creators?limit=1");

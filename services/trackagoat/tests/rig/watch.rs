@@ -214,7 +214,7 @@ impl Clients {
             }
             let (watch, target) = (self.clone(), target.clone());
             self.spawn(async move {
-                watch.ask(&target, key).await;
+                watch.ask(&target, key, turn / keys).await;
                 drop(place);
             });
         }
@@ -229,11 +229,17 @@ impl Clients {
         u32::try_from(of_key.count()).unwrap_or(u32::MAX)
     }
 
-    /// Asks once; after the last victim comes the key that nobody revokes.
-    async fn ask(&self, target: &Target, key: usize) {
+    /// Asks once, a query service with a victim for nothing in every other turn; after the last victim
+    /// comes the key that nobody revokes.
+    async fn ask(&self, target: &Target, key: usize, turn: usize) {
         let control = &self.0.control;
         let key = self.0.victims.get(key).unwrap_or(control);
-        let answer = key.ask(target).await;
+        let is_victim = key.id != control.id;
+        let answer = if is_victim && target.is_query && turn % 2 == 1 {
+            key.ask_for_nothing(target).await
+        } else {
+            key.ask(target).await
+        };
         let is_write = !target.is_query && answer.is(StatusCode::CREATED);
         let mut seen = self.seen();
         if key.id == control.id {
@@ -332,18 +338,20 @@ impl Clients {
         let targets = self.targets().clone();
         for target in targets.iter().filter(|target| target.is_query) {
             let (clients, target) = (self.clone(), target.clone());
-            let mut ask = Box::pin(async move { clients.ask(&target, victim).await });
+            let mut ask = Box::pin(async move { clients.ask(&target, victim, 0).await });
             // Begun here: whatever else waits for this runtime's threads comes later.
             let begin = poll_fn(|context| Poll::Ready(ask.as_mut().poll(context).is_ready()));
             if !begin.await {
                 self.spawn(ask);
             }
         }
-        for after in BURSTS {
+        for (turn, after) in (1..).zip(BURSTS) {
             let (clients, targets) = (self.clone(), targets.clone());
             self.spawn(async move {
                 Clock::system().sleep(after).await;
-                let asked = targets.iter().map(|target| clients.ask(target, victim));
+                let asked = targets
+                    .iter()
+                    .map(|target| clients.ask(target, victim, turn));
                 futures_util::future::join_all(asked).await;
             });
         }
