@@ -54,14 +54,16 @@ enum Lateness {
     OfTheCall { besides: Duration },
     /// The coordinator's, from the commit on: Postgres was late to commit.
     OfTheBarrier,
-    /// None: a barrier could not even learn from Postgres whom to wait for.
+    /// None: a barrier could not even learn from Postgres whom to wait for, or its process stood still.
     Any,
 }
 
 impl Lateness {
     fn of(seen: &Seen, queries: &[String], affected: &[&str]) -> Self {
         let is_affected = |name: &str| affected.contains(&name);
-        if !is_affected(POSTGRES) {
+        if affected.iter().any(|name| is_command(name)) {
+            Self::Any
+        } else if !is_affected(POSTGRES) {
             Self::OfTheCall {
                 besides: slowest_command(seen) + HANDS * seen.late,
             }
@@ -152,7 +154,7 @@ impl Findings {
     }
 
     /// S1, S2, S5, L1 and L3 of one round. `affected` are services from which nothing is asked
-    /// beyond safety; with [`POSTGRES`] among them a revocation may come late.
+    /// beyond safety; with [`POSTGRES`] or a command service among them a revocation may come late.
     pub fn judge(&mut self, seen: &Seen, queries: &[String], affected: &[&str]) {
         for (key, violation) in seen.histories.violations() {
             self.problems.push(format!("key {key}: {violation}"));
@@ -356,9 +358,13 @@ fn slowest_command(seen: &Seen) -> Duration {
     let answered = seen
         .requests
         .iter()
-        .filter(|(name, _, request)| request.outcome != Outcome::Unknown && name.starts_with('c'));
+        .filter(|(name, _, request)| request.outcome != Outcome::Unknown && is_command(name));
     let took = answered.map(|(_, _, request)| request.ended - request.begun);
     Duration::from_nanos(took.max().unwrap_or_default())
+}
+
+fn is_command(name: &str) -> bool {
+    name.starts_with('c')
 }
 
 /// Whether the replica was asked with the key right after the revocation had returned.

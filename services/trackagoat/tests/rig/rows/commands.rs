@@ -100,7 +100,7 @@ pub async fn stopped_in_its_barrier(rig: &mut Rig) {
     rig.service("c2").go_on();
     let revoked = done(watch.revoke_at(&[rig.target("c2")])).await;
     rig.service("q3").go_on();
-    rig.end(watch, &["q3"]).await;
+    rig.end(watch, &["q3", "c2"]).await;
     expect_waited(rig, &revoked, silent, since);
 }
 
