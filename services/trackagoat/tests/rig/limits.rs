@@ -42,7 +42,7 @@ pub const LATENESS_PERIOD: Duration = Duration::from_millis(10);
 pub const READ_PERIOD: Duration = Duration::from_millis(8);
 /// Between two requests to one command service.
 pub const WRITE_PERIOD: Duration = Duration::from_millis(50);
-/// Requests under way to one service; beyond, none is begun.
+/// Requests of one kind under way to one service; beyond, none is begun.
 pub const UNDER_WAY: usize = 16;
 /// A request that is not answered by then says nothing.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(8);

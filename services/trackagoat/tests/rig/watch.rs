@@ -192,7 +192,8 @@ impl Clients {
     /// Asks one service with every key in turn.
     async fn pester(self, target: Target) {
         let clock = Clock::system();
-        let room = Arc::new(Semaphore::new(UNDER_WAY));
+        // A replica that cannot read still says whom it lets in: what waits for reads must not hide that.
+        let rooms = [(); 2].map(|()| Arc::new(Semaphore::new(UNDER_WAY)));
         let is_query = target.is_query;
         let period = if is_query { READ_PERIOD } else { WRITE_PERIOD };
         let mut refusals = vec![0; self.0.victims.len()];
@@ -201,11 +202,12 @@ impl Clients {
             if wait.is_none() {
                 return;
             }
-            let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-                continue;
-            };
             let keys = self.0.victims.len() + usize::from(is_query);
             let key = turn % keys;
+            let room = &rooms[turn / keys % rooms.len()];
+            let Ok(place) = Arc::clone(room).try_acquire_owned() else {
+                continue;
+            };
             if let Some(refused) = refusals.get_mut(key).filter(|_| !is_query) {
                 *refused = self.refusals(&target.name, key);
                 if *refused >= REFUSALS {
