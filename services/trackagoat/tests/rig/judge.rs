@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::limits::{
     ANSWERED_SHARE, BOUND_GRACE, FRESH_FLOOR, FRESH_SHARE, FRESH_WITHIN, LATE, LOG_PAGE,
 };
-use crate::watch::{Revoked, Seen};
+use crate::seen::{Revoked, Seen};
 
 /// What `affected` names where Postgres, or a command service's way to it, has a fault.
 pub const POSTGRES: &str = "pg";

@@ -28,6 +28,7 @@ mod register;
 mod report;
 mod rig;
 mod rows;
+mod seen;
 mod servers;
 mod setup;
 mod watch;

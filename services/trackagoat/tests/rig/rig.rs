@@ -22,9 +22,10 @@ use crate::judge::{Acknowledged, Findings};
 use crate::limits::{ASK_TIMEOUT, CALM_WITHIN, COMMANDS, QUERIES, SOON, VICTIMS};
 use crate::net::{Net, Place};
 use crate::process::{Recipe, Service};
+use crate::seen::{Revoked, Seen};
 use crate::servers::{Nats, Postgres};
 use crate::setup::{DATABASE, Operator, database};
-use crate::watch::{Revoked, Seen, Watch};
+use crate::watch::Watch;
 
 const CURSOR_SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 /// Connections of the rig's own to Postgres.

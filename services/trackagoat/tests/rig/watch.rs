@@ -1,27 +1,24 @@
 //! Clients around a round of revocations: they ask every service with every key all the time, and
 //! everything that they saw is kept for the judge.
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
 
-use api::v1::Receipt;
 use reqwest::{Method, StatusCode};
 use runtime::clock::Clock;
-use testkit::history::{Histories, Outcome, Request, Revocation};
+use testkit::history::{Outcome, Revocation};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use crate::client::{Answer, Key, Target, answer};
 use crate::limits::{
     BURSTS, FRESH_WITHIN, LATENESS_PERIOD, READ_PERIOD, REVOKE_AGAIN, REVOKE_TIMEOUT,
     REVOKED_WITHIN, TAIL, UNDER_WAY, WRITE_PERIOD,
 };
+use crate::seen::{Revoked, Seen};
 
 /// Refusals of a key by a command service, after which it is not asked again: each is a look-up.
 const REFUSALS: u32 = 4;
@@ -44,48 +41,13 @@ struct Inner {
     stop: CancellationToken,
 }
 
-/// What the clients of one round saw.
-#[derive(Default)]
-pub struct Seen {
-    pub histories: Histories<Uuid>,
-    /// Every request, with the name of who was asked.
-    pub requests: Vec<(String, Uuid, Request)>,
-    /// How often the key that nobody revokes was asked with, and answered to, by service.
-    pub control: BTreeMap<String, (u64, u64)>,
-    /// How often each answer came.
-    pub answers: BTreeMap<String, u64>,
-    /// Positions of what was acknowledged, and the key that did it.
-    pub writes: Vec<(u64, Uuid)>,
-    pub revoked: Vec<Revoked>,
-    pub canaries: u64,
-    /// The latest that a sleeper woke.
-    pub late: Duration,
-    /// How often one woke, and how often soon enough for what must be asked at once.
-    pub wakes: (u64, u64),
-}
-
-/// A revocation that returned success.
-#[derive(Debug, Clone)]
-pub struct Revoked {
-    pub key: Uuid,
-    pub receipt: Receipt,
-    /// When the try that succeeded was begun, and when it returned.
-    pub begun: u64,
-    pub returned: u64,
-    /// How many tries came to nothing before.
-    pub failed: u32,
-}
-
-impl Revoked {
-    pub fn took(&self) -> Duration {
-        Duration::from_nanos(self.returned - self.begun)
-    }
-
-    /// How long the barrier says that it waited.
-    pub fn waited(&self) -> Duration {
-        let barrier = self.receipt.barrier.as_ref();
-        Duration::from_millis(barrier.map_or(0, |barrier| barrier.waited_ms))
-    }
+/// What a service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// To read something, or, where it writes, to write something.
+    Something,
+    /// What there is not.
+    Nothing,
 }
 
 impl Watch {
@@ -192,8 +154,9 @@ impl Clients {
     /// Asks one service with every key in turn.
     async fn pester(self, target: Target) {
         let clock = Clock::system();
-        // A replica that cannot read still says whom it lets in: what waits for reads must not hide that.
-        let rooms = [(); 2].map(|()| Arc::new(Semaphore::new(UNDER_WAY)));
+        let room = || Arc::new(Semaphore::new(UNDER_WAY));
+        // A replica that cannot read still says whom it lets in: reads that wait must not hide that.
+        let (for_something, for_nothing) = (room(), room());
         let is_query = target.is_query;
         let period = if is_query { READ_PERIOD } else { WRITE_PERIOD };
         let mut refusals = vec![0; self.0.victims.len()];
@@ -204,7 +167,11 @@ impl Clients {
             }
             let keys = self.0.victims.len() + usize::from(is_query);
             let key = turn % keys;
-            let room = &rooms[turn / keys % rooms.len()];
+            let question = self.question(&target, key, turn / keys);
+            let room = match question {
+                Question::Something => &for_something,
+                Question::Nothing => &for_nothing,
+            };
             let Ok(place) = Arc::clone(room).try_acquire_owned() else {
                 continue;
             };
@@ -216,7 +183,7 @@ impl Clients {
             }
             let (watch, target) = (self.clone(), target.clone());
             self.spawn(async move {
-                watch.ask(&target, key, turn / keys).await;
+                watch.ask(&target, key, question).await;
                 drop(place);
             });
         }
@@ -231,16 +198,23 @@ impl Clients {
         u32::try_from(of_key.count()).unwrap_or(u32::MAX)
     }
 
-    /// Asks once, a query service with a victim for nothing in every other turn; after the last victim
-    /// comes the key that nobody revokes.
-    async fn ask(&self, target: &Target, key: usize, turn: usize) {
+    /// A query service is asked with victims for nothing in every other turn.
+    fn question(&self, target: &Target, key: usize, turn: usize) -> Question {
+        let is_victim = key < self.0.victims.len();
+        if is_victim && target.is_query && turn % 2 == 1 {
+            Question::Nothing
+        } else {
+            Question::Something
+        }
+    }
+
+    /// Asks once; after the last victim comes the key that nobody revokes.
+    async fn ask(&self, target: &Target, key: usize, question: Question) {
         let control = &self.0.control;
         let key = self.0.victims.get(key).unwrap_or(control);
-        let is_victim = key.id != control.id;
-        let answer = if is_victim && target.is_query && turn % 2 == 1 {
-            key.ask_for_nothing(target).await
-        } else {
-            key.ask(target).await
+        let answer = match question {
+            Question::Something => key.ask(target).await,
+            Question::Nothing => key.ask_for_nothing(target).await,
         };
         let is_write = !target.is_query && answer.is(StatusCode::CREATED);
         let mut seen = self.seen();
@@ -340,7 +314,8 @@ impl Clients {
         let targets = self.targets().clone();
         for target in targets.iter().filter(|target| target.is_query) {
             let (clients, target) = (self.clone(), target.clone());
-            let mut ask = Box::pin(async move { clients.ask(&target, victim, 0).await });
+            let mut ask =
+                Box::pin(async move { clients.ask(&target, victim, Question::Something).await });
             // Begun here: whatever else waits for this runtime's threads comes later.
             let begin = poll_fn(|context| Poll::Ready(ask.as_mut().poll(context).is_ready()));
             if !begin.await {
@@ -351,9 +326,10 @@ impl Clients {
             let (clients, targets) = (self.clone(), targets.clone());
             self.spawn(async move {
                 Clock::system().sleep(after).await;
-                let asked = targets
-                    .iter()
-                    .map(|target| clients.ask(target, victim, turn));
+                let asked = targets.iter().map(|target| {
+                    let question = clients.question(target, victim, turn);
+                    clients.ask(target, victim, question)
+                });
                 futures_util::future::join_all(asked).await;
             });
         }
@@ -371,16 +347,6 @@ impl Clients {
             seen.wakes.0 += 1;
             seen.wakes.1 += u64::from(late <= FRESH_WITHIN);
         }
-    }
-}
-
-impl Seen {
-    fn note(&mut self, target: &str, key: Uuid, answer: &Answer) {
-        let request = answer.as_request();
-        self.histories.of(&key).requests.push(request);
-        self.requests.push((target.to_owned(), key, request));
-        self.canaries += u64::from(answer.saw_canary);
-        *self.answers.entry(answer.told()).or_default() += 1;
     }
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::scenes::Scene;
 use super::{Body, Needs, Row, unreachable};
 use crate::rig::Rig;
-use crate::watch::Seen;
+use crate::seen::Seen;
 
 /// Names a binary with the feature `mutants`.
 const BINARY: &str = "TGA_RIG_MUTANT_BINARY";

@@ -22,7 +22,7 @@ use crate::client::{Answer, Key, Target, answer, now};
 use crate::counters::{metrics, value};
 use crate::limits::SOON;
 use crate::rig::Rig;
-use crate::watch::Seen;
+use crate::seen::Seen;
 
 /// Connections that say nothing, and such that say a byte a second.
 const SILENT: usize = 1_500;

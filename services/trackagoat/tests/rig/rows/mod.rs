@@ -42,8 +42,8 @@ use self::faults::Deliberate;
 use self::pairs::Fault;
 use crate::limits::{BOUND, QUERIES, RENEWAL, SOON};
 use crate::rig::Rig;
+use crate::seen::Revoked;
 use crate::setup::DATABASE;
-use crate::watch::Revoked;
 
 /// The query services.
 const REPLICAS: [&str; QUERIES] = ["q1", "q2", "q3"];

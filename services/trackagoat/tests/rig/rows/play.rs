@@ -18,7 +18,8 @@ use crate::limits::SOON;
 use crate::net::{Rule, Way};
 use crate::process::{Recipe, Service};
 use crate::rig::{Rig, target};
-use crate::watch::{Seen, Watch};
+use crate::seen::Seen;
+use crate::watch::Watch;
 
 /// Within rho of the true rate: for leases that last long, and waits that end soon.
 const SLOW: &str = "0.91";
@@ -34,6 +35,8 @@ const LATEST_ANSWER: Duration = Duration::from_millis(800);
 /// Looks for the next renewal, and how long they go on.
 const LOOK: Duration = Duration::from_millis(4);
 const RENEWS_WITHIN: Duration = Duration::from_secs(2);
+/// After so long, without a renewal, a row may be collected.
+const LEASE_ENDS: Duration = Duration::from_millis(2_600);
 /// After so long a replica that is cut off tries to renew.
 const UNDER_WAY: Duration = Duration::from_millis(600);
 /// What a replica that joins in one snapshot sends last.
@@ -43,6 +46,8 @@ const HIDE_THE_LOG: &str = "revoke select on log.events from tga_query";
 pub const SHOW_THE_LOG: &str = "grant select (position, version, auth_prev, recorded_at, stream,
     schema_version, event_id, org_id, type, subject, actor, correlation_id, prev_hash, hash, data)
     on log.events to tga_query";
+/// As long as a lease may be at most, in seconds: clocks that differ then differ by most.
+pub const LONG_LEASE: &str = "5";
 /// More than any replica may have.
 pub const TOO_LONG_A_LEASE: &str = "30";
 
@@ -152,7 +157,7 @@ impl<'a> Play<'a> {
         turn(&mut slow, SLOW);
         let (slow, proxy) = self.start_behind(slow).await;
         let fast = self.start_fast_command().await;
-        let watch = self.steady(&[slow]).await;
+        let watch = self.steady(&[slow, fast]).await;
         self.part(slow, &["nats"]);
         self.revoke_just_after_a_renewal(&watch, fast, &proxy, late)
             .await;
@@ -225,14 +230,20 @@ impl<'a> Play<'a> {
         let watch = self.steady(&[joining]).await;
         self.part(joining, &["nats"]);
         self.operate(HIDE_THE_LOG).await;
-        let mut held = proxy.hold(Direction::ToServer, JOINED);
+        proxy.stall(Direction::ToServer);
+        lasts(LEASE_ENDS).await;
         let collect = "delete from gate.leases where replica = 'x1'";
         self.operate(collect).await;
+        proxy.heal();
+        let mut held = proxy.hold(Direction::ToServer, JOINED);
         if self.fault.is_some() {
             held.caught().await;
         }
+        // Without a lease it asks for every key, and would learn of it.
+        proxy.stall(Direction::ToServer);
         done(watch.revoke()).await;
         held.release();
+        proxy.heal();
         lasts(AFTER).await;
         self.operate(SHOW_THE_LOG).await;
         watch
@@ -364,18 +375,18 @@ impl<'a> Play<'a> {
     }
 
     pub async fn told(&mut self) -> Watch {
-        self.rig.allow_leases("3");
+        self.rig.allow_leases(LONG_LEASE);
         let mut tells = self.recipe("query", "x2");
         turn(&mut tells, FAST);
         let tells = self.start(tells).await;
         let fault = self.fault.take();
         let mut slow = self.recipe("query", "x1");
         self.fault = fault;
-        slow.variables.push(("TGA_LEASE", "3".to_owned()));
+        slow.variables.push(("TGA_LEASE", LONG_LEASE.to_owned()));
         turn(&mut slow, SLOW);
         let (slow, proxy) = self.start_behind(slow).await;
         let command = self.start_fast_command().await;
-        let watch = self.steady(&[tells, slow]).await;
+        let watch = self.steady(&[tells, slow, command]).await;
         self.part(slow, &["nats"]);
         self.revoke_just_after_a_renewal(&watch, command, &proxy, Duration::ZERO)
             .await;

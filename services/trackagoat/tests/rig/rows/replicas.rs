@@ -13,7 +13,7 @@ use crate::cgroup::{Effect, Group};
 use crate::client::now;
 use crate::limits::SOON;
 use crate::rig::Rig;
-use crate::watch::Revoked;
+use crate::seen::Revoked;
 
 /// A replica that is stopped for less than its lease.
 const SHORT_STOP: Duration = Duration::from_millis(300);

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use gate::core::mutant::Mutant;
 
-use super::play::{Play, SHOW_THE_LOG, TOO_LONG_A_LEASE};
+use super::play::{LONG_LEASE, Play, SHOW_THE_LOG, TOO_LONG_A_LEASE};
 use crate::rig::Rig;
-use crate::watch::Seen;
+use crate::seen::Seen;
 
 /// What happens around one round of revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scene {
     /// A replica with a slow clock is cut off just after a renewal; the coordinator's clock is fast.
     CutOff,
-    /// The same, with a lease of 3 s.
+    /// The same, with a lease of 5 s.
     LongLease,
     /// The same, and answers to renewals come late.
     AnswersLate,
@@ -21,7 +21,8 @@ pub enum Scene {
     Stopped,
     /// A replica hears nothing over NATS.
     Deaf,
-    /// A replica's row is gone, and it registers while keys are revoked.
+    /// The row of a replica whose lease has run out is collected, and it registers while keys are
+    /// revoked.
     Rejoins,
     /// A replica is cut off until keys are revoked, then comes back.
     ComesBack,
@@ -37,7 +38,7 @@ pub enum Scene {
     WithoutLease,
     /// Keys that a replica has loaded, and nobody has used anywhere.
     Unused,
-    /// A replica tells denials while another, with a slow clock and a lease of 3 s, is cut off.
+    /// A replica tells denials while another, with a slow clock and a lease of 5 s, is cut off.
     Told,
 }
 
@@ -76,7 +77,7 @@ impl Scene {
         let mut play = Play::new(rig, fault);
         let watch = match self {
             Self::CutOff => play.cut_off("2", Duration::ZERO).await,
-            Self::LongLease => play.cut_off("3", Duration::ZERO).await,
+            Self::LongLease => play.cut_off(LONG_LEASE, Duration::ZERO).await,
             Self::AnswersLate => play.cut_off("2", play.late_answer()).await,
             Self::Stopped => play.stopped().await,
             Self::Deaf => play.deaf().await,

@@ -18,8 +18,9 @@ use crate::client::answer;
 use crate::disk::{Faults, Loss};
 use crate::limits::{RECOVERS_WITHIN, SOON, VICTIMS};
 use crate::rig::Rig;
+use crate::seen::Revoked;
 use crate::setup::DATABASE;
-use crate::watch::{Revoked, Watch};
+use crate::watch::Watch;
 
 /// Power failures of Postgres with what it waits for by itself, and as many with
 /// `synchronous_commit = off` for everybody who does not say otherwise.
