@@ -1,28 +1,19 @@
 //! Tombstones that nobody needs any more are dropped, and what they said stays true (revocation.md 7,
 //! rule 3).
 
-use std::sync::OnceLock;
-
 use gate::{Denial, ReplicaConfig};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use runtime::clock::Clock;
 use testkit::eventually;
 
+use crate::counters::counted;
 use crate::support::{Command, Replica, SOON, cached, short_lease};
 
-/// How often a replica of this process has dropped some. Others keep as many as there may be.
-fn collections() -> u64 {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    let recorder = RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap());
-    let text = recorder.render();
-    let mut lines = text.lines();
-    let counted = lines.find_map(|line| line.strip_prefix("tga_gate_tombs_collected_total "));
-    counted.map_or(0, |count| count.parse().unwrap())
-}
+/// Others keep as many as there may be.
+const COLLECTED: &str = "tga_gate_tombs_collected_total";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_keys_stay_ended_when_their_tombstones_are_gone() {
-    let before = collections();
+    let before = counted(COLLECTED);
     let database = testkit::postgres().await;
     let command = Command::start(database.pool().clone(), None);
     let org = command.org().await;
@@ -44,7 +35,7 @@ async fn ended_keys_stay_ended_when_their_tombstones_are_gone() {
     }
     assert_eq!(replica.ask(&ended).await.unwrap_err(), Denial::Invalid);
     eventually(SOON, "tombstones are collected", async || {
-        let counted = collections();
+        let counted = counted(COLLECTED);
         (counted > before).then_some(()).ok_or(counted)
     })
     .await;

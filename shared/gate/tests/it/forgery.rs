@@ -15,11 +15,13 @@ use sqlx::PgPool;
 use testkit::eventually;
 use uuid::Uuid;
 
+use crate::counters::counted;
 use crate::letters::{AUTH, Letter, SETTLED, Sender, ack_subject, auth, like};
 use crate::support::{
     Command, Key, Replica, SOON, answered, cached, let_no_time_settle, revoked, silent_replica,
 };
 
+const REFUSED: &str = "tga_gate_news_refused_total";
 const ACK_KEY: &[u8] = b"the key of the silent replica...";
 
 /// A barrier around which somebody sends letters, over and over.
@@ -140,6 +142,7 @@ async fn no_forged_settlement_tells_a_denial_early() {
     };
     told(0).await;
     let old = sender.settlement(positions[0]);
+    let before = counted(REFUSED);
     for letter in sender.forged_settlements(positions[2], &old) {
         sender.send(&letter).await;
     }
@@ -149,6 +152,7 @@ async fn no_forged_settlement_tells_a_denial_early() {
         let answer = first_answer_but_yes(gate, &keys[2]).await;
         assert_eq!(answer, Denial::RevocationInProgress);
     }
+    assert!(counted(REFUSED) > before);
     told(2).await;
 }
 

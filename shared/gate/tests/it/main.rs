@@ -4,6 +4,7 @@
 mod brake;
 mod changes;
 mod collect;
+mod counters;
 mod faults;
 mod forgery;
 mod hold;

@@ -1,5 +1,6 @@
 //! A query process: the core's follower, driven by messages.
 
+mod line;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -10,15 +11,14 @@ use std::time::Duration;
 use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
 use domain::time::Timestamp;
 use gate::core::auth::AuthEvent;
-use gate::core::barrier::{Ack, LeaseRow};
+use gate::core::barrier::Ack;
 use gate::core::clocks::{Deadlines, FencePoint};
 use gate::core::entry::{Basis, Entries, EntryRef};
-use gate::core::follower::{Follower, Next, Registration, Statement};
+use gate::core::follower::{Follower, Next, Registration};
 use gate::core::hold::{RestsOn, Settlements};
 use gate::core::lookup::{Found, Offer};
-use gate::core::mutant::Mutant;
 use gate::core::registry::Registry;
-use gate::core::replica::{Head, Renewal, Renewed, Replica};
+use gate::core::replica::{Renewal, Replica};
 use gate::core::stamp::{Generation, Stamp};
 use gate::core::trusted::{Cache, Trusted};
 
@@ -327,50 +327,6 @@ impl World {
         self.beat_soon(index);
     }
 
-    fn beat_soon(&mut self, index: usize) {
-        self.after(MICRO, Event::Replica(index, ReplicaMessage::Beat));
-    }
-
-    /// Time for the lease's next statement.
-    fn beat(&mut self, index: usize) {
-        if self.replicas[index].under_way.line || self.replicas[index].stage != Stage::Serves {
-            return;
-        }
-        let fresh = self.fresh(self.replicas[index].slot);
-        let now = self.now;
-        let process = &mut self.replicas[index];
-        let fence = process.clocks.fence(now);
-        let Some(statement) = process.core.statement(fence, fresh) else {
-            return self.after(PERIOD, Event::Replica(index, ReplicaMessage::Beat));
-        };
-        let (purpose, what) = match statement {
-            Statement::Leave(incarnation) => (For::Leave(incarnation), Ask::Leave(incarnation)),
-            Statement::Renew(renewal) => (For::Renew(renewal), Ask::Renew(renewal)),
-            Statement::Register(made) => {
-                let row = LeaseRow {
-                    incarnation: made.incarnation,
-                    term: process.term,
-                    renew_seq: 0,
-                    applied: made.applied,
-                    epoch: made.epoch,
-                };
-                (For::Register(made, fence), Ask::Register(row))
-            }
-        };
-        process.under_way.line = true;
-        self.send(index, purpose, what, Some(LINE_TIMEOUT));
-    }
-
-    /// The line is free again; the next statement is due after `nanos`.
-    fn line_rests(&mut self, index: usize, nanos: u64) {
-        self.replicas[index].under_way.line = false;
-        self.after(nanos, Event::Replica(index, ReplicaMessage::Beat));
-    }
-
-    fn jittered(&mut self) -> u64 {
-        PERIOD * self.rng.between(800, 1_200) / 1_000
-    }
-
     fn answered(&mut self, index: usize, id: u64, answer: Answer) {
         let Some(purpose) = self.replicas[index].asked.remove(&id) else {
             return;
@@ -408,30 +364,6 @@ impl World {
             }
             (For::Verify, Answer::Verified(verified)) => self.verified(index, id, *verified),
             (purpose, answer) => panic!("{purpose:?} was answered {answer:?}"),
-        }
-    }
-
-    fn see(&mut self, index: usize, head: Head, settled: GlobalPosition) {
-        let now = self.now;
-        let process = &mut self.replicas[index];
-        let wait = process.clocks.wait(now);
-        process
-            .settlements
-            .see(head.epoch, head.auth_position, process.term, wait);
-        if process.settlements.settle(head.epoch, settled) {
-            self.release(index);
-        }
-    }
-
-    fn renewed(&mut self, index: usize, renewal: &Renewal, head: Option<Head>) {
-        let now = self.now;
-        let process = &mut self.replicas[index];
-        let fence = process.clocks.fence(now);
-        match process.core.renewed(renewal, head, fence) {
-            Renewed::Extend(_) | Renewed::Ignore => {}
-            Renewed::CatchUp(_) => self.read_soon(index),
-            Renewed::Register => self.beat_soon(index),
-            Renewed::Reload => self.load(index),
         }
     }
 
@@ -510,26 +442,5 @@ impl World {
                 }
             }
         }
-    }
-
-    /// R5.
-    fn leave(&mut self, index: usize) {
-        let rows = self.replicas[index].core.leave();
-        // With the fault it serves for as long as its listener takes to close.
-        self.replicas[index].stage = if Mutant::LeaveRowFirst.is_active() {
-            Stage::LeavesServing
-        } else {
-            Stage::Leaves
-        };
-        for incarnation in rows {
-            self.send(
-                index,
-                For::Leave(incarnation),
-                Ask::Leave(incarnation),
-                None,
-            );
-        }
-        let nanos = self.rng.between(5 * MILLI, 600 * MILLI);
-        self.after(nanos, Event::Replica(index, ReplicaMessage::Exit));
     }
 }

@@ -11,6 +11,7 @@ use testkit::eventually;
 use super::partitions::recovers;
 use super::{done, expect_state, lasts, lease};
 use crate::client::now;
+use crate::judge::POSTGRES;
 use crate::limits::{BY_RENEWALS, RECOVERS_WITHIN, SOON};
 use crate::net::Connection;
 use crate::rig::Rig;
@@ -112,7 +113,7 @@ async fn command_and_postgres(rig: &mut Rig) {
     })
     .await;
     rig.service("c2").recipe.place.heal();
-    rig.end(watch, &[]).await;
+    rig.end(watch, &[POSTGRES]).await;
     rig.found
         .expect(revoked.len() == 3, || "a retry did not return".to_owned());
     rig.found.expect_speed(took <= LOCK_FREED_WITHIN, || {

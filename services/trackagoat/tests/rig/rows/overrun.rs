@@ -26,7 +26,7 @@ const NOISE_PAUSE: Duration = Duration::from_millis(5);
 const APPLIED: &str = "tga_gate_applied_position";
 const LEASED: &str = "tga_gate_leased";
 /// The ways in which a replica learns that it was not told.
-const FOUND: [(&str, &str); 3] = [
+const FOUND: [(&str, &str); 4] = [
     (
         "events whose predecessor it had not",
         "tga_gate_catch_ups_total{reason=\"gap\"",
@@ -36,6 +36,10 @@ const FOUND: [(&str, &str); 3] = [
         "tga_gate_renewals_total{outcome=\"behind\"",
     ),
     ("gaps in the stream of the log", "tga_log_feed_gaps_total"),
+    (
+        "events that it read in the log after a silence",
+        "tga_log_feed_events_total{source=\"log\"",
+    ),
 ];
 /// How long it stands still for.
 const SHORT: Duration = Duration::from_millis(300);
