@@ -322,10 +322,8 @@ impl World {
         let (position, Some(epoch)) = (running.position, running.epoch) else {
             return;
         };
-        // Positions of another log say nothing.
-        if self.server.primary.epoch == epoch {
-            self.send_for(index, For::Settle, Ask::Settle(position), LOOK_TIMEOUT);
-        }
+        let settle = Ask::Settle(epoch, position);
+        self.send_for(index, For::Settle, settle, LOOK_TIMEOUT);
         if !self.is_cut(Process::Command(index), Link::Bus) {
             self.tell_replicas(&ReplicaMessage::Settled { epoch, position });
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use domain::ids::{GlobalPosition, IncarnationId};
+use domain::ids::{GlobalPosition, IncarnationId, LogEpoch};
 use gate::core::auth::AuthEvent;
 use gate::core::barrier::LeaseRow;
 use gate::core::entry::OrgRow;
@@ -40,7 +40,7 @@ pub enum Ask {
     /// Whether it was committed; if not, it never will be.
     Find(Edit),
     Rows,
-    Settle(GlobalPosition),
+    Settle(LogEpoch, GlobalPosition),
     Collect(Silent),
     Denials(GlobalPosition),
 }
@@ -258,8 +258,11 @@ impl World {
                 settled: primary.settled,
                 leases: primary.leases.values().copied().collect(),
             })),
-            Ask::Settle(position) => {
-                primary.settled = primary.settled.max(*position);
+            Ask::Settle(epoch, position) => {
+                // Positions of another log say nothing.
+                if *epoch == primary.epoch {
+                    primary.settled = primary.settled.max(*position);
+                }
                 Answer::Settled
             }
             Ask::Collect(silent) => Answer::Collected(primary.collect(silent)),
