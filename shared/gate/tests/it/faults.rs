@@ -14,6 +14,9 @@ use crate::support::{
     Command, KeySpec, Replica, SOON, cached, config, proxied, revoked, short_lease,
 };
 
+/// How finely a clock that is moved by hand goes on.
+const TICK: Duration = Duration::from_millis(10);
+
 async fn leases(pool: &PgPool) -> i64 {
     // Run at run time: a test's own look at one table.
     sqlx::query_scalar("select count(*) from gate.leases")
@@ -63,7 +66,18 @@ async fn a_stopped_replica_does_not_trust_its_cache_when_it_goes_on() {
     let began = Clock::system().monotonic();
     let pool = proxied(database.options(), proxy.port());
     let stopped = Replica::launch(pool, None, clock, &short_lease());
-    stopped.ready().await;
+    // What failed is tried again by these clocks.
+    let time_goes_on = async {
+        let system = Clock::system();
+        loop {
+            system.sleep(TICK).await;
+            hands.advance(TICK);
+        }
+    };
+    tokio::select! {
+        () = stopped.ready() => {}
+        () = time_goes_on => unreachable!("it does not end"),
+    }
     cached(&stopped, &key).await;
 
     // Nothing reaches it, as if it stood still; its clocks go on.
