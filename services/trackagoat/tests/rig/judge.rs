@@ -221,7 +221,7 @@ impl Findings {
         for (sum, ends) in self.ends.iter_mut().zip(ends) {
             *sum += u64::from(ends);
         }
-        let bound = Duration::from_millis(barrier.bound_ms) + BOUND_GRACE;
+        let bound = revoked.bound() + BOUND_GRACE;
         let (took, waited) = (revoked.took(), revoked.waited());
         let is_in_time = match lateness {
             Lateness::OfTheCall { besides } => took <= bound + besides && waited <= bound,

@@ -51,6 +51,12 @@ impl Revoked {
         let barrier = self.receipt.barrier.as_ref();
         Duration::from_millis(barrier.map_or(0, |barrier| barrier.waited_ms))
     }
+
+    /// How long it says that it could have waited.
+    pub fn bound(&self) -> Duration {
+        let barrier = self.receipt.barrier.as_ref();
+        Duration::from_millis(barrier.map_or(0, |barrier| barrier.bound_ms))
+    }
 }
 
 impl Seen {

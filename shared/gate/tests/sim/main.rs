@@ -28,6 +28,9 @@ use crate::world::{Finished, World};
 
 /// Seeds of a normal run; `TGA_SIM_SEEDS` names another number.
 const SEEDS: u64 = 2_000;
+/// Seeds beyond, each of which has shown something that was wrong: a settlement under way while the
+/// database was set back counted in the new log. Whatever changes what a seed does takes that away.
+const REGRESSIONS: [u64; 3] = [13_192, 13_643, 14_833];
 /// Within so many seeds every fault must be found.
 const MUTANT_SEEDS: u64 = 4_000;
 /// Seeds that are tried before it is looked whether one has found a fault.
@@ -73,7 +76,10 @@ fn show(seed: u64) {
 
 /// Nothing may be wrong, and everything must have happened; says what did.
 fn specified(seeds: u64) -> (bool, Counters) {
-    let results = in_parallel(seeds, |seed| {
+    let known = REGRESSIONS.into_iter().filter(|seed| *seed >= seeds);
+    let all: Vec<u64> = (0..seeds).chain(known).collect();
+    let results = in_parallel(all.len() as u64, |index| {
+        let seed = all[usize::try_from(index).expect("an index")];
         let (first, second) = (World::run(seed), World::run(seed));
         let mut wrong = violations(&first);
         if first != second {
@@ -83,14 +89,14 @@ fn specified(seeds: u64) -> (bool, Counters) {
     });
     let mut counters = Counters::default();
     let mut is_sound = true;
-    for (seed, (counted, wrong)) in results.into_iter().enumerate() {
+    for (seed, (counted, wrong)) in all.iter().zip(results) {
         counters.add(&counted);
         for wrong in wrong {
             is_sound = false;
             say(format_args!("seed {seed}: {wrong}"));
         }
     }
-    say(format_args!("{seeds} seeds, each twice:"));
+    say(format_args!("{} seeds, each twice:", all.len()));
     for (name, count) in counters.all() {
         let remark = if count == 0 {
             is_sound = false;

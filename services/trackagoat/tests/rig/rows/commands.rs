@@ -7,7 +7,7 @@ use testkit::{Direction, Proxy, eventually};
 
 use super::{REPLICAS, done, expect_waited, lasts, lease};
 use crate::client::{Key, Target, now};
-use crate::limits::{BY_RENEWALS, SOON};
+use crate::limits::{BOUND_GRACE, BY_RENEWALS, SOON};
 use crate::process::Service;
 use crate::rig::{Rig, target};
 use crate::watch::Watch;
@@ -102,6 +102,15 @@ pub async fn stopped_in_its_barrier(rig: &mut Rig) {
     rig.service("q3").go_on();
     rig.end(watch, &["q3", "c2"]).await;
     expect_waited(rig, &revoked, silent, since);
+    // L1, but for the time in which it stood still.
+    for one in &revoked {
+        let bound = one.bound() + LONGER_THAN_A_BARRIER + BOUND_GRACE;
+        let (took, waited) = (one.took(), one.waited());
+        rig.found
+            .expect_speed(took <= bound && waited <= bound, || {
+                format!("L1: it took {took:?}, its barrier {waited:?}: {bound:?}")
+            });
+    }
 }
 
 /// Row 9.

@@ -34,22 +34,36 @@ impl World {
         self.after(nanos, Event::Heal(process, link));
     }
 
+    fn cut_replica(&mut self, slot: usize, link: Link, nanos: u64) {
+        if let Some(index) = self.replica_of(slot) {
+            self.cut(Process::Replica(index), link, nanos);
+        }
+    }
+
+    fn cut_command(&mut self, slot: usize, link: Link, nanos: u64) {
+        if let Some(index) = self.command_of(slot) {
+            self.cut(Process::Command(index), link, nanos);
+        }
+    }
+
+    fn kill_command(&mut self, slot: usize, nanos: u64) {
+        if let Some(index) = self.command_of(slot) {
+            self.commands[index].alive = false;
+            self.after(nanos, Event::StartCommand(slot));
+        }
+    }
+
     pub fn break_down(&mut self, fault: Fault) {
         self.note(77);
         match fault {
             Fault::CutOff(slot, nanos) => {
-                if let Some(index) = self.replica_of(slot) {
-                    self.cut(Process::Replica(index), Link::Primary, nanos);
-                    self.cut(Process::Replica(index), Link::Bus, nanos);
-                }
+                self.cut_replica(slot, Link::Primary, nanos);
+                self.cut_replica(slot, Link::Bus, nanos);
             }
             Fault::Join(slot) => self.start_replica(slot),
             Fault::KillCommands(nanos) => {
                 for slot in 0..self.plan.commands {
-                    if let Some(index) = self.command_of(slot) {
-                        self.commands[index].alive = false;
-                        self.after(nanos, Event::StartCommand(slot));
-                    }
+                    self.kill_command(slot, nanos);
                 }
             }
             Fault::PauseReplica(slot, nanos) => {
@@ -89,35 +103,22 @@ impl World {
                 }
             }
             Fault::CutReplicaFromPrimary(slot, nanos) => {
-                if let Some(index) = self.replica_of(slot) {
-                    self.cut(Process::Replica(index), Link::Primary, nanos);
-                }
+                self.cut_replica(slot, Link::Primary, nanos);
             }
             Fault::CutReplicaFromBus(slot, nanos) => {
-                if let Some(index) = self.replica_of(slot) {
-                    self.cut(Process::Replica(index), Link::Bus, nanos);
-                }
+                self.cut_replica(slot, Link::Bus, nanos);
             }
             Fault::PauseCommand(slot, nanos) => {
                 if let Some(index) = self.command_of(slot) {
                     self.commands[index].paused_until = self.now + nanos;
                 }
             }
-            Fault::KillCommand(slot, nanos) => {
-                if let Some(index) = self.command_of(slot) {
-                    self.commands[index].alive = false;
-                    self.after(nanos, Event::StartCommand(slot));
-                }
-            }
+            Fault::KillCommand(slot, nanos) => self.kill_command(slot, nanos),
             Fault::CutCommandFromPrimary(slot, nanos) => {
-                if let Some(index) = self.command_of(slot) {
-                    self.cut(Process::Command(index), Link::Primary, nanos);
-                }
+                self.cut_command(slot, Link::Primary, nanos);
             }
             Fault::CutCommandFromBus(slot, nanos) => {
-                if let Some(index) = self.command_of(slot) {
-                    self.cut(Process::Command(index), Link::Bus, nanos);
-                }
+                self.cut_command(slot, Link::Bus, nanos);
             }
             Fault::StallPrimary(nanos) => self.server.stall(self.now + nanos),
             Fault::RestartPrimary(nanos) => {
