@@ -164,7 +164,11 @@ mod tests {
         let mut settlements = seen();
         assert!(!covers(&mut settlements, 9, at(1_001)));
         assert!(settlements.settle(epoch(1), position(9)));
-        assert!(!settlements.settle(epoch(1), position(8)), "no news");
+        for known in [8, 9] {
+            assert!(!settlements.settle(epoch(1), position(known)), "no news");
+        }
+        assert_eq!(settlements.settled(epoch(1), at(1_001)), position(9));
+        assert_eq!(settlements.settled(epoch(2), at(1_001)), position(0));
         assert!(covers(&mut settlements, 8, at(1_001)));
         assert!(covers(&mut settlements, 9, at(1_001)));
         assert!(!covers(&mut settlements, 10, at(1_001)));
@@ -179,6 +183,7 @@ mod tests {
         fast.raw = at(3_474).raw;
         assert!(!covers(&mut settlements, 10, fast));
         assert!(covers(&mut settlements, 10, at(3_475)));
+        assert_eq!(settlements.settled(epoch(1), at(3_475)), position(10));
         assert!(!covers(&mut settlements, 11, at(9_000)), "never seen");
     }
 

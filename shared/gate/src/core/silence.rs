@@ -96,6 +96,8 @@ mod tests {
             renew_seq: 5,
         };
         assert_eq!(silent, [expected]);
+        let shown = |number| silence.shown(row(number, 0).incarnation);
+        assert_eq!([shown(1), shown(2), shown(3)], [Some(5), Some(6), None]);
         // Two clocks, and the slower one counts.
         let mut slow = at(10_000);
         slow.raw = at(4_948).raw;

@@ -141,3 +141,43 @@ fn a_session_has_its_own_window_and_no_day() {
     assert_eq!((entry.per_minute(), entry.per_day()), (600, None));
     assert!(matches!(entry.principal(), Principal::Session { user: who, .. } if who == user));
 }
+
+#[test]
+fn a_key_stands_for_a_program_though_a_person_is_behind_it() {
+    let registry = Registry::default();
+    let owner = Some(UserId::from_uuid(Uuid::from_u128(3)));
+    let row = CredentialRow { owner, ..row() };
+    let expected = Principal::Key {
+        id: KeyId::from_uuid(row.id),
+        org: row.org,
+        scopes: row.scopes,
+        owner,
+    };
+    let entry = Entry::new(row, &org(), BASIS, &registry);
+    assert_eq!(entry.principal(), expected);
+}
+
+#[test]
+fn an_entry_weighs_what_it_shares_with_no_other() {
+    let registry = Registry::default();
+    let own = |row: CredentialRow| {
+        let entry = Entry::new(row, &org(), BASIS, &registry);
+        entry.weight() as usize - size_of::<Entry>()
+    };
+    assert_eq!(own(row()), size_of::<Profile>());
+    let listed = CredentialRow {
+        addresses: Some(ranges(&["10.0.0.0/8", "2001:db8::/32"])),
+        ..row()
+    };
+    let list = 2 * size_of::<IpNet>();
+    assert_eq!(
+        own(listed),
+        size_of::<Profile>() + size_of::<Bounds>() + list
+    );
+    let mut entries = Entries::new(BASIS);
+    let shared = [(); 2].map(|()| entries.make(row(), &org(), &registry));
+    assert_eq!(
+        shared.map(|entry| entry.weight() as usize),
+        [size_of::<Entry>(); 2]
+    );
+}

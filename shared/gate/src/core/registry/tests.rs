@@ -96,8 +96,43 @@ fn only_what_is_idle_and_unreferenced_is_swept() {
     assert_eq!(registry.credentials().count(), 1);
     assert!(Arc::ptr_eq(&kept, &registry.credential(id(1), org(1))));
     assert_eq!(registry.tombs(), 1);
+}
+
+/// One of a credential, one of a person and one of an org, each at the position and the two after it.
+fn entomb_all_kinds(registry: &Registry, position: u64) {
+    let user = UserId::from_uuid(id(7));
+    for number in 0..3 {
+        let tomb = Tomb::new(at(position + number), Mark::Ended);
+        let number = number.into();
+        registry.entomb(Subject::Credential(id(number)), tomb);
+        registry.entomb(Subject::Owner(org(number), user), tomb);
+        registry.entomb(Subject::Org(org(number)), tomb);
+    }
+}
+
+#[test]
+fn tombstones_of_every_kind_are_forgotten_below_the_floor_and_collected_up_to_it() {
+    let registry = Registry::default();
+    entomb_all_kinds(&registry, 5);
+    assert_eq!(registry.tombs(), 9);
     registry.forget(at(6));
+    assert_eq!(registry.tombs(), 6);
+    registry.collect(at(6));
+    assert_eq!(registry.tombs(), 3);
+    registry.collect(at(7));
     assert_eq!(registry.tombs(), 0);
+}
+
+#[test]
+fn what_nobody_was_there_to_be_told_is_news_no_more() {
+    let registry = Registry::default();
+    let credential = registry.credential(id(1), org(1));
+    let news = || credential.state().take(clock(1), 60, Some(Part::Whole)).1;
+    assert!(news().is_first && credential.has_news());
+    assert!(!news().is_first);
+    credential.drop_news();
+    assert!(!credential.has_news());
+    assert!(news().is_first);
 }
 
 #[test]

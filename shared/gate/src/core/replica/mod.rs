@@ -248,11 +248,6 @@ impl Replica {
     pub fn must_load(&self) -> bool {
         self.follows == Follows::Nothing
     }
-
-    /// Whether it met an event of a newer build.
-    pub fn gave_up(&self) -> bool {
-        self.follows == Follows::NoMore
-    }
 }
 
 #[cfg(test)]
