@@ -105,7 +105,10 @@ pub struct AdminArgs {
 /// What stands between this process and its callers.
 #[derive(Args, Clone, Debug)]
 pub struct ProxyArgs {
-    /// Comma-separated address ranges of proxies whose X-Forwarded-For is believed; by default none.
+    /// Comma-separated address ranges of proxies whose Forwarded or X-Forwarded-For is believed; by default none
+    ///
+    /// All of them must write the same of the two headers: where both are there and name different addresses, one
+    /// may be the caller's own, and the request counts as coming from nowhere.
     #[arg(
         long,
         env = "TGA_TRUSTED_PROXIES",

@@ -279,19 +279,17 @@ impl Inner {
         decision: Decision,
         appended: &Appended,
     ) -> Result<Done<Outcome>, CommandError> {
-        if decision.events.is_empty() {
-            let denial = self.earlier_denial(org, command).await?;
-            return Ok(Done {
-                outcome: decision.outcome,
-                position: appended.last,
-                denial,
-            });
-        }
-        let newest = denial::newest(&decision.events);
+        let denial = match denial::newest(&decision.events) {
+            Some(index) => Denial::of(appended, index),
+            None if denial::repeats(command, &decision.events) => {
+                self.earlier_denial(org, command).await?
+            }
+            None => None,
+        };
         Ok(Done {
             outcome: decision.outcome,
             position: appended.last,
-            denial: newest.and_then(|index| Denial::of(appended, index)),
+            denial,
         })
     }
 

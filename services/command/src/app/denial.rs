@@ -65,6 +65,17 @@ pub(super) fn earlier(state: &OrgState, command: &Command) -> Earlier {
     })
 }
 
+/// Whether some of what the command asks for was so before it. The first time that was asked for, it
+/// may have taken something away, of which nobody was told that it is in force.
+pub(super) fn repeats(command: &Command, events: &[Event]) -> bool {
+    let Command::ChangeKey { patch, .. } = command else {
+        return events.is_empty();
+    };
+    let is_repeated =
+        |event: &Event| matches!(event, Event::KeyChanged(changed) if patch.repeats(changed));
+    events.iter().all(is_repeated)
+}
+
 /// A person's removal, with the keys that were revoked with it.
 fn removal(state: &OrgState, user_id: UserId) -> Earlier {
     let Some(removed) = state.former_members.get(&user_id) else {

@@ -205,10 +205,11 @@ async fn a_change_that_takes_away_has_a_receipt_and_one_that_gives_has_none() {
     assert_eq!(renamed.data(200)["name"], "Renamed");
     assert_eq!(renamed.data(200)["receipt"], Value::Null);
 
-    for narrowing in [
+    for mut narrowing in [
         json!({"scopes": ["read"]}),
         json!({"ip_allowlist": ["10.0.0.0/8"]}),
         json!({"expires_at": in_seconds(&app, 3_600)}),
+        json!({"rate_limit_per_minute": 10}),
         json!({"strict": true}),
     ] {
         let answer = app.patch(&org, &path, narrowing.clone()).await;
@@ -219,8 +220,16 @@ async fn a_change_that_takes_away_has_a_receipt_and_one_that_gives_has_none() {
         assert_eq!(receipt["ledger"], "pending");
         assert_eq!(receipt["barrier"]["acked"], 0);
         // Sent again it changes nothing, and waits all the same.
-        let again = app.patch(&org, &path, narrowing).await;
+        let again = app.patch(&org, &path, narrowing.clone()).await;
         assert_eq!(again.data(200)["receipt"]["position"], receipt["position"]);
+        // Nor is it told without a wait because something else is asked for with it.
+        narrowing["name"] = json!(format!("After {}", receipt["position"]));
+        let with_more = app.patch(&org, &path, narrowing).await;
+        assert_ne!(with_more.position(), receipt["position"]);
+        assert_eq!(
+            with_more.data(200)["receipt"]["position"],
+            receipt["position"]
+        );
         assert_eq!(
             again.data(200)["receipt"]["event_hash"],
             receipt["event_hash"]

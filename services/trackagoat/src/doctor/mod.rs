@@ -60,13 +60,21 @@ async fn servers(place: &Place, clock: &Clock, findings: &mut Findings) {
 }
 
 fn ledger(place: &Place) -> Finding {
-    match &place.ledger.ledger_dir {
-        Some(folder) => Finding::fine("revocation ledger", folder.display()),
-        None => Finding::warning(
-            "revocation ledger",
-            "none: a restore of the database may bring revoked keys back",
-        )
-        .mend("set TGA_LEDGER_DIR to a folder on another volume"),
+    const WHAT: &str = "revocation ledger";
+    let Some(folder) = &place.ledger.ledger_dir else {
+        let none = "none: a restore of the database may bring revoked keys back";
+        return Finding::warning(WHAT, none)
+            .mend("set TGA_LEDGER_DIR to a folder on another volume");
+    };
+    if !folder.exists() {
+        let missing = format_args!("{} is not there yet", folder.display());
+        return Finding::warning(WHAT, missing)
+            .mend("the first command service makes it; if one runs, name its folder");
+    }
+    match gate::Ledger::probe(folder, "doctor") {
+        Ok(()) => Finding::fine(WHAT, folder.display()),
+        Err(error) => Finding::broken(WHAT, chain(&error))
+            .mend("no command service starts without it: let its user write there"),
     }
 }
 

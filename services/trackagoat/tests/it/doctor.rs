@@ -77,6 +77,33 @@ async fn doctor_files_what_is_wrong_under_its_own_name() {
 }
 
 #[tokio::test]
+async fn doctor_tries_the_ledgers_folder_and_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = async |ledger: &str| {
+        let mut doctor = command(folder.path(), &["doctor"]);
+        doctor.env("TGA_DATABASE_URL", AWAY);
+        doctor.env("TGA_LEDGER_DIR", folder.path().join(ledger));
+        let told = said(doctor).await;
+        let ledger = |line: &&str| line.contains("revocation ledger");
+        let found = told.lines().find(ledger).map(str::to_owned);
+        found.unwrap_or_else(|| panic!("no ledger in {told}"))
+    };
+    let missing = told("later").await;
+    assert!(missing.ends_with("later is not there yet"), "{missing}");
+    assert!(!folder.path().join("later").exists());
+    fs::write(folder.path().join("file"), "").unwrap();
+    let broken = told("file").await;
+    assert!(broken.starts_with("BROKEN"), "{broken}");
+    fs::create_dir(folder.path().join("ledger")).unwrap();
+    let fine = told("ledger").await;
+    assert!(fine.starts_with("ok"), "{fine}");
+    assert_eq!(
+        fs::read_dir(folder.path().join("ledger")).unwrap().count(),
+        0
+    );
+}
+
+#[tokio::test]
 async fn doctor_says_as_whom_it_looks_and_what_that_login_lacks() {
     let folder = tempfile::tempdir().unwrap();
     let server = testkit::postgres().await;

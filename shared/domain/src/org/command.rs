@@ -5,7 +5,9 @@ use ipnet::IpNet;
 
 use super::{Caller, Required};
 use crate::credential::CredentialHash;
-use crate::event::{MediaType, Role, TrackingDisabledReason, TrackingMode, TrackingStatus};
+use crate::event::{
+    KeyChanged, MediaType, Role, TrackingDisabledReason, TrackingMode, TrackingStatus,
+};
 use crate::ids::{CreatorId, KeyId, ProjectId, UserId, VideoId};
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
@@ -225,6 +227,21 @@ pub struct KeyPatch {
     pub ip_allowlist: Option<Option<Vec<IpNet>>>,
     pub rate_limit_per_minute: Option<u64>,
     pub strict: Option<bool>,
+}
+
+impl KeyPatch {
+    /// Whether it asks for something that can take access away and is no part of the change: it was
+    /// so before.
+    pub fn repeats(&self, changed: &KeyChanged) -> bool {
+        let stood = [
+            self.scopes.is_some() && changed.scopes.is_none(),
+            self.expires_at.is_some() && changed.expires_at.is_none(),
+            self.ip_allowlist.is_some() && changed.ip_allowlist.is_none(),
+            self.rate_limit_per_minute.is_some() && changed.rate_limit_per_minute.is_none(),
+            self.strict.is_some() && changed.strict.is_none(),
+        ];
+        stood.contains(&true)
+    }
 }
 
 /// A key's replacement.

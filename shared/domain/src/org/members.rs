@@ -90,9 +90,7 @@ pub(super) fn remove(
                 active_keys: owned.len() as u64,
             });
         }
-        Some(KeyDisposition::Transfer(heir))
-            if heir == user_id || !state.members.contains_key(&heir) =>
-        {
+        Some(KeyDisposition::Transfer(heir)) if heir == user_id || !may_inherit(state, heir) => {
             return Err(Rejection::NotFound);
         }
         None => {}
@@ -101,6 +99,11 @@ pub(super) fn remove(
         }
     }
     Ok(Decision::done(events))
+}
+
+/// Keys of a person who is shut out would end with the transfer.
+fn may_inherit(state: &OrgState, heir: UserId) -> bool {
+    state.members.contains_key(&heir) && !state.banned_users.contains(&heir)
 }
 
 pub(super) fn ban(state: &OrgState, user_id: UserId, reason: Option<&str>) -> Decision {

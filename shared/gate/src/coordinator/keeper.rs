@@ -81,7 +81,16 @@ impl Coordinator {
             };
             self.collect(&mut silence, &registered).await;
             self.sweep(&mut sweep, &registered).await;
-            self.copy_missing(&registered).await;
+        }
+    }
+
+    /// Beside the others, which must not wait for the ledger's disk.
+    pub(super) async fn keep_copies(self) {
+        loop {
+            self.0.clock.sleep(LOOK).await;
+            if let Ok(registered) = self.read_rows().await {
+                self.copy_missing(&registered).await;
+            }
         }
     }
 

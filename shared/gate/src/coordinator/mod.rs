@@ -11,6 +11,7 @@ use async_nats::Client;
 use domain::ids::{GlobalPosition, LogEpoch};
 use domain::time::Timestamp;
 use event_log::EventLog;
+use futures_util::future::BoxFuture;
 use metrics::{counter, histogram};
 use runtime::clock::Clock;
 use runtime::lifecycle::{TaskKind, Tasks};
@@ -21,7 +22,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use self::acks::Acks;
-use crate::bus::{self, Settlement};
+use crate::bus::{self, MacKey, Settlement};
 use crate::core::barrier::{Barrier, Report, State};
 use crate::core::clocks::WaitPoint;
 use crate::core::copies::Copies;
@@ -43,6 +44,8 @@ const TELL_WITHIN: Duration = Duration::from_millis(20);
 const LOOK_DEADLINE: Duration = Duration::from_millis(300);
 /// How long the second copy is waited for once the barrier has ended.
 const LEDGER_GRACE: Duration = Duration::from_millis(20);
+/// How long the ledger's disk may take before a copy counts as missing; it is made again.
+const COPY_DEADLINE: Duration = Duration::from_secs(30);
 /// Connections of the coordinator's own, so that no lack of others keeps a denial waiting.
 const CONNECTIONS: u32 = 4;
 
@@ -120,6 +123,8 @@ struct Inner {
     acks: Acks,
     hold: Arc<Hold>,
     copies: Mutex<Copies>,
+    /// The key of the bus, as of the last look at the rows.
+    bus: Mutex<Option<(LogEpoch, MacKey)>>,
 }
 
 impl Coordinator {
@@ -138,14 +143,26 @@ impl Coordinator {
             config,
             acks: Acks::default(),
             copies: Mutex::default(),
+            bus: Mutex::default(),
         }));
-        let keep = coordinator.clone().keep();
-        tasks.spawn(TaskKind::Disposable, "gate leases", keep);
+        let every = |name, task: BoxFuture<'static, ()>| {
+            let stopping = tasks.clone();
+            // Without any of them revocations would wait longer, or be settled or copied by nobody.
+            tasks.spawn(TaskKind::Critical, name, async move {
+                tokio::select! {
+                    () = stopping.stopping() => {}
+                    () = task => {}
+                }
+            });
+        };
+        every("gate leases", Box::pin(coordinator.clone().keep()));
+        let copy = coordinator.clone().keep_copies();
+        every("gate second copies", Box::pin(copy));
         if let Some(nats) = parts.nats {
             let hear = coordinator.clone().hear(nats.clone());
-            tasks.spawn(TaskKind::Disposable, "gate acks heard", hear);
+            every("gate acks heard", Box::pin(hear));
             let hear = coordinator.clone().hear_settlements(nats);
-            tasks.spawn(TaskKind::Disposable, "gate settlements heard", hear);
+            every("gate settlements heard", Box::pin(hear));
         }
         coordinator
     }
@@ -159,11 +176,15 @@ impl Coordinator {
         let start = self.wait_point();
         let position = denials.last;
         let mut heard = self.0.acks.count();
+        // Beside the look at the rows, unless this process never had one.
+        let key = self.known_key(epoch);
+        let told = key.map(|key| self.tell(denials, epoch, key, start));
         let registered = self.rows(start).await?;
         if registered.epoch != epoch {
             return Err(SettleError::OtherLog);
         }
-        let copied = self.tell(denials, &registered, start);
+        let tell = || self.tell(denials, epoch, registered.bus_key.clone(), start);
+        let copied = told.unwrap_or_else(tell);
         let mut barrier = Barrier::new(position, epoch, start, &registered.rows, self.wait_point());
         let mut look_at = self.0.clock.monotonic() + POLL;
         let report = loop {
@@ -189,7 +210,7 @@ impl Coordinator {
         count(&report);
         names::revocation("acknowledged", report.waited);
         let effective_at = Timestamp::from_datetime(self.0.clock.now());
-        self.note(&registered, position, effective_at).await;
+        self.note(&registered, position, effective_at).await?;
         names::revocation("settled", start.elapsed(self.wait_point()));
         Ok(Receipt {
             position,
@@ -200,8 +221,14 @@ impl Coordinator {
         })
     }
 
-    /// B6: it holds, whether that can be noted or not; the notes are for those who deny.
-    async fn note(&self, registered: &Registered, position: GlobalPosition, at: Timestamp) {
+    /// B6: it holds, whether that can be noted or not; the notes are for those who deny. Only if the
+    /// log has begun another life it need not hold in that.
+    async fn note(
+        &self,
+        registered: &Registered,
+        position: GlobalPosition,
+        at: Timestamp,
+    ) -> Result<(), SettleError> {
         self.0.hold.settle(registered.epoch, position);
         if let Some(nats) = &self.0.nats {
             let epoch = registered.epoch;
@@ -216,10 +243,16 @@ impl Coordinator {
         };
         let noted = self.0.clock.timeout(NOTE_DEADLINE, note).await;
         match noted.map_err(StoreError::from).flatten() {
-            Ok(true) => {}
-            Ok(false) => tracing::warn!("a settlement of another log was not noted"),
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                tracing::warn!("a settlement of another log was not noted");
+                Err(SettleError::OtherLog)
+            }
             // SWEEP does it: on the primary the denial stands as unsettled.
-            Err(error) => tracing::warn!(error = %chain(&error), "a settlement was not noted"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "a settlement was not noted");
+                Ok(())
+            }
         }
     }
 
@@ -264,6 +297,8 @@ impl Coordinator {
         let registered = self.0.clock.timeout(LOOK_DEADLINE, read).await??;
         self.0.acks.learn(registered.ack_keys.clone());
         let (epoch, head) = (registered.epoch, registered.auth_position);
+        let key = registered.bus_key.clone();
+        *self.bus() = Some((epoch, key));
         self.0.hold.see(epoch, head, registered.longest_term);
         self.0.hold.settle(epoch, registered.settled);
         Ok(registered)
@@ -284,6 +319,17 @@ impl Coordinator {
     /// What is settled, as far as this process knows.
     pub(crate) fn hold(&self) -> &Arc<Hold> {
         &self.0.hold
+    }
+
+    fn bus(&self) -> MutexGuard<'_, Option<(LogEpoch, MacKey)>> {
+        self.0.bus.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_key(&self, of: LogEpoch) -> Option<MacKey> {
+        let bus = self.bus();
+        bus.as_ref()
+            .filter(|(epoch, _)| *epoch == of)
+            .map(|(_, key)| key.clone())
     }
 
     fn copies(&self) -> MutexGuard<'_, Copies> {

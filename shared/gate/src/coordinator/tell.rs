@@ -6,13 +6,12 @@ use runtime::lifecycle::TaskKind;
 use runtime::telemetry::chain;
 use tokio::sync::oneshot;
 
-use super::{Coordinator, PAGE, TELL_WITHIN};
+use super::{COPY_DEADLINE, Coordinator, PAGE, TELL_WITHIN};
 use crate::bus::{self, MacKey};
 use crate::core::clocks::WaitPoint;
 use crate::core::sweep::Denials;
 use crate::ledger::Ledger;
 use crate::metrics as names;
-use crate::store::Registered;
 
 impl Coordinator {
     /// Tells the auth events of `denials` on NATS and adds those that deny to the ledger, beside the
@@ -20,12 +19,12 @@ impl Coordinator {
     pub(super) fn tell(
         &self,
         denials: Denials,
-        registered: &Registered,
+        epoch: LogEpoch,
+        key: MacKey,
         start: WaitPoint,
     ) -> oneshot::Receiver<bool> {
         let (copied, receiver) = oneshot::channel();
         let coordinator = self.clone();
-        let (epoch, key) = (registered.epoch, registered.bus_key.clone());
         let tell = async move {
             let told = coordinator.tell_all(denials, epoch, &key, start).await;
             let is_copied = told.unwrap_or_else(|error| {
@@ -103,7 +102,9 @@ impl Coordinator {
         if denials.is_empty() {
             return true;
         }
-        let is_copied = ledger.add(epoch, denials).await;
+        let added = ledger.add(epoch, denials);
+        let added = self.0.clock.timeout(COPY_DEADLINE, added).await;
+        let is_copied = added.unwrap_or(false);
         if is_copied {
             let positions = denials.iter().map(|denial| denial.position);
             self.copies().wrote(epoch, positions);

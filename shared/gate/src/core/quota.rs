@@ -23,6 +23,9 @@ const USED_FAST: Duration = Duration::from_secs(3);
 const USED_SLOWLY: Duration = Duration::from_mins(1);
 /// How long nobody asks again after the day was spent: others may have given back.
 const SPENT_FOR: Duration = Duration::from_secs(1);
+/// The clock of this host may be slower than time by this part (revocation.md 2, A3): so much before
+/// the day ends by it Postgres is asked once more, and then again for a tenth of that.
+const DRIFT_PART: u32 = 10;
 /// How long nobody asks again after Postgres did not answer.
 const FAILED_FOR: Duration = Duration::from_millis(100);
 
@@ -39,7 +42,9 @@ pub struct Allowance {
     beyond: AtomicU64,
     /// The limit under which the blocks were reserved.
     limit: AtomicU64,
-    /// When their day ends, on CLOCK_BOOTTIME.
+    /// Until when their day certainly lasts, on CLOCK_BOOTTIME, however slow that is.
+    lasts: AtomicU64,
+    /// When their day ends by it.
     ends: AtomicU64,
     /// Until when the day counts as spent.
     spent_until: AtomicU64,
@@ -108,7 +113,7 @@ impl Allowance {
         }
         let now = now.as_nanos();
         let current =
-            self.limit.load(Ordering::Acquire) == limit && now < self.ends.load(Ordering::Acquire);
+            self.limit.load(Ordering::Acquire) == limit && now < self.lasts.load(Ordering::Acquire);
         if current {
             let taken = self
                 .left
@@ -201,6 +206,8 @@ impl Allowance {
         let beyond = limit.saturating_sub(grant.reserved);
         self.beyond.store(beyond, Ordering::Release);
         // Counted from before the question: never later than Postgres's own midnight.
+        let lasts = sent + grant.ends_in / DRIFT_PART * (DRIFT_PART - 1);
+        self.lasts.store(lasts.as_nanos(), Ordering::Release);
         let ends = sent + grant.ends_in;
         self.ends.store(ends.as_nanos(), Ordering::Release);
         self.limit.store(limit, Ordering::Release);
@@ -412,7 +419,7 @@ mod tests {
     }
 
     proptest! {
-        /// Several processes, crashes, answers that are lost, days that end.
+        /// Several processes, some with slow clocks; crashes, answers that are lost, days that end.
         #[test]
         fn the_fleet_never_admits_more_than_the_limit(
             steps in prop::collection::vec((0..3_usize, 0..40_u8), 1..400), limit in 1..200_u64
@@ -436,21 +443,23 @@ mod tests {
                 let today = day(i32::try_from(now / 10_000).unwrap());
                 let ends_in = Duration::from_secs(10_000 - now % 10_000);
                 let allowance = &fleet[process];
-                match allowance.take(limit, at(now)) {
+                let shown = Boottime::from_nanos(now * [1_000, 950, 900][process] * 1_000_000);
+                match allowance.take(limit, shown) {
                     Day::Admitted { .. } => {
-                        *admitted.entry(held[process].unwrap()).or_default() += 1;
+                        prop_assert_eq!(held[process], Some(today));
+                        *admitted.entry(today).or_default() += 1;
                     }
                     Day::Ask => {
-                        let wanted = allowance.reserve(limit, at(now)).wanted;
+                        let wanted = allowance.reserve(limit, shown).wanted;
                         let total = reserved.entry(today).or_default();
                         let granted = wanted.min(limit - *total);
                         *total += granted;
                         if what == 9 {
-                            allowance.failed(at(now));
+                            allowance.failed(shown);
                         } else {
                             held[process] = Some(today);
                             let answer = Grant { day: today, granted, reserved: *total, ends_in };
-                            allowance.granted(limit, at(now), &answer);
+                            allowance.granted(limit, shown, &answer);
                         }
                     }
                     Day::Spent | Day::Unavailable => {}

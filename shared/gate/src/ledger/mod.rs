@@ -75,15 +75,8 @@ impl Ledger {
     /// [`LedgerError`] if files cannot be made there: nobody should find out at the first
     /// revocation.
     pub fn open(folder: &Path, name: &str, tasks: &Tasks) -> Result<Self, LedgerError> {
+        Self::probe(folder, name)?;
         let path = folder.join(name).with_extension(EXTENSION);
-        let probe = folder.join(name).with_extension("probe");
-        create(&probe)
-            .and_then(|_| fs::remove_file(&probe))
-            .map_err(|source| LedgerError {
-                path: folder.to_owned(),
-                what: "opened",
-                source,
-            })?;
         let (entries, receiver) = mpsc::channel(QUEUE);
         let writer = Writer {
             path,
@@ -95,6 +88,21 @@ impl Ledger {
             folder: folder.into(),
             entries,
         })
+    }
+
+    /// Makes a file in `folder` and removes it again.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if that cannot be done.
+    pub fn probe(folder: &Path, name: &str) -> Result<(), LedgerError> {
+        let probe = folder.join(name).with_extension("probe");
+        create(&probe)
+            .and_then(|_| fs::remove_file(&probe))
+            .map_err(|source| LedgerError {
+                path: folder.to_owned(),
+                what: "opened",
+                source,
+            })
     }
 
     /// Whether the log has what this process's folder has. To be asked before anything is served: a

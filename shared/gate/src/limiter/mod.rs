@@ -135,13 +135,14 @@ impl Limiter {
     }
 
     /// Steps 2 and 3 of the order of checks: the window, then the org's day.
-    pub(crate) async fn admit(&self, entry: &Entry, at: Moment) -> Result<Rate, Denial> {
+    pub(crate) async fn admit(&self, entry: &Entry, mut at: Moment) -> Result<Rate, Denial> {
         let limit = entry.per_minute();
-        let (per_day, wall) = (entry.per_day(), at.wall);
         if !self.0.registry.fleet().is_known() {
             // Apart, so that other requests do not carry its future.
             Box::pin(self.until_judged()).await;
+            at = Moment::read(&self.0.clock);
         }
+        let (per_day, wall) = (entry.per_day(), at.wall);
         // What the day may yet refuse is counted once it has answered.
         let taken = self.take_minute(entry, limit, at, per_day.is_some());
         let minute = Standing {

@@ -110,7 +110,8 @@ pub async fn note_copies(
     Ok(())
 }
 
-/// When denials were in force everywhere; those of which no barrier has said so are left out.
+/// When denials were in force everywhere, at the latest: a barrier speaks of everything before its
+/// own denial. Those of which none has said so are left out.
 ///
 /// # Errors
 /// If Postgres does not answer.
@@ -120,7 +121,12 @@ pub async fn settled_at(
 ) -> Result<HashMap<GlobalPosition, Timestamp>, StoreError> {
     let positions: Vec<i64> = denials.iter().map(|denial| denial.as_i64()).collect();
     let rows = sqlx::query!(
-        "select position, effective_at from gate.settlements where position = any($1)",
+        r#"select denial.position as "position!", settled.effective_at
+           from unnest($1::bigint[]) as denial (position)
+           cross join lateral (
+               select s.effective_at from gate.settlements s where s.position >= denial.position
+               order by s.position limit 1
+           ) settled"#,
         &positions
     )
     .fetch_all(pool)

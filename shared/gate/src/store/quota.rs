@@ -28,7 +28,8 @@ pub async fn reserve(
         day: row.day,
         granted: unsigned(row.granted),
         reserved: unsigned(row.reserved),
-        ends_in: Duration::from_millis(unsigned(row.ends_in_ms)),
+        // Rounded up there.
+        ends_in: Duration::from_millis(unsigned(row.ends_in_ms).saturating_sub(1)),
     })
 }
 

@@ -101,8 +101,8 @@ impl ByRoute {
     }
 }
 
-/// Drops counts of days before `before`, at most `at_most` of days and of routes; says how many it
-/// dropped. The newest of each credential and scope stay.
+/// Drops counts of days before `before`, at most `at_most` of days, of routes and of orgs' quotas;
+/// says how many it dropped. The newest of each credential and scope stay.
 pub async fn prune(pool: &PgPool, before: NaiveDate, at_most: i32) -> Result<u64, StoreError> {
     let dropped = sqlx::query_scalar!(
         r#"select gate.prune_usage($1, $2) as "dropped!""#,

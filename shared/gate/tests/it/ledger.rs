@@ -243,9 +243,13 @@ async fn a_settlement_of_another_log_moves_nothing() {
         .await;
         begin_another_log(pool).await;
     };
-    let (receipt, ()) = tokio::join!(settle(&command, position, position), restored);
     let epoch = command.log.head().await.unwrap().epoch;
-    assert_ne!(receipt.epoch, epoch);
+    let denials = Denials {
+        first: position,
+        last: position,
+    };
+    let (answer, ()) = tokio::join!(command.coordinator.settle(epoch, denials), restored);
+    assert!(matches!(answer, Err(SettleError::OtherLog)), "{answer:?}");
     assert_eq!(settled(pool).await, before);
     let noted = gate::settled_at(pool, &[position]).await.unwrap();
     assert!(noted.is_empty(), "{noted:?}");

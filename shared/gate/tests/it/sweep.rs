@@ -39,8 +39,12 @@ async fn what_its_own_process_left_unsettled_another_one_settles() {
     assert!(waited >= 2 * Duration::from_millis(642), "{waited:?}");
 
     // As if their own process had settled them: noted, and in the second copy.
-    let noted = gate::settled_at(pool, &[oldest, newest]).await.unwrap();
-    assert_eq!(noted.keys().collect::<Vec<_>>(), [&newest]);
+    let later = newest.plus(1);
+    let noted = gate::settled_at(pool, &[oldest, newest, later])
+        .await
+        .unwrap();
+    assert_eq!(noted.len(), 2);
+    assert_eq!(noted[&oldest], noted[&newest]);
     eventually(SOON, "both are in the ledger", async || {
         let positions = lines(folder.path());
         let both = [oldest, newest];

@@ -70,6 +70,9 @@ async fn old_counts_are_dropped_but_the_newest_of_each_credential_and_scope() {
             ('2026-01-01', 'POST', '/projects', 'write'),
             ('2026-01-01', 'GET', '/orgs', null),
             ('2026-06-01', 'GET', '/orgs', null)) as more (day, method, route, scope)",
+        "insert into gate.quota
+         select gen_random_uuid(), day::date, 5
+         from unnest(array['2026-01-01', '2026-01-02', '2026-06-01']) as handed_out (day)",
     ] {
         sqlx::query(statement).execute(superuser).await.unwrap();
     }
@@ -90,7 +93,8 @@ async fn old_counts_are_dropped_but_the_newest_of_each_credential_and_scope() {
     let left: Vec<(String, i64)> = sqlx::query_as(
         "select 'day ' || day, count(*) from gate.usage group by day
          union all select method || ' ' || route || ' ' || day, count(*) from gate.usage_by_route
-         group by method, route, day",
+         group by method, route, day
+         union all select 'quota ' || day, count(*) from gate.quota group by day",
     )
     .fetch_all(superuser)
     .await
@@ -105,6 +109,7 @@ async fn old_counts_are_dropped_but_the_newest_of_each_credential_and_scope() {
             ("POST /projects 2026-01-01", 1),
             ("day 2026-01-02", 1),
             ("day 2026-06-01", 1),
+            ("quota 2026-06-01", 1),
         ]
     );
 }

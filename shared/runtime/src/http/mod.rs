@@ -66,7 +66,7 @@ pub struct HttpLimits {
 pub struct HttpConfig {
     /// What a client may hold.
     pub limits: HttpLimits,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `Forwarded` or `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Makes the answer to a request that the router never saw (414: its target is too long, 431: its headers
     /// are) or did not survive (500).

@@ -80,6 +80,13 @@ fn what_becomes_of_a_leaving_members_keys_must_be_said() {
     assert_eq!(*owner_id, Some(Some(user(1))));
     let stranger = Some(KeyDisposition::Transfer(user(9)));
     assert_eq!(given().refused(&remove(stranger)), Rejection::NotFound);
+    let banned = Command::BanMember {
+        user_id: user(1),
+        reason: None,
+    };
+    let mut given = given();
+    given.then(&banned);
+    assert_eq!(given.refused(&remove(heir)), Rejection::NotFound);
 }
 
 /// Whoever did not hear the answer asks again, and is told the same.

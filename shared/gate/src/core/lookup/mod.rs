@@ -219,8 +219,11 @@ pub fn judge(
         let offer = match (why, row.status) {
             (Refused::Ended, Status::Ended) => ended(rests_on),
             // It is over by this host's clock: the entry says so again, as quickly as a hash that is
-            // nobody's is refused, for as long as the clock does.
-            (Refused::Ended, _) => kept(&EntryRef::new(Entry::new(row, &org, basis, registry))),
+            // nobody's is refused, for as long as the clock does. An entry allows what the clock
+            // does not forbid, so nothing else may forbid it.
+            (Refused::Ended, _) if !org.suspended && !row.owner_banned => {
+                kept(&EntryRef::new(Entry::new(row, &org, basis, registry)))
+            }
             _ => None,
         };
         return Judged {

@@ -265,6 +265,28 @@ fn what_is_over_by_the_clock_is_kept_as_an_entry_that_says_so() {
     assert_eq!(entry.judge(PEER, wall()), Err(Refused::Ended));
 }
 
+/// Once the clock is set back, an entry would let them in.
+#[test]
+fn what_is_over_by_the_clock_and_forbidden_besides_is_not_kept() {
+    let over = CredentialRow {
+        ends_at: Some(wall()),
+        ..row(1)
+    };
+    let suspended = OrgRow {
+        suspended: true,
+        ..org()
+    };
+    let banned = CredentialRow {
+        owner_banned: true,
+        ..over.clone()
+    };
+    for rows in [(over, suspended), (banned, org())] {
+        let judged = judged(verified(Some(rows)), Some(1));
+        assert_eq!(judged.decision.unwrap_err().why, Refused::Ended);
+        assert!(judged.offer.is_none());
+    }
+}
+
 #[test]
 fn who_is_allowed_is_known_as_of_the_statement() {
     let allowed = verified(Some((row(1), org())));

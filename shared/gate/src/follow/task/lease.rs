@@ -193,7 +193,7 @@ impl Driver {
     }
 
     /// What only people look at.
-    fn observe(&self) {
+    pub(super) fn observe(&self) {
         let leased = self.parts.core.deadlines().cover(self.fence_point());
         self.gauges.leased.set(f64::from(u8::from(leased)));
         let cache = self.parts.core.trusted().cache();

@@ -23,6 +23,8 @@ use crate::store::{Snapshot, StoreError};
 /// How long Postgres may take to give the snapshot, and for each of its pages, of about 5,000
 /// credentials: an end to a connection whose other side is gone without a word.
 const PAGE_DEADLINE: Duration = Duration::from_secs(5);
+/// What makes one replica load anew mostly makes all: on average they begin after so long, apart.
+const RELOAD_IN: Duration = Duration::from_millis(250);
 /// Between two tries to load.
 const LOAD_AGAIN: Policy = Policy::exponential(Duration::from_millis(100), Duration::from_secs(5));
 
@@ -30,9 +32,14 @@ impl Driver {
     /// R0 LOAD, until it succeeds; false if the tasks stop or this process loaded too often.
     pub(super) async fn load(&mut self) -> bool {
         self.parts.core.drop_everything();
+        self.observe();
         self.heard = None;
         self.read_at = None;
+        self.reading = None;
         let entropy = self.parts.replica.entropy.clone();
+        if self.has_loaded && !self.pause(entropy.jitter(RELOAD_IN, 1.0)).await {
+            return false;
+        }
         let mut waits = LOAD_AGAIN.waits(&entropy);
         loop {
             let tasks = self.parts.tasks.clone();
@@ -45,10 +52,19 @@ impl Driver {
                 Err(error) => error,
             };
             tracing::warn!(error = %chain(&error), "credentials could not be loaded");
-            let wait = waits.next().unwrap_or(PERIOD);
+            if !self.pause(waits.next().unwrap_or(PERIOD)).await {
+                return false;
+            }
+        }
+    }
+
+    /// Resolves to false if the tasks stop.
+    fn pause(&self, length: Duration) -> impl Future<Output = bool> + use<> {
+        let (tasks, clock) = (self.parts.tasks.clone(), self.parts.clock.clone());
+        async move {
             tokio::select! {
-                () = tasks.stopping() => return false,
-                () = self.parts.clock.sleep(wait) => {}
+                () = tasks.stopping() => false,
+                () = clock.sleep(length) => true,
             }
         }
     }
@@ -83,6 +99,7 @@ impl Driver {
             tracing::debug!(error = %chain(&error), "the snapshot was not ended in order");
         }
         self.parts.core.loaded();
+        self.has_loaded = true;
         let cache = self.parts.core.trusted().cache();
         cache.count_all();
         counter!(names::LOADS, "reason" => self.load_for).increment(1);

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{GlobalPosition, LogEpoch};
+use event_log::StoredEvent;
+use futures_util::future::BoxFuture;
 use metrics::{Gauge, counter, gauge};
 use runtime::clock::{Clock, Monotonic};
 use runtime::lifecycle::Tasks;
@@ -67,6 +69,10 @@ pub struct Driver {
     line: Line,
     /// When the log is read because something is missing, and why.
     read_at: Option<(Monotonic, Missing)>,
+    /// That read, while it is under way.
+    reading: Option<Reading>,
+    /// Whether a snapshot was loaded before.
+    has_loaded: bool,
     /// Why a snapshot is loaded.
     load_for: &'static str,
     forgetting: Option<Forgetting>,
@@ -89,6 +95,9 @@ enum Missing {
     Behind,
 }
 
+/// What the log has after a position; nothing if it could not be read.
+type Reading = BoxFuture<'static, (GlobalPosition, Option<Vec<StoredEvent>>)>;
+
 /// What the apply task wakes up for.
 enum Woken {
     Stop,
@@ -97,6 +106,7 @@ enum Woken {
     Beat,
     Done(Box<LeaseLine>, Done),
     ReadLog(Missing),
+    Read(GlobalPosition, Option<Vec<StoredEvent>>),
     Forgotten(Result<Stamp, JoinError>),
 }
 
@@ -119,6 +129,8 @@ impl Driver {
             ack_key,
             heard: None,
             read_at: None,
+            reading: None,
+            has_loaded: false,
             load_for: "start",
             forgetting: None,
             collect_at: Monotonic::from_nanos(0),
@@ -148,7 +160,8 @@ impl Driver {
                 }
                 Woken::Beat => self.beat(),
                 Woken::Done(line, done) => self.finish(line, done),
-                Woken::ReadLog(missing) => self.read_log(missing).await,
+                Woken::ReadLog(missing) => self.read_log(missing),
+                Woken::Read(after, events) => self.have_read(after, events.as_deref()),
                 Woken::Forgotten(looked) => self.forgotten(looked),
             }
         }
@@ -177,12 +190,16 @@ impl Driver {
             }
         };
         let read_log = async {
-            match self.read_at {
-                Some((at, missing)) => {
-                    clock.sleep_until(at).await;
-                    missing
+            match (&mut self.reading, self.read_at) {
+                (Some(reading), _) => {
+                    let (after, events) = reading.await;
+                    Woken::Read(after, events)
                 }
-                None => pending().await,
+                (None, Some((at, missing))) => {
+                    clock.sleep_until(at).await;
+                    Woken::ReadLog(missing)
+                }
+                (None, None) => pending().await,
             }
         };
         let forgotten = async {
@@ -198,7 +215,7 @@ impl Driver {
             () = self.parts.tasks.stopping() => Woken::Stop,
             woken = line => woken,
             heard = heard => Woken::Heard(heard),
-            missing = read_log => Woken::ReadLog(missing),
+            woken = read_log => woken,
             looked = forgotten => Woken::Forgotten(looked),
             Some(offer) = self.parts.offers.recv() => Woken::Offer(offer),
         }
@@ -234,6 +251,7 @@ impl Driver {
             Next::GaveUp => {
                 self.heard = None;
                 self.read_at = None;
+                self.reading = None;
                 self.beat_at(self.parts.clock.monotonic());
                 self.parts.ready.send_replace(true);
             }
@@ -253,35 +271,52 @@ impl Driver {
         counter!(names::DISCARDED, "reason" => reason).increment(1);
     }
 
-    /// Reads what is missing. An empty answer to a gap means that the feed was ahead of us: it
-    /// comes again with the next renewal.
-    async fn read_log(&mut self, missing: Missing) {
+    /// Begins to read what is missing; renewals and the feed go on beside it.
+    fn read_log(&mut self, missing: Missing) {
         self.read_at = None;
         let reason = match missing {
             Missing::Gap => "gap",
             Missing::Behind => "behind",
         };
         counter!(names::CATCH_UPS, "reason" => reason).increment(1);
-        loop {
-            let before = self.parts.core.replica().applied();
-            let read = self.parts.replica.log.read_auth(before, READ_EVENTS);
-            let events = match self.parts.clock.timeout(READ_DEADLINE, read).await {
-                Ok(Ok(events)) => events,
+        self.reading = Some(self.read_page());
+    }
+
+    fn read_page(&self) -> Reading {
+        let (log, clock) = (self.parts.replica.log.clone(), self.parts.clock.clone());
+        let after = self.parts.core.replica().applied();
+        Box::pin(async move {
+            let read = log.read_auth(after, READ_EVENTS);
+            let read = clock.timeout(READ_DEADLINE, read).await;
+            let failed = |error: &dyn std::error::Error| {
+                tracing::debug!(error = %chain(error), "the log could not be read");
+            };
+            let events = match read {
+                Ok(Ok(events)) => Some(events),
                 Ok(Err(error)) => {
-                    tracing::debug!(error = %chain(&error), "the log could not be read");
-                    return;
+                    failed(&error);
+                    None
                 }
                 Err(error) => {
-                    tracing::debug!(error = %chain(&error), "the log could not be read");
-                    return;
+                    failed(&error);
+                    None
                 }
             };
-            let events: Vec<_> = events.iter().filter_map(feed::auth_event).collect();
-            self.apply(&events);
-            let stands = self.parts.core.replica().applied() == before;
-            if events.len() < usize::from(READ_EVENTS) || stands {
-                return;
-            }
+            (after, events)
+        })
+    }
+
+    /// Takes what was read after a position. An empty answer to a gap means that the feed was ahead of
+    /// us: it comes again with the next renewal.
+    fn have_read(&mut self, after: GlobalPosition, events: Option<&[StoredEvent]>) {
+        self.reading = None;
+        let Some(events) = events else { return };
+        let understood: Vec<_> = events.iter().filter_map(feed::auth_event).collect();
+        self.apply(&understood);
+        let is_full = events.len() >= usize::from(READ_EVENTS);
+        let replica = self.parts.core.replica();
+        if is_full && replica.applied() > after && !replica.must_load() {
+            self.reading = Some(self.read_page());
         }
     }
 
