@@ -10,6 +10,7 @@ use runtime::clock::Clock;
 use crate::admission::Denial;
 use crate::cache::Credentials;
 use crate::core::brake::{self, LookUp, Stopped};
+use crate::core::entry::Refused;
 use crate::core::trusted::{Cache, Trusted};
 use crate::metrics as names;
 
@@ -61,7 +62,7 @@ impl Brake {
         let asked = self.core.ask(peer, hash, is_cached, self.clock.monotonic());
         asked.map_err(|stopped| {
             let (counter, denial) = match stopped {
-                Stopped::Refused => (&self.refused, Denial::Invalid),
+                Stopped::Refused(why) => (&self.refused, why.into()),
                 Stopped::Source => (&self.source, Denial::VerificationUnavailable),
                 Stopped::Overall => (&self.overall, Denial::VerificationUnavailable),
             };
@@ -70,19 +71,16 @@ impl Brake {
         })
     }
 
-    /// The primary refused the hash, and the caller is told `denial`. What may not be used from
-    /// there or for now is no guess, and an end that may not be told yet counts once it may.
-    pub fn denied(&self, look_up: LookUp<'_>, hash: &CredentialHash, denial: &Denial) {
-        match denial {
-            Denial::Invalid => {
-                let now = self.clock.monotonic();
-                if look_up.failed(now) {
-                    self.failed.increment(1);
-                }
-                self.core.told(hash, now);
-            }
-            Denial::RevocationInProgress => look_up.unanswered(),
-            _ => look_up.found(),
+    /// The primary refused the hash, and the caller is told why: unless what that rests on may not
+    /// be told yet.
+    pub fn denied(&self, look_up: LookUp<'_>, hash: &CredentialHash, why: Refused, is_told: bool) {
+        if !is_told {
+            return look_up.unanswered();
         }
+        let now = self.clock.monotonic();
+        if look_up.failed(now) {
+            self.failed.increment(1);
+        }
+        self.core.told(hash, why, now);
     }
 }

@@ -273,7 +273,8 @@ impl Gate {
             }
             Err(denied) => {
                 let denial = self.tell(denied).await;
-                brake.denied(look_up, hash, &denial);
+                let is_told = denial != Denial::RevocationInProgress;
+                brake.denied(look_up, hash, denied.why, is_told);
                 Err(denial)
             }
         }

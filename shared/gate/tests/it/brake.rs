@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
+use domain::event::{OrgReinstated, OrgSuspended};
 use futures_util::{StreamExt, stream};
 use gate::{Denial, Gate, Limiter, VerifyConfig};
 use http::HeaderMap;
@@ -223,4 +224,37 @@ async fn a_wrong_checksum_costs_no_look_up_and_counts_for_nothing() {
     replica.stop().await;
     let look_ups = look_ups(&database, pool).await;
     assert!((1..5).contains(&look_ups), "{look_ups}");
+}
+
+/// Its client goes on as if nothing had happened; others need the primary too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_a_suspended_org_costs_few_look_ups_and_works_again_once_it_may() {
+    const CALLS: usize = 2_000;
+    let database = testkit::postgres().await;
+    let command = Command::start(database.pool().clone(), None);
+    let org = command.org().await;
+    let key = command.key_with(org, fast()).await;
+    let lifecycle = Lifecycle::new(Clock::system());
+    let pool = counting(&database).await;
+    let limiter = Limiter::start(pool.clone(), Clock::system(), &lifecycle.handle());
+    let verify = VerifyConfig::default();
+    let gate = Gate::verify_always(limiter, pool.clone(), &command.coordinator, verify);
+    patiently(&gate, &key.headers).await.unwrap();
+    command.enforce(org, OrgSuspended { reason: None }).await;
+    let clock = Clock::system();
+    let began = clock.monotonic();
+    for _ in 0..CALLS {
+        let denial = patiently(&gate, &key.headers).await.unwrap_err();
+        assert_eq!(denial, Denial::OrgSuspended);
+    }
+    command.enforce(org, OrgReinstated {}).await;
+    eventually(SOON, "the next look-up finds it allowed", async || {
+        gate.authorize(&key.headers, PEER).await.is_ok()
+    })
+    .await;
+    let took = clock.monotonic().saturating_since(began);
+    drop((gate, lifecycle));
+    let look_ups = look_ups(&database, pool).await;
+    // The first of all, the first that is refused, and the one that finds it allowed.
+    assert!((3..=most(took) + 3).contains(&look_ups), "{look_ups}");
 }

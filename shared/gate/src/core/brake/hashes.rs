@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use domain::credential::CredentialHash;
 use runtime::clock::Monotonic;
 
+use super::super::entry::Refused;
+
 /// Hashes that are remembered as real: 1 MB.
 pub const PROVEN_SLOTS: usize = 131_072;
 /// Hashes that are remembered as refused: 256 KiB.
@@ -18,15 +20,16 @@ const WAYS: usize = 4;
 #[derive(Debug)]
 pub struct Proven(Box<[AtomicU64]>);
 
-/// Hashes that were refused, and until when that may be told again: 128 bits of each, so that no
-/// guess, however many there are, takes a real key with it.
+/// Hashes that were refused, why, and until when that may be told again: 128 bits of each, so that
+/// no guess, however many there are, takes a real key with it.
 #[derive(Debug)]
 pub struct Told(Box<[Slot]>);
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Slot {
     hash: u128,
     until: Monotonic,
+    why: Refused,
 }
 
 const _: () = assert!(size_of::<Slot>() == 32);
@@ -71,20 +74,26 @@ impl Proven {
 
 impl Default for Told {
     fn default() -> Self {
-        Self(vec![Slot::default(); TOLD_SLOTS].into())
+        let free = Slot {
+            hash: 0,
+            until: Monotonic::default(),
+            why: Refused::Ended,
+        };
+        Self(vec![free; TOLD_SLOTS].into())
     }
 }
 
 impl Told {
-    pub fn contains(&self, hash: &CredentialHash, now: Monotonic) -> bool {
+    pub fn find(&self, hash: &CredentialHash, now: Monotonic) -> Option<Refused> {
         let wanted = half(hash);
         let first = self.first(hash);
         let mut set = self.0[first..first + WAYS].iter();
-        set.any(|slot| slot.hash == wanted && now < slot.until)
+        let known = set.find(|slot| slot.hash == wanted && now < slot.until)?;
+        Some(known.why)
     }
 
     /// In place of the oldest, if there is no room.
-    pub fn insert(&mut self, hash: &CredentialHash, until: Monotonic) {
+    pub fn insert(&mut self, hash: &CredentialHash, why: Refused, until: Monotonic) {
         let wanted = half(hash);
         let first = self.first(hash);
         let set = &mut self.0[first..first + WAYS];
@@ -94,6 +103,7 @@ impl Told {
         set[slot] = Slot {
             hash: wanted,
             until,
+            why,
         };
     }
 

@@ -5,7 +5,7 @@
 //! keys: what this process knows to be real is looked up whatever comes from its address, a source
 //! without failures of its own is never refused because of others, and half of what a source may
 //! fail is kept for hashes that were not refused yet, so that a client that goes on with an ended
-//! key does not spend what a new one needs.
+//! key, or for a suspended org, does not spend what a new key needs, nor the primary's time.
 
 mod hashes;
 mod sources;
@@ -19,6 +19,7 @@ use runtime::clock::Monotonic;
 
 use self::hashes::{Proven, Told};
 use self::sources::{Debt, Limit, Source, Sources};
+use super::entry::Refused;
 
 /// Failures of one source: 20 at once, forgotten one every 2 s.
 const SOURCE: Limit = Limit {
@@ -60,8 +61,9 @@ struct State {
 /// Why the primary is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// The source's look-ups failed too often, and this hash was refused within the last minute.
-    Refused,
+    /// The source's look-ups failed too often, and this hash was refused within the last minute,
+    /// wherever it came from.
+    Refused(Refused),
     /// The source's look-ups failed too often.
     Source,
     /// Look-ups failed too often over all, this source's among them.
@@ -126,20 +128,24 @@ impl Brake {
         if self.proven.contains(hash) {
             return Ok(look_up(None));
         }
-        let refused = self.state().told.contains(hash, now);
-        if !refused && is_cached() {
+        let refused = self.state().told.find(hash, now);
+        if refused.is_none() && is_cached() {
             return Ok(look_up(None));
         }
-        match self.state().begin(Source::from(peer), refused, now) {
-            Ok(counted) => Ok(look_up(Some(counted))),
-            Err(_) if refused => Err(Stopped::Refused),
-            Err(stopped) => Err(stopped),
+        let begun = self
+            .state()
+            .begin(Source::from(peer), refused.is_some(), now);
+        match (begun, refused) {
+            (Ok(counted), _) => Ok(look_up(Some(counted))),
+            // Another address may be allowed.
+            (Err(stopped), None | Some(Refused::Address)) => Err(stopped),
+            (Err(_), Some(why)) => Err(Stopped::Refused(why)),
         }
     }
 
-    /// A caller was told that the hash is not valid: that holds everywhere.
-    pub fn told(&self, hash: &CredentialHash, now: Monotonic) {
-        self.state().told.insert(hash, now + TOLD_FOR);
+    /// A caller was told why the hash is refused: that holds everywhere.
+    pub fn told(&self, hash: &CredentialHash, why: Refused, now: Monotonic) {
+        self.state().told.insert(hash, why, now + TOLD_FOR);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -212,7 +218,7 @@ impl State {
 }
 
 impl LookUp<'_> {
-    /// The primary has the credential, whatever it allows it to do.
+    /// The primary has the credential, and it may call.
     pub fn found(mut self) {
         self.brake.proven.insert(&self.hash);
         self.end();
@@ -223,7 +229,7 @@ impl LookUp<'_> {
         self.end();
     }
 
-    /// Nobody has the credential, or it has ended. Says whether that counts: what was known to be
+    /// Nobody has the credential, or it may not call. Says whether that counts: what was known to be
     /// real is no guess.
     pub fn failed(mut self, now: Monotonic) -> bool {
         self.fail(now)

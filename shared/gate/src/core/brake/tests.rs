@@ -31,7 +31,7 @@ fn hash(number: u64) -> CredentialHash {
 fn guess(brake: &Brake, from: IpAddr, number: u64, now: Monotonic) -> Result<(), Stopped> {
     let hash = hash(number);
     brake.ask(from, &hash, || false, now)?.failed(now);
-    brake.told(&hash, now);
+    brake.told(&hash, Refused::Ended, now);
     Ok(())
 }
 
@@ -87,7 +87,7 @@ fn a_key_that_ended_is_real_no_more() {
     let ask = || brake.ask(peer(1), &hash(7), || true, now);
     ask().unwrap().found();
     assert!(!ask().unwrap().failed(now), "no guess: it was real");
-    brake.told(&hash(7), now);
+    brake.told(&hash(7), Refused::Ended, now);
     // From now on it counts, cached or not.
     assert!(ask().unwrap().failed(now));
 }
@@ -102,9 +102,9 @@ fn an_ended_key_leaves_its_source_half_and_is_refused_beyond_without_a_look_up()
     };
     for _ in 0..REFUSED_BURST {
         assert_eq!(ended(), Ok(true));
-        brake.told(&hash(7), now);
+        brake.told(&hash(7), Refused::Ended, now);
     }
-    assert_eq!(ended(), Err(Stopped::Refused));
+    assert_eq!(ended(), Err(Stopped::Refused(Refused::Ended)));
     for number in 100..100 + u64::from(SOURCE.burst - REFUSED_BURST) {
         assert!(guess(&brake, peer(1), number, now).is_ok());
     }
@@ -114,6 +114,33 @@ fn an_ended_key_leaves_its_source_half_and_is_refused_beyond_without_a_look_up()
     exhaust(&brake, peer(1), 300, later);
     let stopped = brake.ask(peer(1), &hash(7), || false, later).unwrap_err();
     assert_eq!(stopped, Stopped::Source);
+}
+
+/// A key of a suspended org is real, and its client may well go on.
+#[test]
+fn a_key_that_may_not_call_is_told_so_again_unless_another_address_may() {
+    let now = at(SECOND);
+    for (why, stopped) in [
+        (
+            Refused::OrgSuspended,
+            Stopped::Refused(Refused::OrgSuspended),
+        ),
+        (Refused::OwnerBanned, Stopped::Refused(Refused::OwnerBanned)),
+        (Refused::Address, Stopped::Source),
+    ] {
+        let brake = Brake::new();
+        let ask = |from| brake.ask(peer(from), &hash(7), || true, now);
+        ask(1).unwrap().found();
+        // The first refusal of what was real counts for nothing.
+        for counts in [false].into_iter().chain([true; REFUSED_BURST as usize]) {
+            assert_eq!(ask(1).unwrap().failed(now), counts);
+            brake.told(&hash(7), why, now);
+        }
+        assert_eq!(ask(1).unwrap_err(), stopped);
+        // Elsewhere it is looked up, and once it may call again it is everywhere.
+        ask(2).unwrap().found();
+        assert!(ask(1).is_ok());
+    }
 }
 
 #[test]
@@ -253,7 +280,7 @@ fn the_memory_is_fixed() {
     assert_eq!(brake.state().sources.slots(), sources::SLOTS);
     let newest = hash(49_999);
     assert!(brake.proven.contains(&newest));
-    assert!(brake.state().told.contains(&newest, at(SECOND)));
+    assert!(brake.state().told.find(&newest, at(SECOND)).is_some());
 }
 
 /// A look-up that began, or time that passes.
