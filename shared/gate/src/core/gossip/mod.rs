@@ -1,5 +1,5 @@
 //! Counts of admissions, as processes tell them to each other (shared/gate/README.md, "The window
-//! across replicas").
+//! across processes").
 //!
 //! Every [`TICK`](super::fleet::TICK) each process tells which keys' counts changed, and up to which message it knows
 //! everything from whom. So each sees what the others lack and tells it again, and how old what it
