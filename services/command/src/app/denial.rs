@@ -36,32 +36,32 @@ impl Denial {
     }
 }
 
-/// What a command that changed nothing may have taken away when it was first sent.
-pub(super) enum Earlier {
-    /// Nothing.
-    Nothing,
-    /// The state remembers it, from the first of its events to the last.
-    At(GlobalPosition, GlobalPosition),
-    /// Somewhere before the newest event that changes who may call.
-    Somewhere,
+/// What a command that changed nothing took away when it was first sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Earlier {
+    /// The first of its events.
+    pub first: GlobalPosition,
+    /// The last.
+    pub last: GlobalPosition,
 }
 
 /// What this command, sent again, took away before: its barrier runs again (pitfall 12).
-pub(super) fn earlier(state: &OrgState, command: &Command) -> Earlier {
+pub(super) fn earlier(state: &OrgState, command: &Command) -> Option<Earlier> {
     let key = |key_id| state.keys.get(key_id);
     let remembered = match command {
         Command::RevokeKey { key_id } => key(key_id).and_then(|key| key.revoked),
         Command::ChangeKey { key_id, .. } => key(key_id).and_then(|key| key.narrowed),
         Command::RemoveMember { user_id, .. } => return removal(state, *user_id),
-        Command::Suspend { .. }
-        | Command::SetPlan { .. }
-        | Command::SetLimit { .. }
-        | Command::ChangeRole { .. }
-        | Command::BanMember { .. } => return Earlier::Somewhere,
+        Command::Suspend { .. } => state.denials.suspension,
+        Command::SetPlan { .. } => state.denials.plan,
+        Command::SetLimit { limit_key, .. } => state.denials.limits.get(limit_key).copied(),
+        Command::ChangeRole { user_id, .. } => state.denials.demotions.get(user_id).copied(),
+        Command::BanMember { user_id, .. } => state.denials.bans.get(user_id).copied(),
         _ => None,
     };
-    remembered.map_or(Earlier::Nothing, |denial| {
-        Earlier::At(denial.position, denial.position)
+    remembered.map(|denial| Earlier {
+        first: denial.position,
+        last: denial.position,
     })
 }
 
@@ -77,10 +77,8 @@ pub(super) fn repeats(command: &Command, events: &[Event]) -> bool {
 }
 
 /// A person's removal, with the keys that were revoked with it.
-fn removal(state: &OrgState, user_id: UserId) -> Earlier {
-    let Some(removed) = state.former_members.get(&user_id) else {
-        return Earlier::Nothing;
-    };
+fn removal(state: &OrgState, user_id: UserId) -> Option<Earlier> {
+    let removed = state.former_members.get(&user_id)?;
     let owned = state
         .keys
         .values()
@@ -90,7 +88,10 @@ fn removal(state: &OrgState, user_id: UserId) -> Earlier {
         denial.reason == Some(RevocationReason::MemberRemoved) && denial.position > removed.position
     });
     let last = with_it.map(|denial| denial.position).max();
-    Earlier::At(removed.position, last.unwrap_or(removed.position))
+    Some(Earlier {
+        first: removed.position,
+        last: last.unwrap_or(removed.position),
+    })
 }
 
 /// The receipt of a barrier that nobody waited for.
@@ -197,7 +198,7 @@ mod tests {
             user_id,
             keys: None,
         };
-        assert!(matches!(earlier(&state, &remove), Earlier::Nothing));
+        assert_eq!(earlier(&state, &remove), None);
         let role = Role::Member;
         recorded(&mut state, 3, MemberJoined { user_id, role });
         for (number, position) in [(1, 4), (2, 5)] {
@@ -211,9 +212,7 @@ mod tests {
             let key_id = KeyId::from_uuid(Uuid::from_u128(number));
             recorded(&mut state, position, KeyRevoked { key_id, reason });
         }
-        let Earlier::At(first, last) = earlier(&state, &remove) else {
-            panic!("it is remembered")
-        };
+        let Earlier { first, last } = earlier(&state, &remove).unwrap();
         assert_eq!((first.get(), last.get()), (8, 9));
     }
 

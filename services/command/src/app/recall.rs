@@ -91,14 +91,14 @@ impl Inner {
         command: &Command,
     ) -> Result<Option<Denial>, CommandError> {
         let earlier = denial::earlier(&org.state.read().await.state, command);
-        if matches!(earlier, Earlier::Nothing) {
+        let Some(Earlier {
+            first,
+            last: position,
+        }) = earlier
+        else {
             return Ok(None);
-        }
-        let head = self.log.head().await.map_err(unanswered)?;
-        let (first, position) = match earlier {
-            Earlier::At(first, last) => (first, last),
-            Earlier::Nothing | Earlier::Somewhere => (head.auth_position, head.auth_position),
         };
+        let head = self.log.head().await.map_err(unanswered)?;
         let stored = self.log.read_at(&[position]).await;
         let stored = stored.map_err(unanswered)?;
         Ok(stored.first().map(|stored| Denial {

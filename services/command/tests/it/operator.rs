@@ -76,7 +76,7 @@ async fn an_org_is_made_once_and_only_by_the_operator() {
 #[tokio::test]
 async fn the_same_command_again_changes_nothing_and_runs_its_barrier_again() {
     let app = TestApp::new().await;
-    let org = app.org().await;
+    let [org, other] = [app.org().await, app.org().await];
     let commander = app.service.commander();
     let operator = CommandContext::operator("cli");
     for (command, denies) in [
@@ -109,14 +109,20 @@ async fn the_same_command_again_changes_nothing_and_runs_its_barrier_again() {
             .unwrap();
         assert_eq!(first.outcome, Outcome::Changed);
         assert_eq!(first.denial.is_some(), denies, "{command:?}");
+        let of_other = app.operate(other.id, command.clone()).await;
         let again = commander
             .execute(org.id, &command, &operator, None)
             .await
             .unwrap();
         assert_eq!(
             (&again.outcome, again.position),
-            (&Outcome::Unchanged, first.position)
+            (&Outcome::Unchanged, of_other.position)
         );
+        let of = |done: &command::app::Executed| {
+            let denial = done.denial.as_ref();
+            denial.map(|denial| (denial.position, denial.at, denial.event_hash))
+        };
+        assert_eq!(of(&again), of(&first));
         if denies {
             let settled = |done: &command::app::Executed| {
                 done.denial

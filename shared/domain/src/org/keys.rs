@@ -362,12 +362,7 @@ impl KeyChanged {
 }
 
 pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
-    let denial = |reason| Denial {
-        at: recorded.at,
-        position: recorded.position,
-        by: recorded.actor,
-        reason,
-    };
+    let denial = |reason| Denial::of(recorded, reason);
     match recorded.event {
         Event::KeyCreated(created) => {
             state

@@ -194,12 +194,7 @@ pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
         }
         Event::MemberRemoved(removed) => {
             state.members.remove(&removed.user_id);
-            let removal = Denial {
-                at: recorded.at,
-                position: recorded.position,
-                by: recorded.actor,
-                reason: None,
-            };
+            let removal = Denial::of(recorded, None);
             state.former_members.insert(removed.user_id, removal);
         }
         Event::MemberBanned(banned) => {

@@ -9,6 +9,7 @@ mod account;
 mod caller;
 mod command;
 mod creators;
+mod denials;
 mod deny_again;
 mod handles;
 mod keys;
@@ -28,6 +29,7 @@ pub use self::command::{
     Command, CreatorPatch, KeyDisposition, KeyPatch, NewCreator, NewKey, NewVideo, ProjectPatch,
     ReviewDecision, Rotation, VideoPatch,
 };
+pub use self::denials::Denials;
 pub use self::deny_again::{Again, NotAgain, deny_again};
 pub use self::rejection::{Decision, Existing, ItemOutcome, ItemStatus, Outcome, Rejection};
 pub use self::state::{
@@ -164,6 +166,7 @@ pub fn authorise(
 /// Folds one recorded event into the state. Total: every event of the log folds.
 pub fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
     state.events += 1;
+    denials::evolve(state, recorded);
     match recorded.event {
         Event::OrgCreated(_)
         | Event::OrgChanged(_)

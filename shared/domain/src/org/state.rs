@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::denials::Denials;
 use crate::event::{
     Actor, Event, MediaType, RecordedEvent, RevocationReason, Role, TrackingDisabledReason,
     TrackingMode, TrackingStatus,
@@ -55,6 +56,8 @@ pub struct OrgState {
     pub members: BTreeMap<UserId, Member>,
     /// Persons who were members and are not, with their removal.
     pub former_members: BTreeMap<UserId, Denial>,
+    /// What took access away from the org or from persons in it.
+    pub denials: Denials,
     /// Persons shut out, members or not.
     pub banned_users: BTreeSet<UserId>,
     /// Accounts that may not be followed, folded.
@@ -131,6 +134,18 @@ pub struct Denial {
     pub position: GlobalPosition,
     pub by: Actor,
     pub reason: Option<RevocationReason>,
+}
+
+impl Denial {
+    /// That an event took access away, and why if somebody said.
+    pub(super) const fn of(recorded: &Recorded<'_>, reason: Option<RevocationReason>) -> Self {
+        Self {
+            at: recorded.at,
+            position: recorded.position,
+            by: recorded.actor,
+            reason,
+        }
+    }
 }
 
 /// Whether a key is accepted.
@@ -413,6 +428,7 @@ struct Stored {
     profile: Option<Profile>,
     members: BTreeMap<UserId, Member>,
     former_members: BTreeMap<UserId, Denial>,
+    denials: Denials,
     banned_users: BTreeSet<UserId>,
     banned_handles: BTreeSet<(Platform, String)>,
     keys: BTreeMap<KeyId, Key>,
@@ -429,6 +445,7 @@ impl From<Stored> for OrgState {
             profile: stored.profile,
             members: stored.members,
             former_members: stored.former_members,
+            denials: stored.denials,
             banned_users: stored.banned_users,
             banned_handles: stored.banned_handles,
             keys: stored.keys,
@@ -462,4 +479,4 @@ impl From<Stored> for OrgState {
 }
 
 /// The number of a snapshot's form: another one is ignored and the state folded anew.
-pub const SNAPSHOT_FORMAT: i16 = 2;
+pub const SNAPSHOT_FORMAT: i16 = 3;
