@@ -109,7 +109,10 @@ async fn the_same_command_again_changes_nothing_and_runs_its_barrier_again() {
             .unwrap();
         assert_eq!(first.outcome, Outcome::Changed);
         assert_eq!(first.denial.is_some(), denies, "{command:?}");
-        let of_other = app.operate(other.id, command.clone()).await;
+        let of_other = commander
+            .execute(other.id, &command, &operator, None)
+            .await
+            .unwrap();
         let again = commander
             .execute(org.id, &command, &operator, None)
             .await
