@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod model;
+
 const SECOND: u64 = 1_000_000_000;
 
 fn at(nanos: u64) -> Boottime {
