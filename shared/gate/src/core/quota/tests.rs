@@ -75,16 +75,6 @@ fn blocks_grow_with_the_rate_and_shrink_to_one_near_the_limit() {
 }
 
 #[test]
-fn a_spent_day_is_asked_for_again_after_a_second() {
-    let allowance = Allowance::default();
-    assert_eq!(allowance.take(0, at(1)), Day::Spent);
-    allowance.reserve(10, at(1));
-    allowance.granted(10, at(1), &grant(0, 10));
-    assert_eq!(allowance.take(10, at(1)), Day::Spent);
-    assert_eq!(allowance.take(10, at(2)), Day::Ask);
-}
-
-#[test]
 fn while_postgres_is_away_only_what_is_reserved_is_handed_out() {
     let allowance = Allowance::default();
     allowance.reserve(100, at(1));
@@ -175,6 +165,186 @@ fn another_limit_gives_the_block_back() {
     assert_eq!(reservation.wanted, 3);
     allowance.granted(100, at(2), &grant(0, 492));
     assert_eq!(allowance.take(100, at(2)), Day::Spent);
+}
+
+const MOMENT: Duration = Duration::from_nanos(1);
+
+/// Postgres has just handed out a block, and nobody has taken of it.
+fn holding(limit: u64, granted: u64, reserved: u64) -> Allowance {
+    let allowance = Allowance::default();
+    allowance.reserve(limit, at(1));
+    allowance.granted(limit, at(1), &grant(granted, reserved));
+    allowance
+}
+
+fn just_before(time: Boottime) -> Boottime {
+    Boottime::from_nanos(time.as_nanos() - 1)
+}
+
+#[test]
+fn what_remains_is_known_under_the_limit_and_until_the_day_ends() {
+    let allowance = Allowance::default();
+    assert_eq!(allowance.remaining(1_000, at(1)), None);
+    allowance.reserve(1_000, at(1));
+    allowance.granted(1_000, at(1), &grant(8, 20));
+    assert_eq!(allowance.remaining(1_000, at(1)), Some(988));
+    allowance.take(1_000, at(1));
+    assert_eq!(allowance.remaining(1_000, at(1)), Some(987));
+    assert_eq!(allowance.remaining(999, at(1)), None);
+    let end = at(1) + DAY;
+    assert_eq!(allowance.remaining(1_000, just_before(end)), Some(987));
+    assert_eq!(allowance.ends_in(just_before(end)), Some(MOMENT));
+    assert_eq!(allowance.remaining(1_000, end), None);
+    assert_eq!(allowance.ends_in(end), None);
+}
+
+/// More than was reserved under a limit that was higher a moment ago.
+#[test]
+fn of_a_limit_that_was_lowered_nothing_remains() {
+    let allowance = holding(10, 0, 20);
+    assert_eq!(allowance.remaining(10, at(1)), Some(0));
+}
+
+/// Used up within 3 s: four times as many; in more than a minute: a quarter.
+#[test]
+fn the_size_of_a_block_follows_how_long_the_last_one_took() {
+    let limit = 1 << 40;
+    let (fast, slow) = (USED_FAST, USED_SLOWLY);
+    for (lasted, sizes) in [
+        (Duration::ZERO, [256, 1_024, 4_096]),
+        (fast.saturating_sub(MOMENT), [256, 1_024, 4_096]),
+        (fast, [64, 64, 64]),
+        (slow, [64, 64, 64]),
+        (slow + MOMENT, [16, 4, 1]),
+    ] {
+        let allowance = holding(limit, 64, 64);
+        let mut now = at(1);
+        for size in sizes {
+            allowance.close();
+            now = now + lasted;
+            assert_eq!(allowance.reserve(limit, now).wanted, size, "{lasted:?}");
+            allowance.granted(limit, now, &grant(size, size));
+        }
+    }
+}
+
+#[test]
+fn no_block_is_of_more_than_a_million_nor_of_none() {
+    let limit = 1 << 40;
+    for (lasted, last) in [(Duration::ZERO, 1 << 20), (USED_SLOWLY + MOMENT, 1)] {
+        let allowance = Allowance::default();
+        let mut now = at(1);
+        for _ in 0..12 {
+            let wanted = allowance.reserve(limit, now).wanted;
+            allowance.granted(limit, now, &grant(wanted, wanted));
+            allowance.close();
+            now = now + lasted;
+        }
+        assert_eq!(allowance.reserve(limit, now).wanted, last);
+    }
+}
+
+#[test]
+fn what_is_held_already_is_not_asked_for_and_something_always_is() {
+    let after = at(11);
+    let allowance = holding(1 << 40, 20, 20);
+    assert_eq!(allowance.reserve(1 << 40, after).wanted, 44);
+    let allowance = holding(1 << 40, 80, 80);
+    assert_eq!(allowance.reserve(1 << 40, after).wanted, 1);
+    // A thirty-second of the 640 that nobody has reserved.
+    let allowance = holding(1_000, 5, 360);
+    assert_eq!(allowance.reserve(1_000, after).wanted, 15);
+}
+
+#[test]
+fn a_day_that_has_ended_is_asked_for_as_if_nothing_were_held_of_it() {
+    let allowance = Allowance::default();
+    allowance.reserve(1_000, at(1));
+    let ends_in = 5 * SECOND;
+    let short = Grant {
+        ends_in,
+        ..grant(8, 900)
+    };
+    allowance.granted(1_000, at(1), &short);
+    let wanted = |now| allowance.reserve(1_000, now).wanted;
+    assert_eq!(wanted(just_before(at(6))), 1);
+    assert_eq!(wanted(at(6)), 31);
+}
+
+#[test]
+fn only_what_is_left_under_another_limit_is_given_back() {
+    let allowance = holding(1_000, 1, 1);
+    assert_eq!(allowance.reserve(1_000, at(2)).give_back, None);
+    assert!(matches!(allowance.take(1_000, at(2)), Day::Admitted { .. }));
+    assert_eq!(allowance.reserve(100, at(2)).give_back, None);
+}
+
+#[test]
+fn a_block_is_added_to_what_is_left_and_half_of_both_is_low() {
+    let allowance = holding(100, 8, 8);
+    let take = |count| {
+        for _ in 0..count {
+            assert!(matches!(allowance.take(100, at(2)), Day::Admitted { .. }));
+        }
+    };
+    take(3);
+    assert!(!allowance.is_low());
+    take(1);
+    assert!(allowance.is_low());
+    allowance.reserve(100, at(2));
+    allowance.granted(100, at(2), &grant(10, 18));
+    assert_eq!(allowance.remaining(100, at(2)), Some(96));
+    take(6);
+    assert!(!allowance.is_low());
+    take(1);
+    assert!(allowance.is_low());
+    assert_eq!(allowance.close(), Some((day(0), 7)));
+}
+
+#[test]
+fn nobody_asks_for_a_tenth_of_a_second_after_postgres_was_away() {
+    let again = at(2) + FAILED_FOR;
+    let allowance = holding(100, 1, 1);
+    assert!(matches!(allowance.take(100, at(2)), Day::Admitted { .. }));
+    allowance.failed(at(2));
+    assert_eq!(allowance.take(100, just_before(again)), Day::Unavailable);
+    assert_eq!(allowance.take(100, again), Day::Ask);
+    // Nor ahead of need.
+    let allowance = holding(100, 3, 3);
+    let fetch = |now| matches!(allowance.take(100, now), Day::Admitted { fetch: true, .. });
+    allowance.failed(at(2));
+    assert!(
+        !fetch(just_before(again)),
+        "half is not used, and it was away"
+    );
+    assert!(!fetch(just_before(again)), "it was away");
+    assert!(fetch(again));
+}
+
+#[test]
+fn nobody_asks_for_a_second_after_the_day_was_spent() {
+    assert_eq!(Allowance::default().take(0, at(1)), Day::Spent);
+    let again = at(1) + SPENT_FOR;
+    let allowance = holding(10, 0, 10);
+    assert_eq!(allowance.take(10, just_before(again)), Day::Spent);
+    assert_eq!(allowance.take(20, just_before(again)), Day::Ask);
+    assert_eq!(allowance.take(10, again), Day::Ask);
+    // Nor ahead of need.
+    let allowance = holding(10, 3, 10);
+    allowance.reserve(10, at(1));
+    allowance.granted(10, at(1), &grant(0, 10));
+    let fetch = |now| matches!(allowance.take(10, now), Day::Admitted { fetch: true, .. });
+    assert!(!fetch(just_before(again)) && !fetch(just_before(again)));
+    assert!(fetch(again));
+}
+
+#[test]
+fn a_day_of_which_others_gave_back_is_not_spent() {
+    let allowance = holding(10, 0, 10);
+    allowance.reserve(10, at(1));
+    allowance.granted(10, at(1), &grant(1, 10));
+    assert!(matches!(allowance.take(10, at(1)), Day::Admitted { .. }));
+    assert_eq!(allowance.take(10, at(1)), Day::Ask);
 }
 
 proptest! {
