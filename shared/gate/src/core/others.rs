@@ -208,9 +208,9 @@ impl Others {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "68 years")]
+/// The last of them after 68 years.
 fn step(micros: u64) -> u32 {
-    (micros / STEP_MICROS).min(u64::from(u32::MAX) - 1) as u32
+    u32::try_from(micros / STEP_MICROS).unwrap_or(u32::MAX)
 }
 
 /// Microseconds for which it still counts.
