@@ -208,7 +208,7 @@ impl Others {
     }
 }
 
-/// The last of them after 68 years.
+/// Counted from the clock's origin; the last one stands for all after 68 years.
 fn step(micros: u64) -> u32 {
     u32::try_from(micros / STEP_MICROS).unwrap_or(u32::MAX)
 }

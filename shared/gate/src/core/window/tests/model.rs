@@ -8,14 +8,15 @@ use super::told;
 /// What is heard of others counts from the end of its half second.
 const STEP: u64 = 500_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Form {
+    #[default]
     Empty,
     Exact,
     Bucketed,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Model {
     last: u64,
     form: Form,
@@ -26,15 +27,6 @@ struct Model {
 }
 
 impl Model {
-    fn new() -> Self {
-        Self {
-            last: 0,
-            form: Form::Empty,
-            own: Vec::new(),
-            heard: Vec::new(),
-        }
-    }
-
     fn take(&mut self, now: u64, limit: u32, part: Part) -> Taken {
         let now = self.expire(now);
         self.forget_heard(now);
@@ -223,14 +215,14 @@ proptest! {
     fn the_window_says_what_a_list_of_all_admissions_says(
         start in (0..1_000_u64, 0..3_u64), steps in steps()
     ) {
-        let (mut window, mut model) = (Window::default(), Model::new());
+        let (mut window, mut model) = (Window::default(), Model::default());
         let (mut clock, mut count) = (start.0 * BUCKET_MICROS + start.1, 0);
         for (gap, late, step) in steps {
             clock += gap;
             let now = clock.saturating_sub(late);
             match step {
                 Step::Take { times, limit, part: of } => {
-                    // What was admitted in this very microsecond has no bucket yet.
+                    // Not in the microsecond of an admission, whose bucket may be yet to come.
                     let is_raised = limit > 6_000 && model.form == Form::Exact;
                     let now = if is_raised { now.max(model.last + 1) } else { now };
                     let part = part(of, now);
