@@ -233,11 +233,11 @@ mod tests {
     #[test]
     fn what_is_known_is_relied_on_no_longer_than_was_told() {
         let fleet = Fleet::default();
-        let until = Boottime::from_nanos(7_000_999_999);
+        let until = Boottime::from_nanos(7_001_999_999);
         fleet.stands(Standing::Sees { until, fleet: 2 });
-        let before = Boottime::from_nanos(6_999_999_999);
+        let before = Boottime::from_nanos(7_000_999_999);
         assert_eq!(fleet.part(before), Some(Part::Whole));
-        assert_ne!(fleet.part(at(7_000)), Some(Part::Whole));
+        assert_ne!(fleet.part(at(7_001)), Some(Part::Whole));
     }
 
     #[test]
