@@ -162,6 +162,8 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn at(millis: u64) -> Boottime {
@@ -203,5 +205,60 @@ mod tests {
             assert_eq!(share.among, among);
             assert!(share.since < at(1) && at(1_000_000) < share.heard_until);
         }
+    }
+
+    #[test]
+    fn a_fleet_is_of_one_at_least_and_of_as_many_as_can_be_told() {
+        let fleet = Fleet::default();
+        let until = at(u64::from(u32::MAX) * 1_000);
+        for (told, counted) in [(0, 1), (1, 1), (32_767, 32_767), (40_000, 32_767)] {
+            fleet.stands(Standing::Sees { until, fleet: told });
+            let share = Share {
+                among: counted,
+                since: until,
+                heard_until: until + LATE,
+            };
+            assert_eq!(fleet.part(until), Some(Part::Share(share)));
+            fleet.stands(Standing::Begins { fleet: told });
+            let share = Share {
+                among: counted * 2,
+                since: Boottime::default(),
+                heard_until: Boottime::from_nanos(u64::MAX),
+            };
+            assert_eq!(fleet.part(until), Some(Part::Share(share)));
+        }
+    }
+
+    /// Rounded to the millisecond, down: never later than it was told.
+    #[test]
+    fn what_is_known_is_relied_on_no_longer_than_was_told() {
+        let fleet = Fleet::default();
+        let until = Boottime::from_nanos(7_001_999_999);
+        fleet.stands(Standing::Sees { until, fleet: 2 });
+        let before = Boottime::from_nanos(7_000_999_999);
+        assert_eq!(fleet.part(before), Some(Part::Whole));
+        assert_ne!(fleet.part(at(7_001)), Some(Part::Whole));
+    }
+
+    #[test]
+    fn what_could_not_be_noted_is_told_once() {
+        let fleet = Fleet::default();
+        assert!(!fleet.take_unnoted());
+        fleet.could_not_note();
+        assert!(fleet.take_unnoted());
+        assert!(!fleet.take_unnoted());
+    }
+
+    /// A row that was left late does not take away the one that came after it.
+    #[test]
+    fn a_process_leaves_the_row_that_stands_for_it_and_no_other() {
+        let row = |number| IncarnationId::from_uuid(Uuid::from_u128(number));
+        let fleet = Fleet::default();
+        assert_eq!(fleet.row(), None);
+        fleet.register(Some(row(2)));
+        fleet.leave(row(1));
+        assert_eq!(fleet.row(), Some(row(2)));
+        fleet.leave(row(2));
+        assert_eq!(fleet.row(), None);
     }
 }

@@ -218,4 +218,71 @@ mod tests {
         );
         assert!(usage.is_empty());
     }
+
+    #[test]
+    fn there_is_something_to_flush_if_a_day_or_a_route_was_counted() {
+        let noon = at("2026-01-05T12:00:00Z");
+        let purpose = Purpose {
+            method: "GET",
+            route: "/me",
+            scope: None,
+        };
+        let (mut of_days, mut of_routes) = (Usage::default(), Usage::default());
+        assert!(of_days.is_empty());
+        of_days.count(noon, false);
+        of_routes.call(purpose, noon);
+        for usage in [&mut of_days, &mut of_routes] {
+            assert!(!usage.is_empty());
+            assert_eq!(usage.take().rows(), 1);
+            assert!(usage.is_empty());
+        }
+    }
+
+    /// Whatever was counted meanwhile, and whether or not it was of the same day.
+    #[test]
+    fn what_could_not_be_flushed_is_as_if_it_had_not_been_taken() {
+        let purpose = |method| Purpose {
+            method,
+            route: "/projects",
+            scope: Some(Scope::Read),
+        };
+        let used = [
+            (at("2026-01-05T23:59:58Z"), true, "GET"),
+            (at("2026-01-06T00:00:02Z"), true, "GET"),
+            (at("2026-01-05T23:59:59Z"), false, "POST"),
+            (at("2026-01-06T00:00:01Z"), false, "GET"),
+            (at("2026-01-06T00:00:01Z"), true, "POST"),
+            (at("2026-01-06T00:00:03Z"), false, "GET"),
+        ];
+        let all = |put_back_before: usize| {
+            let mut usage = Usage::default();
+            for (index, (at, admitted, method)) in used.into_iter().enumerate() {
+                let taken = (index == put_back_before).then(|| usage.take());
+                usage.count(at, admitted);
+                usage.call(purpose(method), at);
+                usage.put_back(taken.unwrap_or_default());
+            }
+            let mut all = usage.take();
+            assert_eq!(all.rows(), 6);
+            all.days.sort_by_key(|day| day.day);
+            all.calls
+                .sort_by_key(|calls| (calls.day, calls.purpose.method));
+            all
+        };
+        let undisturbed = all(used.len());
+        let [first, second] = undisturbed.days[..] else {
+            panic!("{undisturbed:?}")
+        };
+        assert_eq!((first.requests, first.refused), (1, 1));
+        assert_eq!(first.last_used_at, at("2026-01-05T23:59:59Z"));
+        assert_eq!((second.requests, second.refused), (2, 2));
+        assert_eq!(second.last_used_at, at("2026-01-06T00:00:03Z"));
+        let calls = undisturbed.calls.iter().map(|calls| calls.requests);
+        assert_eq!(calls.collect::<Vec<_>>(), [1, 1, 3, 1]);
+        for put_back_before in 0..used.len() {
+            let disturbed = all(put_back_before);
+            assert_eq!(disturbed.days, undisturbed.days);
+            assert_eq!(disturbed.calls, undisturbed.calls);
+        }
+    }
 }

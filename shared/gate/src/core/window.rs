@@ -332,8 +332,7 @@ impl Buckets {
             self.total -= std::mem::take(&mut self.counts[slot(bucket)]);
         }
         self.newest = self.newest.max(to);
-        let first = (self.newest + 1).saturating_sub(BUCKETS as u64);
-        self.oldest = self.oldest.max(first);
+        // What lies before the 601 is passed over too: its place was emptied for a newer one.
         while self.oldest < self.newest && self.counts[slot(self.oldest)] == 0 {
             self.oldest += 1;
         }

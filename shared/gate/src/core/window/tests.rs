@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod model;
+
 const SECOND: u64 = 1_000_000_000;
 
 fn at(nanos: u64) -> Boottime {
@@ -87,6 +89,26 @@ fn an_idle_window_gives_its_memory_back_and_forgets_nothing_before() {
     assert!(window.release_if_idle(at(200 * SECOND)));
     assert!(matches!(window.log, Log::Empty));
     assert!(window.take(at(200 * SECOND), 1).admitted);
+}
+
+/// 60 s and the width of a bucket after the last request, whoever asks first.
+#[test]
+fn a_window_is_idle_once_nothing_can_count_in_any_form() {
+    let (last, idle) = (SECOND, 61 * SECOND + SECOND / 10);
+    for (now, is_idle) in [(idle, false), (idle + 1_000, true)] {
+        let mut window = Window::default();
+        window.take(at(last), 6_001);
+        assert_eq!(window.release_if_idle(at(now)), is_idle);
+        let mut window = Window::default();
+        window.take(at(last), 6_001);
+        assert_eq!(window.recent(at(now)), 0);
+        assert_eq!(window.release_if_idle(at(now)), is_idle);
+        // Until then it stays in buckets, whatever the limit.
+        let mut window = Window::default();
+        window.take(at(last), 6_001);
+        let reset = if is_idle { 60_000_001 } else { 60_100_000 };
+        assert_eq!(window.take(at(now), 1).reset_micros, reset);
+    }
 }
 
 #[test]
@@ -184,6 +206,32 @@ fn what_is_told_is_what_lies_in_the_last_minute() {
         assert_eq!(after.count, before.count);
         assert_eq!(window.recent(at(400 * SECOND)), 0);
     }
+}
+
+#[test]
+fn what_another_process_took_can_be_told_in_its_place_while_it_counts() {
+    let mut window = Window::default();
+    assert_eq!(window.heard_of(Slot(1), at(100 * SECOND)), None);
+    window.hear(Slot(1), told(1_000, 7), at(100 * SECOND));
+    let heard = window.heard_of(Slot(1), at(160 * SECOND));
+    assert_eq!(heard, Some(told(1_000, 7)));
+    assert_eq!(window.heard_of(Slot(2), at(160 * SECOND)), None);
+    assert_eq!(window.heard_of(Slot(1), at(161 * SECOND)), None);
+}
+
+#[test]
+fn there_is_news_of_a_window_until_it_is_told_or_nobody_is_there() {
+    let mut window = Window::default();
+    window.drop_news();
+    let is_first = |window: &mut Window| window.note(at(SECOND), 60).is_first;
+    assert!(is_first(&mut window) && !is_first(&mut window));
+    window.tell_in(7, at(SECOND));
+    assert_eq!(window.others().unwrap().told_in(), 7);
+    assert!(is_first(&mut window) && !is_first(&mut window));
+    window.drop_news();
+    assert!(is_first(&mut window));
+    window.drop_news();
+    assert!(window.release_if_idle(at(SECOND)));
 }
 
 /// Requests with bursts, pauses and a limit that changes between exact and bucketed.
