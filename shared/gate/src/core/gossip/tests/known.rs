@@ -2,6 +2,94 @@
 
 use super::*;
 
+#[test]
+fn a_row_that_nobody_claims_is_waited_for_and_then_missed() {
+    let mut nodes = three();
+    for node in &mut nodes {
+        node.read(&[0, 1, 2, 3], 2_000);
+    }
+    talk(&mut nodes, 2_000, 2_900);
+    assert!(
+        nodes
+            .iter()
+            .all(|node| node.part(2_900) == Some(Part::Whole))
+    );
+    talk(&mut nodes, 2_900, 3_100);
+    assert!(nodes.iter().all(|node| is_share(node.part(3_100), 4)));
+    for node in &mut nodes {
+        node.read(&[0, 1, 2], 3_100);
+    }
+    talk(&mut nodes, 3_100, 3_200);
+    assert!(
+        nodes
+            .iter()
+            .all(|node| node.part(3_200) == Some(Part::Whole))
+    );
+}
+
+#[test]
+fn who_leaves_is_missed_by_nobody() {
+    let mut nodes = three();
+    let mut gone = nodes.pop().unwrap();
+    assert!(gone.ask(KEY, 2_000));
+    let last = gone.leave(2_000);
+    nodes[0].hear(&last, 2_000);
+    // The other still speaks of it for a while.
+    talk(&mut nodes, 2_050, 2_100);
+    nodes[1].hear(&last, 2_100);
+    for node in &mut nodes {
+        node.read(&[0, 1], 2_100);
+    }
+    talk(&mut nodes, 2_100, 5_000);
+    assert!(
+        nodes
+            .iter()
+            .all(|node| node.part(5_000) == Some(Part::Whole))
+    );
+    assert!(
+        nodes
+            .iter()
+            .all(|node| node.heard() == 1 && node.gossip.sees() == (2, false))
+    );
+    nodes[0].hear(&last, 5_000);
+    assert_eq!(nodes[0].gossip.sees(), (2, false));
+}
+
+#[test]
+fn a_process_without_a_row_counts_for_a_minute() {
+    let mut nodes = three();
+    nodes[2].registry.fleet().register(None);
+    for node in &mut nodes {
+        node.read(&[0, 1], 2_000);
+    }
+    talk(&mut nodes, 2_000, 3_000);
+    nodes.pop();
+    talk(&mut nodes, 3_000, 62_900);
+    assert!(nodes.iter().all(|node| is_share(node.part(62_900), 3)));
+    // From when the last of them heard it: each spoke of it for a second.
+    talk(&mut nodes, 62_900, 64_100);
+    assert!(
+        nodes
+            .iter()
+            .all(|node| node.part(64_100) == Some(Part::Whole))
+    );
+}
+
+#[test]
+fn whoever_is_heard_by_one_is_counted_by_all() {
+    let mut nodes = three();
+    let mut rowless = Node::new(3, 2_000);
+    rowless.registry.fleet().register(None);
+    rowless.read(&[0, 1, 2], 2_000);
+    nodes.push(rowless);
+    talk_but(&mut nodes, 2_000, 4_000, |from, to| {
+        (from == 3 && to != 0) || (to == 3 && from != 0)
+    });
+    assert!(nodes[..3].iter().all(|node| is_share(node.part(4_000), 4)));
+    // It does not know what the two had admitted before it began.
+    assert!(is_share(nodes[3].part(4_000), 2 * 4));
+}
+
 fn mention(process: u128) -> Message {
     let mut message = says(1, 100_000, 0);
     message.row = Some(row(1));
