@@ -240,7 +240,8 @@ mod tests {
     fn all_places_are_used() {
         let (mut told, proven) = (Told::default(), Proven::new(TOLD_SLOTS));
         let ends = || 0..(TOLD_SLOTS / WAYS) as u64;
-        let all = || ends().flat_map(|end| (1..=4).map(move |beginning| hash(beginning, end)));
+        let all =
+            || ends().flat_map(|end| (1..=4).map(move |one| hash(4 * u128::from(end) + one, end)));
         for hash in all() {
             told.insert(&hash, at(9));
             proven.insert(&hash);
