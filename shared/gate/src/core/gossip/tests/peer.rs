@@ -73,7 +73,7 @@ proptest! {
             {
                 told.extend(from..=number);
             }
-            let known = (1..).take_while(|one| told.contains(one)).last().unwrap_or(0);
+            let known = (1..=number).take_while(|one| told.contains(one)).last().unwrap_or(0);
             prop_assert_eq!(peer.known, known);
             if known == number && !message.state.is_behind {
                 fresh = fresh.max(sent_at);
