@@ -132,3 +132,130 @@ fn bytes_from<const N: usize>(hash: &CredentialHash, first: usize) -> [u8; N] {
 const fn index(bits: u64, of: usize) -> usize {
     bits as usize % of
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A hash of that beginning and that end; what its place is depends on the end alone.
+    fn hash(beginning: u128, end: u64) -> CredentialHash {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&beginning.to_le_bytes());
+        bytes[24..].copy_from_slice(&end.to_le_bytes());
+        CredentialHash::from_bytes(bytes)
+    }
+
+    fn at(nanos: u64) -> Monotonic {
+        Monotonic::from_nanos(nanos)
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Insert(u128, u64),
+        Remove(u128, u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = (any::<bool>(), 1..8_u128, 0..12_u64);
+        let step = step.prop_map(|(inserts, beginning, end)| {
+            if inserts {
+                Step::Insert(beginning, end)
+            } else {
+                Step::Remove(beginning, end)
+            }
+        });
+        prop::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        /// Three sets of four, against a list of each: only what is put into a full one takes
+        /// another's place, and that of one alone.
+        #[test]
+        fn four_of_a_set_are_real_and_the_newest_always(steps in steps()) {
+            let proven = Proven::new(3 * WAYS - 1);
+            let mut sets: BTreeMap<u64, Vec<CredentialHash>> = BTreeMap::new();
+            for step in steps {
+                let (Step::Insert(beginning, end) | Step::Remove(beginning, end)) = step;
+                let hash = hash(beginning, end);
+                // The end is no part of what is remembered.
+                let set = sets.entry(end % 3).or_default();
+                set.retain(|other| print(other) != print(&hash));
+                if matches!(step, Step::Insert(..)) {
+                    proven.insert(&hash);
+                    if set.len() == WAYS {
+                        set.retain(|other| proven.contains(other));
+                        prop_assert_eq!(set.len(), WAYS - 1);
+                    }
+                    set.push(hash);
+                } else {
+                    proven.remove(&hash);
+                }
+                for end in 0..3 {
+                    let known = sets.get(&end).map_or(&[][..], |set| set);
+                    for beginning in 1..8 {
+                        let one = self::hash(beginning, end);
+                        let is_known = known.iter().any(|other| print(other) == print(&one));
+                        prop_assert_eq!(proven.contains(&one), is_known);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_of_a_hash_is_told_apart_where_it_was_refused_and_a_quarter_where_it_is_real() {
+        let (mut told, proven) = (Told::default(), Proven::new(WAYS));
+        told.insert(&hash(3, 0), at(9));
+        proven.insert(&hash(3, 0));
+        for bit in 0..128 {
+            let other = hash(3 ^ 1 << bit, 0);
+            assert!(!told.contains(&other, at(0)), "{bit}");
+            assert_eq!(proven.contains(&other), bit >= 64, "{bit}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_again_until_then_and_what_is_put_again_takes_no_second_place() {
+        let mut told = Told::default();
+        told.insert(&hash(1, 0), at(9));
+        assert!(told.contains(&hash(1, 0), at(8)) && !told.contains(&hash(1, 0), at(9)));
+        for beginning in 2..=4 {
+            told.insert(&hash(beginning, 0), at(20));
+        }
+        for until in 10..30 {
+            told.insert(&hash(1, 0), at(until));
+            assert!(told.contains(&hash(1, 0), at(until - 1)));
+            assert!(!told.contains(&hash(1, 0), at(until)));
+        }
+        assert!((2..=4).all(|beginning| told.contains(&hash(beginning, 0), at(19))));
+    }
+
+    #[test]
+    fn without_room_the_refusal_that_ends_first_is_forgotten() {
+        let mut told = Told::default();
+        for (beginning, until) in (1..).zip([50, 30, 70, 60, 40, 80]) {
+            told.insert(&hash(beginning, 0), at(until));
+        }
+        let known: Vec<_> = (1..=6)
+            .filter(|beginning| told.contains(&hash(*beginning, 0), at(0)))
+            .collect();
+        assert_eq!(known, [1, 3, 4, 6]);
+    }
+
+    #[test]
+    fn all_places_are_used() {
+        let (mut told, proven) = (Told::default(), Proven::new(TOLD_SLOTS));
+        let ends = || 0..(TOLD_SLOTS / WAYS) as u64;
+        let all =
+            || ends().flat_map(|end| (1..=4).map(move |one| hash(4 * u128::from(end) + one, end)));
+        for hash in all() {
+            told.insert(&hash, at(9));
+            proven.insert(&hash);
+        }
+        assert!(all().all(|hash| told.contains(&hash, at(0)) && proven.contains(&hash)));
+    }
+}

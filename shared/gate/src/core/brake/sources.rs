@@ -129,3 +129,124 @@ impl Sources {
         &mut self.slots[first..first + WAYS]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: Limit = Limit {
+        burst: 5,
+        every: Duration::from_nanos(100),
+    };
+
+    fn at(nanos: u64) -> Monotonic {
+        Monotonic::from_nanos(nanos)
+    }
+
+    /// What stands, one by one: each failure is forgotten an interval after the one before it, or
+    /// after it happened.
+    #[derive(Debug, Default)]
+    struct Failures(Vec<u64>);
+
+    impl Failures {
+        fn standing(&self, now: u64) -> impl Iterator<Item = u64> {
+            self.0
+                .iter()
+                .copied()
+                .filter(move |forgotten| *forgotten > now)
+        }
+
+        fn fail(&mut self, now: u64) {
+            let last = self.standing(now).last().unwrap_or(now);
+            self.0.push(last + 100);
+        }
+
+        /// Whether `most` would be enough for all that stand and so many more. Of the first to be
+        /// forgotten only the rest counts.
+        fn has_room(&self, more: u64, most: u64, now: u64) -> bool {
+            let owed = self.standing(now).last().map_or(0, |last| last - now);
+            owed + 100 * more <= 100 * most
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_debt_is_what_failures_are_not_forgotten(
+            steps in prop::collection::vec((0..150_u64, 0..3_u32, 0..8_u32, any::<bool>()), 1..60)
+        ) {
+            let (mut debt, mut failures) = (Debt::default(), Failures::default());
+            let mut now = 1_000;
+            for (wait, pending, most, has_kept_room) in steps {
+                now += wait;
+                debt.pending = pending;
+                let room = failures.has_room(u64::from(pending) + 1, u64::from(most), now);
+                prop_assert_eq!(debt.has_room(&LIMIT, most, at(now)), room);
+                if has_kept_room {
+                    debt.fail(&LIMIT, at(now));
+                    failures.fail(now);
+                } else {
+                    debt.fail_besides(&LIMIT, most, at(now));
+                    if failures.has_room(1, u64::from(most), now) {
+                        failures.fail(now);
+                    }
+                }
+                let forgotten = failures.0.last().copied();
+                prop_assert_eq!(debt.forgotten_at, at(forgotten.unwrap_or(0)));
+                let lately = forgotten.map(|at| at + 60_000_000_000);
+                for now in lately.map_or(0..1, |until| until - 1..until + 1) {
+                    let is_lately = lately.is_some_and(|until| now < until);
+                    prop_assert_eq!(debt.failed_lately(at(now)), is_lately);
+                }
+            }
+        }
+    }
+
+    fn source(number: u128) -> Source {
+        Source(1 + number)
+    }
+
+    #[test]
+    fn all_slots_are_used_and_each_source_keeps_its_own() {
+        let mut sources = Sources::new(2 * WAYS - 1);
+        assert_eq!(sources.slots(), 2 * WAYS);
+        let all = || (0..400).map(source);
+        for (pending, one) in (1..).zip(all()) {
+            if let Some(debt) = sources.find_or_make(one) {
+                debt.pending = pending;
+            }
+        }
+        let kept: Vec<_> = (1..)
+            .zip(all())
+            .filter_map(|(pending, one)| Some((pending, sources.find(one)?.pending)))
+            .collect();
+        assert_eq!(kept.len(), 2 * WAYS, "which set one falls into is chance");
+        assert!(kept.iter().all(|(pending, found)| pending == found));
+        assert!(
+            sources.find_or_make(source(1_000)).is_none(),
+            "look-ups are under way in all"
+        );
+    }
+
+    #[test]
+    fn without_a_slot_the_idle_source_that_failed_least_is_forgotten() {
+        let mut sources = Sources::new(WAYS);
+        for (number, failed_at) in (0..).zip([30, 80, 10, 60, 20, 70, 40, 50]) {
+            let debt = sources.find_or_make(source(number)).unwrap();
+            debt.fail(&LIMIT, at(failed_at));
+            debt.pending = u32::from(failed_at == 20);
+        }
+        for number in 10..13 {
+            let debt = sources.find_or_make(source(number)).unwrap();
+            assert!(!debt.failed_lately(at(100)), "nothing is left of the other");
+            debt.fail(&LIMIT, at(100));
+        }
+        let known: Vec<_> = (0..13)
+            .filter(|number| sources.find(source(*number)).is_some())
+            .collect();
+        assert_eq!(known, [1, 3, 4, 5, 7, 10, 11, 12]);
+    }
+}

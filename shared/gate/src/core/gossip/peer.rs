@@ -72,7 +72,8 @@ impl Peer {
         }
         self.run.1 = message.number;
         let fills = |Filling { from, first }| from <= self.known + 1 && self.run.0 <= first;
-        if self.run.0 <= self.known + 1 || message.fills.is_some_and(fills) {
+        // A run that follows a gap begins beyond the next that would be known.
+        if self.run.0 <= self.known || message.fills.is_some_and(fills) {
             self.known = message.number;
         }
         if self.row.map(|(row, _)| row) != message.row {

@@ -16,6 +16,8 @@ fn three_after_others() -> Vec<Node> {
 fn the_first_of_all_has_the_whole_at_once() {
     let mut node = Node::new(0, 0);
     assert!(is_share(node.part(0), 2), "nobody has looked yet");
+    node.tick(0);
+    assert!(is_share(node.part(0), 2), "nobody has read yet");
     node.read(&[0], 0);
     node.tick(0);
     assert_eq!(node.part(0), None);
@@ -34,10 +36,138 @@ fn whoever_comes_back_alone_has_half_for_a_minute() {
         assert!(is_share(node.part(millis), 2), "{millis}");
     }
     assert_eq!(node.ask_all(59_000), LIMIT / 2);
-    node.read(&[0], 60_000);
+    node.tick(59_999);
+    assert!(is_share(node.part(59_999), 2));
     node.tick(60_000);
     assert_eq!(node.part(60_000), None);
     assert_eq!(node.ask_all(60_000), LIMIT / 2);
+}
+
+/// Whether it says at that time that it does not know what was admitted before it began.
+fn begins(node: &mut Node, millis: u64) -> bool {
+    let told = node.leave(millis);
+    told.iter().all(|message| message.state.begins)
+}
+
+#[test]
+fn whoever_is_alone_listens_for_a_second_before_it_says_that_it_knows() {
+    for (millis, says) in [(0, true), (999, true), (1_000, false)] {
+        let mut node = Node::new(0, 0);
+        node.read(&[0], 0);
+        assert_eq!(begins(&mut node, millis), says, "{millis}");
+    }
+    for (millis, says) in [(1_000, true), (59_999, true), (60_000, false)] {
+        let mut node = Node::new(0, 0);
+        node.read_after(true, &[0], 0);
+        assert_eq!(begins(&mut node, millis), says, "{millis}");
+    }
+}
+
+/// Another process, to one that begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Other {
+    /// It was there before, and each hears the other.
+    Old,
+    /// The same, but it begins too.
+    Begins,
+    /// It hears nobody.
+    Deaf,
+    /// Somebody spoke of it once, and nobody hears it.
+    Lost,
+}
+
+/// When a process that begins at 0 among these knows what was admitted before.
+fn knows_at(node: &mut Node, others: &[Other]) -> u64 {
+    let mut moments: Vec<_> = (0..=61_000).step_by(50).chain([999, 59_999]).collect();
+    moments.sort_unstable();
+    for (number, millis) in (1..).zip(moments) {
+        for (process, other) in (1..).zip(others) {
+            let newest = node.gossip.number;
+            let mut message = says(process, number, newest);
+            message.row = Some(row(process));
+            message.state.begins = *other == Other::Begins;
+            match other {
+                Other::Old | Other::Begins => {}
+                Other::Deaf => message.known.clear(),
+                Other::Lost => {
+                    let known = Known {
+                        process: message.process,
+                        row: message.row,
+                        number,
+                        current: true,
+                    };
+                    if millis == 0 {
+                        node.gossip.mention(&known, at(millis));
+                    }
+                    continue;
+                }
+            }
+            node.hear(&[message], millis);
+        }
+        if node
+            .tick(millis)
+            .iter()
+            .all(|message| !message.state.begins)
+        {
+            return millis;
+        }
+    }
+    u64::MAX
+}
+
+#[test]
+fn whoever_begins_knows_once_all_answer_or_those_who_were_there_have_told_of_the_rest() {
+    use Other::{Begins, Deaf, Lost, Old};
+    let (answered, waited, minute) = (50, 1_000, 60_000);
+    // Of what others there are; whether somebody left lately; rows that nobody claims; when.
+    let table: [(&[Other], bool, usize, u64); 13] = [
+        (&[Old], false, 0, answered),
+        (&[Old], true, 0, answered),
+        (&[Begins], false, 0, answered),
+        (&[Begins], true, 0, minute),
+        (&[Old, Begins], true, 0, answered),
+        (&[Old], false, 1, waited),
+        (&[Begins], false, 1, minute),
+        (&[], false, 1, minute),
+        (&[Old, Lost], false, 0, waited),
+        (&[Begins, Lost], false, 0, minute),
+        (&[Lost], false, 0, minute),
+        (&[Old, Deaf], false, 0, minute),
+        (&[Deaf], false, 0, minute),
+    ];
+    for (others, ended_lately, unclaimed, at) in table {
+        let mut node = Node::new(0, 0);
+        let rows: Vec<_> = (0..=others.len() + unclaimed)
+            .map(|row| row as u128)
+            .collect();
+        node.read_after(ended_lately, &rows, 0);
+        assert_eq!(
+            knows_at(&mut node, others),
+            at,
+            "{others:?}, {ended_lately}, {unclaimed}"
+        );
+    }
+    let mut unread = Node::new(0, 0);
+    assert_eq!(knows_at(&mut unread, &[Old]), minute, "nobody has read yet");
+}
+
+#[test]
+fn whoever_begins_misses_nobody_for_a_second_unless_it_knows() {
+    let misses = |node: &mut Node, millis| {
+        let told = node.tick(millis);
+        told.iter().all(|message| message.state.misses)
+    };
+    let mut node = Node::new(0, 0);
+    node.read(&[0, 1], 0);
+    assert!(!misses(&mut node, 0) && !misses(&mut node, 999));
+    assert!(misses(&mut node, 1_000));
+    let mut node = Node::new(0, 0);
+    node.read(&[0, 1], 0);
+    assert_eq!(knows_at(&mut node, &[Other::Old]), 50);
+    assert!(!misses(&mut node, 60));
+    // A row that was there from the start, and is claimed no more.
+    node.hear(&[says(1, 100, node.gossip.number)], 70);
+    assert!(misses(&mut node, 80));
 }
 
 #[test]

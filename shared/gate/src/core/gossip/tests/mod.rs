@@ -1,13 +1,16 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod begin;
+mod known;
+mod peer;
+mod telling;
 
 use domain::ids::OrgId;
 use uuid::Uuid;
 
 use super::*;
 use crate::core::fleet::{Part, Share};
-use crate::core::others::Others;
+use crate::core::others::{Admitted, Others};
 
 const LIMIT: u32 = 30;
 const KEY: Uuid = Uuid::from_u128(1);
@@ -68,6 +71,12 @@ impl Node {
         self.gossip.tick(noted, &self.registry, at(millis))
     }
 
+    fn leave(&mut self, millis: u64) -> Vec<Message> {
+        let noted = std::mem::take(&mut self.noted);
+        let noted = noted.into_iter();
+        self.gossip.leave(noted, &self.registry, at(millis))
+    }
+
     fn hear(&mut self, messages: &[Message], millis: u64) {
         for message in messages {
             self.gossip.hear(message, &self.registry, at(millis));
@@ -106,17 +115,65 @@ fn talk(nodes: &mut [Node], from: u64, to: u64) {
     talk_but(nodes, from, to, |_, _| false);
 }
 
-/// The same, where some links are cut.
-fn talk_but(nodes: &mut [Node], from: u64, to: u64, cut: impl Fn(usize, usize) -> bool) {
+/// The same, where some links are cut. Says what the first of them told, and when.
+fn talk_but(
+    nodes: &mut [Node],
+    from: u64,
+    to: u64,
+    cut: impl Fn(usize, usize) -> bool,
+) -> Vec<(u64, Message)> {
+    let mut of_first = Vec::new();
     for millis in (from..to).step_by(50) {
         for speaker in 0..nodes.len() {
             let told = nodes[speaker].tick(millis);
+            assert!(told.len() <= MESSAGES_MAX);
+            assert!(
+                told.iter()
+                    .all(|message| message.counts.len() <= COUNTS_MAX)
+            );
             for hearer in (0..nodes.len()).filter(|hearer| *hearer != speaker) {
                 if !cut(speaker, hearer) {
                     nodes[hearer].hear(&told, millis);
                 }
             }
+            if speaker == 0 {
+                of_first.extend(told.into_iter().map(|message| (millis, message)));
+            }
         }
+    }
+    of_first
+}
+
+/// What another process says that has nothing to say, and knows all of ours up to `knows`.
+fn says(process: u128, number: u64, knows: u64) -> Message {
+    let process = ProcessId(Uuid::from_u128(process));
+    Message {
+        process,
+        epoch: epoch(),
+        row: None,
+        number,
+        state: State::default(),
+        known: vec![Known {
+            process: ProcessId(Uuid::from_u128(0)),
+            row: None,
+            number: knows,
+            current: true,
+        }],
+        fills: None,
+        of: process,
+        counts: Vec::new(),
+    }
+}
+
+/// That a process admitted one of that key.
+fn one(key: u128) -> Count {
+    Count {
+        key: Uuid::from_u128(key),
+        org: org(),
+        admitted: Admitted {
+            count: 1_000,
+            recent: 1,
+        },
     }
 }
 
@@ -281,141 +338,6 @@ fn what_was_admitted_alone_is_told_to_whoever_comes() {
     nodes[0].read(&[0, 1], 68_000);
     talk(&mut nodes, 68_000, 70_000);
     assert_eq!(nodes[1].heard(), LIMIT);
-}
-
-#[test]
-fn a_row_that_nobody_claims_is_waited_for_and_then_missed() {
-    let mut nodes = three();
-    for node in &mut nodes {
-        node.read(&[0, 1, 2, 3], 2_000);
-    }
-    talk(&mut nodes, 2_000, 2_900);
-    assert!(
-        nodes
-            .iter()
-            .all(|node| node.part(2_900) == Some(Part::Whole))
-    );
-    talk(&mut nodes, 2_900, 3_100);
-    assert!(nodes.iter().all(|node| is_share(node.part(3_100), 4)));
-    for node in &mut nodes {
-        node.read(&[0, 1, 2], 3_100);
-    }
-    talk(&mut nodes, 3_100, 3_200);
-    assert!(
-        nodes
-            .iter()
-            .all(|node| node.part(3_200) == Some(Part::Whole))
-    );
-}
-
-#[test]
-fn who_leaves_is_missed_by_nobody() {
-    let mut nodes = three();
-    let mut gone = nodes.pop().unwrap();
-    assert!(gone.ask(KEY, 2_000));
-    let noted = std::mem::take(&mut gone.noted);
-    let last = gone
-        .gossip
-        .leave(noted.into_iter(), &gone.registry, at(2_000));
-    nodes[0].hear(&last, 2_000);
-    // The other still speaks of it for a while.
-    talk(&mut nodes, 2_050, 2_100);
-    nodes[1].hear(&last, 2_100);
-    for node in &mut nodes {
-        node.read(&[0, 1], 2_100);
-    }
-    talk(&mut nodes, 2_100, 5_000);
-    assert!(
-        nodes
-            .iter()
-            .all(|node| node.part(5_000) == Some(Part::Whole))
-    );
-    assert!(
-        nodes
-            .iter()
-            .all(|node| node.heard() == 1 && node.gossip.sees() == (2, false))
-    );
-    nodes[0].hear(&last, 5_000);
-    assert_eq!(nodes[0].gossip.sees(), (2, false));
-}
-
-#[test]
-fn a_process_without_a_row_counts_for_a_minute() {
-    let mut nodes = three();
-    nodes[2].registry.fleet().register(None);
-    for node in &mut nodes {
-        node.read(&[0, 1], 2_000);
-    }
-    talk(&mut nodes, 2_000, 3_000);
-    nodes.pop();
-    talk(&mut nodes, 3_000, 62_900);
-    assert!(nodes.iter().all(|node| is_share(node.part(62_900), 3)));
-    // From when the last of them heard it: each spoke of it for a second.
-    talk(&mut nodes, 62_900, 64_100);
-    assert!(
-        nodes
-            .iter()
-            .all(|node| node.part(64_100) == Some(Part::Whole))
-    );
-}
-
-#[test]
-fn whoever_is_heard_by_one_is_counted_by_all() {
-    let mut nodes = three();
-    let mut rowless = Node::new(3, 2_000);
-    rowless.registry.fleet().register(None);
-    rowless.read(&[0, 1, 2], 2_000);
-    nodes.push(rowless);
-    talk_but(&mut nodes, 2_000, 4_000, |from, to| {
-        (from == 3 && to != 0) || (to == 3 && from != 0)
-    });
-    assert!(nodes[..3].iter().all(|node| is_share(node.part(4_000), 4)));
-    // It does not know what the two had admitted before it began.
-    assert!(is_share(nodes[3].part(4_000), 2 * 4));
-}
-
-#[test]
-fn more_than_fits_is_told_later_and_said_to_be_missing() {
-    let mut nodes = three();
-    let many = MESSAGES_MAX * COUNTS_MAX + 10;
-    for number in 0..many {
-        assert!(nodes[0].ask(Uuid::from_u128(1_000 + number as u128), 2_000));
-    }
-    let told = nodes[0].tick(2_000);
-    assert_eq!(told.len(), MESSAGES_MAX);
-    assert!(told.iter().all(|message| message.state.is_behind));
-    let counts = told.iter().map(|message| message.counts.len());
-    assert_eq!(counts.sum::<usize>(), MESSAGES_MAX * COUNTS_MAX);
-    nodes[1].hear(&told, 2_000);
-    let rest = nodes[0].tick(2_050);
-    assert_eq!(
-        rest.iter()
-            .map(|message| message.counts.len())
-            .sum::<usize>(),
-        10
-    );
-    assert!(rest.iter().all(|message| !message.state.is_behind));
-    // All of them once more for who missed them, and then no more.
-    talk(&mut nodes, 2_100, 4_000);
-    let heard = nodes[2].registry.credentials().count();
-    assert_eq!(heard, many);
-    talk(&mut nodes, 4_000, 4_300);
-    assert!(
-        nodes[0]
-            .tick(4_300)
-            .iter()
-            .all(|message| message.counts.is_empty())
-    );
-}
-
-#[test]
-fn what_could_not_be_noted_is_found() {
-    let mut nodes = three();
-    assert!(nodes[0].ask(KEY, 2_000));
-    nodes[0].noted.clear();
-    nodes[0].registry.fleet().could_not_note();
-    talk(&mut nodes, 2_000, 2_050);
-    assert_eq!(nodes[1].heard(), 1);
 }
 
 #[test]
