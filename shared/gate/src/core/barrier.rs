@@ -259,7 +259,11 @@ mod tests {
                 (id(4), State::Expired, 2_475),
             ]
         );
-        assert_eq!(report.count(State::Acked), 2);
+        let count = |state| report.count(state);
+        assert_eq!(
+            [State::Acked, State::Left, State::Expired].map(count),
+            [2, 1, 1]
+        );
         assert_eq!(
             (report.waited.as_millis(), report.bound.as_millis()),
             (2_475, 2_475)

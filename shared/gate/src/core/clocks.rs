@@ -128,6 +128,12 @@ mod tests {
     }
 
     #[test]
+    fn of_two_leases_each_clock_keeps_its_later_deadline() {
+        let lease = |boot, raw| Deadlines::after(fence(boot, raw), Duration::from_nanos(100));
+        assert_eq!(lease(3, 8).max(lease(5, 6)), lease(5, 8));
+    }
+
+    #[test]
     fn a_wait_ends_with_the_slower_clock() {
         let start = wait(10, 500);
         assert_eq!(start.elapsed(wait(110, 530)), Duration::from_nanos(30));

@@ -111,6 +111,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_below_the_floor_counts_for_nothing() {
+        let lease = Deadlines::after(now(0), Duration::from_nanos(100));
+        let judge = |floor| decide(&fresh(), at(floor), lease, now(99));
+        assert_eq!([10, 11].map(judge), [Verdict::Accept, Verdict::Verify]);
+    }
+
+    #[test]
     fn whoever_has_no_lease_may_have_missed_that_a_suspension_was_lifted() {
         let suspended = Facts {
             org: Tomb::new(at(11), Mark::Ended),

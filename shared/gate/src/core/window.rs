@@ -266,7 +266,7 @@ impl Window {
         let Some(others) = &self.others else {
             return self.until_below(now, count);
         };
-        let over = (self.count_all() + 1).saturating_sub(count);
+        let over = (u64::from(self.count_all()) + 1).saturating_sub(count.into());
         let (mut own, mut heard) = (self.leaving(now).peekable(), others.leaving(now).peekable());
         let mut gone = 0;
         let mut last = 0;
@@ -277,7 +277,7 @@ impl Window {
                 _ => heard.next(),
             };
             let Some((left, count)) = next else { break };
-            gone += count;
+            gone += u64::from(count);
             last = left;
         }
         last
@@ -320,7 +320,8 @@ impl Buckets {
         };
         for time in times {
             let at = (now + left(now, *time)).saturating_sub(WINDOW_MICROS) / BUCKET_MICROS;
-            buckets.counts[slot(at)] += 1;
+            // One of this very microsecond counts from the next, whose bucket may not have begun.
+            buckets.counts[slot(at.min(newest))] += 1;
             buckets.total += 1;
         }
         buckets

@@ -294,6 +294,10 @@ fn the_table_forgets_first_whoever_failed_least() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "tens of thousands of things: hours under the interpreter"
+)]
 fn the_memory_is_fixed() {
     let brake = Brake::new();
     for number in 0..50_000 {

@@ -228,6 +228,10 @@ fn whoever_was_given_up_for_dead_has_no_more_than_its_share() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "tens of thousands of things: hours under the interpreter"
+)]
 fn what_finds_no_place_waits_once_however_long_there_is_none() {
     let mut nodes = three();
     let many = 2 * MESSAGES_MAX * COUNTS_MAX;

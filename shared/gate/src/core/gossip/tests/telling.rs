@@ -3,6 +3,10 @@
 use super::*;
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "tens of thousands of things: hours under the interpreter"
+)]
 fn more_than_fits_is_told_later_and_said_to_be_missing() {
     let mut nodes = three();
     let many = MESSAGES_MAX * COUNTS_MAX + 10;
