@@ -74,7 +74,8 @@ impl Brake {
     }
 
     /// The primary refused the hash, and the caller is told `denial`. What may not be used from
-    /// there or for now is no guess, and an end that may not be told yet counts once it may.
+    /// there, where it is somebody else's, or for now is no guess, and an end that may not be told
+    /// yet counts once it may.
     pub fn denied(&self, look_up: LookUp<'_>, hash: &CredentialHash, denial: &Denial) {
         let now = self.clock.monotonic();
         match denial {
@@ -85,7 +86,8 @@ impl Brake {
                 self.core.told(hash, now);
             }
             Denial::RevocationInProgress => look_up.unanswered(),
-            _ => look_up.forbidden(now),
+            Denial::OrgSuspended | Denial::UserSuspended => look_up.forbidden(now),
+            _ => look_up.found(),
         }
     }
 }

@@ -245,13 +245,13 @@ impl State {
 }
 
 impl LookUp<'_> {
-    /// The primary has the credential, and it may call.
+    /// The primary has the credential, and it may call from somewhere.
     pub fn found(mut self) {
         self.brake.proven.insert(&self.hash);
         self.end();
     }
 
-    /// The primary has the credential, and it may not call for now or from there.
+    /// The primary has the credential, and it may call from nowhere for now.
     pub fn forbidden(mut self, now: Monotonic) {
         self.brake.proven.remove(&self.hash);
         self.brake.state().forbid(&self.hash, now);
