@@ -1,7 +1,5 @@
 set role tga_owner;
 
-create index quota_day on gate.quota (day);
-
 create or replace function gate.prune_usage(before date, at_most integer) returns bigint
 language sql volatile security definer set search_path = pg_catalog, pg_temp as $$
     with days as (
@@ -24,13 +22,13 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp as 
         -- What of today was handed out must not be forgotten, whatever is asked for.
         delete from gate.quota where (org_id, day) in (
             select old.org_id, old.day from gate.quota old
-            where old.day < least(before, (clock_timestamp() at time zone 'UTC')::date)
+            where old.day < least(before, (statement_timestamp() at time zone 'UTC')::date)
             limit at_most)
         returning 1
     )
     select (select count(*) from days) + (select count(*) from routes) + (select count(*) from quotas)
 $$;
 comment on function gate.prune_usage(date, integer) is
-    'drops counts of days before; the newest of each credential, and of each of its scopes, stay for their times of last use';
+    'drops counts and orgs'' quotas of days before; the newest count of each credential, and of each of its scopes, stays for its time of last use, and today''s quotas stay';
 
 reset role;

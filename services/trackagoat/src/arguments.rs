@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use runtime::clock::Clock;
 use runtime::config::{SecretError, optional_secret, secret};
 use runtime::entropy::Entropy;
+use runtime::http::{Proxies, ProxyHeader};
 use runtime::lifecycle::Tasks;
 use secrecy::SecretString;
 
@@ -105,10 +106,8 @@ pub struct AdminArgs {
 /// What stands between this process and its callers.
 #[derive(Args, Clone, Debug)]
 pub struct ProxyArgs {
-    /// Comma-separated address ranges of proxies whose Forwarded or X-Forwarded-For is believed; by default none
-    ///
-    /// All of them must write the same of the two headers: where both are there and name different addresses, one
-    /// may be the caller's own, and the request counts as coming from nowhere.
+    /// Comma-separated address ranges of proxies whose word about the caller's address is believed; by default
+    /// none.
     #[arg(
         long,
         env = "TGA_TRUSTED_PROXIES",
@@ -116,6 +115,25 @@ pub struct ProxyArgs {
         value_name = "CIDR"
     )]
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which all of them say it; the other one may be the caller's own.
+    #[arg(
+        long,
+        env = "TGA_PROXY_HEADER",
+        value_enum,
+        default_value_t,
+        value_name = "HEADER"
+    )]
+    pub proxy_header: ProxyHeader,
+}
+
+impl ProxyArgs {
+    /// For the HTTP layer.
+    pub fn proxies(&self) -> Proxies {
+        Proxies {
+            trusted: self.trusted_proxies.clone(),
+            header: self.proxy_header,
+        }
+    }
 }
 
 /// Where a second copy of revocations is kept.

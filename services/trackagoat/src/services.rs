@@ -14,7 +14,6 @@ use command::{CommandService, Resources};
 use event_log::EventLog;
 use gate::{LedgerError, Limiter};
 use http::{Method, StatusCode};
-use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use query::{Front, Parts, QueryService};
 use read_model::ProjectionVersion;
@@ -23,7 +22,7 @@ use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
 use runtime::files;
-use runtime::http::{HttpConfig, HttpLimits, Respond, serve};
+use runtime::http::{HttpConfig, HttpLimits, Proxies, Respond, serve};
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
 use runtime::process::harden;
 use secrecy::{ExposeSecret, SecretString};
@@ -60,7 +59,7 @@ pub struct Services<'a> {
     pub ledger: LedgerArgs,
     pub query: Option<QueryPart<'a>>,
     pub nats: Option<SecretString>,
-    pub trusted_proxies: Vec<IpNet>,
+    pub proxies: Proxies,
 }
 
 /// The stages of a process with services: the last takes requests and stops first.
@@ -172,7 +171,7 @@ impl Services<'_> {
         };
         let http = HttpConfig {
             refuse,
-            trusted_proxies: self.trusted_proxies.clone(),
+            proxies: self.proxies.clone(),
             ..HttpConfig::new(shared.entropy)
         };
         let served = serve(listener, services, http, stages.requests.clone());

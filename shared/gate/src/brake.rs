@@ -10,7 +10,6 @@ use runtime::clock::Clock;
 use crate::admission::Denial;
 use crate::cache::Credentials;
 use crate::core::brake::{self, LookUp, Stopped};
-use crate::core::entry::Refused;
 use crate::core::trusted::{Cache, Trusted};
 use crate::metrics as names;
 
@@ -23,6 +22,7 @@ pub struct Brake {
     malformed: Counter,
     failed: Counter,
     refused: Counter,
+    forbidden: Counter,
     source: Counter,
     overall: Counter,
 }
@@ -37,6 +37,7 @@ impl Brake {
             malformed: outcome("malformed"),
             failed: outcome("failed"),
             refused: outcome("refused"),
+            forbidden: outcome("forbidden"),
             source: outcome("source"),
             overall: outcome("overall"),
         }
@@ -62,7 +63,8 @@ impl Brake {
         let asked = self.core.ask(peer, hash, is_cached, self.clock.monotonic());
         asked.map_err(|stopped| {
             let (counter, denial) = match stopped {
-                Stopped::Refused(why) => (&self.refused, why.into()),
+                Stopped::Refused => (&self.refused, Denial::Invalid),
+                Stopped::Forbidden => (&self.forbidden, Denial::VerificationUnavailable),
                 Stopped::Source => (&self.source, Denial::VerificationUnavailable),
                 Stopped::Overall => (&self.overall, Denial::VerificationUnavailable),
             };
@@ -71,16 +73,21 @@ impl Brake {
         })
     }
 
-    /// The primary refused the hash, and the caller is told why: unless what that rests on may not
-    /// be told yet.
-    pub fn denied(&self, look_up: LookUp<'_>, hash: &CredentialHash, why: Refused, is_told: bool) {
-        if !is_told {
-            return look_up.unanswered();
-        }
+    /// The primary refused the hash, and the caller is told `denial`. What may not be used from
+    /// there, where it is somebody else's, or for now is no guess, and an end that may not be told
+    /// yet counts once it may.
+    pub fn denied(&self, look_up: LookUp<'_>, hash: &CredentialHash, denial: &Denial) {
         let now = self.clock.monotonic();
-        if look_up.failed(now) {
-            self.failed.increment(1);
+        match denial {
+            Denial::Invalid => {
+                if look_up.failed(now) {
+                    self.failed.increment(1);
+                }
+                self.core.told(hash, now);
+            }
+            Denial::RevocationInProgress => look_up.unanswered(),
+            Denial::OrgSuspended | Denial::UserSuspended => look_up.forbidden(now),
+            _ => look_up.found(),
         }
-        self.core.told(hash, why, now);
     }
 }

@@ -273,8 +273,7 @@ impl Gate {
             }
             Err(denied) => {
                 let denial = self.tell(denied).await;
-                let is_told = denial != Denial::RevocationInProgress;
-                brake.denied(look_up, hash, denied.why, is_told);
+                brake.denied(look_up, hash, &denial);
                 Err(denial)
             }
         }

@@ -1,6 +1,6 @@
 //! What a command took away: its answer waits until every replica has heard of it.
 
-use domain::event::{ChainHash, Event, RevocationReason};
+use domain::event::{ChainHash, Event, RevocationReason, Role};
 use domain::ids::{GlobalPosition, LogEpoch, UserId};
 use domain::org::{Command, OrgState};
 use domain::time::Timestamp;
@@ -55,7 +55,10 @@ pub(super) fn earlier(state: &OrgState, command: &Command) -> Option<Earlier> {
         Command::Suspend { .. } => state.denials.suspension,
         Command::SetPlan { .. } => state.denials.plan,
         Command::SetLimit { limit_key, .. } => state.denials.limits.get(limit_key).copied(),
-        Command::ChangeRole { user_id, .. } => state.denials.demotions.get(user_id).copied(),
+        Command::ChangeRole {
+            user_id,
+            role: Role::Member,
+        } => state.denials.demotions.get(user_id).copied(),
         Command::BanMember { user_id, .. } => state.denials.bans.get(user_id).copied(),
         _ => None,
     };

@@ -263,7 +263,7 @@ impl Dev {
             },
             query: Some(query),
             nats: Some(access.nats_url.clone().into()),
-            trusted_proxies: self.proxies.trusted_proxies.clone(),
+            proxies: self.proxies.proxies(),
         })
     }
 
@@ -277,7 +277,7 @@ impl Dev {
             folder: &self.data_dir,
             access,
             query: &self.query,
-            trusted_proxies: &self.proxies.trusted_proxies,
+            proxies: &self.proxies,
         };
         let mut replicas = vec![Replica {
             pid: std::process::id(),

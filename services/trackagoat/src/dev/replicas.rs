@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use ipnet::IpNet;
 use runtime::clock::Clock;
 use runtime::files;
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::process::{Child, Command};
 
 use super::Access;
+use crate::arguments::ProxyArgs;
 use crate::services::{GRACE, Replica};
 
 /// How long a replica may take to answer.
@@ -43,7 +45,7 @@ pub struct Template<'a> {
     pub folder: &'a Path,
     pub access: &'a Access,
     pub query: &'a query::Config,
-    pub trusted_proxies: &'a [IpNet],
+    pub proxies: &'a ProxyArgs,
 }
 
 impl Template<'_> {
@@ -106,9 +108,20 @@ impl Template<'_> {
         Ok(replica)
     }
 
-    fn proxies(&self) -> Option<String> {
-        let ranges: Vec<_> = self.trusted_proxies.iter().map(IpNet::to_string).collect();
-        (!ranges.is_empty()).then(|| format!("--trusted-proxies={}", ranges.join(",")))
+    fn proxies(&self) -> Vec<String> {
+        let ProxyArgs {
+            trusted_proxies,
+            proxy_header,
+        } = self.proxies;
+        let ranges: Vec<_> = trusted_proxies.iter().map(IpNet::to_string).collect();
+        if ranges.is_empty() {
+            return Vec::new();
+        }
+        let header = proxy_header.to_possible_value().expect("none is skipped");
+        vec![
+            format!("--trusted-proxies={}", ranges.join(",")),
+            format!("--proxy-header={}", header.get_name()),
+        ]
     }
 }
 

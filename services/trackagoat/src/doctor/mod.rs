@@ -66,7 +66,8 @@ fn ledger(place: &Place) -> Finding {
         return Finding::warning(WHAT, none)
             .mend("set TGA_LEDGER_DIR to a folder on another volume");
     };
-    if !folder.exists() {
+    // What cannot be looked at is for the probe to say.
+    if folder.try_exists().is_ok_and(|is_there| !is_there) {
         let missing = format_args!("{} is not there yet", folder.display());
         return Finding::warning(WHAT, missing)
             .mend("the first command service makes it; if one runs, name its folder");

@@ -147,7 +147,7 @@ impl ServeCommand {
             ledger: self.ledger.clone(),
             query: None,
             nats: self.common.nats.optional()?,
-            trusted_proxies: self.common.proxies.trusted_proxies.clone(),
+            proxies: self.common.proxies.proxies(),
         })
     }
 }
@@ -169,7 +169,7 @@ impl ServeQuery {
             ledger: LedgerArgs::default(),
             query: Some(query),
             nats: self.common.nats.optional()?,
-            trusted_proxies: self.common.proxies.trusted_proxies.clone(),
+            proxies: self.common.proxies.proxies(),
         })
     }
 }

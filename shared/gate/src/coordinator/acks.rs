@@ -15,8 +15,8 @@ use crate::metrics as names;
 
 /// Acknowledgements kept of replicas whose key is not known yet.
 const UNKNOWN: usize = 256;
-/// Bytes that an acknowledgement may have; its names and numbers take some 160.
-const BYTES_MAX: usize = 512;
+/// Bytes that an acknowledgement may have, headers and all; its names, numbers and MAC take some 300.
+const BYTES_MAX: usize = 1_024;
 
 /// The newest acknowledgement of each replica.
 #[derive(Default)]
@@ -37,7 +37,7 @@ struct Heard {
 impl Acks {
     /// Takes what one replica says of itself; forgeries are counted and ignored.
     pub fn take(&self, message: Message) {
-        let is_small = message.payload.len() <= BYTES_MAX;
+        let is_small = message.length <= BYTES_MAX;
         let Some(ack) = is_small.then(|| bus::Ack::read(&message)).flatten() else {
             return refuse();
         };

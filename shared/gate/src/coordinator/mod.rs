@@ -44,7 +44,7 @@ const TELL_WITHIN: Duration = Duration::from_millis(20);
 const LOOK_DEADLINE: Duration = Duration::from_millis(300);
 /// How long the second copy is waited for once the barrier has ended.
 const LEDGER_GRACE: Duration = Duration::from_millis(20);
-/// How long the ledger's disk may take before a copy counts as missing; it is made again.
+/// How long whoever tells a denial waits for the ledger's disk; the copy is not given up with that.
 const COPY_DEADLINE: Duration = Duration::from_secs(30);
 /// Connections of the coordinator's own, so that no lack of others keeps a denial waiting.
 const CONNECTIONS: u32 = 4;
@@ -156,8 +156,10 @@ impl Coordinator {
             });
         };
         every("gate leases", Box::pin(coordinator.clone().keep()));
-        let copy = coordinator.clone().keep_copies();
-        every("gate second copies", Box::pin(copy));
+        if coordinator.0.ledger.is_some() {
+            let copy = coordinator.clone().keep_copies();
+            every("gate second copies", Box::pin(copy));
+        }
         if let Some(nats) = parts.nats {
             let hear = coordinator.clone().hear(nats.clone());
             every("gate acks heard", Box::pin(hear));

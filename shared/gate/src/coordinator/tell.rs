@@ -6,7 +6,7 @@ use runtime::lifecycle::TaskKind;
 use runtime::telemetry::chain;
 use tokio::sync::oneshot;
 
-use super::{COPY_DEADLINE, Coordinator, PAGE, TELL_WITHIN};
+use super::{COPY_DEADLINE, Coordinator, PAGE, POLL, TELL_WITHIN};
 use crate::bus::{self, MacKey};
 use crate::core::clocks::WaitPoint;
 use crate::core::sweep::Denials;
@@ -26,16 +26,33 @@ impl Coordinator {
         let (copied, receiver) = oneshot::channel();
         let coordinator = self.clone();
         let tell = async move {
-            let told = coordinator.tell_all(denials, epoch, &key, start).await;
-            let is_copied = told.unwrap_or_else(|error| {
-                tracing::warn!(error = %chain(&error), "a denial was not told");
-                false
-            });
-            let _ = copied.send(is_copied);
+            let tell = coordinator.tell_patiently(denials, epoch, &key, start);
+            let _ = copied.send(tell.await);
         };
         // Finished even if whoever asked for the denial has gone.
         self.0.tasks.spawn(TaskKind::Request, "denial told", tell);
         receiver
+    }
+
+    /// Again and again while the log cannot be read, for as long as the barrier has patience.
+    async fn tell_patiently(
+        &self,
+        denials: Denials,
+        epoch: LogEpoch,
+        key: &MacKey,
+        start: WaitPoint,
+    ) -> bool {
+        loop {
+            let error = match self.tell_all(denials, epoch, key, start).await {
+                Ok(is_copied) => return is_copied,
+                Err(error) => error,
+            };
+            if start.elapsed(self.wait_point()) >= self.0.config.patience {
+                tracing::warn!(error = %chain(&error), "a denial was not told");
+                return false;
+            }
+            self.0.clock.sleep(POLL).await;
+        }
     }
 
     async fn tell_all(
@@ -65,7 +82,11 @@ impl Coordinator {
             has_denied |= !denying.is_empty();
             let copy = async {
                 match &self.0.ledger {
-                    Some(ledger) => self.copy(ledger, epoch, &denying).await,
+                    Some(ledger) => {
+                        let copy = self.copy(ledger, epoch, &denying);
+                        let copied = self.0.clock.timeout(COPY_DEADLINE, copy).await;
+                        copied.unwrap_or(false)
+                    }
                     None => false,
                 }
             };
@@ -102,9 +123,7 @@ impl Coordinator {
         if denials.is_empty() {
             return true;
         }
-        let added = ledger.add(epoch, denials);
-        let added = self.0.clock.timeout(COPY_DEADLINE, added).await;
-        let is_copied = added.unwrap_or(false);
+        let is_copied = ledger.add(epoch, denials).await;
         if is_copied {
             let positions = denials.iter().map(|denial| denial.position);
             self.copies().wrote(epoch, positions);

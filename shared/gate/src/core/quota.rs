@@ -26,6 +26,9 @@ const SPENT_FOR: Duration = Duration::from_secs(1);
 /// The clock of this host may be slower than time by this part (revocation.md 2, A3): so much before
 /// the day ends by it Postgres is asked once more, and then again for a tenth of that.
 const DRIFT_PART: u32 = 10;
+/// Ahead of that Postgres is asked while there is still something in hand: from the last of so many
+/// parts on.
+const RENEW_PARTS: u32 = 8;
 /// How long nobody asks again after Postgres did not answer.
 const FAILED_FOR: Duration = Duration::from_millis(100);
 
@@ -42,6 +45,8 @@ pub struct Allowance {
     beyond: AtomicU64,
     /// The limit under which the blocks were reserved.
     limit: AtomicU64,
+    /// From here on Postgres should be asked whose day it is, though there is enough.
+    renew: AtomicU64,
     /// Until when their day certainly lasts, on CLOCK_BOOTTIME, however slow that is.
     lasts: AtomicU64,
     /// When their day ends by it.
@@ -124,7 +129,7 @@ impl Allowance {
                 let left = before - 1;
                 return Day::Admitted {
                     remaining: left + self.beyond.load(Ordering::Relaxed),
-                    fetch: left <= self.low.load(Ordering::Relaxed)
+                    fetch: self.is_due(left, now)
                         && now >= self.failed_until.load(Ordering::Acquire)
                         && now >= self.spent_until.load(Ordering::Acquire)
                         && !self.fetching.swap(true, Ordering::AcqRel),
@@ -148,8 +153,12 @@ impl Allowance {
     }
 
     /// Whether the next block should be fetched.
-    pub fn is_low(&self) -> bool {
-        self.left.load(Ordering::Relaxed) <= self.low.load(Ordering::Relaxed)
+    pub fn is_low(&self, now: Boottime) -> bool {
+        self.is_due(self.left.load(Ordering::Relaxed), now.as_nanos())
+    }
+
+    fn is_due(&self, left: u64, now: u64) -> bool {
+        left <= self.low.load(Ordering::Relaxed) || now >= self.renew.load(Ordering::Relaxed)
     }
 
     /// The block was not fetched: another request may.
@@ -208,6 +217,8 @@ impl Allowance {
         // Counted from before the question: never later than Postgres's own midnight.
         let lasts = sent + grant.ends_in / DRIFT_PART * (DRIFT_PART - 1);
         self.lasts.store(lasts.as_nanos(), Ordering::Release);
+        let renew = sent + grant.ends_in / RENEW_PARTS * (RENEW_PARTS - 1);
+        self.renew.store(renew.as_nanos(), Ordering::Relaxed);
         let ends = sent + grant.ends_in;
         self.ends.store(ends.as_nanos(), Ordering::Release);
         self.limit.store(limit, Ordering::Release);

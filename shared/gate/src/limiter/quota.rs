@@ -48,7 +48,7 @@ impl Limiter {
         let fetch = async move {
             let _permit = permit;
             let _turn = limiter.turn(org.id).await;
-            if org.allowance.is_low() {
+            if org.allowance.is_low(limiter.0.clock.boottime()) {
                 limiter.reserve(&org, limit).await;
             } else {
                 org.allowance.not_fetched();

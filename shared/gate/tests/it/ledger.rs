@@ -235,7 +235,7 @@ async fn a_settlement_of_another_log_moves_nothing() {
     slow_barriers(&database).await;
     let position = command.append(key.org, vec![revoked(key.id).into()]).await;
     let restored = async {
-        // The barrier has begun once the line is there.
+        // The barrier has begun by the time the line is there, or begins in the other log.
         eventually(SOON, "it is written", async || {
             let lines = lines(folder.path());
             lines.contains(&position).then_some(()).ok_or(lines)

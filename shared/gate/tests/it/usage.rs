@@ -72,7 +72,7 @@ async fn old_counts_are_dropped_but_the_newest_of_each_credential_and_scope() {
             ('2026-06-01', 'GET', '/orgs', null)) as more (day, method, route, scope)",
         "insert into gate.quota
          select gen_random_uuid(), day::date, 5
-         from unnest(array['2026-01-01', '2026-01-02', '2026-06-01']) as handed_out (day)",
+         from unnest(array['2026-01-01', '2026-01-02', '2026-06-01', '2999-01-01']) as handed_out (day)",
     ] {
         sqlx::query(statement).execute(superuser).await.unwrap();
     }
@@ -99,6 +99,17 @@ async fn old_counts_are_dropped_but_the_newest_of_each_credential_and_scope() {
     .fetch_all(superuser)
     .await
     .unwrap();
+    // What of today and later was handed out stays, whatever is asked for.
+    let all: i64 = sqlx::query_scalar("select gate.prune_usage('3000-01-01', 1000)")
+        .fetch_one(&database.pool_as("tga_query"))
+        .await
+        .unwrap();
+    let quotas: Vec<String> = sqlx::query_scalar("select day::text from gate.quota")
+        .fetch_all(superuser)
+        .await
+        .unwrap();
+    assert!(all >= 1);
+    assert_eq!(quotas, ["2999-01-01"]);
     let mut left: Vec<_> = left.iter().map(|(what, n)| (what.as_str(), *n)).collect();
     left.sort_unstable();
     assert_eq!(
@@ -110,6 +121,7 @@ async fn old_counts_are_dropped_but_the_newest_of_each_credential_and_scope() {
             ("day 2026-01-02", 1),
             ("day 2026-06-01", 1),
             ("quota 2026-06-01", 1),
+            ("quota 2999-01-01", 1),
         ]
     );
 }

@@ -32,7 +32,7 @@ impl Admission {
         Self {
             most: config.limits.connections,
             most_per_address: config.limits.connections_per_address,
-            exempt: config.trusted_proxies.clone(),
+            exempt: config.proxies.trusted.clone(),
             count: AtomicUsize::new(0),
             by_address: Mutex::new(HashMap::new()),
             gauge: metrics::gauge!(names::HTTP_CONNECTIONS),
@@ -115,7 +115,10 @@ mod tests {
                 connections_per_address: 2,
                 ..HttpLimits::default()
             },
-            trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
+            proxies: Proxies {
+                trusted: vec!["10.0.0.0/8".parse().expect("a network")],
+                ..Proxies::default()
+            },
             ..HttpConfig::new(Entropy::os())
         }))
     }

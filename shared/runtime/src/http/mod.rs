@@ -30,7 +30,7 @@ use admission::Admission;
 use connection::Connection;
 use service::Edge;
 
-pub use peer::PeerAddr;
+pub use peer::{PeerAddr, Proxies, ProxyHeader};
 pub use request_id::{RequestId, X_REQUEST_ID};
 pub use respond::Respond;
 pub use service::{Notes, REQUEST_TARGET};
@@ -66,8 +66,8 @@ pub struct HttpLimits {
 pub struct HttpConfig {
     /// What a client may hold.
     pub limits: HttpLimits,
-    /// Proxies whose `Forwarded` or `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Whose word about the client's address is believed.
+    pub proxies: Proxies,
     /// Makes the answer to a request that the router never saw (414: its target is too long, 431: its headers
     /// are) or did not survive (500).
     pub refuse: fn(StatusCode) -> Response,
@@ -80,7 +80,7 @@ impl HttpConfig {
     pub fn new(entropy: Entropy) -> Self {
         Self {
             limits: HttpLimits::default(),
-            trusted_proxies: Vec::new(),
+            proxies: Proxies::default(),
             refuse: IntoResponse::into_response,
             entropy,
         }

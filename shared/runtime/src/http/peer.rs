@@ -1,12 +1,30 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use clap::ValueEnum;
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// What matches no list of addresses.
-const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Who may say where a request comes from, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// Their addresses.
+    pub trusted: Vec<IpNet>,
+    /// What all of them write. The other header may be the client's own.
+    pub header: ProxyHeader,
+}
+
+/// Where proxies say whom they speak for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For: 192.0.2.43`
+    #[default]
+    XForwardedFor,
+    /// `Forwarded: for=192.0.2.43` (RFC 7239)
+    Forwarded,
+}
 
 /// Where a request comes from: the connection's address, or what a trusted proxy says it is. In
 /// each request's extensions.
@@ -14,37 +32,49 @@ const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 pub struct PeerAddr(pub IpAddr);
 
 impl PeerAddr {
-    /// Goes from the connection's address back through `Forwarded` (RFC 7239) or `X-Forwarded-For`, as
-    /// long as the one who says so is a trusted proxy. Whatever is no address, text or not, ends the
-    /// way: beyond it stands what the client itself may have written. So may all of a header that
-    /// the proxies do not know: if the two lead to different addresses, neither is believed.
-    pub(super) fn resolve(connection: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let peer = connection.to_canonical();
-        let is_trusted = |peer: IpAddr| trusted.iter().any(|network| network.contains(&peer));
-        if !is_trusted(peer) {
+    /// Goes from the connection's address back through the header, as long as the one who says so is
+    /// a trusted proxy. Whatever is no address, text or not, ends the way: beyond it stands what
+    /// the client itself may have written.
+    pub(super) fn resolve(connection: IpAddr, headers: &HeaderMap, proxies: &Proxies) -> Self {
+        let mut peer = connection.to_canonical();
+        if proxies.trusted.is_empty() {
             return Self(peer);
         }
-        let walk = |name, address: fn(&str) -> Option<IpAddr>| {
-            let lines: Vec<_> = headers.get_all(name).iter().collect();
-            let hops = lines
+        let lines: Vec<_> = headers.get_all(proxies.header.name()).iter().collect();
+        let hops = lines
+            .iter()
+            .rev()
+            .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        for hop in hops {
+            if !proxies
+                .trusted
                 .iter()
-                .rev()
-                .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-            let mut reached = peer;
-            for hop in hops {
-                let text = str::from_utf8(hop).ok().filter(|_| is_trusted(reached));
-                let Some(address) = text.and_then(|hop| address(hop.trim())) else {
-                    break;
-                };
-                reached = address.to_canonical();
+                .any(|network| network.contains(&peer))
+            {
+                break;
             }
-            (!lines.is_empty()).then_some(reached)
-        };
-        let forwarded = walk(FORWARDED, forwarded_for);
-        let x_forwarded = walk(X_FORWARDED_FOR, |hop| hop.parse().ok());
-        match (forwarded, x_forwarded) {
-            (Some(one), Some(other)) if one != other => Self(NOBODY),
-            (one, other) => Self(one.or(other).unwrap_or(peer)),
+            let text = str::from_utf8(hop).ok();
+            let Some(address) = text.and_then(|hop| proxies.header.address(hop.trim())) else {
+                break;
+            };
+            peer = address.to_canonical();
+        }
+        Self(peer)
+    }
+}
+
+impl ProxyHeader {
+    const fn name(self) -> HeaderName {
+        match self {
+            Self::XForwardedFor => X_FORWARDED_FOR,
+            Self::Forwarded => FORWARDED,
+        }
+    }
+
+    fn address(self, hop: &str) -> Option<IpAddr> {
+        match self {
+            Self::XForwardedFor => hop.parse().ok(),
+            Self::Forwarded => forwarded_for(hop),
         }
     }
 }
@@ -83,7 +113,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
     use ipnet::IpNet;
 
-    use super::{FORWARDED, PeerAddr, X_FORWARDED_FOR};
+    use super::{FORWARDED, PeerAddr, Proxies, ProxyHeader, X_FORWARDED_FOR};
 
     fn resolve(connection: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let lines: Vec<_> = forwarded.iter().map(|line| line.as_bytes()).collect();
@@ -101,7 +131,8 @@ mod tests {
             .iter()
             .map(|text| text.parse().expect("a network"))
             .collect();
-        PeerAddr::resolve(connection, &headers, &trusted)
+        let header = ProxyHeader::XForwardedFor;
+        PeerAddr::resolve(connection, &headers, &Proxies { trusted, header })
             .0
             .to_string()
     }
@@ -140,17 +171,20 @@ mod tests {
         );
     }
 
-    fn resolve_both(forwarded: &[&str], x_forwarded_for: &[&str]) -> String {
+    fn resolve_forwarded(forwarded: &[&str]) -> String {
         let mut headers = HeaderMap::new();
-        for (name, lines) in [(FORWARDED, forwarded), (X_FORWARDED_FOR, x_forwarded_for)] {
-            for line in lines {
-                let value = HeaderValue::from_str(line).expect("no control characters");
-                headers.append(&name, value);
-            }
+        for line in forwarded {
+            let value = HeaderValue::from_str(line).expect("no control characters");
+            headers.append(FORWARDED, value);
         }
-        let trusted = ["10.0.0.0/8".parse().expect("a network")];
+        // The client's own, which the proxies pass on as they do not know it.
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("198.51.100.7"));
+        let proxies = Proxies {
+            trusted: vec!["10.0.0.0/8".parse().expect("a network")],
+            header: ProxyHeader::Forwarded,
+        };
         let connection = "10.0.0.1".parse().expect("an address");
-        PeerAddr::resolve(connection, &headers, &trusted)
+        PeerAddr::resolve(connection, &headers, &proxies)
             .0
             .to_string()
     }
@@ -179,18 +213,26 @@ mod tests {
             ("by=192.0.2.43", "10.0.0.1"),
             ("", "10.0.0.1"),
         ] {
-            assert_eq!(resolve_both(&[line], &[]), expected, "{line}");
+            assert_eq!(resolve_forwarded(&[line]), expected, "{line}");
         }
         let lines = ["for=192.0.2.43", "for=10.0.0.2"];
-        assert_eq!(resolve_both(&lines, &[]), "192.0.2.43");
+        assert_eq!(resolve_forwarded(&lines), "192.0.2.43");
     }
 
-    /// One of them may be the client's own, which the proxies pass on as they do not know it.
     #[test]
-    fn two_headers_that_disagree_are_nobodys_address() {
-        let forwarded = ["for=192.0.2.43"];
-        assert_eq!(resolve_both(&forwarded, &["192.0.2.43"]), "192.0.2.43");
-        assert_eq!(resolve_both(&forwarded, &["192.0.2.44"]), "0.0.0.0");
-        assert_eq!(resolve_both(&forwarded, &["nonsense"]), "0.0.0.0");
+    fn the_header_that_the_proxies_do_not_write_says_nothing() {
+        let mut headers = HeaderMap::new();
+        headers.append(FORWARDED, HeaderValue::from_static("for=192.0.2.43"));
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("198.51.100.7"));
+        let connection = "10.0.0.1".parse().expect("an address");
+        for (header, expected) in [
+            (ProxyHeader::XForwardedFor, "198.51.100.7"),
+            (ProxyHeader::Forwarded, "192.0.2.43"),
+        ] {
+            let trusted = vec!["10.0.0.0/8".parse().expect("a network")];
+            let proxies = Proxies { trusted, header };
+            let peer = PeerAddr::resolve(connection, &headers, &proxies);
+            assert_eq!(peer.0.to_string(), expected);
+        }
     }
 }

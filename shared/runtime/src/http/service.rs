@@ -79,8 +79,7 @@ impl<R: Respond> Edge<R> {
         let in_flight = pulse.begin();
         let clock = self.tasks.clock();
         let id = RequestId::of(request.headers(), clock, &self.config.entropy);
-        let trusted = &self.config.trusted_proxies;
-        let peer = PeerAddr::resolve(connection, request.headers(), trusted);
+        let peer = PeerAddr::resolve(connection, request.headers(), &self.config.proxies);
         let begun = tracing::enabled!(target: REQUEST_TARGET, Level::INFO).then(|| Begun {
             method: request.method().clone(),
             uri: request.uri().clone(),

@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use domain::credential::CredentialHash;
 use runtime::clock::Monotonic;
 
-use super::super::entry::Refused;
-
 /// Hashes that are remembered as real: 1 MB.
 pub const PROVEN_SLOTS: usize = 131_072;
-/// Hashes that are remembered as refused: 256 KiB.
-const TOLD_SLOTS: usize = 8_192;
+/// Hashes that are remembered with a time: 256 KiB.
+const TIMED_SLOTS: usize = 8_192;
 /// Places where one hash may stand.
 const WAYS: usize = 4;
 
@@ -20,16 +18,15 @@ const WAYS: usize = 4;
 #[derive(Debug)]
 pub struct Proven(Box<[AtomicU64]>);
 
-/// Hashes that were refused, why, and until when that may be told again: 128 bits of each, so that
-/// no guess, however many there are, takes a real key with it.
+/// Hashes with a time, 128 bits of each, so that no guess, however many there are, takes a real key
+/// with it.
 #[derive(Debug)]
-pub struct Told(Box<[Slot]>);
+pub struct Timed(Box<[Slot]>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     hash: u128,
     until: Monotonic,
-    why: Refused,
 }
 
 const _: () = assert!(size_of::<Slot>() == 32);
@@ -72,28 +69,27 @@ impl Proven {
     }
 }
 
-impl Default for Told {
+impl Default for Timed {
     fn default() -> Self {
-        let free = Slot {
-            hash: 0,
-            until: Monotonic::default(),
-            why: Refused::Ended,
-        };
-        Self(vec![free; TOLD_SLOTS].into())
+        Self(vec![Slot::default(); TIMED_SLOTS].into())
     }
 }
 
-impl Told {
-    pub fn find(&self, hash: &CredentialHash, now: Monotonic) -> Option<Refused> {
+impl Timed {
+    pub fn until(&self, hash: &CredentialHash) -> Option<Monotonic> {
         let wanted = half(hash);
         let first = self.first(hash);
         let mut set = self.0[first..first + WAYS].iter();
-        let known = set.find(|slot| slot.hash == wanted && now < slot.until)?;
-        Some(known.why)
+        let known = set.find(|slot| slot.hash == wanted)?;
+        Some(known.until)
+    }
+
+    pub fn contains(&self, hash: &CredentialHash, now: Monotonic) -> bool {
+        self.until(hash).is_some_and(|until| now < until)
     }
 
     /// In place of the oldest, if there is no room.
-    pub fn insert(&mut self, hash: &CredentialHash, why: Refused, until: Monotonic) {
+    pub fn insert(&mut self, hash: &CredentialHash, until: Monotonic) {
         let wanted = half(hash);
         let first = self.first(hash);
         let set = &mut self.0[first..first + WAYS];
@@ -103,7 +99,6 @@ impl Told {
         set[slot] = Slot {
             hash: wanted,
             until,
-            why,
         };
     }
 
@@ -208,40 +203,40 @@ mod tests {
 
     #[test]
     fn half_of_a_hash_is_told_apart_where_it_was_refused_and_a_quarter_where_it_is_real() {
-        let (mut told, proven) = (Told::default(), Proven::new(WAYS));
-        told.insert(&hash(3, 0), Refused::Ended, at(9));
+        let (mut told, proven) = (Timed::default(), Proven::new(WAYS));
+        told.insert(&hash(3, 0), at(9));
         proven.insert(&hash(3, 0));
         for bit in 0..128 {
             let other = hash(3 ^ 1 << bit, 0);
-            assert!(told.find(&other, at(0)).is_none(), "{bit}");
+            assert!(!told.contains(&other, at(0)), "{bit}");
             assert_eq!(proven.contains(&other), bit >= 64, "{bit}");
         }
     }
 
     #[test]
     fn a_refusal_is_told_again_until_then_and_what_is_put_again_takes_no_second_place() {
-        let mut told = Told::default();
-        told.insert(&hash(1, 0), Refused::Ended, at(9));
-        assert!(told.find(&hash(1, 0), at(8)).is_some() && told.find(&hash(1, 0), at(9)).is_none());
+        let mut told = Timed::default();
+        told.insert(&hash(1, 0), at(9));
+        assert!(told.contains(&hash(1, 0), at(8)) && !told.contains(&hash(1, 0), at(9)));
         for beginning in 2..=4 {
-            told.insert(&hash(beginning, 0), Refused::Ended, at(20));
+            told.insert(&hash(beginning, 0), at(20));
         }
         for until in 10..30 {
-            told.insert(&hash(1, 0), Refused::Ended, at(until));
-            assert!(told.find(&hash(1, 0), at(until - 1)).is_some());
-            assert!(told.find(&hash(1, 0), at(until)).is_none());
+            told.insert(&hash(1, 0), at(until));
+            assert!(told.contains(&hash(1, 0), at(until - 1)));
+            assert!(!told.contains(&hash(1, 0), at(until)));
         }
-        assert!((2..=4).all(|beginning| told.find(&hash(beginning, 0), at(19)).is_some()));
+        assert!((2..=4).all(|beginning| told.contains(&hash(beginning, 0), at(19))));
     }
 
     #[test]
     fn without_room_the_refusal_that_ends_first_is_forgotten() {
-        let mut told = Told::default();
+        let mut told = Timed::default();
         for (beginning, until) in (1..).zip([50, 30, 70, 60, 40, 80]) {
-            told.insert(&hash(beginning, 0), Refused::Ended, at(until));
+            told.insert(&hash(beginning, 0), at(until));
         }
         let known: Vec<_> = (1..=6)
-            .filter(|beginning| told.find(&hash(*beginning, 0), at(0)).is_some())
+            .filter(|beginning| told.contains(&hash(*beginning, 0), at(0)))
             .collect();
         assert_eq!(known, [1, 3, 4, 6]);
     }
@@ -252,14 +247,14 @@ mod tests {
         ignore = "tens of thousands of things: hours under the interpreter"
     )]
     fn all_places_are_used() {
-        let (mut told, proven) = (Told::default(), Proven::new(TOLD_SLOTS));
-        let ends = || 0..(TOLD_SLOTS / WAYS) as u64;
+        let (mut told, proven) = (Timed::default(), Proven::new(TIMED_SLOTS));
+        let ends = || 0..(TIMED_SLOTS / WAYS) as u64;
         let all =
             || ends().flat_map(|end| (1..=4).map(move |one| hash(4 * u128::from(end) + one, end)));
         for hash in all() {
-            told.insert(&hash, Refused::Ended, at(9));
+            told.insert(&hash, at(9));
             proven.insert(&hash);
         }
-        assert!(all().all(|hash| told.find(&hash, at(0)).is_some() && proven.contains(&hash)));
+        assert!(all().all(|hash| told.contains(&hash, at(0)) && proven.contains(&hash)));
     }
 }

@@ -5,7 +5,8 @@
 //! keys: what this process knows to be real is looked up whatever comes from its address, a source
 //! without failures of its own is never refused because of others, and half of what a source may
 //! fail is kept for hashes that were not refused yet, so that a client that goes on with an ended
-//! key, or for a suspended org, does not spend what a new key needs, nor the primary's time.
+//! key does not spend what a new one needs. Of a credential that may not call, as long as its org is
+//! suspended, say, it is no guess either, but the look-ups are few: others need the primary too.
 
 mod hashes;
 mod sources;
@@ -17,9 +18,8 @@ use std::time::Duration;
 use domain::credential::CredentialHash;
 use runtime::clock::Monotonic;
 
-use self::hashes::{Proven, Told};
+use self::hashes::{Proven, Timed};
 use self::sources::{Debt, Limit, Source, Sources};
-use super::entry::Refused;
 
 /// Failures of one source: 20 at once, forgotten one every 2 s.
 const SOURCE: Limit = Limit {
@@ -36,13 +36,18 @@ const OVERALL: Limit = Limit {
     burst: 400,
     every: Duration::from_millis(5),
 };
+/// Look-ups of one credential that is there and may not call: 20 at once, 50 a second.
+const FORBIDDEN: Limit = Limit {
+    burst: 20,
+    every: Duration::from_millis(20),
+};
 /// How long after all its failures are forgotten a source still counts as one that failed: then
 /// the limit of all binds it too.
 const FAILED_LATELY: Duration = Duration::from_mins(1);
 /// How long a refusal that was told is told again without a look-up while its source is braked.
 const TOLD_FOR: Duration = Duration::from_mins(1);
 
-/// Counts failed look-ups. Its memory is fixed: about 3.4 MB.
+/// Counts failed look-ups. Its memory is fixed: about 3.7 MB.
 #[derive(Debug)]
 pub struct Brake {
     proven: Proven,
@@ -53,7 +58,10 @@ pub struct Brake {
 struct State {
     sources: Sources,
     overall: Debt,
-    told: Told,
+    /// Hashes that were refused, and until when that is told again.
+    told: Timed,
+    /// Credentials that may not call, and when all their look-ups are paid for.
+    forbidden: Timed,
     /// The newest reading, for look-ups that end without one.
     latest: Monotonic,
 }
@@ -61,9 +69,10 @@ struct State {
 /// Why the primary is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// The source's look-ups failed too often, and this hash was refused within the last minute,
-    /// wherever it came from.
-    Refused(Refused),
+    /// The source's look-ups failed too often, and this hash was refused within the last minute.
+    Refused,
+    /// This credential may not call, and was looked up too often.
+    Forbidden,
     /// The source's look-ups failed too often.
     Source,
     /// Look-ups failed too often over all, this source's among them.
@@ -101,7 +110,8 @@ impl Brake {
             state: Mutex::new(State {
                 sources: Sources::new(sources),
                 overall: Debt::default(),
-                told: Told::default(),
+                told: Timed::default(),
+                forbidden: Timed::default(),
                 latest: Monotonic::default(),
             }),
         }
@@ -128,24 +138,21 @@ impl Brake {
         if self.proven.contains(hash) {
             return Ok(look_up(None));
         }
-        let refused = self.state().told.find(hash, now);
-        if refused.is_none() && is_cached() {
+        self.state().spend_forbidden(hash, now)?;
+        let refused = self.state().told.contains(hash, now);
+        if !refused && is_cached() {
             return Ok(look_up(None));
         }
-        let begun = self
-            .state()
-            .begin(Source::from(peer), refused.is_some(), now);
-        match (begun, refused) {
-            (Ok(counted), _) => Ok(look_up(Some(counted))),
-            // Another address may be allowed.
-            (Err(stopped), None | Some(Refused::Address)) => Err(stopped),
-            (Err(_), Some(why)) => Err(Stopped::Refused(why)),
+        match self.state().begin(Source::from(peer), refused, now) {
+            Ok(counted) => Ok(look_up(Some(counted))),
+            Err(_) if refused => Err(Stopped::Refused),
+            Err(stopped) => Err(stopped),
         }
     }
 
-    /// A caller was told why the hash is refused: that holds everywhere.
-    pub fn told(&self, hash: &CredentialHash, why: Refused, now: Monotonic) {
-        self.state().told.insert(hash, why, now + TOLD_FOR);
+    /// A caller was told that the hash is not valid: that holds everywhere.
+    pub fn told(&self, hash: &CredentialHash, now: Monotonic) {
+        self.state().told.insert(hash, now + TOLD_FOR);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -184,6 +191,26 @@ impl State {
         })
     }
 
+    /// From here on its look-ups are counted.
+    fn forbid(&mut self, hash: &CredentialHash, now: Monotonic) {
+        if self.forbidden.until(hash).is_none() {
+            self.forbidden.insert(hash, now + FORBIDDEN.every);
+        }
+    }
+
+    /// Counts a look-up of what may not call, if there is room for one.
+    fn spend_forbidden(&mut self, hash: &CredentialHash, now: Monotonic) -> Result<(), Stopped> {
+        let Some(paid) = self.forbidden.until(hash) else {
+            return Ok(());
+        };
+        let paid = paid.max(now) + FORBIDDEN.every;
+        if paid > now + FORBIDDEN.every * FORBIDDEN.burst {
+            return Err(Stopped::Forbidden);
+        }
+        self.forbidden.insert(hash, paid);
+        Ok(())
+    }
+
     /// Takes a look-up from those under way.
     fn end(&mut self, counted: Counted) {
         if counted.by_source
@@ -218,9 +245,16 @@ impl State {
 }
 
 impl LookUp<'_> {
-    /// The primary has the credential, and it may call.
+    /// The primary has the credential, and it may call from somewhere.
     pub fn found(mut self) {
         self.brake.proven.insert(&self.hash);
+        self.end();
+    }
+
+    /// The primary has the credential, and it may call from nowhere for now.
+    pub fn forbidden(mut self, now: Monotonic) {
+        self.brake.proven.remove(&self.hash);
+        self.brake.state().forbid(&self.hash, now);
         self.end();
     }
 
@@ -229,7 +263,7 @@ impl LookUp<'_> {
         self.end();
     }
 
-    /// Nobody has the credential, or it may not call. Says whether that counts: what was known to be
+    /// Nobody has the credential, or it has ended. Says whether that counts: what was known to be
     /// real is no guess.
     pub fn failed(mut self, now: Monotonic) -> bool {
         self.fail(now)

@@ -155,6 +155,25 @@ fn the_day_of_postgres_ends_the_block() {
 }
 
 #[test]
+fn near_the_days_end_postgres_is_asked_while_there_is_something_in_hand() {
+    let allowance = Allowance::default();
+    allowance.reserve(100_000, at(100));
+    let short = Grant {
+        ends_in: 80 * SECOND,
+        ..grant(64, 64)
+    };
+    allowance.granted(100_000, at(100), &short);
+    let take = |now| allowance.take(100_000, now);
+    let fetch = |now| matches!(take(now), Day::Admitted { fetch: true, .. });
+    assert!(!fetch(just_before(at(170))) && !allowance.is_low(just_before(at(170))));
+    assert!(allowance.is_low(at(170)) && fetch(at(170)));
+    // The host's clock may be slower by a tenth.
+    assert!(matches!(take(just_before(at(172))), Day::Admitted { .. }));
+    assert_eq!(take(at(172)), Day::Ask);
+    assert_eq!(allowance.ends_in(at(172)), Some(8 * SECOND));
+}
+
+#[test]
 fn another_limit_gives_the_block_back() {
     let allowance = Allowance::default();
     allowance.reserve(1_000, at(1));
@@ -288,16 +307,16 @@ fn a_block_is_added_to_what_is_left_and_half_of_both_is_low() {
         }
     };
     take(3);
-    assert!(!allowance.is_low());
+    assert!(!allowance.is_low(at(2)));
     take(1);
-    assert!(allowance.is_low());
+    assert!(allowance.is_low(at(2)));
     allowance.reserve(100, at(2));
     allowance.granted(100, at(2), &grant(10, 18));
     assert_eq!(allowance.remaining(100, at(2)), Some(96));
     take(6);
-    assert!(!allowance.is_low());
+    assert!(!allowance.is_low(at(2)));
     take(1);
-    assert!(allowance.is_low());
+    assert!(allowance.is_low(at(2)));
     assert_eq!(allowance.close(), Some((day(0), 7)));
 }
 

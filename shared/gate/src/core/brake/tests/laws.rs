@@ -67,12 +67,12 @@ proptest! {
             match step {
                 Step::Wait(nanos) => now += nanos,
                 Step::Ask { source, ends } => {
-                    (number, read) = (number + 1, now);
                     let own = under_way.iter().filter(|(other, ..)| *other == source).count();
                     // A crowd is held to no limit before one of it has failed.
                     if own == SOURCE.burst as usize {
                         continue;
                     }
+                    (number, read) = (number + 1, now);
                     let failures = failed.entry(source).or_default();
                     let forgotten = failures.iter().max().is_none_or(|last| now > last + 200 * SECOND);
                     match brake.ask(peer(source), &hash(number), || false, at(now)) {

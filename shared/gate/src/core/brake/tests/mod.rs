@@ -30,7 +30,7 @@ fn hash(number: u64) -> CredentialHash {
 fn guess(brake: &Brake, from: IpAddr, number: u64, now: Monotonic) -> Result<(), Stopped> {
     let hash = hash(number);
     brake.ask(from, &hash, || false, now)?.failed(now);
-    brake.told(&hash, Refused::Ended, now);
+    brake.told(&hash, now);
     Ok(())
 }
 
@@ -86,7 +86,7 @@ fn a_key_that_ended_is_real_no_more() {
     let ask = || brake.ask(peer(1), &hash(7), || true, now);
     ask().unwrap().found();
     assert!(!ask().unwrap().failed(now), "no guess: it was real");
-    brake.told(&hash(7), Refused::Ended, now);
+    brake.told(&hash(7), now);
     // From now on it counts, cached or not.
     assert!(ask().unwrap().failed(now));
 }
@@ -101,9 +101,9 @@ fn an_ended_key_leaves_its_source_half_and_is_refused_beyond_without_a_look_up()
     };
     for _ in 0..REFUSED_BURST {
         assert_eq!(ended(), Ok(true));
-        brake.told(&hash(7), Refused::Ended, now);
+        brake.told(&hash(7), now);
     }
-    assert_eq!(ended(), Err(Stopped::Refused(Refused::Ended)));
+    assert_eq!(ended(), Err(Stopped::Refused));
     for number in 100..100 + u64::from(SOURCE.burst - REFUSED_BURST) {
         assert!(guess(&brake, peer(1), number, now).is_ok());
     }
@@ -117,28 +117,30 @@ fn an_ended_key_leaves_its_source_half_and_is_refused_beyond_without_a_look_up()
 
 /// A key of a suspended org is real, and its client may well go on.
 #[test]
-fn a_key_that_may_not_call_is_told_so_again_unless_another_address_may() {
-    let now = at(SECOND);
-    for (why, stopped) in [
-        (
-            Refused::OrgSuspended,
-            Stopped::Refused(Refused::OrgSuspended),
-        ),
-        (Refused::OwnerBanned, Stopped::Refused(Refused::OwnerBanned)),
-        (Refused::Address, Stopped::Source),
-    ] {
-        let brake = Brake::new();
-        let ask = |from| brake.ask(peer(from), &hash(7), || true, now);
-        ask(1).unwrap().found();
-        // The first refusal of what was real counts for nothing.
-        for counts in [false].into_iter().chain([true; REFUSED_BURST as usize]) {
-            assert_eq!(ask(1).unwrap().failed(now), counts);
-            brake.told(&hash(7), why, now);
-        }
-        assert_eq!(ask(1).unwrap_err(), stopped);
-        // Elsewhere it is looked up, and once it may call again it is everywhere.
-        ask(2).unwrap().found();
-        assert!(ask(1).is_ok());
+fn what_may_not_call_is_looked_up_fifty_times_a_second_until_it_may() {
+    let brake = Brake::new();
+    let ask = |from, now| brake.ask(peer(from), &hash(7), || true, now);
+    let begun = at(SECOND);
+    for _ in 0..100 {
+        ask(1, begun).unwrap().found();
+    }
+    // Wherever it comes from. The first was no more than a look-up of what is real.
+    ask(1, begun).unwrap().forbidden(begun);
+    for from in 1..FORBIDDEN.burst {
+        ask(from, begun).unwrap().forbidden(begun);
+    }
+    assert_eq!(ask(1, begun).unwrap_err(), Stopped::Forbidden);
+    let looked_up = (1..=1_000).filter(|millis| {
+        let now = begun + Duration::from_millis(*millis);
+        ask(2, now).map(|look_up| look_up.forbidden(now)).is_ok()
+    });
+    assert_eq!(looked_up.count(), 50);
+    // It was no failure of anybody's.
+    let later = begun + Duration::from_secs(1);
+    exhaust(&brake, peer(1), 100, later);
+    let allowed = begun + Duration::from_millis(1_020);
+    for _ in 0..100 {
+        ask(1, allowed).unwrap().found();
     }
 }
 
@@ -308,5 +310,5 @@ fn the_memory_is_fixed() {
     assert_eq!(brake.state().sources.slots(), sources::SLOTS);
     let newest = hash(49_999);
     assert!(brake.proven.contains(&newest));
-    assert!(brake.state().told.find(&newest, at(SECOND)).is_some());
+    assert!(brake.state().told.contains(&newest, at(SECOND)));
 }
