@@ -106,7 +106,7 @@ mod tests {
 
     use super::{Admission, HttpConfig, source};
     use crate::entropy::Entropy;
-    use crate::http::HttpLimits;
+    use crate::http::{HttpLimits, Proxies};
 
     fn admission() -> Arc<Admission> {
         Arc::new(Admission::new(&HttpConfig {

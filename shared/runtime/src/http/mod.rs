@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use ipnet::IpNet;
 use tokio::net::TcpListener;
 
 use crate::entropy::Entropy;
