@@ -68,8 +68,9 @@ async fn three_replicas_and_a_crash_never_admit_more_than_the_limit() {
     );
     let admitted = admitted.load(Ordering::Relaxed);
     assert!(admitted <= LIMIT, "{admitted}");
-    // Beside the dead one's block, the others may each hold one request back.
-    assert!(admitted >= LIMIT - lost - 3, "{admitted}");
+    // Beside the dead one's block and one that a busy Postgres granted too late, the others may each
+    // hold one request back.
+    assert!(admitted >= LIMIT - 2 * lost - 3, "{admitted}");
     let granted = u64::try_from(reserved(database.pool(), org).await).unwrap();
     assert!((admitted..=LIMIT).contains(&granted));
 }
