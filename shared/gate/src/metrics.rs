@@ -14,7 +14,8 @@ pub const VERIFY_SECONDS: &str = "tga_gate_verify_seconds";
 pub const LIMITED: &str = "tga_gate_limited_total";
 /// Guesses, by `outcome`: what was no credential at all (malformed), what was looked up and refused
 /// (failed), and what was not looked up because the source (source) or all sources (overall) failed
-/// too often, or was refused again for that reason (refused).
+/// too often, or was refused again for that reason (refused); and credentials that may not call and
+/// were looked up too often (forbidden).
 pub const BRAKE: &str = "tga_gate_brake_total";
 /// Messages with counts of admissions, by `outcome` (sent, heard, refused).
 pub const COUNTS: &str = "tga_gate_window_messages_total";

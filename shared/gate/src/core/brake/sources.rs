@@ -210,6 +210,10 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(
+        miri,
+        ignore = "tens of thousands of things: hours under the interpreter"
+    )]
     fn all_slots_are_used_and_each_source_keeps_its_own() {
         let mut sources = Sources::new(2 * WAYS - 1);
         assert_eq!(sources.slots(), 2 * WAYS);

@@ -110,6 +110,7 @@ proptest! {
 
     /// Many sources, all guessing: who failed before is bound by the limit of all.
     #[test]
+    #[cfg_attr(miri, ignore = "tens of thousands of things: hours under the interpreter")]
     fn over_all_no_interval_holds_more_failures_of_those_who_failed_before(
         waits in prop::collection::vec(0..40_000_000_u64, 1_500), sources in 30..120_u32
     ) {

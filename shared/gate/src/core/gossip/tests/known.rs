@@ -162,6 +162,10 @@ fn told_of_gone(node: &mut Node, gone: usize, key: Uuid, millis: u64) -> u32 {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "tens of thousands of things: hours under the interpreter"
+)]
 fn of_those_who_are_gone_so_many_count_each_by_itself_and_no_more() {
     let mut node = Node::new(0, 0);
     for gone in 0..GONE_MAX {
