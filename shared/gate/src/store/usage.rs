@@ -105,7 +105,7 @@ impl ByRoute {
 /// says how many it dropped. The newest of each credential and scope stay.
 pub async fn prune(pool: &PgPool, before: NaiveDate, at_most: i32) -> Result<u64, StoreError> {
     let dropped = sqlx::query_scalar!(
-        r#"select gate.prune_usage($1, $2) as "dropped!""#,
+        r#"select gate.prune_usage($1, $2) + gate.prune_quota($1, $2) as "dropped!""#,
         before,
         at_most
     )

@@ -138,8 +138,11 @@ impl Brake {
         if self.proven.contains(hash) {
             return Ok(look_up(None));
         }
-        self.state().spend_forbidden(hash, now)?;
-        let refused = self.state().told.contains(hash, now);
+        let refused = {
+            let mut state = self.state();
+            state.spend_forbidden(hash, now)?;
+            state.told.contains(hash, now)
+        };
         if !refused && is_cached() {
             return Ok(look_up(None));
         }
