@@ -64,10 +64,17 @@ impl<W: Write + Send + 'static> Batched<W> {
 
 impl<W: Write> Inner<W> {
     fn flush_until(&self, is_over: &AtomicBool) {
-        while !is_over.load(Ordering::Acquire) {
-            thread::park_timeout(LONGEST_WAIT);
+        loop {
+            // Read before the lines are taken, or those of the last moment would stay.
+            let is_last = is_over.load(Ordering::Acquire);
+            if !is_last {
+                thread::park_timeout(LONGEST_WAIT);
+            }
             // Nobody could be told that the log cannot be written.
             let _ = self.flush_all();
+            if is_last {
+                return;
+            }
         }
     }
 
@@ -189,6 +196,17 @@ mod tests {
             "{}",
             writes.len()
         );
+    }
+
+    #[test]
+    fn the_last_line_is_written_however_soon_the_end_comes() {
+        for _ in 0..200 {
+            let written = Written::default();
+            let (mut lines, flusher) = Batched::start(written.clone()).expect("a thread");
+            lines.write_all(b"last\n").expect("written");
+            drop(flusher);
+            assert_eq!(written.0.lock().expect("not poisoned").concat(), b"last\n");
+        }
     }
 
     #[test]
