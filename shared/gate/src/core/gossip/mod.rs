@@ -278,6 +278,9 @@ impl Gossip {
     }
 
     fn begin_fill(&mut self, now: Boottime) -> Option<Fill> {
+        if self.one_fell_silent(now) {
+            self.whole_below = self.number;
+        }
         let due = self.sent.iter().rev();
         let mut due = due.skip_while(|(_, at)| *at + KNOWN_WITHIN > now);
         let due = due.next().map_or(0, |(first, _)| *first);
@@ -285,20 +288,30 @@ impl Gossip {
         let lacking = self.peers.values_mut();
         let has = lacking.filter_map(|peer| peer.must_fill(due, now).then_some(peer.has));
         let from = has.min()? + 1;
-        // They may have died this moment, and whoever is told may have taken their place.
-        let others = self.peers.iter().filter(|(_, peer)| peer.is_late(now));
-        let others = others.map(|(process, peer)| (*process, peer.slot));
-        let gone = self
-            .gone
-            .iter()
-            .map(|(process, gone)| (*process, gone.slot));
-        Some(Fill::new(
-            Filling {
-                from,
-                first: self.number + 1,
-            },
-            (from <= self.whole_below).then(|| others.chain(gone).collect()),
-        ))
+        let is_whole = from <= self.whole_below;
+        let filling = Filling {
+            from,
+            first: self.number + 1,
+        };
+        Some(Fill::new(filling, is_whole.then(|| self.silent(now))))
+    }
+
+    /// Whether one that may have died told something that was not told to those who begin: one of
+    /// them may have taken its place before it was missed.
+    fn one_fell_silent(&self, now: Boottime) -> bool {
+        let mut peers = self.peers.values();
+        let begins = peers.any(|peer| peer.state.begins && peer.is_heard(now));
+        let mut peers = self.peers.values();
+        begins && peers.any(|peer| peer.is_late(now) && !peer.is_retold())
+    }
+
+    /// Those whom whoever begins may not hear any more, and who count.
+    fn silent(&mut self, now: Boottime) -> Vec<(ProcessId, Slot)> {
+        let late = self.peers.iter_mut().filter(|(_, peer)| peer.is_late(now));
+        let late = late.map(|(process, peer)| (*process, peer.retell()));
+        let gone = self.gone.iter();
+        let gone = gone.map(|(process, gone)| (*process, gone.slot));
+        late.chain(gone).collect()
     }
 
     fn message(&mut self, registry: &Registry, counts: Vec<Count>) -> Message {

@@ -38,6 +38,8 @@ pub struct Peer {
     fresh_at: Option<Boottime>,
     fill_at: Boottime,
     fill_wait: Duration,
+    /// Up to which of its messages what it told is told to those who begin.
+    retold: u64,
 }
 
 impl Peer {
@@ -56,6 +58,7 @@ impl Peer {
             fresh_at: None,
             fill_at: now,
             fill_wait: FILL_AGAIN,
+            retold: 0,
         }
     }
 
@@ -120,6 +123,17 @@ impl Peer {
     /// Whether it is late with its tick, if it is there at all.
     pub fn is_late(&self, now: Boottime) -> bool {
         self.last_heard.is_none_or(|at| now >= at + 2 * TICK)
+    }
+
+    /// Whether all that came from it is told to those who begin.
+    pub fn is_retold(&self) -> bool {
+        self.retold == self.run.1
+    }
+
+    /// All that came from it is being told to those who begin.
+    pub fn retell(&mut self) -> Slot {
+        self.retold = self.run.1;
+        self.slot
     }
 
     /// Whether nobody at all hears it.

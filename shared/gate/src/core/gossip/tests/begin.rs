@@ -247,3 +247,35 @@ fn what_finds_no_place_waits_once_however_long_there_is_none() {
     talk(&mut nodes, 2_150, 4_000);
     assert_eq!(nodes[1].registry.credentials().count(), many);
 }
+
+/// One of three is killed just after it told what it had admitted; another begins in its place so
+/// long after.
+fn successor(delay: u64) -> Vec<Node> {
+    let mut nodes = three();
+    assert_eq!((0..20).filter(|_| nodes[2].ask(KEY, 2_000)).count(), 20);
+    talk(&mut nodes, 2_000, 3_001);
+    nodes[2] = Node::new(7, 3_000 + delay);
+    for node in &mut nodes {
+        node.read_after(true, &[0, 1, 2, 7], 3_000 + delay);
+    }
+    for millis in 3_001..5_500 {
+        for (speaker, offset) in (0..).zip([0, 17, delay]) {
+            if millis % 50 == offset % 50 && (speaker != 2 || millis >= 3_000 + delay) {
+                let told = nodes[speaker].tick(millis);
+                for hearer in (0..3).filter(|hearer| *hearer != speaker) {
+                    nodes[hearer].hear(&told, millis);
+                }
+            }
+        }
+    }
+    nodes
+}
+
+#[test]
+fn whoever_takes_the_place_of_one_not_missed_yet_learns_what_it_had_told() {
+    for delay in (1..=200).step_by(3) {
+        let mut nodes = successor(delay);
+        assert_eq!(nodes[2].heard(), 20, "after {delay} ms");
+        assert!(!begins(&mut nodes[2], 5_500), "after {delay} ms");
+    }
+}
