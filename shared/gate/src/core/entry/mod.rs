@@ -12,6 +12,7 @@ use domain::limits::SESSION_RATE;
 use domain::scope::Scopes;
 use domain::time::Timestamp;
 use ipnet::IpNet;
+use triomphe::ThinArc;
 use uuid::Uuid;
 
 pub use self::row::{CredentialRow, OrgRow, Principal, Refusal, Refused, Status};
@@ -47,7 +48,8 @@ struct Profile {
     owner: Arc<Owner>,
     stamp: Stamp,
     plain: Plain,
-    bounds: Option<Box<Bounds>>,
+    /// And the ranges of its allow-list: one allocation, since every request reads both.
+    bounds: Option<ThinArc<Bounds, IpNet>>,
 }
 
 /// What every row has.
@@ -62,7 +64,7 @@ struct Plain {
 /// What most rows have not; a profile that has it is not shared.
 #[derive(Debug)]
 struct Bounds {
-    addresses: Option<Box<[IpNet]>>,
+    has_list: bool,
     ends_at: Option<Timestamp>,
     rotating: bool,
     /// See [`Entry::narrowed_at`].
@@ -147,17 +149,23 @@ impl Profile {
             stamp,
             plain,
             bounds: bounded.then(|| {
-                Box::new(Bounds {
-                    addresses: row.addresses,
+                let bounds = Bounds {
+                    has_list: row.addresses.is_some(),
                     ends_at: row.ends_at,
                     rotating: row.status == Status::Rotating,
                     narrowed_at: (row.denied_at > basis.settled).then_some(RestsOn {
                         epoch: basis.epoch,
                         position: row.denied_at,
                     }),
-                })
+                };
+                ThinArc::from_header_and_slice(bounds, row.addresses.as_deref().unwrap_or(&[]))
             }),
         }
+    }
+
+    fn bounds(&self) -> Option<(&Bounds, &[IpNet])> {
+        let bounds = self.bounds.as_ref()?;
+        Some((&bounds.header.header, &bounds.slice))
     }
 }
 
@@ -208,12 +216,12 @@ impl Entry {
     /// Whether it lets a request from `peer` in at `now`, as far as the entry itself can tell. A
     /// refusal rests on [`narrowed_at`](Self::narrowed_at).
     pub fn judge(&self, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
-        let Some(bounds) = &self.profile.bounds else {
+        let Some((bounds, ranges)) = self.profile.bounds() else {
             return Ok(());
         };
         if is_over(bounds.ends_at, now) {
             Err(Refused::Ended)
-        } else if allows(bounds.addresses.as_deref(), peer) {
+        } else if allows(bounds.has_list.then_some(ranges), peer) {
             Ok(())
         } else {
             Err(Refused::Address)
@@ -223,7 +231,7 @@ impl Entry {
     /// The newest event that took something away from the credential, unless none did or it held
     /// everywhere when the entry was made.
     pub fn narrowed_at(&self) -> Option<RestsOn> {
-        self.profile.bounds.as_ref()?.narrowed_at
+        self.profile.bounds()?.0.narrowed_at
     }
 
     /// Requests in any trailing 60 s.
@@ -271,7 +279,7 @@ impl Entry {
 
     /// When it ends by itself, and whether that is because it was replaced.
     pub fn end(&self) -> Option<(Timestamp, bool)> {
-        let bounds = self.profile.bounds.as_ref()?;
+        let (bounds, _) = self.profile.bounds()?;
         Some((bounds.ends_at?, bounds.rotating))
     }
 
@@ -282,10 +290,9 @@ impl Entry {
 
     /// Bytes it takes beside the cache's own, for the cache's bound.
     pub fn weight(&self) -> u32 {
-        let own = match (&self.profile.bounds, Arc::strong_count(&self.profile)) {
-            (Some(bounds), _) => {
-                let addresses = bounds.addresses.as_deref().map_or(0, size_of_val);
-                size_of::<Profile>() + size_of::<Bounds>() + addresses
+        let own = match (self.profile.bounds(), Arc::strong_count(&self.profile)) {
+            (Some((_, ranges)), _) => {
+                size_of::<Profile>() + size_of::<Bounds>() + size_of_val(ranges)
             }
             (None, 1) => size_of::<Profile>(),
             (None, _) => 0,

@@ -249,9 +249,7 @@ impl Gossip {
             && let Some(credential) = self.waiting.pop_front()
         {
             // Noted twice, it is told once.
-            if credential.has_news() {
-                counts.push(credential.tell_in(number, now));
-            }
+            counts.extend(credential.tell_news_in(number, now));
         }
         counts
     }

@@ -236,6 +236,17 @@ impl Credential {
         }
     }
 
+    /// The same, if there is something to tell.
+    pub fn tell_news_in(&self, number: u64, now: Boottime) -> Option<Count> {
+        let mut state = self.state();
+        let is_changed = state.window.others().is_some_and(Others::is_changed);
+        is_changed.then(|| Count {
+            key: self.id,
+            org: self.org,
+            admitted: state.window.tell_in(number, now),
+        })
+    }
+
     /// Its window and usage: the one lock of a request, and of this credential alone.
     pub fn state(&self) -> MutexGuard<'_, CredentialState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
