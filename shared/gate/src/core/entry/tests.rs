@@ -110,15 +110,15 @@ fn an_entry_judges_as_its_row_does() {
 #[test]
 fn what_was_taken_away_lately_is_remembered_and_not_shared() {
     let registry = Registry::default();
-    let unsettled = Basis {
-        settled: GlobalPosition::new(6),
+    let [unsettled, settled] = [6, 7].map(|position| Basis {
+        settled: GlobalPosition::new(position),
         ..BASIS
-    };
+    });
     let rests_on = RestsOn {
         epoch: BASIS.epoch,
         position: GlobalPosition::new(7),
     };
-    for (basis, narrowed_at) in [(BASIS, None), (unsettled, Some(rests_on))] {
+    for (basis, narrowed_at) in [(settled, None), (unsettled, Some(rests_on))] {
         let mut entries = Entries::new(basis);
         let entry = entries.make(row(), &org(), &registry);
         let other = entries.make(row(), &org(), &registry);
