@@ -9,23 +9,25 @@ use super::message::{COUNTS_MAX, Count, Filling, ProcessId};
 use crate::core::others::{Others, Slot};
 use crate::core::registry::{Credential, Registry, SHARDS};
 
-/// All keys whose count was told from a message on, or all that count at all.
+/// All keys whose count was told from a message on, or all that count at all; and what is known of
+/// some other processes, whom somebody may not hear.
 #[derive(Debug)]
 pub struct Fill {
     filling: Filling,
-    /// Everything that counts is told, and for these processes too, whom nobody else may hear.
-    whole: Option<Vec<(ProcessId, Slot)>>,
+    is_whole: bool,
+    others: Vec<(ProcessId, Slot)>,
     shard: usize,
     left: VecDeque<Arc<Credential>>,
     of_others: BTreeMap<ProcessId, Vec<Count>>,
 }
 
 impl Fill {
-    /// One that begins. `whole`: it tells everything, what is known of these processes included.
-    pub fn new(filling: Filling, whole: Option<Vec<(ProcessId, Slot)>>) -> Self {
+    /// One that begins.
+    pub fn new(filling: Filling, is_whole: bool, others: Vec<(ProcessId, Slot)>) -> Self {
         Self {
             filling,
-            whole,
+            is_whole,
+            others,
             shard: 0,
             left: VecDeque::new(),
             of_others: BTreeMap::new(),
@@ -84,11 +86,11 @@ impl Fill {
         let others = state.window.others();
         let told = others.is_some_and(|others| others.told_in() >= self.filling.from);
         let changed = others.is_some_and(Others::is_changed);
-        told || (self.whole.is_some() && (changed || state.window.recent(now) > 0))
+        told || (self.is_whole && (changed || state.window.recent(now) > 0))
     }
 
     fn note_others(&mut self, credential: &Credential, now: Boottime) {
-        for (process, slot) in self.whole.iter().flatten() {
+        for (process, slot) in &self.others {
             let mut state = credential.state();
             if let Some(admitted) = state.window.heard_of(*slot, now) {
                 self.of_others.entry(*process).or_default().push(Count {

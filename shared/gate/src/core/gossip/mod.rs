@@ -39,6 +39,10 @@ const KNOWN_WITHIN: Duration = Duration::from_millis(250);
 const LISTENS: Duration = Duration::from_secs(1);
 /// After so long nothing that was admitted before a process began counts any more.
 const BEGINS: Duration = Duration::from_mins(1);
+/// How long a process counts as one that began, or fell silent, lately: more than it takes to
+/// notice either. Those who fell silent are told of so often, once somebody began.
+const LATELY: Duration = Duration::from_secs(5);
+const RETELL_EVERY: Duration = Duration::from_secs(1);
 /// How long a process that is gone may be spoken of, and how many are kept.
 const GONE_FOR: Duration = Duration::from_mins(2);
 const GONE_MAX: usize = 512;
@@ -71,6 +75,8 @@ pub struct Gossip {
     /// Changed keys for which there was no room yet.
     waiting: VecDeque<Arc<Credential>>,
     fill: Option<Fill>,
+    /// When those who fell silent lately are told of again.
+    retell_at: Boottime,
 }
 
 /// Who admits the same keys, as the primary knows them.
@@ -114,6 +120,7 @@ impl Gossip {
             knows: false,
             waiting: VecDeque::new(),
             fill: None,
+            retell_at: now,
         }
     }
 
@@ -276,40 +283,51 @@ impl Gossip {
     }
 
     fn begin_fill(&mut self, now: Boottime) -> Option<Fill> {
-        if self.one_fell_silent(now) {
-            self.whole_below = self.number;
-        }
         let due = self.sent.iter().rev();
         let mut due = due.skip_while(|(_, at)| *at + KNOWN_WITHIN > now);
         let due = due.next().map_or(0, |(first, _)| *first);
         let due = due.max(self.whole_below);
         let lacking = self.peers.values_mut();
         let has = lacking.filter_map(|peer| peer.must_fill(due, now).then_some(peer.has));
-        let from = has.min()? + 1;
-        let is_whole = from <= self.whole_below;
-        let filling = Filling {
-            from,
-            first: self.number + 1,
+        let lacking = has.min();
+        let first = self.number + 1;
+        let from = lacking.map_or(first, |has| has + 1);
+        let is_whole = lacking.is_some() && from <= self.whole_below;
+        let others = if is_whole {
+            self.retell_at = now + KNOWN_WITHIN;
+            self.silent(GONE_FOR, now)
+        } else {
+            self.silent_lately(now)
         };
-        Some(Fill::new(filling, is_whole.then(|| self.silent(now))))
+        let is_any = lacking.is_some() || !others.is_empty();
+        is_any.then(|| Fill::new(Filling { from, first }, is_whole, others))
     }
 
-    /// Whether one that may have died told something that was not told to those who begin: one of
-    /// them may have taken its place before it was missed.
-    fn one_fell_silent(&self, now: Boottime) -> bool {
+    /// Those to tell of again because somebody began lately, who may have been told everything
+    /// before they were missed; then none for a while.
+    fn silent_lately(&mut self, now: Boottime) -> Vec<(ProcessId, Slot)> {
         let mut peers = self.peers.values();
-        let begins = peers.any(|peer| peer.state.begins && peer.is_heard(now));
-        let mut peers = self.peers.values();
-        begins && peers.any(|peer| peer.is_late(now) && !peer.is_retold())
+        if now < self.retell_at || !peers.any(|peer| peer.began_within(LATELY, now)) {
+            return Vec::new();
+        }
+        let silent = self.silent(LATELY, now);
+        if !silent.is_empty() {
+            self.retell_at = now + RETELL_EVERY;
+        }
+        silent
     }
 
-    /// Those whom whoever begins may not hear any more, and who count.
-    fn silent(&mut self, now: Boottime) -> Vec<(ProcessId, Slot)> {
-        let late = self.peers.iter_mut().filter(|(_, peer)| peer.is_late(now));
-        let late = late.map(|(process, peer)| (*process, peer.retell()));
+    /// Those who fell silent within so long: whoever begins may not hear them any more, and may
+    /// have taken the place of one that died this moment.
+    fn silent(&self, within: Duration, now: Boottime) -> Vec<(ProcessId, Slot)> {
+        let late = self.peers.iter().filter_map(|(process, peer)| {
+            let since = peer.silent_since(now)?;
+            Some((*process, peer.slot, since))
+        });
         let gone = self.gone.iter();
-        let gone = gone.map(|(process, gone)| (*process, gone.slot));
-        late.chain(gone).collect()
+        let gone = gone.map(|(process, gone)| (*process, gone.slot, gone.since));
+        let silent = late.chain(gone).filter(|(_, _, at)| now < *at + within);
+        silent.map(|(process, slot, _)| (process, slot)).collect()
     }
 
     fn message(&mut self, registry: &Registry, counts: Vec<Count>) -> Message {

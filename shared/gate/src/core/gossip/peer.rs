@@ -38,8 +38,6 @@ pub struct Peer {
     fresh_at: Option<Boottime>,
     fill_at: Boottime,
     fill_wait: Duration,
-    /// Up to which of its messages what it told is told to those who begin.
-    retold: u64,
 }
 
 impl Peer {
@@ -58,7 +56,6 @@ impl Peer {
             fresh_at: None,
             fill_at: now,
             fill_wait: FILL_AGAIN,
-            retold: 0,
         }
     }
 
@@ -120,20 +117,16 @@ impl Peer {
         self.last_heard.is_some_and(|at| now < at + SILENCE)
     }
 
-    /// Whether it is late with its tick, if it is there at all.
-    pub fn is_late(&self, now: Boottime) -> bool {
-        self.last_heard.is_none_or(|at| now >= at + 2 * TICK)
+    /// Since when it is late with its tick, which it may send no more.
+    pub fn silent_since(&self, now: Boottime) -> Option<Boottime> {
+        let since = self.last_heard.unwrap_or(self.last_mentioned);
+        (self.last_heard.is_none() || now >= since + 2 * TICK).then_some(since)
     }
 
-    /// Whether all that came from it is told to those who begin.
-    pub fn is_retold(&self) -> bool {
-        self.retold == self.run.1
-    }
-
-    /// All that came from it is being told to those who begin.
-    pub fn retell(&mut self) -> Slot {
-        self.retold = self.run.1;
-        self.slot
+    /// Whether it was first heard within so long, or does not know yet what was admitted before.
+    pub fn began_within(&self, within: Duration, now: Boottime) -> bool {
+        let began = self.first_heard.is_some_and(|at| now < at + within);
+        self.is_heard(now) && (began || self.state.begins)
     }
 
     /// Whether nobody at all hears it.

@@ -248,34 +248,76 @@ fn what_finds_no_place_waits_once_however_long_there_is_none() {
     assert_eq!(nodes[1].registry.credentials().count(), many);
 }
 
-/// One of three is killed just after it told what it had admitted; another begins in its place so
-/// long after.
-fn successor(delay: u64) -> Vec<Node> {
+/// How one of three ends just after it told what it had admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Killed,
+    /// It says so, so long after the other began.
+    Leaves(u64),
+}
+
+/// Another begins in its place so long after it ended; `is_lost` says which messages nobody hears.
+fn successor(end: End, delay: u64, is_lost: impl Fn(u64, &Message) -> bool) -> Node {
     let mut nodes = three();
     assert_eq!((0..20).filter(|_| nodes[2].ask(KEY, 2_000)).count(), 20);
     talk(&mut nodes, 2_000, 3_001);
-    nodes[2] = Node::new(7, 3_000 + delay);
+    let began = 3_000 + delay;
+    nodes.push(Node::new(7, began));
     for node in &mut nodes {
-        node.read_after(true, &[0, 1, 2, 7], 3_000 + delay);
+        node.read_after(true, &[0, 1, 2, 7], began);
     }
-    for millis in 3_001..5_500 {
-        for (speaker, offset) in (0..).zip([0, 17, delay]) {
-            if millis % 50 == offset % 50 && (speaker != 2 || millis >= 3_000 + delay) {
-                let told = nodes[speaker].tick(millis);
-                for hearer in (0..3).filter(|hearer| *hearer != speaker) {
+    for millis in 3_001..7_500 {
+        for (speaker, offset) in (0..).zip([0, 17, 33, delay]) {
+            let leaves = end == End::Leaves(millis - began.min(millis)) && millis >= began;
+            let told = match speaker {
+                2 if leaves => nodes[2].leave(millis),
+                2 if !matches!(end, End::Leaves(after) if millis < began + after) => continue,
+                3 if millis < began => continue,
+                _ if millis % 50 != offset % 50 => continue,
+                _ => nodes[speaker].tick(millis),
+            };
+            let told: Vec<_> = told
+                .into_iter()
+                .filter(|message| !is_lost(millis, message))
+                .collect();
+            for hearer in (0..4).filter(|hearer| *hearer != speaker) {
+                if (hearer != 2 || end != End::Killed) && (hearer != 3 || millis >= began) {
                     nodes[hearer].hear(&told, millis);
                 }
             }
         }
     }
-    nodes
+    nodes.pop().unwrap()
 }
 
 #[test]
 fn whoever_takes_the_place_of_one_not_missed_yet_learns_what_it_had_told() {
     for delay in (1..=200).step_by(3) {
-        let mut nodes = successor(delay);
-        assert_eq!(nodes[2].heard(), 20, "after {delay} ms");
-        assert!(!begins(&mut nodes[2], 5_500), "after {delay} ms");
+        let mut node = successor(End::Killed, delay, |_, _| false);
+        assert_eq!(node.heard(), 20, "after {delay} ms");
+        assert!(!begins(&mut node, 7_500), "after {delay} ms");
+    }
+}
+
+#[test]
+fn it_learns_that_though_the_first_tellings_were_lost() {
+    let dead = ProcessId(Uuid::from_u128(2));
+    for until in [3_500, 4_500, 5_500] {
+        let node = successor(End::Killed, 20, |millis, message| {
+            millis < until && message.of == dead && message.process != dead
+        });
+        assert_eq!(node.heard(), 20, "lost until {until}");
+    }
+}
+
+#[test]
+fn it_learns_what_one_had_told_that_left_at_that_moment() {
+    for after in 0..150 {
+        let own = ProcessId(Uuid::from_u128(2));
+        let node = successor(End::Leaves(after), 20, |millis, message| {
+            // What it tells again itself may not be heard.
+            millis >= 3_020 && message.process == own && !message.counts.is_empty()
+        });
+        assert_eq!(node.heard(), 20, "after {after} ms");
     }
 }

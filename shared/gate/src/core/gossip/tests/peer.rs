@@ -111,18 +111,34 @@ fn whoever_begins_is_waited_for_until_a_second_after_it_was_heard_first() {
 }
 
 #[test]
-fn it_is_late_after_two_ticks_unheard_after_a_second_and_lost_once_nobody_hears_it() {
+fn it_is_silent_after_two_ticks_unheard_after_a_second_and_lost_once_nobody_hears_it() {
     let mut peer = peer();
-    assert!(peer.is_late(at(0)), "it was never heard");
+    assert_eq!(peer.silent_since(at(50)), Some(at(0)), "it was never heard");
     assert!(!peer.is_heard(at(0)) && !peer.is_lost(at(999)) && peer.is_lost(at(1_000)));
     peer.mention(None, at(2_000));
     assert!(!peer.is_lost(at(2_999)) && peer.is_lost(at(3_000)));
     hear(&mut peer, &message(1), 3_000);
-    assert!(!peer.is_late(at(3_099)) && peer.is_late(at(3_100)));
+    assert_eq!(peer.silent_since(at(3_099)), None);
+    assert_eq!(peer.silent_since(at(3_100)), Some(at(3_000)));
     assert!(peer.is_heard(at(3_999)) && !peer.is_heard(at(4_000)));
     assert!(!peer.is_lost(at(3_999)) && peer.is_lost(at(4_000)));
     peer.mention(None, at(3_500));
     assert!(!peer.is_lost(at(4_499)) && peer.is_lost(at(4_500)));
+}
+
+#[test]
+fn it_began_lately_for_so_long_and_while_it_says_so_if_it_is_heard() {
+    let within = Duration::from_secs(5);
+    let mut peer = peer();
+    assert!(!peer.began_within(within, at(0)));
+    hear(&mut peer, &message(1), 1_000);
+    assert!(peer.began_within(within, at(1_999)) && !peer.began_within(within, at(2_000)));
+    hear(&mut peer, &message(2), 5_500);
+    assert!(peer.began_within(within, at(5_999)) && !peer.began_within(within, at(6_000)));
+    let mut begins = message(3);
+    begins.state.begins = true;
+    hear(&mut peer, &begins, 6_000);
+    assert!(peer.began_within(within, at(6_999)) && !peer.began_within(within, at(7_000)));
 }
 
 #[test]

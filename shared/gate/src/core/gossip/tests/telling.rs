@@ -152,11 +152,11 @@ fn who_begins_is_told_all_that_counts_of_all_that_are_there_no_more() {
     };
     nodes[0].hear(&[told, of_another], 61_000);
     nodes[0].tick(61_000);
-    nodes.push(Node::new(1, 63_000));
+    nodes.push(Node::new(1, 67_000));
     for node in &mut nodes {
-        node.read(&[0, 1], 63_000);
+        node.read(&[0, 1], 67_000);
     }
-    let told = talk_but(&mut nodes, 63_000, 63_500, |_, _| false);
+    let told = talk_but(&mut nodes, 67_000, 67_500, |_, _| false);
     let of = |process| {
         let process = ProcessId(Uuid::from_u128(process));
         let of_it = told
