@@ -79,16 +79,18 @@ impl ProxyHeader {
     }
 }
 
-/// The address of `for=192.0.2.43;proto=https` or `for="[2001:db8::1]:47011"`.
+/// The address of `for=192.0.2.43;proto=https` or `for="[2001:db8::1]:47011"`. A comma in a quoted
+/// value, which may be the client's own, cuts it in two: what has one end of it says nothing.
 fn forwarded_for(hop: &str) -> Option<IpAddr> {
-    let mut pairs = hop
-        .split(';')
-        .filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = pairs.find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
-    let node = match value.strip_prefix('"') {
-        Some(quoted) => quoted.strip_suffix('"')?,
-        None => value,
-    };
+    let pairs = hop.split(';').map(str::trim);
+    let pairs = pairs.filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        Some((name, unquoted(value)?))
+    });
+    let pairs: Vec<_> = pairs.collect::<Option<_>>()?;
+    let is_for = |(name, _): &&(&str, &str)| name.eq_ignore_ascii_case("for");
+    let (_, node) = pairs.iter().find(is_for)?;
     let (address, port): (IpAddr, _) = if let Some(node) = node.strip_prefix('[') {
         let (address, port) = node.split_once(']')?;
         (address.parse::<Ipv6Addr>().ok()?.into(), port)
@@ -97,6 +99,14 @@ fn forwarded_for(hop: &str) -> Option<IpAddr> {
         (address.parse::<Ipv4Addr>().ok()?.into(), port)
     };
     is_port(port).then_some(address)
+}
+
+fn unquoted(value: &str) -> Option<&str> {
+    let value = match value.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None => value,
+    };
+    (!value.contains(['"', '\\'])).then_some(value)
 }
 
 fn is_port(text: &str) -> bool {
@@ -211,6 +221,18 @@ mod tests {
             ("for=2001:db8::1", "10.0.0.1"),
             ("for=\"[2001:db8::1]x\"", "10.0.0.1"),
             ("by=192.0.2.43", "10.0.0.1"),
+            ("for=192.0.2.43;;proto=https;", "192.0.2.43"),
+            ("for=192.0.2.43;secret", "10.0.0.1"),
+            // A host that the client chose.
+            ("for=192.0.2.43;host=\"a,for=1.1.1.1\"", "10.0.0.1"),
+            ("for=192.0.2.43;host=\"a,for=1.1.1.1;x=b\"", "10.0.0.1"),
+            ("for=192.0.2.43;host=\"a,for=1.1.1.1;x=\"", "10.0.0.1"),
+            (
+                "for=192.0.2.43;host=\"a,for=1.1.1.1;x=\\\"b\";by=10.0.0.9",
+                "10.0.0.1",
+            ),
+            ("for=\"1.1.1.1\\\"", "10.0.0.1"),
+            ("for=192.0.2.43;host=\"a;b\"", "10.0.0.1"),
             ("", "10.0.0.1"),
         ] {
             assert_eq!(resolve_forwarded(&[line]), expected, "{line}");
