@@ -158,7 +158,8 @@ impl Profile {
                         position: row.denied_at,
                     }),
                 };
-                ThinArc::from_header_and_slice(bounds, row.addresses.as_deref().unwrap_or(&[]))
+                let ranges = row.addresses.unwrap_or_default();
+                ThinArc::from_header_and_iter(bounds, ranges.into_iter())
             }),
         }
     }
