@@ -26,9 +26,9 @@ const SPENT_FOR: Duration = Duration::from_secs(1);
 /// The clock of this host may be slower than time by this part (revocation.md 2, A3): so much before
 /// the day ends by it Postgres is asked once more, and then again for a tenth of that.
 const DRIFT_PART: u32 = 10;
-/// Ahead of that Postgres is asked while there is still something in hand: from the last of so many
-/// parts on.
-const RENEW_PARTS: u32 = 8;
+/// Ahead of that Postgres is asked while there is still something in hand, once such a part of the
+/// rest of the day has gone by: a stall of 1.5 s ends nothing until the last 4 s of the day.
+const RENEW_PART: u32 = 2;
 /// How long nobody asks again after Postgres did not answer.
 const FAILED_FOR: Duration = Duration::from_millis(100);
 
@@ -217,7 +217,7 @@ impl Allowance {
         // Counted from before the question: never later than Postgres's own midnight.
         let lasts = sent + grant.ends_in / DRIFT_PART * (DRIFT_PART - 1);
         self.lasts.store(lasts.as_nanos(), Ordering::Release);
-        let renew = sent + grant.ends_in / RENEW_PARTS * (RENEW_PARTS - 1);
+        let renew = sent + grant.ends_in / RENEW_PART;
         self.renew.store(renew.as_nanos(), Ordering::Relaxed);
         let ends = sent + grant.ends_in;
         self.ends.store(ends.as_nanos(), Ordering::Release);
