@@ -6,7 +6,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn};
 
 use crate::objects::furnish;
-use crate::support::{Reply, World};
+use crate::support::{Reply, World, metric};
 
 /// What each route is asked with beside its path.
 fn query(path: &str, project: &str) -> String {
@@ -56,6 +56,22 @@ async fn every_route_needs_its_scope_and_nothing_else() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn an_answer_is_counted_under_its_route() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let key = world.key(&org, Scopes::NONE.with(Scope::Read)).await;
+    let counted = |route| {
+        let labels = format!("service=\"query\",route=\"{route}\",status=\"200\"");
+        metric(&format!("tga_http_requests_total{{{labels}}}"))
+    };
+    let before = counted("/schema");
+    assert_eq!(world.get(&key, "/schema").await.status, 200);
+    // Other tests count in the same process.
+    assert!(counted("/schema") > before);
+    assert_eq!(counted("none"), 0.0);
 }
 
 #[test]
