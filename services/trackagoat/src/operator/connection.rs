@@ -29,6 +29,8 @@ pub const DEV_FILE: &str = "dev.json";
 /// Connections of one command.
 const CONNECTIONS: u32 = 4;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A NATS that stands still must hold up no revocation.
+const NATS_WITHIN: Duration = Duration::from_secs(1);
 const ORG_CACHE_BYTES: u64 = 1 << 30;
 
 /// Which servers a command is for.
@@ -211,10 +213,10 @@ impl Operator {
             .connect_lazy_with(place.options()?);
         let nats = match place.nats? {
             // That NATS is away delays the barrier, no more.
-            Some(url) => match nats::connect(&url).await {
-                Ok(client) => Some(client),
-                Err(NatsError::Connect(_)) => None,
-                Err(error @ NatsError::Url(_)) => return Err(error.into()),
+            Some(url) => match clock.timeout(NATS_WITHIN, nats::connect(&url)).await {
+                Ok(Ok(client)) => Some(client),
+                Ok(Err(NatsError::Connect(_))) | Err(_) => None,
+                Ok(Err(error @ NatsError::Url(_))) => return Err(error.into()),
             },
             None => None,
         };

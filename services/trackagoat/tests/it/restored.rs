@@ -324,6 +324,15 @@ async fn what_was_taken_away_since_the_backup_stays_away() {
         "{}",
         refused.body
     );
+    let life = world.head().await;
+    let running = world.replay(&[], &both).await;
+    let stop = "stop all services first";
+    assert!(
+        !running.succeeded && running.said.contains(stop),
+        "{}",
+        running.said
+    );
+    assert_eq!(world.head().await, life);
     command.terminate().await;
     query.terminate().await;
 }

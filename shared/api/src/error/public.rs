@@ -338,11 +338,11 @@ impl ApiError {
         )
     }
 
-    /// 409: the key is expired or revoked.
+    /// 409: the key is expired, revoked or rotating.
     pub fn key_not_active() -> Self {
         Self::new(
             ErrorCode::KeyNotActive,
-            "The key is expired or revoked, and no key comes back",
+            "The key is expired, revoked or being replaced, and no key comes back",
         )
     }
 

@@ -44,6 +44,11 @@ pub struct Restored {
 pub enum Failure {
     #[error("no ledger is named: give the folders that command services had as --ledger-dir")]
     NoLedger,
+    #[error(
+        "command services run ({0} connections to the database): stop all services first, and \
+         keep them stopped"
+    )]
+    Running(i64),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("the log could not be read")]
@@ -77,6 +82,10 @@ impl Restored {
                 &recorded.damaged,
                 "nothing was changed",
             );
+        }
+        let running = running(&operator.pool).await?;
+        if running > 0 {
+            return Err(Failure::Running(running));
         }
         let (epoch, longest_term) = begin(&operator.pool).await?;
         let begun = clock.monotonic();
@@ -124,6 +133,17 @@ impl Restored {
         }
         Ok(all)
     }
+}
+
+/// How many connections command services have. Query services may outlive the former life.
+async fn running(pool: &PgPool) -> Result<i64, StoreError> {
+    let connections = sqlx::query_scalar!(
+        "select count(*) as \"connections!\" from pg_stat_activity
+         join pg_roles on rolname = usename
+         where datname = current_database() and usename <> session_user and not rolsuper
+           and pg_has_role(usename, 'tga_command', 'member')"
+    );
+    Ok(connections.fetch_one(pool).await?)
 }
 
 /// The former life ends, and with it all that was noted of positions which it alone had.
