@@ -321,3 +321,20 @@ fn it_learns_what_one_had_told_that_left_at_that_moment() {
         assert_eq!(node.heard(), 20, "after {after} ms");
     }
 }
+
+#[test]
+fn of_one_that_fell_silent_it_is_told_again_every_second_for_five() {
+    let mut nodes = three();
+    assert!(nodes[2].ask(KEY, 2_000));
+    talk(&mut nodes, 2_000, 3_001);
+    nodes[2] = Node::new(7, 3_050);
+    for node in &mut nodes {
+        node.read_after(true, &[0, 1, 2, 7], 3_050);
+    }
+    let told = talk_but(&mut nodes, 3_050, 12_000, |_, _| false);
+    let dead = ProcessId(Uuid::from_u128(2));
+    let told = told.iter().filter(|(_, message)| message.of == dead);
+    let times: Vec<_> = told.map(|(millis, _)| *millis).collect();
+    // First with everything else.
+    assert_eq!(times, [3_100, 3_350, 4_350, 5_350, 6_350, 7_350]);
+}
