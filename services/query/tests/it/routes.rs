@@ -71,7 +71,7 @@ async fn an_answer_is_counted_under_its_route() {
     assert_eq!(world.get(&key, "/schema").await.status, 200);
     // Other tests count in the same process.
     assert!(counted("/schema") > before);
-    assert_eq!(counted("none"), 0.0);
+    assert!(counted("none") < 1.0);
 }
 
 #[test]
