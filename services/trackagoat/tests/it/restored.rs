@@ -324,7 +324,16 @@ async fn what_was_taken_away_since_the_backup_stays_away() {
         "{}",
         refused.body
     );
+    command.terminate().await;
+    query.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_life_begins_while_command_services_run() {
+    let world = World::new().await;
+    let (command, _) = world.serve_command().await;
     let life = world.head().await;
+    let both = [world.ledger(), world.operators_ledger()];
     let running = world.replay(&[], &both).await;
     let stop = "stop all services first";
     assert!(
@@ -334,5 +343,4 @@ async fn what_was_taken_away_since_the_backup_stays_away() {
     );
     assert_eq!(world.head().await, life);
     command.terminate().await;
-    query.terminate().await;
 }
