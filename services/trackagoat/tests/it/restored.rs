@@ -14,13 +14,13 @@ use testkit::eventually;
 use crate::dev::{Answer, answer, client, run};
 use crate::serve::{CURSOR_SECRET, Given, Service, text};
 
-const DATABASE: &str = "restored";
 /// Scopes of keys that may do everything here.
 const ALL: &str = "read,write,keys";
 const SOON: Duration = Duration::from_secs(40);
 
 /// Servers, two orgs with keys, and a backup from before anything was taken away.
 struct World {
+    database: &'static str,
     given: Given,
     org: String,
     suspended: String,
@@ -44,8 +44,8 @@ struct Replayed {
 }
 
 impl World {
-    async fn new() -> Self {
-        let given = Given::new(DATABASE).await;
+    async fn new(database: &'static str) -> Self {
+        let given = Given::new(database).await;
         given.told(&["migrate"]).await;
         let org = org(&given, "Goats").await;
         let suspended = self::org(&given, "Sheep").await;
@@ -57,9 +57,10 @@ impl World {
             of_suspended: key(&given, &suspended, "Of the suspended", ALL).await,
             org,
             suspended,
+            database,
             given,
         };
-        let copy = format!("create database backup template {DATABASE}");
+        let copy = format!("create database {database}_backup template {database}");
         world.administer(&copy).await;
         world
     }
@@ -73,12 +74,13 @@ impl World {
 
     /// The backup takes the place of the database, whoever is connected.
     async fn restore(&self) {
-        let remove = format!("drop database {DATABASE} with (force)");
+        let database = self.database;
+        let remove = format!("drop database {database} with (force)");
         self.administer(&remove).await;
-        let rename = format!("alter database backup rename to {DATABASE}");
+        let rename = format!("alter database {database}_backup rename to {database}");
         self.administer(&rename).await;
         // A base backup would have kept what is granted on the database itself.
-        let grant = format!("grant create on database {DATABASE} to tga_projector");
+        let grant = format!("grant create on database {database} to tga_projector");
         self.administer(&grant).await;
     }
 
@@ -223,7 +225,7 @@ async fn is_refused(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_away_since_the_backup_stays_away() {
-    let world = World::new().await;
+    let world = World::new("restored").await;
     let (command, writes) = world.serve_command().await;
     let (query, reads) = world.serve_query().await;
     for key in [&world.doomed, &world.of_suspended, &world.innocent] {
@@ -330,7 +332,7 @@ async fn what_was_taken_away_since_the_backup_stays_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_life_begins_while_command_services_run() {
-    let world = World::new().await;
+    let world = World::new("running").await;
     let (command, _) = world.serve_command().await;
     let life = world.head().await;
     let both = [world.ledger(), world.operators_ledger()];
