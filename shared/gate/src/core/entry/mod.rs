@@ -12,7 +12,6 @@ use domain::limits::SESSION_RATE;
 use domain::scope::Scopes;
 use domain::time::Timestamp;
 use ipnet::IpNet;
-use triomphe::ThinArc;
 use uuid::Uuid;
 
 pub use self::row::{CredentialRow, OrgRow, Principal, Refusal, Refused, Status};
@@ -48,8 +47,7 @@ struct Profile {
     owner: Arc<Owner>,
     stamp: Stamp,
     plain: Plain,
-    /// And the ranges of its allow-list: one allocation, since every request reads both.
-    bounds: Option<ThinArc<Bounds, IpNet>>,
+    bounds: Option<Box<Bounds>>,
 }
 
 /// What every row has.
@@ -64,7 +62,7 @@ struct Plain {
 /// What most rows have not; a profile that has it is not shared.
 #[derive(Debug)]
 struct Bounds {
-    has_list: bool,
+    addresses: Option<Box<[IpNet]>>,
     ends_at: Option<Timestamp>,
     rotating: bool,
     /// See [`Entry::narrowed_at`].
@@ -149,24 +147,17 @@ impl Profile {
             stamp,
             plain,
             bounds: bounded.then(|| {
-                let bounds = Bounds {
-                    has_list: row.addresses.is_some(),
+                Box::new(Bounds {
+                    addresses: row.addresses,
                     ends_at: row.ends_at,
                     rotating: row.status == Status::Rotating,
                     narrowed_at: (row.denied_at > basis.settled).then_some(RestsOn {
                         epoch: basis.epoch,
                         position: row.denied_at,
                     }),
-                };
-                let ranges = row.addresses.unwrap_or_default();
-                ThinArc::from_header_and_iter(bounds, ranges.into_iter())
+                })
             }),
         }
-    }
-
-    fn bounds(&self) -> Option<(&Bounds, &[IpNet])> {
-        let bounds = self.bounds.as_ref()?;
-        Some((&bounds.header.header, &bounds.slice))
     }
 }
 
@@ -217,12 +208,12 @@ impl Entry {
     /// Whether it lets a request from `peer` in at `now`, as far as the entry itself can tell. A
     /// refusal rests on [`narrowed_at`](Self::narrowed_at).
     pub fn judge(&self, peer: IpAddr, now: Timestamp) -> Result<(), Refused> {
-        let Some((bounds, ranges)) = self.profile.bounds() else {
+        let Some(bounds) = &self.profile.bounds else {
             return Ok(());
         };
         if is_over(bounds.ends_at, now) {
             Err(Refused::Ended)
-        } else if allows(bounds.has_list.then_some(ranges), peer) {
+        } else if allows(bounds.addresses.as_deref(), peer) {
             Ok(())
         } else {
             Err(Refused::Address)
@@ -232,7 +223,7 @@ impl Entry {
     /// The newest event that took something away from the credential, unless none did or it held
     /// everywhere when the entry was made.
     pub fn narrowed_at(&self) -> Option<RestsOn> {
-        self.profile.bounds()?.0.narrowed_at
+        self.profile.bounds.as_ref()?.narrowed_at
     }
 
     /// Requests in any trailing 60 s.
@@ -280,7 +271,7 @@ impl Entry {
 
     /// When it ends by itself, and whether that is because it was replaced.
     pub fn end(&self) -> Option<(Timestamp, bool)> {
-        let (bounds, _) = self.profile.bounds()?;
+        let bounds = self.profile.bounds.as_ref()?;
         Some((bounds.ends_at?, bounds.rotating))
     }
 
@@ -291,9 +282,10 @@ impl Entry {
 
     /// Bytes it takes beside the cache's own, for the cache's bound.
     pub fn weight(&self) -> u32 {
-        let own = match (self.profile.bounds(), Arc::strong_count(&self.profile)) {
-            (Some((_, ranges)), _) => {
-                size_of::<Profile>() + size_of::<Bounds>() + size_of_val(ranges)
+        let own = match (&self.profile.bounds, Arc::strong_count(&self.profile)) {
+            (Some(bounds), _) => {
+                let addresses = bounds.addresses.as_deref().map_or(0, size_of_val);
+                size_of::<Profile>() + size_of::<Bounds>() + addresses
             }
             (None, 1) => size_of::<Profile>(),
             (None, _) => 0,

@@ -17,7 +17,7 @@ use self::shards::{Mortal, Shards};
 use super::auth::Subject;
 use super::fleet::{Fleet, Part};
 use super::gossip::message::Count;
-use super::others::{News, Others};
+use super::others::{Admitted, News, Others};
 use super::quota::Allowance;
 use super::stamp::{Stamp, Tomb, TombCell};
 use super::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
@@ -218,8 +218,7 @@ impl Credential {
 
     /// Whether others were not told yet what was admitted of it.
     pub fn has_news(&self) -> bool {
-        let state = self.state();
-        state.window.others().is_some_and(Others::is_changed)
+        self.state().has_news()
     }
 
     /// Nobody is there to be told.
@@ -229,22 +228,22 @@ impl Credential {
 
     /// What this process admitted of it, to be told in the message of this number.
     pub fn tell_in(&self, number: u64, now: Boottime) -> Count {
-        Count {
-            key: self.id,
-            org: self.org,
-            admitted: self.state().window.tell_in(number, now),
-        }
+        self.count(self.state().window.tell_in(number, now))
     }
 
     /// The same, if there is something to tell.
     pub fn tell_news_in(&self, number: u64, now: Boottime) -> Option<Count> {
         let mut state = self.state();
-        let is_changed = state.window.others().is_some_and(Others::is_changed);
-        is_changed.then(|| Count {
+        let told = state.has_news().then(|| state.window.tell_in(number, now));
+        told.map(|admitted| self.count(admitted))
+    }
+
+    fn count(&self, admitted: Admitted) -> Count {
+        Count {
             key: self.id,
             org: self.org,
-            admitted: state.window.tell_in(number, now),
-        })
+            admitted,
+        }
     }
 
     /// Its window and usage: the one lock of a request, and of this credential alone.
@@ -254,6 +253,10 @@ impl Credential {
 }
 
 impl CredentialState {
+    fn has_news(&self) -> bool {
+        self.window.others().is_some_and(Others::is_changed)
+    }
+
     /// Asks for a place in the window, of which `part` is this process's own: the whole if there is
     /// no other. Says what of it is new to others.
     pub fn take(&mut self, now: Boottime, limit: u32, part: Option<Part>) -> (Taken, News) {
