@@ -11,7 +11,8 @@ use testkit::history::{Outcome, Violation};
 use uuid::Uuid;
 
 use crate::limits::{
-    ANSWERED_SHARE, BOUND_GRACE, FRESH_FLOOR, FRESH_SHARE, FRESH_WITHIN, LATE, LOG_PAGE,
+    ANSWERED_SHARE, BOUND_GRACE, CALL_BESIDES, FRESH_FLOOR, FRESH_SHARE, FRESH_WITHIN, LATE,
+    LOG_PAGE,
 };
 use crate::seen::{Revoked, Seen};
 
@@ -65,7 +66,7 @@ impl Lateness {
             Self::Any
         } else if !is_affected(POSTGRES) {
             Self::OfTheCall {
-                besides: slowest_command(seen) + HANDS * seen.late,
+                besides: (slowest_command(seen) + HANDS * seen.late).max(CALL_BESIDES),
             }
         } else if queries.iter().all(|query| is_affected(query)) {
             Self::Any

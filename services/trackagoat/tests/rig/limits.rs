@@ -20,6 +20,10 @@ pub const BOUND: Duration = Duration::from_millis(2_475);
 pub const RENEWAL: Duration = Duration::from_millis(880);
 /// What L1 adds to W.
 pub const BOUND_GRACE: Duration = Duration::from_millis(200);
+/// What a call may take besides its barrier however calm the machine seems: three durable writes
+/// (commit, settlement, second copy), each of which waits for a disk that nobody here watches. The
+/// barrier itself is held to W by its own clock; how fast a call is, `deploy/bench revoke` says.
+pub const CALL_BESIDES: Duration = Duration::from_secs(1);
 /// L2: within so long after a fault has healed all is as before.
 pub const RECOVERS_WITHIN: Duration = Duration::from_secs(2);
 /// What renewals alone may take to end a barrier.
