@@ -63,10 +63,16 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A mark on the time axis of a project.
+    AnnotationId,
+    /// A set of creators, videos and other campaigns of one project.
+    CampaignId,
     /// A followed account on a platform, within one project.
     CreatorId,
     /// One event of the log.
     EventId,
+    /// What a creator is to reach in each day, week or month.
+    GoalId,
     /// One run of a query-service process (revocation.md: incarnation).
     IncarnationId,
     /// An API key; public, unlike its secret and its hash.

@@ -42,6 +42,14 @@ pub const REQUEST_ID_CHARS: usize = 64;
 pub const NAME_CHARS: usize = 100;
 /// Longest name of a project, in characters.
 pub const PROJECT_NAME_CHARS: usize = 200;
+/// Longest name of a campaign, in characters.
+pub const CAMPAIGN_NAME_CHARS: usize = 200;
+/// Longest label of an annotation, in characters.
+pub const LABEL_CHARS: usize = 200;
+/// Longest body of an annotation, in characters.
+pub const ANNOTATION_BODY_CHARS: usize = 2_000;
+/// Largest target of a goal (10^12).
+pub const GOAL_TARGET_MAX: u64 = 1_000_000_000_000;
 /// Longest readme, in characters.
 pub const README_CHARS: usize = 20_000;
 /// Largest `metadata`, in bytes of its canonical form.

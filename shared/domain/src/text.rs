@@ -5,7 +5,10 @@ use serde_json::{Number, Value};
 use thiserror::Error;
 
 use crate::jcs;
-use crate::limits::{METADATA_BYTES, METADATA_DEPTH, NAME_CHARS, PROJECT_NAME_CHARS, README_CHARS};
+use crate::limits::{
+    ANNOTATION_BODY_CHARS, CAMPAIGN_NAME_CHARS, LABEL_CHARS, METADATA_BYTES, METADATA_DEPTH,
+    NAME_CHARS, PROJECT_NAME_CHARS, README_CHARS,
+};
 
 /// Why a text is not accepted; the message says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -42,6 +45,10 @@ pub struct Line<const MAX: usize>(String);
 pub type Name = Line<NAME_CHARS>;
 /// A project's name, 1 to 200 characters.
 pub type ProjectName = Line<PROJECT_NAME_CHARS>;
+/// A campaign's name, 1 to 200 characters.
+pub type CampaignName = Line<CAMPAIGN_NAME_CHARS>;
+/// An annotation's label, 1 to 200 characters.
+pub type Label = Line<LABEL_CHARS>;
 
 impl<const MAX: usize> Line<MAX> {
     /// Trims and checks.
@@ -63,25 +70,44 @@ impl<const MAX: usize> Line<MAX> {
     }
 }
 
-/// Markdown notes of people to agents, at most 20,000 characters; line breaks and tabs allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+/// Text of at most `MAX` characters in which line breaks and tabs are allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Readme(String);
+pub struct Prose<const MAX: usize>(String);
 
-impl Readme {
+/// Markdown notes of people to agents, at most 20,000 characters.
+pub type Readme = Prose<README_CHARS>;
+/// What an annotation says beside its label, at most 2,000 characters.
+pub type AnnotationBody = Prose<ANNOTATION_BODY_CHARS>;
+
+impl<const MAX: usize> Prose<MAX> {
     /// Checks; keeps spaces as they are.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         let breaks = |c| matches!(c, '\n' | '\r' | '\t') || is_line_break(c);
         if text.chars().any(|c| is_forbidden(c) && !breaks(c)) {
             return Err(TextError::Forbidden);
         }
-        within(text, README_CHARS)?;
+        within(text, MAX)?;
         Ok(Self(text.to_owned()))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<const MAX: usize> schemars::JsonSchema for Prose<MAX> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        if MAX == README_CHARS {
+            "Readme".into()
+        } else {
+            "Body".into()
+        }
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "maxLength": MAX})
     }
 }
 

@@ -50,6 +50,17 @@ impl Event {
             | Self::VideoTrackingDisabled(_)
             | Self::VideoTrackingEnabled(_)
             | Self::VideoRemoved(_)
+            | Self::CampaignAdded(_)
+            | Self::CampaignChanged(_)
+            | Self::CampaignRemoved(_)
+            | Self::CampaignItemsAdded(_)
+            | Self::CampaignItemsRemoved(_)
+            | Self::GoalAdded(_)
+            | Self::GoalChanged(_)
+            | Self::GoalRemoved(_)
+            | Self::AnnotationAdded(_)
+            | Self::AnnotationChanged(_)
+            | Self::AnnotationRemoved(_)
             | Self::LimitWarned(_)
             | Self::ObservationRecorded(_) => false,
         }

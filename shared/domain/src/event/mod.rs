@@ -4,9 +4,13 @@
 //! `shared/domain/events/` and must load. A field that changes its meaning makes a new version,
 //! and [`Event::decode`] lifts the old one.
 
+mod annotations;
+mod campaigns;
 mod creators;
 mod decode;
 mod denial;
+mod entity;
+mod goals;
 mod keys;
 mod observations;
 mod orgs;
@@ -19,11 +23,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::annotations::{
+    AnnotationAdded, AnnotationChanged, AnnotationKind, AnnotationRemoved,
+};
+pub use self::campaigns::{
+    CampaignAdded, CampaignChanged, CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved,
+};
 pub use self::creators::{
     CreatorAdded, CreatorAutoDisabled, CreatorChanged, CreatorReactivated, CreatorReenabled,
     CreatorRemoved, CreatorRenamed, TrackingMode,
 };
 pub use self::decode::DecodeError;
+pub use self::entity::{EntityRef, EntityType};
+pub use self::goals::{GoalAdded, GoalChanged, GoalMetric, GoalPeriod, GoalRemoved};
 pub use self::keys::{KeyChanged, KeyCreated, KeyRevoked, KeyRotated, RevocationReason};
 pub use self::observations::{
     CommentId, CommentReading, CreatorProfile, ObservationRecorded, Reading, VideoDetails,
@@ -294,6 +306,17 @@ events! {
     VideoTrackingDisabled(VideoTrackingDisabled) = "video", "tracking_disabled", v 1;
     VideoTrackingEnabled(VideoTrackingEnabled) = "video", "tracking_enabled", v 1;
     VideoRemoved(VideoRemoved) = "video", "removed", v 1;
+    CampaignAdded(CampaignAdded) = "campaign", "added", v 1;
+    CampaignChanged(CampaignChanged) = "campaign", "changed", v 1;
+    CampaignRemoved(CampaignRemoved) = "campaign", "removed", v 1;
+    CampaignItemsAdded(CampaignItemsAdded) = "campaign", "items_added", v 1;
+    CampaignItemsRemoved(CampaignItemsRemoved) = "campaign", "items_removed", v 1;
+    GoalAdded(GoalAdded) = "goal", "added", v 1;
+    GoalChanged(GoalChanged) = "goal", "changed", v 1;
+    GoalRemoved(GoalRemoved) = "goal", "removed", v 1;
+    AnnotationAdded(AnnotationAdded) = "annotation", "added", v 1;
+    AnnotationChanged(AnnotationChanged) = "annotation", "changed", v 1;
+    AnnotationRemoved(AnnotationRemoved) = "annotation", "removed", v 1;
     LimitWarned(LimitWarned) = "limit", "warned", v 1;
     ObservationRecorded(ObservationRecorded) = "observation", "recorded", v 1;
 }
@@ -380,6 +403,21 @@ impl Event {
             | Self::VideoTrackingDisabled(VideoTrackingDisabled { video_id, .. })
             | Self::VideoTrackingEnabled(VideoTrackingEnabled { video_id, .. })
             | Self::VideoRemoved(VideoRemoved { video_id, .. }) => format!("videos/{video_id}"),
+            Self::CampaignAdded(CampaignAdded { campaign_id, .. })
+            | Self::CampaignChanged(CampaignChanged { campaign_id, .. })
+            | Self::CampaignRemoved(CampaignRemoved { campaign_id, .. })
+            | Self::CampaignItemsAdded(CampaignItemsAdded { campaign_id, .. })
+            | Self::CampaignItemsRemoved(CampaignItemsRemoved { campaign_id, .. }) => {
+                format!("campaigns/{campaign_id}")
+            }
+            Self::GoalAdded(GoalAdded { goal_id, .. })
+            | Self::GoalChanged(GoalChanged { goal_id, .. })
+            | Self::GoalRemoved(GoalRemoved { goal_id, .. }) => format!("goals/{goal_id}"),
+            Self::AnnotationAdded(AnnotationAdded { annotation_id, .. })
+            | Self::AnnotationChanged(AnnotationChanged { annotation_id, .. })
+            | Self::AnnotationRemoved(AnnotationRemoved { annotation_id, .. }) => {
+                format!("annotations/{annotation_id}")
+            }
         }
     }
 }

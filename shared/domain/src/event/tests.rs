@@ -6,25 +6,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Actor, ChainHash, CommentId, CommentReading, CreatorAdded, CreatorAutoDisabled, CreatorChanged,
-    CreatorProfile, CreatorReactivated, CreatorReenabled, CreatorRemoved, CreatorRenamed,
-    DecodeError, Event, EventType, HandleBanned, HandleUnbanned, KeyChanged, KeyCreated,
-    KeyRevoked, KeyRotated, LimitChanged, LimitWarned, MediaType, MemberBanned, MemberJoined,
-    MemberRemoved, MemberRoleChanged, MemberUnbanned, ObservationRecorded, OrgChanged, OrgCreated,
-    OrgReinstated, OrgSuspended, PlanChanged, ProjectAdded, ProjectChanged, ProjectRemoved,
-    Reading, RecordedEvent, RevocationReason, Role, TrackingDisabledReason, TrackingMode,
-    TrackingStatus, VideoAdded, VideoChanged, VideoDetails, VideoDiscovered, VideoPromoted,
-    VideoRemoved, VideoReviewed, VideoStats, VideoTrackingDisabled, VideoTrackingEnabled,
+    Actor, AnnotationAdded, AnnotationChanged, AnnotationKind, AnnotationRemoved, CampaignAdded,
+    CampaignChanged, CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved, ChainHash,
+    CommentId, CommentReading, CreatorAdded, CreatorAutoDisabled, CreatorChanged, CreatorProfile,
+    CreatorReactivated, CreatorReenabled, CreatorRemoved, CreatorRenamed, DecodeError, EntityRef,
+    Event, EventType, GoalAdded, GoalChanged, GoalMetric, GoalPeriod, GoalRemoved, HandleBanned,
+    HandleUnbanned, KeyChanged, KeyCreated, KeyRevoked, KeyRotated, LimitChanged, LimitWarned,
+    MediaType, MemberBanned, MemberJoined, MemberRemoved, MemberRoleChanged, MemberUnbanned,
+    ObservationRecorded, OrgChanged, OrgCreated, OrgReinstated, OrgSuspended, PlanChanged,
+    ProjectAdded, ProjectChanged, ProjectRemoved, Reading, RecordedEvent, RevocationReason, Role,
+    TrackingDisabledReason, TrackingMode, TrackingStatus, VideoAdded, VideoChanged, VideoDetails,
+    VideoDiscovered, VideoPromoted, VideoRemoved, VideoReviewed, VideoStats, VideoTrackingDisabled,
+    VideoTrackingEnabled,
 };
 use crate::cloud_event::CloudEvent;
 use crate::ids::{
-    CreatorId, EventId, GlobalPosition, KeyId, OrgId, ProjectId, StreamVersion, UserId, VideoId,
+    AnnotationId, CampaignId, CreatorId, EventId, GlobalPosition, GoalId, KeyId, OrgId, ProjectId,
+    StreamVersion, UserId, VideoId,
 };
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
 use crate::scope::Scopes;
 use crate::sealed::SubjectKey;
-use crate::text::{Metadata, Name, ProjectName, Readme};
+use crate::text::{AnnotationBody, CampaignName, Label, Metadata, Name, ProjectName, Readme};
 use crate::time::Timestamp;
 
 fn folder() -> PathBuf {
@@ -56,7 +60,76 @@ fn sample(event_type: EventType) -> Event {
     let sealed = |field| SubjectKey::from_bytes([9; 32]).seal(field, "Billy");
     let reason = Some("unpaid".to_owned());
     let net = |text: &str| text.parse().unwrap();
+    let campaign_id = CampaignId::from_uuid(uuid(10));
+    let goal_id = GoalId::from_uuid(uuid(11));
+    let annotation_id = AnnotationId::from_uuid(uuid(12));
+    let items = vec![
+        EntityRef::Creator(creator_id),
+        EntityRef::Video(video_id),
+        EntityRef::Campaign(CampaignId::from_uuid(uuid(13))),
+    ];
+    let day = |text: &str| text.parse().unwrap();
     match event_type {
+        EventType::CampaignAdded => CampaignAdded {
+            campaign_id,
+            project_id,
+            name: CampaignName::parse("Launch of spring").unwrap(),
+            readme,
+            metadata,
+            target_views: Some(1_000_000),
+            target_at: Some(at("2026-06-01T00:00:00Z")),
+        }
+        .into(),
+        EventType::CampaignChanged => CampaignChanged {
+            campaign_id,
+            name: Some(CampaignName::parse("Launch").unwrap()),
+            readme: Some(None),
+            metadata: Some(metadata),
+            target_views: Some(None),
+            target_at: Some(Some(at("2026-07-01T00:00:00Z"))),
+        }
+        .into(),
+        EventType::CampaignRemoved => CampaignRemoved { campaign_id }.into(),
+        EventType::CampaignItemsAdded => CampaignItemsAdded { campaign_id, items }.into(),
+        EventType::CampaignItemsRemoved => CampaignItemsRemoved { campaign_id, items }.into(),
+        EventType::GoalAdded => GoalAdded {
+            goal_id,
+            creator_id,
+            metric: GoalMetric::Posts,
+            period: GoalPeriod::Weekly,
+            target_value: 5,
+            start_date: Some(day("2026-03-01")),
+            end_date: Some(day("2026-05-31")),
+        }
+        .into(),
+        EventType::GoalChanged => GoalChanged {
+            goal_id,
+            target_value: Some(7),
+            start_date: Some(Some(day("2026-03-08"))),
+            end_date: Some(None),
+            is_active: Some(false),
+        }
+        .into(),
+        EventType::GoalRemoved => GoalRemoved { goal_id }.into(),
+        EventType::AnnotationAdded => AnnotationAdded {
+            annotation_id,
+            project_id,
+            entity: Some(EntityRef::Creator(creator_id)),
+            kind: AnnotationKind::Launch,
+            date: day("2026-03-02"),
+            label: Label::parse("Spring begins").unwrap(),
+            body: Some(AnnotationBody::parse("with\na jump").unwrap()),
+        }
+        .into(),
+        EventType::AnnotationChanged => AnnotationChanged {
+            annotation_id,
+            kind: Some(AnnotationKind::Incident),
+            date: Some(day("2026-03-03")),
+            label: Some(Label::parse("It rained").unwrap()),
+            body: Some(None),
+        }
+        .into(),
+        EventType::AnnotationRemoved => AnnotationRemoved { annotation_id }.into(),
         EventType::OrgCreated => OrgCreated {
             name: Name::parse("Goats & Co").unwrap(),
             plan: Plan::Ultra,

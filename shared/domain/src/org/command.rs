@@ -6,13 +6,14 @@ use ipnet::IpNet;
 use super::{Caller, Required};
 use crate::credential::CredentialHash;
 use crate::event::{
-    KeyChanged, MediaType, Role, TrackingDisabledReason, TrackingMode, TrackingStatus,
+    AnnotationKind, EntityRef, GoalMetric, GoalPeriod, KeyChanged, MediaType, Role,
+    TrackingDisabledReason, TrackingMode, TrackingStatus,
 };
-use crate::ids::{CreatorId, KeyId, ProjectId, UserId, VideoId};
+use crate::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, ProjectId, UserId, VideoId};
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
 use crate::scope::{Scope, Scopes};
-use crate::text::{Metadata, Name, ProjectName, Readme};
+use crate::text::{AnnotationBody, CampaignName, Label, Metadata, Name, ProjectName, Readme};
 use crate::time::Timestamp;
 
 /// One command.
@@ -154,6 +155,51 @@ pub enum Command {
         project_id: ProjectId,
         video_ids: Vec<VideoId>,
     },
+    AddCampaign {
+        project_id: ProjectId,
+        campaign: NewCampaign,
+    },
+    ChangeCampaign {
+        campaign_id: CampaignId,
+        patch: CampaignPatch,
+    },
+    RemoveCampaign {
+        campaign_id: CampaignId,
+    },
+    AddCampaignItem {
+        campaign_id: CampaignId,
+        item: EntityRef,
+    },
+    AddCampaignItems {
+        campaign_id: CampaignId,
+        items: Vec<EntityRef>,
+    },
+    RemoveCampaignItem {
+        campaign_id: CampaignId,
+        item: EntityRef,
+    },
+    AddGoal {
+        project_id: ProjectId,
+        goal: NewGoal,
+    },
+    ChangeGoal {
+        goal_id: GoalId,
+        patch: GoalPatch,
+    },
+    RemoveGoal {
+        goal_id: GoalId,
+    },
+    AddAnnotation {
+        project_id: ProjectId,
+        annotation: NewAnnotation,
+    },
+    ChangeAnnotation {
+        annotation_id: AnnotationId,
+        patch: AnnotationPatch,
+    },
+    RemoveAnnotation {
+        annotation_id: AnnotationId,
+    },
 }
 
 impl Command {
@@ -196,7 +242,19 @@ impl Command {
             | Self::ReviewVideo { .. }
             | Self::ReviewVideos { .. }
             | Self::DisableTracking { .. }
-            | Self::DisableTrackingMany { .. } => Required::Scope(Scope::Write),
+            | Self::DisableTrackingMany { .. }
+            | Self::AddCampaign { .. }
+            | Self::ChangeCampaign { .. }
+            | Self::RemoveCampaign { .. }
+            | Self::AddCampaignItem { .. }
+            | Self::AddCampaignItems { .. }
+            | Self::RemoveCampaignItem { .. }
+            | Self::AddGoal { .. }
+            | Self::ChangeGoal { .. }
+            | Self::RemoveGoal { .. }
+            | Self::AddAnnotation { .. }
+            | Self::ChangeAnnotation { .. }
+            | Self::RemoveAnnotation { .. } => Required::Scope(Scope::Write),
         }
     }
 }
@@ -345,4 +403,72 @@ impl ReviewDecision {
             Self::Exclude => TrackingStatus::Excluded,
         }
     }
+}
+
+/// A campaign to be made.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 13")]
+pub struct NewCampaign {
+    pub campaign_id: CampaignId,
+    pub name: CampaignName,
+    pub readme: Option<Readme>,
+    pub metadata: Metadata,
+    pub target_views: Option<u64>,
+    pub target_at: Option<Timestamp>,
+}
+
+/// Changes of a campaign; `None` stays.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 13")]
+pub struct CampaignPatch {
+    pub name: Option<CampaignName>,
+    pub readme: Option<Option<Readme>>,
+    pub metadata: Option<Metadata>,
+    pub target_views: Option<Option<u64>>,
+    pub target_at: Option<Option<Timestamp>>,
+}
+
+/// A goal to be set.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 17")]
+pub struct NewGoal {
+    pub goal_id: GoalId,
+    pub creator_id: CreatorId,
+    pub metric: GoalMetric,
+    pub period: GoalPeriod,
+    pub target_value: u64,
+    pub start_date: Option<NaiveDate>,
+    pub end_date: Option<NaiveDate>,
+}
+
+/// Changes of a goal; `None` stays.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 17")]
+pub struct GoalPatch {
+    pub target_value: Option<u64>,
+    pub start_date: Option<Option<NaiveDate>>,
+    pub end_date: Option<Option<NaiveDate>>,
+    pub is_active: Option<bool>,
+}
+
+/// An annotation to be made.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 14")]
+pub struct NewAnnotation {
+    pub annotation_id: AnnotationId,
+    pub entity: Option<EntityRef>,
+    pub kind: AnnotationKind,
+    pub date: NaiveDate,
+    pub label: Label,
+    pub body: Option<AnnotationBody>,
+}
+
+/// Changes of an annotation; `None` stays.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 14")]
+pub struct AnnotationPatch {
+    pub kind: Option<AnnotationKind>,
+    pub date: Option<NaiveDate>,
+    pub label: Option<Label>,
+    pub body: Option<Option<AnnotationBody>>,
 }

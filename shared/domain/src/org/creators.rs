@@ -1,10 +1,11 @@
 //! Creators: followed, changed, renamed, removed, brought back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
 
 use super::account::warn_if_near;
+use super::campaigns::leave;
 use super::handles::is_banned;
 use super::{
     Context, Creator, CreatorPatch, CreatorStatus, Decision, Existing, ItemOutcome, ItemStatus,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::event::{
     CreatorAdded, CreatorAutoDisabled, CreatorChanged, CreatorReactivated, CreatorReenabled,
-    CreatorRemoved, CreatorRenamed, Event,
+    CreatorRemoved, CreatorRenamed, EntityRef, Event,
 };
 use crate::ids::{CreatorId, ProjectId};
 use crate::plan::LimitKey;
@@ -277,8 +278,11 @@ fn changes(
 }
 
 pub(super) fn remove(state: &OrgState, creator_id: CreatorId) -> Result<Decision, Rejection> {
-    state.creator(creator_id).ok_or(Rejection::NotFound)?;
-    Ok(Decision::done(vec![CreatorRemoved { creator_id }.into()]))
+    let creator = state.creator(creator_id).ok_or(Rejection::NotFound)?;
+    let gone = HashSet::from([EntityRef::Creator(creator_id)]);
+    let mut events = leave(state, creator.project_id, &gone);
+    events.push(CreatorRemoved { creator_id }.into());
+    Ok(Decision::done(events))
 }
 
 pub(super) fn remove_many(
@@ -287,12 +291,16 @@ pub(super) fn remove_many(
     ids: &[CreatorId],
 ) -> Result<Decision, Rejection> {
     state.project(project_id).ok_or(Rejection::NotFound)?;
-    Ok(each(state, project_id, ids, |id, _, earlier| {
-        if earlier.touched.contains(&id) {
+    let mut gone = HashSet::new();
+    let mut decision = each(state, project_id, ids, |id, _, _| {
+        if !gone.insert(EntityRef::Creator(id)) {
             return Err(Rejection::NotFound);
         }
         Ok(Some(CreatorRemoved { creator_id: id }.into()))
-    }))
+    });
+    let left = leave(state, project_id, &gone);
+    decision.events.splice(0..0, left);
+    Ok(decision)
 }
 
 pub(super) fn reenable_many(

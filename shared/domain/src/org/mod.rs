@@ -6,11 +6,14 @@
 //! microsecond earlier decides nothing, whatever any cache says.
 
 mod account;
+mod annotations;
 mod caller;
+mod campaigns;
 mod command;
 mod creators;
 mod denials;
 mod deny_again;
+mod goals;
 mod handles;
 mod keys;
 mod members;
@@ -23,14 +26,18 @@ mod videos_evolve;
 #[cfg(test)]
 mod tests;
 
+pub use self::annotations::{Annotation, Mark, MarkKind};
 use self::caller::Required;
 pub use self::caller::{Authority, Caller, Context, SubjectKeys};
+pub use self::campaigns::Campaign;
 pub use self::command::{
-    Command, CreatorPatch, KeyDisposition, KeyPatch, NewCreator, NewKey, NewVideo, ProjectPatch,
+    AnnotationPatch, CampaignPatch, Command, CreatorPatch, GoalPatch, KeyDisposition, KeyPatch,
+    NewAnnotation, NewCampaign, NewCreator, NewGoal, NewKey, NewVideo, ProjectPatch,
     ReviewDecision, Rotation, VideoPatch,
 };
 pub use self::denials::Denials;
 pub use self::deny_again::{Again, NotAgain, deny_again};
+pub use self::goals::Goal;
 pub use self::rejection::{Decision, Existing, ItemOutcome, ItemStatus, Outcome, Rejection};
 pub use self::state::{
     Creator, CreatorStatus, Denial, Key, KeyStatus, Member, OrgState, Profile, Project, Recorded,
@@ -44,6 +51,7 @@ use crate::scope::Scope;
 /// What the command makes of the state: events to append and what to answer, or why not.
 ///
 /// "Already so" is no event, not an error, unless the contract says otherwise.
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub fn decide(
     state: &OrgState,
     command: &Command,
@@ -148,6 +156,35 @@ pub fn decide(
             project_id,
             video_ids,
         } => videos::disable_tracking_many(state, *project_id, video_ids),
+        Command::AddCampaign {
+            project_id,
+            campaign,
+        } => campaigns::add(state, *project_id, campaign, context),
+        Command::ChangeCampaign { campaign_id, patch } => {
+            campaigns::change(state, *campaign_id, patch)
+        }
+        Command::RemoveCampaign { campaign_id } => campaigns::remove(state, *campaign_id),
+        Command::AddCampaignItem { campaign_id, item } => {
+            campaigns::add_item(state, *campaign_id, *item, context)
+        }
+        Command::AddCampaignItems { campaign_id, items } => {
+            campaigns::add_items(state, *campaign_id, items, context)
+        }
+        Command::RemoveCampaignItem { campaign_id, item } => {
+            campaigns::remove_item(state, *campaign_id, *item)
+        }
+        Command::AddGoal { project_id, goal } => goals::add(state, *project_id, goal, context),
+        Command::ChangeGoal { goal_id, patch } => goals::change(state, *goal_id, patch),
+        Command::RemoveGoal { goal_id } => goals::remove(state, *goal_id),
+        Command::AddAnnotation {
+            project_id,
+            annotation,
+        } => annotations::add(state, *project_id, annotation, context),
+        Command::ChangeAnnotation {
+            annotation_id,
+            patch,
+        } => annotations::change(state, *annotation_id, patch),
+        Command::RemoveAnnotation { annotation_id } => annotations::remove(state, *annotation_id),
     }
 }
 
@@ -194,7 +231,10 @@ pub fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
         | Event::CreatorReactivated(_)
         | Event::CreatorRemoved(_)
         | Event::CreatorAutoDisabled(_)
-        | Event::CreatorReenabled(_) => creators::evolve(state, recorded),
+        | Event::CreatorReenabled(_) => {
+            creators::evolve(state, recorded);
+            annotations::mark(state, recorded);
+        }
         Event::VideoAdded(_)
         | Event::VideoDiscovered(_)
         | Event::VideoChanged(_)
@@ -203,6 +243,17 @@ pub fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
         | Event::VideoTrackingDisabled(_)
         | Event::VideoTrackingEnabled(_)
         | Event::VideoRemoved(_) => videos_evolve::evolve(state, recorded),
+        Event::CampaignAdded(_)
+        | Event::CampaignChanged(_)
+        | Event::CampaignRemoved(_)
+        | Event::CampaignItemsAdded(_)
+        | Event::CampaignItemsRemoved(_) => campaigns::evolve(state, recorded),
+        Event::GoalAdded(_) | Event::GoalChanged(_) | Event::GoalRemoved(_) => {
+            goals::evolve(state, recorded);
+        }
+        Event::AnnotationAdded(_) | Event::AnnotationChanged(_) | Event::AnnotationRemoved(_) => {
+            annotations::evolve(state, recorded);
+        }
         // Observations are the other stream; they decide nothing.
         Event::ObservationRecorded(_) => state.events -= 1,
     }

@@ -4,6 +4,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::event::Event;
+use crate::ids::CampaignId;
 use crate::plan::LimitKey;
 use crate::platform::PlatformError;
 use crate::scope::{Scope, Scopes};
@@ -65,8 +66,16 @@ pub enum ItemStatus {
 /// What stands in the way of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
+    /// An annotation with the same id.
+    Annotation,
+    /// A campaign with the same id.
+    Campaign,
+    /// The same thing, held by the campaign at first hand.
+    CampaignItem,
     /// A creator with the same handle.
     Creator,
+    /// An active goal of the same creator, metric and period.
+    Goal,
     /// A key with the same id.
     Key,
     /// A project with the same id.
@@ -116,6 +125,10 @@ pub enum Rejection {
     AlreadyMember,
     #[error("the member owns {active_keys} active keys")]
     MemberHasKeys { active_keys: u64 },
+    #[error("the campaign would hold itself")]
+    CampaignCycle { path: Vec<CampaignId> },
+    #[error("the item belongs to another project")]
+    CrossProject,
     #[error("{0}")]
     StateConflict(&'static str),
     #[error("{field} {message}")]

@@ -7,12 +7,17 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::annotations::Annotation;
+use super::campaigns::Campaign;
 use super::denials::Denials;
+use super::goals::Goal;
 use crate::event::{
-    Actor, Event, MediaType, RecordedEvent, RevocationReason, Role, TrackingDisabledReason,
-    TrackingMode, TrackingStatus,
+    Actor, EntityRef, Event, MediaType, RecordedEvent, RevocationReason, Role,
+    TrackingDisabledReason, TrackingMode, TrackingStatus,
 };
-use crate::ids::{CreatorId, GlobalPosition, KeyId, ProjectId, UserId, VideoId};
+use crate::ids::{
+    AnnotationId, CampaignId, CreatorId, GlobalPosition, GoalId, KeyId, ProjectId, UserId, VideoId,
+};
 use crate::plan::{LimitKey, Limits, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
 use crate::scope::Scopes;
@@ -70,6 +75,14 @@ pub struct OrgState {
     pub creators: HashMap<CreatorId, Creator>,
     /// Videos, removed ones too.
     pub videos: HashMap<VideoId, Video>,
+    /// Campaigns, removed ones too.
+    pub campaigns: HashMap<CampaignId, Campaign>,
+    /// Goals, removed ones too.
+    pub goals: HashMap<GoalId, Goal>,
+    /// Annotations of people, removed ones too.
+    pub annotations: HashMap<AnnotationId, Annotation>,
+    /// Annotations of the system, with their project.
+    pub marks: BTreeMap<AnnotationId, ProjectId>,
     /// UTC day of the last warning by limit.
     pub warned: BTreeMap<LimitKey, NaiveDate>,
     /// Removed ones too, in the order of their ids.
@@ -77,6 +90,8 @@ pub struct OrgState {
     pub(super) creators_by_handle: HashMap<(ProjectId, Platform, String), Vec<CreatorId>>,
     #[serde(skip)]
     pub(super) videos_by_platform_id: HashMap<(ProjectId, Platform, PlatformVideoId), VideoId>,
+    #[serde(skip)]
+    pub(super) goals_by_creator: HashMap<CreatorId, Vec<GoalId>>,
     #[serde(skip)]
     pub(super) active_creators: u64,
     #[serde(skip)]
@@ -322,6 +337,15 @@ impl OrgState {
         })
     }
 
+    /// The project of something that was not removed.
+    pub fn project_of(&self, entity: EntityRef) -> Option<ProjectId> {
+        match entity {
+            EntityRef::Creator(id) => self.creator(id).map(|creator| creator.project_id),
+            EntityRef::Video(id) => self.video(id).map(|video| video.project_id),
+            EntityRef::Campaign(id) => self.campaign(id).map(|campaign| campaign.project_id),
+        }
+    }
+
     /// The creator that holds a handle in a project: the one that was not removed, else the one
     /// that was removed last.
     pub fn creator_by_handle(
@@ -435,6 +459,10 @@ struct Stored {
     projects: BTreeMap<ProjectId, Project>,
     creators: HashMap<CreatorId, Creator>,
     videos: HashMap<VideoId, Video>,
+    campaigns: HashMap<CampaignId, Campaign>,
+    goals: HashMap<GoalId, Goal>,
+    annotations: HashMap<AnnotationId, Annotation>,
+    marks: BTreeMap<AnnotationId, ProjectId>,
     warned: BTreeMap<LimitKey, NaiveDate>,
 }
 
@@ -452,12 +480,21 @@ impl From<Stored> for OrgState {
             projects: stored.projects,
             creators: stored.creators,
             videos: stored.videos,
+            campaigns: stored.campaigns,
+            goals: stored.goals,
+            annotations: stored.annotations,
+            marks: stored.marks,
             warned: stored.warned,
             ..Self::default()
         };
         let ids: Vec<_> = state.creators.keys().copied().collect();
         for id in ids {
             state.index_creator(id);
+        }
+        let mut ids: Vec<_> = state.goals.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            state.index_goal(id);
         }
         state.videos_by_platform_id = state
             .videos
@@ -479,4 +516,4 @@ impl From<Stored> for OrgState {
 }
 
 /// The number of a snapshot's form: another one is ignored and the state folded anew.
-pub const SNAPSHOT_FORMAT: i16 = 3;
+pub const SNAPSHOT_FORMAT: i16 = 4;

@@ -1,6 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod campaigns;
 mod deny_again;
+mod goals_and_annotations;
 mod harness;
 mod keys;
 mod members_and_plan;

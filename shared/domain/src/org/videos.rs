@@ -1,15 +1,16 @@
 //! Tracked videos: added, reviewed, tracking switched, removed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::account::warn_if_near;
+use super::campaigns::leave;
 use super::{
     Context, Decision, Existing, ItemOutcome, ItemStatus, NewVideo, OrgState, Outcome, Rejection,
     ReviewDecision, Video, VideoPatch, check_limit,
 };
 use crate::event::{
-    Event, TrackingDisabledReason, TrackingStatus, VideoAdded, VideoChanged, VideoPromoted,
-    VideoRemoved, VideoReviewed, VideoTrackingDisabled, VideoTrackingEnabled,
+    EntityRef, Event, TrackingDisabledReason, TrackingStatus, VideoAdded, VideoChanged,
+    VideoPromoted, VideoRemoved, VideoReviewed, VideoTrackingDisabled, VideoTrackingEnabled,
 };
 use crate::ids::{ProjectId, VideoId};
 use crate::plan::LimitKey;
@@ -190,8 +191,11 @@ fn notes(video_id: VideoId, video: &Video, patch: &VideoPatch) -> Option<VideoCh
 }
 
 pub(super) fn remove(state: &OrgState, video_id: VideoId) -> Result<Decision, Rejection> {
-    state.video(video_id).ok_or(Rejection::NotFound)?;
-    Ok(Decision::done(vec![VideoRemoved { video_id }.into()]))
+    let video = state.video(video_id).ok_or(Rejection::NotFound)?;
+    let gone = HashSet::from([EntityRef::Video(video_id)]);
+    let mut events = leave(state, video.project_id, &gone);
+    events.push(VideoRemoved { video_id }.into());
+    Ok(Decision::done(events))
 }
 
 pub(super) fn review_one(

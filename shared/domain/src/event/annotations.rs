@@ -1,0 +1,91 @@
+//! Events of annotations that people make; those of the system follow from events of creators.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::{EntityRef, cleared};
+use crate::ids::{AnnotationId, ProjectId};
+use crate::text::{AnnotationBody, Label};
+
+/// What an annotation of people marks.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum AnnotationKind {
+    /// Anything.
+    #[default]
+    Note,
+    /// Something begins.
+    Launch,
+    /// Something is promoted.
+    Promotion,
+    /// Something went wrong.
+    Incident,
+}
+
+impl AnnotationKind {
+    /// All of them, in the contract's order.
+    pub const ALL: [Self; 4] = [Self::Note, Self::Launch, Self::Promotion, Self::Incident];
+
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Launch => "launch",
+            Self::Promotion => "promotion",
+            Self::Incident => "incident",
+        }
+    }
+}
+
+/// A mark stands on the time axis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AnnotationAdded {
+    /// The annotation.
+    pub annotation_id: AnnotationId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// What it is about; null: the whole project.
+    pub entity: Option<EntityRef>,
+    /// What it marks.
+    pub kind: AnnotationKind,
+    /// Its day.
+    #[schemars(with = "String")]
+    pub date: NaiveDate,
+    /// What is shown.
+    pub label: Label,
+    /// What there is to say besides.
+    pub body: Option<AnnotationBody>,
+}
+
+/// Something about an annotation changed; absent fields stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AnnotationChanged {
+    /// The annotation.
+    pub annotation_id: AnnotationId,
+    /// The new kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AnnotationKind>,
+    /// The new day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub date: Option<NaiveDate>,
+    /// The new label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+    /// The new body; null: none.
+    #[serde(
+        default,
+        deserialize_with = "cleared::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub body: Option<Option<AnnotationBody>>,
+}
+
+/// An annotation is gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AnnotationRemoved {
+    /// The annotation.
+    pub annotation_id: AnnotationId,
+}
