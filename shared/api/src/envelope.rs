@@ -190,12 +190,8 @@ impl Success {
     }
 
     /// 201 with `Location: /api/v1/<collection>/<id>`.
-    pub fn created<T: Serialize + ?Sized>(
-        data: &T,
-        collection: &str,
-        id: impl std::fmt::Display,
-    ) -> Result<Self, ApiError> {
-        let location = format!("{}/{collection}/{id}", crate::BASE_PATH);
+    pub fn created<T: Serialize + ?Sized>(data: &T, path: &str) -> Result<Self, ApiError> {
+        let location = format!("{}/{path}", crate::BASE_PATH);
         let location = HeaderValue::try_from(location).map_err(ApiError::internal)?;
         Ok(Self::with_status(StatusCode::CREATED, data)?.header(LOCATION, location))
     }
@@ -350,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_created_object_has_a_location_and_a_secret_is_not_compressed() {
-        let response = Success::created(&Thing { name: "a" }, "api-keys", "id-1")
+        let response = Success::created(&Thing { name: "a" }, "api-keys/id-1")
             .unwrap()
             .at(GlobalPosition::new(3))
             .secret()

@@ -78,7 +78,7 @@
 //! }
 //! ```
 //!
-//! A command ends in `Ok(Success::created(&object, "projects", id)?.at(position))`.
+//! A command ends in `Ok(Success::created(&object, "projects/<id>")?.at(position))`.
 #![warn(missing_docs)]
 
 pub mod csv;

@@ -29,8 +29,8 @@ pub(super) struct Answer {
 /// A new object.
 #[derive(Debug, Serialize, Deserialize)]
 struct Created {
-    collection: String,
-    id: Uuid,
+    /// Where it is, under the base path.
+    path: String,
 }
 
 impl Answer {
@@ -51,13 +51,14 @@ impl Answer {
         collection: &str,
         id: Uuid,
     ) -> Result<Self, CommandError> {
-        let created = Created {
-            collection: collection.to_owned(),
-            id,
-        };
+        Self::created_at(data, format!("{collection}/{}", id.as_hyphenated()))
+    }
+
+    /// The same for what has no id of its own; `path` under the base path.
+    pub(super) fn created_at<T: Serialize>(data: &T, path: String) -> Result<Self, CommandError> {
         Ok(Self {
             status: StatusCode::CREATED,
-            created: Some(created),
+            created: Some(Created { path }),
             ..Self::ok(data)?
         })
     }
@@ -121,7 +122,7 @@ impl Answer {
         let is_secret = told.is_some();
         let data = told.transpose()?.unwrap_or(&self.data);
         let success = match (&self.created, self.status) {
-            (Some(created), _) => Success::created(data, &created.collection, created.id)?,
+            (Some(created), _) => Success::created(data, &created.path)?,
             (None, StatusCode::ACCEPTED) => Success::accepted(data)?,
             (None, _) => Success::ok(data)?,
         };

@@ -1,12 +1,15 @@
 //! The HTTP side: one file per endpoint, and what they share.
 
+mod annotations;
 mod answer;
 mod call;
+mod campaigns;
 mod carry;
 mod creators;
 mod edge;
 mod error;
 mod gate;
+mod goals;
 mod inbox;
 mod ingest;
 mod keys;
@@ -175,5 +178,21 @@ fn commands() -> OpenApiRouter<App> {
         .routes(routes!(videos::add::handle))
         .routes(routes!(videos::bulk_disable::handle))
         .routes(routes!(inbox::review::handle))
+        .routes(routes!(campaigns::create::handle))
+        .routes(routes!(
+            campaigns::change::handle,
+            campaigns::remove::handle
+        ))
+        .routes(routes!(
+            campaigns::add_items::handle,
+            campaigns::remove_item::handle
+        ))
+        .routes(routes!(annotations::create::handle))
+        .routes(routes!(
+            annotations::change::handle,
+            annotations::remove::handle
+        ))
+        .routes(routes!(goals::create::handle))
+        .routes(routes!(goals::change::handle, goals::remove::handle))
         .routes(routes!(ingest::observations::handle))
 }

@@ -233,7 +233,7 @@ impl Kept {
     pub(super) fn of(outcome: &Outcome) -> Result<Self, CommandError> {
         Ok(Self::Outcome(match outcome {
             Outcome::Unchanged => KeptOutcome::Unchanged,
-            Outcome::Changed => KeptOutcome::Changed,
+            Outcome::Changed | Outcome::ItemRemoved { .. } => KeptOutcome::Changed,
             Outcome::Created(id) => KeptOutcome::Created(*id),
             Outcome::Reactivated(id) => KeptOutcome::Reactivated(*id),
             // The answer to a list tells nothing that is not known yet.

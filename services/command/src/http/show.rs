@@ -1,9 +1,9 @@
 //! The objects of answers: what was decided, with what was reported.
 
 use api::v1::{self, ApiKey, KeyContext};
-use domain::event::{CreatorProfile, Reading, VideoDetails, VideoStats};
-use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, VideoId};
-use domain::org;
+use domain::event::{CreatorProfile, EntityRef, Reading, VideoDetails, VideoStats};
+use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, OrgId, ProjectId, VideoId};
+use domain::org::{self, Outcome};
 use domain::sealed::{Sealed, SubjectKey};
 use gate::{State, Used};
 use runtime::telemetry::chain;
@@ -127,6 +127,62 @@ impl Done {
             _ => None,
         };
         Ok(v1::Video::new(id, &video, readings(details, stats)))
+    }
+
+    /// A campaign, also one that was just removed.
+    pub(super) async fn campaign(&self, id: CampaignId) -> Result<v1::Campaign, CommandError> {
+        let state = self.executed.state().await;
+        let campaign = found(state.campaigns.get(&id))?;
+        let item_count = campaign.items.len() as u64;
+        Ok(v1::Campaign::new(id, campaign, item_count))
+    }
+
+    /// What a campaign holds, or held until just now.
+    pub(super) async fn campaign_item(
+        &self,
+        campaign: CampaignId,
+        item: EntityRef,
+    ) -> Result<v1::CampaignItem, CommandError> {
+        let added_at = match self.executed.outcome {
+            Outcome::ItemRemoved { added_at } => added_at,
+            _ => {
+                let state = self.executed.state().await;
+                let campaign = found(state.campaigns.get(&campaign))?;
+                // Taken out again since: a replay whose answer was not kept.
+                let since = campaign.items.get(&item).copied();
+                since.unwrap_or(campaign.updated_at)
+            }
+        };
+        let label = match item {
+            EntityRef::Creator(id) => {
+                let creator = self.creator(id).await?;
+                creator.display_name.unwrap_or(creator.handle)
+            }
+            EntityRef::Video(id) => {
+                let video = self.video(id).await?;
+                video.title.unwrap_or(video.platform_video_id)
+            }
+            EntityRef::Campaign(id) => self.campaign(id).await?.name,
+        };
+        Ok(v1::CampaignItem::new(item, label, added_at))
+    }
+
+    /// A goal, also one that was just removed.
+    pub(super) async fn goal(&self, id: GoalId) -> Result<v1::Goal, CommandError> {
+        let state = self.executed.state().await;
+        let goal = found(state.goals.get(&id))?;
+        let creator = found(state.creators.get(&goal.creator_id))?;
+        Ok(v1::Goal::new(id, goal, creator.project_id))
+    }
+
+    /// A mark of people, also one that was just removed.
+    pub(super) async fn annotation(
+        &self,
+        id: AnnotationId,
+    ) -> Result<v1::Annotation, CommandError> {
+        let state = self.executed.state().await;
+        let annotation = found(state.annotations.get(&id))?;
+        Ok(v1::Annotation::new(id, annotation))
     }
 
     /// The receipt of what was taken away, if something was.

@@ -1,5 +1,6 @@
 //! What a decision refuses, as v1 says it.
 
+use domain::ids::CampaignId;
 use domain::org::{Existing, Rejection};
 
 use super::{ApiError, HandleRefusal, Presented};
@@ -32,6 +33,11 @@ impl From<Rejection> for ApiError {
             Rejection::LastAdmin => Self::last_admin(),
             Rejection::AlreadyMember => Self::already_member(),
             Rejection::MemberHasKeys { active_keys } => Self::member_has_keys(active_keys),
+            Rejection::CampaignCycle { path } => {
+                let path: Vec<_> = path.into_iter().map(CampaignId::as_uuid).collect();
+                Self::campaign_cycle(&path)
+            }
+            Rejection::CrossProject => Self::cross_project(),
             Rejection::StateConflict(why) => Self::state_conflict(why),
             Rejection::Invalid { field, message } => {
                 Self::invalid_body(&Issues::one(field, message))
@@ -46,6 +52,10 @@ impl From<Rejection> for ApiError {
 
 const fn existing(what: Existing) -> &'static str {
     match what {
+        Existing::Annotation => "An annotation with this id",
+        Existing::Campaign => "A campaign with this id",
+        Existing::CampaignItem => "This item of the campaign",
+        Existing::Goal => "An active goal of this creator, metric and period",
         Existing::Creator => "A creator with this handle",
         Existing::Key => "A key with this id",
         Existing::Project => "A project with this id",

@@ -7,8 +7,9 @@ use super::Access::{Any, Public};
 use super::Verb::{Delete, Get, Patch, Post};
 use super::{Access, Route};
 use crate::error::ErrorCode::{
-    CreatorBanned, Duplicate, Forbidden, HandleTaken, InsufficientScope, InvalidHandle,
-    KeyNotActive, LimitReached, NoChange, NotFound, RetentionExceeded, StateConflict,
+    CampaignCycle, CreatorBanned, CrossProject, Duplicate, Forbidden, HandleTaken,
+    InsufficientScope, InvalidHandle, KeyNotActive, LimitReached, NoChange, NotFound,
+    RetentionExceeded, StateConflict,
 };
 
 const READ: Access = Access::Scope(Scope::Read);
@@ -77,8 +78,33 @@ pub static ROUTES: &[Route] = &[
     Route::new(Post, "/ingest/observations", INGEST)
         .ndjson()
         .own(&[NotFound]),
+    // 13
+    Route::new(Get, "/campaigns", READ).own(&[NotFound]),
+    Route::new(Post, "/projects/{id}/campaigns", WRITE).own(&[LimitReached]),
+    Route::new(Get, "/campaigns/{id}", READ),
+    Route::new(Patch, "/campaigns/{id}", WRITE),
+    Route::new(Delete, "/campaigns/{id}", WRITE),
+    Route::new(Get, "/campaigns/{id}/items", READ),
+    Route::new(Post, "/campaigns/{id}/items", WRITE).own(&[
+        CampaignCycle,
+        CrossProject,
+        Duplicate,
+        LimitReached,
+    ]),
+    Route::new(Delete, "/campaigns/{id}/items", WRITE),
+    // 14
+    Route::new(Get, "/analytics/annotations", READ).own(&[NotFound]),
+    Route::new(Post, "/analytics/annotations", WRITE).own(&[LimitReached, NotFound]),
+    Route::new(Patch, "/analytics/annotations/{id}", WRITE).own(&[StateConflict]),
+    Route::new(Delete, "/analytics/annotations/{id}", WRITE).own(&[StateConflict]),
     // 15
     Route::new(Get, "/analytics", READ).own(&[NotFound, RetentionExceeded]),
+    // 17
+    Route::new(Get, "/projects/{id}/goals", READ),
+    Route::new(Post, "/projects/{id}/goals", WRITE).own(&[Duplicate, LimitReached]),
+    Route::new(Patch, "/goals/{id}", WRITE).own(&[Duplicate]),
+    Route::new(Delete, "/goals/{id}", WRITE),
+    Route::new(Get, "/projects/{id}/goal-compliance", READ).own(&[RetentionExceeded]),
     // 18.3
     Route::new(Get, "/analytics/schema", READ).removed(OPENAPI),
     Route::new(Get, "/campaigns/{id}/stats", READ).removed(ANALYTICS),

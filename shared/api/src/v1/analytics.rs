@@ -3,14 +3,12 @@
 use std::fmt;
 
 use chrono::NaiveDate;
-use domain::time::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use uuid::Uuid;
 
-use super::keys::ActorRef;
+use super::annotations::Annotation;
 use super::names::{AnalyticsEntityName, GranularityName, MetricName, ModeName, UnitName};
 use crate::csv::Csv;
 
@@ -181,51 +179,6 @@ pub struct Point {
     /// The bucket's last day inside the range: in the CSV form only.
     #[serde(skip)]
     pub last_day: NaiveDate,
-}
-
-/// A mark on the time axis (v1-contract.md 14).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Annotation {
-    /// The mark's id.
-    pub id: Uuid,
-    /// The project.
-    pub project_id: Uuid,
-    /// What it is about; null: the whole project.
-    #[schema(required)]
-    pub entity: Option<AnnotationEntity>,
-    /// What kind of mark.
-    #[schema(example = "launch")]
-    pub kind: String,
-    /// `user` or `system`.
-    #[schema(example = "user")]
-    pub source: String,
-    /// The day.
-    pub date: NaiveDate,
-    /// A few words.
-    #[schema(example = "Campaign starts")]
-    pub label: String,
-    /// More words.
-    #[schema(example = json!(null), required)]
-    pub body: Option<String>,
-    /// Who made it.
-    pub created_by: ActorRef,
-    /// When it was made.
-    #[schema(value_type = DateTime<Utc>)]
-    pub created_at: Timestamp,
-    /// When it last changed.
-    #[schema(value_type = DateTime<Utc>)]
-    pub updated_at: Timestamp,
-}
-
-/// What a mark is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct AnnotationEntity {
-    /// What it is.
-    #[serde(rename = "type")]
-    #[schema(example = "creator")]
-    pub kind: String,
-    /// Its id.
-    pub id: Uuid,
 }
 
 impl Analytics {

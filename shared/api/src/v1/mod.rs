@@ -2,8 +2,11 @@
 //! contract's. What the domain folds becomes them here, so that commands and queries answer alike.
 
 mod analytics;
+mod annotations;
 mod bulk;
+mod campaigns;
 mod creators;
+mod goals;
 mod ingest;
 mod keys;
 mod limits;
@@ -21,11 +24,12 @@ mod videos;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use self::analytics::{
-    Analytics, Annotation, AnnotationEntity, CSV_HEADER, EntityRef, Figure, Point, Series,
-};
+pub use self::analytics::{Analytics, CSV_HEADER, EntityRef, Figure, Point, Series};
+pub use self::annotations::{Annotation, AnnotationEntity};
 pub use self::bulk::{BulkAnswer, BulkResult, BulkStatus, BulkSummary};
+pub use self::campaigns::{Campaign, CampaignItem, CampaignWithFigures};
 pub use self::creators::{Creator, CreatorProfile, CreatorRef};
+pub use self::goals::Goal;
 pub use self::ingest::{IngestAnswer, IngestError};
 pub use self::keys::{
     ActorRef, ApiKey, ApiKeyChanged, ApiKeyCreated, ApiKeyRotated, ApiKeySelf, ApiKeyUsage,
@@ -33,10 +37,11 @@ pub use self::keys::{
 };
 pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
-    ActorKindName, AnalyticsEntityName, CreatorStatusName, GranularityName, KeyStatusName,
-    LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName, PlanName,
-    PlatformName, RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName,
-    TrackingStatusName, UnitName,
+    ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName,
+    CreatorStatusName, GoalMetricName, GoalPeriodName, GranularityName, ItemTypeName,
+    KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
+    PeoplesAnnotationKindName, PlanName, PlatformName, RoleName, ScopeName,
+    TrackingDisabledReasonName, TrackingModeName, TrackingStatusName, UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};
 pub use self::projects::Project;

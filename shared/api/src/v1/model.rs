@@ -9,13 +9,14 @@ use utoipa::openapi::schema::{
 };
 
 use super::request::{
-    AddCreator, AddVideo, ChangeApiKey, ChangeCreator, ChangeOrg, ChangeProject, ChangeVideo,
-    CreateApiKey, CreateProject,
+    AddCreator, AddVideo, ChangeAnnotation, ChangeApiKey, ChangeCampaign, ChangeCreator,
+    ChangeGoal, ChangeOrg, ChangeProject, ChangeVideo, CreateAnnotation, CreateApiKey,
+    CreateCampaign, CreateGoal, CreateProject,
 };
 use super::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
-use super::{ApiKey, Creator, Org, Project, Video};
+use super::{Annotation, ApiKey, CampaignWithFigures, Creator, Goal, Org, Project, Video};
 use crate::openapi::API_VERSION;
 
 impl SchemaAnswer {
@@ -57,6 +58,28 @@ impl SchemaAnswer {
                     &[fields::<AddVideo>(), fields::<ChangeVideo>()],
                 ),
             ),
+            (
+                "campaign",
+                entity::<CampaignWithFigures>(
+                    "A set of creators, videos and other campaigns of one project; each video \
+                     counts once",
+                    &[fields::<CreateCampaign>(), fields::<ChangeCampaign>()],
+                ),
+            ),
+            (
+                "goal",
+                entity::<Goal>(
+                    "What a creator is to reach in each day, week or month",
+                    &[fields::<CreateGoal>(), fields::<ChangeGoal>()],
+                ),
+            ),
+            (
+                "annotation",
+                entity::<Annotation>(
+                    "A mark on the time axis",
+                    &[fields::<CreateAnnotation>(), fields::<ChangeAnnotation>()],
+                ),
+            ),
         ]);
         Self {
             version: API_VERSION,
@@ -67,7 +90,7 @@ impl SchemaAnswer {
     }
 }
 
-const RELATIONSHIPS: [RelationshipSchema; 4] = [
+const RELATIONSHIPS: [RelationshipSchema; 7] = [
     relationship("project", "org", "org_id", "A project belongs to an org"),
     relationship(
         "creator",
@@ -86,6 +109,19 @@ const RELATIONSHIPS: [RelationshipSchema; 4] = [
         "creator",
         "creator_id",
         "A video was found under a creator; a direct add has none",
+    ),
+    relationship(
+        "campaign",
+        "project",
+        "project_id",
+        "A campaign holds things of one project",
+    ),
+    relationship("goal", "creator", "creator_id", "A goal is a creator's"),
+    relationship(
+        "annotation",
+        "project",
+        "project_id",
+        "A mark stands on a project's time axis",
     ),
 ];
 

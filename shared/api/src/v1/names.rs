@@ -3,8 +3,12 @@
 
 use std::borrow::Cow;
 
-use domain::event::{MediaType, Role, TrackingDisabledReason, TrackingMode, TrackingStatus};
+use domain::event::{
+    AnnotationKind, GoalMetric, GoalPeriod, MediaType, Role, TrackingDisabledReason, TrackingMode,
+    TrackingStatus,
+};
 use domain::observation::LineErrorCode;
+use domain::org::MarkKind;
 use domain::plan::{LimitKey, Plan};
 use domain::platform::Platform;
 use domain::scope::Scope;
@@ -40,10 +44,23 @@ names! {
     ActorKindName as "ActorKind": ["user", "key", "system"];
     /// Of what analytics are.
     AnalyticsEntityName as "AnalyticsEntity": ["video", "creator", "project"];
+    /// What a mark on the time axis stands for; from `creator_added` on those of the system.
+    AnnotationKindName as "AnnotationKind": AnnotationKind::ALL
+        .map(AnnotationKind::name)
+        .into_iter()
+        .chain(MarkKind::ALL.map(MarkKind::name));
+    /// Whether people or the system made a mark.
+    AnnotationSourceName as "AnnotationSource": ["user", "system"];
     /// Whether a creator is followed.
     CreatorStatusName as "CreatorStatus": ["active", "auto_disabled"];
+    /// What a goal measures.
+    GoalMetricName as "GoalMetric": GoalMetric::ALL.map(GoalMetric::name);
+    /// How often a goal begins anew.
+    GoalPeriodName as "GoalPeriod": GoalPeriod::ALL.map(GoalPeriod::name);
     /// Width of a bucket.
     GranularityName as "Granularity": ["day", "week", "month", "custom"];
+    /// What a campaign holds, or a mark is about.
+    ItemTypeName as "ItemType": super::campaigns::ITEM_TYPES;
     /// Whether a key is accepted.
     KeyStatusName as "KeyStatus": ["active", "rotating", "expired", "revoked"];
     /// A limit of a plan.
@@ -64,6 +81,8 @@ names! {
     PlatformName as "Platform": Platform::ALL.map(Platform::name);
     /// A member's role.
     RoleName as "Role": [Role::Admin, Role::Member].map(Role::name);
+    /// What people mark on the time axis.
+    PeoplesAnnotationKindName as "PeoplesAnnotationKind": AnnotationKind::ALL.map(AnnotationKind::name);
     /// A permission.
     ScopeName as "Scope": Scope::ALL.map(Scope::name);
     /// Why a video gets no more updates.

@@ -3,16 +3,22 @@
 //! ([`crate::input`]); a test there holds the two together.
 
 use chrono::NaiveDate;
-use domain::event::TrackingMode;
-use domain::ids::{CreatorId, VideoId};
+use domain::event::{AnnotationKind, GoalMetric, GoalPeriod, TrackingMode};
+use domain::ids::{CreatorId, ProjectId, VideoId};
 use domain::platform::Platform;
 use domain::scope::Scopes;
 use domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use uuid::Uuid;
+
 use super::MetadataJson;
-use super::names::{PlatformName, ScopeName, TrackingModeName};
+use super::annotations::AnnotationEntity;
+use super::names::{
+    GoalMetricName, GoalPeriodName, ItemTypeName, PeoplesAnnotationKindName, PlatformName,
+    ScopeName, TrackingModeName,
+};
 
 /// `POST /api-keys`.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -381,6 +387,190 @@ pub struct VideoIds {
     /// The videos concerned.
     #[schema(value_type = Vec<Uuid>, min_items = 1, max_items = 100)]
     pub video_ids: Vec<VideoId>,
+}
+
+/// `POST /projects/{id}/campaigns`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateCampaign {
+    /// Need not be unique.
+    #[schema(min_length = 1, max_length = 200, example = "Launch of spring")]
+    pub name: String,
+    /// People's notes to agents, markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20_000, example = "1 M views by May.")]
+    pub readme: Option<String>,
+    /// Another name of `readme`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20_000, example = "1 M views by May.")]
+    pub description: Option<String>,
+    /// The agents' own space; default `{}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, example = json!({}))]
+    pub metadata: Option<MetadataJson>,
+    /// Views that it is to reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64, example = 1_000_000)]
+    pub target_views: Option<u64>,
+    /// By when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>, example = "2026-06-01T00:00:00Z")]
+    pub target_at: Option<Timestamp>,
+}
+
+/// `PATCH /campaigns/{id}`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeCampaign {
+    /// Need not be unique.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, min_length = 1, max_length = 200, required = false, example = "Launch")]
+    pub name: Option<String>,
+    /// People's notes to agents, markdown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    pub readme: Option<Option<String>>,
+    /// Another name of `readme`: send one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    pub description: Option<Option<String>>,
+    /// The agents' own space, replaced whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false, example = json!({}))]
+    pub metadata: Option<MetadataJson>,
+    /// Views that it is to reach; null: no target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_i64, example = 2_000_000)]
+    pub target_views: Option<Option<u64>>,
+    /// By when; null: no date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
+    pub target_at: Option<Option<Timestamp>>,
+}
+
+/// `POST /campaigns/{id}/items`: one, or several.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AddCampaignItems {
+    /// One.
+    One(AddCampaignItem),
+    /// Several.
+    Many(AddManyCampaignItems),
+}
+
+/// Several items; each is judged on its own.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddManyCampaignItems {
+    /// Judged in order.
+    #[schema(min_items = 1, max_items = 100)]
+    pub items: Vec<AddCampaignItem>,
+}
+
+/// What a campaign is to hold.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddCampaignItem {
+    /// What it is.
+    #[schema(value_type = ItemTypeName)]
+    pub item_type: String,
+    /// Its id; it must belong to the campaign's project.
+    pub item_id: Uuid,
+}
+
+/// `POST /projects/{id}/goals`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateGoal {
+    /// Whose it is: a creator of the project.
+    #[schema(value_type = Uuid)]
+    pub creator_id: CreatorId,
+    /// What is measured.
+    #[schema(value_type = GoalMetricName)]
+    pub metric: GoalMetric,
+    /// How often it begins anew.
+    #[schema(value_type = GoalPeriodName)]
+    pub period: GoalPeriod,
+    /// What is to be reached in each period.
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_i64, example = 5)]
+    pub target_value: u64,
+    /// First day on which it counts; null: no first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-03-01")]
+    pub start_date: Option<NaiveDate>,
+    /// Last day on which it counts, not before the first; null: no last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    pub end_date: Option<NaiveDate>,
+}
+
+/// `PATCH /goals/{id}`.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeGoal {
+    /// What is to be reached in each period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, minimum = 1, maximum = 1_000_000_000_000_i64, required = false, example = 7)]
+    pub target_value: Option<u64>,
+    /// First day on which it counts; null: no first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NaiveDate>, example = json!(null))]
+    pub start_date: Option<Option<NaiveDate>>,
+    /// Last day on which it counts; null: no last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NaiveDate>, example = json!(null))]
+    pub end_date: Option<Option<NaiveDate>>,
+    /// Whether it is pursued now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false, example = true)]
+    pub is_active: Option<bool>,
+}
+
+/// `POST /analytics/annotations`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateAnnotation {
+    /// The project.
+    #[schema(value_type = Uuid)]
+    pub project_id: ProjectId,
+    /// What it is about: something of the project; null: the whole project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity: Option<AnnotationEntity>,
+    /// What it marks; default `note`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = PeoplesAnnotationKindName, required = false)]
+    pub kind: Option<AnnotationKind>,
+    /// The day.
+    pub date: NaiveDate,
+    /// What is shown.
+    #[schema(min_length = 1, max_length = 200, example = "Campaign starts")]
+    pub label: String,
+    /// What there is to say besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2_000, example = json!(null))]
+    pub body: Option<String>,
+}
+
+/// `PATCH /analytics/annotations/{id}`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeAnnotation {
+    /// What it marks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = PeoplesAnnotationKindName, required = false)]
+    pub kind: Option<AnnotationKind>,
+    /// The day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = NaiveDate, required = false)]
+    pub date: Option<NaiveDate>,
+    /// What is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, min_length = 1, max_length = 200, required = false, example = "Campaign starts")]
+    pub label: Option<String>,
+    /// What there is to say besides; null: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, max_length = 2_000, example = json!(null))]
+    pub body: Option<Option<String>>,
 }
 
 /// No field: a command that says everything in its path. The body may be left out.

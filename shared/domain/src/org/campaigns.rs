@@ -188,13 +188,12 @@ pub(super) fn remove_item(
     item: EntityRef,
 ) -> Result<Decision, Rejection> {
     let campaign = state.campaign(campaign_id).ok_or(Rejection::NotFound)?;
-    if !campaign.items.contains_key(&item) {
-        return Err(Rejection::NotFound);
-    }
+    let added_at = *campaign.items.get(&item).ok_or(Rejection::NotFound)?;
     let items = vec![item];
-    Ok(Decision::done(vec![
-        CampaignItemsRemoved { campaign_id, items }.into(),
-    ]))
+    Ok(Decision {
+        events: vec![CampaignItemsRemoved { campaign_id, items }.into()],
+        outcome: Outcome::ItemRemoved { added_at },
+    })
 }
 
 /// Items that one request adds: earlier ones count for the later ones.

@@ -8,6 +8,7 @@ use crate::ids::CampaignId;
 use crate::plan::LimitKey;
 use crate::platform::PlatformError;
 use crate::scope::{Scope, Scopes};
+use crate::time::Timestamp;
 
 /// Events to append together, and what to answer once they are.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,11 @@ pub enum Outcome {
     Created(Uuid),
     /// A removed thing of this id is back.
     Reactivated(Uuid),
+    /// An item left its campaign, which had held it since then.
+    ItemRemoved {
+        /// Since when.
+        added_at: Timestamp,
+    },
     /// One result per item, in their order.
     Items(Vec<ItemOutcome>),
 }

@@ -1,0 +1,5 @@
+//! Calls on goals.
+
+pub(super) mod change;
+pub(super) mod create;
+pub(super) mod remove;
