@@ -55,7 +55,7 @@ pub const STATEMENT_WITHIN: Duration = Duration::from_secs(14);
 
 impl ProjectionVersion {
     /// The version that this build writes and reads.
-    pub const CURRENT: Self = Self(1);
+    pub const CURRENT: Self = Self(2);
 
     /// A version by its number, from 1.
     pub const fn new(number: i32) -> Self {

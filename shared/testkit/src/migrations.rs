@@ -8,7 +8,7 @@ use sqlx::{Connection, Executor, PgConnection};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
 
-/// Runs `migrations/` and, in the schema `read_1`, `migrations/read/`.
+/// Runs `migrations/` and, in the schema `read_2`, `migrations/read/`.
 pub(crate) async fn run(database: &PgConnectOptions) {
     let folder = Path::new(FOLDER);
     apply(folder, database).await;
@@ -16,7 +16,7 @@ pub(crate) async fn run(database: &PgConnectOptions) {
         .await
         .expect("it takes connections");
     connection
-        .execute("CREATE SCHEMA IF NOT EXISTS read_1")
+        .execute("CREATE SCHEMA IF NOT EXISTS read_2")
         .await
         .expect("a superuser makes schemas");
     connection.close().await.expect("the server answers");
@@ -25,7 +25,7 @@ pub(crate) async fn run(database: &PgConnectOptions) {
 
 /// Makes names of the read model mean those of its first version.
 pub(crate) fn in_read_schema(options: PgConnectOptions) -> PgConnectOptions {
-    options.options([("search_path", "read_1,public")])
+    options.options([("search_path", "read_2,public")])
 }
 
 async fn apply(folder: &Path, database: &PgConnectOptions) {

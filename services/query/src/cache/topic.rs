@@ -4,7 +4,7 @@ use domain::event::{Event, Reading};
 
 /// One part of what an org's answers show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(u16)]
 pub enum Topic {
     /// The org itself: zone, plan, limits.
     Org,
@@ -16,15 +16,21 @@ pub enum Topic {
     Creators,
     /// Videos and what platforms say of them.
     Videos,
+    /// Campaigns and what they hold.
+    Campaigns,
+    /// Goals.
+    Goals,
+    /// Marks on the time axis.
+    Annotations,
 }
 
 /// A set of topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Topics(u8);
+pub struct Topics(u16);
 
 impl Topic {
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 8;
 }
 
 impl Topics {
@@ -38,7 +44,7 @@ impl Topics {
         let mut bits = 0;
         let mut index = 0;
         while index < topics.len() {
-            bits |= 1 << topics[index] as u8;
+            bits |= 1 << topics[index] as u16;
             index += 1;
         }
         Self(bits)
@@ -76,18 +82,27 @@ impl Topics {
             | Event::MemberUnbanned(_) => Self::of(&[Topic::Org, Topic::Keys]),
             Event::ProjectAdded(_) | Event::ProjectChanged(_) => Self::of(&[Topic::Projects]),
             // Its creators and videos leave with it.
-            Event::ProjectRemoved(_) => {
-                Self::of(&[Topic::Projects, Topic::Creators, Topic::Videos])
-            }
+            Event::ProjectRemoved(_) => Self::of(&[
+                Topic::Projects,
+                Topic::Creators,
+                Topic::Videos,
+                Topic::Campaigns,
+                Topic::Goals,
+                Topic::Annotations,
+            ]),
+            // What happens to creators leaves marks.
             Event::CreatorAdded(_)
             | Event::CreatorChanged(_)
             | Event::CreatorRenamed(_)
             | Event::CreatorAutoDisabled(_)
-            | Event::CreatorReenabled(_) => Self::of(&[Topic::Creators]),
-            // Their videos leave or come back with them.
-            Event::CreatorReactivated(_) | Event::CreatorRemoved(_) => {
-                Self::of(&[Topic::Creators, Topic::Videos])
-            }
+            | Event::CreatorReenabled(_) => Self::of(&[Topic::Creators, Topic::Annotations]),
+            // Their videos and goals leave or come back with them.
+            Event::CreatorReactivated(_) | Event::CreatorRemoved(_) => Self::of(&[
+                Topic::Creators,
+                Topic::Videos,
+                Topic::Goals,
+                Topic::Annotations,
+            ]),
             Event::VideoAdded(_)
             | Event::VideoDiscovered(_)
             | Event::VideoChanged(_)
@@ -96,6 +111,17 @@ impl Topics {
             | Event::VideoTrackingDisabled(_)
             | Event::VideoTrackingEnabled(_)
             | Event::VideoRemoved(_) => Self::of(&[Topic::Videos]),
+            Event::CampaignAdded(_)
+            | Event::CampaignChanged(_)
+            | Event::CampaignRemoved(_)
+            | Event::CampaignItemsAdded(_)
+            | Event::CampaignItemsRemoved(_) => Self::of(&[Topic::Campaigns]),
+            Event::GoalAdded(_) | Event::GoalChanged(_) | Event::GoalRemoved(_) => {
+                Self::of(&[Topic::Goals])
+            }
+            Event::AnnotationAdded(_)
+            | Event::AnnotationChanged(_)
+            | Event::AnnotationRemoved(_) => Self::of(&[Topic::Annotations]),
             Event::ObservationRecorded(recorded) => recorded
                 .readings
                 .iter()

@@ -183,7 +183,7 @@ async fn a_key_of_a_month_shows_the_scopes_that_it_did_not_need() {
     let set = async |statement: &'static str| {
         sqlx::query(statement).execute(&superuser).await.unwrap();
     };
-    set("update read_1.api_keys set created_at = created_at - interval '31 days'").await;
+    set("update read_2.api_keys set created_at = created_at - interval '31 days'").await;
     assert_eq!(unused().await, json!(["write", "keys", "ingest", "audit"]));
     set("update gate.usage_by_route set day = day - 31").await;
     assert_eq!(

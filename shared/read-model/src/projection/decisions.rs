@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::event::{Event, RecordedEvent, Stream};
-use domain::ids::{CreatorId, OrgId, ProjectId, UserId, VideoId};
+use domain::ids::{CampaignId, CreatorId, OrgId, ProjectId, UserId, VideoId};
 use domain::org::{Creator, CreatorStatus, Member, OrgState, Recorded, Review, Video, evolve};
 use domain::plan::LimitKey;
 use domain::platform::{Handle, Platform, PlatformVideoId};
@@ -14,6 +14,8 @@ use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::annotations::MarkRow;
+use super::campaigns::Items;
 use super::touched::{Touched, ids};
 use crate::error::CorruptRow;
 use crate::projection::ApplyError;
@@ -35,6 +37,12 @@ pub(super) struct Decisions {
     pub projects: Vec<(Uuid, OrgId)>,
     pub creators: Vec<(Uuid, OrgId)>,
     pub videos: Vec<(Uuid, OrgId)>,
+    pub campaigns: Vec<(Uuid, OrgId)>,
+    pub goals: Vec<(Uuid, OrgId)>,
+    pub annotations: Vec<(Uuid, OrgId)>,
+    pub marks: Vec<MarkRow>,
+    /// What campaigns written back held before the batch.
+    pub items_before: HashMap<CampaignId, Items>,
     /// As they were before the batch, of those written back.
     pub videos_before: HashMap<VideoId, Video>,
     /// Whether a creator written back was removed before the batch.
@@ -58,6 +66,11 @@ impl Decisions {
             projects: pairs(&touched.projects),
             creators: pairs(&touched.creators),
             videos: pairs(&touched.videos),
+            campaigns: pairs(&touched.campaigns),
+            goals: pairs(&touched.goals),
+            annotations: pairs(&touched.annotations),
+            marks: Vec::new(),
+            items_before: HashMap::new(),
             videos_before: HashMap::new(),
             creators_before: HashMap::new(),
         };
@@ -68,6 +81,9 @@ impl Decisions {
         decisions.load_orgs(connection, touched).await?;
         decisions.load_keys(connection, touched, &concerned).await?;
         decisions.load_videos(connection, touched).await?;
+        decisions.load_campaigns(connection, touched).await?;
+        decisions.load_goals(connection, touched).await?;
+        decisions.load_annotations(connection, touched).await?;
         decisions.load_creators(connection, touched).await?;
         decisions
             .load_projects(connection, touched, &concerned)
@@ -89,6 +105,7 @@ impl Decisions {
                 |state: &OrgState| state.limits().max(LimitKey::StatsHistoryRetentionDays);
             let before = state.profile.is_some().then(|| history(state));
             evolve(state, &Recorded::from(recorded));
+            self.marks.extend(MarkRow::of(state, recorded));
             if let (Some(before), Event::PlanChanged(_) | Event::LimitChanged(_)) =
                 (before, &recorded.event)
             {
@@ -125,7 +142,7 @@ impl Decisions {
         connection: &mut PgConnection,
         touched: &Touched,
     ) -> Result<(), ApplyError> {
-        let ids: Vec<Uuid> = touched.orgs.iter().copied().collect();
+        let ids: Vec<Uuid> = touched.orgs.union(&touched.zones).copied().collect();
         for row in orgs::rows(connection, &ids).await? {
             let org = row.into_org()?;
             self.states.entry(org.id).or_default().profile = Some(org.profile);
@@ -205,6 +222,7 @@ impl Decisions {
         for state in self.states.values() {
             let creators = state.videos.values().filter_map(|video| video.creator_id);
             wanted.extend(creators.map(CreatorId::as_uuid));
+            wanted.extend(state.goals.values().map(|goal| goal.creator_id.as_uuid()));
         }
         let wanted: Vec<Uuid> = wanted.into_iter().collect();
         let rows = sqlx::query_as!(

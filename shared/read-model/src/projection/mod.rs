@@ -7,13 +7,19 @@
 //!
 //! Roll-ups depend only on what holds before and after the batch: see `rollup`.
 
+mod annotations;
+mod campaigns;
 mod changes;
 mod decisions;
 mod details;
 mod figures;
+mod follows;
+mod goals;
 pub(crate) mod keyring;
 mod places;
 mod profiles;
+mod reach;
+mod roll;
 mod rollup;
 pub(crate) mod slots;
 mod store;
@@ -32,6 +38,8 @@ use self::details::Details;
 use self::keyring::SubjectKeyring;
 use self::places::Places;
 use self::profiles::Profiles;
+use self::reach::Reach;
+pub use self::roll::roll_in_tx;
 use self::touched::Touched;
 use self::video_readings::VideoReadings;
 use crate::error::CorruptRow;
@@ -58,6 +66,8 @@ pub struct Applied {
     pub late: u64,
     /// Rows of roll-ups that changed.
     pub slots: u64,
+    /// Whether the roll-ups of all campaigns are those of what the campaigns hold now.
+    pub is_rolled: bool,
 }
 
 /// Applies events, which must come in the log's order and each once, within the caller's
@@ -73,6 +83,7 @@ pub async fn apply_in_tx(
     let mut details = Details::load(connection, &touched).await?;
     details.fold(events);
     let places = Places::load(connection, &touched, &decisions).await?;
+    let reach = Reach::load(connection, &places, &decisions).await?;
     let (of_videos, of_creators) = observed(events);
     let mut readings = VideoReadings::load(connection, &touched, &of_videos).await?;
     let mut profiles = Profiles::load(connection, &touched, &of_creators).await?;
@@ -81,16 +92,19 @@ pub async fn apply_in_tx(
     rollup::fold_readings(
         events,
         &places,
+        &reach,
         &mut readings,
         &mut profiles,
         keys,
         &mut changes,
     );
-    rollup::move_posts(&places, &details, &mut changes);
-    rollup::move_videos(connection, &places, &mut changes).await?;
+    rollup::move_posts(&places, &reach, &details, &mut changes);
+    rollup::move_videos(connection, &places, &reach, &mut changes).await?;
+    reach.follows.move_stored(connection, &mut changes).await?;
     rollup::carry_to_projects(connection, &places, &mut changes).await?;
 
     decisions.store(connection, keys).await?;
+    reach.store(connection).await?;
     details.store(connection).await?;
     profiles.store(connection).await?;
     let mut applied = Applied {
@@ -98,9 +112,11 @@ pub async fn apply_in_tx(
         readings: readings.count(),
         late: readings.late(),
         slots: 0,
+        is_rolled: true,
     };
     readings.store(connection).await?;
     applied.slots = slots::store(connection, changes).await?;
+    applied.is_rolled = !roll_in_tx(connection).await?;
     Ok(applied)
 }
 

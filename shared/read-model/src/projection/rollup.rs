@@ -22,8 +22,9 @@ use super::changes::{SlotChanges, Sums};
 use super::details::Details;
 use super::figures::{Change, History};
 use super::keyring::SubjectKeyring;
-use super::places::{Home, Places};
+use super::places::Places;
 use super::profiles::Profiles;
+use super::reach::Reach;
 use super::video_readings::{COUNTS, VideoReadings};
 use crate::analytics::Counter;
 use crate::queries::columns::timestamp;
@@ -32,6 +33,7 @@ use crate::queries::columns::timestamp;
 pub(super) fn fold_readings(
     events: &[RecordedEvent],
     places: &Places,
+    reach: &Reach,
     readings: &mut VideoReadings,
     profiles: &mut Profiles,
     keys: &SubjectKeyring,
@@ -48,9 +50,10 @@ pub(super) fn fold_readings(
                     let Some(place) = places.videos.get(&stats.video_id.as_uuid()) else {
                         continue;
                     };
+                    let video = stats.video_id.as_uuid();
                     readings.see(org, stats, |count, at, change| {
-                        if let Some(home) = place.after {
-                            changes.add(org, home.unit(), Counter::OF_VIDEOS[count], at, change);
+                        for unit in reach.units(video, place.after) {
+                            changes.add(org, unit, Counter::OF_VIDEOS[count], at, change);
                         }
                     });
                 }
@@ -61,7 +64,10 @@ pub(super) fn fold_readings(
                     }
                     profiles.see(org, profile, keys, |count, at, change| {
                         if count == FOLLOWERS {
-                            changes.add(org, creator, Counter::Followers, at, change);
+                            let campaigns = reach.follows.following(creator);
+                            for unit in campaigns.chain([creator]) {
+                                changes.add(org, unit, Counter::Followers, at, change);
+                            }
                         }
                     });
                 }
@@ -75,18 +81,23 @@ pub(super) fn fold_readings(
 const FOLLOWERS: usize = 0;
 
 /// Moves posts between slots and homes.
-pub(super) fn move_posts(places: &Places, details: &Details, changes: &mut SlotChanges) {
+pub(super) fn move_posts(
+    places: &Places,
+    reach: &Reach,
+    details: &Details,
+    changes: &mut SlotChanges,
+) {
     for (video, place) in &places.videos {
         let before = details.posted_before(*video).unwrap_or(place.posted);
         let after = details.posted_after(*video).unwrap_or(place.posted);
         if (place.before, before) == (place.after, after) {
             continue;
         }
-        if let Some(home) = place.before {
-            changes.add_posts(place.org, home.unit(), before, -1);
+        for unit in reach.units(*video, place.before) {
+            changes.add_posts(place.org, unit, before, -1);
         }
-        if let Some(home) = place.after {
-            changes.add_posts(place.org, home.unit(), after, 1);
+        for unit in reach.units(*video, place.after) {
+            changes.add_posts(place.org, unit, after, 1);
         }
     }
 }
@@ -96,6 +107,7 @@ pub(super) fn move_posts(places: &Places, details: &Details, changes: &mut SlotC
 pub(super) async fn move_videos(
     connection: &mut PgConnection,
     places: &Places,
+    reach: &Reach,
     changes: &mut SlotChanges,
 ) -> Result<(), ApplyError> {
     let moved: Vec<Uuid> = places
@@ -104,13 +116,33 @@ pub(super) async fn move_videos(
         .filter(|(_, place)| place.before != place.after)
         .map(|(video, _)| *video)
         .collect();
-    if moved.is_empty() {
+    stored_figures(connection, &moved, |video, counter, at, change| {
+        let Some(place) = places.videos.get(&video) else {
+            return;
+        };
+        for unit in reach.units(video, place.before) {
+            changes.add(place.org, unit, counter, at, change.negated());
+        }
+        for unit in reach.units(video, place.after) {
+            changes.add(place.org, unit, counter, at, change);
+        }
+    })
+    .await
+}
+
+/// What the stored readings of videos add to their units.
+pub(super) async fn stored_figures(
+    connection: &mut PgConnection,
+    videos: &[Uuid],
+    mut sink: impl FnMut(Uuid, Counter, Timestamp, Change),
+) -> Result<(), ApplyError> {
+    if videos.is_empty() {
         return Ok(());
     }
     let mut rows = sqlx::query!(
         "SELECT video_id, observed_at, views, likes, comments, shares, saves FROM video_readings
          WHERE video_id = ANY ($1) ORDER BY video_id, observed_at",
-        &moved,
+        videos,
     )
     .fetch(connection);
     let mut current = Uuid::nil();
@@ -120,19 +152,9 @@ pub(super) async fn move_videos(
             current = row.video_id;
             history = History::default();
         }
-        let Some(place) = places.videos.get(&row.video_id) else {
-            continue;
-        };
         let counts = [row.views, row.likes, row.comments, row.shares, row.saves];
-        let mut put = |home: Option<Home>, count: usize, at: Timestamp, change: Change| {
-            if let Some(home) = home {
-                let counter = Counter::OF_VIDEOS[count];
-                changes.add(place.org, home.unit(), counter, at, change);
-            }
-        };
         history.record(timestamp(row.observed_at), counts, |count, at, change| {
-            put(place.before, count, at, change.negated());
-            put(place.after, count, at, change);
+            sink(current, Counter::OF_VIDEOS[count], at, change);
         });
     }
     Ok(())

@@ -15,7 +15,7 @@ use super::keyring::SubjectKeyring;
 use crate::queries::creators::status_name;
 use crate::text::fold;
 
-type Instant = DateTime<Utc>;
+pub(super) type Instant = DateTime<Utc>;
 
 impl Decisions {
     pub async fn store(
@@ -29,6 +29,9 @@ impl Decisions {
         self.store_projects(connection).await?;
         self.store_creators(connection, keys).await?;
         self.store_videos(connection).await?;
+        self.store_campaigns(connection).await?;
+        self.store_goals(connection).await?;
+        self.store_annotations(connection).await?;
         self.store_creators_removed(connection).await
     }
 
@@ -421,7 +424,7 @@ impl<'a> KeyColumns<'a> {
     }
 }
 
-fn each<R, T>(rows: &[R], column: impl FnMut(&R) -> T) -> Vec<T> {
+pub(super) fn each<R, T>(rows: &[R], column: impl FnMut(&R) -> T) -> Vec<T> {
     rows.iter().map(column).collect()
 }
 
@@ -452,6 +455,6 @@ fn creator_search(creator: &Creator, name: Option<&str>) -> String {
 }
 
 /// Limits beyond 2^63 cannot be told from it.
-fn bounded(value: u64) -> i64 {
+pub(super) fn bounded(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::event::{Event, Reading, RecordedEvent};
-use domain::ids::{OrgId, UserId};
+use domain::ids::{AnnotationId, CampaignId, GoalId, OrgId, UserId};
+use domain::org::Mark;
 use uuid::Uuid;
 
 /// Ids by kind. Sorted: rows are then locked and written in the order of their index.
@@ -16,6 +17,11 @@ pub(super) struct Touched {
     pub projects: BTreeMap<Uuid, OrgId>,
     pub creators: BTreeMap<Uuid, OrgId>,
     pub videos: BTreeMap<Uuid, OrgId>,
+    pub campaigns: BTreeMap<Uuid, OrgId>,
+    pub goals: BTreeMap<Uuid, OrgId>,
+    pub annotations: BTreeMap<Uuid, OrgId>,
+    /// Orgs whose zone says on which day something happened.
+    pub zones: BTreeSet<Uuid>,
     /// Projects and creators that decisions rest on without changing them.
     pub parents: BTreeSet<Uuid>,
     /// Videos with readings of their details.
@@ -39,7 +45,15 @@ impl Touched {
     pub fn orgs_with_decisions(&self) -> Vec<Uuid> {
         let mut orgs = self.orgs.clone();
         orgs.extend(self.members.iter().map(|(org, _)| *org));
-        for ids in [&self.keys, &self.projects, &self.creators, &self.videos] {
+        for ids in [
+            &self.keys,
+            &self.projects,
+            &self.creators,
+            &self.videos,
+            &self.campaigns,
+            &self.goals,
+            &self.annotations,
+        ] {
             orgs.extend(ids.values().map(|org| org.as_uuid()));
         }
         orgs.into_iter().collect()
@@ -47,6 +61,9 @@ impl Touched {
 
     fn add(&mut self, recorded: &RecordedEvent) {
         let org = recorded.org_id;
+        if Mark::of(recorded).is_some() {
+            self.zones.insert(org.as_uuid());
+        }
         match &recorded.event {
             Event::OrgCreated(_)
             | Event::OrgChanged(_)
@@ -91,6 +108,20 @@ impl Touched {
             Event::VideoTrackingDisabled(event) => self.video(org, event.video_id.as_uuid()),
             Event::VideoTrackingEnabled(event) => self.video(org, event.video_id.as_uuid()),
             Event::VideoRemoved(event) => self.video(org, event.video_id.as_uuid()),
+            Event::CampaignAdded(event) => self.campaign(org, event.campaign_id),
+            Event::CampaignChanged(event) => self.campaign(org, event.campaign_id),
+            Event::CampaignRemoved(event) => self.campaign(org, event.campaign_id),
+            Event::CampaignItemsAdded(event) => self.campaign(org, event.campaign_id),
+            Event::CampaignItemsRemoved(event) => self.campaign(org, event.campaign_id),
+            Event::GoalAdded(event) => {
+                self.parents.insert(event.creator_id.as_uuid());
+                self.goals.insert(event.goal_id.as_uuid(), org);
+            }
+            Event::GoalChanged(event) => self.goal(org, event.goal_id),
+            Event::GoalRemoved(event) => self.goal(org, event.goal_id),
+            Event::AnnotationAdded(event) => self.annotation(org, event.annotation_id),
+            Event::AnnotationChanged(event) => self.annotation(org, event.annotation_id),
+            Event::AnnotationRemoved(event) => self.annotation(org, event.annotation_id),
             Event::ObservationRecorded(event) => self.readings(org, &event.readings),
             // Nothing of these is asked of the read model.
             Event::MemberBanned(_)
@@ -131,6 +162,18 @@ impl Touched {
 
     fn video(&mut self, org: OrgId, id: Uuid) {
         self.videos.insert(id, org);
+    }
+
+    fn campaign(&mut self, org: OrgId, id: CampaignId) {
+        self.campaigns.insert(id.as_uuid(), org);
+    }
+
+    fn goal(&mut self, org: OrgId, id: GoalId) {
+        self.goals.insert(id.as_uuid(), org);
+    }
+
+    fn annotation(&mut self, org: OrgId, id: AnnotationId) {
+        self.annotations.insert(id.as_uuid(), org);
     }
 }
 

@@ -23,7 +23,7 @@ use thiserror::Error;
 use self::feeder::{Batch, Batches, Feeder};
 use crate::metrics as names;
 use crate::position::CHANNEL;
-use crate::projection::{ApplyError, apply_in_tx, keyring::SubjectKeyring};
+use crate::projection::{ApplyError, apply_in_tx, keyring::SubjectKeyring, roll_in_tx};
 use crate::schema::{self, Checkpoint, ProjectionVersion, SchemaError};
 
 /// How long another projector's lock is waited for before it is tried again.
@@ -161,6 +161,7 @@ impl Projector {
             connection,
             checkpoint,
             epoch,
+            is_rolled: false,
             measure_at: self.clock.monotonic(),
             clean_at: self.clock.monotonic(),
         };
@@ -239,6 +240,8 @@ struct Session<'a> {
     connection: PgConnection,
     checkpoint: Checkpoint,
     epoch: LogEpoch,
+    /// Whether no campaign waits for its roll-up; looked up at first.
+    is_rolled: bool,
     measure_at: Monotonic,
     clean_at: Monotonic,
 }
@@ -252,10 +255,15 @@ impl Session<'_> {
     ) -> Result<(), ProjectorError> {
         loop {
             self.settle().await?;
+            let wait = if self.is_rolled {
+                ALIVE
+            } else {
+                Duration::ZERO
+            };
             let next = tokio::select! {
                 biased;
                 () = tasks.stopping() => return Ok(()),
-                next = self.projector.clock.timeout(ALIVE, batches.next()) => next,
+                next = self.projector.clock.timeout(wait, batches.next()) => next,
             };
             match next {
                 Ok(Some(batch)) => {
@@ -264,6 +272,7 @@ impl Session<'_> {
                 }
                 // The feeder has failed, and says why itself.
                 Ok(None) => std::future::pending().await,
+                Err(_) if !self.is_rolled => self.roll().await?,
                 Err(_) => self.connection.ping().await?,
             }
         }
@@ -292,11 +301,24 @@ impl Session<'_> {
             .await?;
         tx.commit().await?;
         self.checkpoint = reached;
+        self.is_rolled = applied.is_rolled;
         names::applied(
             reached.position,
             applied,
             clock.monotonic().saturating_since(began),
         );
+        Ok(())
+    }
+
+    /// Lets roll-ups of campaigns follow while there is nothing else to do.
+    async fn roll(&mut self) -> Result<(), ProjectorError> {
+        let after = self.checkpoint.position;
+        let mut tx = self.connection.begin().await?;
+        let is_left = roll_in_tx(&mut tx)
+            .await
+            .map_err(|source| ProjectorError::Apply { after, source })?;
+        tx.commit().await?;
+        self.is_rolled = !is_left;
         Ok(())
     }
 

@@ -1,9 +1,12 @@
 //! The questions, one file for each kind of thing; all are methods of [`OrgReader`](crate::OrgReader).
 
 pub(crate) mod analytics;
+pub(crate) mod annotations;
 pub(crate) mod api_keys;
+pub(crate) mod campaigns;
 pub(crate) mod columns;
 pub(crate) mod creators;
+pub(crate) mod goals;
 pub(crate) mod inbox;
 pub(crate) mod orgs;
 pub(crate) mod page;

@@ -74,7 +74,7 @@ async fn scans(pool: &PgPool) -> BTreeMap<String, i64> {
         .await
         .unwrap();
     let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT relname::text, seq_scan FROM pg_stat_user_tables WHERE schemaname = 'read_1'
+        "SELECT relname::text, seq_scan FROM pg_stat_user_tables WHERE schemaname = 'read_2'
            AND relname IN ('api_keys', 'creators', 'creator_profiles', 'creator_readings', 'videos',
                            'video_details', 'video_stats', 'video_readings', 'slots')",
     )
@@ -210,15 +210,15 @@ async fn no_statement_of_a_question_takes_longer_than_its_answer_may() {
         .unwrap();
     let shown = |name: &'static str| sqlx::query_scalar::<_, String>(name).fetch_one(&pool);
     assert_eq!(shown("SHOW statement_timeout").await.unwrap(), "14s");
-    assert_eq!(shown("SHOW search_path").await.unwrap(), "read_1");
+    assert_eq!(shown("SHOW search_path").await.unwrap(), "read_2");
 }
 
 #[tokio::test]
 async fn the_indexes_that_questions_rest_on_are_there() {
     let database = projection().await;
     let indexes: Vec<String> = sqlx::query_scalar(
-        "SELECT replace(indexdef, 'read_1.', '') FROM pg_indexes
-         WHERE schemaname = 'read_1' AND indexname NOT LIKE '%_pkey' ORDER BY indexname",
+        "SELECT replace(indexdef, 'read_2.', '') FROM pg_indexes
+         WHERE schemaname = 'read_2' AND indexname NOT LIKE '%_pkey' ORDER BY indexname",
     )
     .fetch_all(database.pool())
     .await

@@ -113,7 +113,7 @@ async fn it_builds_becomes_current_and_follows() {
     let database = testkit::postgres().await;
     database
         .pool()
-        .execute("DROP SCHEMA read_1 CASCADE")
+        .execute("DROP SCHEMA read_2 CASCADE")
         .await
         .unwrap();
     let model = ReadModel::new(database.pool().clone());
@@ -248,7 +248,10 @@ async fn a_restored_log_is_projected_anew() {
 #[tokio::test]
 async fn a_new_version_is_built_beside_the_old_one_which_goes_when_it_is_outlived() {
     let database = testkit::postgres().await;
-    let (old, new) = (ProjectionVersion::CURRENT, ProjectionVersion::new(2));
+    let (old, new) = (
+        ProjectionVersion::CURRENT,
+        ProjectionVersion::new(ProjectionVersion::CURRENT.get() + 1),
+    );
     let model = ReadModel::new(database.pool().clone());
     let running = Process::start(database.pool().clone(), database.options());
     let positions = running.follow(&model);
@@ -314,7 +317,7 @@ async fn it_needs_no_more_than_its_group_has_and_logins_may_change() {
     let pool = database.pool();
     // The grant of the migrations does not go with a copied template.
     pool.execute(
-        "DROP SCHEMA read_1 CASCADE; DROP SCHEMA read CASCADE;
+        "DROP SCHEMA read_2 CASCADE; DROP SCHEMA read CASCADE;
          DO $$ BEGIN
              EXECUTE format('GRANT CREATE ON DATABASE %I TO tga_projector', current_database());
          END $$",

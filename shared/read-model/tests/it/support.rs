@@ -61,7 +61,7 @@ pub async fn projection() -> TestDatabase {
     let database = testkit::postgres().await;
     sqlx::query(
         "INSERT INTO read.versions (version, position, started_at, caught_up_at)
-         VALUES (1, 1, now(), now())",
+         VALUES (2, 1, now(), now())",
     )
     .execute(database.pool())
     .await

@@ -187,7 +187,7 @@ async fn every_table_has_forced_row_security_and_readers_only_read() {
     let database = projection().await;
     let tables: Vec<(String, bool, bool)> = sqlx::query_as(
         "SELECT relname::text, relrowsecurity, relforcerowsecurity FROM pg_class
-         WHERE relkind = 'r' AND relnamespace = 'read_1'::regnamespace
+         WHERE relkind = 'r' AND relnamespace = 'read_2'::regnamespace
            AND relname <> '_sqlx_migrations'
          ORDER BY relname",
     )

@@ -18,7 +18,7 @@ async fn databases_are_migrated_and_do_not_see_each_other() {
     assert_eq!(one(first.pool(), head).await, "0");
     assert_eq!(
         one(first.pool(), "SELECT current_schema()::text").await,
-        "read_1"
+        "read_2"
     );
     first
         .pool()
