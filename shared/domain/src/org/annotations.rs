@@ -197,17 +197,20 @@ impl Mark {
             _ => return None,
         };
         Some(Self {
-            id: id_of(recorded.at, recorded.position),
+            id: id_of(creator_id, recorded.at, recorded.position),
             creator_id,
             kind,
         })
     }
 }
 
-/// Every reader of the log gives a mark the same id: it is made of the event's instant and place.
-fn id_of(at: Timestamp, position: GlobalPosition) -> AnnotationId {
+/// Every reader of the log gives a mark the same id: it is made of the event's instant and place,
+/// and of the creator, for logs that were put together.
+fn id_of(creator: CreatorId, at: Timestamp, position: GlobalPosition) -> AnnotationId {
+    let (high, low) = creator.as_uuid().as_u64_pair();
     let mut place = [0; 10];
-    place[2..].copy_from_slice(&position.get().to_be_bytes());
+    place[..2].copy_from_slice(&high.to_be_bytes()[6..]);
+    place[2..].copy_from_slice(&(low ^ position.get()).to_be_bytes());
     AnnotationId::generate(at, place)
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Reach {
     videos: HashMap<Uuid, Vec<Uuid>>,
     /// Of videos that were found now: campaign, video, org.
     found: Vec<(Uuid, Uuid, OrgId)>,
+    /// Campaigns that a video may leave, since it is no creator's any more.
+    left: Vec<Uuid>,
     pub follows: Follows,
 }
 
@@ -51,6 +53,7 @@ impl Reach {
             campaigns.push(row.campaign_id);
         }
         reach.find(decisions);
+        reach.part(decisions);
         for (video, place) in &places.videos {
             reach.count(*video, place);
         }
@@ -66,7 +69,15 @@ impl Reach {
 
     /// Writes back what changed.
     pub async fn store(&self, connection: &mut PgConnection) -> Result<(), ApplyError> {
-        add_videos(connection, &self.found).await?;
+        add_videos(&mut *connection, &self.found).await?;
+        if !self.left.is_empty() {
+            sqlx::query!(
+                "UPDATE campaigns SET is_rolled = false WHERE campaign_id = ANY ($1)",
+                &self.left,
+            )
+            .execute(&mut *connection)
+            .await?;
+        }
         self.follows.store(connection).await
     }
 
@@ -91,16 +102,32 @@ impl Reach {
         }
     }
 
-    /// Notes that a creator has a counted video more, or one less.
+    /// Takes note of videos that were a creator's and are direct adds now.
+    fn part(&mut self, decisions: &Decisions) {
+        for (id, org) in &decisions.videos {
+            let before = decisions.videos_before.get(&VideoId::from_uuid(*id));
+            let creator = before.and_then(|video| video.creator_id);
+            let after = decisions.video(*id, *org);
+            let parted = creator.is_some() && after.is_some_and(|video| video.creator_id.is_none());
+            if let Some(campaigns) = self.videos.get(id).filter(|_| parted) {
+                self.left.extend(campaigns);
+            }
+        }
+    }
+
+    /// Notes which creators have a counted video more, or one less.
     fn count(&mut self, video: Uuid, place: &VideoPlace) {
-        let change = i32::from(place.after.is_some()) - i32::from(place.before.is_some());
-        let Some(Home::Creator(creator)) = place.after.or(place.before).filter(|_| change != 0)
-        else {
+        if place.before == place.after {
             return;
-        };
-        for campaign in self.videos.get(&video).into_iter().flatten() {
-            self.follows
-                .add_videos(place.org, *campaign, creator, change);
+        }
+        let campaigns = self.videos.get(&video);
+        for campaign in campaigns.into_iter().flatten() {
+            for (home, videos) in [(place.before, -1), (place.after, 1)] {
+                if let Some(Home::Creator(creator)) = home {
+                    let follows = &mut self.follows;
+                    follows.add_videos(place.org, *campaign, creator, videos);
+                }
+            }
         }
     }
 }

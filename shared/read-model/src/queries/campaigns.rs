@@ -141,7 +141,8 @@ impl OrgReader {
                       (SELECT sum(s.views)::bigint FROM counted c
                        JOIN video_stats s ON s.video_id = c.video_id AND s.org_id = $1) AS views,
                       (SELECT count(*) FROM (
-                           SELECT creators_within($2)
+                           SELECT c.creator_id FROM creators_within($2) AS within (creator_id)
+                           JOIN creators c ON c.creator_id = within.creator_id AND c.org_id = $1
                            UNION
                            SELECT creator_id FROM counted WHERE creator_id IS NOT NULL
                        ) AS creators) AS "creators!""#,

@@ -1,19 +1,19 @@
 //! Random histories of one project: events for the projection and, beside them, what they come to,
 //! kept as simply as can be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use domain::event::{
-    CreatorAdded, CreatorProfile, CreatorReactivated, CreatorRemoved, MediaType,
-    ObservationRecorded, OrgCreated, ProjectAdded, Reading, TrackingMode, TrackingStatus,
-    VideoAdded, VideoDetails, VideoDiscovered, VideoPromoted, VideoRemoved, VideoReviewed,
-    VideoStats,
+    CampaignAdded, CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved, CreatorAdded,
+    CreatorProfile, CreatorReactivated, CreatorRemoved, EntityRef, MediaType, ObservationRecorded,
+    OrgCreated, ProjectAdded, Reading, TrackingMode, TrackingStatus, VideoAdded, VideoDetails,
+    VideoDiscovered, VideoPromoted, VideoRemoved, VideoReviewed, VideoStats,
 };
-use domain::ids::{CreatorId, OrgId, ProjectId, VideoId};
+use domain::ids::{CampaignId, CreatorId, OrgId, ProjectId, VideoId};
 use domain::plan::Plan;
 use domain::platform::{Handle, Platform, PlatformVideoId};
-use domain::text::{Metadata, Name, ProjectName};
+use domain::text::{CampaignName, Metadata, Name, ProjectName};
 use domain::time::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -31,6 +31,17 @@ pub enum Step {
     RemoveVideo(Index),
     RemoveCreator(Index),
     ReactivateCreator(Index),
+    Put(Index, Item),
+    TakeOut(Index, Index),
+    RemoveCampaign(Index),
+}
+
+/// What a campaign may hold.
+#[derive(Debug, Clone, Copy)]
+pub enum Item {
+    Creator(Index),
+    Video(Index),
+    Campaign(Index),
 }
 
 #[derive(Debug, Clone)]
@@ -107,6 +118,18 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<Index>().prop_map(Step::RemoveVideo),
         1 => any::<Index>().prop_map(Step::RemoveCreator),
         2 => any::<Index>().prop_map(Step::ReactivateCreator),
+        5 => (any::<Index>(), item()).prop_map(|(campaign, item)| Step::Put(campaign, item)),
+        2 => (any::<Index>(), any::<Index>())
+            .prop_map(|(campaign, item)| Step::TakeOut(campaign, item)),
+        1 => any::<Index>().prop_map(Step::RemoveCampaign),
+    ]
+}
+
+fn item() -> impl Strategy<Value = Item> {
+    prop_oneof![
+        any::<Index>().prop_map(Item::Creator),
+        any::<Index>().prop_map(Item::Video),
+        any::<Index>().prop_map(Item::Campaign),
     ]
 }
 
@@ -120,8 +143,18 @@ pub struct World {
     pub project: ProjectId,
     pub creators: Vec<Creator>,
     pub videos: Vec<Video>,
+    pub campaigns: Vec<Campaign>,
     case: u64,
 }
+
+pub struct Campaign {
+    pub id: CampaignId,
+    pub is_removed: bool,
+    pub items: BTreeSet<EntityRef>,
+}
+
+/// Of how many campaigns each may hold those after it.
+const CAMPAIGNS: u64 = 4;
 
 pub struct Creator {
     pub id: CreatorId,
@@ -155,6 +188,7 @@ impl World {
             project,
             creators: Vec::new(),
             videos: Vec::new(),
+            campaigns: Vec::new(),
             case,
         };
         world.journal.record(OrgCreated {
@@ -170,6 +204,9 @@ impl World {
         });
         for number in 0..3 {
             world.add_creator(number);
+        }
+        for number in 0..CAMPAIGNS {
+            world.add_campaign(number);
         }
         world.discover(0, TrackingStatus::AutoTracked, None);
         world.discover(1, TrackingStatus::PendingReview, None);
@@ -225,17 +262,27 @@ impl World {
                 if !self.videos[number].is_removed && !self.is_hidden(number) {
                     self.videos[number].is_removed = true;
                     let video_id = self.videos[number].id;
+                    self.leave_campaigns(&BTreeSet::from([EntityRef::Video(video_id)]));
                     self.journal.record(VideoRemoved { video_id });
                 }
             }
             Step::RemoveCreator(creator) => {
-                let creator = &mut self.creators[creator.index(3)];
+                let number = creator.index(3);
+                let creator = &mut self.creators[number];
                 if !creator.is_removed {
                     creator.is_removed = true;
                     let creator_id = creator.id;
+                    let theirs = self.videos.iter().filter(|one| one.creator == Some(number));
+                    let mut gone: BTreeSet<_> =
+                        theirs.map(|one| EntityRef::Video(one.id)).collect();
+                    gone.insert(EntityRef::Creator(creator_id));
+                    self.leave_campaigns(&gone);
                     self.journal.record(CreatorRemoved { creator_id });
                 }
             }
+            Step::Put(campaign, item) => self.put(*campaign, *item),
+            Step::TakeOut(campaign, item) => self.take_out(*campaign, *item),
+            Step::RemoveCampaign(campaign) => self.remove_campaign(*campaign),
             Step::ReactivateCreator(creator) => {
                 let creator = &mut self.creators[creator.index(3)];
                 if creator.is_removed {
@@ -245,6 +292,124 @@ impl World {
                 }
             }
         }
+    }
+
+    fn add_campaign(&mut self, number: u64) {
+        let campaign_id = CampaignId::from_uuid(id(5, self.case, number));
+        self.journal.record(CampaignAdded {
+            campaign_id,
+            project_id: self.project,
+            name: CampaignName::parse(&format!("Campaign {number}")).unwrap(),
+            readme: None,
+            metadata: Metadata::empty(),
+            target_views: None,
+            target_at: None,
+        });
+        self.campaigns.push(Campaign {
+            id: campaign_id,
+            is_removed: false,
+            items: BTreeSet::new(),
+        });
+    }
+
+    /// A campaign may hold those after it, so that none holds itself.
+    fn put(&mut self, campaign: Index, item: Item) {
+        let number = campaign.index(self.campaigns.len());
+        let item = match item {
+            Item::Creator(creator) => {
+                let creator = &self.creators[creator.index(3)];
+                (!creator.is_removed).then_some(EntityRef::Creator(creator.id))
+            }
+            Item::Video(video) => {
+                let video = video.index(self.videos.len());
+                let is_there = !self.videos[video].is_removed && !self.is_hidden(video);
+                is_there.then_some(EntityRef::Video(self.videos[video].id))
+            }
+            Item::Campaign(other) => {
+                let other = other.index(self.campaigns.len());
+                let is_there = other > number && !self.campaigns[other].is_removed;
+                is_there.then_some(EntityRef::Campaign(self.campaigns[other].id))
+            }
+        };
+        let campaign = &mut self.campaigns[number];
+        if let Some(item) = item.filter(|_| !campaign.is_removed)
+            && campaign.items.insert(item)
+        {
+            let campaign_id = campaign.id;
+            let items = vec![item];
+            self.journal
+                .record(CampaignItemsAdded { campaign_id, items });
+        }
+    }
+
+    fn take_out(&mut self, campaign: Index, item: Index) {
+        let number = campaign.index(self.campaigns.len());
+        let campaign = &mut self.campaigns[number];
+        if campaign.is_removed || campaign.items.is_empty() {
+            return;
+        }
+        let item = *campaign
+            .items
+            .iter()
+            .nth(item.index(campaign.items.len()))
+            .unwrap();
+        campaign.items.remove(&item);
+        let campaign_id = campaign.id;
+        let items = vec![item];
+        self.journal
+            .record(CampaignItemsRemoved { campaign_id, items });
+    }
+
+    fn remove_campaign(&mut self, campaign: Index) {
+        let number = campaign.index(self.campaigns.len());
+        if self.campaigns[number].is_removed {
+            return;
+        }
+        self.campaigns[number].is_removed = true;
+        let campaign_id = self.campaigns[number].id;
+        self.leave_campaigns(&BTreeSet::from([EntityRef::Campaign(campaign_id)]));
+        self.journal.record(CampaignRemoved { campaign_id });
+    }
+
+    /// As the write side does it for whatever is gone.
+    fn leave_campaigns(&mut self, gone: &BTreeSet<EntityRef>) {
+        for campaign in self.campaigns.iter_mut().filter(|one| !one.is_removed) {
+            let items: Vec<_> = campaign.items.intersection(gone).copied().collect();
+            if !items.is_empty() {
+                campaign.items.retain(|item| !gone.contains(item));
+                let campaign_id = campaign.id;
+                self.journal
+                    .record(CampaignItemsRemoved { campaign_id, items });
+            }
+        }
+    }
+
+    /// Creators and videos that a campaign holds at any depth, by number.
+    pub fn within(&self, campaign: usize) -> (BTreeSet<usize>, BTreeSet<usize>) {
+        let (mut creators, mut videos) = (BTreeSet::new(), BTreeSet::new());
+        let mut open = vec![campaign];
+        while let Some(number) = open.pop() {
+            for item in &self.campaigns[number].items {
+                match item {
+                    EntityRef::Creator(id) => {
+                        creators.extend(self.creators.iter().position(|one| one.id == *id));
+                    }
+                    EntityRef::Video(id) => {
+                        videos.extend(self.videos.iter().position(|one| one.id == *id));
+                    }
+                    EntityRef::Campaign(id) => {
+                        open.extend(self.campaigns.iter().position(|one| one.id == *id));
+                    }
+                }
+            }
+        }
+        let theirs = |video: &Video| video.creator.is_some_and(|one| creators.contains(&one));
+        let all = self.videos.iter().enumerate();
+        videos.extend(
+            all.filter(|(_, video)| theirs(video))
+                .map(|(number, _)| number),
+        );
+        (creators, videos)
     }
 
     fn discover(&mut self, creator: usize, status: TrackingStatus, posted: Option<Timestamp>) {

@@ -226,9 +226,29 @@ async fn the_indexes_that_questions_rest_on_are_there() {
     assert_eq!(
         indexes,
         [
+            "CREATE INDEX annotations_newest ON annotations USING btree (project_id, date DESC, \
+             annotation_id DESC) WHERE (NOT removed)",
+            "CREATE INDEX annotations_of_entity ON annotations USING btree (entity_id, date DESC, \
+             annotation_id DESC) WHERE ((NOT removed) AND (entity_id IS NOT NULL))",
+            "CREATE INDEX annotations_of_project ON annotations USING btree (project_id, date DESC, \
+             annotation_id DESC) WHERE ((NOT removed) AND (entity_id IS NULL))",
             "CREATE INDEX api_keys_newest ON api_keys USING btree (org_id, created_at DESC, key_id DESC)",
+            "CREATE INDEX campaign_creators_of ON campaign_creators USING btree (campaign_id, \
+             creator_id)",
+            "CREATE INDEX campaign_items_holders ON campaign_items USING btree (item_id) WHERE \
+             (item_type = 'campaign'::text)",
+            "CREATE INDEX campaign_items_newest ON campaign_items USING btree (campaign_id, added_at \
+             DESC, item_id DESC)",
+            "CREATE INDEX campaign_videos_of ON campaign_videos USING btree (campaign_id, video_id)",
+            "CREATE INDEX campaigns_newest ON campaigns USING btree (project_id, created_at DESC, \
+             campaign_id DESC) WHERE (NOT removed)",
+            "CREATE INDEX campaigns_unrolled ON campaigns USING btree (campaign_id) WHERE (NOT \
+             is_rolled)",
             "CREATE INDEX creators_newest ON creators USING btree (project_id, created_at DESC, \
              creator_id DESC) WHERE (status <> 'removed'::text)",
+            "CREATE INDEX goals_newest ON goals USING btree (project_id, created_at DESC, goal_id DESC) \
+             WHERE (NOT removed)",
+            "CREATE INDEX goals_of_creator ON goals USING btree (creator_id) WHERE (NOT removed)",
             "CREATE INDEX projects_newest ON projects USING btree (org_id, created_at DESC, \
              project_id DESC) WHERE (NOT removed)",
             "CREATE INDEX videos_direct_adds ON videos USING btree (org_id) WHERE \

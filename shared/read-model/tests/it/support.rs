@@ -100,6 +100,12 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
         ("video_details", "true"),
         ("video_stats", "true"),
         ("video_readings", "true"),
+        ("campaigns", "true"),
+        ("campaign_items", "true"),
+        ("campaign_videos", "true"),
+        ("campaign_creators", "true"),
+        ("goals", "true"),
+        ("annotations", "true"),
         (
             "slots",
             "num_nonnulls(posts, views_firsts, likes_firsts, comments_firsts, shares_firsts,
@@ -125,14 +131,15 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
 /// Things to record, with what a test does not care about filled in.
 pub mod sample {
     use domain::event::{
-        CreatorAdded, KeyCreated, MediaType, OrgCreated, ProjectAdded, TrackingMode,
+        AnnotationAdded, AnnotationKind, CampaignAdded, CreatorAdded, EntityRef, GoalAdded,
+        GoalMetric, GoalPeriod, KeyCreated, MediaType, OrgCreated, ProjectAdded, TrackingMode,
         TrackingStatus, VideoDiscovered, VideoStats,
     };
-    use domain::ids::{CreatorId, KeyId, ProjectId, VideoId};
+    use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, ProjectId, VideoId};
     use domain::plan::Plan;
     use domain::platform::{Handle, Platform, PlatformVideoId};
     use domain::scope::Scopes;
-    use domain::text::{Metadata, Name, ProjectName};
+    use domain::text::{CampaignName, Label, Metadata, Name, ProjectName};
 
     use super::instant;
 
@@ -197,6 +204,47 @@ pub mod sample {
             comment_count: None,
             share_count: None,
             save_count: None,
+        }
+    }
+
+    pub fn campaign(project_id: ProjectId, campaign_id: CampaignId, name: &str) -> CampaignAdded {
+        CampaignAdded {
+            campaign_id,
+            project_id,
+            name: CampaignName::parse(name).unwrap(),
+            readme: None,
+            metadata: Metadata::empty(),
+            target_views: Some(1_000),
+            target_at: None,
+        }
+    }
+
+    pub fn goal(creator_id: CreatorId, goal_id: GoalId, metric: GoalMetric) -> GoalAdded {
+        GoalAdded {
+            goal_id,
+            creator_id,
+            metric,
+            period: GoalPeriod::Weekly,
+            target_value: 5,
+            start_date: None,
+            end_date: None,
+        }
+    }
+
+    pub fn annotation(
+        project_id: ProjectId,
+        annotation_id: AnnotationId,
+        entity: Option<EntityRef>,
+        date: &str,
+    ) -> AnnotationAdded {
+        AnnotationAdded {
+            annotation_id,
+            project_id,
+            entity,
+            kind: AnnotationKind::Launch,
+            date: date.parse().unwrap(),
+            label: Label::parse("Launch").unwrap(),
+            body: None,
         }
     }
 

@@ -1,16 +1,18 @@
 //! Nobody sees another org's rows: by the queries' own predicates, and by row security alone.
 
-use domain::event::{ObservationRecorded, Reading};
-use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, VideoId};
+use domain::event::{CampaignItemsAdded, EntityRef, GoalMetric, ObservationRecorded, Reading};
+use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, OrgId, ProjectId, VideoId};
 use domain::plan::Plan;
 use read_model::analytics::EntityKind;
-use read_model::{CreatorFilter, KeyFilter, Page, ReadModel, VideoFilter};
+use read_model::{
+    AnnotationFilter, CreatorFilter, GoalFilter, KeyFilter, Page, ReadModel, VideoFilter,
+};
 use sqlx::error::DatabaseError;
 use sqlx::{Connection, Row};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, sample};
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 19] = [
     "orgs",
     "org_limits",
     "members",
@@ -24,6 +26,12 @@ const TABLES: [&str; 13] = [
     "video_stats",
     "video_readings",
     "slots",
+    "campaigns",
+    "campaign_items",
+    "campaign_videos",
+    "campaign_creators",
+    "goals",
+    "annotations",
 ];
 
 fn org(case: u64) -> OrgId {
@@ -41,6 +49,16 @@ fn journal(case: u64) -> Journal {
     journal.record(sample::project(project, "Project"));
     journal.record(sample::creator(project, creator, "creator"));
     journal.record(sample::video(project, creator, video, 1));
+    let campaign = CampaignId::from_uuid(id(5, case, 0));
+    journal.record(sample::campaign(project, campaign, "Campaign"));
+    journal.record(CampaignItemsAdded {
+        campaign_id: campaign,
+        items: vec![EntityRef::Creator(creator)],
+    });
+    let goal = GoalId::from_uuid(id(7, case, 0));
+    journal.record(sample::goal(creator, goal, GoalMetric::Posts));
+    let annotation = AnnotationId::from_uuid(id(8, case, 0));
+    journal.record(sample::annotation(project, annotation, None, "2026-01-02"));
     let reading = sample::views(video, "2026-01-02T00:00:00Z", 5);
     journal.record(ObservationRecorded {
         readings: vec![Reading::VideoStats(reading)],
@@ -80,6 +98,43 @@ async fn asks_for_the_other(model: &ReadModel) {
             .unwrap()
             .is_none()
     );
+    let campaign = CampaignId::from_uuid(id(5, 2, 0));
+    assert!(reader.campaign(campaign).await.unwrap().is_none());
+    let items = reader.campaign_items(campaign, None, page).await.unwrap();
+    assert!(items.items.is_empty());
+    let figures = reader.campaign_figures(campaign).await.unwrap();
+    assert_eq!(
+        (figures.videos, figures.creators, figures.views),
+        (0, 0, None)
+    );
+    let campaigns = reader.campaigns(None, None, page).await.unwrap();
+    assert_eq!(campaigns.items.len(), 1);
+    let goals = GoalFilter {
+        project_id: ProjectId::from_uuid(project),
+        creator_id: None,
+        metric: None,
+        period: None,
+        is_active: None,
+    };
+    assert!(reader.goals(&goals, page).await.unwrap().items.is_empty());
+    for filter in [
+        AnnotationFilter {
+            project_id: Some(ProjectId::from_uuid(project)),
+            ..AnnotationFilter::default()
+        },
+        AnnotationFilter {
+            entity: Some(EntityRef::Creator(CreatorId::from_uuid(creator))),
+            ..AnnotationFilter::default()
+        },
+    ] {
+        let (marks, _) = reader.annotations(&filter, 50, None).await.unwrap();
+        assert!(marks.is_empty());
+    }
+    let (from, to) = ("2025-01-01".parse().unwrap(), "2027-01-01".parse().unwrap());
+    let shown = reader
+        .annotations_shown(&[project], &[creator], from, to)
+        .await;
+    assert!(shown.unwrap().is_empty());
     let of_project = Some(ProjectId::from_uuid(project));
     let filter = CreatorFilter {
         project_id: of_project,
