@@ -9,7 +9,7 @@ use api::envelope::Rendered;
 use api::error::{ApiError, Jitter};
 use api::header::QueryHeaders;
 use axum::response::Response;
-use domain::ids::{CreatorId, GlobalPosition, KeyId, ProjectId, VideoId};
+use domain::ids::{CampaignId, CreatorId, GlobalPosition, KeyId, ProjectId, VideoId};
 use domain::time::Timestamp;
 use read_model::{ApiKey, Org, OrgReader, Positions, ReadError, ReadModel, STATEMENT_WITHIN};
 use runtime::clock::Clock;
@@ -278,6 +278,15 @@ impl Snapshot<'_> {
     /// 404 for a video that is not there.
     pub async fn require_video(&mut self, id: VideoId) -> Result<(), ApiError> {
         match self.reader.video(id).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(ApiError::not_found()),
+            Err(error) => Err(self.read_error(error)),
+        }
+    }
+
+    /// 404 for a campaign that is not there.
+    pub async fn require_campaign(&mut self, id: CampaignId) -> Result<(), ApiError> {
+        match self.reader.campaign(id).await {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(ApiError::not_found()),
             Err(error) => Err(self.read_error(error)),

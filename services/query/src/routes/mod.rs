@@ -1,7 +1,10 @@
 //! The endpoints, one file each, and their description.
 
 mod analytics;
+mod annotations;
+mod campaigns;
 mod creators;
+mod goals;
 mod keys;
 mod limits;
 mod orgs;
@@ -60,5 +63,10 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(creators::get::handle))
         .routes(routes!(videos::list::handle))
         .routes(routes!(videos::get::handle))
+        .routes(routes!(campaigns::list::handle))
+        .routes(routes!(campaigns::get::handle))
+        .routes(routes!(campaigns::items::handle))
+        .routes(routes!(annotations::handle))
+        .routes(routes!(goals::list::handle))
         .routes(routes!(analytics::handle))
 }

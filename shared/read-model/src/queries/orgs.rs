@@ -56,6 +56,11 @@ pub struct LimitCounts {
     projects: u64,
     members: u64,
     api_keys: u64,
+    /// Of the project, campaign or creator that has most.
+    campaigns: u64,
+    campaign_items: u64,
+    goals: u64,
+    annotations: u64,
 }
 
 impl LimitCounts {
@@ -67,6 +72,10 @@ impl LimitCounts {
             LimitKey::MaxProjectsPerOrg => Some(self.projects),
             LimitKey::MaxMembersPerOrg => Some(self.members),
             LimitKey::MaxApiKeysPerOrg => Some(self.api_keys),
+            LimitKey::MaxCampaignsPerProject => Some(self.campaigns),
+            LimitKey::MaxCampaignItemsPerCampaign => Some(self.campaign_items),
+            LimitKey::MaxGoalsPerCreator => Some(self.goals),
+            LimitKey::MaxAnnotationsPerProject => Some(self.annotations),
             _ => None,
         }
     }
@@ -108,7 +117,27 @@ impl OrgReader {
                  (SELECT count(*) FROM members WHERE org_id = $1) AS "members!",
                  (SELECT count(*) FROM api_keys
                   WHERE org_id = $1 AND revoked_at IS NULL
-                    AND coalesce(least(expires_at, overlap_ends_at) > $2, true)) AS "api_keys!""#,
+                    AND coalesce(least(expires_at, overlap_ends_at) > $2, true)) AS "api_keys!",
+                 (SELECT coalesce(max(c.campaigns), 0) FROM projects p, LATERAL (
+                      SELECT count(*) AS campaigns FROM campaigns
+                      WHERE project_id = p.project_id AND org_id = $1 AND NOT removed) c
+                  WHERE p.org_id = $1 AND NOT p.removed) AS "campaigns!",
+                 (SELECT coalesce(max(c.item_count), 0) FROM projects p
+                  JOIN campaigns c ON c.project_id = p.project_id
+                  WHERE p.org_id = $1 AND NOT p.removed AND c.org_id = $1 AND NOT c.removed)
+                     AS "campaign_items!",
+                 (SELECT coalesce(max(g.goals), 0) FROM projects p, LATERAL (
+                      SELECT count(*) AS goals FROM goals g
+                      JOIN creators c ON c.creator_id = g.creator_id AND c.status <> 'removed'
+                      WHERE g.project_id = p.project_id AND g.org_id = $1 AND c.org_id = $1
+                        AND NOT g.removed
+                      GROUP BY g.creator_id) g
+                  WHERE p.org_id = $1 AND NOT p.removed) AS "goals!",
+                 (SELECT coalesce(max(a.annotations), 0) FROM projects p, LATERAL (
+                      SELECT count(*) AS annotations FROM annotations
+                      WHERE project_id = p.project_id AND org_id = $1 AND NOT removed
+                        AND source = 'user') a
+                  WHERE p.org_id = $1 AND NOT p.removed) AS "annotations!""#,
             self.org.as_uuid(),
             now.datetime(),
         )
@@ -120,6 +149,10 @@ impl OrgReader {
             projects: row.projects.unsigned_abs(),
             members: row.members.unsigned_abs(),
             api_keys: row.api_keys.unsigned_abs(),
+            campaigns: row.campaigns.unsigned_abs(),
+            campaign_items: row.campaign_items.unsigned_abs(),
+            goals: row.goals.unsigned_abs(),
+            annotations: row.annotations.unsigned_abs(),
         })
     }
 }

@@ -230,6 +230,8 @@ async fn the_indexes_that_questions_rest_on_are_there() {
              annotation_id DESC) WHERE (NOT removed)",
             "CREATE INDEX annotations_of_entity ON annotations USING btree (entity_id, date DESC, \
              annotation_id DESC) WHERE ((NOT removed) AND (entity_id IS NOT NULL))",
+            "CREATE INDEX annotations_of_people ON annotations USING btree (project_id) WHERE ((NOT \
+             removed) AND (source = 'user'::text))",
             "CREATE INDEX annotations_of_project ON annotations USING btree (project_id, date DESC, \
              annotation_id DESC) WHERE ((NOT removed) AND (entity_id IS NULL))",
             "CREATE INDEX api_keys_newest ON api_keys USING btree (org_id, created_at DESC, key_id DESC)",
