@@ -1,7 +1,10 @@
 //! The endpoints, one file each, and their description.
 
+mod aggregate;
 mod analytics;
 mod creators;
+mod figures;
+mod history;
 mod keys;
 mod limits;
 mod orgs;
@@ -61,4 +64,11 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(videos::list::handle))
         .routes(routes!(videos::get::handle))
         .routes(routes!(analytics::handle))
+        .routes(routes!(aggregate::video_leaderboard::handle))
+        .routes(routes!(aggregate::creator_leaderboard::handle))
+        .routes(routes!(aggregate::posting_heatmap::handle))
+        .routes(routes!(aggregate::posting_consistency::handle))
+        .routes(routes!(aggregate::view_distribution::handle))
+        .routes(routes!(aggregate::outliers::handle))
+        .routes(routes!(aggregate::creator_scatter::handle))
 }

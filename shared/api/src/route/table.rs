@@ -79,6 +79,20 @@ pub static ROUTES: &[Route] = &[
         .own(&[NotFound]),
     // 15
     Route::new(Get, "/analytics", READ).own(&[NotFound, RetentionExceeded]),
+    // 16
+    Route::new(Get, "/analytics/aggregate/video-leaderboard", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/creator-leaderboard", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/posting-heatmap", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/posting-consistency", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/view-distribution", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/outliers", READ).own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/creator-scatter", READ)
+        .own(&[NotFound, RetentionExceeded]),
     // 18.3
     Route::new(Get, "/analytics/schema", READ).removed(OPENAPI),
     Route::new(Get, "/campaigns/{id}/stats", READ).removed(ANALYTICS),

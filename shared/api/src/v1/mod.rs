@@ -1,6 +1,7 @@
 //! The objects of v1 as they stand on the wire: names, order and types of the fields are the
 //! contract's. What the domain folds becomes them here, so that commands and queries answer alike.
 
+mod aggregate;
 mod analytics;
 mod bulk;
 mod creators;
@@ -21,6 +22,10 @@ mod videos;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::aggregate::{
+    Bin, CreatorCard, CreatorLeaderboardRow, DirectionName, HeatmapCell, OutlierRow, Percentiles,
+    PostingConsistencyRow, ScatterRow, VideoLeaderboardRow, ViewDistribution,
+};
 pub use self::analytics::{
     Analytics, Annotation, AnnotationEntity, CSV_HEADER, EntityRef, Figure, Point, Series,
 };
@@ -33,9 +38,9 @@ pub use self::keys::{
 };
 pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
-    ActorKindName, AnalyticsEntityName, CreatorStatusName, GranularityName, KeyStatusName,
-    LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName, PlanName,
-    PlatformName, RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName,
+    ActorKindName, AnalyticsEntityName, BaseMetricName, CreatorStatusName, GranularityName,
+    KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
+    PlanName, PlatformName, RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName,
     TrackingStatusName, UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};

@@ -40,6 +40,8 @@ names! {
     ActorKindName as "ActorKind": ["user", "key", "system"];
     /// Of what analytics are.
     AnalyticsEntityName as "AnalyticsEntity": ["video", "creator", "project"];
+    /// Of what analytics can show growth.
+    BaseMetricName as "BaseMetric": ["views", "likes", "comments", "shares", "saves", "followers", "posts"];
     /// Whether a creator is followed.
     CreatorStatusName as "CreatorStatus": ["active", "auto_disabled"];
     /// Width of a bucket.
@@ -92,7 +94,7 @@ const LINE_CODES: [LineErrorCode; 9] = [
     LineErrorCode::ObservedInFuture,
 ];
 
-const METRICS: [&str; 8] = [
+const METRICS: [&str; 12] = [
     "views",
     "likes",
     "comments",
@@ -101,4 +103,8 @@ const METRICS: [&str; 8] = [
     "followers",
     "posts",
     "engagement_rate_by_views",
+    "engagement_rate_by_followers",
+    "posts_per_week",
+    "avg_views_per_post",
+    "growth_rate_pop",
 ];

@@ -2,12 +2,22 @@
 
 pub(crate) mod analytics;
 pub(crate) mod api_keys;
+mod breakdown;
+pub(crate) mod cards;
 pub(crate) mod columns;
+pub(crate) mod creator_figures;
+pub(crate) mod creator_leaderboard;
+pub(crate) mod creator_scatter;
 pub(crate) mod creators;
 pub(crate) mod inbox;
+mod labels;
 pub(crate) mod orgs;
 pub(crate) mod page;
+pub(crate) mod posted_views;
+mod posting;
 pub(crate) mod projects;
 mod raw;
 mod rollups;
+pub(crate) mod rows;
+pub(crate) mod video_leaderboard;
 pub(crate) mod videos;
