@@ -29,6 +29,9 @@ pub struct Meta {
     /// How many rows there are before `limit` and `offset`.
     #[serde(skip_serializing_if = "Option::is_none")]
     total_count: Option<u64>,
+    /// How many groups nothing could be said of. Only of outliers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped_groups: Option<u64>,
 }
 
 impl Meta {
@@ -56,6 +59,13 @@ impl Meta {
     #[must_use]
     pub fn total_count(mut self, count: u64) -> Self {
         self.total_count = Some(count);
+        self
+    }
+
+    /// Says how many groups nothing could be said of.
+    #[must_use]
+    pub fn skipped_groups(mut self, count: u64) -> Self {
+        self.skipped_groups = Some(count);
         self
     }
 

@@ -26,16 +26,25 @@ pub use self::error::{CorruptRow, ReadError};
 pub use self::position::{PositionFollower, Positions, TooFar};
 pub use self::projection::keyring::SubjectKeyring;
 pub use self::projector::{Projector, ProjectorConfig, ProjectorError};
-pub use self::queries::analytics::{AnalyticsRequest, EntityRef, EntitySeries, Source};
+pub use self::queries::analytics::{
+    AnalyticsAnswer, AnalyticsRequest, EntityRef, EntitySeries, Source,
+};
 pub use self::queries::annotations::{Annotation, AnnotationFilter, DayCursor, ListedAnnotations};
 pub use self::queries::api_keys::{ApiKey, KeyFilter};
 pub use self::queries::campaigns::{Campaign, CampaignFigures, CampaignItem};
+pub use self::queries::cards::{CreatorCard, VideoCard};
+pub use self::queries::creator_figures::CreatorFigure;
+pub use self::queries::creator_leaderboard::CreatorStanding;
+pub use self::queries::creator_scatter::CreatorPlace;
 pub use self::queries::creators::{Creator, CreatorFilter};
 pub use self::queries::goals::{Goal, GoalFilter};
 pub use self::queries::inbox::{CreatorName, InboxFilter, InboxVideo};
 pub use self::queries::orgs::{KeptHistory, LimitCounts, Org};
 pub use self::queries::page::{Cursor, Listed, Page};
+pub use self::queries::posted_views::{FoundOutliers, Outlier, OutlierQuestion, OutlierScope};
 pub use self::queries::projects::Project;
+pub use self::queries::rows::{Ranked, Rows};
+pub use self::queries::video_leaderboard::VideoOrder;
 pub use self::queries::videos::{Video, VideoFilter};
 pub use self::reader::{OrgReader, ReadModel};
 pub use self::schema::{ProjectionVersion, STATEMENT_WITHIN, SchemaError};

@@ -1,10 +1,13 @@
 //! The endpoints, one file each, and their description.
 
+mod aggregate;
 mod analytics;
 mod annotations;
 mod campaigns;
 mod creators;
+mod figures;
 mod goals;
+mod history;
 mod keys;
 mod limits;
 mod orgs;
@@ -69,4 +72,11 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(annotations::handle))
         .routes(routes!(goals::list::handle))
         .routes(routes!(analytics::handle))
+        .routes(routes!(aggregate::video_leaderboard::handle))
+        .routes(routes!(aggregate::creator_leaderboard::handle))
+        .routes(routes!(aggregate::posting_heatmap::handle))
+        .routes(routes!(aggregate::posting_consistency::handle))
+        .routes(routes!(aggregate::view_distribution::handle))
+        .routes(routes!(aggregate::outliers::handle))
+        .routes(routes!(aggregate::creator_scatter::handle))
 }

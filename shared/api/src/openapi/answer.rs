@@ -28,6 +28,29 @@ pub struct Page<T> {
     meta: PageMeta,
 }
 
+/// An answer with a list that has no pages.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct List<T> {
+    /// All of it.
+    data: Vec<T>,
+    /// Always null.
+    #[schema(schema_with = null)]
+    error: (),
+    #[schema(required)]
+    meta: Option<AnswerMeta>,
+}
+
+/// An answer with rows of a summary.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Rows<T> {
+    /// The rows asked for.
+    data: Vec<T>,
+    /// Always null.
+    #[schema(schema_with = null)]
+    error: (),
+    meta: RowsMeta,
+}
+
 /// What there is to say of an answer; mostly null.
 #[derive(Debug, Serialize, ToSchema)]
 struct AnswerMeta {
@@ -49,6 +72,22 @@ struct PageMeta {
     #[serde(rename = "validUntil", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<DateTime<Utc>>, example = json!(null))]
     valid_until: Option<Timestamp>,
+}
+
+/// What there is to say of rows.
+#[derive(Debug, Serialize, ToSchema)]
+struct RowsMeta {
+    /// When the answer can next change by time alone; null: never.
+    #[serde(rename = "validUntil")]
+    #[schema(value_type = Option<DateTime<Utc>>, required, example = json!(null))]
+    valid_until: Option<Timestamp>,
+    /// How many rows there are, before `limit` and `offset`.
+    #[schema(example = 120)]
+    total_count: u64,
+    /// Of outliers alone: how many groups were skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 3)]
+    skipped_groups: Option<u64>,
 }
 
 pub(super) fn null() -> ObjectBuilder {

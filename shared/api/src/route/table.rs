@@ -105,6 +105,20 @@ pub static ROUTES: &[Route] = &[
     Route::new(Patch, "/goals/{id}", WRITE).own(&[Duplicate]),
     Route::new(Delete, "/goals/{id}", WRITE),
     Route::new(Get, "/projects/{id}/goal-compliance", READ).own(&[RetentionExceeded]),
+    // 16
+    Route::new(Get, "/analytics/aggregate/video-leaderboard", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/creator-leaderboard", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/posting-heatmap", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/posting-consistency", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/view-distribution", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/outliers", READ).own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/creator-scatter", READ)
+        .own(&[NotFound, RetentionExceeded]),
     // 18.3
     Route::new(Get, "/analytics/schema", READ).removed(OPENAPI),
     Route::new(Get, "/campaigns/{id}/stats", READ).removed(ANALYTICS),

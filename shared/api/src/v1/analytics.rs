@@ -9,7 +9,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 use super::annotations::Annotation;
-use super::names::{AnalyticsEntityName, GranularityName, MetricName, ModeName, UnitName};
+use super::names::{
+    AnalyticsEntityName, BaseMetricName, GranularityName, MetricName, ModeName, UnitName,
+};
 use crate::csv::Csv;
 
 /// Columns of the CSV form.
@@ -104,7 +106,7 @@ pub struct Analytics {
     #[schema(example = json!(null), required)]
     pub bucket_days: Option<u16>,
     /// Of which metric the growth is shown.
-    #[schema(value_type = Option<MetricName>, example = json!(null), required)]
+    #[schema(value_type = Option<BaseMetricName>, example = json!(null), required)]
     pub base_metric: Option<&'static str>,
     /// What the values count in.
     #[schema(value_type = UnitName)]

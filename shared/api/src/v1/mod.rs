@@ -1,6 +1,7 @@
 //! The objects of v1 as they stand on the wire: names, order and types of the fields are the
 //! contract's. What the domain folds becomes them here, so that commands and queries answer alike.
 
+mod aggregate;
 mod analytics;
 mod annotations;
 mod bulk;
@@ -24,6 +25,10 @@ mod videos;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::aggregate::{
+    Bin, CreatorCard, CreatorLeaderboardRow, DirectionName, HeatmapCell, OutlierRow, Percentiles,
+    PostingConsistencyRow, ScatterRow, VideoLeaderboardRow, ViewDistribution,
+};
 pub use self::analytics::{Analytics, CSV_HEADER, EntityRef, Figure, Point, Series};
 pub use self::annotations::{Annotation, AnnotationEntity};
 pub use self::bulk::{BulkAnswer, BulkResult, BulkStatus, BulkSummary};
@@ -37,7 +42,7 @@ pub use self::keys::{
 };
 pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
-    ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName,
+    ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName, BaseMetricName,
     CreatorStatusName, GoalMetricName, GoalPeriodName, GranularityName, ItemTypeName,
     KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
     PeoplesAnnotationKindName, PlanName, PlatformName, RoleName, ScopeName,

@@ -51,6 +51,8 @@ names! {
         .chain(MarkKind::ALL.map(MarkKind::name));
     /// Whether people or the system made a mark.
     AnnotationSourceName as "AnnotationSource": ["user", "system"];
+    /// Of what analytics can show growth.
+    BaseMetricName as "BaseMetric": ["views", "likes", "comments", "shares", "saves", "followers", "posts"];
     /// Whether a creator is followed.
     CreatorStatusName as "CreatorStatus": ["active", "auto_disabled"];
     /// What a goal measures.
@@ -111,7 +113,7 @@ const LINE_CODES: [LineErrorCode; 9] = [
     LineErrorCode::ObservedInFuture,
 ];
 
-const METRICS: [&str; 8] = [
+const METRICS: [&str; 12] = [
     "views",
     "likes",
     "comments",
@@ -120,4 +122,8 @@ const METRICS: [&str; 8] = [
     "followers",
     "posts",
     "engagement_rate_by_views",
+    "engagement_rate_by_followers",
+    "posts_per_week",
+    "avg_views_per_post",
+    "growth_rate_pop",
 ];

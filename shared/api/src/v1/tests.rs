@@ -97,7 +97,7 @@ fn video() -> org::Video {
 }
 
 /// The names of an object's members as they are written.
-fn members(value: &impl Serialize) -> Vec<String> {
+pub(super) fn members(value: &impl Serialize) -> Vec<String> {
     let text = serde_json::to_string(value).unwrap();
     let mut names = Vec::new();
     let (mut depth, mut is_text, mut is_escaped) = (0, false, false);
@@ -122,7 +122,7 @@ fn members(value: &impl Serialize) -> Vec<String> {
 }
 
 /// What the document says of a type: its properties, all of them required.
-fn described<T: ToSchema>() -> Vec<String> {
+pub(super) fn described<T: ToSchema>() -> Vec<String> {
     let RefOr::T(Schema::Object(object)) = T::schema() else {
         panic!("{} is no object", T::name());
     };

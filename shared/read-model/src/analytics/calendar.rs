@@ -89,6 +89,13 @@ pub struct Bucket {
     pub is_clipped: bool,
 }
 
+impl Bucket {
+    /// How many days it has.
+    pub fn days(&self) -> u64 {
+        days_between(self.first_day, self.last_day)
+    }
+}
+
 /// The buckets of a range of days in a zone: contiguous, at least one, at most
 /// [`ANALYTICS_BUCKETS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +152,35 @@ impl Calendar {
         })
     }
 
+    /// As many days just before, cut at the same lengths: bucket i stands beside bucket i, and is
+    /// clipped if that one is.
+    #[must_use]
+    pub fn prior(&self) -> Self {
+        let from = minus(self.from, days_between(self.from, self.to));
+        let mut first_day = from;
+        let mut start = day_start(self.tz, from);
+        let beside = |bucket: &Bucket| {
+            let following = plus(first_day, bucket.days());
+            let end = day_start(self.tz, following);
+            let cut = Bucket {
+                first_day,
+                last_day: minus(following, 1),
+                start,
+                end,
+                is_clipped: bucket.is_clipped,
+            };
+            (first_day, start) = (following, end);
+            cut
+        };
+        Self {
+            from,
+            to: minus(self.from, 1),
+            tz: self.tz,
+            granularity: self.granularity,
+            buckets: self.buckets.iter().map(beside).collect(),
+        }
+    }
+
     /// First day.
     pub const fn from(&self) -> NaiveDate {
         self.from
@@ -182,6 +218,16 @@ impl Calendar {
         starts
             .chain(self.buckets.last().map(|bucket| bucket.end))
             .collect()
+    }
+
+    /// When so many days before the range begin.
+    pub(super) fn days_before(&self, days: u64) -> Timestamp {
+        day_start(self.tz, minus(self.from, days))
+    }
+
+    /// How many days it has.
+    pub fn days(&self) -> u64 {
+        days_between(self.from, self.to)
     }
 
     /// When an answer made at `now` next changes by time alone: a bucket begins or is over.
@@ -260,6 +306,11 @@ fn bucket_count(from: NaiveDate, to: NaiveDate, granularity: Granularity) -> i64
             (days + length - 1) / length
         }
     }
+}
+
+/// How many days, both included.
+pub(super) fn days_between(first: NaiveDate, last: NaiveDate) -> u64 {
+    u64::try_from((last - first).num_days() + 1).unwrap_or(0)
 }
 
 fn next(day: NaiveDate) -> NaiveDate {

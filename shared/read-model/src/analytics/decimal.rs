@@ -5,31 +5,59 @@ use std::fmt;
 const SCALE: i128 = 10_000;
 
 /// A number with four decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decimal4(i128);
 
 impl Decimal4 {
     /// `numerator / denominator`, rounded half away from zero. `None` if the denominator is 0 or
     /// the numerator too large to be scaled.
     pub fn quotient(numerator: i128, denominator: i128) -> Option<Self> {
-        if denominator == 0 {
-            return None;
-        }
-        let scaled = numerator.checked_mul(SCALE)?;
-        let (quotient, rest) = (scaled / denominator, scaled % denominator);
-        let is_half_or_more = rest.unsigned_abs() >= denominator.unsigned_abs().div_ceil(2);
-        let away = if (scaled < 0) == (denominator < 0) {
-            1
-        } else {
-            -1
-        };
-        Some(Self(quotient + if is_half_or_more { away } else { 0 }))
+        rounded(numerator.checked_mul(SCALE)?, denominator).map(Self)
+    }
+
+    /// The same with two decimals.
+    pub fn hundredths(numerator: i128, denominator: i128) -> Option<Self> {
+        let hundredths = rounded(numerator.checked_mul(100)?, denominator)?;
+        hundredths.checked_mul(SCALE / 100).map(Self)
+    }
+
+    /// A whole number.
+    pub const fn whole(number: i64) -> Self {
+        // 64 bits and fourteen more.
+        Self(number as i128 * SCALE)
+    }
+
+    /// The nearest to a finite number, half away from zero.
+    #[expect(clippy::cast_possible_truncation, reason = "a cast saturates")]
+    pub(super) fn nearest(number: f64) -> Self {
+        Self((number * 10_000.0).round() as i128)
+    }
+
+    /// Without its sign.
+    #[must_use]
+    pub const fn magnitude(self) -> Self {
+        Self(self.0.abs())
     }
 
     /// The number times 10,000.
     pub const fn scaled(self) -> i128 {
         self.0
     }
+}
+
+/// The quotient, rounded half away from zero to an integer.
+fn rounded(numerator: i128, denominator: i128) -> Option<i128> {
+    if denominator == 0 {
+        return None;
+    }
+    let (quotient, rest) = (numerator / denominator, numerator % denominator);
+    let is_half_or_more = rest.unsigned_abs() >= denominator.unsigned_abs().div_ceil(2);
+    let away = if (numerator < 0) == (denominator < 0) {
+        1
+    } else {
+        -1
+    };
+    Some(quotient + if is_half_or_more { away } else { 0 })
 }
 
 impl fmt::Display for Decimal4 {

@@ -17,13 +17,35 @@ pub struct Level {
 }
 
 impl Level {
+    /// What a unit's first reading adds.
+    pub(crate) fn first_reading(reading: i64) -> Self {
+        Self {
+            value: reading.into(),
+            base: reading.into(),
+            units: 1,
+        }
+    }
+
+    /// What a reading adds after another.
+    pub(crate) fn next_reading(reading: i64, before: i64) -> Self {
+        Self {
+            value: i128::from(reading) - i128::from(before),
+            base: 0,
+            units: 0,
+        }
+    }
+
     /// `None` if no unit was read yet.
     pub fn known(self) -> Option<i128> {
         (self.units > 0).then_some(self.value)
     }
 }
 
-/// The levels of one entity at the ascending edges of a calendar.
+/// Instants that levels are asked for: ascending, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edges(Vec<Timestamp>);
+
+/// The levels of one entity at ascending edges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Levels {
     counters: Vec<[Level; Counter::COUNT]>,
@@ -37,6 +59,32 @@ pub struct Changes {
     before: Levels,
 }
 
+impl Edges {
+    /// These instants, in any order.
+    pub fn of(instants: impl IntoIterator<Item = Timestamp>) -> Self {
+        let mut edges: Vec<_> = instants.into_iter().collect();
+        edges.sort_unstable();
+        edges.dedup();
+        Self(edges)
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::of(self.0.iter().chain(&other.0).copied())
+    }
+
+    /// All of them.
+    pub fn as_slice(&self) -> &[Timestamp] {
+        &self.0
+    }
+
+    /// The place of one of them.
+    pub fn place_of(&self, at: Timestamp) -> usize {
+        self.0.partition_point(|edge| *edge < at)
+    }
+}
+
 impl Levels {
     /// A counter at an edge.
     pub fn counter(&self, counter: Counter, edge: usize) -> Level {
@@ -46,6 +94,19 @@ impl Levels {
     /// Posts made before an edge.
     pub fn posts(&self, edge: usize) -> i64 {
         self.posts[edge]
+    }
+
+    /// Takes away what a part of the entity has: what is left is the others'.
+    pub fn subtract(&mut self, part: &Self) {
+        let counters = self.counters.iter_mut().flatten();
+        for (level, part) in counters.zip(part.counters.iter().flatten()) {
+            level.value -= part.value;
+            level.base -= part.base;
+            level.units -= part.units;
+        }
+        for (posts, part) in self.posts.iter_mut().zip(&part.posts) {
+            *posts -= part;
+        }
     }
 }
 

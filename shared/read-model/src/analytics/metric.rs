@@ -40,8 +40,35 @@ pub enum Metric {
     Followers,
     /// Counted videos by post time.
     Posts,
-    /// Likes, comments, shares and saves per 100 views gained.
+    /// Likes, comments, shares and saves gained, per 100 views gained.
     EngagementRateByViews,
+    /// Likes, comments, shares and saves gained, per 100 followers at the end.
+    EngagementRateByFollowers,
+    /// Posts, brought to seven days.
+    PostsPerWeek,
+    /// Views gained, per video posted by the end.
+    AvgViewsPerPost,
+    /// Change of a base metric against the bucket before.
+    GrowthRatePop,
+}
+
+/// Of what growth is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BaseMetric {
+    /// Views gained.
+    Views,
+    /// Likes gained.
+    Likes,
+    /// Comments gained.
+    Comments,
+    /// Shares gained.
+    Shares,
+    /// Saves gained.
+    Saves,
+    /// Followers at the end.
+    Followers,
+    /// Posts by the end.
+    Posts,
 }
 
 /// Gained in the bucket, or the running total.
@@ -60,6 +87,8 @@ pub enum Unit {
     Count,
     /// Hundredths.
     Percent,
+    /// Posts in seven days.
+    PostsPerWeek,
 }
 
 /// What readings carry and roll-ups keep: a metric is one of these, posts, or derived of them.
@@ -82,6 +111,15 @@ pub enum Counter {
 impl Counter {
     /// How many there are.
     pub const COUNT: usize = 6;
+    /// All of them, by their places.
+    pub const ALL: [Self; 6] = [
+        Self::Views,
+        Self::Likes,
+        Self::Comments,
+        Self::Shares,
+        Self::Saves,
+        Self::Followers,
+    ];
     /// Those of videos, in the order of a reading's fields.
     pub const OF_VIDEOS: [Self; 5] = [
         Self::Views,
@@ -99,17 +137,6 @@ impl Counter {
     }
 }
 
-/// How a metric is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Formula {
-    /// From readings of one counter.
-    Counter(Counter),
-    /// From post times.
-    Posts,
-    /// Engagement per view.
-    EngagementByViews,
-}
-
 impl EntityKind {
     /// All kinds that are answered.
     pub const ALL: [Self; 3] = [Self::Video, Self::Creator, Self::Project];
@@ -122,11 +149,19 @@ impl EntityKind {
             Self::Project => "project",
         }
     }
+
+    /// Whether figures of one can be broken down by its videos.
+    pub const fn breaks_down(self) -> bool {
+        match self {
+            Self::Creator => true,
+            Self::Video | Self::Project => false,
+        }
+    }
 }
 
 impl Metric {
     /// All metrics that are answered, in the contract's order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Views,
         Self::Likes,
         Self::Comments,
@@ -135,6 +170,10 @@ impl Metric {
         Self::Followers,
         Self::Posts,
         Self::EngagementRateByViews,
+        Self::EngagementRateByFollowers,
+        Self::PostsPerWeek,
+        Self::AvgViewsPerPost,
+        Self::GrowthRatePop,
     ];
 
     /// The stable name.
@@ -148,42 +187,93 @@ impl Metric {
             Self::Followers => "followers",
             Self::Posts => "posts",
             Self::EngagementRateByViews => "engagement_rate_by_views",
+            Self::EngagementRateByFollowers => "engagement_rate_by_followers",
+            Self::PostsPerWeek => "posts_per_week",
+            Self::AvgViewsPerPost => "avg_views_per_post",
+            Self::GrowthRatePop => "growth_rate_pop",
         }
     }
 
     /// What its values count in.
     pub const fn unit(self) -> Unit {
-        if self.is_derived() {
-            Unit::Percent
-        } else {
-            Unit::Count
+        match self {
+            Self::EngagementRateByViews | Self::EngagementRateByFollowers | Self::GrowthRatePop => {
+                Unit::Percent
+            }
+            Self::PostsPerWeek => Unit::PostsPerWeek,
+            _ => Unit::Count,
         }
     }
 
     /// Whether it is computed from other metrics; such a metric knows no mode.
     pub const fn is_derived(self) -> bool {
-        matches!(self.formula(), Formula::EngagementByViews)
+        matches!(
+            self,
+            Self::EngagementRateByViews
+                | Self::EngagementRateByFollowers
+                | Self::PostsPerWeek
+                | Self::AvgViewsPerPost
+                | Self::GrowthRatePop
+        )
     }
 
     /// Whether it can be asked of this kind of entity.
     pub const fn applies_to(self, entity: EntityKind) -> bool {
         match entity {
-            EntityKind::Video => !matches!(self, Self::Followers | Self::Posts),
+            EntityKind::Video => !matches!(
+                self,
+                Self::Followers
+                    | Self::Posts
+                    | Self::EngagementRateByFollowers
+                    | Self::PostsPerWeek
+                    | Self::AvgViewsPerPost
+            ),
             EntityKind::Creator | EntityKind::Project => true,
         }
     }
 
-    pub(crate) const fn formula(self) -> Formula {
+    /// Whether it can be broken down by videos.
+    pub const fn breaks_down(self) -> bool {
+        matches!(
+            self,
+            Self::Views
+                | Self::Likes
+                | Self::Comments
+                | Self::Shares
+                | Self::Saves
+                | Self::EngagementRateByViews
+        )
+    }
+}
+
+impl BaseMetric {
+    /// All of them, in the contract's order.
+    pub const ALL: [Self; 7] = [
+        Self::Views,
+        Self::Likes,
+        Self::Comments,
+        Self::Shares,
+        Self::Saves,
+        Self::Followers,
+        Self::Posts,
+    ];
+
+    /// The metric of that name.
+    pub const fn metric(self) -> Metric {
         match self {
-            Self::Views => Formula::Counter(Counter::Views),
-            Self::Likes => Formula::Counter(Counter::Likes),
-            Self::Comments => Formula::Counter(Counter::Comments),
-            Self::Shares => Formula::Counter(Counter::Shares),
-            Self::Saves => Formula::Counter(Counter::Saves),
-            Self::Followers => Formula::Counter(Counter::Followers),
-            Self::Posts => Formula::Posts,
-            Self::EngagementRateByViews => Formula::EngagementByViews,
+            Self::Views => Metric::Views,
+            Self::Likes => Metric::Likes,
+            Self::Comments => Metric::Comments,
+            Self::Shares => Metric::Shares,
+            Self::Saves => Metric::Saves,
+            Self::Followers => Metric::Followers,
+            Self::Posts => Metric::Posts,
         }
+    }
+
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        self.metric().name()
     }
 }
 
@@ -206,6 +296,7 @@ impl Unit {
         match self {
             Self::Count => "count",
             Self::Percent => "percent",
+            Self::PostsPerWeek => "posts_per_week",
         }
     }
 }
@@ -232,4 +323,4 @@ macro_rules! read_and_written_by_name {
     )+};
 }
 
-read_and_written_by_name!(EntityKind, Metric, Mode);
+read_and_written_by_name!(BaseMetric, EntityKind, Metric, Mode);

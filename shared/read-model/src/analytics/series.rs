@@ -3,13 +3,15 @@
 use chrono::NaiveDate;
 use domain::time::Timestamp;
 
-use super::calendar::{Bucket, Calendar};
+use super::calendar::{Bucket, Calendar, day_of, day_start, days_between};
 use super::decimal::Decimal4;
-use super::levels::Levels;
-use super::metric::{Counter, Formula, Metric, Mode};
+use super::formula::Span;
+use super::levels::{Edges, Levels};
+use super::measure::{Formula, Measure};
+use super::metric::Mode;
 
 /// A figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// A count, negative where readings dropped. Held within 64 bits.
     Count(i64),
@@ -45,135 +47,136 @@ pub struct Series {
     pub start_value: Option<i64>,
 }
 
-/// Computes the series of a metric. `levels` belong to the calendar's edges. A derived metric
-/// ignores `mode`.
+/// What series are made of levels.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What is measured.
+    pub measure: Measure,
+    /// Gained or running total; ignored by derived metrics.
+    pub mode: Mode,
+    /// Range, zone and buckets.
+    pub calendar: &'a Calendar,
+    /// Buckets that have not begun are left out.
+    pub now: Timestamp,
+    /// Where history begins: of a bucket that begins earlier nothing is known.
+    pub known_from: Option<NaiveDate>,
+}
+
+impl Asked<'_> {
+    /// The instants at which levels must be known.
+    pub fn edges(&self) -> Edges {
+        let lead = match self.measure.formula() {
+            Formula::GrowthOfGain(_) => self.spans_before().map(Some),
+            _ => [None; 2],
+        };
+        Edges::of(
+            self.calendar
+                .edges()
+                .into_iter()
+                .chain(lead.into_iter().flatten()),
+        )
+    }
+
+    /// When what stands before the first bucket begins, and before the whole range: as many days.
+    fn spans_before(&self) -> [Timestamp; 2] {
+        let first = self.calendar.buckets().first().map_or(0, Bucket::days);
+        [first, self.calendar.days()].map(|days| self.calendar.days_before(days))
+    }
+
+    fn is_known(&self, start: Timestamp) -> bool {
+        let known = self
+            .known_from
+            .map(|day| day_start(self.calendar.tz(), day));
+        known.is_none_or(|known| known <= start)
+    }
+}
+
+/// Computes the series of a metric. `levels` stand at `edges`, which are those of
+/// [`Asked::edges`] and may be more.
 ///
 /// What is not begun is left out everywhere, so law 1 holds on what is shown: the sum of `new` is
-/// the last cumulative minus the start value.
-pub fn series(
-    metric: Metric,
-    mode: Mode,
-    calendar: &Calendar,
-    levels: &Levels,
-    now: Timestamp,
-) -> Series {
-    let begun = calendar.begun(now);
-    let formula = metric.formula();
-    let points: Vec<Point> = begun
-        .iter()
-        .enumerate()
-        .map(|(index, bucket)| point(formula, mode, levels, index, bucket, now))
-        .collect();
-    let whole = Span {
+/// the last cumulative minus the start value. What lies before history is null, and total and
+/// start value are of the rest.
+pub fn series(asked: &Asked<'_>, edges: &Edges, levels: &Levels) -> Series {
+    let view = View {
+        asked,
+        edges,
         levels,
-        start: 0,
-        end: begun.len(),
+        today: day_of(asked.calendar.tz(), asked.now),
     };
-    let total = match (formula, mode) {
-        (Formula::EngagementByViews, _) | (_, Mode::New) => whole.value(formula, Mode::New),
-        (_, Mode::Cumulative) => points.iter().rev().find_map(|point| point.value),
-    };
+    let formula = asked.measure.formula();
+    let begun = asked.calendar.begun(asked.now);
+    let [mut before, before_all] = asked.spans_before();
+    let mut points = Vec::with_capacity(begun.len());
+    for bucket in begun {
+        points.push(view.point(formula, bucket, before));
+        before = bucket.start;
+    }
+    let whole = view.whole(begun, before_all);
+    let total = whole.and_then(|whole| {
+        if formula.is_derived() || asked.mode == Mode::New {
+            whole.value(formula, Mode::New)
+        } else {
+            points.iter().rev().find_map(|point| point.value)
+        }
+    });
     Series {
+        total: total.filter(|_| !(formula.is_derived() && begun.is_empty())),
+        start_value: whole.and_then(|whole| whole.start_value(formula)),
         points,
-        total,
-        start_value: whole.start_value(formula),
     }
 }
 
-fn point(
-    formula: Formula,
-    mode: Mode,
-    levels: &Levels,
-    index: usize,
-    bucket: &Bucket,
-    now: Timestamp,
-) -> Point {
-    let span = Span {
-        levels,
-        start: index,
-        end: index + 1,
-    };
-    Point {
-        first_day: bucket.first_day,
-        last_day: bucket.last_day,
-        value: span.value(formula, mode),
-        is_partial: bucket.is_clipped || bucket.end > now,
-        is_baseline: span.holds_baseline(formula),
-    }
-}
-
-/// What lies between two edges.
-#[derive(Clone, Copy)]
-struct Span<'a> {
+/// One question about one entity.
+struct View<'a> {
+    asked: &'a Asked<'a>,
+    edges: &'a Edges,
     levels: &'a Levels,
-    start: usize,
-    end: usize,
+    today: NaiveDate,
 }
 
-impl Span<'_> {
-    fn value(self, formula: Formula, mode: Mode) -> Option<Value> {
-        match (formula, mode) {
-            (Formula::Counter(counter), Mode::New) => self.gained(counter).map(count),
-            (Formula::Counter(counter), Mode::Cumulative) => {
-                self.levels.counter(counter, self.end).known().map(count)
-            }
-            (Formula::Posts, Mode::New) => {
-                let (start, end) = (self.levels.posts(self.start), self.levels.posts(self.end));
-                Some(Value::Count(end - start))
-            }
-            (Formula::Posts, Mode::Cumulative) => Some(Value::Count(self.levels.posts(self.end))),
-            (Formula::EngagementByViews, _) => self.engagement_by_views().map(Value::Decimal),
+impl<'a> View<'a> {
+    /// A bucket's point; the span before it begins at `before`.
+    fn point(&self, formula: Formula, bucket: &Bucket, before: Timestamp) -> Point {
+        let span = self.span(bucket, bucket, before);
+        let is_known = self.asked.is_known(bucket.start);
+        let value = span.value(formula, self.asked.mode);
+        Point {
+            first_day: bucket.first_day,
+            last_day: bucket.last_day,
+            value: value.filter(|_| is_known),
+            is_partial: bucket.is_clipped || bucket.end > self.asked.now,
+            is_baseline: is_known && span.holds_baseline(formula),
         }
     }
 
-    /// N(s, e): the change of what was read, first readings left out.
-    fn gained(self, counter: Counter) -> Option<i128> {
-        let start = self.levels.counter(counter, self.start);
-        let end = self.levels.counter(counter, self.end);
-        (end.units > 0).then_some((end.value - start.value) - (end.base - start.base))
-    }
-
-    fn engagement_by_views(self) -> Option<Decimal4> {
-        let views = self.gained(Counter::Views).filter(|views| *views > 0)?;
-        let gained = Counter::OF_ENGAGEMENT.map(|counter| self.gained(counter));
-        if gained.iter().all(Option::is_none) {
-            return None;
-        }
-        let engagement: i128 = gained.into_iter().flatten().sum();
-        Decimal4::quotient(engagement * 100, views)
-    }
-
-    /// S = C(F) and the baselines inside.
-    fn start_value(self, formula: Formula) -> Option<i64> {
-        match formula {
-            Formula::Counter(counter) => {
-                let start = self.levels.counter(counter, self.start);
-                let end = self.levels.counter(counter, self.end);
-                (end.units > 0).then(|| saturated(start.value + end.base - start.base))
-            }
-            Formula::Posts => Some(self.levels.posts(self.start)),
-            Formula::EngagementByViews => None,
-        }
-    }
-
-    fn holds_baseline(self, formula: Formula) -> bool {
-        let first_read = |counter| {
-            let start = self.levels.counter(counter, self.start);
-            self.levels.counter(counter, self.end).units > start.units
+    /// The buckets as one, but for those before history; `None` if that is all of them. Of a range
+    /// that has not begun it is its start. The span before the whole range begins at `before`.
+    fn whole(&self, begun: &[Bucket], before: Timestamp) -> Option<Span<'a>> {
+        let is_known = |bucket: &&Bucket| self.asked.is_known(bucket.start);
+        let Some(last) = begun.last() else {
+            let first = self.asked.calendar.buckets().first().filter(is_known)?;
+            let start = self.edges.place_of(first.start);
+            return Some(Span {
+                end: start,
+                ..self.span(first, first, before)
+            });
         };
-        match formula {
-            Formula::Counter(counter) => first_read(counter),
-            Formula::Posts => false,
-            Formula::EngagementByViews => Counter::OF_VIDEOS.into_iter().any(first_read),
+        let first = begun.iter().find(is_known)?;
+        Some(self.span(first, last, before))
+    }
+
+    fn span(&self, first: &Bucket, last: &Bucket, before: Timestamp) -> Span<'a> {
+        let so_far = last.last_day.min(self.today).max(first.first_day);
+        Span {
+            levels: self.levels,
+            start: self.edges.place_of(first.start),
+            end: self.edges.place_of(last.end),
+            days: days_between(first.first_day, so_far),
+            before: self
+                .asked
+                .is_known(before)
+                .then(|| self.edges.place_of(before)),
         }
     }
-}
-
-fn count(value: i128) -> Value {
-    Value::Count(saturated(value))
-}
-
-/// Sums of readings of at most 2^53 leave 64 bits only where readings are absurd.
-fn saturated(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }

@@ -8,8 +8,9 @@ use domain::time::Timestamp;
 use proptest::prelude::*;
 
 use super::{
-    BucketDays, Calendar, CalendarError, Changes, Counter, Granularity, Level, Metric, Mode, Value,
-    day_of, day_start, edge_after, next_day_start, series,
+    Asked, BaseMetric, BucketDays, Calendar, CalendarError, Changes, Counter, Edges, Granularity,
+    Level, Levels, Measure, Metric, Mode, Series, Value, day_of, day_start, edge_after,
+    next_day_start,
 };
 
 fn day(text: &str) -> NaiveDate {
@@ -188,6 +189,23 @@ proptest! {
     }
 }
 
+fn series(
+    metric: Metric,
+    mode: Mode,
+    calendar: &Calendar,
+    levels: &Levels,
+    now: Timestamp,
+) -> Series {
+    let asked = Asked {
+        measure: Measure::new(metric, None).unwrap(),
+        mode,
+        calendar,
+        now,
+        known_from: None,
+    };
+    super::series(&asked, &Edges::of(calendar.edges()), levels)
+}
+
 /// Readings of one video: (instant, views, likes).
 fn levels(calendar: &Calendar, readings: &[(&str, i128, i128)]) -> super::Levels {
     let edges = calendar.edges();
@@ -280,4 +298,153 @@ fn a_rate_is_of_the_sums_and_null_without_views_gained() {
     assert_eq!(points, ["null", "3.3333", "null", "5"]);
     assert_eq!(shown(rate.total), "5.5556");
     assert_eq!(rate.start_value, None);
+}
+
+#[test]
+fn the_period_before_is_cut_at_the_same_lengths() {
+    let months = calendar(
+        "2026-01-15",
+        "2026-03-10",
+        Tz::Europe__Berlin,
+        Granularity::Month,
+    );
+    let prior = months.prior();
+    assert_eq!(
+        (prior.from(), prior.to()),
+        (day("2025-11-21"), day("2026-01-14"))
+    );
+    let shape = |calendar: &Calendar| -> Vec<_> {
+        let buckets = calendar.buckets().iter();
+        buckets
+            .map(|bucket| (bucket.days(), bucket.is_clipped))
+            .collect()
+    };
+    assert_eq!(shape(&prior), shape(&months));
+    assert_eq!(shape(&prior), [(17, true), (28, false), (10, true)]);
+    for pair in prior.buckets().windows(2) {
+        assert_eq!(
+            (pair[0].end, next_day(pair[0].last_day)),
+            (pair[1].start, pair[1].first_day)
+        );
+    }
+    let last = prior.buckets().last().unwrap();
+    assert_eq!(
+        (last.end, last.last_day),
+        (months.buckets()[0].start, prior.to())
+    );
+}
+
+fn next_day(day: NaiveDate) -> NaiveDate {
+    day + Days::new(1)
+}
+
+/// Everything that is derived, of one video read once a day, its creator's followers, and posts.
+#[test]
+fn derived_figures_are_computed_from_sums_and_rounded_once() {
+    let weeks = calendar("2026-01-05", "2026-01-15", Tz::UTC, Granularity::Week);
+    let asked = |metric, base| Asked {
+        measure: Measure::new(metric, base).unwrap(),
+        mode: Mode::New,
+        calendar: &weeks,
+        now: instant("2026-01-13T06:00:00Z"),
+        known_from: None,
+    };
+    let shown = |metric, base| {
+        let asked = asked(metric, base);
+        let edges = asked.edges();
+        let mut changes = Changes::none(edges.as_slice().len());
+        let mut add = |at: &str, counter, value: i128, first: bool| {
+            let level = Level {
+                value,
+                base: if first { value } else { 0 },
+                units: first.into(),
+            };
+            changes.add(edge_after(edges.as_slice(), instant(at)), counter, level);
+        };
+        add("2025-12-28T12:00:00Z", Counter::Views, 100, true);
+        add("2026-01-01T12:00:00Z", Counter::Views, 30, false);
+        add("2026-01-06T12:00:00Z", Counter::Views, 200, false);
+        add("2026-01-06T12:00:00Z", Counter::Likes, 10, true);
+        add("2026-01-12T12:00:00Z", Counter::Views, -7, false);
+        add("2026-01-12T12:00:00Z", Counter::Likes, 4, false);
+        add("2026-01-07T12:00:00Z", Counter::Followers, 300, true);
+        add("2026-01-12T12:00:00Z", Counter::Followers, 30, false);
+        for at in [
+            "2026-01-04T12:00:00Z",
+            "2026-01-05T00:00:00Z",
+            "2026-01-12T09:00:00Z",
+        ] {
+            changes.add_posts(edge_after(edges.as_slice(), instant(at)), 1);
+        }
+        let found = super::series(&asked, &edges, &changes.into_levels());
+        assert_eq!(found.start_value, None);
+        let text = |value: Option<Value>| match value {
+            Some(Value::Decimal(value)) => value.to_string(),
+            Some(Value::Count(_)) => "count".to_owned(),
+            None => "null".to_owned(),
+        };
+        let mut values: Vec<_> = found.points.iter().map(|point| text(point.value)).collect();
+        values.push(text(found.total));
+        values.join(" ")
+    };
+    // The first likes are a baseline: known, and 0.
+    assert_eq!(
+        shown(Metric::EngagementRateByFollowers, None),
+        "0 1.2121 1.2121"
+    );
+    // A week has seven days, the running one two so far, both together nine.
+    assert_eq!(shown(Metric::PostsPerWeek, None), "1 3.5 1.5556");
+    assert_eq!(shown(Metric::AvgViewsPerPost, None), "100 -2.3333 64.3333");
+    let growth = |base| shown(Metric::GrowthRatePop, Some(base));
+    // 200 after 30 in the week before; -7 after 200; 193 after 30 in the eleven days before.
+    assert_eq!(growth(BaseMetric::Views), "566.6667 -103.5 543.3333");
+    assert_eq!(growth(BaseMetric::Likes), "null null null");
+    assert_eq!(growth(BaseMetric::Followers), "null 10 null");
+    assert_eq!(growth(BaseMetric::Posts), "100 50 200");
+}
+
+#[test]
+fn before_history_nothing_is_told_and_growth_has_nothing_to_compare_with() {
+    let days = calendar("2026-01-01", "2026-01-04", Tz::UTC, Granularity::Day);
+    let readings: Vec<_> = (1..=4)
+        .map(|n| (format!("2026-01-0{n}T10:00:00Z"), 100 * n, n))
+        .collect();
+    let readings: Vec<_> = readings
+        .iter()
+        .map(|(at, views, likes)| (at.as_str(), *views, *likes))
+        .collect();
+    let asked = |metric, base| Asked {
+        measure: Measure::new(metric, base).unwrap(),
+        mode: Mode::New,
+        calendar: &days,
+        now: instant("2026-02-01T00:00:00Z"),
+        known_from: Some(day("2026-01-03")),
+    };
+    let plain = asked(Metric::Views, None);
+    let found = super::series(&plain, &plain.edges(), &levels(&days, &readings));
+    let known: Vec<_> = found
+        .points
+        .iter()
+        .map(|point| point.value.is_some())
+        .collect();
+    assert_eq!(known, [false, false, true, true]);
+    assert_eq!(
+        (found.total, found.start_value),
+        (Some(Value::Count(200)), Some(200))
+    );
+    assert!(!found.points[0].is_baseline, "nothing is told of it");
+    let growth = asked(Metric::GrowthRatePop, Some(BaseMetric::Views));
+    let edges = growth.edges();
+    let found = super::series(
+        &growth,
+        &edges,
+        &super::Changes::none(edges.as_slice().len()).into_levels(),
+    );
+    assert_eq!(found.total, None);
+    let nowhere = Asked {
+        known_from: Some(day("2026-01-05")),
+        ..plain
+    };
+    let found = super::series(&nowhere, &nowhere.edges(), &levels(&days, &readings));
+    assert_eq!((found.total, found.start_value), (None, None));
 }

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
+use chrono::NaiveDate;
 use domain::time::Timestamp;
 use uuid::Uuid;
 
-use crate::analytics::{Calendar, EntityKind, Levels, Metric, Mode, Series, series};
+use crate::analytics::{
+    Asked, Calendar, Edges, EntityKind, Inputs, Levels, Measure, Mode, Series, series,
+};
 use crate::error::ReadError;
 use crate::reader::OrgReader;
 
-/// What is asked. `metric` must apply to `entity` ([`Metric::applies_to`]).
+/// What is asked. `measure` must apply to `entity` ([`Measure::applies_to`]).
 #[derive(Debug, Clone)]
 pub struct AnalyticsRequest {
     /// The kind of the entities.
@@ -17,13 +20,20 @@ pub struct AnalyticsRequest {
     /// Which, in the order of the answer.
     pub ids: Vec<Uuid>,
     /// What is measured.
-    pub metric: Metric,
+    pub measure: Measure,
     /// Gained or running total; ignored by derived metrics.
     pub mode: Mode,
     /// Range, zone and buckets.
     pub calendar: Calendar,
     /// Buckets that have not begun are left out.
     pub now: Timestamp,
+    /// Where history begins: of a bucket that begins earlier nothing is told.
+    pub known_from: Option<NaiveDate>,
+    /// Also over as many days just before.
+    pub with_prior: bool,
+    /// Also by video; for one entity that has such ([`EntityKind::breaks_down`]), and a metric
+    /// that does ([`Metric::breaks_down`](crate::analytics::Metric::breaks_down)).
+    pub by_video: bool,
 }
 
 /// Where creators' and projects' figures are taken from; videos have readings alone.
@@ -41,8 +51,8 @@ pub enum Source {
 pub struct EntityRef {
     /// Its kind.
     pub kind: EntityKind,
-    /// Its id.
-    pub id: Uuid,
+    /// Its id; `None` for all others of a breakdown together.
+    pub id: Option<Uuid>,
     /// A project's name, a creator's display name or else handle, a video's title or else its id
     /// on its platform.
     pub label: String,
@@ -57,6 +67,30 @@ pub struct EntitySeries {
     pub series: Series,
 }
 
+/// The series of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnalyticsAnswer {
+    /// Of the entities, in the order asked.
+    pub series: Vec<EntitySeries>,
+    /// Of the same over as many days just before; empty unless asked for.
+    pub compare: Vec<EntitySeries>,
+    /// Of the videos with the highest totals, then of all others together; empty unless asked for.
+    pub breakdown: Vec<EntitySeries>,
+}
+
+impl AnalyticsRequest {
+    /// The same question of another range.
+    pub(super) const fn over<'a>(&self, calendar: &'a Calendar) -> Asked<'a> {
+        Asked {
+            measure: self.measure,
+            mode: self.mode,
+            calendar,
+            now: self.now,
+            known_from: self.known_from,
+        }
+    }
+}
+
 impl OrgReader {
     /// The series of every entity asked for, in that order. `None` if one is not found: absent,
     /// another org's, or removed.
@@ -64,100 +98,62 @@ impl OrgReader {
         &mut self,
         request: &AnalyticsRequest,
         source: Source,
-    ) -> Result<Option<Vec<EntitySeries>>, ReadError> {
+    ) -> Result<Option<AnalyticsAnswer>, ReadError> {
         let labels = self.labels(request.entity, &request.ids).await?;
         if request.ids.iter().any(|id| !labels.contains_key(id)) {
             return Ok(None);
         }
-        let edges = request.calendar.edges();
+        let main = request.over(&request.calendar);
+        let prior_calendar = request.with_prior.then(|| request.calendar.prior());
+        let prior = prior_calendar
+            .as_ref()
+            .map(|calendar| request.over(calendar));
+        let edges = main.edges();
+        let edges = prior.map_or(edges.clone(), |prior| edges.union(&prior.edges()));
+        let inputs = request.measure.inputs();
         let levels = self
-            .levels(request.entity, &request.ids, &edges, source)
+            .levels(request.entity, &request.ids, &edges, inputs, source)
             .await?;
-        let answers = request.ids.iter().filter_map(|id| {
-            let entity = EntityRef {
-                kind: request.entity,
-                id: *id,
-                label: labels.get(id)?.clone(),
-            };
-            let series = series(
-                request.metric,
-                request.mode,
-                &request.calendar,
-                levels.get(id)?,
-                request.now,
-            );
-            Some(EntitySeries { entity, series })
-        });
-        Ok(Some(answers.collect()))
+        let of = |asked: &Asked<'_>| -> Vec<EntitySeries> {
+            let answers = request.ids.iter().filter_map(|id| {
+                let entity = EntityRef {
+                    kind: request.entity,
+                    id: Some(*id),
+                    label: labels.get(id)?.clone(),
+                };
+                let series = series(asked, &edges, levels.get(id)?);
+                Some(EntitySeries { entity, series })
+            });
+            answers.collect()
+        };
+        let (series, compare) = (of(&main), prior.as_ref().map(of).unwrap_or_default());
+        let breakdown = match (request.by_video, request.ids.first()) {
+            (true, Some(id)) => {
+                self.breakdown(request.entity, *id, &main, &edges, &levels[id])
+                    .await?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Some(AnalyticsAnswer {
+            series,
+            compare,
+            breakdown,
+        }))
     }
 
     async fn levels(
         &mut self,
         entity: EntityKind,
         ids: &[Uuid],
-        edges: &[Timestamp],
+        edges: &Edges,
+        inputs: Inputs,
         source: Source,
     ) -> Result<HashMap<Uuid, Levels>, ReadError> {
         match (entity, source) {
             (EntityKind::Creator | EntityKind::Project, Source::RollUps) => {
-                self.rolled_up(ids, edges).await
+                self.rolled_up(ids, edges.as_slice(), inputs).await
             }
-            _ => self.from_raw(entity, ids, edges).await,
+            _ => self.from_raw(entity, ids, edges.as_slice()).await,
         }
-    }
-
-    /// The labels of those that exist.
-    async fn labels(
-        &mut self,
-        kind: EntityKind,
-        ids: &[Uuid],
-    ) -> Result<HashMap<Uuid, String>, ReadError> {
-        let org = self.org.as_uuid();
-        let labels: Vec<(Uuid, String)> = match kind {
-            EntityKind::Project => sqlx::query!(
-                "SELECT project_id, name FROM projects
-                 WHERE org_id = $1 AND project_id = ANY ($2) AND NOT removed",
-                org,
-                ids,
-            )
-            .fetch_all(&mut *self.tx)
-            .await?
-            .into_iter()
-            .map(|row| (row.project_id, row.name))
-            .collect(),
-            EntityKind::Creator => sqlx::query!(
-                r#"SELECT c.creator_id,
-                          coalesce(CASE WHEN c.display_name_sealed IS NULL THEN f.display_name
-                                        ELSE c.display_name END, c.handle) AS "label!"
-                   FROM creators c
-                   JOIN projects p ON p.project_id = c.project_id AND p.org_id = $1
-                   LEFT JOIN creator_profiles f ON f.creator_id = c.creator_id
-                   WHERE c.org_id = $1 AND c.creator_id = ANY ($2) AND c.status <> 'removed'
-                     AND NOT p.removed"#,
-                org,
-                ids,
-            )
-            .fetch_all(&mut *self.tx)
-            .await?
-            .into_iter()
-            .map(|row| (row.creator_id, row.label))
-            .collect(),
-            EntityKind::Video => sqlx::query!(
-                r#"SELECT v.video_id, coalesce(d.title, v.platform_video_id) AS "label!"
-                   FROM videos v
-                   JOIN projects p ON p.project_id = v.project_id AND p.org_id = $1
-                   LEFT JOIN video_details d ON d.video_id = v.video_id
-                   WHERE v.org_id = $1 AND v.video_id = ANY ($2) AND NOT v.removed
-                     AND NOT v.creator_removed AND NOT p.removed"#,
-                org,
-                ids,
-            )
-            .fetch_all(&mut *self.tx)
-            .await?
-            .into_iter()
-            .map(|row| (row.video_id, row.label))
-            .collect(),
-        };
-        Ok(labels.into_iter().collect())
     }
 }

@@ -188,7 +188,7 @@ impl OrgReader {
 }
 
 /// The statuses of [`domain::event::TrackingStatus::is_counted`].
-const COUNTED: [&str; 3] = ["auto_tracked", "included", "direct_add"];
+pub(super) const COUNTED: [&str; 3] = ["auto_tracked", "included", "direct_add"];
 
 fn edge(edge: Option<&Timestamp>) -> DateTime<Utc> {
     edge.map_or(BEGINNING, |edge| edge.datetime())
@@ -232,16 +232,8 @@ impl<'a> Fold<'a> {
         for (counter, value) in values {
             let Some(value) = value else { continue };
             let change = match self.last[counter.index()].replace(value) {
-                Some(last) => Level {
-                    value: i128::from(value) - i128::from(last),
-                    base: 0,
-                    units: 0,
-                },
-                None => Level {
-                    value: i128::from(value),
-                    base: i128::from(value),
-                    units: 1,
-                },
+                Some(last) => Level::next_reading(value, last),
+                None => Level::first_reading(value),
             };
             for owner in self.owners.get(&unit).into_iter().flatten() {
                 if let Some(changes) = self.changes.get_mut(owner) {

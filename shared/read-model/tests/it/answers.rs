@@ -522,7 +522,11 @@ async fn absurd_figures_stop_nothing() {
         instant("2026-02-01T00:00:00Z"),
     ];
     let levels = reader
-        .rolled_up(&[creator(1).as_uuid()], &edges)
+        .rolled_up(
+            &[creator(1).as_uuid()],
+            &edges,
+            read_model::analytics::Inputs::ALL,
+        )
         .await
         .unwrap();
     let level = levels[&creator(1).as_uuid()].counter(read_model::analytics::Counter::Views, 1);

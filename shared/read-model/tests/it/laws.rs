@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use read_model::analytics::{
-    BucketDays, Calendar, EntityKind, Granularity, Levels, Metric, Mode, Value, series,
+    Asked, BaseMetric, BucketDays, Calendar, Edges, EntityKind, Granularity, Inputs, Levels,
+    Measure, Metric, Mode, Value, series,
 };
 use read_model::{OrgReader, ReadModel};
 use sqlx::PgPool;
@@ -35,6 +36,34 @@ const ZONES: [Tz; 8] = [
 struct Question {
     calendar: Calendar,
     now: Timestamp,
+    /// History begins so many days after the range, or before it.
+    known_from: Option<i64>,
+}
+
+impl Question {
+    fn known_from(&self) -> Option<NaiveDate> {
+        let days = chrono::TimeDelta::days(self.known_from?);
+        Some(self.calendar.from() + days)
+    }
+
+    fn of<'a>(&self, measure: Measure, mode: Mode, calendar: &'a Calendar) -> Asked<'a> {
+        Asked {
+            measure,
+            mode,
+            calendar,
+            now: self.now,
+            known_from: self.known_from(),
+        }
+    }
+}
+
+/// Every metric, growth of every base.
+fn measures(kind: EntityKind) -> impl Iterator<Item = Measure> {
+    let plain = Metric::ALL.into_iter().map(|metric| (metric, None));
+    let growth = BaseMetric::ALL.map(|base| (Metric::GrowthRatePop, Some(base)));
+    let all = plain.chain(growth);
+    let all = all.filter_map(|(metric, base)| Measure::new(metric, base));
+    all.filter(move |measure| measure.applies_to(kind))
 }
 
 fn question() -> impl Strategy<Value = Question> {
@@ -45,17 +74,28 @@ fn question() -> impl Strategy<Value = Question> {
         2 => (1_u16..8).prop_map(|days| Granularity::Custom(BucketDays::new(days).unwrap())),
     ];
     let zone = prop::sample::select(&ZONES[..]);
-    (granularity, zone, 0_u64..20, 0_u64..20, 0_i64..25).prop_map(
-        |(granularity, zone, first, length, now)| {
+    let known_from = prop::option::weighted(0.3, -20_i64..3);
+    (
+        granularity,
+        zone,
+        0_u64..20,
+        0_u64..20,
+        0_i64..25,
+        known_from,
+    )
+        .prop_map(|(granularity, zone, first, length, now, known_from)| {
             let from: NaiveDate = "2018-10-27".parse().unwrap();
             let from = from + Days::new(first);
             let calendar =
                 Calendar::try_new(from, from + Days::new(length), zone, granularity).unwrap();
             let start = instant("2018-10-28T01:07:00Z");
             let now = start.plus(chrono::TimeDelta::hours(25 * now));
-            Question { calendar, now }
-        },
-    )
+            Question {
+                calendar,
+                now,
+                known_from,
+            }
+        })
 }
 
 type Case = (Vec<Step>, Vec<Index>, Vec<Question>);
@@ -144,28 +184,52 @@ async fn apply_in_batches(pool: &PgPool, world: &World, cuts: &[Index]) {
 
 async fn check(model: &ReadModel, world: &World, question: &Question) -> Result<(), TestCaseError> {
     let mut reader = model.org(world.journal.org).await.unwrap();
-    let edges = question.calendar.edges();
+    let prior = question.calendar.prior();
     for (kind, entities) in entities(world) {
         let ids: Vec<Uuid> = entities.iter().map(|(id, _)| *id).collect();
-        let raw = reader.from_raw(kind, &ids, &edges).await.unwrap();
-        let rolled = rolled_up(&mut reader, kind, &ids, &edges).await;
-        for (id, entity) in entities {
-            for metric in Metric::ALL.into_iter().filter(|m| m.applies_to(kind)) {
+        for measure in measures(kind) {
+            let asked = [&question.calendar, &prior]
+                .map(|calendar| question.of(measure, Mode::New, calendar));
+            let edges = asked[0].edges().union(&asked[1].edges());
+            let raw = reader.from_raw(kind, &ids, edges.as_slice()).await.unwrap();
+            let rolled = rolled_up(&mut reader, kind, &ids, &edges, measure.inputs()).await;
+            for (id, entity) in &entities {
                 for mode in Mode::ALL {
-                    let Question { calendar, now } = question;
-                    let expected = naive::series(world, entity, metric, mode, calendar, *now);
-                    let of = |levels: &Levels| series(metric, mode, calendar, levels, *now);
-                    let what = format!("{metric} {mode} of {entity:?}");
-                    let from_raw = of(&raw[&id]);
-                    prop_assert_eq!(&shown(&from_raw), &expected, "raw {}", &what);
-                    if let Some(rolled) = &rolled {
-                        let rolled = of(&rolled[&id]);
-                        prop_assert_eq!(&shown(&rolled), &expected, "roll-up {}", &what);
+                    for asked in asked {
+                        let asked = Asked { mode, ..asked };
+                        let rolled = rolled.as_ref().map(|rolled| &rolled[id]);
+                        both_are_right(world, *entity, &asked, &edges, &raw[id], rolled)?;
+                        law_1(&asked, &edges, &raw[id])?;
                     }
-                    law_1(&from_raw, metric, mode, &raw[&id], question)?;
                 }
             }
         }
+    }
+    Ok(())
+}
+
+fn both_are_right(
+    world: &World,
+    entity: naive::Entity,
+    asked: &Asked<'_>,
+    edges: &Edges,
+    raw: &Levels,
+    rolled: Option<&Levels>,
+) -> Result<(), TestCaseError> {
+    let question = naive::Question {
+        measure: asked.measure,
+        mode: asked.mode,
+        calendar: asked.calendar,
+        now: asked.now,
+        known_from: asked.known_from,
+    };
+    let expected = naive::series(world, entity, &question);
+    let what = format!("{:?} {} of {entity:?}", asked.measure, asked.mode);
+    let raw = series(asked, edges, raw);
+    prop_assert_eq!(&shown(&raw), &expected, "raw {}", &what);
+    if let Some(rolled) = rolled {
+        let rolled = series(asked, edges, rolled);
+        prop_assert_eq!(&shown(&rolled), &expected, "roll-up {}", &what);
     }
     Ok(())
 }
@@ -174,11 +238,17 @@ async fn rolled_up(
     reader: &mut OrgReader,
     kind: EntityKind,
     ids: &[Uuid],
-    edges: &[Timestamp],
+    edges: &Edges,
+    inputs: Inputs,
 ) -> Option<std::collections::HashMap<Uuid, Levels>> {
     match kind {
         EntityKind::Video => None,
-        _ => Some(reader.rolled_up(ids, edges).await.unwrap()),
+        _ => Some(
+            reader
+                .rolled_up(ids, edges.as_slice(), inputs)
+                .await
+                .unwrap(),
+        ),
     }
 }
 
@@ -200,18 +270,16 @@ fn entities(world: &World) -> Vec<(EntityKind, Vec<(Uuid, naive::Entity)>)> {
 }
 
 /// The sum of new is the last cumulative minus the start value.
-fn law_1(
-    answer: &read_model::analytics::Series,
-    metric: Metric,
-    mode: Mode,
-    levels: &Levels,
-    question: &Question,
-) -> Result<(), TestCaseError> {
-    if metric.is_derived() || mode != Mode::New || answer.points.is_empty() {
+fn law_1(asked: &Asked<'_>, edges: &Edges, levels: &Levels) -> Result<(), TestCaseError> {
+    let answer = series(asked, edges, levels);
+    if asked.measure.metric().is_derived() || asked.mode != Mode::New || answer.points.is_empty() {
         return Ok(());
     }
-    let Question { calendar, now } = question;
-    let cumulative = series(metric, Mode::Cumulative, calendar, levels, *now);
+    let cumulative = Asked {
+        mode: Mode::Cumulative,
+        ..*asked
+    };
+    let cumulative = series(&cumulative, edges, levels);
     let gained: i64 = answer.points.iter().map(|point| count(point.value)).sum();
     prop_assert_eq!(gained, count(answer.total));
     prop_assert_eq!(

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod aggregates;
 mod answers;
+mod breakdown;
 mod history;
 mod laws;
 mod naive;

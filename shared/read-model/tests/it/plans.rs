@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::event::TrackingStatus;
 use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, VideoId};
-use read_model::analytics::EntityKind;
+use read_model::analytics::{EntityKind, Inputs};
 use read_model::{
     CreatorFilter, Cursor, InboxFilter, KeyFilter, OrgReader, Page, ReadModel, VideoFilter,
 };
@@ -186,7 +186,10 @@ async fn no_question_reads_a_large_table_from_end_to_end() {
             };
             reader.inbox(&inbox, page).await.unwrap();
             reader.limit_counts(now).await.unwrap();
-            reader.rolled_up(&[project, creator], &edges).await.unwrap();
+            reader
+                .rolled_up(&[project, creator], &edges, Inputs::ALL)
+                .await
+                .unwrap();
             for (kind, id) in [(EntityKind::Video, video), (EntityKind::Creator, creator)] {
                 reader.from_raw(kind, &[id], &edges).await.unwrap();
             }
@@ -253,6 +256,8 @@ async fn the_indexes_that_questions_rest_on_are_there() {
             "CREATE INDEX goals_of_creator ON goals USING btree (creator_id) WHERE (NOT removed)",
             "CREATE INDEX projects_newest ON projects USING btree (org_id, created_at DESC, \
              project_id DESC) WHERE (NOT removed)",
+            "CREATE INDEX video_details_posted ON video_details USING btree (org_id, posted_at) WHERE \
+             (posted_at IS NOT NULL)",
             "CREATE INDEX videos_direct_adds ON videos USING btree (org_id) WHERE \
              ((tracking_status = 'direct_add'::text) AND (tracking_disabled_reason IS NULL) AND \
              (NOT removed))",
@@ -264,6 +269,9 @@ async fn the_indexes_that_questions_rest_on_are_there() {
              'excluded'::text))",
             "CREATE INDEX videos_of_creator ON videos USING btree (creator_id, created_at DESC, \
              video_id DESC) WHERE (creator_id IS NOT NULL)",
+            "CREATE INDEX videos_posted ON videos USING btree (project_id, COALESCE(posted_at, \
+             created_at)) WHERE ((NOT removed) AND (NOT creator_removed) AND (tracking_status = ANY \
+             (ARRAY['auto_tracked'::text, 'included'::text, 'direct_add'::text])))",
         ]
     );
 }

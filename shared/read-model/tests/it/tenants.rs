@@ -3,7 +3,7 @@
 use domain::event::{CampaignItemsAdded, EntityRef, GoalMetric, ObservationRecorded, Reading};
 use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, OrgId, ProjectId, VideoId};
 use domain::plan::Plan;
-use read_model::analytics::EntityKind;
+use read_model::analytics::{EntityKind, Inputs};
 use read_model::{
     AnnotationFilter, CreatorFilter, GoalFilter, KeyFilter, Page, ReadModel, VideoFilter,
 };
@@ -168,8 +168,14 @@ async fn asks_for_the_other(model: &ReadModel) {
     let all = reader.videos(&VideoFilter::default(), page).await.unwrap();
     assert_eq!(all.items.len(), 1);
     for unit in [project, creator] {
-        let nothing = reader.rolled_up(&[id(9, 9, 9)], &edges).await.unwrap();
-        let levels = reader.rolled_up(&[unit], &edges).await.unwrap();
+        let nothing = reader
+            .rolled_up(&[id(9, 9, 9)], &edges, Inputs::ALL)
+            .await
+            .unwrap();
+        let levels = reader
+            .rolled_up(&[unit], &edges, Inputs::ALL)
+            .await
+            .unwrap();
         assert_eq!(levels[&unit], nothing[&id(9, 9, 9)]);
     }
     for (kind, entity) in [

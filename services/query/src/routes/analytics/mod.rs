@@ -12,18 +12,14 @@ use api::openapi;
 use api::v1::Analytics;
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{Days, NaiveDate};
-use chrono_tz::Tz;
 use domain::ids::{CreatorId, ProjectId, VideoId};
-use domain::plan::LimitKey;
 use domain::time::Timestamp;
-use read_model::analytics::{
-    Calendar, CalendarError, EntityKind, day_of, day_start, next_day_start,
-};
-use read_model::{AnalyticsRequest, Org, Source};
+use read_model::analytics::{Calendar, CalendarError, EntityKind, Metric};
+use read_model::{AnalyticsRequest, Source};
 use uuid::Uuid;
 
 use self::params::{AnalyticsParams, Format};
+use super::history::History;
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::{Topic, Topics};
 use crate::call::Call;
@@ -36,7 +32,13 @@ const CSV_EXAMPLE: &str = "series_kind,entity_type,entity_id,entity_label,metric
 /// Gets series of figures over time.
 ///
 /// One series per entity, one point per bucket. `new` is what was gained in a bucket: over the
-/// range it adds up to the cumulative value at the end minus `start_value`, exactly.
+/// range it adds up to the cumulative value at the end minus `start_value`, exactly. The first
+/// reading ever of a video is its baseline and adds 0 to `new`. Derived metrics are computed from
+/// the sums of a bucket and rounded once, to four decimals.
+///
+/// `compare=prior_period` adds the same entities over as many days just before `from`, cut at the
+/// same lengths; points before the plan's history are null. `breakdown=video` adds the ten videos
+/// with the highest totals and all others together, which add up to the series bucket by bucket.
 #[utoipa::path(
     get,
     path = "/analytics",
@@ -67,41 +69,27 @@ impl Question for AnalyticsParams {
 
     async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
         let (now, org) = (snapshot.now, snapshot.org().await?);
-        let tz = match self.tz {
-            Some(tz) => tz,
-            None => zone_of(&org)?,
-        };
-        let today = day_of(tz, now);
-        let (from, to) = self.range.resolve(today)?;
-        let calendar =
-            Calendar::try_new(from, to, tz, self.granularity).map_err(|error| refused(&error))?;
-        let history = History::of(&org, tz, now);
-        if history.earliest.is_some_and(|earliest| from < earliest) {
+        let history = History::of(&org, self.tz, now)?;
+        let (from, to) = self.range.resolve(history.today())?;
+        let calendar = Calendar::try_new(from, to, history.tz(), self.granularity);
+        let calendar = calendar.map_err(|error| refused(&error))?;
+        if history.lacks(from) {
             snapshot.require_entities(self.entity, &self.ids).await?;
             return Err(history.exceeded());
         }
         let moves = self.range.from.is_none() || self.range.to.is_none();
+        let format = self.format;
+        let request = self.into_request(calendar, now, &history);
         let valid_until = [
-            calendar.valid_until(now),
-            moves.then(|| next_day_start(tz, now)),
-            history.leaves_at(from, tz),
-            history.until,
+            valid_until(&request, &history),
+            moves.then(|| history.tomorrow()),
         ];
         let valid_until = valid_until.into_iter().flatten().min();
-        let request = AnalyticsRequest {
-            entity: self.entity,
-            ids: self.ids,
-            metric: self.metric,
-            mode: self.mode,
-            calendar,
-            now,
-        };
         let found = snapshot.reader.analytics(&request, Source::RollUps).await;
         let found = found.map_err(|error| snapshot.read_error(error))?;
         let found = found.ok_or_else(ApiError::not_found)?;
-        let retention = org.profile.limits.max(LimitKey::StatsHistoryRetentionDays);
-        let wire = wire::analytics(&request, &found, retention);
-        let rendered = match self.format {
+        let wire = wire::analytics(&request, &found, history.tier_days());
+        let rendered = match format {
             Format::Json => Rendered::json(&wire, &Meta::none().valid_until(valid_until))?,
             Format::Csv => Rendered::csv(wire.to_csv().take(), &wire.csv_name())?,
         };
@@ -112,38 +100,46 @@ impl Question for AnalyticsParams {
     }
 }
 
-/// How far back answers reach.
-struct History {
-    days: Option<u64>,
-    earliest: Option<NaiveDate>,
-    /// When what a downgrade left standing ends.
-    until: Option<Timestamp>,
-}
-
-impl History {
-    fn of(org: &Org, tz: Tz, now: Timestamp) -> Self {
-        let days = org.history_days(now);
-        let kept = org.kept_history.map(|kept| kept.until);
-        Self {
-            days,
-            earliest: days.map(|days| {
-                let first = day_of(tz, now).checked_sub_days(Days::new(days));
-                first.unwrap_or(NaiveDate::MIN)
-            }),
-            until: kept.filter(|until| now < *until),
+impl AnalyticsParams {
+    fn into_request(
+        self,
+        calendar: Calendar,
+        now: Timestamp,
+        history: &History,
+    ) -> AnalyticsRequest {
+        AnalyticsRequest {
+            entity: self.entity,
+            ids: self.ids,
+            measure: self.measure,
+            mode: self.mode,
+            calendar,
+            now,
+            known_from: history.earliest(),
+            with_prior: self.with_prior,
+            by_video: self.by_video,
         }
     }
+}
 
-    fn exceeded(&self) -> ApiError {
-        let earliest = self.earliest.unwrap_or(NaiveDate::MIN);
-        ApiError::retention_exceeded(self.days.unwrap_or_default(), earliest)
-    }
-
-    /// When a range that begins `from` begins before it.
-    fn leaves_at(&self, from: NaiveDate, tz: Tz) -> Option<Timestamp> {
-        let last = from.checked_add_days(Days::new(self.days?))?;
-        Some(day_start(tz, last.succ_opt()?))
-    }
+/// When the answer can next change by time alone: a bucket begins or is over, a day begins that a
+/// running one is counted in, or a day that is told of leaves the plan's history.
+fn valid_until(request: &AnalyticsRequest, history: &History) -> Option<Timestamp> {
+    let (calendar, now) = (&request.calendar, request.now);
+    let metric = request.measure.metric();
+    let reaches_back = request.with_prior || metric == Metric::GrowthRatePop;
+    let prior = reaches_back.then(|| calendar.prior());
+    let first_before = prior.as_ref().map(Calendar::from);
+    let edge = calendar.valid_until(now);
+    let instants = [
+        edge,
+        prior.as_ref().and_then(|prior| prior.valid_until(now)),
+        edge.filter(|_| metric == Metric::PostsPerWeek)
+            .map(|_| history.tomorrow()),
+        history.leaves_at(calendar.from()),
+        first_before.and_then(|day| history.leaves_at(day.max(history.earliest()?))),
+        history.ends_at(),
+    ];
+    instants.into_iter().flatten().min()
 }
 
 impl Snapshot<'_> {
@@ -164,11 +160,6 @@ impl Snapshot<'_> {
         }
         Ok(())
     }
-}
-
-fn zone_of(org: &Org) -> Result<Tz, ApiError> {
-    let zone = org.profile.timezone.parse();
-    zone.map_err(|_| ApiError::internal("the org's zone is none that this build knows"))
 }
 
 fn refused(error: &CalendarError) -> ApiError {

@@ -3,10 +3,12 @@
 use api::input::issue::Invalid;
 use api::input::query::{FromQuery, Params, RangeParams};
 use api::input::text::Text;
-use api::v1::{AnalyticsEntityName, GranularityName, MetricName, ModeName};
+use api::v1::{AnalyticsEntityName, BaseMetricName, GranularityName, MetricName, ModeName};
 use chrono_tz::Tz;
 use domain::limits::{ANALYTICS_ENTITIES, BUCKET_DAYS_MAX};
-use read_model::analytics::{BucketDays, EntityKind, Granularity, Metric, Mode};
+use read_model::analytics::{
+    BaseMetric, BucketDays, EntityKind, Granularity, Measure, Metric, Mode,
+};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -16,11 +18,13 @@ use uuid::Uuid;
 pub struct AnalyticsParams {
     pub entity: EntityKind,
     pub ids: Vec<Uuid>,
-    pub metric: Metric,
+    pub measure: Measure,
     pub mode: Mode,
     pub granularity: Granularity,
     pub range: RangeParams,
     pub tz: Option<Tz>,
+    pub with_prior: bool,
+    pub by_video: bool,
     pub format: Format,
 }
 
@@ -44,29 +48,92 @@ impl Format {
 }
 
 const GRANULARITIES: [&str; 4] = ["day", "week", "month", "custom"];
+const COMPARISONS: [&str; 1] = ["prior_period"];
+const BREAKDOWNS: [&str; 1] = ["video"];
 
 impl FromQuery for AnalyticsParams {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
         let entity = params.required("entity", Text::from_str::<EntityKind>);
         let ids = params.required("entity_id", |it| it.list(1..=ANALYTICS_ENTITIES, id));
         let metric = params.required("metric", Text::from_str::<Metric>);
-        let metric = metric.and_then(|metric| applicable(params, metric, entity));
+        let measure = measure(params, metric, entity);
         let mode = params.optional("mode", Text::from_str);
         let granularity = granularity(params);
         let range = params.range();
         let tz = params.optional("tz", Text::zone);
+        let compare = params.optional("compare", |it| it.one_of(&COMPARISONS, |name| name));
+        let count = ids.as_ref().map_or(1, Vec::len);
+        let by_video = by_video(params, entity, count, metric);
         let format = params.optional("format", |it| it.one_of(&Format::ALL, Format::name));
         Ok(Self {
             entity: entity?,
             ids: ids?,
-            metric: metric?,
+            measure: measure?,
             mode: mode?.unwrap_or(Mode::New),
             granularity: granularity?,
             range: range?,
             tz: tz?,
+            with_prior: compare?.is_some(),
+            by_video: by_video?,
             format: format?.unwrap_or(Format::Json),
         })
     }
+}
+
+/// What is measured: the metric, and for growth of what.
+fn measure(
+    params: &mut Params<'_>,
+    metric: Result<Metric, Invalid>,
+    entity: Result<EntityKind, Invalid>,
+) -> Result<Measure, Invalid> {
+    let base = params.optional("base_metric", Text::from_str::<BaseMetric>)?;
+    let metric = applicable(params, metric?, entity, "metric")?;
+    if let Some(base) = base {
+        applicable(params, base.metric(), entity, "base_metric")?;
+    }
+    let misfit = if base.is_some() {
+        "goes only with metric=growth_rate_pop"
+    } else {
+        "is required with metric=growth_rate_pop"
+    };
+    Measure::new(metric, base).ok_or_else(|| params.invalid("base_metric", misfit))
+}
+
+/// Whether by video too, which one entity of some kinds has, for some metrics.
+fn by_video(
+    params: &mut Params<'_>,
+    entity: Result<EntityKind, Invalid>,
+    count: usize,
+    metric: Result<Metric, Invalid>,
+) -> Result<bool, Invalid> {
+    let breakdown = params.optional("breakdown", |it| it.one_of(&BREAKDOWNS, |name| name))?;
+    if breakdown.is_none() {
+        return Ok(false);
+    }
+    if let Ok(entity) = entity
+        && !entity.breaks_down()
+    {
+        let kinds = EntityKind::ALL
+            .into_iter()
+            .filter(|kind| kind.breaks_down());
+        let kinds: Vec<_> = kinds.map(EntityKind::name).collect();
+        let message = format!("goes only with entity={}", kinds.join(", "));
+        return Err(params.invalid("breakdown", message));
+    }
+    if count > 1 {
+        return Err(params.invalid("breakdown", "goes with one entity_id"));
+    }
+    if let Ok(metric) = metric
+        && !metric.breaks_down()
+    {
+        let metrics = Metric::ALL
+            .into_iter()
+            .filter(|metric| metric.breaks_down());
+        let metrics: Vec<_> = metrics.map(Metric::name).collect();
+        let message = format!("goes only with metric={}", metrics.join(", "));
+        return Err(params.invalid("breakdown", message));
+    }
+    Ok(true)
 }
 
 /// The metric, if the entity has it or is not known.
@@ -74,6 +141,7 @@ fn applicable(
     params: &Params<'_>,
     metric: Metric,
     entity: Result<EntityKind, Invalid>,
+    name: &'static str,
 ) -> Result<Metric, Invalid> {
     let Ok(entity) = entity else {
         return Ok(metric);
@@ -83,8 +151,8 @@ fn applicable(
     }
     let known = Metric::ALL.into_iter().filter(|one| one.applies_to(entity));
     let known: Vec<_> = known.map(Metric::name).collect();
-    let message = format!("a {entity} has none; it has {}", known.join(", "));
-    Err(params.invalid("metric", message))
+    let message = format!("a {entity} has no {metric}; it has {}", known.join(", "));
+    Err(params.invalid(name, message))
 }
 
 fn id(text: Text<'_>) -> Result<Uuid, Invalid> {
@@ -109,6 +177,22 @@ fn granularity(params: &mut Params<'_>) -> Result<Granularity, Invalid> {
     }
 }
 
+/// What an answer can be compared with, for the document.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only described here")]
+enum Compare {
+    PriorPeriod,
+}
+
+/// By what an answer can be broken down, for the document.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only described here")]
+enum Breakdown {
+    Video,
+}
+
 /// The same parameters, for the document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -120,9 +204,14 @@ struct Described {
     /// Up to 10 different ids, with commas between.
     #[param(min_items = 1, max_items = 10, style = Form, explode = false)]
     entity_id: Vec<Uuid>,
-    /// What is measured; followers and posts not of videos.
+    /// What is measured; of videos only their counts, `engagement_rate_by_views` and
+    /// `growth_rate_pop`.
     #[param(value_type = MetricName)]
     metric: String,
+    /// Of what growth is shown; with `growth_rate_pop` and only there. Not followers and posts of
+    /// videos.
+    #[param(value_type = Option<BaseMetricName>)]
+    base_metric: Option<String>,
     /// Gained in the bucket, or the running total; derived metrics ignore it.
     #[param(value_type = Option<ModeName>, default = "new")]
     mode: Option<String>,
@@ -141,6 +230,13 @@ struct Described {
     /// IANA zone in which days begin; the org's unless given.
     #[param(example = "Europe/Berlin")]
     tz: Option<String>,
+    /// Also over as many days just before `from`.
+    #[param(inline)]
+    compare: Option<Compare>,
+    /// Also by video: for one creator, and views, likes, comments, shares, saves or
+    /// `engagement_rate_by_views`.
+    #[param(inline)]
+    breakdown: Option<Breakdown>,
     /// Form of the answer.
     #[param(inline, default = "json")]
     format: Option<Format>,

@@ -1,30 +1,36 @@
 //! Series as v1 writes them (v1-contract.md 15.4).
 
-use api::v1::{Analytics, EntityRef, Figure, Point, Series};
-use read_model::analytics::{Point as FoundPoint, Value};
-use read_model::{AnalyticsRequest, EntitySeries};
+use api::v1::{Analytics, EntityRef, Point, Series};
+use read_model::analytics::{BaseMetric, Point as FoundPoint};
+use read_model::{AnalyticsAnswer, AnalyticsRequest, EntitySeries};
+
+use crate::routes::figures::figure;
+
+/// The id of all other videos of a breakdown together.
+const OTHERS: &str = "__other__";
 
 /// The answer to a request.
 pub fn analytics(
     request: &AnalyticsRequest,
-    found: &[EntitySeries],
+    found: &AnalyticsAnswer,
     tier_retention_days: Option<u64>,
 ) -> Analytics {
-    let calendar = &request.calendar;
+    let (calendar, metric) = (&request.calendar, request.measure.metric());
+    let all = |found: &[EntitySeries]| found.iter().map(series).collect();
     Analytics {
         entity: request.entity.name(),
-        metric: request.metric.name(),
-        mode: (!request.metric.is_derived()).then(|| request.mode.name()),
+        metric: metric.name(),
+        mode: (!metric.is_derived()).then(|| request.mode.name()),
         granularity: calendar.granularity().name(),
         bucket_days: calendar.granularity().bucket_days(),
-        base_metric: None,
-        unit: request.metric.unit().name(),
+        base_metric: request.measure.base().map(BaseMetric::name),
+        unit: metric.unit().name(),
         from: calendar.from(),
         to: calendar.to(),
         tz: calendar.tz().name().to_owned(),
-        series: found.iter().map(series).collect(),
-        compare_series: Vec::new(),
-        breakdown_series: Vec::new(),
+        series: all(&found.series),
+        compare_series: all(&found.compare),
+        breakdown_series: all(&found.breakdown),
         annotations: Vec::new(),
         tier_retention_days,
     }
@@ -34,7 +40,10 @@ fn series(found: &EntitySeries) -> Series {
     Series {
         entity_ref: EntityRef {
             kind: found.entity.kind.name(),
-            id: found.entity.id.as_hyphenated().to_string(),
+            id: match found.entity.id {
+                Some(id) => id.as_hyphenated().to_string(),
+                None => OTHERS.to_owned(),
+            },
             label: found.entity.label.clone(),
         },
         points: found.series.points.iter().map(point).collect(),
@@ -50,16 +59,5 @@ fn point(found: &FoundPoint) -> Point {
         is_partial: found.is_partial,
         is_baseline: found.is_baseline,
         last_day: found.last_day,
-    }
-}
-
-fn figure(value: Value) -> Figure {
-    match value {
-        Value::Count(count) => Figure::Count(count),
-        Value::Decimal(decimal) => {
-            let scaled = decimal.scaled();
-            let bound = if scaled < 0 { i64::MIN } else { i64::MAX };
-            Figure::Decimal(i64::try_from(scaled).unwrap_or(bound))
-        }
     }
 }

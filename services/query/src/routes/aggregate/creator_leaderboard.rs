@@ -1,0 +1,110 @@
+//! `GET /analytics/aggregate/creator-leaderboard`.
+
+use api::envelope::Meta;
+use api::error::ApiError;
+use api::header::QueryHeaders;
+use api::input::issue::Invalid;
+use api::input::query::{FromQuery, Params, StrictQuery};
+use api::openapi;
+use api::v1::CreatorLeaderboardRow;
+use axum::extract::State;
+use axum::response::Response;
+use read_model::{CreatorFigure, CreatorStanding, Rows};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{RESTS_ON, RowsDoc, Scope, ScopeDoc, page_of_rows};
+use crate::app::{Answer, Question, Shared, Snapshot};
+use crate::cache::Topics;
+use crate::call::Call;
+use crate::routes::figures::{creator_card, figure};
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CreatorLeaderboard {
+    #[param(ignore)]
+    scope: Scope,
+    /// By what, descending; null comes last.
+    #[param(value_type = Option<Order>, inline, default = "views")]
+    order: CreatorFigure,
+    #[param(ignore)]
+    rows: Rows,
+}
+
+/// By what creators are ranked, for the document.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only described here")]
+enum Order {
+    Views,
+    Likes,
+    Comments,
+    Shares,
+    Saves,
+    Posts,
+    Followers,
+    EngagementRateByViews,
+}
+
+impl FromQuery for CreatorLeaderboard {
+    fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
+        let scope = Scope::read(params);
+        let orders = &CreatorFigure::OF_LEADERBOARD;
+        let order = params.optional("order", |it| it.one_of(orders, CreatorFigure::name));
+        let rows = page_of_rows(params);
+        Ok(Self {
+            scope: scope?,
+            order: order?.unwrap_or(CreatorFigure::Views),
+            rows: rows?,
+        })
+    }
+}
+
+/// Ranks the creators of a project by what they gained in a range.
+///
+/// Every creator of the project, the highest first, null last, ties by id. What was gained is to
+/// the digit the total that `GET /analytics` answers with `mode=new`; `followers` is the last
+/// count before the range's end.
+#[utoipa::path(
+    get,
+    path = "/analytics/aggregate/creator-leaderboard",
+    operation_id = "get_creator_leaderboard",
+    params(ScopeDoc, CreatorLeaderboard, RowsDoc),
+    responses((status = 200, description = "Creators", body = openapi::Rows<CreatorLeaderboardRow>))
+)]
+pub async fn handle(
+    State(app): State<Shared>,
+    call: Call,
+    query: StrictQuery<CreatorLeaderboard>,
+    asked: QueryHeaders,
+) -> Result<Response, ApiError> {
+    app.answer(&call, &asked, query.value).await
+}
+
+impl Question for CreatorLeaderboard {
+    const RESTS_ON: Option<Topics> = Some(RESTS_ON);
+
+    async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
+        let seen = snapshot.seen(&self.scope).await?;
+        let found = snapshot
+            .reader
+            .creator_leaderboard(self.scope.project_id, &seen.period, self.order, self.rows)
+            .await;
+        let found = found.map_err(|error| snapshot.read_error(error))?;
+        seen.answer_rows(&found, wire, Meta::none())
+    }
+}
+
+fn wire(found: &CreatorStanding) -> CreatorLeaderboardRow {
+    CreatorLeaderboardRow {
+        creator: creator_card(&found.creator),
+        views: found.views,
+        likes: found.likes,
+        comments: found.comments,
+        shares: found.shares,
+        saves: found.saves,
+        posts: found.posts,
+        followers: found.followers.map(figure),
+        followers_gained: found.followers_gained,
+        engagement_rate_by_views: found.engagement_rate_by_views.map(figure),
+    }
+}
