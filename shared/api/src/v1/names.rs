@@ -43,7 +43,7 @@ names! {
     /// Who did something.
     ActorKindName as "ActorKind": ["user", "key", "system"];
     /// Of what analytics are.
-    AnalyticsEntityName as "AnalyticsEntity": ["video", "creator", "project"];
+    AnalyticsEntityName as "AnalyticsEntity": ["video", "creator", "campaign", "project"];
     /// What a mark on the time axis stands for; from `creator_added` on those of the system.
     AnnotationKindName as "AnnotationKind": AnnotationKind::ALL
         .map(AnnotationKind::name)

@@ -19,6 +19,8 @@ pub enum EntityKind {
     Video,
     /// A creator's counted videos.
     Creator,
+    /// The counted videos of a campaign's union, each once.
+    Campaign,
     /// A project's counted videos.
     Project,
 }
@@ -139,13 +141,14 @@ impl Counter {
 
 impl EntityKind {
     /// All kinds that are answered.
-    pub const ALL: [Self; 3] = [Self::Video, Self::Creator, Self::Project];
+    pub const ALL: [Self; 4] = [Self::Video, Self::Creator, Self::Campaign, Self::Project];
 
     /// The stable name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Video => "video",
             Self::Creator => "creator",
+            Self::Campaign => "campaign",
             Self::Project => "project",
         }
     }
@@ -153,7 +156,7 @@ impl EntityKind {
     /// Whether figures of one can be broken down by its videos.
     pub const fn breaks_down(self) -> bool {
         match self {
-            Self::Creator => true,
+            Self::Creator | Self::Campaign => true,
             Self::Video | Self::Project => false,
         }
     }
@@ -228,7 +231,7 @@ impl Metric {
                     | Self::PostsPerWeek
                     | Self::AvgViewsPerPost
             ),
-            EntityKind::Creator | EntityKind::Project => true,
+            EntityKind::Creator | EntityKind::Campaign | EntityKind::Project => true,
         }
     }
 

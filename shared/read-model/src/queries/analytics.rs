@@ -36,10 +36,10 @@ pub struct AnalyticsRequest {
     pub by_video: bool,
 }
 
-/// Where creators' and projects' figures are taken from; videos have readings alone.
+/// Where figures of creators, campaigns and projects are taken from; videos have readings alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Source {
-    /// Roll-ups.
+    /// Roll-ups, of campaigns while they have followed what the campaign holds.
     #[default]
     RollUps,
     /// Raw readings: slow, to check roll-ups by.
@@ -53,7 +53,7 @@ pub struct EntityRef {
     pub kind: EntityKind,
     /// Its id; `None` for all others of a breakdown together.
     pub id: Option<Uuid>,
-    /// A project's name, a creator's display name or else handle, a video's title or else its id
+    /// A project's or campaign's name, a creator's display name or else handle, a video's title or else its id
     /// on its platform.
     pub label: String,
 }
@@ -153,7 +153,31 @@ impl OrgReader {
             (EntityKind::Creator | EntityKind::Project, Source::RollUps) => {
                 self.rolled_up(ids, edges.as_slice(), inputs).await
             }
+            (EntityKind::Campaign, Source::RollUps) => {
+                let (rolled, others) = self.rolled_campaigns(ids).await?;
+                let mut levels = self.rolled_up(&rolled, edges.as_slice(), inputs).await?;
+                if !others.is_empty() {
+                    levels.extend(self.from_raw(entity, &others, edges.as_slice()).await?);
+                }
+                Ok(levels)
+            }
             _ => self.from_raw(entity, ids, edges.as_slice()).await,
         }
+    }
+
+    /// Campaigns whose roll-ups are those of what they hold now, and the others.
+    async fn rolled_campaigns(
+        &mut self,
+        ids: &[Uuid],
+    ) -> Result<(Vec<Uuid>, Vec<Uuid>), ReadError> {
+        let rolled = sqlx::query_scalar!(
+            "SELECT campaign_id FROM campaigns
+             WHERE org_id = $1 AND campaign_id = ANY ($2) AND is_rolled",
+            self.org.as_uuid(),
+            ids,
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        Ok(ids.iter().partition(|id| rolled.contains(id)))
     }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::columns::{Row, timestamp};
 use super::page::Page;
+use crate::analytics::EntityKind;
 use crate::error::{CorruptRow, ReadError};
 use crate::reader::OrgReader;
 
@@ -196,15 +197,16 @@ impl OrgReader {
         .await
     }
 
-    /// The newest marks of a range that belong to whole projects or to one of the entities, at most
-    /// 200. A video's are also its creator's: the caller names both.
-    pub async fn annotations_shown(
+    /// The newest marks of a range that belong to the whole project of an entity, to the entity
+    /// itself, or to the creator of a video; at most 200.
+    pub async fn annotations_beside(
         &mut self,
-        projects: &[Uuid],
-        entities: &[Uuid],
+        kind: EntityKind,
+        ids: &[Uuid],
         from: NaiveDate,
         to: NaiveDate,
     ) -> Result<Vec<Annotation>, ReadError> {
+        let (projects, entities) = self.marked(kind, ids).await?;
         let rows = sqlx::query_as!(
             AnnotationRow,
             r#"SELECT annotation_id AS "annotation_id!", org_id AS "org_id!",
@@ -226,8 +228,8 @@ impl OrgReader {
                ORDER BY date DESC, annotation_id DESC
                LIMIT $6"#,
             self.org.as_uuid(),
-            projects,
-            entities,
+            &projects,
+            &entities,
             from,
             to,
             SHOWN,
@@ -236,6 +238,37 @@ impl OrgReader {
         .await?;
         let marks: Result<Vec<_>, _> = rows.into_iter().map(AnnotationRow::into_mark).collect();
         Ok(marks?)
+    }
+
+    /// The projects of entities, and all that a mark beside them may be about.
+    async fn marked(
+        &mut self,
+        kind: EntityKind,
+        ids: &[Uuid],
+    ) -> Result<(Vec<Uuid>, Vec<Uuid>), sqlx::Error> {
+        let rows = sqlx::query!(
+            r#"SELECT project_id AS "project_id!", creator_id FROM (
+                   SELECT project_id, NULL::uuid AS creator_id FROM creators
+                   WHERE $3 = 'creator' AND org_id = $1 AND creator_id = ANY ($2)
+                   UNION ALL
+                   SELECT project_id, NULL FROM campaigns
+                   WHERE $3 = 'campaign' AND org_id = $1 AND campaign_id = ANY ($2)
+                   UNION ALL
+                   SELECT project_id, creator_id FROM videos
+                   WHERE $3 = 'video' AND org_id = $1 AND video_id = ANY ($2)
+                   UNION ALL
+                   SELECT project_id, NULL FROM projects
+                   WHERE $3 = 'project' AND org_id = $1 AND project_id = ANY ($2)
+               ) AS marked"#,
+            self.org.as_uuid(),
+            ids,
+            kind.name(),
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let projects = rows.iter().map(|row| row.project_id).collect();
+        let creators = rows.iter().filter_map(|row| row.creator_id);
+        Ok((projects, ids.iter().copied().chain(creators).collect()))
     }
 }
 

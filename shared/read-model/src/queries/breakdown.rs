@@ -1,4 +1,4 @@
-//! A creator's figures by video: the videos with the highest totals, and all others together.
+//! A creator's or campaign's figures by video: the videos with the highest totals, and all others together.
 //!
 //! The totals of all videos are found from the readings at the range's two ends alone, the points
 //! of the few from all their readings, and those of the others are what is left of the creator's
@@ -75,6 +75,17 @@ impl OrgReader {
                 "SELECT video_id FROM videos
                  WHERE org_id = $1 AND creator_id = $2 AND NOT removed AND NOT creator_removed
                    AND tracking_status = ANY ($3)",
+                self.org.as_uuid(),
+                id,
+                &COUNTED.map(str::to_owned),
+            )
+            .fetch_all(&mut *self.tx)
+            .await?),
+            EntityKind::Campaign => Ok(sqlx::query_scalar!(
+                "SELECT v.video_id FROM videos_within($2) AS within (video_id)
+                 JOIN videos v ON v.video_id = within.video_id
+                 WHERE v.org_id = $1 AND NOT v.removed AND NOT v.creator_removed
+                   AND v.tracking_status = ANY ($3)",
                 self.org.as_uuid(),
                 id,
                 &COUNTED.map(str::to_owned),

@@ -28,6 +28,20 @@ impl OrgReader {
             .into_iter()
             .map(|row| (row.project_id, row.name))
             .collect(),
+            EntityKind::Campaign => sqlx::query!(
+                "SELECT c.campaign_id, c.name
+                 FROM campaigns c
+                 JOIN projects p ON p.project_id = c.project_id AND p.org_id = $1
+                 WHERE c.org_id = $1 AND c.campaign_id = ANY ($2) AND NOT c.removed
+                   AND NOT p.removed",
+                org,
+                ids,
+            )
+            .fetch_all(&mut *self.tx)
+            .await?
+            .into_iter()
+            .map(|row| (row.campaign_id, row.name))
+            .collect(),
             EntityKind::Creator => sqlx::query!(
                 r#"SELECT c.creator_id,
                           coalesce(CASE WHEN c.display_name_sealed IS NULL THEN f.display_name

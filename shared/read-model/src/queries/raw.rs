@@ -35,6 +35,7 @@ impl OrgReader {
         let videos = match kind {
             EntityKind::Video => ids.iter().map(|id| (*id, vec![*id])).collect(),
             EntityKind::Creator => self.counted_videos(ids, edges, &mut changes, false).await?,
+            EntityKind::Campaign => self.videos_of_campaigns(ids, edges, &mut changes).await?,
             EntityKind::Project => self.counted_videos(ids, edges, &mut changes, true).await?,
         };
         self.add_video_readings(&videos, edges, &mut changes)
@@ -42,6 +43,7 @@ impl OrgReader {
         let creators = match kind {
             EntityKind::Video => Owners::new(),
             EntityKind::Creator => ids.iter().map(|id| (*id, vec![*id])).collect(),
+            EntityKind::Campaign => self.creators_of_campaigns(ids, &videos).await?,
             EntityKind::Project => self.live_creators(ids).await?,
         };
         self.add_creator_readings(&creators, edges, &mut changes)
@@ -85,6 +87,77 @@ impl OrgReader {
             if let Some(changes) = changes.get_mut(&owner) {
                 changes.add_posts(edge_after(edges, timestamp(row.posted_at)), 1);
             }
+        }
+        Ok(owners)
+    }
+
+    /// The counted videos of campaigns' unions; their posts are added on the way.
+    async fn videos_of_campaigns(
+        &mut self,
+        ids: &[Uuid],
+        edges: &[Timestamp],
+        changes: &mut HashMap<Uuid, Changes>,
+    ) -> Result<Owners, ReadError> {
+        let rows = sqlx::query!(
+            r#"SELECT v.video_id, u.campaign_id AS "campaign_id!",
+                      coalesce(d.posted_at, v.posted_at, v.created_at) AS "posted_at!"
+               FROM unnest($2::uuid[]) AS u (campaign_id)
+               CROSS JOIN LATERAL videos_within(u.campaign_id) AS within (video_id)
+               JOIN videos v ON v.video_id = within.video_id
+               LEFT JOIN video_details d ON d.video_id = v.video_id
+               WHERE v.org_id = $1 AND NOT v.removed AND NOT v.creator_removed
+                 AND v.tracking_status = ANY ($3)"#,
+            self.org.as_uuid(),
+            ids,
+            &COUNTED.map(str::to_owned),
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let mut owners = Owners::new();
+        for row in rows {
+            owners
+                .entry(row.video_id)
+                .or_default()
+                .push(row.campaign_id);
+            if let Some(changes) = changes.get_mut(&row.campaign_id) {
+                changes.add_posts(edge_after(edges, timestamp(row.posted_at)), 1);
+            }
+        }
+        Ok(owners)
+    }
+
+    /// The creators that campaigns hold, at any depth, and the owners of their counted videos.
+    async fn creators_of_campaigns(
+        &mut self,
+        ids: &[Uuid],
+        videos: &Owners,
+    ) -> Result<Owners, ReadError> {
+        let pairs = videos
+            .iter()
+            .flat_map(|(video, campaigns)| campaigns.iter().map(|one| (*video, *one)));
+        let (of, campaigns): (Vec<Uuid>, Vec<Uuid>) = pairs.unzip();
+        let rows = sqlx::query!(
+            r#"SELECT u.campaign_id AS "campaign_id!", c.creator_id AS "creator_id!"
+               FROM unnest($2::uuid[]) AS u (campaign_id)
+               CROSS JOIN LATERAL creators_within(u.campaign_id) AS within (creator_id)
+               JOIN creators c ON c.creator_id = within.creator_id
+               WHERE c.org_id = $1 AND c.status <> 'removed'
+               UNION
+               SELECT u.campaign_id, v.creator_id
+               FROM unnest($3::uuid[], $4::uuid[]) AS u (video_id, campaign_id)
+               JOIN videos v ON v.video_id = u.video_id
+               WHERE v.org_id = $1 AND v.creator_id IS NOT NULL"#,
+            self.org.as_uuid(),
+            ids,
+            &of,
+            &campaigns,
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let mut owners = Owners::new();
+        for row in rows {
+            let of_creator = owners.entry(row.creator_id).or_default();
+            of_creator.push(row.campaign_id);
         }
         Ok(owners)
     }

@@ -257,6 +257,9 @@ fn entities(world: &World) -> Vec<(EntityKind, Vec<(Uuid, naive::Entity)>)> {
     let creators = world.creators.iter().enumerate();
     let creators = creators.filter(|(_, creator)| !creator.is_removed);
     let creators = creators.map(|(n, creator)| (creator.id.as_uuid(), naive::Entity::Creator(n)));
+    let campaigns = world.campaigns.iter().enumerate();
+    let campaigns = campaigns.filter(|(_, campaign)| !campaign.is_removed);
+    let campaigns = campaigns.map(|(n, one)| (one.id.as_uuid(), naive::Entity::Campaign(n)));
     let videos = world.videos.iter().enumerate();
     let videos = videos.map(|(n, video)| (video.id.as_uuid(), naive::Entity::Video(n)));
     vec![
@@ -265,6 +268,7 @@ fn entities(world: &World) -> Vec<(EntityKind, Vec<(Uuid, naive::Entity)>)> {
             vec![(world.project.as_uuid(), naive::Entity::Project)],
         ),
         (EntityKind::Creator, creators.collect()),
+        (EntityKind::Campaign, campaigns.collect()),
         (EntityKind::Video, videos.collect()),
     ]
 }

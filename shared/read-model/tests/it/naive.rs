@@ -13,6 +13,7 @@ use crate::history::World;
 pub enum Entity {
     Project,
     Creator(usize),
+    Campaign(usize),
     Video(usize),
 }
 
@@ -177,6 +178,10 @@ pub fn series(world: &World, entity: Entity, question: &Question<'_>) -> Series 
 }
 
 fn units(world: &World, entity: Entity) -> Units {
+    let (mut followed, within) = match entity {
+        Entity::Campaign(campaign) => world.within(campaign),
+        _ => Default::default(),
+    };
     let videos = world
         .videos
         .iter()
@@ -184,9 +189,11 @@ fn units(world: &World, entity: Entity) -> Units {
         .filter(|(number, video)| match entity {
             Entity::Video(wanted) => *number == wanted,
             Entity::Creator(creator) => video.creator == Some(creator) && video.is_counted(),
+            Entity::Campaign(_) => within.contains(number) && video.is_counted(),
             Entity::Project => world.is_counted_in_project(video),
         });
     let videos: Vec<_> = videos.map(|(_, video)| video).collect();
+    followed.extend(videos.iter().filter_map(|video| video.creator));
     let mut counters = BTreeMap::new();
     for (index, name) in OF_VIDEOS.into_iter().enumerate() {
         let carried = videos.iter().map(|video| {
@@ -201,6 +208,7 @@ fn units(world: &World, entity: Entity) -> Units {
     let creators = creators.filter(|(number, creator)| match entity {
         Entity::Video(_) => false,
         Entity::Creator(wanted) => *number == wanted,
+        Entity::Campaign(_) => followed.contains(number),
         Entity::Project => !creator.is_removed,
     });
     let followers = creators.map(|(_, creator)| {

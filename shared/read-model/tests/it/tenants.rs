@@ -131,10 +131,15 @@ async fn asks_for_the_other(model: &ReadModel) {
         assert!(marks.is_empty());
     }
     let (from, to) = ("2025-01-01".parse().unwrap(), "2027-01-01".parse().unwrap());
-    let shown = reader
-        .annotations_shown(&[project], &[creator], from, to)
-        .await;
-    assert!(shown.unwrap().is_empty());
+    for (kind, id) in [
+        (EntityKind::Project, project),
+        (EntityKind::Creator, creator),
+        (EntityKind::Video, video),
+        (EntityKind::Campaign, campaign.as_uuid()),
+    ] {
+        let shown = reader.annotations_beside(kind, &[id], from, to).await;
+        assert!(shown.unwrap().is_empty());
+    }
     let of_project = Some(ProjectId::from_uuid(project));
     let filter = CreatorFilter {
         project_id: of_project,
@@ -182,6 +187,7 @@ async fn asks_for_the_other(model: &ReadModel) {
         (EntityKind::Project, project),
         (EntityKind::Creator, creator),
         (EntityKind::Video, video),
+        (EntityKind::Campaign, campaign.as_uuid()),
     ] {
         let levels = reader.from_raw(kind, &[entity], &edges).await.unwrap();
         assert_eq!(levels[&entity].posts(1), 0);

@@ -12,7 +12,7 @@ use api::openapi;
 use api::v1::Analytics;
 use axum::extract::State;
 use axum::response::Response;
-use domain::ids::{CreatorId, ProjectId, VideoId};
+use domain::ids::{CampaignId, CreatorId, ProjectId, VideoId};
 use domain::time::Timestamp;
 use read_model::analytics::{Calendar, CalendarError, EntityKind, Metric};
 use read_model::{AnalyticsRequest, Source};
@@ -65,6 +65,8 @@ impl Question for AnalyticsParams {
         Topic::Projects,
         Topic::Creators,
         Topic::Videos,
+        Topic::Campaigns,
+        Topic::Annotations,
     ]));
 
     async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
@@ -88,7 +90,12 @@ impl Question for AnalyticsParams {
         let found = snapshot.reader.analytics(&request, Source::RollUps).await;
         let found = found.map_err(|error| snapshot.read_error(error))?;
         let found = found.ok_or_else(ApiError::not_found)?;
-        let wire = wire::analytics(&request, &found, history.tier_days());
+        let marks = snapshot
+            .reader
+            .annotations_beside(request.entity, &request.ids, from, to)
+            .await;
+        let marks = marks.map_err(|error| snapshot.read_error(error))?;
+        let wire = wire::analytics(&request, &found, &marks, history.tier_days());
         let rendered = match format {
             Format::Json => Rendered::json(&wire, &Meta::none().valid_until(valid_until))?,
             Format::Csv => Rendered::csv(wire.to_csv().take(), &wire.csv_name())?,
@@ -155,6 +162,7 @@ impl Snapshot<'_> {
                     self.require_creator(Some(CreatorId::from_uuid(*id)))
                         .await?;
                 }
+                EntityKind::Campaign => self.require_campaign(CampaignId::from_uuid(*id)).await?,
                 EntityKind::Video => self.require_video(VideoId::from_uuid(*id)).await?,
             }
         }

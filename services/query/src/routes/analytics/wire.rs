@@ -2,8 +2,9 @@
 
 use api::v1::{Analytics, EntityRef, Point, Series};
 use read_model::analytics::{BaseMetric, Point as FoundPoint};
-use read_model::{AnalyticsAnswer, AnalyticsRequest, EntitySeries};
+use read_model::{AnalyticsAnswer, AnalyticsRequest, Annotation, EntitySeries};
 
+use crate::routes::annotations;
 use crate::routes::figures::figure;
 
 /// The id of all other videos of a breakdown together.
@@ -13,6 +14,7 @@ const OTHERS: &str = "__other__";
 pub fn analytics(
     request: &AnalyticsRequest,
     found: &AnalyticsAnswer,
+    marks: &[Annotation],
     tier_retention_days: Option<u64>,
 ) -> Analytics {
     let (calendar, metric) = (&request.calendar, request.measure.metric());
@@ -31,7 +33,7 @@ pub fn analytics(
         series: all(&found.series),
         compare_series: all(&found.compare),
         breakdown_series: all(&found.breakdown),
-        annotations: Vec::new(),
+        annotations: marks.iter().map(annotations::wire).collect(),
         tier_retention_days,
     }
 }
