@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod analytics;
+pub mod compliance;
 mod error;
 pub mod metrics;
 mod position;
@@ -33,6 +34,7 @@ pub use self::queries::annotations::{Annotation, AnnotationFilter, DayCursor, Li
 pub use self::queries::api_keys::{ApiKey, KeyFilter};
 pub use self::queries::campaigns::{Campaign, CampaignFigures, CampaignItem};
 pub use self::queries::cards::{CreatorCard, VideoCard};
+pub use self::queries::compliance::{ComplianceFilter, CreatorCompliance, HandleCursor, Reached};
 pub use self::queries::creator_figures::CreatorFigure;
 pub use self::queries::creator_leaderboard::CreatorStanding;
 pub use self::queries::creator_scatter::CreatorPlace;

@@ -7,6 +7,7 @@ mod breakdown;
 pub(crate) mod campaigns;
 pub(crate) mod cards;
 pub(crate) mod columns;
+pub(crate) mod compliance;
 pub(crate) mod creator_figures;
 pub(crate) mod creator_leaderboard;
 pub(crate) mod creator_scatter;
