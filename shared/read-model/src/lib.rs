@@ -32,6 +32,7 @@ pub use self::queries::analytics::{
 };
 pub use self::queries::annotations::{Annotation, AnnotationFilter, DayCursor, ListedAnnotations};
 pub use self::queries::api_keys::{ApiKey, KeyFilter};
+pub use self::queries::campaign_leaderboard::CampaignStanding;
 pub use self::queries::campaigns::{Campaign, CampaignFigures, CampaignItem};
 pub use self::queries::cards::{CreatorCard, VideoCard};
 pub use self::queries::compliance::{ComplianceFilter, CreatorCompliance, HandleCursor, Reached};
@@ -41,6 +42,9 @@ pub use self::queries::creator_scatter::CreatorPlace;
 pub use self::queries::creators::{Creator, CreatorFilter};
 pub use self::queries::goals::{Goal, GoalFilter};
 pub use self::queries::inbox::{CreatorName, InboxFilter, InboxVideo};
+pub use self::queries::member_overlap::{
+    ComparedCampaign, ComparedMember, ComparedPair, MemberKind, Overlap,
+};
 pub use self::queries::orgs::{KeptHistory, LimitCounts, Org};
 pub use self::queries::page::{Cursor, Listed, Page};
 pub use self::queries::posted_views::{FoundOutliers, Outlier, OutlierQuestion, OutlierScope};

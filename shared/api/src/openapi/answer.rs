@@ -51,6 +51,17 @@ pub struct Rows<T> {
     meta: RowsMeta,
 }
 
+/// An answer with one object and a count.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Counted<T> {
+    /// What was asked for.
+    data: T,
+    /// Always null.
+    #[schema(schema_with = null)]
+    error: (),
+    meta: RowsMeta,
+}
+
 /// What there is to say of an answer; mostly null.
 #[derive(Debug, Serialize, ToSchema)]
 struct AnswerMeta {

@@ -38,7 +38,7 @@ use utoipa::openapi::{
 
 use crate::BASE_PATH;
 
-pub use self::answer::{Answer, List, Page, Rows};
+pub use self::answer::{Answer, Counted, List, Page, Rows};
 pub use self::lint::problems;
 pub use self::sample::sample;
 

@@ -110,6 +110,11 @@ pub static ROUTES: &[Route] = &[
         .own(&[NotFound, RetentionExceeded]),
     Route::new(Get, "/analytics/aggregate/creator-leaderboard", READ)
         .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/campaign-leaderboard", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/goal-compliance", READ)
+        .own(&[NotFound, RetentionExceeded]),
+    Route::new(Get, "/analytics/aggregate/member-overlap", READ).own(&[NotFound]),
     Route::new(Get, "/analytics/aggregate/posting-heatmap", READ)
         .own(&[NotFound, RetentionExceeded]),
     Route::new(Get, "/analytics/aggregate/posting-consistency", READ)

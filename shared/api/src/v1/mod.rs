@@ -6,6 +6,7 @@ mod analytics;
 mod annotations;
 mod bulk;
 mod campaigns;
+mod compliance;
 mod creators;
 mod goals;
 mod ingest;
@@ -26,13 +27,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::aggregate::{
-    Bin, CreatorCard, CreatorLeaderboardRow, DirectionName, HeatmapCell, OutlierRow, Percentiles,
-    PostingConsistencyRow, ScatterRow, VideoLeaderboardRow, ViewDistribution,
+    Bin, CampaignCard, CampaignLeaderboardRow, CreatorCard, CreatorLeaderboardRow, DirectionName,
+    HeatmapCell, MemberOverlap, OutlierRow, OverlappingCampaign, OverlappingPair, Percentiles,
+    PostingConsistencyRow, ScatterRow, SharedMember, VideoLeaderboardRow, ViewDistribution,
 };
 pub use self::analytics::{Analytics, CSV_HEADER, EntityRef, Figure, Point, Series};
 pub use self::annotations::{Annotation, AnnotationEntity};
 pub use self::bulk::{BulkAnswer, BulkResult, BulkStatus, BulkSummary};
 pub use self::campaigns::{Campaign, CampaignItem, CampaignWithFigures};
+pub use self::compliance::{
+    CreatorCompliance, GoalAdvisory, GoalCompliance, GoalComplianceCounts, MetricCounts,
+    ScrapeFreshness, StatusCounts, Tenths,
+};
 pub use self::creators::{Creator, CreatorProfile, CreatorRef};
 pub use self::goals::Goal;
 pub use self::ingest::{IngestAnswer, IngestError};
@@ -43,10 +49,11 @@ pub use self::keys::{
 pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
     ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName, BaseMetricName,
-    CreatorStatusName, GoalMetricName, GoalPeriodName, GranularityName, ItemTypeName,
-    KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
-    PeoplesAnnotationKindName, PlanName, PlatformName, RoleName, ScopeName,
-    TrackingDisabledReasonName, TrackingModeName, TrackingStatusName, UnitName,
+    CreatorStatusName, FreshnessName, GoalMetricName, GoalPeriodName, GoalStatusName,
+    GranularityName, ItemTypeName, KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName,
+    MediaTypeName, MetricName, ModeName, PeoplesAnnotationKindName, PlanName, PlatformName,
+    RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName, TrackingStatusName,
+    UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};
 pub use self::projects::Project;

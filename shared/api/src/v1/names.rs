@@ -55,10 +55,14 @@ names! {
     BaseMetricName as "BaseMetric": ["views", "likes", "comments", "shares", "saves", "followers", "posts"];
     /// Whether a creator is followed.
     CreatorStatusName as "CreatorStatus": ["active", "auto_disabled"];
+    /// Whether readings are as new as they should be.
+    FreshnessName as "Freshness": ["fresh", "stale", "overdue"];
     /// What a goal measures.
     GoalMetricName as "GoalMetric": GoalMetric::ALL.map(GoalMetric::name);
     /// How often a goal begins anew.
     GoalPeriodName as "GoalPeriod": GoalPeriod::ALL.map(GoalPeriod::name);
+    /// Whether a goal is reached, or will be.
+    GoalStatusName as "GoalStatus": ["on_track", "behind_pace", "at_risk", "completed", "missed"];
     /// Width of a bucket.
     GranularityName as "Granularity": ["day", "week", "month", "custom"];
     /// What a campaign holds, or a mark is about.

@@ -14,3 +14,7 @@ pub const BINS_DEFAULT: u64 = 20;
 pub const BINS_MAX: u64 = 50;
 /// Videos without which a group has no outliers.
 pub const OUTLIER_GROUP_MIN: usize = 5;
+/// Most campaigns whose members are compared at once.
+pub const OVERLAP_CAMPAIGNS: usize = 10;
+/// Most members of several campaigns that are named.
+pub const OVERLAP_MEMBERS: usize = 500;

@@ -154,30 +154,10 @@ impl OrgReader {
                 self.rolled_up(ids, edges.as_slice(), inputs).await
             }
             (EntityKind::Campaign, Source::RollUps) => {
-                let (rolled, others) = self.rolled_campaigns(ids).await?;
-                let mut levels = self.rolled_up(&rolled, edges.as_slice(), inputs).await?;
-                if !others.is_empty() {
-                    levels.extend(self.from_raw(entity, &others, edges.as_slice()).await?);
-                }
-                Ok(levels)
+                self.levels_of_campaigns(ids, edges.as_slice(), inputs)
+                    .await
             }
             _ => self.from_raw(entity, ids, edges.as_slice()).await,
         }
-    }
-
-    /// Campaigns whose roll-ups are those of what they hold now, and the others.
-    async fn rolled_campaigns(
-        &mut self,
-        ids: &[Uuid],
-    ) -> Result<(Vec<Uuid>, Vec<Uuid>), ReadError> {
-        let rolled = sqlx::query_scalar!(
-            "SELECT campaign_id FROM campaigns
-             WHERE org_id = $1 AND campaign_id = ANY ($2) AND is_rolled",
-            self.org.as_uuid(),
-            ids,
-        )
-        .fetch_all(&mut *self.tx)
-        .await?;
-        Ok(ids.iter().partition(|id| rolled.contains(id)))
     }
 }

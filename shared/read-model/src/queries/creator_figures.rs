@@ -50,6 +50,16 @@ impl CreatorFigure {
         Self::Followers,
         Self::EngagementRateByViews,
     ];
+    /// Those that campaigns are ranked by.
+    pub const OF_CAMPAIGNS: [Self; 7] = [
+        Self::Views,
+        Self::Likes,
+        Self::Comments,
+        Self::Shares,
+        Self::Saves,
+        Self::Posts,
+        Self::EngagementRateByViews,
+    ];
     /// Those that are set against each other.
     pub const OF_SCATTER: [Self; 5] = [
         Self::Followers,

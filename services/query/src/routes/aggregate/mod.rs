@@ -1,7 +1,10 @@
 //! Summaries of one project over a range of days (v1-contract.md 16), and what they have in common.
 
+pub mod campaign_leaderboard;
 pub mod creator_leaderboard;
 pub mod creator_scatter;
+pub mod goal_compliance;
+pub mod member_overlap;
 pub mod outliers;
 pub mod posting_consistency;
 pub mod posting_heatmap;

@@ -1,5 +1,6 @@
 //! Goals (v1-contract.md 17).
 
+pub mod compliance;
 pub mod list;
 
 use api::v1::Goal;

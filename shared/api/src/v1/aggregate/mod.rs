@@ -1,5 +1,6 @@
 //! Summaries of a project (v1-contract.md 16).
 
+mod campaigns;
 mod leaderboards;
 mod posting;
 #[cfg(test)]
@@ -11,6 +12,10 @@ use domain::platform::Platform;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::campaigns::{
+    CampaignCard, CampaignLeaderboardRow, MemberOverlap, OverlappingCampaign, OverlappingPair,
+    SharedMember,
+};
 pub use self::leaderboards::{CreatorLeaderboardRow, ScatterRow, VideoLeaderboardRow};
 pub use self::posting::{HeatmapCell, PostingConsistencyRow};
 pub use self::views::{Bin, DirectionName, OutlierRow, Percentiles, ViewDistribution};

@@ -1,0 +1,135 @@
+//! Campaigns by what their unions gained in a period.
+
+use std::collections::HashMap;
+
+use domain::ids::{CampaignId, ProjectId};
+use domain::time::Timestamp;
+use uuid::Uuid;
+
+use super::campaigns::{Campaign, CampaignFigures};
+use super::creator_figures::{CreatorFigure, gained, posted};
+use super::rows::{Ranked, Rows};
+use crate::analytics::{Counter, EntityKind, Inputs, Levels, Period, Value, saturated};
+use crate::error::ReadError;
+use crate::reader::OrgReader;
+
+/// A campaign's figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 16")]
+pub struct CampaignStanding {
+    pub campaign: Campaign,
+    pub views: Option<i64>,
+    pub likes: Option<i64>,
+    pub comments: Option<i64>,
+    pub shares: Option<i64>,
+    pub saves: Option<i64>,
+    pub posts: i64,
+    pub engagement_rate_by_views: Option<Value>,
+    pub figures: CampaignFigures,
+    /// All views at the period's end.
+    pub cumulative_views: Option<i128>,
+}
+
+impl CampaignStanding {
+    /// All views in percent of the target, rounded down; `None` without one of them.
+    pub fn target_percentage(&self) -> Option<i64> {
+        let target = i128::from(self.campaign.campaign.target_views?);
+        let views = self.cumulative_views?;
+        (target > 0).then(|| saturated((views * 100).div_euclid(target)))
+    }
+}
+
+impl OrgReader {
+    /// The project's campaigns, those with the highest figure first, null last, ties by id.
+    pub async fn campaign_leaderboard(
+        &mut self,
+        project: ProjectId,
+        period: &Period,
+        order: CreatorFigure,
+        rows: Rows,
+    ) -> Result<Ranked<CampaignStanding>, ReadError> {
+        let edges = [period.start(), period.end()];
+        let ids = self.campaign_ids(project).await?;
+        let levels = self
+            .levels_of_campaigns(&ids, &edges, order.inputs())
+            .await?;
+        let ranked = levels
+            .iter()
+            .map(|(id, levels)| (order.of(levels), *id))
+            .collect();
+        let page = rows.of(ranked, |one| *one);
+        let ids: Vec<Uuid> = page.rows.iter().map(|(_, id)| *id).collect();
+        let levels = self.levels_of_campaigns(&ids, &edges, Inputs::ALL).await?;
+        let mut standings = Vec::with_capacity(ids.len());
+        for id in ids {
+            let campaign_id = CampaignId::from_uuid(id);
+            let campaign = self.campaign(campaign_id).await?;
+            if let Some((campaign, levels)) = campaign.zip(levels.get(&id)) {
+                let figures = self.campaign_figures(campaign_id).await?;
+                standings.push(standing(campaign, levels, figures));
+            }
+        }
+        Ok(Ranked {
+            rows: standings,
+            total_count: page.total_count,
+        })
+    }
+
+    /// Levels from roll-ups of those that have them, else from readings.
+    pub(super) async fn levels_of_campaigns(
+        &mut self,
+        ids: &[Uuid],
+        edges: &[Timestamp],
+        inputs: Inputs,
+    ) -> Result<HashMap<Uuid, Levels>, ReadError> {
+        let (rolled, others) = self.rolled_campaigns(ids).await?;
+        let mut levels = self.rolled_up(&rolled, edges, inputs).await?;
+        if !others.is_empty() {
+            levels.extend(self.from_raw(EntityKind::Campaign, &others, edges).await?);
+        }
+        Ok(levels)
+    }
+
+    async fn campaign_ids(&mut self, project: ProjectId) -> Result<Vec<Uuid>, ReadError> {
+        Ok(sqlx::query_scalar!(
+            "SELECT campaign_id FROM campaigns
+             WHERE org_id = $1 AND project_id = $2 AND NOT removed",
+            self.org.as_uuid(),
+            project.as_uuid(),
+        )
+        .fetch_all(&mut *self.tx)
+        .await?)
+    }
+
+    /// Campaigns whose roll-ups are those of what they hold now, and the others.
+    async fn rolled_campaigns(
+        &mut self,
+        ids: &[Uuid],
+    ) -> Result<(Vec<Uuid>, Vec<Uuid>), ReadError> {
+        let rolled = sqlx::query_scalar!(
+            "SELECT campaign_id FROM campaigns
+             WHERE org_id = $1 AND campaign_id = ANY ($2) AND is_rolled",
+            self.org.as_uuid(),
+            ids,
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        Ok(ids.iter().partition(|id| rolled.contains(id)))
+    }
+}
+
+fn standing(campaign: Campaign, levels: &Levels, figures: CampaignFigures) -> CampaignStanding {
+    let gained = |counter| gained(levels, counter);
+    CampaignStanding {
+        campaign,
+        views: gained(Counter::Views),
+        likes: gained(Counter::Likes),
+        comments: gained(Counter::Comments),
+        shares: gained(Counter::Shares),
+        saves: gained(Counter::Saves),
+        posts: posted(levels),
+        engagement_rate_by_views: CreatorFigure::EngagementRateByViews.of(levels),
+        figures,
+        cumulative_views: levels.counter(Counter::Views, 1).known(),
+    }
+}
