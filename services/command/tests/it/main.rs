@@ -1,6 +1,9 @@
 //! The command service over its real router, on real servers.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod annotations;
+mod campaigns;
+mod goals;
 mod support;
 
 mod creators;

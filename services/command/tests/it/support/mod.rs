@@ -28,7 +28,7 @@ use testkit::{Proxy, TestDatabase};
 use tower::ServiceExt;
 
 pub use self::answer::Answer;
-pub use self::routes::{Good, command_routes, good};
+pub use self::routes::{Good, command_routes, good, path_with};
 pub use self::world::{Org, World, ingest_line};
 
 /// How long a busy machine may take.

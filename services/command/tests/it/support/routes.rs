@@ -53,11 +53,39 @@ pub fn good(route: &Route, world: &World) -> Good {
             let body = json!({"decision": "exclude", "video_ids": [world.pending_video]});
             (200, Some(body))
         }
+        ("POST", "/projects/{id}/campaigns") => (
+            201,
+            Some(json!({"name": "Launch", "target_views": 1_000_000})),
+        ),
+        ("PATCH", "/campaigns/{id}") => (200, Some(json!({"target_at": "2026-06-01T00:00:00Z"}))),
+        ("POST", "/campaigns/{id}/items") => {
+            let item = json!({"item_type": "video", "item_id": world.direct_video});
+            (201, Some(item))
+        }
+        ("POST", "/projects/{id}/goals") => {
+            let goal = json!({"creator_id": world.creator, "metric": "views", "period": "weekly",
+                "target_value": 5_000});
+            (201, Some(goal))
+        }
+        ("PATCH", "/goals/{id}") => (200, Some(json!({"is_active": false}))),
+        ("POST", "/analytics/annotations") => {
+            let mark =
+                json!({"project_id": world.project, "date": "2026-03-02", "label": "Spring"});
+            (201, Some(mark))
+        }
+        ("PATCH", "/analytics/annotations/{id}") => (200, Some(json!({"label": "Summer"}))),
         ("POST", "/ingest/observations")
         | (
             "DELETE",
-            "/api-keys/self" | "/api-keys/{id}" | "/projects/{id}" | "/creators/{id}"
-            | "/videos/{id}",
+            "/api-keys/self"
+            | "/api-keys/{id}"
+            | "/projects/{id}"
+            | "/creators/{id}"
+            | "/videos/{id}"
+            | "/campaigns/{id}"
+            | "/campaigns/{id}/items"
+            | "/goals/{id}"
+            | "/analytics/annotations/{id}",
         ) => (200, None),
         (verb, path) => panic!("{verb} {path} has no test: say here how it succeeds"),
     };
@@ -68,10 +96,21 @@ pub fn good(route: &Route, world: &World) -> Good {
     };
     Good {
         method: method_of(route),
-        path: route.path.replace("{id}", &id_of(route, world).to_string()),
+        path: path_with(route, world, id_of(route, world)),
         media_type,
         body,
         status,
+    }
+}
+
+/// The path of the route for a thing, with the parameters that it needs.
+pub fn path_with(route: &Route, world: &World, id: Uuid) -> String {
+    let path = route.path.replace("{id}", &id.to_string());
+    match (route.verb, route.path) {
+        (Verb::Delete, "/campaigns/{id}/items") => {
+            format!("{path}?item_type=creator&item_id={}", world.creator)
+        }
+        _ => path,
     }
 }
 
@@ -89,6 +128,9 @@ fn id_of(route: &Route, world: &World) -> Uuid {
     match route.path.split('/').nth(1) {
         Some("api-keys") => world.key,
         Some("creators") => world.creator,
+        Some("campaigns") => world.campaign,
+        Some("goals") => world.goal,
+        Some("analytics") => world.annotation,
         Some("videos") if route.path.ends_with("/review") => world.pending_video,
         Some("videos") => world.direct_video,
         _ => world.project,

@@ -30,6 +30,11 @@ pub struct World {
     /// Found under `creator`.
     pub auto_video: Uuid,
     pub direct_video: Uuid,
+    /// Holds `creator`.
+    pub campaign: Uuid,
+    /// A goal of `creator`.
+    pub goal: Uuid,
+    pub annotation: Uuid,
     /// Another key, with scope read.
     pub key: Uuid,
 }
@@ -150,6 +155,11 @@ impl TestApp {
             .id(201)
     }
 
+    pub async fn campaign(&self, org: &Org, project: Uuid, name: &str) -> Uuid {
+        let path = format!("/projects/{project}/campaigns");
+        self.post(org, &path, json!({"name": name})).await.id(201)
+    }
+
     /// A creator on TikTok that takes up every video.
     pub async fn creator(&self, org: &Org, project: Uuid, handle: &str, mode: &str) -> Uuid {
         let body = json!({"handle": handle, "tracking_mode": mode, "tracking_start_date": null});
@@ -194,6 +204,19 @@ impl TestApp {
             )
             .await
             .id(201);
+        let campaign = self.campaign(&org, project, "Campaign").await;
+        let item = json!({"item_type": "creator", "item_id": creator});
+        let items = format!("/campaigns/{campaign}/items");
+        self.post(&org, &items, item).await.data(201);
+        let goal = json!({"creator_id": creator, "metric": "posts", "period": "weekly",
+            "target_value": 5});
+        let goals = format!("/projects/{project}/goals");
+        let goal = self.post(&org, &goals, goal).await.id(201);
+        let mark = json!({"project_id": project, "date": "2026-03-01", "label": "A mark"});
+        let annotation = self
+            .post(&org, "/analytics/annotations", mark)
+            .await
+            .id(201);
         let (key, _) = self.key(org.id, Scopes::NONE.with(Scope::Read)).await;
         World {
             org,
@@ -203,6 +226,9 @@ impl TestApp {
             pending_video,
             auto_video,
             direct_video,
+            campaign,
+            goal,
+            annotation,
             key: key.as_uuid(),
         }
     }
