@@ -12,6 +12,9 @@ use crate::support::{Reply, World, metric};
 fn query(path: &str, project: &str) -> String {
     match path {
         "/analytics" => format!("?entity=project&entity_id={project}&metric=views"),
+        path if path.starts_with("/analytics/aggregate/") => {
+            format!("?project_id={project}&from=2026-01-01&to=2026-01-31")
+        }
         _ => String::new(),
     }
 }
