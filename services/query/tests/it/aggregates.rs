@@ -378,25 +378,29 @@ fn summaries() -> Vec<&'static str> {
         .collect()
 }
 
+/// Refused for this parameter alone.
+async fn refused(world: &World, org: &Org, path: &str, name: &str, hint: &str) {
+    let reply = world
+        .get(&org.key, &format!("/analytics/aggregate/{path}"))
+        .await;
+    assert_eq!(reply.code(), "invalid_query", "{path}");
+    let issues = reply.json()["meta"]["issues"].clone();
+    assert_eq!(issues.as_array().unwrap().len(), 1, "{path}: {issues}");
+    assert_eq!(issues[0]["path"], name, "{path}: {issues}");
+    assert!(
+        issues[0]["message"].as_str().unwrap().contains(hint),
+        "{path}: {issues}"
+    );
+}
+
 #[tokio::test]
-async fn what_cannot_be_asked_is_refused_by_name() {
+async fn what_every_summary_is_asked_by_is_read_strictly() {
     let world = World::start().await;
     let org = world.org().await;
     let project = world.project(&org, "Spring").await;
     let days = "&from=2026-01-01&to=2026-01-02";
-    let refused = async |path: &str, name: &str, hint: &str| {
-        let reply = world
-            .get(&org.key, &format!("/analytics/aggregate/{path}"))
-            .await;
-        assert_eq!(reply.code(), "invalid_query", "{path}");
-        let issues = reply.json()["meta"]["issues"].clone();
-        assert_eq!(issues.as_array().unwrap().len(), 1, "{path}: {issues}");
-        assert_eq!(issues[0]["path"], name, "{path}: {issues}");
-        assert!(
-            issues[0]["message"].as_str().unwrap().contains(hint),
-            "{path}: {issues}"
-        );
-    };
+    let refused =
+        async |path: &str, name: &str, hint: &str| refused(&world, &org, path, name, hint).await;
     for summary in summaries() {
         let base = format!("{summary}?project_id={project}");
         refused(
@@ -439,6 +443,16 @@ async fn what_cannot_be_asked_is_refused_by_name() {
         refused(&format!("{base}{days}&cursor=x"), "cursor", "unknown").await;
         refused(&format!("{base}{days}&entity=creator"), "entity", "unknown").await;
     }
+}
+
+#[tokio::test]
+async fn what_a_summary_cannot_be_asked_is_refused_by_name() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let project = world.project(&org, "Spring").await;
+    let days = "&from=2026-01-01&to=2026-01-02";
+    let refused =
+        async |path: &str, name: &str, hint: &str| refused(&world, &org, path, name, hint).await;
     let base = format!("posting-heatmap?project_id={project}");
     refused(&format!("{base}&from=2026-01-01"), "to", "required").await;
     refused(&format!("{base}&to=2026-01-01"), "from", "required").await;

@@ -217,6 +217,8 @@ async fn no_statement_of_a_question_takes_longer_than_its_answer_may() {
     let shown = |name: &'static str| sqlx::query_scalar::<_, String>(name).fetch_one(&pool);
     assert_eq!(shown("SHOW statement_timeout").await.unwrap(), "14s");
     assert_eq!(shown("SHOW search_path").await.unwrap(), "read_1");
+    assert_eq!(shown("SHOW work_mem").await.unwrap(), "16MB");
+    assert_eq!(shown("SHOW jit").await.unwrap(), "off");
 }
 
 #[tokio::test]

@@ -87,9 +87,10 @@ fn measure(
     entity: Result<EntityKind, Invalid>,
 ) -> Result<Measure, Invalid> {
     let base = params.optional("base_metric", Text::from_str::<BaseMetric>)?;
-    let metric = applicable(params, metric?, entity, "metric")?;
+    let metric = applicable(params, "metric", metric?, entity, &Metric::ALL)?;
     if let Some(base) = base {
-        applicable(params, base.metric(), entity, "base_metric")?;
+        let bases = BaseMetric::ALL.map(BaseMetric::metric);
+        applicable(params, "base_metric", base.metric(), entity, &bases)?;
     }
     let misfit = if base.is_some() {
         "goes only with metric=growth_rate_pop"
@@ -139,9 +140,10 @@ fn by_video(
 /// The metric, if the entity has it or is not known.
 fn applicable(
     params: &Params<'_>,
+    name: &'static str,
     metric: Metric,
     entity: Result<EntityKind, Invalid>,
-    name: &'static str,
+    all: &[Metric],
 ) -> Result<Metric, Invalid> {
     let Ok(entity) = entity else {
         return Ok(metric);
@@ -149,8 +151,8 @@ fn applicable(
     if metric.applies_to(entity) {
         return Ok(metric);
     }
-    let known = Metric::ALL.into_iter().filter(|one| one.applies_to(entity));
-    let known: Vec<_> = known.map(Metric::name).collect();
+    let known = all.iter().filter(|one| one.applies_to(entity));
+    let known: Vec<_> = known.map(|one| one.name()).collect();
     let message = format!("a {entity} has no {metric}; it has {}", known.join(", "));
     Err(params.invalid(name, message))
 }
