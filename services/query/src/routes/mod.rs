@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod analytics;
+mod choices;
 mod creators;
 mod figures;
 mod history;

@@ -9,9 +9,11 @@ use domain::limits::{ANALYTICS_ENTITIES, BUCKET_DAYS_MAX};
 use read_model::analytics::{
     BaseMetric, BucketDays, EntityKind, Granularity, Measure, Metric, Mode,
 };
+use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+
+use crate::routes::choices::choices;
 
 /// The parameters.
 #[derive(Debug, Clone)]
@@ -29,8 +31,7 @@ pub struct AnalyticsParams {
 }
 
 /// In which form the answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Json,
     Csv,
@@ -179,22 +180,6 @@ fn granularity(params: &mut Params<'_>) -> Result<Granularity, Invalid> {
     }
 }
 
-/// What an answer can be compared with, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum Compare {
-    PriorPeriod,
-}
-
-/// By what an answer can be broken down, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum Breakdown {
-    Video,
-}
-
 /// The same parameters, for the document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -233,15 +218,21 @@ struct Described {
     #[param(example = "Europe/Berlin")]
     tz: Option<String>,
     /// Also over as many days just before `from`.
-    #[param(inline)]
-    compare: Option<Compare>,
+    #[param(value_type = Option<Comparisons>, inline)]
+    compare: Option<String>,
     /// Also by video: for one creator, and views, likes, comments, shares, saves or
     /// `engagement_rate_by_views`.
-    #[param(inline)]
-    breakdown: Option<Breakdown>,
+    #[param(value_type = Option<Breakdowns>, inline)]
+    breakdown: Option<String>,
     /// Form of the answer.
-    #[param(inline, default = "json")]
-    format: Option<Format>,
+    #[param(value_type = Option<Formats>, inline)]
+    format: Option<String>,
+}
+
+choices! {
+    Comparisons: COMPARISONS, None;
+    Breakdowns: BREAKDOWNS, None;
+    Formats: Format::ALL.map(Format::name), Some("json");
 }
 
 impl IntoParams for AnalyticsParams {
