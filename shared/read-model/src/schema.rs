@@ -53,6 +53,9 @@ pub(crate) struct Checkpoint {
 /// a second later. A search is what can take long: it walks its org's index until the page is full.
 pub const STATEMENT_WITHIN: Duration = Duration::from_secs(14);
 
+/// Memory of one step of a question's plan before it goes to disk.
+const WORK_MEM: &str = "16MB";
+
 impl ProjectionVersion {
     /// The version that this build writes and reads.
     pub const CURRENT: Self = Self(2);
@@ -68,14 +71,19 @@ impl ProjectionVersion {
     }
 
     /// How to connect for questions: the tables' plain names mean those of this version, and no
-    /// statement takes longer than [`STATEMENT_WITHIN`].
+    /// statement takes longer than [`STATEMENT_WITHIN`]. Sums by bucket stay in memory, and plans
+    /// are not compiled: that takes longer than what they do.
     ///
     /// # Errors
     /// If the URL cannot be read.
     pub fn connect_options(self, url: &str) -> Result<PgConnectOptions, sqlx::Error> {
         let options = self.in_schema(PgConnectOptions::from_str(url)?);
         let within = STATEMENT_WITHIN.as_millis().to_string();
-        Ok(options.options([("statement_timeout", within)]))
+        Ok(options.options([
+            ("statement_timeout", within.as_str()),
+            ("work_mem", WORK_MEM),
+            ("jit", "off"),
+        ]))
     }
 
     /// The same, from other options.

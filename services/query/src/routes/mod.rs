@@ -4,6 +4,7 @@ mod aggregate;
 mod analytics;
 mod annotations;
 mod campaigns;
+mod choices;
 mod creators;
 mod figures;
 mod goals;

@@ -150,6 +150,79 @@ async fn entities_zones_and_widths_are_those_asked_for() {
     assert_eq!(data["series"][0]["start_value"], Value::Null);
 }
 
+async fn refused(world: &World, org: &Org, query: &str, path: &str, hint: &str) {
+    let reply = world.get(&org.key, &format!("/analytics?{query}")).await;
+    assert_eq!(reply.code(), "invalid_query", "{query}");
+    let issue = reply.json()["meta"]["issues"][0].clone();
+    assert_eq!(issue["path"], path, "{query}: {issue}");
+    assert!(
+        issue["message"].as_str().unwrap().contains(hint),
+        "{query}: {issue}"
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_go_together_is_refused_with_what_does() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let project = world.project(&org, "Spring").await;
+    let another = uuid::Uuid::from_u128(3);
+    let base = format!("entity=project&entity_id={project}&metric=views");
+    for (query, path, hint) in [
+        (
+            format!("{base}&compare=last_year"),
+            "compare",
+            "prior_period",
+        ),
+        (format!("{base}&breakdown=platform"), "breakdown", "video"),
+        (
+            format!("{base}&breakdown=video"),
+            "breakdown",
+            "only with entity=creator",
+        ),
+        (
+            base.replace("project&", "creator&")
+                .replace("views", "followers&breakdown=video"),
+            "breakdown",
+            "only with metric=views, likes, comments, shares, saves, engagement_rate_by_views",
+        ),
+        (
+            format!("entity=creator&entity_id={project},{another}&metric=views&breakdown=video"),
+            "breakdown",
+            "one entity_id",
+        ),
+        (
+            base.replace("views", "growth_rate_pop"),
+            "base_metric",
+            "required with metric=growth_rate_pop",
+        ),
+        (
+            format!("{base}&base_metric=views"),
+            "base_metric",
+            "only with metric=growth_rate_pop",
+        ),
+        (
+            base.replace("views", "growth_rate_pop&base_metric=growth_rate_pop"),
+            "base_metric",
+            "views, likes, comments, shares, saves, followers, posts",
+        ),
+        (
+            base.replace("project&", "video&")
+                .replace("views", "growth_rate_pop&base_metric=posts"),
+            "base_metric",
+            "a video has no posts; it has views",
+        ),
+        (
+            base.replace("project&", "video&")
+                .replace("views", "avg_views_per_post"),
+            "metric",
+            "growth_rate_pop",
+        ),
+    ] {
+        refused(&world, &org, &query, path, hint).await;
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_asked_is_refused_with_what_can() {
     let world = World::start().await;
@@ -222,25 +295,8 @@ async fn what_cannot_be_asked_is_refused_with_what_can() {
         ),
         (format!("{base}&tz=Mars/Olympus"), "tz", "IANA"),
         (format!("{base}&format=xml"), "format", "json, csv"),
-        (
-            format!("{base}&compare=prior_period"),
-            "compare",
-            "allowed are entity",
-        ),
-        (
-            format!("{base}&breakdown=video"),
-            "breakdown",
-            "allowed are entity",
-        ),
     ] {
-        let reply = world.get(&org.key, &format!("/analytics?{query}")).await;
-        assert_eq!(reply.code(), "invalid_query", "{query}");
-        let issue = reply.json()["meta"]["issues"][0].clone();
-        assert_eq!(issue["path"], path, "{query}: {issue}");
-        assert!(
-            issue["message"].as_str().unwrap().contains(hint),
-            "{query}: {issue}"
-        );
+        refused(&world, &org, &query, path, hint).await;
     }
     // Nothing else counts as unknown.
     let query = format!("entity=video&entity_id={project}&metric=followers&tz=UTC&format=csv");
@@ -360,5 +416,182 @@ async fn the_orgs_zone_is_the_default_and_may_change() {
     assert_eq!(
         world.get(&org.key, &path).await.data()["tz"],
         "Pacific/Chatham"
+    );
+}
+
+#[tokio::test]
+async fn the_period_before_stands_beside_bucket_by_bucket() {
+    let world = World::start().await;
+    let (org, project, _) = measured(&world).await;
+    let path = format!(
+        "/analytics?entity=project&entity_id={project}&metric=views&compare=prior_period\
+         &from=2026-01-03&to=2026-01-04"
+    );
+    let data = world.get(&org.key, &path).await.data();
+    let point = |t: &str, value: i64, first: bool| json!({"t": t, "value": value, "is_partial": false, "is_baseline": first});
+    let days = |series: &Value| series[0]["points"].clone();
+    assert_eq!(
+        days(&data["series"]),
+        json!([
+            point("2026-01-03", 0, false),
+            point("2026-01-04", -10, false)
+        ])
+    );
+    assert_eq!(
+        days(&data["compare_series"]),
+        json!([point("2026-01-01", 0, true), point("2026-01-02", 30, false)])
+    );
+    let prior = &data["compare_series"][0];
+    assert_eq!(
+        (&prior["total"], &prior["start_value"]),
+        (&json!(30), &json!(100))
+    );
+    assert_eq!(prior["entity_ref"], data["series"][0]["entity_ref"]);
+    // One series each, in the order asked.
+    let other = world.project(&org, "Other").await;
+    let both = path.replace(&project.to_string(), &format!("{other},{project}"));
+    let data = world.get(&org.key, &both).await.data();
+    for name in ["series", "compare_series"] {
+        let ids = data[name].as_array().unwrap().iter();
+        let ids: Vec<_> = ids.map(|one| one["entity_ref"]["id"].clone()).collect();
+        assert_eq!(ids, [json!(other), json!(project)]);
+    }
+}
+
+#[tokio::test]
+async fn of_the_period_before_only_what_the_plan_shows_is_told() {
+    let world = World::start().await;
+    let org = world.org_on(Plan::Free).await;
+    let project = world.project(&org, "Spring").await;
+    let today = world.now().date();
+    let day = |back: u64| today - chrono::Days::new(back);
+    let path = format!(
+        "/analytics?entity=project&entity_id={project}&metric=posts&mode=cumulative\
+         &compare=prior_period&from={}&to={}",
+        day(20),
+        day(1)
+    );
+    let reply = world.get(&org.key, &path).await;
+    let data = reply.data();
+    let points = data["compare_series"][0]["points"].as_array().unwrap();
+    assert_eq!(points.len(), 20);
+    // Forty days back to twenty-one: the plan shows thirty.
+    let known = points.iter().filter(|point| point["value"] == 0);
+    let known: Vec<_> = known.map(|point| point["t"].clone()).collect();
+    assert_eq!((known.len(), &known[0]), (10, &json!(day(30))));
+    assert_eq!(points[9]["value"], Value::Null);
+    // Tomorrow the first of them is gone.
+    let until = reply.json()["meta"]["validUntil"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        until.starts_with(&(today + chrono::Days::new(1)).to_string()),
+        "{until}"
+    );
+    let growth = path
+        .replace("metric=posts", "metric=growth_rate_pop&base_metric=views")
+        .replace("&compare=prior_period", "");
+    let data = world.get(&org.key, &growth).await.data();
+    assert_eq!(
+        (&data["mode"], &data["base_metric"]),
+        (&Value::Null, &json!("views"))
+    );
+    assert_eq!(data["series"][0]["total"], Value::Null);
+}
+
+#[tokio::test]
+async fn derived_metrics_say_what_they_count_in() {
+    let world = World::start().await;
+    let (org, project, video) = measured(&world).await;
+    let asked = |metric: &str| {
+        format!(
+            "/analytics?entity=project&entity_id={project}&metric={metric}&{RANGE}&mode=cumulative"
+        )
+    };
+    for (metric, unit, total) in [
+        ("engagement_rate_by_followers", "percent", Value::Null),
+        ("posts_per_week", "posts_per_week", json!(1.75)),
+        ("avg_views_per_post", "count", json!(20)),
+        ("growth_rate_pop&base_metric=posts", "percent", Value::Null),
+    ] {
+        let data = world.get(&org.key, &asked(metric)).await.data();
+        assert_eq!(
+            (&data["unit"], &data["mode"]),
+            (&json!(unit), &Value::Null),
+            "{metric}"
+        );
+        let series = &data["series"][0];
+        assert_eq!(
+            (&series["total"], &series["start_value"]),
+            (&total, &Value::Null),
+            "{metric}"
+        );
+    }
+    let path = format!(
+        "/analytics?entity=video&entity_id={video}&metric=growth_rate_pop&base_metric=views\
+         &from=2026-01-03&to=2026-01-04&granularity=custom&bucket_days=2"
+    );
+    let data = world.get(&org.key, &path).await.data();
+    // -10 in two days after 30 in the two before.
+    assert_eq!(data["series"][0]["points"][0]["value"], json!(-133.3333));
+    assert_eq!(data["series"][0]["total"], json!(-133.3333));
+}
+
+#[tokio::test]
+async fn all_kinds_of_series_stand_in_one_file() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let project = world.project(&org, "Spring").await;
+    let creator = world.creator(&org, project, "ada").await;
+    for number in 0..11 {
+        let status = TrackingStatus::AutoTracked;
+        let video = world.video(&org, project, creator, number, status).await;
+        let readings = [
+            ("2026-01-01T10:00:00Z", 5),
+            ("2026-01-03T10:00:00Z", 5 + number),
+        ];
+        let readings = readings.map(|(at, count)| Reading::VideoStats(views(video, at, count)));
+        let recorded = ObservationRecorded {
+            readings: readings.into(),
+        };
+        world.append(&org, vec![recorded.into()]).await;
+    }
+    let path = format!(
+        "/analytics?entity=creator&entity_id={creator}&metric=views&breakdown=video\
+         &compare=prior_period&from=2026-01-03&to=2026-01-03"
+    );
+    let data = world.get(&org.key, &path).await.data();
+    let breakdown = data["breakdown_series"].as_array().unwrap();
+    let totals: Vec<_> = breakdown
+        .iter()
+        .map(|one| one["total"].as_i64().unwrap())
+        .collect();
+    assert_eq!(totals, [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
+    assert_eq!(
+        breakdown[10]["entity_ref"],
+        json!({"type": "video", "id": "__other__", "label": "Other"})
+    );
+    assert_eq!(breakdown[0]["entity_ref"]["label"], "10");
+    let file = world.get(&org.key, &format!("{path}&format=csv")).await;
+    let text = std::str::from_utf8(&file.body).unwrap();
+    let rows: Vec<&str> = text.split_terminator("\r\n").collect();
+    assert_eq!(rows.len(), 1 + 1 + 1 + 11);
+    assert_eq!(
+        rows[1],
+        format!("main,creator,{creator},ada,views,new,day,2026-01-03,2026-01-03,55,false,false")
+    );
+    assert_eq!(
+        rows[2],
+        format!("compare,creator,{creator},ada,views,new,day,2026-01-02,2026-01-02,0,false,false")
+    );
+    let first = breakdown[0]["entity_ref"]["id"].as_str().unwrap();
+    assert_eq!(
+        rows[3],
+        format!("breakdown,video,{first},10,views,new,day,2026-01-03,2026-01-03,10,false,false")
+    );
+    assert_eq!(
+        rows[13],
+        "breakdown,video,__other__,Other,views,new,day,2026-01-03,2026-01-03,0,false,false"
     );
 }

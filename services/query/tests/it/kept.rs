@@ -348,6 +348,14 @@ impl<'a> Author<'a> {
         let ranged = "from=2026-01-01&to=2026-01-31";
         for project in &self.projects {
             paths.push(format!("/projects/{project}/inbox"));
+            for summary in [
+                "video-leaderboard",
+                "creator-leaderboard",
+                "posting-heatmap",
+            ] {
+                let asked = format!("{summary}?project_id={project}&{ranged}");
+                paths.push(format!("/analytics/aggregate/{asked}"));
+            }
             paths.push(format!(
                 "/analytics?entity=project&entity_id={project}&metric=views&{ranged}"
             ));
@@ -359,6 +367,10 @@ impl<'a> Author<'a> {
             paths.push(format!("/creators/{creator}"));
             paths.push(format!(
                 "/analytics?entity=creator&entity_id={creator}&metric=posts&{ranged}"
+            ));
+            paths.push(format!(
+                "/analytics?entity=creator&entity_id={creator}&metric=views&{ranged}\
+                 &breakdown=video&compare=prior_period"
             ));
         }
         paths

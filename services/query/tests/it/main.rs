@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access;
+mod aggregates;
 mod analytics;
 mod kept;
 mod objects;

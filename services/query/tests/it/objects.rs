@@ -394,6 +394,10 @@ async fn orgs_limits_and_the_data_model_are_answered() {
         .find(|metric| metric["id"] == "posts")
         .unwrap();
     assert_eq!(posts["entities"], json!(["creator", "project"]));
+    assert_eq!(metrics.len(), 12);
+    for metric in metrics {
+        assert_ne!(metric["formula"], "", "{metric}");
+    }
 }
 
 #[tokio::test]
@@ -419,6 +423,14 @@ async fn removed_endpoints_say_what_to_use() {
     }
 }
 
+/// Every summary of a project.
+fn summaries(project: Uuid) -> Vec<String> {
+    let routes = api::route::ROUTES.iter().map(|route| route.path);
+    let summaries = routes.filter(|path| path.starts_with("/analytics/aggregate/"));
+    let ranged = format!("project_id={project}&from=2026-01-01&to=2026-01-31");
+    summaries.map(|path| format!("{path}?{ranged}")).collect()
+}
+
 /// Ids in paths and filters: another org's answers exactly as one that does not exist.
 #[tokio::test]
 async fn what_is_another_orgs_equals_what_is_missing() {
@@ -439,7 +451,14 @@ async fn what_is_another_orgs_equals_what_is_missing() {
             format!("/analytics?entity=project&entity_id={project}&metric=views"),
             format!("/analytics?entity=creator&entity_id={creator}&metric=posts"),
             format!("/analytics?entity=video&entity_id={video}&metric=likes"),
+            format!("/analytics?entity=creator&entity_id={creator}&metric=likes&breakdown=video"),
+            format!(
+                "/analytics?entity=project&entity_id={project}&metric=views&compare=prior_period"
+            ),
         ]
+        .into_iter()
+        .chain(summaries(project))
+        .collect::<Vec<_>>()
     };
     for (theirs, missing) in paths(theirs).iter().zip(paths(missing)) {
         let reply = world.get(&own.key, theirs).await;

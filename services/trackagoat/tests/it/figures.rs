@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::dev::Dev;
 
-const METRICS: [&str; 7] = [
+const METRICS: [&str; 11] = [
     "views",
     "likes",
     "comments",
@@ -21,6 +21,10 @@ const METRICS: [&str; 7] = [
     "saves",
     "posts",
     "engagement_rate_by_views",
+    "posts_per_week",
+    "avg_views_per_post",
+    "growth_rate_pop&base_metric=views",
+    "growth_rate_pop&base_metric=posts",
 ];
 const ZONES: [&str; 6] = [
     "UTC",
@@ -100,8 +104,8 @@ fn videos(list: &Path) -> BTreeMap<String, Video> {
     videos
 }
 
-/// Bucket edges: the first instants of local days, the last one after the range.
-fn edges(tz: Tz, from: NaiveDate, to: NaiveDate, granularity: &str) -> Vec<DateTime<Utc>> {
+/// Bucket edges: the first days of buckets, the last one after the range.
+fn edges(from: NaiveDate, to: NaiveDate, granularity: &str) -> Vec<NaiveDate> {
     let next = |date: NaiveDate| match granularity {
         "granularity=day" => date + Days::new(1),
         "granularity=week" => {
@@ -119,9 +123,6 @@ fn edges(tz: Tz, from: NaiveDate, to: NaiveDate, granularity: &str) -> Vec<DateT
         dates.push(next(*dates.last().unwrap()).min(end));
     }
     dates
-        .into_iter()
-        .map(|date| first_instant(tz, date))
-        .collect()
 }
 
 fn first_instant(tz: Tz, date: NaiveDate) -> DateTime<Utc> {
@@ -181,7 +182,25 @@ fn series(units: &[&[(DateTime<Utc>, i128)]], edges: &[DateTime<Utc>]) -> Series
 struct Asked<'a> {
     metric: &'a str,
     mode: &'a str,
+    tz: Tz,
+    dates: Vec<NaiveDate>,
     edges: Vec<DateTime<Utc>>,
+}
+
+impl Asked<'_> {
+    /// The first days of each bucket, of the one after it and of the one before it, and the same
+    /// of the range as one bucket; before the first there are as many days.
+    fn spans(&self) -> (Vec<[NaiveDate; 3]>, [NaiveDate; 3]) {
+        let before = |first: NaiveDate, end: NaiveDate| first - (end - first);
+        let mut spans: Vec<[NaiveDate; 3]> = Vec::new();
+        for dates in self.dates.windows(2) {
+            let last = spans.last().map(|[first, ..]| *first);
+            let before = last.unwrap_or_else(|| before(dates[0], dates[1]));
+            spans.push([dates[0], dates[1], before]);
+        }
+        let (first, end) = (self.dates[0], *self.dates.last().unwrap());
+        (spans, [first, end, before(first, end)])
+    }
 }
 
 /// What the answer must say: values, total, start value, baselines.
@@ -200,6 +219,16 @@ fn expected(videos: &[&Video], asked: &Asked<'_>) -> Figures {
         "comments" => counts(&series(&of(2), &asked.edges), asked.mode),
         "shares" | "saves" => counts(&series(&[], &asked.edges), asked.mode),
         "posts" => posts(videos, asked),
+        "posts_per_week" | "growth_rate_pop&base_metric=posts" => {
+            let none = vec![false; asked.edges.len() - 1];
+            derived(asked, none, |span| of_posts(videos, asked, span))
+        }
+        "avg_views_per_post" | "growth_rate_pop&base_metric=views" => {
+            let baseline = series(&of(0), &asked.edges).baseline;
+            derived(asked, baseline, |span| {
+                of_views(videos, &of(0), asked, span)
+            })
+        }
         _ => {
             let metrics = [0, 1, 2].map(|metric| series(&of(metric), &asked.edges));
             let whole = [asked.edges[0], *asked.edges.last().unwrap()];
@@ -265,7 +294,58 @@ fn posts(videos: &[&Video], asked: &Asked<'_>) -> Figures {
     (values, json!(total), json!(first), baseline)
 }
 
-/// Interactions per hundred views, rounded once to four decimals, half away from zero.
+/// Of each bucket and of the whole range.
+fn derived(
+    asked: &Asked<'_>,
+    baseline: Vec<bool>,
+    value: impl Fn([NaiveDate; 3]) -> Value,
+) -> Figures {
+    let (spans, whole) = asked.spans();
+    let values = spans.into_iter().map(&value).collect();
+    (values, value(whole), Value::Null, baseline)
+}
+
+fn posted_before(videos: &[&Video], at: DateTime<Utc>) -> i128 {
+    let posted = videos.iter().filter(|video| video.posted_at.unwrap() < at);
+    i128::try_from(posted.count()).unwrap()
+}
+
+fn of_posts(videos: &[&Video], asked: &Asked<'_>, [first, end, _]: [NaiveDate; 3]) -> Value {
+    let [start, by_end] =
+        [first, end].map(|day| posted_before(videos, first_instant(asked.tz, day)));
+    if asked.metric == "posts_per_week" {
+        return quotient((by_end - start) * 7, (end - first).num_days().into());
+    }
+    if start == 0 {
+        return Value::Null;
+    }
+    quotient((by_end - start) * 100, start)
+}
+
+fn of_views(
+    videos: &[&Video],
+    readings: &[&[(DateTime<Utc>, i128)]],
+    asked: &Asked<'_>,
+    days: [NaiveDate; 3],
+) -> Value {
+    let [first, end, before] = days.map(|day| first_instant(asked.tz, day));
+    let new = |from, to| series(readings, &[from, to]).new[0];
+    let Some(gained) = new(first, end) else {
+        return Value::Null;
+    };
+    if asked.metric == "avg_views_per_post" {
+        return match posted_before(videos, end) {
+            0 => Value::Null,
+            posted => quotient(gained, posted),
+        };
+    }
+    match new(before, first) {
+        Some(then) if then > 0 => quotient((gained - then) * 100, then),
+        _ => Value::Null,
+    }
+}
+
+/// Interactions per hundred views.
 fn rate(metrics: &[Series; 3], n: usize) -> Value {
     let [views, likes, comments] = metrics.each_ref().map(|series| series.new[n]);
     let Some(views) = views.filter(|views| *views > 0) else {
@@ -274,12 +354,15 @@ fn rate(metrics: &[Series; 3], n: usize) -> Value {
     if likes.or(comments).is_none() {
         return Value::Null;
     }
-    let interactions = likes.unwrap_or(0) + comments.unwrap_or(0);
-    let scaled = interactions * 100 * 10_000;
-    let rounded = (2 * scaled + interactions.signum() * views) / (2 * views);
+    quotient((likes.unwrap_or(0) + comments.unwrap_or(0)) * 100, views)
+}
+
+/// Rounded once to four decimals, half away from zero; the divisor is positive.
+fn quotient(number: i128, divisor: i128) -> Value {
+    let rounded = (2 * number * 10_000 + number.signum() * divisor) / (2 * divisor);
     #[expect(clippy::cast_precision_loss, reason = "four decimals")]
-    let rate = rounded as f64 / 10_000.0;
-    json!(rate)
+    let quotient = rounded as f64 / 10_000.0;
+    json!(quotient)
 }
 
 fn same(a: &Value, b: &Value) -> bool {
@@ -323,7 +406,7 @@ async fn compare(dev: &Dev, entity: &str, id: &str, videos: &[&Video], way: usiz
     let granularity = pick(&mut rest, &GRANULARITIES);
     let mode = pick(&mut rest, &["new", "cumulative"]);
     let (from, to) = RANGES[(way + way / METRICS.len()) % RANGES.len()];
-    if entity == "video" && metric == "posts" {
+    if entity == "video" && (metric.contains("post") && !metric.ends_with("=views")) {
         return 0;
     }
     let query = format!(
@@ -334,12 +417,15 @@ async fn compare(dev: &Dev, entity: &str, id: &str, videos: &[&Video], way: usiz
     assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
     let series = &answer.body["data"]["series"][0];
     let tz: Tz = zone.parse().unwrap();
-    let edges = edges(tz, from.parse().unwrap(), to.parse().unwrap(), granularity);
+    let dates = edges(from.parse().unwrap(), to.parse().unwrap(), granularity);
+    let edges = dates.iter().map(|date| first_instant(tz, *date)).collect();
     let (values, total, start, baseline) = expected(
         videos,
         &Asked {
             metric,
             mode,
+            tz,
+            dates,
             edges,
         },
     );

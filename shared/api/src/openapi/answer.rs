@@ -62,6 +62,17 @@ pub struct Counted<T> {
     meta: RowsMeta,
 }
 
+/// An answer with rows of a summary that were found in groups.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GroupedRows<T> {
+    /// The rows asked for.
+    data: Vec<T>,
+    /// Always null.
+    #[schema(schema_with = null)]
+    error: (),
+    meta: GroupedRowsMeta,
+}
+
 /// What there is to say of an answer; mostly null.
 #[derive(Debug, Serialize, ToSchema)]
 struct AnswerMeta {
@@ -95,10 +106,21 @@ struct RowsMeta {
     /// How many rows there are, before `limit` and `offset`.
     #[schema(example = 120)]
     total_count: u64,
-    /// Of outliers alone: how many groups were skipped.
-    #[serde(skip_serializing_if = "Option::is_none")]
+}
+
+/// What there is to say of rows that were found in groups.
+#[derive(Debug, Serialize, ToSchema)]
+struct GroupedRowsMeta {
+    /// When the answer can next change by time alone; null: never.
+    #[serde(rename = "validUntil")]
+    #[schema(value_type = Option<DateTime<Utc>>, required, example = json!(null))]
+    valid_until: Option<Timestamp>,
+    /// How many rows there are, before `limit` and `offset`.
+    #[schema(example = 120)]
+    total_count: u64,
+    /// How many groups nothing could be said of.
     #[schema(example = 3)]
-    skipped_groups: Option<u64>,
+    skipped_groups: u64,
 }
 
 pub(super) fn null() -> ObjectBuilder {

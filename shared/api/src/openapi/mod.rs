@@ -31,6 +31,8 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
+use serde_json::Value;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{
     ComponentsBuilder, ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder,
     OpenApiVersion, ServerBuilder,
@@ -38,7 +40,7 @@ use utoipa::openapi::{
 
 use crate::BASE_PATH;
 
-pub use self::answer::{Answer, Counted, List, Page, Rows};
+pub use self::answer::{Answer, Counted, GroupedRows, List, Page, Rows};
 pub use self::lint::problems;
 pub use self::sample::sample;
 
@@ -53,6 +55,19 @@ pub fn document(described: impl IntoIterator<Item = OpenApi>) -> OpenApi {
     }
     complete::complete(&mut document);
     document
+}
+
+/// The schema of a parameter that is one of these names, and which it is unless given. Written in
+/// place: an enumeration of a type's own beside a default would be a schema that nothing fits.
+pub fn choice(
+    names: impl IntoIterator<Item = &'static str>,
+    default: Option<&'static str>,
+) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(names))
+        .default(default.map(Value::from))
+        .build()
 }
 
 /// What stands around the operations.

@@ -145,7 +145,7 @@ const TAGS: [(&str, &str); 9] = [
     ("Creators", "Followed accounts"),
     ("Videos", "Tracked videos and the inbox"),
     ("Ingest", "Readings from outside"),
-    ("Analytics", "Every series"),
+    ("Analytics", "Every series, and summaries of a project"),
 ];
 
 pub(super) fn tags() -> Vec<Tag> {

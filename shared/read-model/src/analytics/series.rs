@@ -65,29 +65,17 @@ pub struct Asked<'a> {
 impl Asked<'_> {
     /// The instants at which levels must be known.
     pub fn edges(&self) -> Edges {
-        let lead = match self.measure.formula() {
-            Formula::GrowthOfGain(_) => self.spans_before().map(Some),
-            _ => [None; 2],
-        };
-        Edges::of(
-            self.calendar
-                .edges()
-                .into_iter()
-                .chain(lead.into_iter().flatten()),
-        )
+        let mut edges = self.calendar.edges();
+        if matches!(self.measure.formula(), Formula::GrowthOfGain(_)) {
+            edges.extend(self.spans_before());
+        }
+        Edges::of(edges)
     }
 
     /// When what stands before the first bucket begins, and before the whole range: as many days.
     fn spans_before(&self) -> [Timestamp; 2] {
         let first = self.calendar.buckets().first().map_or(0, Bucket::days);
         [first, self.calendar.days()].map(|days| self.calendar.days_before(days))
-    }
-
-    fn is_known(&self, start: Timestamp) -> bool {
-        let known = self
-            .known_from
-            .map(|day| day_start(self.calendar.tz(), day));
-        known.is_none_or(|known| known <= start)
     }
 }
 
@@ -103,6 +91,9 @@ pub fn series(asked: &Asked<'_>, edges: &Edges, levels: &Levels) -> Series {
         edges,
         levels,
         today: day_of(asked.calendar.tz(), asked.now),
+        known_from: asked
+            .known_from
+            .map(|day| day_start(asked.calendar.tz(), day)),
     };
     let formula = asked.measure.formula();
     let begun = asked.calendar.begun(asked.now);
@@ -133,13 +124,14 @@ struct View<'a> {
     edges: &'a Edges,
     levels: &'a Levels,
     today: NaiveDate,
+    known_from: Option<Timestamp>,
 }
 
 impl<'a> View<'a> {
     /// A bucket's point; the span before it begins at `before`.
     fn point(&self, formula: Formula, bucket: &Bucket, before: Timestamp) -> Point {
         let span = self.span(bucket, bucket, before);
-        let is_known = self.asked.is_known(bucket.start);
+        let is_known = self.is_known(bucket.start);
         let value = span.value(formula, self.asked.mode);
         Point {
             first_day: bucket.first_day,
@@ -153,7 +145,7 @@ impl<'a> View<'a> {
     /// The buckets as one, but for those before history; `None` if that is all of them. Of a range
     /// that has not begun it is its start. The span before the whole range begins at `before`.
     fn whole(&self, begun: &[Bucket], before: Timestamp) -> Option<Span<'a>> {
-        let is_known = |bucket: &&Bucket| self.asked.is_known(bucket.start);
+        let is_known = |bucket: &&Bucket| self.is_known(bucket.start);
         let Some(last) = begun.last() else {
             let first = self.asked.calendar.buckets().first().filter(is_known)?;
             let start = self.edges.place_of(first.start);
@@ -173,10 +165,12 @@ impl<'a> View<'a> {
             start: self.edges.place_of(first.start),
             end: self.edges.place_of(last.end),
             days: days_between(first.first_day, so_far),
-            before: self
-                .asked
-                .is_known(before)
-                .then(|| self.edges.place_of(before)),
+            before: self.is_known(before).then(|| self.edges.place_of(before)),
         }
+    }
+
+    /// Whether something is known of a span that begins then.
+    fn is_known(&self, start: Timestamp) -> bool {
+        self.known_from.is_none_or(|known| known <= start)
     }
 }

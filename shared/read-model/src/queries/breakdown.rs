@@ -185,19 +185,24 @@ impl OrgReader {
         .fetch_all(&mut *self.tx)
         .await?;
         for row in rows {
-            let Some(changes) = changes.get_mut(&row.video_id) else {
-                continue;
-            };
-            if let Some(before) = row.before {
-                changes.add(0, counter, Level::first_reading(before));
-            }
-            if let Some(first) = row.first {
-                changes.add(1, counter, Level::first_reading(first));
-            }
-            if let Some((last, known)) = row.last.zip(row.before.or(row.first)) {
-                changes.add(1, counter, Level::next_reading(last, known));
+            let found = [row.before, row.first, row.last];
+            if let Some(changes) = changes.get_mut(&row.video_id) {
+                add(changes, counter, found);
             }
         }
         Ok(())
+    }
+}
+
+/// A video's count before the range, its first one inside if there was none, and its last one.
+fn add(changes: &mut Changes, counter: Counter, [before, first, last]: [Option<i64>; 3]) {
+    if let Some(before) = before {
+        changes.add(0, counter, Level::first_reading(before));
+    }
+    if let Some(first) = first {
+        changes.add(1, counter, Level::first_reading(first));
+    }
+    if let Some((last, known)) = last.zip(before.or(first)) {
+        changes.add(1, counter, Level::next_reading(last, known));
     }
 }

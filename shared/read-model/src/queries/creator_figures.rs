@@ -135,18 +135,27 @@ impl OrgReader {
         rows: Rows,
     ) -> Result<Ranked<(CreatorCard, Levels)>, ReadError> {
         let edges = [period.start(), period.end()];
-        let mut ranked = Vec::new();
-        for ids in self.creator_ids(project).await?.chunks(AT_ONCE) {
-            let levels = self.rolled_up(ids, &edges, order.inputs()).await?;
-            ranked.extend(
-                levels
-                    .into_iter()
-                    .map(|(id, levels)| (order.of(&levels), id)),
-            );
+        let all = self.creator_ids(project).await?;
+        // Who all stand on the page are read once, for everything.
+        let fits = rows.offset == 0 && all.len() as u64 <= rows.limit;
+        let first = if fits {
+            inputs.and(order.inputs())
+        } else {
+            order.inputs()
+        };
+        let (mut ranked, mut levels) = (Vec::new(), HashMap::new());
+        for ids in all.chunks(AT_ONCE) {
+            let found = self.rolled_up(ids, &edges, first).await?;
+            ranked.extend(found.iter().map(|(id, levels)| (order.of(levels), *id)));
+            if fits {
+                levels.extend(found);
+            }
         }
         let page = rows.of(ranked, |one| *one);
         let ids: Vec<Uuid> = page.rows.iter().map(|(_, id)| *id).collect();
-        let mut levels = self.rolled_up(&ids, &edges, inputs).await?;
+        if !fits {
+            levels = self.rolled_up(&ids, &edges, inputs).await?;
+        }
         let mut cards = self.creator_cards(&ids).await?;
         let row = |id| Some((cards.remove(id)?, levels.remove(id)?));
         Ok(Ranked {

@@ -5,6 +5,7 @@
 mod aggregates;
 mod answers;
 mod breakdown;
+mod figure_plans;
 mod history;
 mod laws;
 mod naive;

@@ -64,105 +64,39 @@ struct Span {
     before: Timestamp,
 }
 
+/// One question about one entity's units.
+struct View<'a> {
+    units: Units,
+    asked: Question<'a>,
+}
+
 pub fn series(world: &World, entity: Entity, question: &Question<'_>) -> Series {
-    let Question {
-        measure,
-        mode,
-        calendar,
-        now,
-        known_from,
-    } = *question;
-    let metric = measure.metric();
-    let tz = calendar.tz();
-    let units = units(world, entity);
-    let shown: Vec<&Bucket> = calendar
-        .buckets()
-        .iter()
-        .filter(|bucket| bucket.start <= now)
-        .collect();
-    let is_known = |at: Timestamp| known_from.is_none_or(|day| day_start(tz, day) <= at);
-    let days = |first: NaiveDate, last: NaiveDate| {
-        let so_far = last.min(day_of(tz, now)).max(first);
-        i128::from((so_far - first).num_days() + 1)
+    let view = View {
+        units: units(world, entity),
+        asked: *question,
     };
-    let length = |first: NaiveDate, last: NaiveDate| (last - first).num_days().unsigned_abs() + 1;
-    let value = |span: Span, mode| {
-        if is_known(span.start) {
-            let is_before_known = is_known(span.before);
-            value(&units, measure, mode, span, is_before_known)
-        } else {
-            null()
-        }
+    let metric = question.measure.metric();
+    let buckets = question.calendar.buckets().iter();
+    let shown: Vec<&Bucket> = buckets.filter(|one| one.start <= question.now).collect();
+    let points: Vec<Point> = (0..shown.len()).map(|n| view.point(&shown, n)).collect();
+    let Some(whole) = view.whole(&shown) else {
+        return Series {
+            points,
+            total: null(),
+            start_value: null(),
+        };
     };
-    let points: Vec<Point> = shown
-        .iter()
-        .enumerate()
-        .map(|(number, bucket)| {
-            let before = match number.checked_sub(1) {
-                Some(before) => shown[before].start,
-                None => {
-                    let days = length(bucket.first_day, bucket.last_day);
-                    day_start(tz, calendar.from() - Days::new(days))
-                }
-            };
-            let span = Span {
-                start: bucket.start,
-                end: bucket.end,
-                days: days(bucket.first_day, bucket.last_day),
-                before,
-            };
-            let holds_first = inputs(measure).into_iter().any(|input| {
-                let baselines = units.counters.get(input).into_iter().flatten();
-                baselines
-                    .filter_map(first_at)
-                    .any(|first| bucket.start <= first && first < bucket.end)
-            });
-            Point {
-                t: bucket.first_day.to_string(),
-                value: value(span, mode),
-                is_partial: bucket.is_clipped || bucket.end > now,
-                is_baseline: holds_first && is_known(bucket.start),
-            }
-        })
-        .collect();
-    let known: Vec<&&Bucket> = shown.iter().filter(|one| is_known(one.start)).collect();
-    let whole = match (known.first(), known.last()) {
-        (Some(first), Some(last)) => Span {
-            start: first.start,
-            end: last.end,
-            days: days(first.first_day, last.last_day),
-            before: day_start(
-                tz,
-                calendar.from() - Days::new(length(calendar.from(), calendar.to())),
-            ),
-        },
-        _ if shown.is_empty() && !metric.is_derived() && is_known(calendar.buckets()[0].start) => {
-            Span {
-                start: calendar.buckets()[0].start,
-                end: calendar.buckets()[0].start,
-                days: 0,
-                before: calendar.buckets()[0].start,
-            }
-        }
-        _ => {
-            return Series {
-                points,
-                total: null(),
-                start_value: null(),
-            };
-        }
-    };
-    let total = if metric.is_derived() || mode == Mode::New {
-        value(whole, Mode::New)
+    let total = if metric.is_derived() || question.mode == Mode::New {
+        view.value(whole, Mode::New)
     } else {
         let known = points.iter().rev().find(|point| point.value != "null");
         known.map_or_else(null, |point| point.value.clone())
     };
     let start_value = match metric.name() {
-        "posts" => posts(&units, None, whole.start).to_string(),
+        "posts" => posts(&view.units, None, whole.start).to_string(),
         _ if metric.is_derived() => null(),
         counter => {
-            let read = units.counters[counter].iter();
+            let read = view.units.counters[counter].iter();
             let read: Vec<i128> = read
                 .filter(|unit| first_at(unit).is_some_and(|first| first < whole.end))
                 .map(|unit| base_at(unit, whole.start))
@@ -174,6 +108,86 @@ pub fn series(world: &World, entity: Entity, question: &Question<'_>) -> Series 
         points,
         total,
         start_value,
+    }
+}
+
+impl View<'_> {
+    fn start_of(&self, day: NaiveDate) -> Timestamp {
+        day_start(self.asked.calendar.tz(), day)
+    }
+
+    fn is_known(&self, at: Timestamp) -> bool {
+        let known = self.asked.known_from.map(|day| self.start_of(day));
+        known.is_none_or(|known| known <= at)
+    }
+
+    fn value(&self, span: Span, mode: Mode) -> String {
+        if !self.is_known(span.start) {
+            return null();
+        }
+        let is_before_known = self.is_known(span.before);
+        value(&self.units, self.asked.measure, mode, span, is_before_known)
+    }
+
+    /// From the start of a bucket to the end of another.
+    fn span(&self, first: &Bucket, last: &Bucket, before: Timestamp) -> Span {
+        let today = day_of(self.asked.calendar.tz(), self.asked.now);
+        let so_far = last.last_day.min(today).max(first.first_day);
+        Span {
+            start: first.start,
+            end: last.end,
+            days: i128::from((so_far - first.first_day).num_days() + 1),
+            before,
+        }
+    }
+
+    /// As many days before the range as there are from one to another.
+    fn days_before(&self, first: NaiveDate, last: NaiveDate) -> Timestamp {
+        let days = (last - first).num_days().unsigned_abs() + 1;
+        self.start_of(self.asked.calendar.from() - Days::new(days))
+    }
+
+    fn point(&self, shown: &[&Bucket], number: usize) -> Point {
+        let bucket = shown[number];
+        let before = if number == 0 {
+            self.days_before(bucket.first_day, bucket.last_day)
+        } else {
+            shown[number - 1].start
+        };
+        let holds_first = inputs(self.asked.measure).into_iter().any(|input| {
+            let baselines = self.units.counters.get(input).into_iter().flatten();
+            baselines
+                .filter_map(first_at)
+                .any(|first| bucket.start <= first && first < bucket.end)
+        });
+        Point {
+            t: bucket.first_day.to_string(),
+            value: self.value(self.span(bucket, bucket, before), self.asked.mode),
+            is_partial: bucket.is_clipped || bucket.end > self.asked.now,
+            is_baseline: holds_first && self.is_known(bucket.start),
+        }
+    }
+
+    /// What is shown as one bucket; where nothing has begun, the range's start.
+    fn whole(&self, shown: &[&Bucket]) -> Option<Span> {
+        let calendar = self.asked.calendar;
+        let known: Vec<&&Bucket> = shown
+            .iter()
+            .filter(|one| self.is_known(one.start))
+            .collect();
+        if let (Some(first), Some(last)) = (known.first(), known.last()) {
+            let before = self.days_before(calendar.from(), calendar.to());
+            return Some(self.span(first, last, before));
+        }
+        let start = calendar.buckets()[0].start;
+        let is_told =
+            shown.is_empty() && !self.asked.measure.metric().is_derived() && self.is_known(start);
+        is_told.then_some(Span {
+            start,
+            end: start,
+            days: 0,
+            before: start,
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::support::{instant, projection};
 
 /// Twenty orgs with ten projects each, 100 creators and 2,000 videos an org.
-const SEED: &str = "
+pub const SEED: &str = "
     CREATE FUNCTION pg_temp.id(kind text, n bigint) RETURNS uuid LANGUAGE sql AS
         $$ SELECT md5(kind || n)::uuid $$;
     INSERT INTO orgs SELECT pg_temp.id('org', n), 'Org', 'ultra', 'UTC', false, now(), now()
@@ -39,25 +39,28 @@ const SEED: &str = "
     INSERT INTO videos (video_id, org_id, project_id, creator_id, platform, platform_video_id, url,
             media_type, metadata, tracking_status, removed, creator_removed, created_at, updated_at)
         SELECT pg_temp.id('video', n), pg_temp.id('org', n % 20), pg_temp.id('project', n % 200),
-            CASE WHEN n % 40 >= 20 THEN pg_temp.id('creator', n % 4000) END, 'tiktok',
+            CASE WHEN n % 40 >= 20 THEN pg_temp.id('creator', n % 2000) END, 'tiktok',
             n::text, 'https://example.com', 'video', '{}',
             CASE WHEN n % 40 >= 20 THEN 'auto_tracked' ELSE 'direct_add' END, false, false,
             now() - interval '1 minute' * n, now()
         FROM generate_series(0, 39999) n;
-    INSERT INTO video_details (video_id, org_id, title, search)
-        SELECT video_id, org_id, 'Title', 'title' FROM videos;
+    INSERT INTO video_details (video_id, org_id, title, search, posted_at, posted_at_at)
+        SELECT video_id, org_id, 'Title', 'title', posted, posted FROM (
+            SELECT video_id, org_id, CASE WHEN n % 2 = 0 THEN now() - interval '1 hour' * n END AS posted
+            FROM (SELECT video_id, org_id, platform_video_id::bigint / 200 AS n FROM videos) v) d;
     INSERT INTO video_stats (video_id, org_id, stats_at, views, views_at)
         SELECT video_id, org_id, now(), 1, now() FROM videos;
     INSERT INTO video_readings (video_id, observed_at, org_id, views)
         SELECT video_id, now() - interval '1 day' * n, org_id, n
         FROM videos, generate_series(1, 4) n;
     INSERT INTO slots (unit_id, slot, org_id, views_delta)
-        SELECT project_id, n, org_id, 1 FROM projects, generate_series(1960000, 1960499) n;
+        SELECT project_id, n, org_id, 1 FROM projects, generate_series(1960000, 1960499) n
+        UNION ALL SELECT creator_id, n, org_id, 1 FROM creators, generate_series(1960000, 1960049) n;
     ANALYZE;
 ";
 
 /// Whom the seeded rows are read as: ids of org 7.
-async fn seeded(pool: &PgPool, kind: &str, number: i64) -> Uuid {
+pub async fn seeded(pool: &PgPool, kind: &str, number: i64) -> Uuid {
     sqlx::query_scalar("SELECT md5($1 || $2)::uuid")
         .bind(kind)
         .bind(number.to_string())
@@ -67,7 +70,7 @@ async fn seeded(pool: &PgPool, kind: &str, number: i64) -> Uuid {
 }
 
 /// Sequential scans so far, by table.
-async fn scans(pool: &PgPool) -> BTreeMap<String, i64> {
+pub async fn scans(pool: &PgPool) -> BTreeMap<String, i64> {
     // The one connection's own counts are sent at the end of this transaction.
     sqlx::query("SELECT pg_stat_force_next_flush()")
         .execute(pool)
@@ -111,7 +114,7 @@ async fn no_question_reads_a_large_table_from_end_to_end() {
         .unwrap();
     pool.execute(SEED).await.unwrap();
     let org = OrgId::from_uuid(seeded(&pool, "org", 7).await);
-    let project = seeded(&pool, "project", 7).await;
+    let project = seeded(&pool, "project", 27).await;
     let creator = seeded(&pool, "creator", 27).await;
     let video = seeded(&pool, "video", 27).await;
     let key = KeyId::from_uuid(seeded(&pool, "key", 7).await);
@@ -166,7 +169,7 @@ async fn no_question_reads_a_large_table_from_end_to_end() {
                 ..VideoFilter::default()
             };
             let listed = reader.videos(&filter, page).await.unwrap();
-            assert_eq!(listed.items.len(), 10);
+            assert_eq!(listed.items.len(), 20);
             reader
                 .creator(CreatorId::from_uuid(creator))
                 .await
@@ -214,6 +217,8 @@ async fn no_statement_of_a_question_takes_longer_than_its_answer_may() {
     let shown = |name: &'static str| sqlx::query_scalar::<_, String>(name).fetch_one(&pool);
     assert_eq!(shown("SHOW statement_timeout").await.unwrap(), "14s");
     assert_eq!(shown("SHOW search_path").await.unwrap(), "read_2");
+    assert_eq!(shown("SHOW work_mem").await.unwrap(), "16MB");
+    assert_eq!(shown("SHOW jit").await.unwrap(), "off");
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
 //! Nobody sees another org's rows: by the queries' own predicates, and by row security alone.
 
+use chrono_tz::Tz;
 use domain::event::{CampaignItemsAdded, EntityRef, GoalMetric, ObservationRecorded, Reading};
 use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, OrgId, ProjectId, VideoId};
 use domain::plan::Plan;
-use read_model::analytics::{EntityKind, Inputs};
+use read_model::analytics::{
+    Calendar, Direction, EntityKind, Granularity, Inputs, Measure, Metric, Mode, Period, Scale,
+    Threshold,
+};
 use read_model::{
-    AnnotationFilter, CreatorFilter, GoalFilter, KeyFilter, Page, ReadModel, VideoFilter,
+    AnalyticsRequest, AnnotationFilter, CreatorFigure, CreatorFilter, GoalFilter, KeyFilter,
+    OutlierQuestion, OutlierScope, Page, ReadModel, Rows, Source, VideoFilter, VideoOrder,
 };
 use sqlx::error::DatabaseError;
 use sqlx::{Connection, Row};
@@ -64,6 +69,63 @@ fn journal(case: u64) -> Journal {
         readings: vec![Reading::VideoStats(reading)],
     });
     journal
+}
+
+/// Series and summaries of another org's things: not found, or nothing.
+async fn asks_for_the_others_figures(model: &ReadModel) {
+    let now = instant("2026-01-10T00:00:00Z");
+    let mut reader = model.org(org(1)).await.unwrap();
+    let (project, creator, video) = (id(2, 2, 0), id(3, 2, 0), id(4, 2, 0));
+    let (from, to) = ("2026-01-01".parse().unwrap(), "2026-01-09".parse().unwrap());
+    for (entity, id) in [
+        (EntityKind::Project, project),
+        (EntityKind::Creator, creator),
+        (EntityKind::Video, video),
+    ] {
+        let request = AnalyticsRequest {
+            entity,
+            ids: vec![id],
+            measure: Measure::new(Metric::Views, None).unwrap(),
+            mode: Mode::New,
+            calendar: Calendar::try_new(from, to, Tz::UTC, Granularity::Day).unwrap(),
+            now,
+            known_from: None,
+            with_prior: true,
+            by_video: entity.breaks_down(),
+        };
+        for source in [Source::RollUps, Source::Raw] {
+            assert_eq!(reader.analytics(&request, source).await.unwrap(), None);
+        }
+    }
+    let period = Period::new(from, to, Tz::UTC, now);
+    let rows = Rows {
+        limit: 10,
+        offset: 0,
+    };
+    // Nobody is asked for a project before it was found; were one, there would be nothing of it.
+    for (project, posts) in [(id(2, 1, 0), 1), (project, 0)] {
+        let project = ProjectId::from_uuid(project);
+        let videos = reader.video_leaderboard(project, &period, VideoOrder::Views, rows);
+        assert_eq!(videos.await.unwrap().total_count, posts);
+        let figure = CreatorFigure::Views;
+        let creators = reader.creator_leaderboard(project, &period, figure, rows);
+        assert_eq!(creators.await.unwrap().total_count, posts);
+        let places = reader.creator_scatter(project, &period, [figure; 2], rows);
+        assert_eq!(places.await.unwrap().total_count, posts);
+        let cells = reader.posting_heatmap(project, &period).await.unwrap();
+        assert_eq!(cells.len() as u64, posts);
+        let regular = reader.posting_consistency(project, &period, rows);
+        assert_eq!(regular.await.unwrap().total_count, posts);
+        let spread = reader.view_distribution(project, &period, Scale::Log);
+        assert_eq!(spread.await.unwrap().count, posts);
+        let question = OutlierQuestion {
+            scope: OutlierScope::Project,
+            threshold: Threshold::DEFAULT,
+            direction: Direction::Both,
+        };
+        let outliers = reader.outliers(project, &period, question, rows);
+        assert_eq!(outliers.await.unwrap().skipped_groups, posts);
+    }
 }
 
 async fn asks_for_the_other(model: &ReadModel) {
@@ -203,8 +265,13 @@ async fn another_orgs_things_are_not_there() {
         apply(database.pool(), &journal(case).events).await;
     }
     // A superuser passes row security: here the predicates stand alone.
-    asks_for_the_other(&read_model(&database)).await;
-    asks_for_the_other(&ReadModel::new(database.pool_as("tga_query"))).await;
+    for model in [
+        read_model(&database),
+        ReadModel::new(database.pool_as("tga_query")),
+    ] {
+        asks_for_the_other(&model).await;
+        asks_for_the_others_figures(&model).await;
+    }
 }
 
 #[tokio::test]
@@ -247,6 +314,20 @@ async fn row_security_alone_keeps_orgs_apart() {
             }
         }
     }
+}
+
+/// A view that ran as its owner would show every org's rows.
+#[tokio::test]
+async fn every_view_reads_as_who_asks() {
+    let database = projection().await;
+    let views: Vec<(String, Option<bool>)> = sqlx::query_as(
+        "SELECT relname::text, 'security_invoker=true' = ANY (reloptions) FROM pg_class
+         WHERE relkind IN ('v', 'm') AND relnamespace = 'read_2'::regnamespace ORDER BY relname",
+    )
+    .fetch_all(database.pool())
+    .await
+    .unwrap();
+    assert_eq!(views, [("posted_videos".to_owned(), Some(true))]);
 }
 
 #[tokio::test]

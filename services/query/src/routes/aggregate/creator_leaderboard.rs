@@ -10,12 +10,13 @@ use api::v1::CreatorLeaderboardRow;
 use axum::extract::State;
 use axum::response::Response;
 use read_model::{CreatorFigure, CreatorStanding, Rows};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{RESTS_ON, RowsDoc, Scope, ScopeDoc, page_of_rows};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
+use crate::routes::choices::choices;
 use crate::routes::figures::{creator_card, figure};
 
 #[derive(IntoParams)]
@@ -24,25 +25,14 @@ pub struct CreatorLeaderboard {
     #[param(ignore)]
     scope: Scope,
     /// By what, descending; null comes last.
-    #[param(value_type = Option<Order>, inline, default = "views")]
+    #[param(value_type = Option<Orders>, inline)]
     order: CreatorFigure,
     #[param(ignore)]
     rows: Rows,
 }
 
-/// By what creators are ranked, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum Order {
-    Views,
-    Likes,
-    Comments,
-    Shares,
-    Saves,
-    Posts,
-    Followers,
-    EngagementRateByViews,
+choices! {
+    Orders: CreatorFigure::OF_LEADERBOARD.map(CreatorFigure::name), Some("views");
 }
 
 impl FromQuery for CreatorLeaderboard {

@@ -11,12 +11,13 @@ use axum::extract::State;
 use axum::response::Response;
 use read_model::analytics::limits::{SCATTER_ROWS_DEFAULT, SCATTER_ROWS_MAX};
 use read_model::{CreatorFigure, CreatorPlace, Rows};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{RESTS_ON, Scope, ScopeDoc, rows};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
+use crate::routes::choices::choices;
 use crate::routes::figures::{creator_card, figure};
 
 /// The parameters.
@@ -32,11 +33,11 @@ pub struct CreatorScatter {
 #[expect(dead_code, reason = "only described here")]
 struct Described {
     /// The figure along.
-    #[param(inline, default = "followers")]
-    x: Option<Axis>,
+    #[param(value_type = Option<Along>, inline)]
+    x: Option<String>,
     /// The figure up, by which the rows are ordered: descending, null last.
-    #[param(inline, default = "views")]
-    y: Option<Axis>,
+    #[param(value_type = Option<Up>, inline)]
+    y: Option<String>,
     /// Most rows.
     #[param(minimum = 1, maximum = 500, default = 100, example = 100)]
     limit: Option<u16>,
@@ -45,16 +46,9 @@ struct Described {
     offset: Option<u16>,
 }
 
-/// What creators are set against each other by, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum Axis {
-    Followers,
-    Views,
-    Posts,
-    EngagementRateByViews,
-    AvgViewsPerPost,
+choices! {
+    Along: CreatorFigure::OF_SCATTER.map(CreatorFigure::name), Some("followers");
+    Up: CreatorFigure::OF_SCATTER.map(CreatorFigure::name), Some("views");
 }
 
 impl FromQuery for CreatorScatter {

@@ -11,12 +11,13 @@ use axum::extract::State;
 use axum::response::Response;
 use read_model::analytics::{Direction, Threshold};
 use read_model::{Outlier, OutlierQuestion, OutlierScope, Rows};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{RESTS_ON, RowsDoc, Scope, ScopeDoc, page_of_rows};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
+use crate::routes::choices::choices;
 use crate::routes::figures::{creator_card, decimal_figure};
 
 /// The parameters.
@@ -32,33 +33,19 @@ pub struct Outliers {
 #[expect(dead_code, reason = "only described here")]
 struct Described {
     /// Whether a video is held against the others of its creator, or against all of the project.
-    #[param(inline, default = "creator")]
-    scope: Option<ScopeName>,
+    #[param(value_type = Option<Scopes>, inline)]
+    scope: Option<String>,
     /// From which |z| on a video is told of.
     #[param(minimum = 1, maximum = 10, default = 3.5, example = 3.5)]
     threshold: Option<f64>,
     /// Videos with many views, with few, or both.
-    #[param(inline, default = "both")]
-    direction: Option<DirectionAsked>,
+    #[param(value_type = Option<Directions>, inline)]
+    direction: Option<String>,
 }
 
-/// Whom a video is held against, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum ScopeName {
-    Creator,
-    Project,
-}
-
-/// Which videos are told of, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum DirectionAsked {
-    High,
-    Low,
-    Both,
+choices! {
+    Scopes: OutlierScope::ALL.map(OutlierScope::name), Some("creator");
+    Directions: Direction::ALL.map(Direction::name), Some("both");
 }
 
 impl FromQuery for Outliers {
@@ -98,7 +85,7 @@ impl FromQuery for Outliers {
     path = "/analytics/aggregate/outliers",
     operation_id = "get_outliers",
     params(ScopeDoc, Described, RowsDoc),
-    responses((status = 200, description = "Videos", body = openapi::Rows<OutlierRow>))
+    responses((status = 200, description = "Videos", body = openapi::GroupedRows<OutlierRow>))
 )]
 pub async fn handle(
     State(app): State<Shared>,

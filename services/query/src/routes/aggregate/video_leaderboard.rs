@@ -10,12 +10,13 @@ use api::v1::VideoLeaderboardRow;
 use axum::extract::State;
 use axum::response::Response;
 use read_model::{Rows, VideoCard, VideoOrder};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{RESTS_ON, RowsDoc, Scope, ScopeDoc, page_of_rows};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
+use crate::routes::choices::choices;
 use crate::routes::figures::creator_card;
 
 #[derive(IntoParams)]
@@ -24,23 +25,14 @@ pub struct VideoLeaderboard {
     #[param(ignore)]
     scope: Scope,
     /// By what, descending; null comes last.
-    #[param(value_type = Option<Order>, inline, default = "view_count")]
+    #[param(value_type = Option<Orders>, inline)]
     order: VideoOrder,
     #[param(ignore)]
     rows: Rows,
 }
 
-/// By what videos are ranked, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum Order {
-    ViewCount,
-    LikeCount,
-    CommentCount,
-    ShareCount,
-    SaveCount,
-    PostedAt,
+choices! {
+    Orders: VideoOrder::ALL.map(VideoOrder::name), Some("view_count");
 }
 
 impl FromQuery for VideoLeaderboard {

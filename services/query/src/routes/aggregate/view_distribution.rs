@@ -11,12 +11,13 @@ use axum::extract::State;
 use axum::response::Response;
 use read_model::analytics::limits::{BINS_DEFAULT, BINS_MAX};
 use read_model::analytics::{Scale, Spread};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{RESTS_ON, Scope, ScopeDoc};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
+use crate::routes::choices::choices;
 use crate::routes::figures::decimal_figure;
 
 /// The parameters.
@@ -31,23 +32,18 @@ pub struct Distribution {
 #[expect(dead_code, reason = "only described here")]
 struct Described {
     /// How bins are cut: at 0, 1, 10, 100 up to 10⁹, or equal ones from lowest to highest.
-    #[param(inline, default = "log")]
-    scale: Option<ScaleName>,
+    #[param(value_type = Option<Scales>, inline)]
+    scale: Option<String>,
     /// How many bins; with `linear` and only there, 20 unless given.
     #[param(minimum = 1, maximum = 50, example = 20)]
     bins: Option<u8>,
 }
 
-/// How bins are cut, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum ScaleName {
-    Log,
-    Linear,
-}
-
 const SCALES: [&str; 2] = ["log", "linear"];
+
+choices! {
+    Scales: SCALES, Some("log");
+}
 
 impl FromQuery for Distribution {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {

@@ -9,9 +9,11 @@ use domain::limits::{ANALYTICS_ENTITIES, BUCKET_DAYS_MAX};
 use read_model::analytics::{
     BaseMetric, BucketDays, EntityKind, Granularity, Measure, Metric, Mode,
 };
+use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+
+use crate::routes::choices::choices;
 
 /// The parameters.
 #[derive(Debug, Clone)]
@@ -29,8 +31,7 @@ pub struct AnalyticsParams {
 }
 
 /// In which form the answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Json,
     Csv,
@@ -87,9 +88,10 @@ fn measure(
     entity: Result<EntityKind, Invalid>,
 ) -> Result<Measure, Invalid> {
     let base = params.optional("base_metric", Text::from_str::<BaseMetric>)?;
-    let metric = applicable(params, metric?, entity, "metric")?;
+    let metric = applicable(params, "metric", metric?, entity, &Metric::ALL)?;
     if let Some(base) = base {
-        applicable(params, base.metric(), entity, "base_metric")?;
+        let bases = BaseMetric::ALL.map(BaseMetric::metric);
+        applicable(params, "base_metric", base.metric(), entity, &bases)?;
     }
     let misfit = if base.is_some() {
         "goes only with metric=growth_rate_pop"
@@ -139,9 +141,10 @@ fn by_video(
 /// The metric, if the entity has it or is not known.
 fn applicable(
     params: &Params<'_>,
+    name: &'static str,
     metric: Metric,
     entity: Result<EntityKind, Invalid>,
-    name: &'static str,
+    all: &[Metric],
 ) -> Result<Metric, Invalid> {
     let Ok(entity) = entity else {
         return Ok(metric);
@@ -149,8 +152,8 @@ fn applicable(
     if metric.applies_to(entity) {
         return Ok(metric);
     }
-    let known = Metric::ALL.into_iter().filter(|one| one.applies_to(entity));
-    let known: Vec<_> = known.map(Metric::name).collect();
+    let known = all.iter().filter(|one| one.applies_to(entity));
+    let known: Vec<_> = known.map(|one| one.name()).collect();
     let message = format!("a {entity} has no {metric}; it has {}", known.join(", "));
     Err(params.invalid(name, message))
 }
@@ -175,22 +178,6 @@ fn granularity(params: &mut Params<'_>) -> Result<Granularity, Invalid> {
         ("month", None) => Ok(Granularity::Month),
         (_, None) => Ok(Granularity::Day),
     }
-}
-
-/// What an answer can be compared with, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum Compare {
-    PriorPeriod,
-}
-
-/// By what an answer can be broken down, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum Breakdown {
-    Video,
 }
 
 /// The same parameters, for the document.
@@ -231,15 +218,21 @@ struct Described {
     #[param(example = "Europe/Berlin")]
     tz: Option<String>,
     /// Also over as many days just before `from`.
-    #[param(inline)]
-    compare: Option<Compare>,
+    #[param(value_type = Option<Comparisons>, inline)]
+    compare: Option<String>,
     /// Also by video: for one creator, and views, likes, comments, shares, saves or
     /// `engagement_rate_by_views`.
-    #[param(inline)]
-    breakdown: Option<Breakdown>,
+    #[param(value_type = Option<Breakdowns>, inline)]
+    breakdown: Option<String>,
     /// Form of the answer.
-    #[param(inline, default = "json")]
-    format: Option<Format>,
+    #[param(value_type = Option<Formats>, inline)]
+    format: Option<String>,
+}
+
+choices! {
+    Comparisons: COMPARISONS, None;
+    Breakdowns: BREAKDOWNS, None;
+    Formats: Format::ALL.map(Format::name), Some("json");
 }
 
 impl IntoParams for AnalyticsParams {

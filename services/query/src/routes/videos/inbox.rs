@@ -14,18 +14,19 @@ use domain::event::TrackingStatus;
 use domain::ids::{CreatorId, ProjectId};
 use domain::platform::Platform;
 use read_model::InboxFilter;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::{Topic, Topics};
 use crate::call::Call;
+use crate::routes::choices::choices;
 use crate::routes::page::PageDoc;
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListInbox {
     /// Of this status; `included` and `excluded` only if a person decided it.
-    #[param(value_type = Option<InboxStatus>, inline, default = "pending_review")]
+    #[param(value_type = Option<Statuses>, inline)]
     status: Option<TrackingStatus>,
     /// Of this creator.
     #[param(value_type = Option<uuid::Uuid>)]
@@ -40,21 +41,15 @@ pub struct ListInbox {
     page: PageParams,
 }
 
-/// Statuses of an inbox, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum InboxStatus {
-    PendingReview,
-    Included,
-    Excluded,
-}
-
 const STATUSES: [TrackingStatus; 3] = [
     TrackingStatus::PendingReview,
     TrackingStatus::Included,
     TrackingStatus::Excluded,
 ];
+
+choices! {
+    Statuses: STATUSES.map(TrackingStatus::name), Some("pending_review");
+}
 
 impl FromQuery for ListInbox {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {

@@ -79,13 +79,13 @@ pub struct CreatorLeaderboardRow {
     #[schema(example = 11)]
     pub posts: i64,
     /// Followers at the end of the range.
-    #[schema(value_type = Option<Figure>, required)]
+    #[schema(value_type = Option<i64>, example = 15_400, required)]
     pub followers: Option<Figure>,
     /// Followers gained.
     #[schema(example = 1_400, required)]
     pub followers_gained: Option<i64>,
     /// Likes, comments, shares and saves gained, per 100 views gained.
-    #[schema(value_type = Option<Figure>, required)]
+    #[schema(value_type = Option<f64>, example = 7.1043, required)]
     pub engagement_rate_by_views: Option<Figure>,
 }
 

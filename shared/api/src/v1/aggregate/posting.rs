@@ -19,7 +19,7 @@ pub struct HeatmapCell {
     #[schema(example = 4)]
     pub post_count: u64,
     /// Mean of their last-known views, two decimals; null if none is known.
-    #[schema(value_type = Option<Figure>, required)]
+    #[schema(value_type = Option<f64>, example = 1_833.25, required)]
     pub avg_views: Option<Figure>,
 }
 

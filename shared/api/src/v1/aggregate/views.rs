@@ -21,7 +21,7 @@ pub struct ViewDistribution {
     #[schema(example = 1_204_331, required)]
     pub max: Option<i64>,
     /// Their mean, four decimals.
-    #[schema(value_type = Option<Figure>, required)]
+    #[schema(value_type = Option<f64>, example = 23_014.54, required)]
     pub mean: Option<Figure>,
     /// How many videos lie where.
     #[schema(max_items = 50)]
@@ -34,10 +34,10 @@ pub struct ViewDistribution {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Bin {
     /// The lower edge.
-    #[schema(value_type = Figure)]
+    #[schema(value_type = f64, example = 1_000)]
     pub from: Figure,
     /// The upper edge; null if it has none.
-    #[schema(value_type = Option<Figure>, required)]
+    #[schema(value_type = Option<f64>, example = 10_000, required)]
     pub to: Option<Figure>,
     /// Videos in it.
     #[schema(example = 17)]
@@ -103,7 +103,7 @@ pub struct OutlierRow {
     #[schema(example = 1_204_331, required)]
     pub view_count: Option<u64>,
     /// The median of those it is held against.
-    #[schema(value_type = Figure)]
+    #[schema(value_type = f64, example = 5_400.5)]
     pub median_views: Figure,
     /// Its modified z-score, four decimals.
     #[schema(value_type = f64, example = 4.7213)]
