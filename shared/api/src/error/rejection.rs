@@ -2,7 +2,7 @@
 
 use domain::org::{Existing, Rejection};
 
-use super::{ApiError, HandleRefusal, Presented};
+use super::{ApiError, Caller, HandleRefusal, Presented};
 use crate::input::issue::Issues;
 
 impl From<Rejection> for ApiError {
@@ -31,6 +31,8 @@ impl From<Rejection> for ApiError {
             Rejection::KeyNotActive => Self::key_not_active(),
             Rejection::LastAdmin => Self::last_admin(),
             Rejection::AlreadyMember => Self::already_member(),
+            Rejection::InvitationClosed => Self::invitation_closed(),
+            Rejection::NotOrgAdmin => Self::forbidden(Caller::OrgAdmin),
             Rejection::MemberHasKeys { active_keys } => Self::member_has_keys(active_keys),
             Rejection::StateConflict(why) => Self::state_conflict(why),
             Rejection::Invalid { field, message } => {
@@ -47,8 +49,10 @@ impl From<Rejection> for ApiError {
 const fn existing(what: Existing) -> &'static str {
     match what {
         Existing::Creator => "A creator with this handle",
+        Existing::Invitation => "An open invitation to this address",
         Existing::Key => "A key with this id",
         Existing::Project => "A project with this id",
+        Existing::Session => "A session with this id",
         Existing::Video => "This video",
     }
 }

@@ -8,11 +8,15 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::denials::Denials;
+use super::invitations::Invitation;
+use super::sessions::Session;
 use crate::event::{
     Actor, Event, MediaType, RecordedEvent, RevocationReason, Role, TrackingDisabledReason,
     TrackingMode, TrackingStatus,
 };
-use crate::ids::{CreatorId, GlobalPosition, KeyId, ProjectId, UserId, VideoId};
+use crate::ids::{
+    CreatorId, GlobalPosition, InvitationId, KeyId, ProjectId, SessionId, UserId, VideoId,
+};
 use crate::plan::{LimitKey, Limits, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
 use crate::scope::Scopes;
@@ -62,6 +66,10 @@ pub struct OrgState {
     pub banned_users: BTreeSet<UserId>,
     /// Accounts that may not be followed, folded.
     pub banned_handles: BTreeSet<(Platform, String)>,
+    /// Invitations, closed ones too.
+    pub invitations: BTreeMap<InvitationId, Invitation>,
+    /// Sessions, ended ones too until about their own end.
+    pub sessions: BTreeMap<SessionId, Session>,
     /// Keys, ended ones too.
     pub keys: BTreeMap<KeyId, Key>,
     /// Projects, removed ones too.
@@ -369,7 +377,7 @@ impl OrgState {
             LimitKey::MaxCreatorsPerOrg => return Some(self.active_creators),
             LimitKey::MaxTrackedVideosPerOrg => return Some(self.tracked_direct_adds),
             LimitKey::MaxProjectsPerOrg => self.live_projects().count(),
-            LimitKey::MaxMembersPerOrg => self.members.len(),
+            LimitKey::MaxMembersPerOrg => self.members.len() + self.open_invitations(now).count(),
             LimitKey::MaxApiKeysPerOrg => self
                 .keys
                 .values()
@@ -431,6 +439,8 @@ struct Stored {
     denials: Denials,
     banned_users: BTreeSet<UserId>,
     banned_handles: BTreeSet<(Platform, String)>,
+    invitations: BTreeMap<InvitationId, Invitation>,
+    sessions: BTreeMap<SessionId, Session>,
     keys: BTreeMap<KeyId, Key>,
     projects: BTreeMap<ProjectId, Project>,
     creators: HashMap<CreatorId, Creator>,
@@ -448,6 +458,8 @@ impl From<Stored> for OrgState {
             denials: stored.denials,
             banned_users: stored.banned_users,
             banned_handles: stored.banned_handles,
+            invitations: stored.invitations,
+            sessions: stored.sessions,
             keys: stored.keys,
             projects: stored.projects,
             creators: stored.creators,
@@ -479,4 +491,4 @@ impl From<Stored> for OrgState {
 }
 
 /// The number of a snapshot's form: another one is ignored and the state folded anew.
-pub const SNAPSHOT_FORMAT: i16 = 3;
+pub const SNAPSHOT_FORMAT: i16 = 4;

@@ -2,7 +2,9 @@
 
 mod deny_again;
 mod harness;
+mod invitations;
 mod keys;
 mod members_and_plan;
 mod properties;
+mod sessions;
 mod tracking;

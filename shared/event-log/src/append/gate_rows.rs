@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use std::mem;
 
 use domain::credential::CredentialHash;
-use domain::event::{KeyChanged, KeyCreated};
-use domain::ids::{GlobalPosition, KeyId, OrgId, UserId};
+use domain::event::{KeyChanged, KeyCreated, Role, SessionOpened};
+use domain::ids::{GlobalPosition, OrgId, UserId};
+use domain::limits::SESSION_RATE;
 use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use crate::inline::Change;
 
 /// Stored numbers of a credential's kind and status; stable.
 const KIND_API_KEY: i16 = 1;
+const KIND_SESSION: i16 = 2;
 const ACTIVE: i16 = 1;
 const ROTATING: i16 = 2;
 const ENDED: i16 = 3;
@@ -67,11 +69,11 @@ fn runs(changes: &[PlacedChange]) -> Vec<&[PlacedChange]> {
 }
 
 /// The credential of a change of which many are written at once.
-fn key_of(change: &Change) -> Option<KeyId> {
+fn key_of(change: &Change) -> Option<Uuid> {
     match change {
-        Change::Made(created, _) => Some(created.key_id),
-        Change::Altered(changed) => Some(changed.key_id),
-        Change::Ended { key } => Some(*key),
+        Change::Made(created, _) => Some(created.key_id.as_uuid()),
+        Change::Altered(changed) => Some(changed.key_id.as_uuid()),
+        Change::Ended { credential } => Some(*credential),
         _ => None,
     }
 }
@@ -177,6 +179,15 @@ async fn change_in_tx(
         .execute(connection)
         .await
         .map(drop),
+        Change::Opened(session, hash) => {
+            session_in_tx(connection, org, session, hash, position).await
+        }
+        Change::Member {
+            user,
+            role,
+            demoted,
+        } => member_in_tx(connection, org, *user, *role, *demoted, position).await,
+        Change::Left { user } => left_in_tx(connection, org, *user, position).await,
         Change::Banned { user, banned } => {
             ban_in_tx(connection, org, *user, *banned, position).await
         }
@@ -203,7 +214,7 @@ async fn end_in_tx(
          from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as e (org_id, id, position)
          where c.id = e.id and c.org_id = e.org_id",
         &column!(e => e.org_id.as_uuid()),
-        &column!(e => key_of(&e.change).map(KeyId::as_uuid)) as _,
+        &column!(e => key_of(&e.change)) as _,
         &column!(e => e.position.as_i64()),
         ENDED
     )
@@ -257,6 +268,100 @@ async fn alter_in_tx(
         &column!(a => a.to.owner_id.is_some()),
         &column!(a => a.to.owner_id.flatten().map(UserId::as_uuid)) as _,
         &column!(a => a.to.narrowed)
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+async fn session_in_tx(
+    connection: &mut PgConnection,
+    org: Uuid,
+    session: &SessionOpened,
+    hash: &CredentialHash,
+    position: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into gate.credentials (hash, id, org_id, kind, status, scopes, strict, owner_id,
+             owner_banned, rate_limit_per_minute, expires_at, position)
+         select $1, $2, $3, $4, $5, $6, false, $7,
+             exists (select from gate.bans b where b.org_id = $3 and b.user_id = $7),
+             $8, $9, $10",
+        &hash.as_bytes()[..],
+        session.session_id.as_uuid(),
+        org,
+        KIND_SESSION,
+        ACTIVE,
+        i16::from(session.role.scopes().bits()),
+        session.user_id.as_uuid(),
+        as_bigint(SESSION_RATE),
+        session.expires_at.datetime(),
+        position
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// A session may do what its person's role says, whatever it was when the session was opened.
+async fn member_in_tx(
+    connection: &mut PgConnection,
+    org: Uuid,
+    user: UserId,
+    role: Role,
+    demoted: bool,
+    position: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into gate.members (org_id, user_id, role, position) values ($1, $2, $3, $4)
+         on conflict (org_id, user_id) do update
+             set role = excluded.role, position = excluded.position",
+        org,
+        user.as_uuid(),
+        role.name(),
+        position
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "update gate.credentials set scopes = $4, position = $5,
+             denied_position = case when $6 then $5 else denied_position end
+         where org_id = $1 and owner_id = $2 and kind = $3 and status < $7",
+        org,
+        user.as_uuid(),
+        KIND_SESSION,
+        i16::from(role.scopes().bits()),
+        position,
+        demoted,
+        ENDED
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Their sessions end with them, also those that nothing else remembers.
+async fn left_in_tx(
+    connection: &mut PgConnection,
+    org: Uuid,
+    user: UserId,
+    position: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "delete from gate.members where org_id = $1 and user_id = $2",
+        org,
+        user.as_uuid()
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "update gate.credentials set status = $4, position = $5, denied_position = $5
+         where org_id = $1 and owner_id = $2 and kind = $3 and status < $4",
+        org,
+        user.as_uuid(),
+        KIND_SESSION,
+        ENDED,
+        position
     )
     .execute(connection)
     .await
