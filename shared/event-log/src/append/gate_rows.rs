@@ -8,22 +8,22 @@ use std::collections::HashSet;
 use std::mem;
 
 use domain::credential::CredentialHash;
-use domain::event::{KeyChanged, KeyCreated, Role, SessionOpened};
+use domain::event::{KeyChanged, KeyCreated};
 use domain::ids::{GlobalPosition, OrgId, UserId};
-use domain::limits::SESSION_RATE;
 use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::gate_people;
 use super::settle::PlacedChange;
 use crate::inline::Change;
 
 /// Stored numbers of a credential's kind and status; stable.
 const KIND_API_KEY: i16 = 1;
-const KIND_SESSION: i16 = 2;
-const ACTIVE: i16 = 1;
+pub(super) const KIND_SESSION: i16 = 2;
+pub(super) const ACTIVE: i16 = 1;
 const ROTATING: i16 = 2;
-const ENDED: i16 = 3;
+pub(super) const ENDED: i16 = 3;
 
 /// Applies changes in their order, in the caller's transaction.
 pub async fn changes_in_tx(
@@ -180,16 +180,16 @@ async fn change_in_tx(
         .await
         .map(drop),
         Change::Opened(session, hash) => {
-            session_in_tx(connection, org, session, hash, position).await
+            gate_people::session_in_tx(connection, org, session, hash, position).await
         }
         Change::Member {
             user,
             role,
             demoted,
-        } => member_in_tx(connection, org, *user, *role, *demoted, position).await,
-        Change::Left { user } => left_in_tx(connection, org, *user, position).await,
+        } => gate_people::member_in_tx(connection, org, *user, *role, *demoted, position).await,
+        Change::Left { user } => gate_people::left_in_tx(connection, org, *user, position).await,
         Change::Banned { user, banned } => {
-            ban_in_tx(connection, org, *user, *banned, position).await
+            gate_people::ban_in_tx(connection, org, *user, *banned, position).await
         }
         Change::OrgMade { .. }
         | Change::Plan { .. }
@@ -274,138 +274,6 @@ async fn alter_in_tx(
     .map(drop)
 }
 
-async fn session_in_tx(
-    connection: &mut PgConnection,
-    org: Uuid,
-    session: &SessionOpened,
-    hash: &CredentialHash,
-    position: i64,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "insert into gate.credentials (hash, id, org_id, kind, status, scopes, strict, owner_id,
-             owner_banned, rate_limit_per_minute, expires_at, position)
-         select $1, $2, $3, $4, $5, $6, false, $7,
-             exists (select from gate.bans b where b.org_id = $3 and b.user_id = $7),
-             $8, $9, $10",
-        &hash.as_bytes()[..],
-        session.session_id.as_uuid(),
-        org,
-        KIND_SESSION,
-        ACTIVE,
-        i16::from(session.role.scopes().bits()),
-        session.user_id.as_uuid(),
-        as_bigint(SESSION_RATE),
-        session.expires_at.datetime(),
-        position
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// A session may do what its person's role says, whatever it was when the session was opened.
-async fn member_in_tx(
-    connection: &mut PgConnection,
-    org: Uuid,
-    user: UserId,
-    role: Role,
-    demoted: bool,
-    position: i64,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "insert into gate.members (org_id, user_id, role, position) values ($1, $2, $3, $4)
-         on conflict (org_id, user_id) do update
-             set role = excluded.role, position = excluded.position",
-        org,
-        user.as_uuid(),
-        role.name(),
-        position
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "update gate.credentials set scopes = $4, position = $5,
-             denied_position = case when $6 then $5 else denied_position end
-         where org_id = $1 and owner_id = $2 and kind = $3 and status < $7",
-        org,
-        user.as_uuid(),
-        KIND_SESSION,
-        i16::from(role.scopes().bits()),
-        position,
-        demoted,
-        ENDED
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// Their sessions end with them, also those that nothing else remembers.
-async fn left_in_tx(
-    connection: &mut PgConnection,
-    org: Uuid,
-    user: UserId,
-    position: i64,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "delete from gate.members where org_id = $1 and user_id = $2",
-        org,
-        user.as_uuid()
-    )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query!(
-        "update gate.credentials set status = $4, position = $5, denied_position = $5
-         where org_id = $1 and owner_id = $2 and kind = $3 and status < $4",
-        org,
-        user.as_uuid(),
-        KIND_SESSION,
-        ENDED,
-        position
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-async fn ban_in_tx(
-    connection: &mut PgConnection,
-    org: Uuid,
-    user: UserId,
-    banned: bool,
-    position: i64,
-) -> Result<(), sqlx::Error> {
-    if banned {
-        sqlx::query!(
-            "insert into gate.bans (org_id, user_id) values ($1, $2) on conflict do nothing",
-            org,
-            user.as_uuid()
-        )
-        .execute(&mut *connection)
-        .await?;
-    } else {
-        sqlx::query!(
-            "delete from gate.bans where org_id = $1 and user_id = $2",
-            org,
-            user.as_uuid()
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    sqlx::query!(
-        "update gate.credentials set owner_banned = $3, position = $4,
-             denied_position = case when $3 then $4 else denied_position end
-         where org_id = $1 and owner_id = $2",
-        org,
-        user.as_uuid(),
-        banned,
-        position
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
 async fn org_in_tx(
     connection: &mut PgConnection,
     change: &Change,
@@ -457,6 +325,6 @@ fn joined(networks: &[ipnet::IpNet]) -> String {
 }
 
 /// Numbers of the contract stay far below 2^63; one that does not means "no bound".
-fn as_bigint(value: u64) -> i64 {
+pub(super) fn as_bigint(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
