@@ -32,12 +32,13 @@ $$;
 comment on function auth.invited(uuid, uuid[]) is 'to whom these invitations of the org are';
 
 create function auth.received(person uuid)
-returns table (id uuid, org_id uuid, email text, created_at timestamptz)
+returns table (id uuid, org_id uuid, org_name text, email text, created_at timestamptz)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-    select i.id, e.org_id, e.email, i.created_at
+    select i.id, e.org_id, o.name, e.email, i.created_at
     from auth.users u
     join auth.invitees e on e.email = u.email
     join auth.invitations i on i.invitee_id = e.id
+    join gate.orgs o on o.org_id = e.org_id
     where u.id = person
 $$;
 comment on function auth.received(uuid) is 'invitations to the person''s address, of whatever org, open or not';

@@ -5,6 +5,7 @@ use domain::credential::CredentialHash;
 use domain::event::{Event, KeyChanged, KeyCreated, Role, SessionOpened};
 use domain::ids::{KeyId, UserId};
 use domain::plan::{LimitKey, Plan};
+use domain::text::Name;
 use domain::time::Timestamp;
 use uuid::Uuid;
 
@@ -45,9 +46,13 @@ pub enum Change {
     },
     /// The org exists.
     OrgMade {
+        /// Its first name.
+        name: Name,
         /// Its first plan.
         plan: Plan,
     },
+    /// It has another name.
+    OrgNamed(Name),
     /// It has another plan.
     Plan {
         /// The new plan.
@@ -86,7 +91,11 @@ pub fn change_of(event: &Event) -> Option<Change> {
         Event::SessionEnded(ended) => Change::Ended {
             credential: ended.session_id.as_uuid(),
         },
-        Event::OrgCreated(created) => Change::OrgMade { plan: created.plan },
+        Event::OrgCreated(created) => Change::OrgMade {
+            name: created.name.clone(),
+            plan: created.plan,
+        },
+        Event::OrgChanged(changed) => Change::OrgNamed(changed.name.clone()?),
         Event::PlanChanged(changed) => Change::Plan { plan: changed.plan },
         Event::LimitChanged(changed) => match changed.limit_key {
             LimitKey::MaxApiRequestsPerDay => Change::RequestsPerDay(changed.value),
@@ -121,7 +130,6 @@ pub fn change_of(event: &Event) -> Option<Change> {
         | Event::InvitationAccepted(_)
         | Event::InvitationDeclined(_)
         | Event::InvitationRevoked(_)
-        | Event::OrgChanged(_)
         | Event::HandleBanned(_)
         | Event::HandleUnbanned(_)
         | Event::ProjectAdded(_)

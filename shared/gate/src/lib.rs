@@ -35,6 +35,7 @@ mod verifier;
 pub use self::admission::{
     Admission, Denial, InsufficientScope, Policy, Principal, Rate, RateLimited, Standing,
 };
+pub use self::brake::Guess;
 pub use self::coordinator::{
     Coordinator, CoordinatorConfig, CoordinatorParts, Receipt, SettleError,
 };

@@ -27,7 +27,12 @@ pub enum Caller {
     },
     /// A person who is known otherwise: by a password, by an invitation, or by a session in another
     /// org. They hold nothing here.
-    Person(UserId),
+    Person {
+        /// The person.
+        id: UserId,
+        /// The session in another org, if it is that.
+        session: Option<SessionId>,
+    },
 }
 
 impl Caller {
@@ -36,7 +41,7 @@ impl Caller {
         match self {
             Self::Operator => Actor::System,
             Self::Key(id) => Actor::Key(id),
-            Self::Session { user, .. } | Self::Person(user) => Actor::User(user),
+            Self::Session { user, .. } | Self::Person { id: user, .. } => Actor::User(user),
         }
     }
 }
@@ -132,9 +137,9 @@ pub(super) fn authorise(
                 owner_id: Some(user),
             }
         }
-        Caller::Person(user) => Authority {
+        Caller::Person { id, .. } => Authority {
             scopes: Scopes::NONE,
-            owner_id: Some(user),
+            owner_id: Some(id),
         },
     };
     if profile.suspended {
@@ -166,7 +171,7 @@ pub(super) fn authorise(
 /// A key is no person, whoever owns it.
 fn is_person(caller: Caller, person: UserId) -> bool {
     match caller {
-        Caller::Session { user, .. } | Caller::Person(user) => user == person,
+        Caller::Session { user, .. } | Caller::Person { id: user, .. } => user == person,
         Caller::Operator | Caller::Key(_) => false,
     }
 }

@@ -117,7 +117,7 @@ fn end(
 ) -> Result<Decision, Rejection> {
     let session = state.sessions.get(&session_id).ok_or(Rejection::NotFound)?;
     let is_own = match context.caller {
-        Caller::Session { user, .. } | Caller::Person(user) => user == session.user_id,
+        Caller::Session { user, .. } | Caller::Person { id: user, .. } => user == session.user_id,
         Caller::Operator | Caller::Key(_) => false,
     };
     if !is_own && !authority.scopes.contains(Scope::Keys) {

@@ -192,6 +192,7 @@ async fn change_in_tx(
             gate_people::ban_in_tx(connection, org, *user, *banned, position).await
         }
         Change::OrgMade { .. }
+        | Change::OrgNamed(_)
         | Change::Plan { .. }
         | Change::RequestsPerDay(_)
         | Change::RequestsPerMinutePerKey(_)
@@ -281,12 +282,21 @@ async fn org_in_tx(
     position: i64,
 ) -> Result<(), sqlx::Error> {
     let query = match change {
-        Change::OrgMade { plan } => sqlx::query!(
-            "insert into gate.orgs (org_id, plan, suspended, position) values ($1, $2, false, $3)
-             on conflict (org_id) do update set plan = excluded.plan, position = excluded.position",
+        Change::OrgMade { name, plan } => sqlx::query!(
+            "insert into gate.orgs (org_id, plan, suspended, position, name)
+             values ($1, $2, false, $3, $4)
+             on conflict (org_id) do update set plan = excluded.plan, position = excluded.position,
+                 name = excluded.name",
             org,
             plan.name(),
-            position
+            position,
+            name.as_str()
+        ),
+        // No auth event, so the position, which speaks of those, stays.
+        Change::OrgNamed(name) => sqlx::query!(
+            "update gate.orgs set name = $2 where org_id = $1",
+            org,
+            name.as_str()
         ),
         Change::Plan { plan } => sqlx::query!(
             "update gate.orgs set plan = $2, position = $3 where org_id = $1",

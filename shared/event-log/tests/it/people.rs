@@ -3,10 +3,11 @@
 
 use domain::credential::{CredentialKind, CredentialSecret};
 use domain::event::{
-    Event, MemberJoined, MemberRemoved, MemberRoleChanged, Role, SessionEndReason, SessionEnded,
-    SessionOpened,
+    Event, MemberJoined, MemberRemoved, MemberRoleChanged, OrgChanged, Role, SessionEndReason,
+    SessionEnded, SessionOpened,
 };
 use domain::ids::{OrgId, SessionId, UserId};
+use domain::text::Name;
 use domain::time::Timestamp;
 use event_log::{AppendError, AppendRequest, EventLog, Guard};
 use runtime::entropy::Entropy;
@@ -176,4 +177,25 @@ async fn the_table_of_members_is_what_the_log_says() {
         .await
         .unwrap();
     assert_eq!(members(db.pool(), org).await, kept);
+}
+
+#[tokio::test]
+async fn an_orgs_name_stands_beside_the_log() {
+    let db = postgres().await;
+    let process = Process::start(db.pool_as("tga_command"));
+    let org = org();
+    let row = async || -> (String, i64) {
+        let query = "select name, position from gate.orgs where org_id = $1";
+        let row = sqlx::query_as(query).bind(org.as_uuid());
+        row.fetch_one(db.pool()).await.unwrap()
+    };
+    append(&process.log, org, vec![event(), org_created()]).await;
+    assert_eq!(row().await, ("Acme".to_owned(), 2));
+    let changed = |name: Option<&str>| OrgChanged {
+        name: name.map(|name| Name::parse(name).unwrap()),
+        timezone: Some("Asia/Kathmandu".to_owned()),
+    };
+    let events = vec![changed(Some("Acme GmbH")).into(), changed(None).into()];
+    append(&process.log, org, events).await;
+    assert_eq!(row().await, ("Acme GmbH".to_owned(), 2));
 }

@@ -46,6 +46,14 @@ pub fn invitation(n: u8) -> InvitationId {
     InvitationId::from_uuid(uuid(n))
 }
 
+/// Person `n`, who signs in or was invited.
+pub fn person(n: u8) -> Caller {
+    Caller::Person {
+        id: user(n),
+        session: None,
+    }
+}
+
 /// Person `n`, through session `n`.
 pub fn signed_in(n: u8) -> Caller {
     Caller::Session {

@@ -1,6 +1,6 @@
 use chrono::TimeDelta;
 
-use super::harness::{Given, invitation, invite, key, new_session, now, signed_in, user};
+use super::harness::{Given, invitation, invite, key, new_session, now, person, signed_in, user};
 use crate::event::{
     Event, InvitationAccepted, InvitationCreated, InvitationDeclined, InvitationRevoked,
     LimitWarned, MemberJoined, Role, SessionOpened,
@@ -54,7 +54,7 @@ fn who_is_invited_joins_with_the_role_they_were_promised() {
     };
     assert_eq!(decision.events, [created.into()]);
     assert_eq!(decision.outcome, Outcome::Created(invitation(2).as_uuid()));
-    given = given.by(Caller::Person(user(7)));
+    given = given.by(person(7));
     let accept = Command::Invitation(InvitationCommand::Accept {
         invitation_id: invitation(2),
         user_id: user(7),
@@ -123,7 +123,7 @@ fn a_limit_that_was_lowered_since_does_not_keep_the_invited_out() {
         limit_key: LimitKey::MaxMembersPerOrg,
         value: Some(1),
     });
-    let mut given = given.by(Caller::Person(user(7)));
+    let mut given = given.by(person(7));
     assert_eq!(given.then(&accept(2, 7)).len(), 2);
 }
 
@@ -181,7 +181,7 @@ fn an_invitation_is_answered_once_by_a_person_for_themselves() {
     let mut given = agency();
     given.then(&invite(2, 20, Role::Member));
     given.then(&invite(3, 30, Role::Member));
-    given.caller = Caller::Person(user(7));
+    given.caller = person(7);
     assert_eq!(given.refused(&accept(2, 8)), Rejection::CallerInvalid);
     assert_eq!(given.refused(&accept(9, 7)), Rejection::NotFound);
     let declined = InvitationDeclined {
@@ -207,12 +207,12 @@ fn who_is_shut_out_or_a_member_already_does_not_join() {
         user_id: user(7),
         reason: None,
     });
-    given.caller = Caller::Person(user(7));
+    given.caller = person(7);
     assert_eq!(given.refused(&accept(2, 7)), Rejection::UserSuspended);
-    given.caller = Caller::Person(user(1));
+    given.caller = person(1);
     assert_eq!(given.refused(&accept(2, 1)), Rejection::AlreadyMember);
     given.caller = Caller::Operator;
     given.then(&Command::Suspend { reason: None });
-    given.caller = Caller::Person(user(8));
+    given.caller = person(8);
     assert_eq!(given.refused(&accept(2, 8)), Rejection::OrgSuspended);
 }

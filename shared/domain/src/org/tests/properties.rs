@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::harness::{
     Given, add_creator, creator, invitation, invite, key, new_creator, new_key, new_session,
-    new_video, project, project_added, session, signed_in, user, video,
+    new_video, person, project, project_added, session, signed_in, user, video,
 };
 use crate::event::{Event, Role, SessionEndReason, TrackingDisabledReason};
 use crate::org::{
@@ -376,7 +376,7 @@ proptest! {
     ) {
         let mut given = Given::org(Plan::Starter).and_member(1, Role::Admin);
         for (by, command) in commands {
-            given.caller = by.map_or(Caller::Operator, |by| Caller::Person(user(by)));
+            given.caller = by.map_or(Caller::Operator, person);
             let before = given.state.members.len();
             let _ = given.when(&command);
             let (state, at) = (&given.state, given.at);

@@ -1,6 +1,8 @@
 use chrono::TimeDelta;
 
-use super::harness::{Given, key_created, new_key, new_session, now, session, signed_in, user};
+use super::harness::{
+    Given, key_created, new_key, new_session, now, person, session, signed_in, user,
+};
 use crate::event::{
     Event, KeyCreated, MemberJoined, MemberRemoved, MemberRoleChanged, OrgCreated, Role,
     SessionEndReason, SessionEnded, SessionOpened,
@@ -49,7 +51,7 @@ fn signed() -> Given {
 
 #[test]
 fn a_member_is_signed_in_for_a_week_with_their_role() {
-    let mut given = signed().by(Caller::Person(user(3)));
+    let mut given = signed().by(person(3));
     let opened = SessionOpened {
         session_id: session(9),
         user_id: user(3),
@@ -66,7 +68,7 @@ fn a_member_is_signed_in_for_a_week_with_their_role() {
     };
     assert_eq!(given.refused(&open(9, 3)), again);
     assert_eq!(given.refused(&open(8, 1)), Rejection::CallerInvalid);
-    let stranger = given.by(Caller::Person(user(8)));
+    let stranger = given.by(person(8));
     assert_eq!(stranger.refused(&open(8, 8)), Rejection::NotFound);
 }
 
@@ -101,7 +103,7 @@ fn a_session_decides_while_it_lives_and_by_the_role_of_the_moment() {
             id: session(7),
             user: user(3),
         },
-        Caller::Person(user(1)),
+        person(1),
     ] {
         given.caller = impostor;
         assert!(given.decide(&rename).is_err(), "{impostor:?}");
@@ -125,7 +127,7 @@ fn a_key_is_no_person_even_to_its_owner() {
 fn the_twenty_first_session_ends_the_oldest() {
     let mut given = Given::org(Plan::Ultra)
         .and_member(1, Role::Admin)
-        .by(Caller::Person(user(1)));
+        .by(person(1));
     let most = u8::try_from(SESSIONS_PER_MEMBER).unwrap();
     for n in 0..most {
         // Their ids say nothing of their age.
@@ -218,7 +220,7 @@ fn a_person_may_always_leave_but_the_last_admin() {
 
 #[test]
 fn another_password_ends_all_sessions_but_one() {
-    let mut given = signed().by(Caller::Person(user(1)));
+    let mut given = signed().by(person(1));
     given.then(&open(9, 1));
     let others = Command::Session(SessionCommand::EndAll {
         user_id: user(1),
@@ -239,7 +241,7 @@ fn another_password_ends_all_sessions_but_one() {
 fn a_session_is_forgotten_a_day_after_its_end() {
     let mut given = signed();
     given.then(&end(1));
-    let mut given = given.later(TimeDelta::days(8)).by(Caller::Person(user(1)));
+    let mut given = given.later(TimeDelta::days(8)).by(person(1));
     given.then(&open(9, 1));
     let left: Vec<_> = given.state.sessions.keys().copied().collect();
     assert_eq!(left, [session(9)]);
@@ -271,7 +273,7 @@ fn the_first_admin_comes_with_the_org() {
     };
     assert_eq!(*joined, admin.into());
     assert!(matches!(opened, Event::SessionOpened(it) if it.role == Role::Admin));
-    let by_another = decide(&state, &found, &context(Caller::Person(user(1))));
+    let by_another = decide(&state, &found, &context(person(1)));
     assert_eq!(by_another.unwrap_err(), Rejection::CallerInvalid);
     assert_eq!(signed().refused(&found), Rejection::OrgExists);
 }
