@@ -76,6 +76,8 @@ pub const SESSIONS_PER_MEMBER: usize = 20;
 pub const SESSION_REMEMBERED_DAYS: i64 = 1;
 /// How long an invitation may be accepted, in days.
 pub const INVITATION_DAYS: i64 = 7;
+/// What is kept of a client's name, in characters.
+pub const USER_AGENT_CHARS: usize = 256;
 /// Longest e-mail address, in characters.
 pub const EMAIL_CHARS: usize = 254;
 /// Shortest password, in characters.

@@ -10,6 +10,7 @@ mod limits;
 mod model;
 mod names;
 mod orgs;
+mod people;
 mod projects;
 mod receipt;
 pub mod request;
@@ -33,12 +34,17 @@ pub use self::keys::{
 };
 pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
-    ActorKindName, AnalyticsEntityName, CreatorStatusName, GranularityName, KeyStatusName,
-    LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName, PlanName,
-    PlatformName, RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName,
+    ActorKindName, AnalyticsEntityName, CreatorStatusName, GranularityName, InvitationStatusName,
+    KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
+    PlanName, PlatformName, RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName,
     TrackingStatusName, UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};
+pub use self::people::{
+    Invitation, InvitationAccepted, InvitationCreated, InvitationReceived, KeysOfRemoved, Member,
+    MemberChanged, MemberContext, MemberRemoved, OrgChoice, OrgRef, PasswordChanged, Session,
+    SessionContext, SessionCreated, SessionSelf, SignedIn, UserRef,
+};
 pub use self::projects::Project;
 pub use self::receipt::{Barrier, Ledger, Receipt, ReplicaState, ReplicaWait};
 pub use self::schema::{

@@ -44,6 +44,8 @@ names! {
     CreatorStatusName as "CreatorStatus": ["active", "auto_disabled"];
     /// Width of a bucket.
     GranularityName as "Granularity": ["day", "week", "month", "custom"];
+    /// How far an invitation has come.
+    InvitationStatusName as "InvitationStatus": ["pending", "accepted", "declined", "revoked", "expired"];
     /// Whether a key is accepted.
     KeyStatusName as "KeyStatus": ["active", "rotating", "expired", "revoked"];
     /// A limit of a plan.
