@@ -30,6 +30,8 @@ pub use self::queries::analytics::{AnalyticsRequest, EntityRef, EntitySeries, So
 pub use self::queries::api_keys::{ApiKey, KeyFilter};
 pub use self::queries::creators::{Creator, CreatorFilter};
 pub use self::queries::inbox::{CreatorName, InboxFilter, InboxVideo};
+pub use self::queries::invitations::Invitation;
+pub use self::queries::members::{Member, MemberFilter, Session};
 pub use self::queries::orgs::{KeptHistory, LimitCounts, Org};
 pub use self::queries::page::{Cursor, Listed, Page};
 pub use self::queries::projects::Project;

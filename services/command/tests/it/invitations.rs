@@ -179,7 +179,7 @@ async fn of_those_invited_to_the_last_place_one_is() {
     .await;
     let (_, token) = app.invite(&admin, "first@example.com", "member").await;
     let asks = (0..4).map(|n: usize| {
-        let through = if n % 2 == 0 { &app } else { &other };
+        let through = if n.is_multiple_of(2) { &app } else { &other };
         let body = json!({"email": format!("guest{n}@example.com")});
         through.ask(&admin, Method::POST, "/invitations", Some(body))
     });
@@ -216,7 +216,7 @@ async fn an_address_that_is_invited_by_many_at_once_is_invited_once() {
     let org = app.bare_org(Plan::Ultra).await;
     let admin = app.person(org, Role::Admin).await;
     let asks = (0..4).map(|n: usize| {
-        let through = if n % 2 == 0 { &app } else { &other };
+        let through = if n.is_multiple_of(2) { &app } else { &other };
         let body = json!({"email": "ada@example.com"});
         through.ask(&admin, Method::POST, "/invitations", Some(body))
     });

@@ -118,7 +118,7 @@ async fn of_the_last_two_admins_who_demote_each_other_one_stays() {
         ];
         let asks = [(0, 1), (1, 0)].map(|(by, whom): (usize, usize)| {
             let (by, path) = (&pair[by], path_of(&pair[whom]));
-            let through = &others[(by.id == pair[0].id) as usize * (round % 2)];
+            let through = &others[usize::from(by.id == pair[0].id) * (round % 2)];
             async move {
                 let body = Some(json!({"role": "member"}));
                 through.ask(by, Method::PATCH, &path, body).await

@@ -118,7 +118,11 @@ async fn nothing_is_opened_elsewhere_by_a_session_that_has_ended() {
         };
         app.operate(other, join).await;
         let opening = join_all((0..6).map(|n: usize| {
-            let through = if n % 2 == 0 { &app } else { &neighbour };
+            let through = if n.is_multiple_of(2) {
+                &app
+            } else {
+                &neighbour
+            };
             let (person, body) = (&person, json!({"org_id": other.to_string()}));
             async move {
                 let answer = through

@@ -73,7 +73,7 @@ async fn one_setup_token_used_by_many_at_once_makes_one_admin() {
     });
     let bodies: Vec<_> = bodies.collect();
     let asks = bodies.iter().enumerate().map(|(n, body)| {
-        let through = if n % 2 == 0 { &app } else { &other };
+        let through = if n.is_multiple_of(2) { &app } else { &other };
         through.auth("/setup", body)
     });
     let answers = join_all(asks).await;
@@ -121,7 +121,7 @@ async fn a_setup_token_ends_after_an_hour_and_survives_a_refusal() {
     }
     let unknown = app.auth("/setup", &setting_up(&"0".repeat(64))).await;
     unknown.refused(410, "gone");
-    hand.advance(std::time::Duration::from_mins(60));
+    hand.advance(std::time::Duration::from_hours(1));
     app.auth("/setup", &setting_up(&token))
         .await
         .refused(410, "gone");
@@ -354,7 +354,7 @@ async fn no_session_of_a_former_password_outlives_its_change() {
         let person = app.person(org, Role::Member).await;
         let body = json!({"email": person.email, "password": PASSWORD});
         let signing = join_all((0..4).map(|n: usize| {
-            let through = if n % 2 == 0 { &app } else { &other };
+            let through = if n.is_multiple_of(2) { &app } else { &other };
             through.auth("/sessions", &body)
         }));
         let (signed, changed) = tokio::join!(signing, change(&app, &person, PASSWORD, OTHER));

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::event::{Event, RecordedEvent, Stream};
-use domain::ids::{CreatorId, OrgId, ProjectId, UserId, VideoId};
-use domain::org::{Creator, CreatorStatus, Member, OrgState, Recorded, Review, Video, evolve};
+use domain::ids::{CreatorId, OrgId, ProjectId, VideoId};
+use domain::org::{Creator, CreatorStatus, OrgState, Recorded, Review, Video, evolve};
 use domain::plan::LimitKey;
 use domain::platform::{Handle, Platform, PlatformVideoId};
 use domain::sealed::Sealed;
@@ -31,6 +31,9 @@ pub(super) struct Decisions {
     /// What is written back.
     pub orgs: BTreeSet<Uuid>,
     pub members: BTreeSet<(Uuid, Uuid)>,
+    pub invitations: Vec<(Uuid, OrgId)>,
+    pub sessions: Vec<(Uuid, OrgId)>,
+    pub sessions_at: Option<Timestamp>,
     pub keys: Vec<(Uuid, OrgId)>,
     pub projects: Vec<(Uuid, OrgId)>,
     pub creators: Vec<(Uuid, OrgId)>,
@@ -54,6 +57,9 @@ impl Decisions {
             kept_history: HashMap::new(),
             orgs: touched.orgs.clone(),
             members: touched.members.clone(),
+            invitations: pairs(&touched.invitations),
+            sessions: pairs(&touched.sessions),
+            sessions_at: touched.sessions_at,
             keys: pairs(&touched.keys),
             projects: pairs(&touched.projects),
             creators: pairs(&touched.creators),
@@ -66,6 +72,7 @@ impl Decisions {
             return Ok(decisions);
         }
         decisions.load_orgs(connection, touched).await?;
+        decisions.load_people(connection, touched).await?;
         decisions.load_keys(connection, touched, &concerned).await?;
         decisions.load_videos(connection, touched).await?;
         decisions.load_creators(connection, touched).await?;
@@ -132,28 +139,6 @@ impl Decisions {
             if let Some(kept) = org.kept_history {
                 self.kept_history.insert(org.id, kept);
             }
-        }
-        let (orgs, users): (Vec<Uuid>, Vec<Uuid>) = touched.members.iter().copied().unzip();
-        let rows = sqlx::query!(
-            "SELECT m.org_id, m.user_id, m.role, m.joined_at
-             FROM unnest($1::uuid[], $2::uuid[]) AS u (org_id, user_id)
-             JOIN members m ON m.org_id = u.org_id AND m.user_id = u.user_id",
-            &orgs,
-            &users,
-        )
-        .fetch_all(connection)
-        .await?;
-        for row in rows {
-            let named = Row {
-                table: "members",
-                key: row.user_id,
-            };
-            let member = Member {
-                role: named.named("role", &row.role)?,
-                joined_at: timestamp(row.joined_at),
-            };
-            let state = self.states.entry(OrgId::from_uuid(row.org_id)).or_default();
-            state.members.insert(UserId::from_uuid(row.user_id), member);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod decisions;
 mod details;
 mod figures;
 pub(crate) mod keyring;
+mod people;
 mod places;
 mod profiles;
 mod rollup;

@@ -5,6 +5,8 @@ pub(crate) mod api_keys;
 pub(crate) mod columns;
 pub(crate) mod creators;
 pub(crate) mod inbox;
+pub(crate) mod invitations;
+pub(crate) mod members;
 pub(crate) mod orgs;
 pub(crate) mod page;
 pub(crate) mod projects;

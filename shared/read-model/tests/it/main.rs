@@ -7,6 +7,7 @@ mod history;
 mod laws;
 mod naive;
 mod pages;
+mod people;
 mod plans;
 mod projector;
 mod sides;

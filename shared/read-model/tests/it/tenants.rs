@@ -10,10 +10,12 @@ use sqlx::{Connection, Row};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, sample};
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "orgs",
     "org_limits",
     "members",
+    "invitations",
+    "sessions",
     "api_keys",
     "projects",
     "creators",
@@ -170,6 +172,8 @@ async fn row_security_alone_keeps_orgs_apart() {
             if ![
                 "org_limits",
                 "members",
+                "invitations",
+                "sessions",
                 "creator_profiles",
                 "creator_readings",
                 "video_details",
