@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+/// Where people reach a service that says nothing else.
+const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 /// One mebibyte.
 const MIB: u64 = 1024 * 1024;
 
@@ -50,6 +52,16 @@ pub struct Config {
     )]
     pub verify_places: u16,
 
+    /// Where people reach the service, for the links of invitations; by default where this process
+    /// listens.
+    #[arg(
+        long = "public-url",
+        env = "TGA_PUBLIC_URL",
+        value_name = "URL",
+        value_parser = public_url
+    )]
+    pub public_url: Option<String>,
+
     /// Copies of the event stream in a NATS cluster.
     #[arg(
         long = "stream-replicas",
@@ -64,6 +76,12 @@ impl Config {
     /// Bytes of orgs' states to keep.
     pub const fn org_cache_bytes(&self) -> u64 {
         self.org_cache_mib * MIB
+    }
+
+    /// Where people reach the service.
+    pub fn public_url(&self) -> String {
+        let default = || PUBLIC_URL.to_owned();
+        self.public_url.clone().unwrap_or_else(default)
     }
 
     /// Ingest requests whose lines are read at once.
@@ -98,6 +116,19 @@ impl Config {
     }
 }
 
+/// An address of a web server, without a slash at its end.
+fn public_url(text: &str) -> Result<String, &'static str> {
+    let text = text.trim_end_matches('/');
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>');
+    match host {
+        Some(host) if !host.is_empty() && host.chars().all(is_plain) => Ok(text.to_owned()),
+        _ => Err("must begin with https:// or http://, and have neither query nor fragment"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -118,6 +149,10 @@ mod tests {
         assert_eq!(config.org_cache_bytes(), 2_048 * MIB);
         assert!(config.ingest_places() >= 1);
         assert_eq!(config.append().step, Duration::from_secs(2));
+        assert_eq!(config.public_url(), "http://127.0.0.1:8080");
+        let named = ["command", "--public-url", "https://app.example.com/"];
+        let config = Cli::try_parse_from(named).unwrap().command;
+        assert_eq!(config.public_url(), "https://app.example.com");
     }
 
     #[test]
@@ -127,6 +162,8 @@ mod tests {
             ("--ingest-places", "0"),
             ("--append-deadline-ms", "1"),
             ("--stream-replicas", "9"),
+            ("--public-url", "app.example.com"),
+            ("--public-url", "https://app.example.com/?a=b"),
         ] {
             let Err(error) = Cli::try_parse_from(["command", flag, value]) else {
                 panic!("{flag} {value} is accepted");

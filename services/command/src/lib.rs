@@ -3,17 +3,19 @@
 //!
 //! May depend on `domain`, `event-log`, `gate`, `api`, `runtime`.
 //!
-//! Architecture invariant: this crate holds no rule of the business (those stand in `domain`) and
-//! no SQL. It does not know the read model: what an answer shows comes from the org's state and
+//! Architecture invariant: this crate holds no rule of the business (those stand in `domain`), and
+//! no SQL but that of [`people`]. It does not know the read model: what an answer shows comes from the org's state and
 //! from the log.
 //!
-//! Where to look: [`app`] takes commands without HTTP, `http` has one file per endpoint,
+//! Where to look: [`app`] takes commands without HTTP, [`people`] signs persons in and knows what
+//! the log must not hold of them, `http` has one file per endpoint,
 //! [`CommandService`] puts both together.
 
 pub mod app;
 mod config;
 mod http;
 pub mod metrics;
+pub mod people;
 mod service;
 
 pub use self::config::Config;

@@ -18,6 +18,7 @@ use crate::app::{Commander, Parts};
 use crate::config::Config;
 use crate::http::{self, App};
 use crate::metrics;
+use crate::people::People;
 
 /// How often the log is tried until it answers.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub struct Resources {
 pub struct CommandService {
     app: App,
     commander: Commander,
+    people: People,
     ready: watch::Receiver<bool>,
 }
 
@@ -105,8 +107,16 @@ impl CommandService {
         base.spawn(TaskKind::Disposable, "snapshots", snapshots);
         let looks = primary.clone();
         let ready = watch::Sender::new(false);
+        let people = People::new(
+            primary.clone(),
+            commander.clone(),
+            clock.clone(),
+            entropy.clone(),
+        );
         let app = App::new(http::Parts {
             commander: commander.clone(),
+            people: people.clone(),
+            public_url: config.public_url(),
             gate,
             open: ready.subscribe(),
             primary,
@@ -117,6 +127,7 @@ impl CommandService {
         let service = Self {
             app,
             commander,
+            people,
             ready: ready.subscribe(),
         };
         let seen = seen(service.log().clone(), ledger, looks, ready, base.clone());
@@ -137,6 +148,11 @@ impl CommandService {
     /// Commands without HTTP, for operators.
     pub fn commander(&self) -> &Commander {
         &self.commander
+    }
+
+    /// People, for operators.
+    pub const fn people(&self) -> &People {
+        &self.people
     }
 
     /// The log that this process appends to; who follows it in the same process hears at once.

@@ -9,9 +9,11 @@ use api::envelope::Rendered;
 use api::error::{ApiError, Jitter};
 use api::header::QueryHeaders;
 use axum::response::Response;
-use domain::ids::{CampaignId, CreatorId, GlobalPosition, KeyId, ProjectId, VideoId};
+use domain::ids::{CampaignId, CreatorId, GlobalPosition, KeyId, ProjectId, SessionId, VideoId};
 use domain::time::Timestamp;
-use read_model::{ApiKey, Org, OrgReader, Positions, ReadError, ReadModel, STATEMENT_WITHIN};
+use read_model::{
+    ApiKey, Org, OrgReader, Positions, ReadError, ReadModel, STATEMENT_WITHIN, Session,
+};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
@@ -313,6 +315,16 @@ impl Snapshot<'_> {
         key.ok_or_else(|| self.app.unavailable())
     }
 
+    /// The calling session. Once it has ended the projection may know it no more.
+    pub async fn calling_session(&mut self, id: SessionId) -> Result<Session, ApiError> {
+        let mut session = self.session(id).await?;
+        if session.is_none() {
+            self.meet_caller().await?;
+            session = self.session(id).await?;
+        }
+        session.ok_or_else(|| self.app.unavailable())
+    }
+
     /// Goes on from a newer snapshot, which has what made the caller: the gate hears of new keys
     /// and orgs before the projection does. To be called before anything else was read.
     async fn meet_caller(&mut self) -> Result<(), ApiError> {
@@ -327,6 +339,11 @@ impl Snapshot<'_> {
     async fn profile(&mut self) -> Result<Option<Org>, ApiError> {
         let org = self.reader.profile().await;
         org.map_err(|error| self.read_error(error))
+    }
+
+    async fn session(&mut self, id: SessionId) -> Result<Option<Session>, ApiError> {
+        let session = self.reader.session(id).await;
+        session.map_err(|error| self.read_error(error))
     }
 
     async fn key(&mut self, id: KeyId) -> Result<Option<ApiKey>, ApiError> {

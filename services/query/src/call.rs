@@ -2,10 +2,10 @@
 
 use api::BASE_PATH;
 use api::cursor::List;
-use api::error::ApiError;
+use api::error::{ApiError, Caller};
 use api::route::Route;
 use axum::extract::FromRequestParts;
-use domain::ids::{GlobalPosition, OrgId};
+use domain::ids::{GlobalPosition, OrgId, SessionId, UserId};
 use domain::scope::Scope;
 use gate::{Admission, Principal};
 use http::request::Parts;
@@ -34,6 +34,17 @@ impl Call {
     /// Who calls.
     pub const fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The calling session and its person.
+    ///
+    /// # Errors
+    /// 403 for a key.
+    pub fn session(&self) -> Result<(SessionId, UserId), ApiError> {
+        match self.principal {
+            Principal::Session { id, user, .. } => Ok((id, user)),
+            Principal::Key { .. } => Err(ApiError::forbidden(Caller::Session)),
+        }
     }
 
     /// The position of the log as of which the gate knows the caller.

@@ -75,6 +75,10 @@ ids! {
     GoalId,
     /// One run of a query-service process (revocation.md: incarnation).
     IncarnationId,
+    /// An offer to join an org.
+    InvitationId,
+    /// An address that an org has invited; which one stands outside the log.
+    InviteeId,
     /// An API key; public, unlike its secret and its hash.
     KeyId,
     /// The life of one log: a restored log has another (revocation.md: log epoch).

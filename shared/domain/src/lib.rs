@@ -13,6 +13,7 @@
 
 pub mod cloud_event;
 pub mod credential;
+pub mod email;
 pub mod event;
 pub mod ids;
 pub mod jcs;

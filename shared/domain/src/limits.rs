@@ -76,6 +76,24 @@ pub const IP_ALLOWLIST_ENTRIES: usize = 50;
 pub const KEY_RATE_DEFAULT: u64 = 60;
 /// A session's requests in any trailing 60 s.
 pub const SESSION_RATE: u64 = 600;
+/// How long a session lasts, in days.
+pub const SESSION_DAYS: i64 = 7;
+/// Most live sessions of one person in one org; the oldest ends for the next.
+pub const SESSIONS_PER_MEMBER: usize = 20;
+/// How long after its own end a session is remembered, so that ending it may be repeated, in days.
+pub const SESSION_REMEMBERED_DAYS: i64 = 1;
+/// How long an invitation may be accepted, in days.
+pub const INVITATION_DAYS: i64 = 7;
+/// What is kept of a client's name, in characters.
+pub const USER_AGENT_CHARS: usize = 256;
+/// Longest e-mail address, in characters.
+pub const EMAIL_CHARS: usize = 254;
+/// Shortest password, in characters.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Longest password, in characters.
+pub const PASSWORD_CHARS_MAX: usize = 128;
+/// How long a setup token may be used, in minutes.
+pub const SETUP_TOKEN_MINUTES: i64 = 60;
 /// A key's shortest life when `expires_at` is given, in seconds.
 pub const KEY_LIFE_MIN_SECONDS: i64 = 60;
 /// A key's longest life when `expires_at` is given, in days (ten years, with as many leap days as

@@ -37,6 +37,7 @@ impl TryFrom<Row> for StoredAnswer {
             last: position("last_position", row.last_position)?,
             recorded_at: Timestamp::from_datetime(row.recorded_at),
             record: IdempotencyRecord {
+                org_id: OrgId::from_uuid(org),
                 key: row.key,
                 route: row.route,
                 fingerprint: row

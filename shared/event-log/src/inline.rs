@@ -2,10 +2,12 @@
 //! transaction of the append, so that they are exactly as fresh as the log.
 
 use domain::credential::CredentialHash;
-use domain::event::{Event, KeyChanged, KeyCreated};
+use domain::event::{Event, KeyChanged, KeyCreated, Role, SessionOpened};
 use domain::ids::{KeyId, UserId};
 use domain::plan::{LimitKey, Plan};
+use domain::text::Name;
 use domain::time::Timestamp;
+use uuid::Uuid;
 
 /// A change of one or more rows of `gate.*`, all of the event's org.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,14 +25,34 @@ pub enum Change {
     },
     /// It is ended for good.
     Ended {
-        /// The credential.
-        key: KeyId,
+        /// The key or session.
+        credential: Uuid,
+    },
+    /// A session exists.
+    Opened(Box<SessionOpened>, CredentialHash),
+    /// A person belongs to the org, or has another role in it.
+    Member {
+        /// The person.
+        user: UserId,
+        /// The role that they have now.
+        role: Role,
+        /// Whether something was taken away.
+        demoted: bool,
+    },
+    /// A person belongs to the org no more.
+    Left {
+        /// The person.
+        user: UserId,
     },
     /// The org exists.
     OrgMade {
+        /// Its first name.
+        name: Name,
         /// Its first plan.
         plan: Plan,
     },
+    /// It has another name.
+    OrgNamed(Name),
     /// It has another plan.
     Plan {
         /// The new plan.
@@ -63,9 +85,17 @@ pub fn change_of(event: &Event) -> Option<Change> {
             ends_at: rotated.ends_at,
         },
         Event::KeyRevoked(revoked) => Change::Ended {
-            key: revoked.key_id,
+            credential: revoked.key_id.as_uuid(),
         },
-        Event::OrgCreated(created) => Change::OrgMade { plan: created.plan },
+        Event::SessionOpened(opened) => Change::Opened(Box::new(opened.clone()), opened.hash?),
+        Event::SessionEnded(ended) => Change::Ended {
+            credential: ended.session_id.as_uuid(),
+        },
+        Event::OrgCreated(created) => Change::OrgMade {
+            name: created.name.clone(),
+            plan: created.plan,
+        },
+        Event::OrgChanged(changed) => Change::OrgNamed(changed.name.clone()?),
         Event::PlanChanged(changed) => Change::Plan { plan: changed.plan },
         Event::LimitChanged(changed) => match changed.limit_key {
             LimitKey::MaxApiRequestsPerDay => Change::RequestsPerDay(changed.value),
@@ -82,12 +112,24 @@ pub fn change_of(event: &Event) -> Option<Change> {
             user: unbanned.user_id,
             banned: false,
         },
-        // Sessions carry a member's role; until they exist, these change no row. What becomes of
-        // a removed member's keys stands in events of the keys.
-        Event::MemberJoined(_) | Event::MemberRoleChanged(_) | Event::MemberRemoved(_) => {
-            return None;
-        }
-        Event::OrgChanged(_)
+        Event::MemberJoined(joined) => Change::Member {
+            user: joined.user_id,
+            role: joined.role,
+            demoted: false,
+        },
+        Event::MemberRoleChanged(changed) => Change::Member {
+            user: changed.user_id,
+            role: changed.role,
+            demoted: event.denies(),
+        },
+        // What becomes of their keys stands in events of the keys.
+        Event::MemberRemoved(removed) => Change::Left {
+            user: removed.user_id,
+        },
+        Event::InvitationCreated(_)
+        | Event::InvitationAccepted(_)
+        | Event::InvitationDeclined(_)
+        | Event::InvitationRevoked(_)
         | Event::HandleBanned(_)
         | Event::HandleUnbanned(_)
         | Event::ProjectAdded(_)

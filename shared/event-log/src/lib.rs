@@ -31,7 +31,7 @@ mod subject_keys;
 mod sweep;
 
 pub use self::append::{
-    AppendError, AppendRequest, Appended, Appender, Config, IdempotencyRecord, NotCommitted,
+    AppendError, AppendRequest, Appended, Appender, Config, Guard, IdempotencyRecord, NotCommitted,
     StoredAnswer,
 };
 pub use self::epoch::begin_epoch_in_tx;

@@ -13,6 +13,26 @@ use crate::core::brake::{self, LookUp, Stopped};
 use crate::core::trusted::{Cache, Trusted};
 use crate::metrics as names;
 
+/// A password or a one-time token that is looked at: wrong, unless its end is told.
+#[must_use]
+pub struct Guess<'a> {
+    brake: &'a Brake,
+    core: brake::Guess<'a>,
+}
+
+impl Guess<'_> {
+    /// It was right, or nobody can say.
+    pub fn passed(self) {
+        self.core.passed();
+    }
+
+    /// It was wrong, which counts against its source.
+    pub fn failed(self) {
+        self.brake.failed.increment(1);
+        self.core.failed(self.brake.clock.monotonic());
+    }
+}
+
 /// What failed here, whichever gate it failed at.
 pub struct Brake {
     core: brake::Brake,
@@ -61,16 +81,25 @@ impl Brake {
             cached.is_some_and(|cached| cached.cache().get(hash).is_some())
         };
         let asked = self.core.ask(peer, hash, is_cached, self.clock.monotonic());
-        asked.map_err(|stopped| {
-            let (counter, denial) = match stopped {
-                Stopped::Refused => (&self.refused, Denial::Invalid),
-                Stopped::Forbidden => (&self.forbidden, Denial::VerificationUnavailable),
-                Stopped::Source => (&self.source, Denial::VerificationUnavailable),
-                Stopped::Overall => (&self.overall, Denial::VerificationUnavailable),
-            };
-            counter.increment(1);
-            denial
-        })
+        asked.map_err(|stopped| self.stopped(stopped))
+    }
+
+    /// Whether a password or a one-time token may be looked at.
+    pub fn guess(&self, peer: IpAddr) -> Result<Guess<'_>, Denial> {
+        let guess = self.core.guess(peer, self.clock.monotonic());
+        let core = guess.map_err(|stopped| self.stopped(stopped))?;
+        Ok(Guess { brake: self, core })
+    }
+
+    fn stopped(&self, stopped: Stopped) -> Denial {
+        let (counter, denial) = match stopped {
+            Stopped::Refused => (&self.refused, Denial::Invalid),
+            Stopped::Forbidden => (&self.forbidden, Denial::VerificationUnavailable),
+            Stopped::Source => (&self.source, Denial::VerificationUnavailable),
+            Stopped::Overall => (&self.overall, Denial::VerificationUnavailable),
+        };
+        counter.increment(1);
+        denial
     }
 
     /// The primary refused the hash, and the caller is told `denial`. What may not be used from

@@ -16,6 +16,7 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 
 use crate::admission::{Admission, Denial};
+use crate::brake::Guess;
 use crate::coordinator::Coordinator;
 use crate::core::entry::{EntryRef, Refused};
 use crate::core::hold::RestsOn;
@@ -208,6 +209,15 @@ impl Gate {
             at: at.wall,
             entry,
         })
+    }
+
+    /// Whether a password or a one-time token from `peer` may be looked at: guesses of those count
+    /// with guesses of credentials.
+    ///
+    /// # Errors
+    /// [`Denial::VerificationUnavailable`], before anything was looked up.
+    pub fn guess(&self, peer: IpAddr) -> Result<Guess<'_>, Denial> {
+        self.0.limiter.brake().guess(peer)
     }
 
     /// Counts what an admitted request was for, once its route is known.

@@ -35,6 +35,7 @@ mod verifier;
 pub use self::admission::{
     Admission, Denial, InsufficientScope, Policy, Principal, Rate, RateLimited, Standing,
 };
+pub use self::brake::Guess;
 pub use self::coordinator::{
     Coordinator, CoordinatorConfig, CoordinatorParts, Receipt, SettleError,
 };
@@ -47,7 +48,8 @@ pub use self::hold::Hold;
 pub use self::ledger::{Damaged, Ledger, LedgerAhead, LedgerError, Recorded, read_ledger};
 pub use self::limiter::Limiter;
 pub use self::store::{
-    StoreError, Used, UsedDay, UsedRoute, allow_lease, forget_former_life_in_tx, remember_replayed,
-    replayed, settled_at, used, used_by_org, used_days, used_routes, used_scopes,
+    Person, Received, SessionPlace, StoreError, Used, UsedDay, UsedRoute, allow_lease, find_people,
+    forget_former_life_in_tx, invited, last_seen, orgs_of, people, received, remember_replayed,
+    replayed, session_places, settled_at, used, used_by_org, used_days, used_routes, used_scopes,
 };
 pub use self::verifier::VerifyConfig;

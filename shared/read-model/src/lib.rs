@@ -42,9 +42,11 @@ pub use self::queries::creator_scatter::CreatorPlace;
 pub use self::queries::creators::{Creator, CreatorFilter};
 pub use self::queries::goals::{Goal, GoalFilter};
 pub use self::queries::inbox::{CreatorName, InboxFilter, InboxVideo};
+pub use self::queries::invitations::Invitation;
 pub use self::queries::member_overlap::{
     ComparedCampaign, ComparedMember, ComparedPair, MemberKind, Overlap,
 };
+pub use self::queries::members::{Member, MemberFilter, Session};
 pub use self::queries::orgs::{KeptHistory, LimitCounts, Org};
 pub use self::queries::page::{Cursor, Listed, Page};
 pub use self::queries::posted_views::{FoundOutliers, Outlier, OutlierQuestion, OutlierScope};

@@ -86,6 +86,19 @@ impl OrgReader {
         self.org
     }
 
+    /// Goes on in another org, from the same snapshot: for the one question that is about several, a
+    /// person's own orgs. Who asks must have found out that it is one.
+    ///
+    /// # Errors
+    /// [`ReadError::Database`]
+    pub async fn turn_to(&mut self, org: OrgId) -> Result<(), ReadError> {
+        sqlx::query_scalar!("SELECT set_config('tga.org_id', $1, true)", org.to_string(),)
+            .fetch_one(&mut *self.tx)
+            .await?;
+        self.org = org;
+        Ok(())
+    }
+
     /// The position that every answer of this reader is computed at: `Tga-Position`.
     pub const fn position(&self) -> GlobalPosition {
         self.position

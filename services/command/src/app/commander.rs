@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use domain::ids::{GlobalPosition, OrgId, StreamVersion};
+use domain::credential::CredentialSecret;
+use domain::ids::{GlobalPosition, OrgId, SessionId, StreamVersion};
 use domain::limits::DECIDE_ATTEMPTS;
-use domain::org::{Command, Context, Decision, OrgState, Outcome, Rejection, SubjectKeys, decide};
+use domain::org::{
+    Caller, Command, Context, Decision, OrgState, Outcome, Rejection, SubjectKeys, decide,
+};
 use domain::time::Timestamp;
-use event_log::{AppendError, AppendRequest, Appended, EventLog};
+use event_log::{AppendError, AppendRequest, Appended, EventLog, Guard};
 use gate::{Coordinator, Denials};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -17,7 +20,7 @@ use super::context::{CommandContext, Remember};
 use super::denial::{self, Denial};
 use super::error::CommandError;
 use super::ingest::Places;
-use super::mint::Minted;
+use super::mint::{self, Minted};
 use super::orgs::{Folded, Org, Orgs};
 use super::snapshots::Snapshotter;
 use crate::metrics;
@@ -159,6 +162,11 @@ impl Commander {
         Minted::new(self.now(), &self.0.entropy)
     }
 
+    /// An id and a secret for a new session.
+    pub fn mint_session(&self) -> (SessionId, CredentialSecret) {
+        mint::session(self.now(), &self.0.entropy)
+    }
+
     /// The random part of a new id.
     pub fn random_id_part(&self) -> [u8; 10] {
         self.0.entropy.bytes()
@@ -232,7 +240,7 @@ impl Inner {
                     if attempts.look_once() && self.catch_up(org).await? {
                         continue;
                     }
-                    return Err(self.rejected(org, rejection, remember).await);
+                    return Err(self.rejected(rejection, remember).await);
                 }
                 Ok(decision) => decision,
             };
@@ -250,7 +258,7 @@ impl Inner {
                 actor: context.caller.actor(),
                 correlation_id: context.correlation_id.clone(),
                 idempotency: record,
-                guard: None,
+                guard: guard(context.caller),
             };
             let began = self.clock.monotonic();
             match self.log.append(request).await {
@@ -322,6 +330,18 @@ impl Inner {
         } else {
             Err(CommandError::Died("finding subject keys"))
         }
+    }
+}
+
+/// What a person does in an org other than that of their session rests on a state that does not hold
+/// the session.
+const fn guard(caller: Caller) -> Option<Guard> {
+    match caller {
+        Caller::Person {
+            session: Some(session),
+            ..
+        } => Some(Guard::Session(session)),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::ids::OrgId;
 use domain::org::Caller;
 
 /// Who asks, and how the answer is wanted.
@@ -29,6 +30,8 @@ impl CommandContext {
 /// What to keep under an `Idempotency-Key`, made of what the command came to (`T`).
 #[derive(Clone)]
 pub struct Remember<T> {
+    /// The org that the caller acts in.
+    pub org_id: OrgId,
     /// The header's value.
     pub key: String,
     /// Method and path, ids included.
@@ -46,6 +49,7 @@ impl<T> Remember<T> {
     pub(super) fn record(&self, outcome: &T) -> event_log::IdempotencyRecord {
         let (status, answer) = (self.answer)(outcome);
         event_log::IdempotencyRecord {
+            org_id: self.org_id,
             key: self.key.clone(),
             route: self.route.clone(),
             fingerprint: self.fingerprint,

@@ -1,8 +1,8 @@
 //! What a command took away: its answer waits until every replica has heard of it.
 
-use domain::event::{ChainHash, Event, RevocationReason, Role};
+use domain::event::{ChainHash, Event, RevocationReason, Role, SessionEndReason};
 use domain::ids::{GlobalPosition, LogEpoch, UserId};
-use domain::org::{Command, OrgState};
+use domain::org::{Command, EndedSession, OrgState, SessionCommand};
 use domain::time::Timestamp;
 use event_log::Appended;
 
@@ -58,7 +58,14 @@ pub(super) fn earlier(state: &OrgState, command: &Command) -> Option<Earlier> {
         Command::ChangeRole {
             user_id,
             role: Role::Member,
-        } => state.denials.demotions.get(user_id).copied(),
+        } => return demotion(state, *user_id),
+        Command::Session(SessionCommand::End { session_id }) => {
+            let ended = state.sessions.get(session_id).and_then(|it| it.ended);
+            ended.map(|ended| ended.denial)
+        }
+        Command::Session(SessionCommand::EndAll {
+            user_id, reason, ..
+        }) => return sessions_end(state, *user_id, *reason, GlobalPosition::ZERO),
         Command::BanMember { user_id, .. } => state.denials.bans.get(user_id).copied(),
         _ => None,
     };
@@ -79,7 +86,36 @@ pub(super) fn repeats(command: &Command, events: &[Event]) -> bool {
     events.iter().all(is_repeated)
 }
 
-/// A person's removal, with the keys that were revoked with it.
+/// A person's demotion, with the sessions that ended with it.
+fn demotion(state: &OrgState, user_id: UserId) -> Option<Earlier> {
+    let first = state.denials.demotions.get(&user_id)?.position;
+    let with_it = sessions_end(state, user_id, SessionEndReason::Demoted, first);
+    Some(Earlier {
+        first,
+        last: with_it.map_or(first, |ended| ended.last),
+    })
+}
+
+/// The ends of a person's sessions for a reason, above a position.
+fn sessions_end(
+    state: &OrgState,
+    user_id: UserId,
+    reason: SessionEndReason,
+    above: GlobalPosition,
+) -> Option<Earlier> {
+    let own = state.sessions.values().filter(|it| it.user_id == user_id);
+    let ended = own.filter_map(|it| it.ended);
+    let positions: Vec<_> = ended
+        .filter(|it: &EndedSession| it.reason == reason && it.denial.position > above)
+        .map(|it| it.denial.position)
+        .collect();
+    Some(Earlier {
+        first: positions.iter().min().copied()?,
+        last: positions.iter().max().copied()?,
+    })
+}
+
+/// A person's removal, with the keys and sessions that ended with it.
 fn removal(state: &OrgState, user_id: UserId) -> Option<Earlier> {
     let removed = state.former_members.get(&user_id)?;
     let owned = state
@@ -91,6 +127,9 @@ fn removal(state: &OrgState, user_id: UserId) -> Option<Earlier> {
         denial.reason == Some(RevocationReason::MemberRemoved) && denial.position > removed.position
     });
     let last = with_it.map(|denial| denial.position).max();
+    let reason = SessionEndReason::MemberRemoved;
+    let sessions = sessions_end(state, user_id, reason, removed.position);
+    let last = last.max(sessions.map(|ended| ended.last));
     Some(Earlier {
         first: removed.position,
         last: last.unwrap_or(removed.position),

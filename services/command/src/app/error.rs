@@ -68,3 +68,23 @@ pub enum CommandError {
     #[error("{0} did not finish")]
     Died(&'static str),
 }
+
+impl CommandError {
+    /// Whether it is certain that nothing was changed.
+    pub const fn is_certain(&self) -> bool {
+        match self {
+            Self::Rejected(_)
+            | Self::Unreadable(_)
+            | Self::Answered(_)
+            | Self::Conflict
+            | Self::CallerDenied
+            | Self::TooLarge { .. }
+            | Self::Unread(_)
+            | Self::NotCommitted(_)
+            | Self::Undecodable { .. } => true,
+            Self::OutcomeUnknown | Self::Unsettled(_) | Self::Unanswered(_) | Self::Died(_) => {
+                false
+            }
+        }
+    }
+}

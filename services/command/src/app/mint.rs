@@ -1,7 +1,7 @@
 //! New credentials.
 
 use domain::credential::{CredentialKind, CredentialSecret, RANDOM_BYTES};
-use domain::ids::KeyId;
+use domain::ids::{KeyId, SessionId};
 use domain::time::Timestamp;
 use runtime::entropy::Entropy;
 use zeroize::Zeroizing;
@@ -24,4 +24,11 @@ impl Minted {
             secret: CredentialSecret::generate(CredentialKind::ApiKey, &random),
         }
     }
+}
+
+/// An id and a secret for a session that is about to be opened.
+pub(super) fn session(now: Timestamp, entropy: &Entropy) -> (SessionId, CredentialSecret) {
+    let random = Zeroizing::new(entropy.bytes::<RANDOM_BYTES>());
+    let secret = CredentialSecret::generate(CredentialKind::Session, &random);
+    (SessionId::generate(now, entropy.bytes()), secret)
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use domain::event::Event;
 use domain::ids::{GlobalPosition, OrgId};
 use domain::org::{Command, Outcome, Rejection};
 use event_log::StoredAnswer;
@@ -65,19 +66,59 @@ impl Commander {
     }
 }
 
+/// Events read at once of an append that is looked at again.
+const PAGE: u16 = 500;
+
+impl Commander {
+    /// The events of the append that begins there, as far as this build reads them.
+    pub async fn appended_from(&self, first: GlobalPosition) -> Result<Vec<Event>, CommandError> {
+        let mut events = Vec::new();
+        let mut after = GlobalPosition::new(first.get().saturating_sub(1));
+        let mut of = None;
+        loop {
+            let page = self.inner().log.read(after, PAGE).await;
+            let page = page.map_err(unanswered)?;
+            for stored in &page {
+                let own = (
+                    stored.org_id,
+                    stored.recorded_at,
+                    stored.correlation_id.clone(),
+                );
+                let Ok(decoded) = stored.decode() else {
+                    return Ok(events);
+                };
+                // Two requests of one name may stand side by side.
+                let begins = matches!(decoded.event, Event::MemberRemoved(_));
+                let is_next = of.get_or_insert_with(|| own.clone()) == &own;
+                if !is_next || begins && !events.is_empty() {
+                    return Ok(events);
+                }
+                events.push(decoded.event);
+                after = stored.position;
+            }
+            if page.len() < usize::from(PAGE) {
+                return Ok(events);
+            }
+        }
+    }
+}
+
 impl Inner {
     /// What a rejection comes to. Another process may have carried the same request out since its
     /// answer was looked for; then what that made may be the very thing that stands in the way.
     pub(super) async fn rejected<T>(
         &self,
-        org: &Org,
         rejection: Rejection,
         remember: Option<&Remember<T>>,
     ) -> CommandError {
         let Some(remember) = remember.filter(|_| !concerns_caller(&rejection)) else {
             return rejection.into();
         };
-        match self.log.idempotent_answer(org.id, &remember.key).await {
+        match self
+            .log
+            .idempotent_answer(remember.org_id, &remember.key)
+            .await
+        {
             Ok(None) => rejection.into(),
             Ok(Some(stored)) => CommandError::Answered(Box::new(stored)),
             Err(error) => CommandError::Unread(error),

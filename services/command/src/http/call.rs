@@ -1,10 +1,10 @@
 //! Who calls, and what the headers ask for: what every endpoint takes beside its own input.
 
-use api::error::ApiError;
+use api::error::{ApiError, Caller as Required};
 use api::header::{CommandHeaders, IdempotencyKey};
 use api::input::query::{NoParams, StrictQuery};
 use axum::extract::FromRequestParts;
-use domain::ids::{KeyId, OrgId};
+use domain::ids::{KeyId, OrgId, SessionId, UserId};
 use domain::org::Caller;
 use gate::{Admission, Principal};
 use http::request::Parts;
@@ -44,7 +44,35 @@ impl Asked {
     pub(super) const fn key_id(&self) -> Option<KeyId> {
         match self.caller {
             Caller::Key(id) => Some(id),
-            Caller::User(_) | Caller::Operator => None,
+            Caller::Session { .. } | Caller::Person { .. } | Caller::Operator => None,
+        }
+    }
+
+    /// The calling session and its person.
+    ///
+    /// # Errors
+    /// 403 for a key.
+    pub(super) fn session(&self) -> Result<(SessionId, UserId), ApiError> {
+        match self.caller {
+            Caller::Session { id, user } => Ok((id, user)),
+            Caller::Key(_) | Caller::Person { .. } | Caller::Operator => {
+                Err(ApiError::forbidden(Required::Session))
+            }
+        }
+    }
+
+    /// As an org takes it that may be another than that of the caller's session.
+    pub(super) fn context_in(&self, org: OrgId) -> CommandContext {
+        let caller = match self.caller {
+            Caller::Session { id, user } if org != self.org => Caller::Person {
+                id: user,
+                session: Some(id),
+            },
+            caller => caller,
+        };
+        CommandContext {
+            caller,
+            ..self.context()
         }
     }
 }
@@ -58,7 +86,7 @@ impl FromRequestParts<App> for Asked {
         let admission = admission.ok_or_else(|| ApiError::internal("no gate before a command"))?;
         let caller = match admission.principal {
             Principal::Key { id, .. } => Caller::Key(id),
-            Principal::Session { user, .. } => Caller::User(user),
+            Principal::Session { id, user, .. } => Caller::Session { id, user },
         };
         // Ids may be written in either case; everything else is lower-case by itself.
         let path = parts.uri.path().to_ascii_lowercase();

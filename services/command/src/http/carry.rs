@@ -56,29 +56,46 @@ pub(super) async fn once<F>(
 where
     F: Future<Output = Result<Answer, CommandError>> + Send + 'static,
 {
+    let org = asked.org;
+    once_in(app, asked, org, fingerprint, command, show).await
+}
+
+/// The same in an org that may be another than the caller's.
+pub(super) async fn once_in<F>(
+    app: App,
+    asked: Asked,
+    org: OrgId,
+    fingerprint: Fingerprint,
+    command: Command,
+    show: impl FnOnce(Done) -> F + Send + 'static,
+) -> Result<Success, ApiError>
+where
+    F: Future<Output = Result<Answer, CommandError>> + Send + 'static,
+{
     shielded(&app.clone(), async move {
+        let context = asked.context_in(org);
         let named = match once::enter(&app, &asked, fingerprint).await? {
             Entered::Unnamed => {
-                return carry_out(app, asked.org, &asked.context(), command, show).await;
+                return carry_out(app, org, &context, command, show).await;
             }
             Entered::Answered(answer, stored) => return once::again(&app, answer, &stored).await,
             Entered::Named(named) => named,
         };
         let refuse = |error| refusal(error, app.jitter());
-        let (executed, is_replay) = match execute(&app, &asked, &named, &command).await? {
+        let (executed, is_replay) = match execute(&app, org, &context, &named, &command).await? {
             First(executed) => (executed, false),
             Earlier(Replay::Answer(answer, stored)) => {
                 return once::again(&app, answer, &stored).await;
             }
             Earlier(Replay::Outcome(outcome, stored)) => {
-                let recalled = app.commander().recall(asked.org, outcome, &stored).await;
+                let recalled = app.commander().recall(org, outcome, &stored).await;
                 (recalled.map_err(refuse)?, true)
             }
         };
         let position = executed.position;
         let shown = show(Done {
             app: app.clone(),
-            org: asked.org,
+            org,
             executed,
             is_replay,
         });
@@ -98,16 +115,17 @@ enum Once {
 
 async fn execute(
     app: &App,
-    asked: &Asked,
+    org: OrgId,
+    context: &CommandContext,
     named: &Named,
     command: &Command,
 ) -> Result<Once, ApiError> {
     if let Some(replay) = named.earlier(app).await? {
         return Ok(Earlier(replay));
     }
-    let (context, remember) = (asked.context(), named.remember(Kept::of));
+    let remember = named.remember(Kept::of);
     let commander = app.commander();
-    let executed = commander.execute(asked.org, command, &context, Some(&remember));
+    let executed = commander.execute(org, command, context, Some(&remember));
     match executed.await {
         Ok(executed) => Ok(First(executed)),
         // Another process was quicker.

@@ -1,6 +1,7 @@
 //! Steps 1 to 5 of the order of checks (v1-contract.md 4), before any endpoint: authenticate,
 //! window, day, route and method, scope. So a stranger gets 401 on every path.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use api::error::{ApiError, ErrorCode, Jitter, Presented};
@@ -40,11 +41,7 @@ async fn pass(app: &App, mut request: Request, next: Next) -> (Response, Notes) 
         Ok(admission) => admission,
         Err(denial) => return (deny(denial, app.jitter()), notes),
     };
-    notes.tenant = Some(admission.principal.org().as_uuid());
-    notes.credential = Some(match admission.principal {
-        Principal::Key { id, .. } => id.as_uuid(),
-        Principal::Session { id, .. } => id.as_uuid(),
-    });
+    note(&mut notes, &admission);
     let credential = request.headers().get(AUTHORIZATION).cloned();
     let mut response = match admit(&request, &admission) {
         Ok(route) => {
@@ -77,6 +74,31 @@ async fn pass(app: &App, mut request: Request, next: Next) -> (Response, Notes) 
         headers.insert(TGA_KEY_EXPIRES_AT, ends);
     }
     (response, notes)
+}
+
+/// Steps 1 to 3 for a call that stands in no table of routes.
+pub(super) async fn admit_alone(
+    app: &App,
+    headers: &HeaderMap,
+    peer: IpAddr,
+    notes: &mut Notes,
+) -> Result<Admission, Response> {
+    if !app.is_open().await {
+        return Err(deny(Denial::VerificationUnavailable, app.jitter()));
+    }
+    let admission = app.gate().authorize(headers, peer).await;
+    let admission = admission.map_err(|denial| deny(denial, app.jitter()))?;
+    note(notes, &admission);
+    Ok(admission)
+}
+
+/// Whose request it is, for the log of requests.
+fn note(notes: &mut Notes, admission: &Admission) {
+    notes.tenant = Some(admission.principal.org().as_uuid());
+    notes.credential = Some(match admission.principal {
+        Principal::Key { id, .. } => id.as_uuid(),
+        Principal::Session { id, .. } => id.as_uuid(),
+    });
 }
 
 /// Whether an answer to a caller who was admitted says that they may not, or may no longer: the log
@@ -148,7 +170,7 @@ fn deny(denial: Denial, jitter: Jitter) -> Response {
     refusal.into_response()
 }
 
-fn set_rate(headers: &mut HeaderMap, rate: &Rate) {
+pub(super) fn set_rate(headers: &mut HeaderMap, rate: &Rate) {
     let standings: Vec<_> = rate.standings().map(standing).collect();
     rate::set_headers(headers, &standings);
 }

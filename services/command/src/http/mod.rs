@@ -2,6 +2,7 @@
 
 mod annotations;
 mod answer;
+mod auth;
 mod call;
 mod campaigns;
 mod carry;
@@ -12,12 +13,17 @@ mod gate;
 mod goals;
 mod inbox;
 mod ingest;
+mod invitations;
 mod keys;
+mod members;
 mod once;
 mod orgs;
 mod patience;
+mod people;
 mod projects;
+mod sessions;
 mod show;
+mod show_people;
 mod videos;
 
 use std::sync::Arc;
@@ -43,6 +49,7 @@ use utoipa_axum::routes;
 
 use self::once::Running;
 use crate::app::Commander;
+use crate::people::{OneTimeToken, People};
 
 /// How long a command waits for the service to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(1);
@@ -60,8 +67,12 @@ struct Inner {
 pub struct Parts {
     /// Takes commands.
     pub commander: Commander,
+    /// Signs people in.
+    pub people: People,
     /// Lets callers in.
     pub gate: Gate,
+    /// Where people reach the service, without a slash at its end.
+    pub public_url: String,
     /// True once the log is known to have all that was taken away.
     pub open: watch::Receiver<bool>,
     /// The primary, for how keys were used.
@@ -85,6 +96,16 @@ impl App {
 
     fn commander(&self) -> &Commander {
         &self.0.parts.commander
+    }
+
+    fn people(&self) -> &People {
+        &self.0.parts.people
+    }
+
+    /// The link of an invitation.
+    fn accept_url(&self, token: &OneTimeToken) -> String {
+        let base = &self.0.parts.public_url;
+        format!("{base}/invitations/accept?token={}", token.reveal())
     }
 
     fn gate(&self) -> &Gate {
@@ -136,7 +157,7 @@ impl App {
 /// Smaller answers are not worth compressing, in bytes.
 const COMPRESS_ABOVE: u64 = 512;
 
-/// Every command of v1 behind the gate, under [`BASE_PATH`].
+/// Every command of v1 behind the gate, under [`BASE_PATH`], and `/auth` beside them.
 pub fn router(app: App) -> Router {
     let (commands, _) = commands().split_for_parts();
     let worth_it = SizeAbove::new(COMPRESS_ABOVE).and(may_compress);
@@ -146,9 +167,12 @@ pub fn router(app: App) -> Router {
         .fallback(async || ApiError::not_found())
         .with_state(app.clone());
     // Around all of them together: around each, a stranger would be told a path's methods.
-    Router::new()
+    let behind_gate = Router::new()
         .fallback_service(routes)
-        .layer(from_fn_with_state(app.clone(), gate::check))
+        .layer(from_fn_with_state(app.clone(), gate::check));
+    Router::new()
+        .merge(auth::router(app.clone()))
+        .fallback_service(behind_gate)
         .layer(from_fn(negotiate))
         .layer(compression)
         .layer(from_fn_with_state(app, edge::identify))
@@ -166,6 +190,15 @@ fn commands() -> OpenApiRouter<App> {
         .routes(routes!(keys::change::handle, keys::revoke::handle))
         .routes(routes!(keys::rotate::handle))
         .routes(routes!(orgs::change::handle))
+        .routes(routes!(members::remove::handle_self))
+        .routes(routes!(members::change::handle, members::remove::handle))
+        .routes(routes!(invitations::create::handle))
+        .routes(routes!(invitations::revoke::handle))
+        .routes(routes!(invitations::answer::accept))
+        .routes(routes!(invitations::answer::decline))
+        .routes(routes!(sessions::create::handle))
+        .routes(routes!(sessions::end::handle_self))
+        .routes(routes!(sessions::end::handle))
         .routes(routes!(projects::create::handle))
         .routes(routes!(projects::change::handle, projects::remove::handle))
         .routes(routes!(creators::change::handle, creators::remove::handle))

@@ -203,6 +203,7 @@ impl Name {
         keep: impl Fn(&T) -> Result<Kept, CommandError> + Send + Sync + 'static,
     ) -> Remember<T> {
         Remember {
+            org_id: self.org,
             key: self.key.clone(),
             route: self.request.route.clone(),
             fingerprint: self.request.fingerprint,

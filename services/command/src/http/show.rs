@@ -294,6 +294,6 @@ fn readings(details: Option<VideoDetails>, stats: Option<VideoStats>) -> v1::Vid
 }
 
 /// What was just decided about is in the state.
-fn found<T>(thing: Option<T>) -> Result<T, CommandError> {
+pub(super) fn found<T>(thing: Option<T>) -> Result<T, CommandError> {
     thing.ok_or_else(|| unanswered("the object is not in the org's state"))
 }

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use testkit::Direction;
 
-use crate::support::{Answer, Ask, Org, TestApp, command_routes, good};
+use crate::support::{Answer, Ask, Org, TestApp, command_routes, good, secret_of};
 
 async fn named(app: &TestApp, org: &Org, path: &str, body: &Value, key: &str) -> Answer {
     let ask = app.request(&Method::POST, path).with_key(&org.secret);
@@ -26,7 +26,7 @@ async fn every_post_is_replayed_with_status_and_body() {
         let ask = || -> Ask<'_> {
             let ask = app
                 .request(&good.method, &good.path)
-                .with_key(&world.org.secret);
+                .with_key(secret_of(route, &world));
             let body = good.body.clone().unwrap();
             ask.header(IDEMPOTENCY_KEY, "\"once\"")
                 .body(good.media_type, body)
@@ -48,6 +48,12 @@ async fn every_post_is_replayed_with_status_and_body() {
             "/api-keys/{id}/rotate" => Some("/data/new"),
             _ => None,
         };
+        for once in ["accept_url", "token"] {
+            if let Some(secret) = expected["data"].get_mut(once) {
+                assert!(secret.is_string());
+                *secret = Value::Null;
+            }
+        }
         if let Some(created) = holder.and_then(|pointer| expected.pointer_mut(pointer)) {
             assert!(created["key"].is_string());
             created["key"] = Value::Null;
@@ -203,7 +209,7 @@ async fn a_hundred_replays_at_once_are_all_given() {
         let ask = || {
             let ask = app
                 .request(&good.method, &good.path)
-                .with_key(&world.org.secret);
+                .with_key(secret_of(route, &world));
             let body = good.body.clone().unwrap();
             let ask = ask.header(IDEMPOTENCY_KEY, "once");
             ask.body(good.media_type, body).send()
@@ -408,7 +414,7 @@ async fn a_request_whose_process_died_after_the_commit_is_answered_by_a_replay()
         let ask = || -> Ask<'_> {
             let ask = app
                 .request(&good.method, &good.path)
-                .with_key(&world.org.secret);
+                .with_key(secret_of(route, &world));
             let body = good.body.clone().unwrap();
             ask.header(IDEMPOTENCY_KEY, "once")
                 .body(good.media_type, body)

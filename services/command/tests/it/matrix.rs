@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use api::route::{Access, BodyKind};
+use api::route::{Access, BodyKind, Route};
 use domain::scope::{Scope, Scopes};
 use http::Method;
 use http::header::AUTHORIZATION;
 use serde_json::json;
 
-use crate::support::{Answer, Ask, Good, TestApp, command_routes, good, path_with};
+use crate::support::{
+    Answer, Ask, Good, TestApp, command_routes, good, path_with, secret_of, with_id,
+};
 
 fn ask<'a>(app: &'a TestApp, good: &Good) -> Ask<'a> {
     let ask = app.request(&good.method, &good.path);
@@ -20,10 +22,15 @@ fn ask<'a>(app: &'a TestApp, good: &Good) -> Ask<'a> {
 
 /// What every answer has.
 #[track_caller]
-fn check_common(answer: &Answer) {
+fn check_common(answer: &Answer, access: Access) {
     assert_eq!(answer.header("Cache-Control"), "private, no-store");
     assert_eq!(answer.header("Content-Type"), "application/json");
     assert_eq!(answer.header("X-Request-Id"), "test-1");
+    if access == Access::Session {
+        let policy = answer.header("RateLimit-Policy");
+        assert_eq!(policy, r#""session-minute";q=600;w=60"#);
+        return;
+    }
     assert!(answer.header("RateLimit-Policy").contains("key-minute"));
     assert!(answer.header("RateLimit").contains("org-day"));
 }
@@ -35,13 +42,13 @@ async fn every_route_succeeds_and_says_what_every_answer_says() {
         let world = app.world().await;
         let good = good(route, &world);
         let ask = ask(&app, &good).header(api::header::X_REQUEST_ID, "test-1");
-        let answer = ask.with_key(&world.org.secret).send().await;
+        let answer = ask.with_key(secret_of(route, &world)).send().await;
         assert_eq!(
             answer.status, good.status,
             "{} {}",
             good.method, answer.body
         );
-        check_common(&answer);
+        check_common(&answer, route.access);
         assert_eq!(answer.body["error"], json!(null));
         assert!(answer.position() > 0);
         assert_eq!(
@@ -102,7 +109,7 @@ async fn without_its_scope_a_route_is_refused_before_its_input_is_looked_at() {
             .filter(|scope| *scope != required)
             .collect();
         let (_, secret) = app.key(world.org.id, others).await;
-        let path = route.path.replace("{id}", "no-id");
+        let path = with_id(route, "no-id");
         let bad = app.request(&good(route, &world).method, &path);
         let answer = bad.body("text/plain", "?").with_key(&secret).send().await;
         let meta = answer.refused(403, "insufficient_scope");
@@ -112,6 +119,21 @@ async fn without_its_scope_a_route_is_refused_before_its_input_is_looked_at() {
     }
     let made = app.events_after(before).await;
     assert!(made.iter().all(|(_, event)| event == "key.created"));
+}
+
+#[tokio::test]
+async fn what_is_for_persons_refuses_keys_before_its_input_is_looked_at() {
+    let app = TestApp::new().await;
+    let world = app.world().await;
+    let before = app.head().await;
+    for route in command_routes().filter(|route| route.access == Access::Session) {
+        let path = with_id(route, "no-id");
+        let bad = app.request(&good(route, &world).method, &path);
+        let bad = bad.body("text/plain", "?").with_key(&world.org.secret);
+        let meta = bad.send().await.refused(403, "forbidden").clone();
+        assert_eq!(meta["required"], "session", "{}", route.path);
+    }
+    assert_eq!(app.head().await, before);
 }
 
 #[tokio::test]
@@ -150,8 +172,8 @@ async fn bad_input_has_its_code_and_changes_nothing() {
     let app = TestApp::new().await;
     let world = app.world().await;
     let before = app.head().await;
-    let secret = &world.org.secret;
     for route in command_routes() {
+        let secret = secret_of(route, &world);
         let good = good(route, &world);
         let of = || ask(&app, &good).with_key(secret);
         let bare = || app.request(&good.method, &good.path).with_key(secret);
@@ -169,11 +191,16 @@ async fn bad_input_has_its_code_and_changes_nothing() {
             "what"
         );
         if route.has_id() {
-            let path = route.path.replace("{id}", "no-id");
+            let path = with_id(route, "no-id");
             let ask = app.request(&good.method, &path).with_key(secret);
             let answer = ask.body(good.media_type, "{}").send().await;
             let meta = answer.refused(400, "invalid_params");
-            assert_eq!(meta["issues"][0]["path"], "id");
+            let name = if route.path.contains("{user_id}") {
+                "user_id"
+            } else {
+                "id"
+            };
+            assert_eq!(meta["issues"][0]["path"], name);
         }
         if route.body == BodyKind::None {
             continue;
@@ -212,9 +239,17 @@ async fn what_is_another_orgs_answers_byte_for_byte_as_what_is_missing() {
     let (world, other) = (app.world().await, app.world().await);
     let before = app.head().await;
     let missing = uuid::Uuid::from_u128(7);
-    for route in command_routes().filter(|route| route.has_id()) {
+    // Whether an invitation is to its caller is told, wherever it is from.
+    let is_answer =
+        |route: &&Route| route.access == Access::Session && route.path.starts_with("/invitations");
+    let routes = command_routes().filter(|route| route.has_id() && !is_answer(route));
+    for route in routes {
         let foreign = good(route, &other);
-        let answers = [foreign.path.clone(), path_with(route, &other, missing)].map(|path| Good {
+        let answers = [
+            foreign.path.clone(),
+            path_with(route, &other, &missing.to_string()),
+        ]
+        .map(|path| Good {
             method: foreign.method.clone(),
             path,
             media_type: foreign.media_type,
@@ -223,7 +258,10 @@ async fn what_is_another_orgs_answers_byte_for_byte_as_what_is_missing() {
         });
         let mut bytes = Vec::new();
         for good in &answers {
-            let answer = ask(&app, good).with_key(&world.org.secret).send().await;
+            let answer = ask(&app, good)
+                .with_key(secret_of(route, &world))
+                .send()
+                .await;
             answer.refused(404, "not_found");
             bytes.push(answer.bytes);
         }

@@ -8,6 +8,7 @@ use domain::org::{Caller, Command, Outcome, Rejection};
 use domain::plan::{LimitKey, Plan};
 use domain::scope::Scopes;
 use domain::text::Name;
+use http::Method;
 use serde_json::json;
 use testkit::eventually;
 use uuid::Uuid;
@@ -28,7 +29,10 @@ async fn an_org_is_made_once_and_only_by_the_operator() {
     };
     let operator = CommandContext::operator("cli");
     let stranger = CommandContext {
-        caller: Caller::User(UserId::from_uuid(Uuid::from_u128(2))),
+        caller: Caller::Person {
+            id: UserId::from_uuid(Uuid::from_u128(2)),
+            session: None,
+        },
         ..operator.clone()
     };
     let refused = commander.execute(id, &create, &stranger, None).await;
@@ -153,12 +157,8 @@ async fn a_suspended_org_and_a_banned_owner_are_refused() {
     app.operate(org.id, Command::Reinstate).await;
     app.post(&org, "/projects", project.clone()).await.data(201);
 
-    let user = UserId::from_uuid(Uuid::from_u128(8));
-    let join = Command::JoinMember {
-        user_id: user,
-        role: domain::event::Role::Admin,
-    };
-    app.operate(org.id, join).await;
+    let person = app.person(org.id, domain::event::Role::Admin).await;
+    let (user, session) = (person.id, person.session_id);
     // A person makes a key, which is theirs.
     let minted = app.service.commander().mint();
     let command = Command::CreateKey(domain::org::NewKey {
@@ -173,7 +173,7 @@ async fn a_suspended_org_and_a_banned_owner_are_refused() {
         strict: false,
     });
     let context = CommandContext {
-        caller: Caller::User(user),
+        caller: Caller::Session { id: session, user },
         ..CommandContext::operator("console")
     };
     let commander = app.service.commander();
@@ -193,9 +193,14 @@ async fn a_suspended_org_and_a_banned_owner_are_refused() {
         reason: None,
     };
     app.operate(theirs.id, ban).await;
-    app.post(&theirs, "/projects", project)
+    app.post(&theirs, "/projects", project.clone())
         .await
         .refused(403, "user_suspended");
+    app.ask(&person, Method::POST, "/projects", Some(project))
+        .await
+        .refused(403, "user_suspended");
+    let again = app.sign_in(&person.email).await;
+    again.refused(403, "user_suspended");
 }
 
 /// A log that was restored to an earlier moment lets keys in that were revoked since.

@@ -127,7 +127,16 @@ impl Topics {
                 .iter()
                 .map(Self::touched_by_reading)
                 .fold(Self::NONE, Self::union),
-            Event::HandleBanned(_) | Event::HandleUnbanned(_) | Event::LimitWarned(_) => Self::NONE,
+            // Answers about them are not kept: they show what stands outside the log.
+            Event::InvitationCreated(_)
+            | Event::InvitationAccepted(_)
+            | Event::InvitationDeclined(_)
+            | Event::InvitationRevoked(_)
+            | Event::SessionOpened(_)
+            | Event::SessionEnded(_)
+            | Event::HandleBanned(_)
+            | Event::HandleUnbanned(_)
+            | Event::LimitWarned(_) => Self::NONE,
         }
     }
 

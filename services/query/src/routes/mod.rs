@@ -9,13 +9,16 @@ mod creators;
 mod figures;
 mod goals;
 mod history;
+mod invitations;
 mod keys;
 mod limits;
+mod members;
 mod orgs;
 mod page;
 mod projects;
 mod removed;
 mod schema;
+mod sessions;
 mod videos;
 
 use api::BASE_PATH;
@@ -27,8 +30,13 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use chrono::TimeDelta;
+
 use crate::app::Shared;
 use crate::http;
+
+/// How late figures may be that move without an event.
+const FIGURES_LATE: TimeDelta = TimeDelta::seconds(60);
 
 /// Everything behind the gate.
 pub fn endpoints(app: Shared) -> Router {
@@ -60,6 +68,11 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(keys::usage::handle))
         .routes(routes!(orgs::list::handle))
         .routes(routes!(orgs::own::handle))
+        .routes(routes!(members::list::handle))
+        .routes(routes!(invitations::list::handle))
+        .routes(routes!(invitations::received::handle))
+        .routes(routes!(sessions::list::handle))
+        .routes(routes!(sessions::own::handle))
         .routes(routes!(projects::list::handle))
         .routes(routes!(projects::get::handle))
         .routes(routes!(videos::inbox::handle))

@@ -6,6 +6,7 @@ mod analytics;
 mod kept;
 mod objects;
 mod paging;
+mod people;
 mod refusals;
 mod replicas;
 mod routes;

@@ -11,10 +11,14 @@ use bytes::Bytes;
 use clap::Parser;
 use domain::credential::{CredentialHash, CredentialKind, CredentialSecret};
 use domain::event::{
-    Actor, CreatorAdded, Event, KeyCreated, LimitChanged, MediaType, OrgCreated, ProjectAdded,
-    TrackingMode, TrackingStatus, VideoDiscovered, VideoStats,
+    Actor, CreatorAdded, Event, InvitationCreated, KeyCreated, LimitChanged, MediaType,
+    MemberJoined, OrgCreated, ProjectAdded, Role, SessionOpened, TrackingMode, TrackingStatus,
+    VideoDiscovered, VideoStats,
 };
-use domain::ids::{CreatorId, GlobalPosition, KeyId, OrgId, ProjectId, VideoId};
+use domain::ids::{
+    CreatorId, GlobalPosition, InvitationId, InviteeId, KeyId, OrgId, ProjectId, SessionId, UserId,
+    VideoId,
+};
 use domain::plan::{LimitKey, Plan};
 use domain::platform::{Handle, Platform, PlatformVideoId};
 use domain::scope::Scopes;
@@ -75,6 +79,15 @@ pub struct Org {
     pub id: OrgId,
     pub key_id: KeyId,
     pub key: String,
+}
+
+/// A person who is signed in.
+pub struct Person {
+    pub id: UserId,
+    pub email: String,
+    pub session_id: SessionId,
+    /// The session's credential.
+    pub secret: String,
 }
 
 /// What was answered.
@@ -215,6 +228,90 @@ impl World {
         let (_, key, event) = self.new_key(scopes, 1_000_000);
         self.append(org, vec![event]).await;
         key
+    }
+
+    /// A new member of the org, signed in.
+    pub async fn person(&self, org: &Org, role: Role, name: &str) -> Person {
+        let id = UserId::generate(self.now(), self.entropy.bytes());
+        let email = format!(
+            "{}.{}@example.com",
+            name.to_lowercase(),
+            id.as_uuid().simple()
+        );
+        sqlx::query(
+            "insert into auth.users (id, email, name, password_hash, created_at)
+             values ($1, $2, $3, '', now())",
+        )
+        .bind(id.as_uuid())
+        .bind(&email)
+        .bind(name)
+        .execute(&self.database.pool_as("tga_command"))
+        .await
+        .unwrap();
+        let joined = MemberJoined { user_id: id, role };
+        self.append(org, vec![joined.into()]).await;
+        let (session_id, secret) = self.session(org, id, role).await;
+        Person {
+            id,
+            email,
+            session_id,
+            secret,
+        }
+    }
+
+    /// Another session of a member.
+    pub async fn session(&self, org: &Org, user_id: UserId, role: Role) -> (SessionId, String) {
+        let session_id = SessionId::generate(self.now(), self.entropy.bytes());
+        let secret = CredentialSecret::generate(CredentialKind::Session, &self.entropy.bytes());
+        sqlx::query(
+            "insert into auth.sessions (id, org_id, user_id, ip, user_agent, created_at)
+             values ($1, $2, $3, '203.0.113.7', 'test', now())",
+        )
+        .bind(session_id.as_uuid())
+        .bind(org.id.as_uuid())
+        .bind(user_id.as_uuid())
+        .execute(&self.database.pool_as("tga_command"))
+        .await
+        .unwrap();
+        let opened = SessionOpened {
+            session_id,
+            user_id,
+            role,
+            expires_at: self.now().plus(chrono::TimeDelta::days(7)),
+            hash: Some(secret.hash()),
+        };
+        self.append(org, vec![opened.into()]).await;
+        (session_id, secret.reveal().to_owned())
+    }
+
+    /// An open invitation of the org to an address.
+    pub async fn invite(&self, org: &Org, email: &str) -> InvitationId {
+        let invitation_id = InvitationId::generate(self.now(), self.entropy.bytes());
+        let invitee_id = InviteeId::generate(self.now(), self.entropy.bytes());
+        let token: [u8; 32] = self.entropy.bytes();
+        sqlx::query(
+            "with invitee as (
+                 insert into auth.invitees (id, org_id, email) values ($2, $3, $4) returning id
+             )
+             insert into auth.invitations (id, invitee_id, token_hash, created_at)
+             select $1, invitee.id, $5, now() from invitee",
+        )
+        .bind(invitation_id.as_uuid())
+        .bind(invitee_id.as_uuid())
+        .bind(org.id.as_uuid())
+        .bind(email)
+        .bind(&token[..])
+        .execute(&self.database.pool_as("tga_command"))
+        .await
+        .unwrap();
+        let created = InvitationCreated {
+            invitation_id,
+            invitee_id,
+            role: Role::Member,
+            expires_at: self.now().plus(chrono::TimeDelta::days(7)),
+        };
+        self.append(org, vec![created.into()]).await;
+        invitation_id
     }
 
     pub async fn append(&self, org: &Org, events: Vec<Event>) -> GlobalPosition {

@@ -68,6 +68,28 @@ impl Office {
         done.await.expect("an operator may");
     }
 
+    /// A session of a member.
+    async fn sign_in(&self, org: OrgId, user: UserId) -> Caller {
+        let (id, secret) = self.commander.mint_session();
+        let open = Command::Session(SessionCommand::Open {
+            user_id: user,
+            session: NewSession {
+                session_id: id,
+                hash: secret.hash(),
+            },
+        });
+        let context = CommandContext {
+            caller: Caller::Person {
+                id: user,
+                session: None,
+            },
+            ..CommandContext::operator("rig")
+        };
+        let opened = Box::pin(self.commander.execute(org, &open, &context, None));
+        opened.await.expect("a member may sign in");
+        Caller::Session { id, user }
+    }
+
     /// A key that a person made.
     pub async fn key_of(&self, org: OrgId, user: UserId) -> (KeyId, String) {
         let minted = self.commander.mint();
@@ -83,7 +105,7 @@ impl Office {
             strict: false,
         });
         let context = CommandContext {
-            caller: Caller::User(user),
+            caller: self.sign_in(org, user).await,
             ..CommandContext::operator("rig")
         };
         let made = Box::pin(self.commander.execute(org, &command, &context, None));

@@ -384,6 +384,11 @@ impl ApiError {
         Self::new(ErrorCode::StateConflict, message.into())
     }
 
+    /// 410: the service was set up, or the token for that is worth nothing.
+    pub fn setup_over(why: &'static str) -> Self {
+        Self::new(ErrorCode::Gone, why)
+    }
+
     /// 410: the endpoint was removed.
     pub fn gone(replacement: &'static str) -> Self {
         Self::new(

@@ -3,7 +3,7 @@
 use domain::ids::CampaignId;
 use domain::org::{Existing, Rejection};
 
-use super::{ApiError, HandleRefusal, Presented};
+use super::{ApiError, Caller, HandleRefusal, Presented};
 use crate::input::issue::Issues;
 
 impl From<Rejection> for ApiError {
@@ -32,6 +32,8 @@ impl From<Rejection> for ApiError {
             Rejection::KeyNotActive => Self::key_not_active(),
             Rejection::LastAdmin => Self::last_admin(),
             Rejection::AlreadyMember => Self::already_member(),
+            Rejection::InvitationClosed => Self::invitation_closed(),
+            Rejection::NotOrgAdmin => Self::forbidden(Caller::OrgAdmin),
             Rejection::MemberHasKeys { active_keys } => Self::member_has_keys(active_keys),
             Rejection::CampaignCycle { path } => {
                 let path: Vec<_> = path.into_iter().map(CampaignId::as_uuid).collect();
@@ -57,8 +59,10 @@ const fn existing(what: Existing) -> &'static str {
         Existing::CampaignItem => "This item of the campaign",
         Existing::Goal => "An active goal of this creator, metric and period",
         Existing::Creator => "A creator with this handle",
+        Existing::Invitation => "An open invitation to this address",
         Existing::Key => "A key with this id",
         Existing::Project => "A project with this id",
+        Existing::Session => "A session with this id",
         Existing::Video => "This video",
     }
 }

@@ -3,13 +3,13 @@
 
 use domain::scope::Scope;
 
-use super::Access::{Any, Public};
+use super::Access::{Any, Public, Session};
 use super::Verb::{Delete, Get, Patch, Post};
 use super::{Access, Route};
 use crate::error::ErrorCode::{
-    CampaignCycle, CreatorBanned, CrossProject, Duplicate, Forbidden, HandleTaken,
-    InsufficientScope, InvalidHandle, KeyNotActive, LimitReached, NoChange, NotFound,
-    RetentionExceeded, StateConflict,
+    AlreadyMember, CampaignCycle, CreatorBanned, CrossProject, Duplicate, Forbidden, HandleTaken,
+    InsufficientScope, InvalidHandle, InvitationClosed, KeyNotActive, LastAdmin, LimitReached,
+    MemberHasKeys, NoChange, NotFound, RetentionExceeded, StateConflict,
 };
 
 const READ: Access = Access::Scope(Scope::Read);
@@ -40,6 +40,21 @@ pub static ROUTES: &[Route] = &[
     Route::new(Get, "/orgs", Any),
     Route::new(Get, "/orgs/self", Any),
     Route::new(Patch, "/orgs/self", KEYS),
+    Route::new(Get, "/members", READ),
+    Route::new(Delete, "/members/self", Session).own(&[LastAdmin, MemberHasKeys, NotFound]),
+    Route::new(Patch, "/members/{user_id}", KEYS).own(&[LastAdmin]),
+    Route::new(Delete, "/members/{user_id}", KEYS).own(&[LastAdmin, MemberHasKeys]),
+    Route::new(Get, "/invitations", KEYS),
+    Route::new(Post, "/invitations", KEYS).own(&[AlreadyMember, Duplicate, LimitReached]),
+    Route::new(Get, "/invitations/received", Session),
+    Route::new(Delete, "/invitations/{id}", KEYS).own(&[InvitationClosed]),
+    Route::new(Post, "/invitations/{id}/accept", Session).own(&[AlreadyMember, InvitationClosed]),
+    Route::new(Post, "/invitations/{id}/decline", Session).own(&[InvitationClosed]),
+    Route::new(Get, "/sessions", Session),
+    Route::new(Post, "/sessions", Session).own(&[NotFound]),
+    Route::new(Get, "/sessions/self", Session),
+    Route::new(Delete, "/sessions/self", Session),
+    Route::new(Delete, "/sessions/{id}", Session),
     // 9
     Route::new(Get, "/projects", READ),
     Route::new(Post, "/projects", WRITE).own(&[LimitReached]),

@@ -15,6 +15,7 @@ mod limits;
 mod model;
 mod names;
 mod orgs;
+mod people;
 mod projects;
 mod receipt;
 pub mod request;
@@ -50,12 +51,17 @@ pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
     ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName, BaseMetricName,
     CreatorStatusName, FreshnessName, GoalMetricName, GoalPeriodName, GoalStatusName,
-    GranularityName, ItemTypeName, KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName,
-    MediaTypeName, MetricName, ModeName, PeoplesAnnotationKindName, PlanName, PlatformName,
-    RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName, TrackingStatusName,
-    UnitName,
+    GranularityName, InvitationStatusName, ItemTypeName, KeyStatusName, LimitKeyName,
+    LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName, PeoplesAnnotationKindName,
+    PlanName, PlatformName, RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName,
+    TrackingStatusName, UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};
+pub use self::people::{
+    Invitation, InvitationAccepted, InvitationCreated, InvitationReceived, KeysOfRemoved, Member,
+    MemberChanged, MemberContext, MemberRemoved, OrgChoice, OrgRef, PasswordChanged, Session,
+    SessionContext, SessionCreated, SessionSelf, SignedIn, UserRef,
+};
 pub use self::projects::Project;
 pub use self::receipt::{Barrier, Ledger, Receipt, ReplicaState, ReplicaWait};
 pub use self::schema::{

@@ -3,8 +3,8 @@
 //! ([`crate::input`]); a test there holds the two together.
 
 use chrono::NaiveDate;
-use domain::event::{AnnotationKind, GoalMetric, GoalPeriod, TrackingMode};
-use domain::ids::{CreatorId, ProjectId, VideoId};
+use domain::event::{AnnotationKind, GoalMetric, GoalPeriod, Role, TrackingMode};
+use domain::ids::{CreatorId, OrgId, ProjectId, VideoId};
 use domain::platform::Platform;
 use domain::scope::Scopes;
 use domain::time::Timestamp;
@@ -17,7 +17,7 @@ use super::MetadataJson;
 use super::annotations::AnnotationEntity;
 use super::names::{
     GoalMetricName, GoalPeriodName, ItemTypeName, PeoplesAnnotationKindName, PlatformName,
-    ScopeName, TrackingModeName,
+    RoleName, ScopeName, TrackingModeName,
 };
 
 /// `POST /api-keys`.
@@ -109,6 +109,38 @@ pub struct ChangeOrg {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "Europe/Berlin")]
     pub timezone: Option<String>,
+}
+
+/// `PATCH /members/{user_id}`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeMember {
+    /// The new role, which only who holds its scopes may give.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = RoleName, required = false)]
+    pub role: Option<Role>,
+}
+
+/// `POST /invitations`.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateInvitation {
+    /// Whom to invite.
+    #[schema(max_length = 254, example = "ada@example.com")]
+    pub email: String,
+    /// The role they will have; default member. Only who holds its scopes may give it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = RoleName, required = false)]
+    pub role: Option<Role>,
+}
+
+/// `POST /sessions`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateSession {
+    /// Another org of the same person.
+    #[schema(value_type = Uuid)]
+    pub org_id: OrgId,
 }
 
 /// `POST /projects`.

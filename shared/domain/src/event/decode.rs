@@ -58,8 +58,10 @@ impl Event {
                 version,
                 source,
             })?;
-        if let Self::KeyCreated(created) = &mut event {
-            created.hash = secret;
+        match &mut event {
+            Self::KeyCreated(created) => created.hash = secret,
+            Self::SessionOpened(opened) => opened.hash = secret,
+            _ => {}
         }
         Ok(event)
     }

@@ -11,6 +11,7 @@ impl Event {
     pub const fn denies(&self) -> bool {
         match self {
             Self::KeyRevoked(_)
+            | Self::SessionEnded(_)
             // The old key's end moved closer, and that end is a promise.
             | Self::KeyRotated(_)
             | Self::MemberRemoved(_)
@@ -31,6 +32,11 @@ impl Event {
             | Self::MemberUnbanned(_)
             | Self::HandleBanned(_)
             | Self::HandleUnbanned(_)
+            | Self::InvitationCreated(_)
+            | Self::InvitationAccepted(_)
+            | Self::InvitationDeclined(_)
+            | Self::InvitationRevoked(_)
+            | Self::SessionOpened(_)
             | Self::KeyCreated(_)
             | Self::ProjectAdded(_)
             | Self::ProjectChanged(_)

@@ -11,10 +11,12 @@ mod decode;
 mod denial;
 mod entity;
 mod goals;
+mod invitations;
 mod keys;
 mod observations;
 mod orgs;
 mod projects;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod videos;
@@ -36,6 +38,9 @@ pub use self::creators::{
 pub use self::decode::DecodeError;
 pub use self::entity::{EntityRef, EntityType};
 pub use self::goals::{GoalAdded, GoalChanged, GoalMetric, GoalPeriod, GoalRemoved};
+pub use self::invitations::{
+    InvitationAccepted, InvitationCreated, InvitationDeclined, InvitationRevoked,
+};
 pub use self::keys::{KeyChanged, KeyCreated, KeyRevoked, KeyRotated, RevocationReason};
 pub use self::observations::{
     CommentId, CommentReading, CreatorProfile, ObservationRecorded, Reading, VideoDetails,
@@ -47,6 +52,7 @@ pub use self::orgs::{
     OrgSuspended, PlanChanged, Role,
 };
 pub use self::projects::{ProjectAdded, ProjectChanged, ProjectRemoved};
+pub use self::sessions::{SessionEndReason, SessionEnded, SessionOpened};
 pub use self::videos::{
     MediaType, TrackingDisabledReason, TrackingStatus, VideoAdded, VideoChanged, VideoDiscovered,
     VideoPromoted, VideoRemoved, VideoReviewed, VideoTrackingDisabled, VideoTrackingEnabled,
@@ -284,6 +290,12 @@ events! {
     MemberUnbanned(MemberUnbanned) = "member", "unbanned", v 1, auth;
     HandleBanned(HandleBanned) = "handle", "banned", v 1;
     HandleUnbanned(HandleUnbanned) = "handle", "unbanned", v 1;
+    InvitationCreated(InvitationCreated) = "invitation", "created", v 1;
+    InvitationAccepted(InvitationAccepted) = "invitation", "accepted", v 1;
+    InvitationDeclined(InvitationDeclined) = "invitation", "declined", v 1;
+    InvitationRevoked(InvitationRevoked) = "invitation", "revoked", v 1;
+    SessionOpened(SessionOpened) = "session", "opened", v 1, auth;
+    SessionEnded(SessionEnded) = "session", "ended", v 1, auth;
     KeyCreated(KeyCreated) = "key", "created", v 1, auth;
     KeyChanged(KeyChanged) = "key", "changed", v 1, auth;
     KeyRotated(KeyRotated) = "key", "rotated", v 1, auth;
@@ -345,10 +357,11 @@ impl Event {
         self.event_type().stream()
     }
 
-    /// What must be kept of it but neither hashed nor sent: the hash of a new key.
+    /// What must be kept of it but neither hashed nor sent: the hash of a new credential.
     pub const fn secret(&self) -> Option<CredentialHash> {
         match self {
             Self::KeyCreated(created) => created.hash,
+            Self::SessionOpened(opened) => opened.hash,
             _ => None,
         }
     }
@@ -376,6 +389,16 @@ impl Event {
                 platform, handle, ..
             }) => {
                 format!("handles/{platform}/{}", handle.as_str())
+            }
+            Self::InvitationCreated(InvitationCreated { invitation_id, .. })
+            | Self::InvitationAccepted(InvitationAccepted { invitation_id, .. })
+            | Self::InvitationDeclined(InvitationDeclined { invitation_id })
+            | Self::InvitationRevoked(InvitationRevoked { invitation_id }) => {
+                format!("invitations/{invitation_id}")
+            }
+            Self::SessionOpened(SessionOpened { session_id, .. })
+            | Self::SessionEnded(SessionEnded { session_id, .. }) => {
+                format!("sessions/{session_id}")
             }
             Self::KeyCreated(KeyCreated { key_id, .. })
             | Self::KeyChanged(KeyChanged { key_id, .. })

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::UserId;
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform};
+use crate::scope::Scopes;
 use crate::text::Name;
 
 /// What a member may do.
@@ -35,6 +36,14 @@ impl Role {
         match self {
             Self::Admin => "admin",
             Self::Member => "member",
+        }
+    }
+
+    /// What a session of this role may do.
+    pub const fn scopes(self) -> Scopes {
+        match self {
+            Self::Admin => Scopes::ORG_ADMIN,
+            Self::Member => Scopes::DEFAULT,
         }
     }
 }

@@ -11,18 +11,19 @@ use super::{
     CommentId, CommentReading, CreatorAdded, CreatorAutoDisabled, CreatorChanged, CreatorProfile,
     CreatorReactivated, CreatorReenabled, CreatorRemoved, CreatorRenamed, DecodeError, EntityRef,
     Event, EventType, GoalAdded, GoalChanged, GoalMetric, GoalPeriod, GoalRemoved, HandleBanned,
-    HandleUnbanned, KeyChanged, KeyCreated, KeyRevoked, KeyRotated, LimitChanged, LimitWarned,
-    MediaType, MemberBanned, MemberJoined, MemberRemoved, MemberRoleChanged, MemberUnbanned,
+    HandleUnbanned, InvitationAccepted, InvitationCreated, InvitationDeclined, InvitationRevoked,
+    KeyChanged, KeyCreated, KeyRevoked, KeyRotated, LimitChanged, LimitWarned, MediaType,
+    MemberBanned, MemberJoined, MemberRemoved, MemberRoleChanged, MemberUnbanned,
     ObservationRecorded, OrgChanged, OrgCreated, OrgReinstated, OrgSuspended, PlanChanged,
     ProjectAdded, ProjectChanged, ProjectRemoved, Reading, RecordedEvent, RevocationReason, Role,
-    TrackingDisabledReason, TrackingMode, TrackingStatus, VideoAdded, VideoChanged, VideoDetails,
-    VideoDiscovered, VideoPromoted, VideoRemoved, VideoReviewed, VideoStats, VideoTrackingDisabled,
-    VideoTrackingEnabled,
+    SessionEndReason, SessionEnded, SessionOpened, TrackingDisabledReason, TrackingMode,
+    TrackingStatus, VideoAdded, VideoChanged, VideoDetails, VideoDiscovered, VideoPromoted,
+    VideoRemoved, VideoReviewed, VideoStats, VideoTrackingDisabled, VideoTrackingEnabled,
 };
 use crate::cloud_event::CloudEvent;
 use crate::ids::{
-    AnnotationId, CampaignId, CreatorId, EventId, GlobalPosition, GoalId, KeyId, OrgId, ProjectId,
-    StreamVersion, UserId, VideoId,
+    AnnotationId, CampaignId, CreatorId, EventId, GlobalPosition, GoalId, InvitationId, InviteeId,
+    KeyId, OrgId, ProjectId, SessionId, StreamVersion, UserId, VideoId,
 };
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
@@ -51,6 +52,8 @@ fn sample(event_type: EventType) -> Event {
     let project_id = ProjectId::from_uuid(uuid(3));
     let key_id = KeyId::from_uuid(uuid(2));
     let user_id = UserId::from_uuid(uuid(1));
+    let invitation_id = InvitationId::from_uuid(uuid(9));
+    let session_id = SessionId::from_uuid(uuid(11));
     let platform = Platform::Youtube;
     let handle = Handle::parse(platform, "UCX6OQ3DkcsbYNE6H8uQQuVA").unwrap();
     let platform_video_id = PlatformVideoId::parse(platform, "dQw4w9WgXcQ").unwrap();
@@ -174,6 +177,34 @@ fn sample(event_type: EventType) -> Event {
         }
         .into(),
         EventType::HandleUnbanned => HandleUnbanned { platform, handle }.into(),
+        EventType::InvitationCreated => InvitationCreated {
+            invitation_id,
+            invitee_id: InviteeId::from_uuid(uuid(10)),
+            role: Role::Member,
+            expires_at: at("2026-03-08T12:00:00Z"),
+        }
+        .into(),
+        EventType::InvitationAccepted => InvitationAccepted {
+            invitation_id,
+            user_id,
+        }
+        .into(),
+        EventType::InvitationDeclined => InvitationDeclined { invitation_id }.into(),
+        EventType::InvitationRevoked => InvitationRevoked { invitation_id }.into(),
+        EventType::SessionOpened => SessionOpened {
+            session_id,
+            user_id,
+            role: Role::Admin,
+            expires_at: at("2026-03-08T12:00:00Z"),
+            hash: None,
+        }
+        .into(),
+        EventType::SessionEnded => SessionEnded {
+            session_id,
+            user_id,
+            reason: SessionEndReason::Requested,
+        }
+        .into(),
         EventType::KeyCreated => KeyCreated {
             key_id,
             name: Name::parse("Reporting").unwrap(),

@@ -2,16 +2,36 @@
 
 use chrono_tz::Tz;
 
-use super::{Caller, Context, Decision, OrgState, Outcome, Profile, Recorded, Rejection};
+use super::{
+    Caller, Command, Context, Decision, Founding, OrgState, Outcome, Profile, Recorded, Rejection,
+    sessions,
+};
 use crate::event::{
-    Event, LimitChanged, LimitWarned, OrgChanged, OrgCreated, OrgReinstated, OrgSuspended,
-    PlanChanged,
+    Event, LimitChanged, LimitWarned, MemberJoined, OrgChanged, OrgCreated, OrgReinstated,
+    OrgSuspended, PlanChanged, Role,
 };
 use crate::limits::LIMIT_WARNING_PERCENT;
 use crate::plan::{LimitKey, Limits, Plan};
 use crate::text::Name;
 
-pub(super) fn create(
+/// An org, if the command makes one: then there is nothing yet to judge the caller by.
+pub(super) fn make(
+    state: &OrgState,
+    command: &Command,
+    context: &Context<'_>,
+) -> Option<Result<Decision, Rejection>> {
+    match command {
+        Command::CreateOrg {
+            name,
+            plan,
+            timezone,
+        } => Some(create(state, name, *plan, timezone, context)),
+        Command::FoundOrg(founding) => Some(found(state, founding, context)),
+        _ => None,
+    }
+}
+
+fn create(
     state: &OrgState,
     name: &Name,
     plan: Plan,
@@ -34,6 +54,27 @@ pub(super) fn create(
         events: vec![created.into()],
         outcome: Outcome::Changed,
     })
+}
+
+/// The org with its first admin.
+fn found(
+    state: &OrgState,
+    founding: &Founding,
+    context: &Context<'_>,
+) -> Result<Decision, Rejection> {
+    let Founding {
+        name,
+        plan,
+        timezone,
+        admin,
+        session,
+    } = founding;
+    let mut decision = create(state, name, *plan, timezone, context)?;
+    let (user_id, role) = (*admin, Role::Admin);
+    decision.events.push(MemberJoined { user_id, role }.into());
+    let opened = session.map(|session| sessions::opened(user_id, role, session, context));
+    decision.events.extend(opened);
+    Ok(decision)
 }
 
 pub(super) fn change(

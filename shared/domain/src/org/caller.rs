@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{KeyStatus, OrgState, Rejection};
-use crate::event::{Actor, Role};
-use crate::ids::{KeyId, UserId};
+use crate::event::Actor;
+use crate::ids::{KeyId, SessionId, UserId};
 use crate::scope::{Scope, Scopes};
 use crate::sealed::{Sealed, SubjectKey};
 use crate::time::Timestamp;
@@ -19,7 +19,20 @@ pub enum Caller {
     /// A program, through this key of the org.
     Key(KeyId),
     /// A person, through a session in the org.
-    User(UserId),
+    Session {
+        /// The session.
+        id: SessionId,
+        /// The person.
+        user: UserId,
+    },
+    /// A person who is known otherwise: by a password, by an invitation, or by a session in another
+    /// org. They hold nothing here.
+    Person {
+        /// The person.
+        id: UserId,
+        /// The session in another org, if it is that.
+        session: Option<SessionId>,
+    },
 }
 
 impl Caller {
@@ -28,7 +41,7 @@ impl Caller {
         match self {
             Self::Operator => Actor::System,
             Self::Key(id) => Actor::Key(id),
-            Self::User(id) => Actor::User(id),
+            Self::Session { user, .. } | Self::Person { id: user, .. } => Actor::User(user),
         }
     }
 }
@@ -84,6 +97,8 @@ pub(super) enum Required {
     Nothing,
     /// A credential with this scope.
     Scope(Scope),
+    /// To be this person.
+    Person(UserId),
     /// The operator: no key and no session will do.
     Operator,
 }
@@ -113,17 +128,19 @@ pub(super) fn authorise(
                 owner_id: key.owner_id,
             }
         }
-        Caller::User(id) => {
-            let member = state.members.get(&id).ok_or(Rejection::CallerInvalid)?;
-            let scopes = match member.role {
-                Role::Admin => Scopes::ORG_ADMIN,
-                Role::Member => Scopes::DEFAULT,
-            };
+        Caller::Session { id, user } => {
+            let session = state.sessions.get(&id);
+            let is_live = session.is_some_and(|it| it.user_id == user && it.is_live(context.now));
+            let member = state.members.get(&user).filter(|_| is_live);
             Authority {
-                scopes,
-                owner_id: Some(id),
+                scopes: member.ok_or(Rejection::CallerInvalid)?.role.scopes(),
+                owner_id: Some(user),
             }
         }
+        Caller::Person { id, .. } => Authority {
+            scopes: Scopes::NONE,
+            owner_id: Some(id),
+        },
     };
     if profile.suspended {
         return Err(Rejection::OrgSuspended);
@@ -136,6 +153,9 @@ pub(super) fn authorise(
     }
     let missing = match required {
         Required::Nothing => None,
+        Required::Person(user) if is_person(context.caller, user) => None,
+        // Nobody is another person, whatever scopes they hold.
+        Required::Person(_) => return Err(Rejection::CallerInvalid),
         Required::Operator => Some(Scope::Admin),
         Required::Scope(scope) => Some(scope).filter(|scope| !authority.scopes.contains(*scope)),
     };
@@ -145,5 +165,13 @@ pub(super) fn authorise(
             required,
             granted: authority.scopes,
         }),
+    }
+}
+
+/// A key is no person, whoever owns it.
+fn is_person(caller: Caller, person: UserId) -> bool {
+    match caller {
+        Caller::Session { user, .. } | Caller::Person { id: user, .. } => user == person,
+        Caller::Operator | Caller::Key(_) => false,
     }
 }

@@ -7,9 +7,12 @@ use super::{Caller, Required};
 use crate::credential::CredentialHash;
 use crate::event::{
     AnnotationKind, EntityRef, GoalMetric, GoalPeriod, KeyChanged, MediaType, Role,
-    TrackingDisabledReason, TrackingMode, TrackingStatus,
+    SessionEndReason, TrackingDisabledReason, TrackingMode, TrackingStatus,
 };
-use crate::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, ProjectId, UserId, VideoId};
+use crate::ids::{
+    AnnotationId, CampaignId, CreatorId, GoalId, InvitationId, InviteeId, KeyId, ProjectId,
+    SessionId, UserId, VideoId,
+};
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
 use crate::scope::{Scope, Scopes};
@@ -28,6 +31,7 @@ pub enum Command {
         plan: Plan,
         timezone: String,
     },
+    FoundOrg(Founding),
     ChangeOrg {
         name: Option<Name>,
         timezone: Option<String>,
@@ -71,6 +75,8 @@ pub enum Command {
         platform: Platform,
         handle: Handle,
     },
+    Invitation(InvitationCommand),
+    Session(SessionCommand),
     CreateKey(NewKey),
     ChangeKey {
         key_id: KeyId,
@@ -208,7 +214,14 @@ impl Command {
         match self {
             // A key may always end itself, whatever its scopes.
             Self::RevokeKey { key_id } if caller == Caller::Key(*key_id) => Required::Nothing,
+            // A person may always leave.
+            Self::RemoveMember { user_id, .. } if matches!(caller, Caller::Session { user, .. } if user == *user_id) => {
+                Required::Nothing
+            }
+            Self::Invitation(command) => command.required(),
+            Self::Session(command) => command.required(),
             Self::CreateOrg { .. }
+            | Self::FoundOrg(_)
             | Self::SetPlan { .. }
             | Self::SetLimit { .. }
             | Self::Suspend { .. }
@@ -257,6 +270,105 @@ impl Command {
             | Self::RemoveAnnotation { .. } => Required::Scope(Scope::Write),
         }
     }
+}
+
+/// An org with its first admin, who may be signed in at once.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 8.4")]
+pub struct Founding {
+    pub name: Name,
+    pub plan: Plan,
+    pub timezone: String,
+    pub admin: UserId,
+    pub session: Option<NewSession>,
+}
+
+/// What can be asked about an invitation.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    missing_docs,
+    reason = "variants and fields say what the contract's calls say"
+)]
+pub enum InvitationCommand {
+    Create(NewInvitation),
+    Revoke {
+        invitation_id: InvitationId,
+    },
+    /// Whether it is to this person was found out before.
+    Accept {
+        invitation_id: InvitationId,
+        user_id: UserId,
+        session: Option<NewSession>,
+    },
+    /// The same.
+    Decline {
+        invitation_id: InvitationId,
+        user_id: UserId,
+    },
+}
+
+impl InvitationCommand {
+    const fn required(&self) -> Required {
+        match self {
+            Self::Create(_) | Self::Revoke { .. } => Required::Scope(Scope::Keys),
+            Self::Accept { user_id, .. } | Self::Decline { user_id, .. } => {
+                Required::Person(*user_id)
+            }
+        }
+    }
+}
+
+/// What can be asked about a session.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    missing_docs,
+    reason = "variants and fields say what the contract's calls say"
+)]
+pub enum SessionCommand {
+    Open {
+        user_id: UserId,
+        session: NewSession,
+    },
+    End {
+        session_id: SessionId,
+    },
+    /// All of a person but one; who asked for it was found out before.
+    EndAll {
+        user_id: UserId,
+        except: Option<SessionId>,
+        reason: SessionEndReason,
+    },
+}
+
+impl SessionCommand {
+    const fn required(&self) -> Required {
+        match self {
+            Self::Open { user_id, .. } => Required::Person(*user_id),
+            // Whose it is, the state says.
+            Self::End { .. } => Required::Nothing,
+            Self::EndAll { .. } => Required::Operator,
+        }
+    }
+}
+
+/// An invitation to be made. Who its address is was found out before.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 8.3")]
+pub struct NewInvitation {
+    pub invitation_id: InvitationId,
+    /// The address, as the org's events name it.
+    pub invitee_id: InviteeId,
+    /// The person of that address, if there is one.
+    pub user_id: Option<UserId>,
+    pub role: Role,
+}
+
+/// A session to be opened.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 8.4")]
+pub struct NewSession {
+    pub session_id: SessionId,
+    pub hash: CredentialHash,
 }
 
 /// A key to be made.

@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use super::{Command, Key, KeyDisposition, KeyPatch, KeyStatus, OrgState};
-use crate::event::{Event, KeyChanged, LimitChanged, Role};
+use super::{Command, Key, KeyDisposition, KeyPatch, KeyStatus, OrgState, SessionCommand};
+use crate::event::{Event, KeyChanged, LimitChanged, Role, SessionEnded};
 use crate::ids::{KeyId, UserId};
 use crate::limits::KEY_LIFE_MIN_SECONDS;
 use crate::plan::LimitKey;
@@ -58,6 +58,7 @@ pub fn deny_again(state: &OrgState, lost: &Event, now: Timestamp) -> Result<Agai
         Event::KeyChanged(changed) => of_key(state, changed.key_id, now, |key| {
             narrow(state, key, changed, now)
         })?,
+        Event::SessionEnded(ended) => end_session(state, ended),
         Event::MemberRemoved(removed) => remove(state, removed.user_id),
         Event::MemberRoleChanged(changed) => match changed.role {
             Role::Admin => Again::Holds,
@@ -88,6 +89,11 @@ pub fn deny_again(state: &OrgState, lost: &Event, now: Timestamp) -> Result<Agai
         | Event::MemberUnbanned(_)
         | Event::HandleBanned(_)
         | Event::HandleUnbanned(_)
+        | Event::InvitationCreated(_)
+        | Event::InvitationAccepted(_)
+        | Event::InvitationDeclined(_)
+        | Event::InvitationRevoked(_)
+        | Event::SessionOpened(_)
         | Event::KeyCreated(_)
         | Event::ProjectAdded(_)
         | Event::ProjectChanged(_)
@@ -274,6 +280,16 @@ fn is_over(end: Timestamp, now: Timestamp) -> bool {
 fn earlier(key: &Key, end: Timestamp) -> Option<Option<Timestamp>> {
     let is_earlier = key.ends_at().is_none_or(|own| end < own);
     is_earlier.then_some(Some(end))
+}
+
+fn end_session(state: &OrgState, lost: &SessionEnded) -> Again {
+    let session_id = lost.session_id;
+    match state.sessions.get(&session_id) {
+        None => Again::Nothing,
+        Some(session) => Again::unless(session.ended.is_some(), || {
+            Command::Session(SessionCommand::End { session_id })
+        }),
+    }
 }
 
 /// What became of the member's keys stands in events of the keys, which follow.

@@ -3,15 +3,14 @@
 use super::account::warn_if_near;
 use super::{
     Authority, Context, Decision, Denial, Key, KeyDisposition, KeyStatus, Member, OrgState,
-    Recorded, Rejection, check_limit,
+    Recorded, Rejection, check_limit, sessions,
 };
 use crate::event::{
     Event, KeyChanged, KeyRevoked, MemberBanned, MemberJoined, MemberRemoved, MemberRoleChanged,
-    MemberUnbanned, RevocationReason, Role,
+    MemberUnbanned, RevocationReason, Role, SessionEndReason,
 };
 use crate::ids::{KeyId, UserId};
 use crate::plan::LimitKey;
-use crate::scope::Scopes;
 
 pub(super) fn join(
     state: &OrgState,
@@ -24,7 +23,7 @@ pub(super) fn join(
     if state.members.contains_key(&user_id) {
         return Err(Rejection::AlreadyMember);
     }
-    let current = state.members.len() as u64;
+    let current = places(state, context);
     check_limit(state, LimitKey::MaxMembersPerOrg, current, 1)?;
     let mut events = vec![MemberJoined { user_id, role }.into()];
     warn_if_near(
@@ -51,14 +50,23 @@ pub(super) fn change_role(
     if previous == Role::Admin {
         keep_an_admin(state, user_id)?;
     }
-    Ok(Decision::done(vec![
-        MemberRoleChanged {
-            user_id,
-            role,
-            previous,
-        }
-        .into(),
-    ]))
+    let changed = MemberRoleChanged {
+        user_id,
+        role,
+        previous,
+    };
+    let mut events = vec![changed.into()];
+    if role != Role::Admin {
+        let reason = SessionEndReason::Demoted;
+        events.extend(sessions::ends(state, user_id, None, reason));
+    }
+    Ok(Decision::done(events))
+}
+
+/// Members and those who may become one without asking again.
+pub(super) fn places(state: &OrgState, context: &Context<'_>) -> u64 {
+    let places = state.current(LimitKey::MaxMembersPerOrg, context.now);
+    places.unwrap_or(0)
 }
 
 pub(super) fn remove(
@@ -84,6 +92,8 @@ pub(super) fn remove(
         .map(|(id, _)| *id)
         .collect();
     let mut events: Vec<Event> = vec![MemberRemoved { user_id }.into()];
+    let reason = SessionEndReason::MemberRemoved;
+    events.extend(sessions::ends(state, user_id, None, reason));
     match keys {
         None if !owned.is_empty() => {
             return Err(Rejection::MemberHasKeys {
@@ -151,12 +161,8 @@ fn is_live(key: &Key, context: &Context<'_>) -> bool {
 }
 
 /// A role is granted only by who holds every scope of it.
-fn grants(role: Role, authority: &Authority) -> Result<(), Rejection> {
-    let scopes = match role {
-        Role::Admin => Scopes::ORG_ADMIN,
-        Role::Member => Scopes::DEFAULT,
-    };
-    match scopes.first_missing_in(authority.scopes) {
+pub(super) fn grants(role: Role, authority: &Authority) -> Result<(), Rejection> {
+    match role.scopes().first_missing_in(authority.scopes) {
         None => Ok(()),
         Some(required) => Err(Rejection::InsufficientScope {
             required,

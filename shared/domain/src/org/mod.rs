@@ -15,10 +15,12 @@ mod denials;
 mod deny_again;
 mod goals;
 mod handles;
+mod invitations;
 mod keys;
 mod members;
 mod projects;
 mod rejection;
+mod sessions;
 mod state;
 mod videos;
 mod videos_evolve;
@@ -31,14 +33,17 @@ use self::caller::Required;
 pub use self::caller::{Authority, Caller, Context, SubjectKeys};
 pub use self::campaigns::Campaign;
 pub use self::command::{
-    AnnotationPatch, CampaignPatch, Command, CreatorPatch, GoalPatch, KeyDisposition, KeyPatch,
-    NewAnnotation, NewCampaign, NewCreator, NewGoal, NewKey, NewVideo, ProjectPatch,
-    ReviewDecision, Rotation, VideoPatch,
+    AnnotationPatch, CampaignPatch, Command, CreatorPatch, Founding, GoalPatch, InvitationCommand,
+    KeyDisposition, KeyPatch, NewAnnotation, NewCampaign, NewCreator, NewGoal, NewInvitation,
+    NewKey, NewSession, NewVideo, ProjectPatch, ReviewDecision, Rotation, SessionCommand,
+    VideoPatch,
 };
 pub use self::denials::Denials;
 pub use self::deny_again::{Again, NotAgain, deny_again};
 pub use self::goals::Goal;
+pub use self::invitations::{Closed, Invitation, InvitationStatus};
 pub use self::rejection::{Decision, Existing, ItemOutcome, ItemStatus, Outcome, Rejection};
+pub use self::sessions::{EndedSession, Session};
 pub use self::state::{
     Creator, CreatorStatus, Denial, Key, KeyStatus, Member, OrgState, Profile, Project, Recorded,
     Review, SNAPSHOT_FORMAT, Video,
@@ -57,17 +62,12 @@ pub fn decide(
     command: &Command,
     context: &Context<'_>,
 ) -> Result<Decision, Rejection> {
-    if let Command::CreateOrg {
-        name,
-        plan,
-        timezone,
-    } = command
-    {
-        return account::create(state, name, *plan, timezone, context);
+    if let Some(made) = account::make(state, command, context) {
+        return made;
     }
     let authority = caller::authorise(state, command.required_of(context.caller), context)?;
     match command {
-        Command::CreateOrg { .. } => Err(Rejection::OrgExists),
+        Command::CreateOrg { .. } | Command::FoundOrg(_) => Err(Rejection::OrgExists),
         Command::ChangeOrg { name, timezone } => {
             account::change(state, name.as_ref(), timezone.as_deref())
         }
@@ -92,6 +92,8 @@ pub fn decide(
             reason,
         } => Ok(handles::ban(state, *platform, handle, reason.as_deref())),
         Command::UnbanHandle { platform, handle } => Ok(handles::unban(state, *platform, handle)),
+        Command::Invitation(command) => invitations::decide(state, command, &authority, context),
+        Command::Session(command) => sessions::decide(state, command, &authority, context),
         Command::CreateKey(new) => keys::create(state, new, &authority, context),
         Command::ChangeKey { key_id, patch } => {
             keys::change(state, *key_id, patch, &authority, context)
@@ -218,6 +220,11 @@ pub fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
         | Event::MemberBanned(_)
         | Event::MemberUnbanned(_) => members::evolve(state, recorded),
         Event::HandleBanned(_) | Event::HandleUnbanned(_) => handles::evolve(state, recorded.event),
+        Event::InvitationCreated(_)
+        | Event::InvitationAccepted(_)
+        | Event::InvitationDeclined(_)
+        | Event::InvitationRevoked(_) => invitations::evolve(state, recorded),
+        Event::SessionOpened(_) | Event::SessionEnded(_) => sessions::evolve(state, recorded),
         Event::KeyCreated(_)
         | Event::KeyChanged(_)
         | Event::KeyRotated(_)

@@ -82,10 +82,14 @@ pub enum Existing {
     Creator,
     /// An active goal of the same creator, metric and period.
     Goal,
+    /// An open invitation to the same address.
+    Invitation,
     /// A key with the same id.
     Key,
     /// A project with the same id.
     Project,
+    /// A session with the same id.
+    Session,
     /// A video of the same platform and id.
     Video,
 }
@@ -129,6 +133,10 @@ pub enum Rejection {
     LastAdmin,
     #[error("the person is a member already")]
     AlreadyMember,
+    #[error("the invitation is not open any more")]
+    InvitationClosed,
+    #[error("the session is another person's")]
+    NotOrgAdmin,
     #[error("the member owns {active_keys} active keys")]
     MemberHasKeys { active_keys: u64 },
     #[error("the campaign would hold itself")]

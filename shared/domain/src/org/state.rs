@@ -11,12 +11,15 @@ use super::annotations::Annotation;
 use super::campaigns::Campaign;
 use super::denials::Denials;
 use super::goals::Goal;
+use super::invitations::Invitation;
+use super::sessions::Session;
 use crate::event::{
     Actor, EntityRef, Event, MediaType, RecordedEvent, RevocationReason, Role,
     TrackingDisabledReason, TrackingMode, TrackingStatus,
 };
 use crate::ids::{
-    AnnotationId, CampaignId, CreatorId, GlobalPosition, GoalId, KeyId, ProjectId, UserId, VideoId,
+    AnnotationId, CampaignId, CreatorId, GlobalPosition, GoalId, InvitationId, KeyId, ProjectId,
+    SessionId, UserId, VideoId,
 };
 use crate::plan::{LimitKey, Limits, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
@@ -67,6 +70,10 @@ pub struct OrgState {
     pub banned_users: BTreeSet<UserId>,
     /// Accounts that may not be followed, folded.
     pub banned_handles: BTreeSet<(Platform, String)>,
+    /// Invitations, closed ones too.
+    pub invitations: BTreeMap<InvitationId, Invitation>,
+    /// Sessions, ended ones too until about their own end.
+    pub sessions: BTreeMap<SessionId, Session>,
     /// Keys, ended ones too.
     pub keys: BTreeMap<KeyId, Key>,
     /// Projects, removed ones too.
@@ -393,7 +400,7 @@ impl OrgState {
             LimitKey::MaxCreatorsPerOrg => return Some(self.active_creators),
             LimitKey::MaxTrackedVideosPerOrg => return Some(self.tracked_direct_adds),
             LimitKey::MaxProjectsPerOrg => self.live_projects().count(),
-            LimitKey::MaxMembersPerOrg => self.members.len(),
+            LimitKey::MaxMembersPerOrg => self.members.len() + self.open_invitations(now).count(),
             LimitKey::MaxApiKeysPerOrg => self
                 .keys
                 .values()
@@ -455,6 +462,8 @@ struct Stored {
     denials: Denials,
     banned_users: BTreeSet<UserId>,
     banned_handles: BTreeSet<(Platform, String)>,
+    invitations: BTreeMap<InvitationId, Invitation>,
+    sessions: BTreeMap<SessionId, Session>,
     keys: BTreeMap<KeyId, Key>,
     projects: BTreeMap<ProjectId, Project>,
     creators: HashMap<CreatorId, Creator>,
@@ -476,6 +485,8 @@ impl From<Stored> for OrgState {
             denials: stored.denials,
             banned_users: stored.banned_users,
             banned_handles: stored.banned_handles,
+            invitations: stored.invitations,
+            sessions: stored.sessions,
             keys: stored.keys,
             projects: stored.projects,
             creators: stored.creators,

@@ -33,20 +33,21 @@ pub async fn learn(
     }
     let callers = distinct(
         appends()
-            .filter_map(|append| append.guard)
-            .filter(|key| !tail.knows_caller(*key)),
+            .filter_map(|append| Some(append.guard?.id()))
+            .filter(|id| !tail.knows_caller(*id)),
     );
     if !callers.is_empty() {
         let known = session.callers(&callers).await?;
-        for key in callers {
-            tail.learn_caller(key, None);
+        for id in callers {
+            tail.learn_caller(id, None);
         }
-        for (key, caller) in known {
-            tail.learn_caller(key, Some(caller));
+        for (id, caller) in known {
+            tail.learn_caller(id, Some(caller));
         }
     }
     let keys: Vec<_> = appends()
-        .filter_map(|append| Some((append.org_id, append.idempotency.as_ref()?.key.as_str())))
+        .filter_map(|append| append.idempotency.as_ref())
+        .map(|record| (record.org_id, record.key.as_str()))
         .collect();
     if keys.is_empty() {
         return Ok(Answers::new());

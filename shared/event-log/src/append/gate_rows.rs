@@ -9,19 +9,21 @@ use std::mem;
 
 use domain::credential::CredentialHash;
 use domain::event::{KeyChanged, KeyCreated};
-use domain::ids::{GlobalPosition, KeyId, OrgId, UserId};
+use domain::ids::{GlobalPosition, OrgId, UserId};
 use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::gate_people;
 use super::settle::PlacedChange;
 use crate::inline::Change;
 
 /// Stored numbers of a credential's kind and status; stable.
 const KIND_API_KEY: i16 = 1;
-const ACTIVE: i16 = 1;
+pub(super) const KIND_SESSION: i16 = 2;
+pub(super) const ACTIVE: i16 = 1;
 const ROTATING: i16 = 2;
-const ENDED: i16 = 3;
+pub(super) const ENDED: i16 = 3;
 
 /// Applies changes in their order, in the caller's transaction.
 pub async fn changes_in_tx(
@@ -67,11 +69,11 @@ fn runs(changes: &[PlacedChange]) -> Vec<&[PlacedChange]> {
 }
 
 /// The credential of a change of which many are written at once.
-fn key_of(change: &Change) -> Option<KeyId> {
+fn key_of(change: &Change) -> Option<Uuid> {
     match change {
-        Change::Made(created, _) => Some(created.key_id),
-        Change::Altered(changed) => Some(changed.key_id),
-        Change::Ended { key } => Some(*key),
+        Change::Made(created, _) => Some(created.key_id.as_uuid()),
+        Change::Altered(changed) => Some(changed.key_id.as_uuid()),
+        Change::Ended { credential } => Some(*credential),
         _ => None,
     }
 }
@@ -177,10 +179,20 @@ async fn change_in_tx(
         .execute(connection)
         .await
         .map(drop),
+        Change::Opened(session, hash) => {
+            gate_people::session_in_tx(connection, org, session, hash, position).await
+        }
+        Change::Member {
+            user,
+            role,
+            demoted,
+        } => gate_people::member_in_tx(connection, org, *user, *role, *demoted, position).await,
+        Change::Left { user } => gate_people::left_in_tx(connection, org, *user, position).await,
         Change::Banned { user, banned } => {
-            ban_in_tx(connection, org, *user, *banned, position).await
+            gate_people::ban_in_tx(connection, org, *user, *banned, position).await
         }
         Change::OrgMade { .. }
+        | Change::OrgNamed(_)
         | Change::Plan { .. }
         | Change::RequestsPerDay(_)
         | Change::RequestsPerMinutePerKey(_)
@@ -203,7 +215,7 @@ async fn end_in_tx(
          from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as e (org_id, id, position)
          where c.id = e.id and c.org_id = e.org_id",
         &column!(e => e.org_id.as_uuid()),
-        &column!(e => key_of(&e.change).map(KeyId::as_uuid)) as _,
+        &column!(e => key_of(&e.change)) as _,
         &column!(e => e.position.as_i64()),
         ENDED
     )
@@ -263,44 +275,6 @@ async fn alter_in_tx(
     .map(drop)
 }
 
-async fn ban_in_tx(
-    connection: &mut PgConnection,
-    org: Uuid,
-    user: UserId,
-    banned: bool,
-    position: i64,
-) -> Result<(), sqlx::Error> {
-    if banned {
-        sqlx::query!(
-            "insert into gate.bans (org_id, user_id) values ($1, $2) on conflict do nothing",
-            org,
-            user.as_uuid()
-        )
-        .execute(&mut *connection)
-        .await?;
-    } else {
-        sqlx::query!(
-            "delete from gate.bans where org_id = $1 and user_id = $2",
-            org,
-            user.as_uuid()
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    sqlx::query!(
-        "update gate.credentials set owner_banned = $3, position = $4,
-             denied_position = case when $3 then $4 else denied_position end
-         where org_id = $1 and owner_id = $2",
-        org,
-        user.as_uuid(),
-        banned,
-        position
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
 async fn org_in_tx(
     connection: &mut PgConnection,
     change: &Change,
@@ -308,12 +282,21 @@ async fn org_in_tx(
     position: i64,
 ) -> Result<(), sqlx::Error> {
     let query = match change {
-        Change::OrgMade { plan } => sqlx::query!(
-            "insert into gate.orgs (org_id, plan, suspended, position) values ($1, $2, false, $3)
-             on conflict (org_id) do update set plan = excluded.plan, position = excluded.position",
+        Change::OrgMade { name, plan } => sqlx::query!(
+            "insert into gate.orgs (org_id, plan, suspended, position, name)
+             values ($1, $2, false, $3, $4)
+             on conflict (org_id) do update set plan = excluded.plan, position = excluded.position,
+                 name = excluded.name",
             org,
             plan.name(),
-            position
+            position,
+            name.as_str()
+        ),
+        // No auth event, so the position, which speaks of those, stays.
+        Change::OrgNamed(name) => sqlx::query!(
+            "update gate.orgs set name = $2 where org_id = $1",
+            org,
+            name.as_str()
         ),
         Change::Plan { plan } => sqlx::query!(
             "update gate.orgs set plan = $2, position = $3 where org_id = $1",
@@ -352,6 +335,6 @@ fn joined(networks: &[ipnet::IpNet]) -> String {
 }
 
 /// Numbers of the contract stay far below 2^63; one that does not means "no bound".
-fn as_bigint(value: u64) -> i64 {
+pub(super) fn as_bigint(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

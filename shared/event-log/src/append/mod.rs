@@ -8,6 +8,7 @@
 mod appender;
 mod facts;
 mod flight;
+mod gate_people;
 mod gate_rows;
 mod outcome;
 mod prepare;
@@ -21,9 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::event::{Actor, ChainHash, Event};
-use domain::ids::{GlobalPosition, KeyId, LogEpoch, OrgId, StreamVersion};
+use domain::ids::{GlobalPosition, KeyId, LogEpoch, OrgId, SessionId, StreamVersion};
 use domain::time::Timestamp;
 use thiserror::Error;
+use uuid::Uuid;
 
 pub use self::appender::Appender;
 pub(crate) use self::prepare::Prepared;
@@ -79,14 +81,35 @@ pub struct AppendRequest {
     pub correlation_id: String,
     /// The answer to remember under the request's `Idempotency-Key`.
     pub idempotency: Option<IdempotencyRecord>,
-    /// The calling key, if it must still be allowed to act when this is appended. Decisions need
-    /// none: their caller is part of the state that `expected` names.
-    pub guard: Option<KeyId>,
+    /// The calling credential, if it must still be allowed to act when this is appended. Decisions of
+    /// its own org need none: there the caller is part of the state that `expected` names.
+    pub guard: Option<Guard>,
+}
+
+/// A credential that must still be allowed to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Guard {
+    /// A key, which acts for its own org.
+    Key(KeyId),
+    /// A session: what a person may in an org may not depend on where they are signed in.
+    Session(SessionId),
+}
+
+impl Guard {
+    /// As its row names it.
+    pub(crate) const fn id(self) -> Uuid {
+        match self {
+            Self::Key(id) => id.as_uuid(),
+            Self::Session(id) => id.as_uuid(),
+        }
+    }
 }
 
 /// What to remember under an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
+    /// The org that the caller acts in, which may be another than the events'.
+    pub org_id: OrgId,
     /// The header's value.
     pub key: String,
     /// Method and path, ids included.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use domain::event::{Actor, ChainHash, Event, EventType, Stream};
-use domain::ids::{EventId, KeyId, OrgId, StreamVersion};
+use domain::ids::{EventId, OrgId, StreamVersion};
 use domain::limits::EVENT_DATA_BYTES;
 use domain::time::Timestamp;
 use runtime::entropy::Entropy;
 
-use super::{APPEND_BYTES, APPEND_EVENTS, AppendError, AppendRequest, IdempotencyRecord};
+use super::{APPEND_BYTES, APPEND_EVENTS, AppendError, AppendRequest, Guard, IdempotencyRecord};
 use crate::inline::{Change, change_of};
 use crate::readings::ReadingRow;
 
@@ -17,7 +17,7 @@ use crate::readings::ReadingRow;
 pub struct Prepared {
     pub org_id: OrgId,
     pub expected: Option<StreamVersion>,
-    pub guard: Option<KeyId>,
+    pub guard: Option<Guard>,
     pub idempotency: Option<IdempotencyRecord>,
     pub actor: Actor,
     pub correlation_id: Arc<str>,

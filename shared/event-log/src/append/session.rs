@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::event::{ChainHash, Stream};
-use domain::ids::{GlobalPosition, KeyId, OrgId, StreamVersion};
+use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 use domain::time::Timestamp;
 use runtime::clock::Clock;
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -163,16 +163,15 @@ impl Session {
             .collect()
     }
 
-    /// Whether these keys may act; unknown keys are left out.
-    pub async fn callers(&mut self, keys: &[KeyId]) -> Result<Vec<(KeyId, Caller)>, NotCommitted> {
-        let ids: Vec<Uuid> = keys.iter().map(|key| key.as_uuid()).collect();
+    /// Whether these credentials may act; unknown ones are left out.
+    pub async fn callers(&mut self, ids: &[Uuid]) -> Result<Vec<(Uuid, Caller)>, NotCommitted> {
         let query = sqlx::query!(
             r#"select c.id as "id!", c.org_id as "org_id!",
                    c.status > 2 or c.owner_banned or coalesce(o.suspended, true) as "denied!",
                    least(c.expires_at, c.overlap_ends_at) as ends_at
                from gate.credentials c left join gate.orgs o on o.org_id = c.org_id
                where c.id = any($1)"#,
-            &ids
+            ids
         )
         .fetch_all(&mut self.connection);
         let rows = within(&self.clock, self.step, "read callers", query).await?;
@@ -184,7 +183,7 @@ impl Session {
                     denied: row.denied,
                     ends_at: row.ends_at.map(Timestamp::from_datetime),
                 };
-                (KeyId::from_uuid(row.id), caller)
+                (row.id, caller)
             })
             .collect())
     }

@@ -80,16 +80,16 @@ pub fn settle<'a>(
 
 fn admit(tail: &Tail, taken: &Answers, append: &Prepared, now: Timestamp) -> Result<(), Verdict> {
     // First: who may not act any more learns nothing of earlier answers either.
-    if let Some(key) = append.guard {
-        let Some(caller) = tail.caller(key) else {
+    if let Some(guard) = append.guard {
+        let Some(caller) = tail.caller(guard.id()) else {
             return Err(Verdict::Later);
         };
-        if !caller.is_some_and(|caller| caller.may_act(append.org_id, now)) {
+        if !caller.is_some_and(|caller| caller.may_act(guard, append.org_id, now)) {
             return Err(Verdict::Refused(AppendError::CallerDenied));
         }
     }
     if let Some(record) = &append.idempotency
-        && let Some(answer) = taken.get(&(append.org_id, record.key.clone()))
+        && let Some(answer) = taken.get(&(record.org_id, record.key.clone()))
     {
         let refusal = AppendError::IdempotencyTaken(Box::new(answer.clone()));
         return Err(Verdict::Refused(refusal));
@@ -130,8 +130,8 @@ impl Settlement {
                 last,
                 recorded_at: now,
             };
-            taken.insert((append.org_id, record.key.clone()), answer.clone());
-            self.answers.push((append.org_id, answer));
+            taken.insert((record.org_id, record.key.clone()), answer.clone());
+            self.answers.push((record.org_id, answer));
         }
         Appended {
             first,

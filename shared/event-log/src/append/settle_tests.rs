@@ -13,7 +13,7 @@ use super::{Answers, Settlement, Verdict, settle};
 use crate::append::prepare::Prepared;
 use crate::append::session::Tid;
 use crate::append::tail::{Caller, End, Tail};
-use crate::append::{AppendError, AppendRequest, IdempotencyRecord};
+use crate::append::{AppendError, AppendRequest, Guard, IdempotencyRecord};
 use crate::log::Head;
 
 /// One append, small enough that many collide.
@@ -73,6 +73,7 @@ fn prepared(wishes: &[Wish]) -> Vec<Prepared> {
             actor: Actor::System,
             correlation_id: "c".to_owned(),
             idempotency: wish.key.map(|key| IdempotencyRecord {
+                org_id: org(wish.org),
                 key: key.to_string(),
                 route: "r".to_owned(),
                 fingerprint: [key; 32],
@@ -181,7 +182,7 @@ proptest! {
 /// What a batch says about who may call is seen by what stands behind it in the same batch.
 #[test]
 fn a_guard_behind_a_change_of_its_org_waits_for_the_next_batch() {
-    let key = KeyId::from_uuid(Uuid::from_u128(9));
+    let key = Uuid::from_u128(9);
     let mut tail = empty_log();
     let caller = Caller {
         org_id: org(0),
@@ -197,7 +198,7 @@ fn a_guard_behind_a_change_of_its_org_waits_for_the_next_batch() {
     };
     let mut appends = prepared(&[wish(0, 0), wish(1, 1), wish(0, 0), wish(0, 1), wish(0, 0)]);
     for index in [0, 2, 4] {
-        appends[index].guard = Some(key);
+        appends[index].guard = Some(Guard::Key(KeyId::from_uuid(key)));
     }
     let settled = settle(&mut tail, Answers::new(), &appends, now());
     let later: Vec<_> = settled
@@ -211,7 +212,7 @@ fn a_guard_behind_a_change_of_its_org_waits_for_the_next_batch() {
 /// Who was revoked gets 401 and not the earlier answer (v1-contract.md 1.4).
 #[test]
 fn who_may_not_act_gets_no_earlier_answer() {
-    let key = KeyId::from_uuid(Uuid::from_u128(9));
+    let key = Uuid::from_u128(9);
     let wish = Wish {
         org: 0,
         expected: None,
@@ -219,7 +220,7 @@ fn who_may_not_act_gets_no_earlier_answer() {
         key: Some(1),
     };
     let mut appends = prepared(&[wish.clone(), wish]);
-    appends[1].guard = Some(key);
+    appends[1].guard = Some(Guard::Key(KeyId::from_uuid(key)));
     for (caller, is_denied) in [
         (None, true),
         (
@@ -257,11 +258,11 @@ fn the_tail_does_not_grow_without_bound() {
     for number in 0..=200_000 {
         let id = Uuid::from_u128(number);
         tail.learn_stream((OrgId::from_uuid(id), Stream::Decisions), End::EMPTY);
-        tail.learn_caller(KeyId::from_uuid(id), None);
+        tail.learn_caller(id, None);
     }
     tail.bound();
     let one = Uuid::from_u128(1);
     assert!(!tail.knows_stream(&(OrgId::from_uuid(one), Stream::Decisions)));
-    assert!(!tail.knows_caller(KeyId::from_uuid(one)));
+    assert!(!tail.knows_caller(one));
     assert!(tail.is_known());
 }

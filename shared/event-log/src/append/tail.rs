@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 
 use domain::event::{ChainHash, Stream};
-use domain::ids::{KeyId, LogEpoch, OrgId, StreamVersion};
+use domain::ids::{LogEpoch, OrgId, StreamVersion};
 use domain::time::Timestamp;
+use uuid::Uuid;
 
+use super::Guard;
 use super::session::Tid;
 use crate::log::Head;
 
@@ -29,7 +31,7 @@ impl End {
     };
 }
 
-/// Whether a key may act, as its rows have it.
+/// Whether a credential may act, as its rows have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     pub org_id: OrgId,
@@ -40,8 +42,12 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub fn may_act(&self, org: OrgId, now: Timestamp) -> bool {
-        self.org_id == org && !self.denied && self.ends_at.is_none_or(|end| now < end)
+    pub fn may_act(&self, guard: Guard, org: OrgId, now: Timestamp) -> bool {
+        let reaches = match guard {
+            Guard::Key(_) => self.org_id == org,
+            Guard::Session(_) => true,
+        };
+        reaches && !self.denied && self.ends_at.is_none_or(|end| now < end)
     }
 }
 
@@ -52,14 +58,14 @@ pub struct Tail {
     /// Where the head's row stands; none: nothing is known.
     tid: Option<Tid>,
     ends: HashMap<(OrgId, Stream), End>,
-    /// None: there is no such key.
-    callers: HashMap<KeyId, Option<Caller>>,
+    /// None: there is no such credential.
+    callers: HashMap<Uuid, Option<Caller>>,
 }
 
 impl Default for Tail {
     fn default() -> Self {
         Self {
-            head: Head::before(LogEpoch::from_uuid(uuid::Uuid::nil())),
+            head: Head::before(LogEpoch::from_uuid(Uuid::nil())),
             tid: None,
             ends: HashMap::new(),
             callers: HashMap::new(),
@@ -119,16 +125,16 @@ impl Tail {
         self.ends.contains_key(stream)
     }
 
-    pub fn knows_caller(&self, key: KeyId) -> bool {
-        self.callers.contains_key(&key)
+    pub fn knows_caller(&self, id: Uuid) -> bool {
+        self.callers.contains_key(&id)
     }
 
     pub fn learn_stream(&mut self, stream: (OrgId, Stream), end: End) {
         self.ends.insert(stream, end);
     }
 
-    pub fn learn_caller(&mut self, key: KeyId, caller: Option<Caller>) {
-        self.callers.insert(key, caller);
+    pub fn learn_caller(&mut self, id: Uuid, caller: Option<Caller>) {
+        self.callers.insert(id, caller);
     }
 
     /// The end of a stream; empty if nothing was read of it, as of one that does not exist.
@@ -136,9 +142,9 @@ impl Tail {
         self.ends.get(&stream).copied().unwrap_or(End::EMPTY)
     }
 
-    /// What is known of a key: nothing, that it does not exist, or whether it may act.
-    pub fn caller(&self, key: KeyId) -> Option<Option<Caller>> {
-        self.callers.get(&key).copied()
+    /// What is known of a credential: nothing, that it does not exist, or whether it may act.
+    pub fn caller(&self, id: Uuid) -> Option<Option<Caller>> {
+        self.callers.get(&id).copied()
     }
 
     /// Something changed who may call for this org.

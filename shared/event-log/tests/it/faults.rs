@@ -37,6 +37,7 @@ fn lazy(options: PgConnectOptions) -> PgPool {
 fn remembered(request: AppendRequest) -> AppendRequest {
     AppendRequest {
         idempotency: Some(IdempotencyRecord {
+            org_id: request.org_id,
             key: "k".to_owned(),
             route: "POST /".to_owned(),
             fingerprint: [0; 32],

@@ -12,7 +12,7 @@ use domain::plan::{LimitKey, Plan};
 use domain::scope::{Scope, Scopes};
 use domain::text::Name;
 use domain::time::Timestamp;
-use event_log::{AppendError, AppendRequest, EventLog};
+use event_log::{AppendError, AppendRequest, EventLog, Guard};
 use futures_util::future::join_all;
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
@@ -306,7 +306,7 @@ fn observation() -> Event {
 
 async fn observe(log: &EventLog, org: OrgId, guard: KeyId) -> Result<(), AppendError> {
     let guarded = AppendRequest {
-        guard: Some(guard),
+        guard: Some(Guard::Key(guard)),
         ..request(org, vec![observation()])
     };
     log.append(guarded).await.map(drop)

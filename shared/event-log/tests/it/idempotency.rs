@@ -1,10 +1,12 @@
+use domain::ids::OrgId;
 use event_log::{AppendError, AppendRequest, EventLog, IdempotencyRecord, Sweeper};
 use testkit::postgres;
 
 use crate::support::{Process, append, event, org, position, request, sound_log, version};
 
-fn record(key: &str, body: u8) -> IdempotencyRecord {
+fn record(org_id: OrgId, key: &str, body: u8) -> IdempotencyRecord {
     IdempotencyRecord {
+        org_id,
         key: key.to_owned(),
         route: "POST /projects".to_owned(),
         fingerprint: [body; 32],
@@ -13,9 +15,9 @@ fn record(key: &str, body: u8) -> IdempotencyRecord {
     }
 }
 
-fn with(request: AppendRequest, record: IdempotencyRecord) -> AppendRequest {
+fn with(request: AppendRequest, key: &str, body: u8) -> AppendRequest {
     AppendRequest {
-        idempotency: Some(record),
+        idempotency: Some(record(request.org_id, key, body)),
         ..request
     }
 }
@@ -27,18 +29,18 @@ async fn the_first_answer_stays() {
     let (one, other) = (org(), org());
     let first = process
         .log
-        .append(with(request(one, vec![event(), event()]), record("k", 1)))
+        .append(with(request(one, vec![event(), event()]), "k", 1))
         .await
         .unwrap();
 
     let again = process
         .log
-        .append(with(request(one, vec![event()]), record("k", 2)))
+        .append(with(request(one, vec![event()]), "k", 2))
         .await;
     let Err(AppendError::IdempotencyTaken(stored)) = again else {
         panic!("{again:?}");
     };
-    assert_eq!(stored.record, record("k", 1));
+    assert_eq!(stored.record, record(one, "k", 1));
     assert_eq!((stored.first, stored.last), (first.first, first.last));
     assert_eq!(stored.recorded_at, first.recorded_at);
     let found = process.log.idempotent_answer(one, "k").await.unwrap();
@@ -47,7 +49,7 @@ async fn the_first_answer_stays() {
     // Another org's keys are its own.
     process
         .log
-        .append(with(request(other, vec![event()]), record("k", 2)))
+        .append(with(request(other, vec![event()]), "k", 2))
         .await
         .unwrap();
     assert_eq!(sound_log(&process.log).await.len(), 3);
@@ -61,7 +63,7 @@ async fn an_answer_can_be_remembered_without_an_event() {
     append(&process.log, org, vec![event()]).await;
     let nothing = process
         .log
-        .append(with(request(org, vec![]), record("k", 1)))
+        .append(with(request(org, vec![]), "k", 1))
         .await
         .unwrap();
     assert_eq!((nothing.first, nothing.last), (position(2), position(1)));
@@ -82,7 +84,7 @@ async fn a_failed_append_leaves_its_key_free() {
     let org = org();
     let stale = AppendRequest {
         expected: Some(version(7)),
-        ..with(request(org, vec![event()]), record("k", 1))
+        ..with(request(org, vec![event()]), "k", 1)
     };
     let refused = process.log.append(stale).await;
     assert!(matches!(refused, Err(AppendError::Conflict { .. })));
@@ -99,10 +101,7 @@ async fn a_hundred_equal_requests_make_one_event() {
     let org = org();
     let attempts = (0..100).map(|index: usize| {
         let log: EventLog = processes[index % 2].log.clone();
-        async move {
-            log.append(with(request(org, vec![event()]), record("k", 1)))
-                .await
-        }
+        async move { log.append(with(request(org, vec![event()]), "k", 1)).await }
     });
     let answers = futures_util::future::join_all(attempts).await;
     let appended: Vec<_> = answers
@@ -129,7 +128,7 @@ async fn after_a_day_a_key_is_free_again_and_its_row_goes() {
     for key in ["old", "older", "young"] {
         process
             .log
-            .append(with(request(org, vec![event()]), record(key, 1)))
+            .append(with(request(org, vec![event()]), key, 1))
             .await
             .unwrap();
     }
@@ -143,7 +142,7 @@ async fn after_a_day_a_key_is_free_again_and_its_row_goes() {
     );
     process
         .log
-        .append(with(request(org, vec![event()]), record("old", 2)))
+        .append(with(request(org, vec![event()]), "old", 2))
         .await
         .unwrap();
     let stored = process
@@ -152,7 +151,7 @@ async fn after_a_day_a_key_is_free_again_and_its_row_goes() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(stored.record, record("old", 2));
+    assert_eq!(stored.record, record(org, "old", 2));
 
     assert_eq!(Sweeper::new(process.log.clone()).sweep().await.unwrap(), 1);
     let left: i64 = sqlx::query_scalar("select count(*) from log.idempotency")

@@ -46,7 +46,11 @@ pub fn change(org: OrgId, event: &Event) -> Change {
     let owner = |id: UserId| Change::Marks(Subject::Owner(org, id), Mark::Changed);
     let whole = |mark| Change::Marks(Subject::Org(org), mark);
     match event {
-        Event::OrgCreated(_) | Event::KeyCreated(_) | Event::MemberJoined(_) => Change::Nothing,
+        Event::OrgCreated(_)
+        | Event::KeyCreated(_)
+        | Event::SessionOpened(_)
+        | Event::MemberJoined(_) => Change::Nothing,
+        Event::SessionEnded(ended) => credential(ended.session_id.as_uuid(), Mark::Ended),
         Event::KeyRevoked(revoked) => credential(revoked.key_id.as_uuid(), Mark::Ended),
         Event::KeyChanged(changed) => credential(changed.key_id.as_uuid(), Mark::Changed),
         Event::KeyRotated(rotated) => credential(rotated.key_id.as_uuid(), Mark::Changed),

@@ -6,6 +6,7 @@ mod connection;
 mod fleet;
 mod lease;
 mod load;
+mod people;
 mod quota;
 mod restore;
 mod rows;
@@ -20,6 +21,10 @@ pub use self::connection::connection;
 pub use self::fleet::{FleetRows, fleet};
 pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;
+pub use self::people::{
+    Person, Received, SessionPlace, find_people, invited, last_seen, orgs_of, people, received,
+    session_places,
+};
 pub use self::quota::{give_back, reserve};
 pub use self::restore::{forget_former_life_in_tx, remember_replayed, replayed};
 pub use self::usage::{UsageOf, prune, record};

@@ -33,6 +33,9 @@ pub(super) struct Decisions {
     /// What is written back.
     pub orgs: BTreeSet<Uuid>,
     pub members: BTreeSet<(Uuid, Uuid)>,
+    pub invitations: Vec<(Uuid, OrgId)>,
+    pub sessions: Vec<(Uuid, OrgId)>,
+    pub sessions_at: Option<Timestamp>,
     pub keys: Vec<(Uuid, OrgId)>,
     pub projects: Vec<(Uuid, OrgId)>,
     pub creators: Vec<(Uuid, OrgId)>,
@@ -62,6 +65,9 @@ impl Decisions {
             kept_history: HashMap::new(),
             orgs: touched.orgs.clone(),
             members: touched.members.clone(),
+            invitations: pairs(&touched.invitations),
+            sessions: pairs(&touched.sessions),
+            sessions_at: touched.sessions_at,
             keys: pairs(&touched.keys),
             projects: pairs(&touched.projects),
             creators: pairs(&touched.creators),
@@ -79,6 +85,7 @@ impl Decisions {
             return Ok(decisions);
         }
         decisions.load_orgs(connection, touched).await?;
+        decisions.load_people(connection, touched).await?;
         decisions.load_keys(connection, touched, &concerned).await?;
         decisions.load_videos(connection, touched).await?;
         decisions.load_campaigns(connection, touched).await?;
@@ -149,28 +156,6 @@ impl Decisions {
             if let Some(kept) = org.kept_history {
                 self.kept_history.insert(org.id, kept);
             }
-        }
-        let (orgs, users): (Vec<Uuid>, Vec<Uuid>) = touched.members.iter().copied().unzip();
-        let rows = sqlx::query!(
-            "SELECT m.org_id, m.user_id, m.role, m.joined_at
-             FROM unnest($1::uuid[], $2::uuid[]) AS u (org_id, user_id)
-             JOIN members m ON m.org_id = u.org_id AND m.user_id = u.user_id",
-            &orgs,
-            &users,
-        )
-        .fetch_all(connection)
-        .await?;
-        for row in rows {
-            let named = Row {
-                table: "members",
-                key: row.user_id,
-            };
-            let member = Member {
-                role: named.named("role", &row.role)?,
-                joined_at: timestamp(row.joined_at),
-            };
-            let state = self.states.entry(OrgId::from_uuid(row.org_id)).or_default();
-            state.members.insert(UserId::from_uuid(row.user_id), member);
         }
         Ok(())
     }

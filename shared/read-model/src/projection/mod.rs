@@ -16,6 +16,7 @@ mod figures;
 mod follows;
 mod goals;
 pub(crate) mod keyring;
+mod people;
 mod places;
 mod profiles;
 mod reach;

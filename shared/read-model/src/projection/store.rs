@@ -24,7 +24,7 @@ impl Decisions {
         keys: &SubjectKeyring,
     ) -> Result<(), ApplyError> {
         self.store_orgs(connection).await?;
-        self.store_members(connection).await?;
+        self.store_people(connection).await?;
         self.store_keys(connection).await?;
         self.store_projects(connection).await?;
         self.store_creators(connection, keys).await?;
@@ -87,46 +87,6 @@ impl Decisions {
             .execute(&mut *connection)
             .await?;
         }
-        Ok(())
-    }
-
-    async fn store_members(&self, connection: &mut PgConnection) -> Result<(), ApplyError> {
-        if self.members.is_empty() {
-            return Ok(());
-        }
-        let (mut orgs, mut users, mut roles, mut joined) = (vec![], vec![], vec![], vec![]);
-        let (mut gone_orgs, mut gone_users) = (vec![], vec![]);
-        for (org, user) in &self.members {
-            let state = self.states.get(&OrgId::from_uuid(*org));
-            let member = state.and_then(|state| state.members.get(&UserId::from_uuid(*user)));
-            let Some(member) = member else {
-                gone_orgs.push(*org);
-                gone_users.push(*user);
-                continue;
-            };
-            orgs.push(*org);
-            users.push(*user);
-            roles.push(member.role.name().to_owned());
-            joined.push(member.joined_at.datetime());
-        }
-        sqlx::query!(
-            "WITH gone AS (
-                 DELETE FROM members WHERE (org_id, user_id) IN
-                     (SELECT * FROM unnest($5::uuid[], $6::uuid[]))
-             )
-             INSERT INTO members (org_id, user_id, role, joined_at)
-             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[])
-             ON CONFLICT (org_id, user_id) DO UPDATE SET
-                    role = excluded.role, joined_at = excluded.joined_at",
-            &orgs,
-            &users,
-            &roles,
-            &joined,
-            &gone_orgs,
-            &gone_users,
-        )
-        .execute(connection)
-        .await?;
         Ok(())
     }
 

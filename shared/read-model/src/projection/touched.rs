@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::event::{Event, Reading, RecordedEvent};
-use domain::ids::{AnnotationId, CampaignId, GoalId, OrgId, UserId};
+use domain::ids::{AnnotationId, CampaignId, GoalId, InvitationId, OrgId, SessionId, UserId};
 use domain::org::Mark;
+use domain::time::Timestamp;
 use uuid::Uuid;
 
 /// Ids by kind. Sorted: rows are then locked and written in the order of their index.
@@ -13,6 +14,10 @@ pub(super) struct Touched {
     /// Every id that decisions name, with its org.
     pub orgs: BTreeSet<Uuid>,
     pub members: BTreeSet<(Uuid, Uuid)>,
+    pub invitations: BTreeMap<Uuid, OrgId>,
+    pub sessions: BTreeMap<Uuid, OrgId>,
+    /// When the newest session was opened or ended.
+    pub sessions_at: Option<Timestamp>,
     pub keys: BTreeMap<Uuid, OrgId>,
     pub projects: BTreeMap<Uuid, OrgId>,
     pub creators: BTreeMap<Uuid, OrgId>,
@@ -46,6 +51,8 @@ impl Touched {
         let mut orgs = self.orgs.clone();
         orgs.extend(self.members.iter().map(|(org, _)| *org));
         for ids in [
+            &self.invitations,
+            &self.sessions,
             &self.keys,
             &self.projects,
             &self.creators,
@@ -76,6 +83,12 @@ impl Touched {
             Event::MemberJoined(event) => self.member(org, event.user_id),
             Event::MemberRoleChanged(event) => self.member(org, event.user_id),
             Event::MemberRemoved(event) => self.member(org, event.user_id),
+            Event::InvitationCreated(event) => self.invitation(org, event.invitation_id),
+            Event::InvitationAccepted(event) => self.invitation(org, event.invitation_id),
+            Event::InvitationDeclined(event) => self.invitation(org, event.invitation_id),
+            Event::InvitationRevoked(event) => self.invitation(org, event.invitation_id),
+            Event::SessionOpened(event) => self.session(recorded, event.session_id),
+            Event::SessionEnded(event) => self.session(recorded, event.session_id),
             Event::KeyCreated(event) => self.key(org, event.key_id.as_uuid()),
             Event::KeyChanged(event) => self.key(org, event.key_id.as_uuid()),
             Event::KeyRotated(event) => self.key(org, event.key_id.as_uuid()),
@@ -146,6 +159,15 @@ impl Touched {
 
     fn member(&mut self, org: OrgId, user: UserId) {
         self.members.insert((org.as_uuid(), user.as_uuid()));
+    }
+
+    fn invitation(&mut self, org: OrgId, id: InvitationId) {
+        self.invitations.insert(id.as_uuid(), org);
+    }
+
+    fn session(&mut self, recorded: &RecordedEvent, id: SessionId) {
+        self.sessions.insert(id.as_uuid(), recorded.org_id);
+        self.sessions_at = self.sessions_at.max(Some(recorded.recorded_at));
     }
 
     fn key(&mut self, org: OrgId, id: Uuid) {

@@ -109,7 +109,7 @@ impl OrgReader {
             return Ok(None);
         };
         let ids: Vec<Uuid> = names.keys().copied().collect();
-        let mut members = self.members(by, &ids).await?;
+        let mut members = self.members_of_campaigns(by, &ids).await?;
         let mut order: Vec<Uuid> = match named {
             Some(named) => named.iter().map(|id| id.as_uuid()).collect(),
             None => ids,
@@ -161,7 +161,7 @@ impl OrgReader {
     }
 
     /// The members of campaigns: of those that are rolled up as they stand in their roll-ups.
-    async fn members(
+    async fn members_of_campaigns(
         &mut self,
         by: MemberKind,
         campaigns: &[Uuid],

@@ -102,7 +102,8 @@ impl OrgReader {
         Ok(rows.into_iter().next().map(OrgRow::into_org).transpose()?)
     }
 
-    /// How much of the limits is used; `now` decides which keys have expired.
+    /// How much of the limits is used; `now` decides which keys and invitations have
+    /// expired.
     pub async fn limit_counts(&mut self, now: Timestamp) -> Result<LimitCounts, ReadError> {
         let row = sqlx::query!(
             r#"SELECT
@@ -114,7 +115,9 @@ impl OrgReader {
                     AND v.tracking_disabled_reason IS NULL AND NOT v.removed
                     AND p.org_id = $1 AND NOT p.removed) AS "tracked_videos!",
                  (SELECT count(*) FROM projects WHERE org_id = $1 AND NOT removed) AS "projects!",
-                 (SELECT count(*) FROM members WHERE org_id = $1) AS "members!",
+                 (SELECT count(*) FROM members WHERE org_id = $1)
+                 + (SELECT count(*) FROM invitations
+                    WHERE org_id = $1 AND closed IS NULL AND expires_at > $2) AS "members!",
                  (SELECT count(*) FROM api_keys
                   WHERE org_id = $1 AND revoked_at IS NULL
                     AND coalesce(least(expires_at, overlap_ends_at) > $2, true)) AS "api_keys!",

@@ -43,6 +43,19 @@ impl Default for Page {
 }
 
 impl Page {
+    /// The page of items that are all at hand, in no order.
+    pub fn cut<T>(self, mut items: Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Listed<T> {
+        let place = |item: &T| {
+            let at = cursor(item);
+            (at.created_at, at.id)
+        };
+        if let Some(after) = self.after {
+            items.retain(|item| place(item) < (after.created_at, after.id));
+        }
+        items.sort_unstable_by_key(|item| std::cmp::Reverse(place(item)));
+        self.listed(items, cursor)
+    }
+
     /// One more than asked for: whether there is a next page.
     pub(super) fn fetched(self) -> i64 {
         i64::from(self.limit) + 1

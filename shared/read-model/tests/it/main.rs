@@ -10,6 +10,7 @@ mod history;
 mod laws;
 mod naive;
 mod pages;
+mod people;
 mod plans;
 mod projector;
 mod sides;

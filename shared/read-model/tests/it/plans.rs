@@ -263,6 +263,17 @@ async fn the_indexes_that_questions_rest_on_are_there() {
              project_id DESC) WHERE (NOT removed)",
             "CREATE INDEX video_details_posted ON video_details USING btree (org_id, posted_at) WHERE \
              (posted_at IS NOT NULL)",
+            "CREATE INDEX api_keys_owner ON api_keys USING btree (org_id, owner_id) WHERE \
+             (owner_id IS NOT NULL)",
+            "CREATE INDEX creators_newest ON creators USING btree (project_id, created_at DESC, \
+             creator_id DESC) WHERE (status <> 'removed'::text)",
+            "CREATE INDEX invitations_newest ON invitations USING btree (org_id, created_at DESC, \
+             invitation_id DESC)",
+            "CREATE INDEX members_joined ON members USING btree (org_id, joined_at, user_id)",
+            "CREATE INDEX projects_newest ON projects USING btree (org_id, created_at DESC, \
+             project_id DESC) WHERE (NOT removed)",
+            "CREATE INDEX sessions_newest ON sessions USING btree (org_id, user_id, created_at DESC, \
+             session_id DESC)",
             "CREATE INDEX videos_direct_adds ON videos USING btree (org_id) WHERE \
              ((tracking_status = 'direct_add'::text) AND (tracking_disabled_reason IS NULL) AND \
              (NOT removed))",

@@ -91,6 +91,8 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
         ("orgs", "true"),
         ("org_limits", "true"),
         ("members", "true"),
+        ("invitations", "true"),
+        ("sessions", "true"),
         ("api_keys", "true"),
         ("projects", "true"),
         ("creators", "true"),

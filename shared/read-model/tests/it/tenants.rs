@@ -17,10 +17,12 @@ use sqlx::{Connection, Row};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, sample};
 
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 21] = [
     "orgs",
     "org_limits",
     "members",
+    "invitations",
+    "sessions",
     "api_keys",
     "projects",
     "creators",
@@ -304,6 +306,8 @@ async fn row_security_alone_keeps_orgs_apart() {
             if ![
                 "org_limits",
                 "members",
+                "invitations",
+                "sessions",
                 "creator_profiles",
                 "creator_readings",
                 "video_details",

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use domain::ids::{GlobalPosition, OrgId, ProjectId};
 use domain::org::{Caller, Context, Rejection, SubjectKeys};
 use domain::time::Timestamp;
-use event_log::{AppendError, AppendRequest, KnownReading};
+use event_log::{AppendError, AppendRequest, Guard, KnownReading};
 use runtime::entropy::Entropy;
 use tokio::sync::OwnedRwLockReadGuard;
 
@@ -82,7 +82,7 @@ impl Commander {
                     inner.add_keys(&org, &subjects, keys).await?;
                     continue;
                 }
-                Err(rejection) => return Err(inner.rejected(&org, rejection, remember).await),
+                Err(rejection) => return Err(inner.rejected(rejection, remember).await),
                 Ok(judged) => judged,
             };
             if !judged.discoveries.is_empty() && turn.is_none() {
@@ -250,10 +250,11 @@ async fn compute_in<T: Send + 'static>(
     done.map_err(|_| CommandError::Died("reading lines"))
 }
 
-const fn guard(caller: Caller) -> Option<domain::ids::KeyId> {
+const fn guard(caller: Caller) -> Option<Guard> {
     match caller {
-        Caller::Key(id) => Some(id),
-        Caller::Operator | Caller::User(_) => None,
+        Caller::Key(id) => Some(Guard::Key(id)),
+        Caller::Session { id, .. } => Some(Guard::Session(id)),
+        Caller::Operator | Caller::Person { .. } => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A service of its own for each test, and what to ask of it.
 
 mod answer;
+mod people;
 mod routes;
 mod world;
 
@@ -28,7 +29,8 @@ use testkit::{Proxy, TestDatabase};
 use tower::ServiceExt;
 
 pub use self::answer::Answer;
-pub use self::routes::{Good, command_routes, good, path_with};
+pub use self::people::{PASSWORD, Person};
+pub use self::routes::{Good, command_routes, good, path_with, secret_of, with_id};
 pub use self::world::{Org, World, ingest_line};
 
 /// How long a busy machine may take.
@@ -208,6 +210,33 @@ impl TestApp {
             .unwrap()
     }
 
+    /// All rows of all tables of the service, as text.
+    pub async fn dump(&self) -> String {
+        let mut dump = String::new();
+        for schema in ["log", "gate", "auth"] {
+            dump += &self.dump_of(schema).await;
+        }
+        dump
+    }
+
+    /// The same of one schema.
+    pub async fn dump_of(&self, schema: &str) -> String {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = $1",
+        )
+        .bind(schema)
+        .fetch_all(self.pool())
+        .await
+        .unwrap();
+        let mut dump = String::new();
+        for table in tables {
+            let query = format!("select coalesce(string_agg(t::text, ' '), '') from {table} t");
+            let rows = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query));
+            dump += &rows.fetch_one(self.pool()).await.unwrap();
+        }
+        dump
+    }
+
     /// A pool of the superuser's connections, for what stands beside the service.
     pub fn pool(&self) -> &PgPool {
         self.db.pool()
@@ -215,11 +244,16 @@ impl TestApp {
 
     /// Begins a request.
     pub fn request(&self, method: &Method, path: &str) -> Ask<'_> {
+        self.request_to(method, &format!("/api/v1{path}"))
+    }
+
+    /// Begins a request beside v1.
+    pub fn request_to(&self, method: &Method, path: &str) -> Ask<'_> {
         Ask {
             app: self,
             request: Request::builder()
                 .method(method)
-                .uri(format!("/api/v1{path}"))
+                .uri(path)
                 .body(Bytes::new())
                 .unwrap(),
         }

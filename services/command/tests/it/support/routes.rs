@@ -1,4 +1,4 @@
-use api::route::{ROUTES, Route, Service, Verb};
+use api::route::{Access, ROUTES, Route, Service, Verb};
 use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -29,6 +29,12 @@ pub fn good(route: &Route, world: &World) -> Good {
         ("PATCH", "/api-keys/{id}") => (200, Some(json!({"name": "Renamed"}))),
         ("POST", "/api-keys/{id}/rotate") => (201, Some(json!({"overlap_seconds": 60}))),
         ("PATCH", "/orgs/self") => (200, Some(json!({"name": "Acme GmbH"}))),
+        ("PATCH", "/members/{user_id}") => (200, Some(json!({"role": "admin"}))),
+        ("POST", "/invitations") => (201, Some(json!({"email": "alan@example.com"}))),
+        ("POST", "/invitations/{id}/accept" | "/invitations/{id}/decline") => {
+            (200, Some(json!({})))
+        }
+        ("POST", "/sessions") => (201, Some(json!({"org_id": world.elsewhere}))),
         ("POST", "/projects") => (201, Some(json!({"name": "Another"}))),
         ("PATCH", "/projects/{id}") => (200, Some(json!({"readme": "Target: 1 M views"}))),
         ("POST", "/projects/{id}/creators") => (201, Some(json!({"handle": "somebody.new"}))),
@@ -79,6 +85,11 @@ pub fn good(route: &Route, world: &World) -> Good {
             "DELETE",
             "/api-keys/self"
             | "/api-keys/{id}"
+            | "/members/self"
+            | "/members/{user_id}"
+            | "/invitations/{id}"
+            | "/sessions/self"
+            | "/sessions/{id}"
             | "/projects/{id}"
             | "/creators/{id}"
             | "/videos/{id}"
@@ -96,7 +107,7 @@ pub fn good(route: &Route, world: &World) -> Good {
     };
     Good {
         method: method_of(route),
-        path: path_with(route, world, id_of(route, world)),
+        path: path_with(route, world, &id_of(route, world).to_string()),
         media_type,
         body,
         status,
@@ -104,8 +115,8 @@ pub fn good(route: &Route, world: &World) -> Good {
 }
 
 /// The path of the route for a thing, with the parameters that it needs.
-pub fn path_with(route: &Route, world: &World, id: Uuid) -> String {
-    let path = route.path.replace("{id}", &id.to_string());
+pub fn path_with(route: &Route, world: &World, id: &str) -> String {
+    let path = with_id(route, id);
     match (route.verb, route.path) {
         (Verb::Delete, "/campaigns/{id}/items") => {
             format!("{path}?item_type=creator&item_id={}", world.creator)
@@ -123,10 +134,29 @@ pub fn method_of(route: &Route) -> Method {
     }
 }
 
+/// The route's path with this id in it.
+pub fn with_id(route: &Route, id: &str) -> String {
+    route.path.replace("{id}", id).replace("{user_id}", id)
+}
+
+/// The credential that a route is for.
+pub fn secret_of<'a>(route: &Route, world: &'a World) -> &'a str {
+    match (route.access, route.path) {
+        // The other admin may not leave alone.
+        (Access::Session, "/members/self") => &world.member.secret,
+        (Access::Session, _) => &world.admin.secret,
+        _ => &world.org.secret,
+    }
+}
+
 /// What the id in the path names.
 fn id_of(route: &Route, world: &World) -> Uuid {
     match route.path.split('/').nth(1) {
         Some("api-keys") => world.key,
+        Some("members") => world.member.id.as_uuid(),
+        Some("invitations") if route.access == Access::Session => world.received,
+        Some("invitations") => world.invitation,
+        Some("sessions") => world.session,
         Some("creators") => world.creator,
         Some("campaigns") => world.campaign,
         Some("goals") => world.goal,

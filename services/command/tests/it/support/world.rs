@@ -1,5 +1,6 @@
 use command::app::CommandContext;
 use domain::credential::CredentialSecret;
+use domain::event::Role;
 use domain::ids::{CreatorId, KeyId, OrgId};
 use domain::org::{Command, NewKey};
 use domain::plan::{LimitKey, Plan};
@@ -9,7 +10,7 @@ use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Answer, TestApp};
+use super::{Answer, Person, TestApp};
 
 /// An org with a key that may do everything.
 pub struct Org {
@@ -37,6 +38,18 @@ pub struct World {
     pub annotation: Uuid,
     /// Another key, with scope read.
     pub key: Uuid,
+    /// An admin.
+    pub admin: Person,
+    /// A member without keys.
+    pub member: Person,
+    /// Another org that the admin belongs to.
+    pub elsewhere: Uuid,
+    /// An open invitation of the org.
+    pub invitation: Uuid,
+    /// An open invitation to the admin.
+    pub received: Uuid,
+    /// A session that the admin may end.
+    pub session: Uuid,
 }
 
 /// One line of an ingest.
@@ -218,8 +231,27 @@ impl TestApp {
             .await
             .id(201);
         let (key, _) = self.key(org.id, Scopes::NONE.with(Scope::Read)).await;
+        let admin = self.person(org.id, Role::Admin).await;
+        let member = self.person(org.id, Role::Member).await;
+        let (invitation, _) = self.invite(&admin, "grace@example.com", "member").await;
+        let other = self.bare_org(Plan::Ultra).await;
+        let host = self.person(other, Role::Admin).await;
+        let (received, _) = self.invite(&host, &admin.email, "member").await;
+        let elsewhere = self.bare_org(Plan::Ultra).await;
+        let join = Command::JoinMember {
+            user_id: admin.id,
+            role: Role::Member,
+        };
+        self.operate(elsewhere, join).await;
+        let (session, _) = self.session(org.id, member.id).await;
         World {
             org,
+            session: session.as_uuid(),
+            elsewhere: elsewhere.as_uuid(),
+            invitation: invitation.parse().unwrap(),
+            received: received.parse().unwrap(),
+            admin,
+            member,
             project,
             creator,
             disabled_creator,

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use api::envelope::Meta;
 use api::error::ApiError;
 use api::v1::{ApiKey, KeyContext};
-use chrono::TimeDelta;
 use domain::ids::{GlobalPosition, KeyId};
 use domain::org::KeyStatus;
 use domain::time::Timestamp;
@@ -19,9 +18,7 @@ use read_model::ApiKey as Found;
 use uuid::Uuid;
 
 use crate::app::Snapshot;
-
-/// How late figures may be that move without an event.
-const FIGURES_LATE: TimeDelta = TimeDelta::seconds(60);
+use crate::routes::FIGURES_LATE;
 
 /// What keys are shown with, beside what was decided on them.
 struct Shown {

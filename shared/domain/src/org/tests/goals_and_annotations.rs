@@ -1,14 +1,13 @@
 use chrono::NaiveDate;
 
-use super::harness::{Given, add_creator, creator, project, project_added, user};
+use super::harness::{Given, add_creator, creator, project, project_added};
 use crate::event::{
     Actor, AnnotationKind, CreatorAutoDisabled, EntityRef, GoalMetric, GoalPeriod, LimitChanged,
-    Role, TrackingMode,
+    TrackingMode,
 };
 use crate::ids::{AnnotationId, GoalId};
 use crate::org::{
-    AnnotationPatch, Caller, Command, CreatorPatch, Existing, GoalPatch, NewAnnotation, NewGoal,
-    Rejection,
+    AnnotationPatch, Command, CreatorPatch, Existing, GoalPatch, NewAnnotation, NewGoal, Rejection,
 };
 use crate::plan::{LimitKey, Plan};
 use crate::text::{AnnotationBody, Label};
@@ -163,10 +162,7 @@ fn note(n: u8, entity: Option<EntityRef>) -> Command {
 
 #[test]
 fn an_annotation_is_about_the_project_or_something_of_it() {
-    let mut given = with_creator()
-        .and(project_added(2))
-        .and_member(7, Role::Member)
-        .by(Caller::User(user(7)));
+    let mut given = with_creator().and(project_added(2));
     given.then(&note(1, None));
     given.then(&note(2, Some(EntityRef::Creator(creator(1)))));
     let unknown = note(3, Some(EntityRef::Creator(creator(9))));

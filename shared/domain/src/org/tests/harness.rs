@@ -3,11 +3,17 @@
 use chrono::TimeDelta;
 
 use crate::credential::{CredentialKind, CredentialSecret};
-use crate::event::{Actor, Event, KeyCreated, MemberJoined, OrgCreated, ProjectAdded, Role};
-use crate::ids::{CreatorId, GlobalPosition, KeyId, ProjectId, UserId, VideoId};
+use crate::event::{
+    Actor, Event, KeyCreated, MemberJoined, OrgCreated, ProjectAdded, Role, SessionOpened,
+};
+use crate::ids::{
+    CreatorId, GlobalPosition, InvitationId, InviteeId, KeyId, ProjectId, SessionId, UserId,
+    VideoId,
+};
+use crate::limits::SESSION_DAYS;
 use crate::org::{
-    Caller, Command, Context, Decision, NewCreator, NewKey, NewVideo, OrgState, Recorded,
-    Rejection, SubjectKeys, decide, evolve,
+    Caller, Command, Context, Decision, InvitationCommand, NewCreator, NewInvitation, NewKey,
+    NewSession, NewVideo, OrgState, Recorded, Rejection, SubjectKeys, decide, evolve,
 };
 use crate::plan::Plan;
 use crate::platform::{Handle, Platform, PlatformVideoId};
@@ -30,6 +36,30 @@ pub fn key(n: u8) -> KeyId {
 
 pub fn user(n: u8) -> UserId {
     UserId::from_uuid(uuid(n))
+}
+
+pub fn session(n: u8) -> SessionId {
+    SessionId::from_uuid(uuid(n))
+}
+
+pub fn invitation(n: u8) -> InvitationId {
+    InvitationId::from_uuid(uuid(n))
+}
+
+/// Person `n`, who signs in or was invited.
+pub fn person(n: u8) -> Caller {
+    Caller::Person {
+        id: user(n),
+        session: None,
+    }
+}
+
+/// Person `n`, through session `n`.
+pub fn signed_in(n: u8) -> Caller {
+    Caller::Session {
+        id: session(n),
+        user: user(n),
+    }
 }
 
 pub fn project(n: u8) -> ProjectId {
@@ -95,6 +125,20 @@ impl Given {
         self.and(MemberJoined {
             user_id: user(n),
             role,
+        })
+    }
+
+    /// Session `n` of member `n`.
+    #[must_use]
+    pub fn and_session(self, n: u8) -> Self {
+        let expires_at = self.at.plus(TimeDelta::days(SESSION_DAYS));
+        let role = self.state.members[&user(n)].role;
+        self.and(SessionOpened {
+            session_id: session(n),
+            user_id: user(n),
+            role,
+            expires_at,
+            hash: None,
         })
     }
 
@@ -198,6 +242,24 @@ pub fn new_key(n: u8) -> NewKey {
         rate_limit_per_minute: None,
         strict: false,
     }
+}
+
+pub fn new_session(n: u8) -> NewSession {
+    let secret = CredentialSecret::generate(CredentialKind::Session, &[n; 28]);
+    NewSession {
+        session_id: session(n),
+        hash: secret.hash(),
+    }
+}
+
+/// Invitation `n` to address `to`, of which nobody is known.
+pub fn invite(n: u8, to: u8, role: Role) -> Command {
+    Command::Invitation(InvitationCommand::Create(NewInvitation {
+        invitation_id: invitation(n),
+        invitee_id: InviteeId::from_uuid(uuid(to)),
+        user_id: None,
+        role,
+    }))
 }
 
 pub fn new_creator(n: u8, handle: &str) -> NewCreator {

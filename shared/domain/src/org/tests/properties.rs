@@ -2,13 +2,13 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::harness::{
-    Given, add_creator, creator, key, new_creator, new_key, new_video, project, project_added,
-    user, video,
+    Given, add_creator, creator, invitation, invite, key, new_creator, new_key, new_session,
+    new_video, person, project, project_added, session, signed_in, user, video,
 };
-use crate::event::{Event, Role, TrackingDisabledReason};
+use crate::event::{Event, Role, SessionEndReason, TrackingDisabledReason};
 use crate::org::{
-    Caller, Command, CreatorPatch, CreatorStatus, KeyDisposition, KeyPatch, NewKey, OrgState,
-    ReviewDecision, Rotation, VideoPatch,
+    Caller, Command, CreatorPatch, CreatorStatus, InvitationCommand, KeyDisposition, KeyPatch,
+    NewKey, OrgState, ReviewDecision, Rotation, SessionCommand, VideoPatch,
 };
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform};
@@ -20,6 +20,78 @@ pub fn command() -> impl Strategy<Value = Command> {
         1 => of_videos_in_bulk(),
         2 => of_keys(),
         2 => of_the_operator(),
+        2 => of_people(),
+    ]
+}
+
+fn role(is_admin: bool) -> Role {
+    if is_admin { Role::Admin } else { Role::Member }
+}
+
+fn of_people() -> impl Strategy<Value = Command> {
+    let small = 1..6_u8;
+    prop_oneof![
+        (1..60_u8, small.clone(), any::<bool>()).prop_map(|(n, to, admin)| invite(
+            n,
+            to,
+            role(admin)
+        )),
+        (1..60_u8).prop_map(|n| Command::Invitation(InvitationCommand::Revoke {
+            invitation_id: invitation(n)
+        })),
+        (1..60_u8).prop_map(|n| Command::Session(SessionCommand::End {
+            session_id: session(n)
+        })),
+        small
+            .clone()
+            .prop_map(|n| Command::Session(SessionCommand::EndAll {
+                user_id: user(n),
+                except: Some(session(n)),
+                reason: SessionEndReason::PasswordChanged,
+            })),
+        (small, any::<bool>()).prop_map(|(n, admin)| Command::ChangeRole {
+            user_id: user(n),
+            role: role(admin),
+        }),
+    ]
+}
+
+/// What people do for themselves, each as the person they say they are.
+fn of_themselves() -> impl Strategy<Value = (u8, Command)> {
+    let small = 1..6_u8;
+    prop_oneof![
+        (1..60_u8, small.clone()).prop_map(|(n, by)| {
+            let session = new_session(n);
+            (
+                by,
+                Command::Session(SessionCommand::Open {
+                    user_id: user(by),
+                    session,
+                }),
+            )
+        }),
+        (1..60_u8, small.clone()).prop_map(|(n, by)| {
+            let invitation_id = invitation(n);
+            let user_id = user(by);
+            (
+                by,
+                Command::Invitation(InvitationCommand::Accept {
+                    invitation_id,
+                    user_id,
+                    session: None,
+                }),
+            )
+        }),
+        (1..60_u8, small).prop_map(|(n, by)| {
+            let (invitation_id, user_id) = (invitation(n), user(by));
+            (
+                by,
+                Command::Invitation(InvitationCommand::Decline {
+                    invitation_id,
+                    user_id,
+                }),
+            )
+        }),
     ]
 }
 
@@ -291,6 +363,49 @@ proptest! {
             prop_assert_eq!(&loaded.videos_by_platform_id, &folded.videos_by_platform_id);
             prop_assert_eq!(loaded.active_creators, folded.active_creators);
             prop_assert_eq!(loaded.tracked_direct_adds, folded.tracked_direct_adds);
+        }
+    }
+
+    #[test]
+    fn an_org_keeps_an_admin_and_only_members_are_signed_in(
+        commands in prop::collection::vec(
+            prop_oneof![of_people().prop_map(|it| (None, it)), of_themselves().prop_map(|(by, it)| (Some(by), it)),
+                (1..6_u8).prop_map(|n| (None, Command::RemoveMember { user_id: user(n), keys: None }))],
+            1..80,
+        ),
+    ) {
+        let mut given = Given::org(Plan::Starter).and_member(1, Role::Admin);
+        for (by, command) in commands {
+            given.caller = by.map_or(Caller::Operator, person);
+            let before = given.state.members.len();
+            let _ = given.when(&command);
+            let (state, at) = (&given.state, given.at);
+            prop_assert!(state.members.values().any(|member| member.role == Role::Admin));
+            let max = state.limits().max(LimitKey::MaxMembersPerOrg).unwrap();
+            prop_assert!(state.members.len() as u64 <= max.max(before as u64));
+            for session in state.sessions.values().filter(|session| session.is_live(at)) {
+                prop_assert!(state.members.contains_key(&session.user_id));
+            }
+            for n in 1..6 {
+                let live = state.sessions.values().filter(|it| it.user_id == user(n) && it.is_live(at));
+                prop_assert!(live.count() <= crate::limits::SESSIONS_PER_MEMBER);
+            }
+        }
+        let loaded = given.reloaded().state;
+        prop_assert_eq!(&loaded.sessions, &given.state.sessions);
+        prop_assert_eq!(&loaded.invitations, &given.state.invitations);
+    }
+
+    #[test]
+    fn an_ended_session_never_decides_again(
+        commands in prop::collection::vec(command(), 1..40),
+        hours in 0..48_i64,
+    ) {
+        let mut given = Given::org(Plan::Ultra).and_member(200, Role::Admin).and_session(200);
+        given.then(&Command::Session(SessionCommand::End { session_id: session(200) }));
+        let given = given.by(signed_in(200)).later(TimeDelta::hours(hours));
+        for command in commands {
+            prop_assert!(given.decide(&command).is_err());
         }
     }
 

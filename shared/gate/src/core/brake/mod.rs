@@ -8,6 +8,7 @@
 //! key does not spend what a new one needs. Of a credential that may not call, as long as its org is
 //! suspended, say, it is no guess either, but the look-ups are few: others need the primary too.
 
+mod guess;
 mod hashes;
 mod sources;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 use domain::credential::CredentialHash;
 use runtime::clock::Monotonic;
 
+pub use self::guess::Guess;
 use self::hashes::{Proven, Timed};
 use self::sources::{Debt, Limit, Source, Sources};
 

@@ -312,3 +312,23 @@ fn the_memory_is_fixed() {
     assert!(brake.proven.contains(&newest));
     assert!(brake.state().told.contains(&newest, at(SECOND)));
 }
+
+#[test]
+fn guesses_at_passwords_count_with_those_at_credentials() {
+    let brake = Brake::new();
+    let now = at(SECOND);
+    for number in 0..u64::from(SOURCE.burst / 2) {
+        brake.guess(peer(1), now).unwrap().failed(now);
+        guess(&brake, peer(1), number, now).unwrap();
+    }
+    assert_eq!(brake.guess(peer(1), now).unwrap_err(), Stopped::Source);
+    assert_eq!(guess(&brake, peer(1), 80, now), Err(Stopped::Source));
+    let later = at(3 * SECOND);
+    for _ in 0..SOURCE.burst {
+        brake.guess(peer(1), later).unwrap().passed();
+    }
+    // Who hangs up has guessed all the same.
+    drop(brake.guess(peer(1), later).unwrap());
+    assert!(brake.guess(peer(1), later).is_err());
+    assert!(brake.guess(peer(2), later).is_ok());
+}

@@ -1,0 +1,4 @@
+//! Calls on members.
+
+pub(super) mod change;
+pub(super) mod remove;

@@ -1,0 +1,4 @@
+//! Calls on sessions.
+
+pub(super) mod create;
+pub(super) mod end;

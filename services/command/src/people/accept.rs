@@ -1,0 +1,108 @@
+//! Accepting an invitation by its link: that makes the person.
+
+use domain::email::Email;
+use domain::ids::UserId;
+use domain::org::{Caller, Command, InvitationCommand, InvitationStatus, Rejection};
+use domain::text::Name;
+
+use super::password::Password;
+use super::rows;
+use super::sign_in::quietly;
+use super::{OneTimeToken, Opened, People, PeopleError, Place};
+use crate::app::{CommandContext, CommandError};
+
+/// Why nobody joins.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// Nobody was given this token.
+    #[error("there is no such invitation")]
+    Unknown,
+    /// The address has a person: they sign in, and accept it there.
+    #[error("the invited person has an account")]
+    HasAccount,
+    /// It could not be found out, or the org refuses it.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+}
+
+impl People {
+    /// Makes the person whom an invitation is to, lets them join and signs them in.
+    ///
+    /// # Errors
+    /// [`AcceptError`]
+    pub async fn accept_by_link(
+        &self,
+        token: &OneTimeToken,
+        name: &Name,
+        password: Password,
+        place: Place,
+        request_id: &str,
+    ) -> Result<Opened, AcceptError> {
+        let invitation = rows::invitation_of(self.pool(), None, Some(&token.hash())).await?;
+        let invitation = invitation.ok_or(AcceptError::Unknown)?;
+        let (org, now) = (invitation.org, self.commander().now());
+        let status = self.commander().inspect(org, |state| {
+            let found = state.invitations.get(&invitation.id);
+            found.map(|found| found.status(now))
+        });
+        match status.await.map_err(PeopleError::from)? {
+            // Its event is not in the log, so nobody should have the token.
+            None => return Err(AcceptError::Unknown),
+            Some(InvitationStatus::Pending) => {}
+            Some(_) => return Err(rejected(Rejection::InvitationClosed)),
+        }
+        let email = Email::parse(&invitation.email).map_err(|_| PeopleError::Corrupt {
+            table: "auth.invitees",
+            column: "email",
+            key: invitation.id.as_uuid(),
+        })?;
+        let added = self.add(&email, name, password).await?;
+        let user_id = added.ok_or(AcceptError::HasAccount)?;
+        let minted = match self.mint_session(org, user_id, &place).await {
+            Ok(minted) => minted,
+            Err(error) => {
+                quietly(rows::remove(self.pool(), user_id).await);
+                return Err(error.into());
+            }
+        };
+        let command = Command::Invitation(InvitationCommand::Accept {
+            invitation_id: invitation.id,
+            user_id,
+            session: Some(minted.new_session()),
+        });
+        let context = CommandContext {
+            caller: Caller::Person {
+                id: user_id,
+                session: None,
+            },
+            correlation_id: request_id.to_owned(),
+            wait: true,
+        };
+        let executed = self.commander().execute(org, &command, &context, None);
+        let executed = match executed.await {
+            Ok(executed) => executed,
+            Err(error) => return Err(self.take_person_back(error, user_id).await.into()),
+        };
+        self.note_org(user_id, org).await;
+        Ok(Opened {
+            session_id: minted.id,
+            user_id,
+            org,
+            place,
+            secret: minted.secret,
+            executed,
+        })
+    }
+
+    /// The person goes again if it is certain that no event names them, and their session with them.
+    pub(super) async fn take_person_back(&self, error: CommandError, id: UserId) -> PeopleError {
+        if error.is_certain() {
+            quietly(rows::remove(self.pool(), id).await);
+        }
+        error.into()
+    }
+}
+
+fn rejected(rejection: Rejection) -> AcceptError {
+    PeopleError::from(CommandError::Rejected(rejection)).into()
+}

@@ -1,0 +1,125 @@
+//! The first org and its admin.
+
+use domain::email::Email;
+use domain::ids::OrgId;
+use domain::org::{Command, Founding};
+use domain::plan::Plan;
+use domain::text::Name;
+
+use super::password::Password;
+use super::rows::{self, Claim};
+use super::sign_in::quietly;
+use super::{OneTimeToken, Opened, People, PeopleError, Place};
+use crate::app::CommandContext;
+
+/// Why nothing is set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Somebody belongs to an org: there is nothing to set up.
+    #[error("the service is set up")]
+    Over,
+    /// The token was never given out, was used, or its hour is over.
+    #[error("the token is worth nothing")]
+    Worthless,
+    /// Another request has the token.
+    #[error("another request uses the token")]
+    InUse,
+    /// It could not be found out, or the org could not be made.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+}
+
+/// What the first admin chooses.
+pub struct FirstOrg {
+    /// The admin's address.
+    pub email: Email,
+    /// Their name.
+    pub name: Name,
+    /// Their password.
+    pub password: Password,
+    /// The org's name.
+    pub org_name: Name,
+    /// IANA name of the zone in which its days begin.
+    pub timezone: String,
+}
+
+impl People {
+    /// A token in place of the former; none once anybody belongs to an org.
+    ///
+    /// # Errors
+    /// [`PeopleError`]
+    pub async fn new_setup_token(&self) -> Result<Option<OneTimeToken>, PeopleError> {
+        if rows::anybody_belongs(self.pool()).await? {
+            return Ok(None);
+        }
+        let token = self.new_token();
+        rows::add_setup_token(self.pool(), &token.hash(), self.commander().now()).await?;
+        Ok(Some(token))
+    }
+
+    /// Makes the first org with its admin and signs them in, once.
+    ///
+    /// # Errors
+    /// [`SetupError`]
+    pub async fn set_up(
+        &self,
+        token: &OneTimeToken,
+        first: FirstOrg,
+        place: Place,
+        request_id: &str,
+    ) -> Result<Opened, SetupError> {
+        let hash = token.hash();
+        match rows::claim_setup(self.pool(), &hash, self.commander().now()).await? {
+            Claim::Taken => {}
+            Claim::InUse => return Err(SetupError::InUse),
+            Claim::Over => return Err(SetupError::Over),
+            Claim::Worthless => return Err(SetupError::Worthless),
+        }
+        match self.found(first, place, request_id).await {
+            Ok(opened) => {
+                quietly(rows::end_setup(self.pool()).await);
+                Ok(opened)
+            }
+            Err(error) => {
+                quietly(rows::release_setup(self.pool(), &hash).await);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn found(
+        &self,
+        first: FirstOrg,
+        place: Place,
+        request_id: &str,
+    ) -> Result<Opened, PeopleError> {
+        let commander = self.commander();
+        let hash = self.hasher().hash(first.password, &self.0.entropy).await?;
+        let (id, now) = (self.new_user_id(), commander.now());
+        // Nobody belongs to anything, so whoever has this address is of an earlier attempt.
+        let admin = rows::put(self.pool(), id, &first.email, &first.name, &hash, now).await?;
+        let org = OrgId::generate(now, self.0.entropy.bytes());
+        let minted = self.mint_session(org, admin, &place).await?;
+        let command = Command::FoundOrg(Founding {
+            name: first.org_name,
+            plan: Plan::Free,
+            timezone: first.timezone,
+            admin,
+            session: Some(minted.new_session()),
+        });
+        let context = CommandContext::operator(request_id);
+        let executed = match commander.execute(org, &command, &context, None).await {
+            Ok(executed) => executed,
+            Err(error) => return Err(self.take_person_back(error, admin).await),
+        };
+        self.note_org(admin, org).await;
+        Ok(Opened {
+            session_id: minted.id,
+            user_id: admin,
+            org,
+            place,
+            secret: minted.secret,
+            executed,
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! Members (v1-contract.md 8.2).
+
+pub mod list;
