@@ -143,15 +143,14 @@ impl Done {
         campaign: CampaignId,
         item: EntityRef,
     ) -> Result<v1::CampaignItem, CommandError> {
-        let added_at = match self.executed.outcome {
-            Outcome::ItemRemoved { added_at } => added_at,
-            _ => {
-                let state = self.executed.state().await;
-                let campaign = found(state.campaigns.get(&campaign))?;
-                // Taken out again since: a replay whose answer was not kept.
-                let since = campaign.items.get(&item).copied();
-                since.unwrap_or(campaign.updated_at)
-            }
+        let added_at = if let Outcome::ItemRemoved { added_at } = self.executed.outcome {
+            added_at
+        } else {
+            let state = self.executed.state().await;
+            let campaign = found(state.campaigns.get(&campaign))?;
+            // Taken out again since: a replay whose answer was not kept.
+            let since = campaign.items.get(&item).copied();
+            since.unwrap_or(campaign.updated_at)
         };
         let label = match item {
             EntityRef::Creator(id) => {

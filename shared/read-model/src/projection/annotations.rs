@@ -1,7 +1,7 @@
 //! Annotations: those of people, and the marks that events of creators leave.
 
 use chrono::NaiveDate;
-use domain::event::{Event, RecordedEvent};
+use domain::event::{EntityRef, Event, RecordedEvent};
 use domain::ids::{AnnotationId, OrgId};
 use domain::org::{Annotation, Mark, MarkKind, OrgState};
 use domain::text::AnnotationBody;
@@ -116,7 +116,7 @@ impl Decisions {
                 &each(&rows, |(.., a)| a.project_id.as_uuid()),
                 &each(&rows, |(.., a)| a.entity.map(|it| it.entity_type().name()))
                     as &[Option<&str>],
-                &each(&rows, |(.., a)| a.entity.map(|it| it.id())) as &[Option<Uuid>],
+                &each(&rows, |(.., a)| a.entity.map(EntityRef::id)) as &[Option<Uuid>],
                 &each(&rows, |(.., a)| a.kind.name()) as &[&str],
                 &each(&rows, |(.., a)| a.date),
                 &each(&rows, |(.., a)| a.label.as_str()) as &[&str],

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::event::{Event, RecordedEvent, Stream};
-use domain::ids::{CampaignId, CreatorId, OrgId, ProjectId, UserId, VideoId};
-use domain::org::{Creator, CreatorStatus, Member, OrgState, Recorded, Review, Video, evolve};
+use domain::ids::{CampaignId, CreatorId, OrgId, ProjectId, VideoId};
+use domain::org::{Creator, CreatorStatus, OrgState, Recorded, Review, Video, evolve};
 use domain::plan::LimitKey;
 use domain::platform::{Handle, Platform, PlatformVideoId};
 use domain::sealed::Sealed;

@@ -105,10 +105,10 @@ impl OrgReader {
         by: MemberKind,
         named: Option<&[CampaignId]>,
     ) -> Result<Option<Overlap>, ReadError> {
-        let Some(names) = self.compared(project, named).await? else {
+        let Some(labels) = self.compared(project, named).await? else {
             return Ok(None);
         };
-        let ids: Vec<Uuid> = names.keys().copied().collect();
+        let ids: Vec<Uuid> = labels.keys().copied().collect();
         let mut members = self.members_of_campaigns(by, &ids).await?;
         let mut order: Vec<Uuid> = match named {
             Some(named) => named.iter().map(|id| id.as_uuid()).collect(),
@@ -124,7 +124,7 @@ impl OrgReader {
             .collect();
         let campaigns = sets.iter().map(|(id, members)| ComparedCampaign {
             id: CampaignId::from_uuid(*id),
-            name: names.get(id).cloned().unwrap_or_default(),
+            name: labels.get(id).cloned().unwrap_or_default(),
             size: members.len() as u64,
         });
         let campaigns = campaigns.collect();
@@ -156,8 +156,8 @@ impl OrgReader {
         .fetch_all(&mut *self.tx)
         .await?;
         let is_whole = ids.is_none_or(|ids| ids.len() == rows.len());
-        let names = rows.into_iter().map(|row| (row.campaign_id, row.name));
-        Ok(is_whole.then(|| names.collect()))
+        let found = rows.into_iter().map(|row| (row.campaign_id, row.name));
+        Ok(is_whole.then(|| found.collect()))
     }
 
     /// The members of campaigns: of those that are rolled up as they stand in their roll-ups.

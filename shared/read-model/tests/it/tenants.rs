@@ -130,38 +130,10 @@ async fn asks_for_the_others_figures(model: &ReadModel) {
     }
 }
 
-async fn asks_for_the_other(model: &ReadModel) {
+async fn asks_for_the_others_campaigns_goals_and_marks(model: &ReadModel) {
     let page = Page::default();
-    let now = instant("2026-01-02T00:00:00Z");
-    let edges = [
-        instant("2025-01-01T00:00:00Z"),
-        instant("2027-01-01T00:00:00Z"),
-    ];
     let mut reader = model.org(org(1)).await.unwrap();
     let (project, creator, video) = (id(2, 2, 0), id(3, 2, 0), id(4, 2, 0));
-    let key = KeyId::from_uuid(id(6, 2, 0));
-    assert!(reader.api_key(key).await.unwrap().is_none());
-    assert!(
-        reader
-            .project(ProjectId::from_uuid(project))
-            .await
-            .unwrap()
-            .is_none()
-    );
-    assert!(
-        reader
-            .creator(CreatorId::from_uuid(creator))
-            .await
-            .unwrap()
-            .is_none()
-    );
-    assert!(
-        reader
-            .video(VideoId::from_uuid(video))
-            .await
-            .unwrap()
-            .is_none()
-    );
     let campaign = CampaignId::from_uuid(id(5, 2, 0));
     assert!(reader.campaign(campaign).await.unwrap().is_none());
     let items = reader.campaign_items(campaign, None, page).await.unwrap();
@@ -204,6 +176,40 @@ async fn asks_for_the_other(model: &ReadModel) {
         let shown = reader.annotations_beside(kind, &[id], from, to).await;
         assert!(shown.unwrap().is_empty());
     }
+}
+
+async fn asks_for_the_other(model: &ReadModel) {
+    let page = Page::default();
+    let now = instant("2026-01-02T00:00:00Z");
+    let edges = [
+        instant("2025-01-01T00:00:00Z"),
+        instant("2027-01-01T00:00:00Z"),
+    ];
+    let mut reader = model.org(org(1)).await.unwrap();
+    let (project, creator, video) = (id(2, 2, 0), id(3, 2, 0), id(4, 2, 0));
+    let key = KeyId::from_uuid(id(6, 2, 0));
+    assert!(reader.api_key(key).await.unwrap().is_none());
+    assert!(
+        reader
+            .project(ProjectId::from_uuid(project))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        reader
+            .creator(CreatorId::from_uuid(creator))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        reader
+            .video(VideoId::from_uuid(video))
+            .await
+            .unwrap()
+            .is_none()
+    );
     let of_project = Some(ProjectId::from_uuid(project));
     let filter = CreatorFilter {
         project_id: of_project,
@@ -251,7 +257,7 @@ async fn asks_for_the_other(model: &ReadModel) {
         (EntityKind::Project, project),
         (EntityKind::Creator, creator),
         (EntityKind::Video, video),
-        (EntityKind::Campaign, campaign.as_uuid()),
+        (EntityKind::Campaign, id(5, 2, 0)),
     ] {
         let levels = reader.from_raw(kind, &[entity], &edges).await.unwrap();
         assert_eq!(levels[&entity].posts(1), 0);
@@ -272,6 +278,7 @@ async fn another_orgs_things_are_not_there() {
         ReadModel::new(database.pool_as("tga_query")),
     ] {
         asks_for_the_other(&model).await;
+        asks_for_the_others_campaigns_goals_and_marks(&model).await;
         asks_for_the_others_figures(&model).await;
     }
 }

@@ -4,6 +4,7 @@ use api::envelope::Success;
 use api::error::ApiError;
 use api::input::body::{Fields, FromBody, Patch, StrictJson};
 use api::input::issue::Invalid;
+use api::input::node::Node;
 use api::input::path::PathId;
 use api::v1::Campaign;
 use axum::extract::State;
@@ -28,7 +29,7 @@ impl FromBody for ChangeCampaign {
         let readme = fields.notes();
         let metadata = fields.metadata();
         let target_views = fields.patch("target_views", |it| it.integer(1..=MAX_COUNT));
-        let target_at = fields.patch("target_at", |it| it.instant());
+        let target_at = fields.patch("target_at", Node::instant);
         any?;
         Ok(Self(CampaignPatch {
             name: name?,

@@ -4,6 +4,7 @@ use api::envelope::Success;
 use api::error::ApiError;
 use api::input::body::{Fields, FromBody, Patch, StrictJson};
 use api::input::issue::Invalid;
+use api::input::node::Node;
 use api::input::path::PathId;
 use api::v1::Campaign;
 use axum::extract::State;
@@ -34,7 +35,7 @@ impl FromBody for CreateCampaign {
         let readme = fields.notes();
         let metadata = fields.metadata();
         let target_views = fields.nullable("target_views", |it| it.integer(1..=MAX_COUNT));
-        let target_at = fields.nullable("target_at", |it| it.instant());
+        let target_at = fields.nullable("target_at", Node::instant);
         Ok(Self {
             name: name?,
             readme: readme.map(Patch::into_option)?,
