@@ -12,7 +12,7 @@ use domain::time::Timestamp;
 use read_model::{Listed, MemberFilter, OrgReader, Page};
 use sqlx::PgPool;
 
-use crate::support::{Journal, apply, dump, id, projection, read_model, sample};
+use crate::support::{Journal, apply, dump, id, projection, sample};
 
 fn org() -> OrgId {
     OrgId::from_uuid(id(1, 1, 0))
