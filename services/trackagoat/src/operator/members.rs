@@ -103,7 +103,10 @@ impl Invite {
         let id = invited.new.invitation_id;
         let create = Command::Invitation(InvitationCommand::Create(invited.new));
         if let Err(error) = decide(operator, self.org, &create).await {
-            operator.people.forget_invitation(id).await;
+            let may_be_there = matches!(&error, OperatorError::Command(it) if !it.is_certain());
+            if !may_be_there {
+                operator.people.forget_invitation(id).await;
+            }
             return Err(error);
         }
         say(invited.token.accept_url(&self.public_url));

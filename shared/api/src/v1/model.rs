@@ -9,13 +9,13 @@ use utoipa::openapi::schema::{
 };
 
 use super::request::{
-    AddCreator, AddVideo, ChangeApiKey, ChangeCreator, ChangeOrg, ChangeProject, ChangeVideo,
-    CreateApiKey, CreateProject,
+    AddCreator, AddVideo, ChangeApiKey, ChangeCreator, ChangeMember, ChangeOrg, ChangeProject,
+    ChangeVideo, CreateApiKey, CreateProject,
 };
 use super::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
-use super::{ApiKey, Creator, Org, Project, Video};
+use super::{ApiKey, Creator, Member, Org, Project, Video};
 use crate::openapi::API_VERSION;
 
 impl SchemaAnswer {
@@ -27,6 +27,13 @@ impl SchemaAnswer {
                 entity::<Org>(
                     "A customer: all data belongs to one",
                     &[fields::<ChangeOrg>()],
+                ),
+            ),
+            (
+                "member",
+                entity::<Member>(
+                    "A person who belongs to the org; may belong to others too",
+                    &[fields::<ChangeMember>()],
                 ),
             ),
             (
@@ -67,7 +74,13 @@ impl SchemaAnswer {
     }
 }
 
-const RELATIONSHIPS: [RelationshipSchema; 4] = [
+const RELATIONSHIPS: [RelationshipSchema; 5] = [
+    relationship(
+        "api_key",
+        "member",
+        "owner_id",
+        "A key belongs to a member, whose user_id that is, or to the org alone",
+    ),
     relationship("project", "org", "org_id", "A project belongs to an org"),
     relationship(
         "creator",
