@@ -54,7 +54,7 @@ async fn auth(dev: &Dev, path: &str, body: Value) -> Answer {
 }
 
 #[track_caller]
-fn data(answer: Answer, status: StatusCode) -> Value {
+fn data(answer: &Answer, status: StatusCode) -> Value {
     assert_eq!(answer.status, status, "{}", answer.body);
     answer.body["data"].clone()
 }
@@ -69,12 +69,12 @@ async fn read(dev: &Dev, token: &str, path: &str, after: &Answer) -> Value {
     let url = format!("{}{path}", dev.api());
     let request = client().get(url).bearer_auth(token);
     let answered = answer(request.header("tga-min-position", position)).await;
-    data(answered, StatusCode::OK)
+    data(&answered, StatusCode::OK)
 }
 
 async fn sign_in(dev: &Dev, email: &str, password: &str) -> String {
     let body = json!({"email": email, "password": password});
-    text(&data(auth(dev, "/sessions", body).await, StatusCode::CREATED)["token"])
+    text(&data(&auth(dev, "/sessions", body).await, StatusCode::CREATED)["token"])
 }
 
 const PASSWORD: &str = "correct horse battery";
@@ -87,7 +87,7 @@ async fn from_the_first_admin_to_a_member_who_leaves_and_is_dead_everywhere() {
     let setup = json!({"setup_token": dev.ready["setup_token"], "email": "ada@example.com",
         "password": PASSWORD, "name": "Ada", "org_name": "Goats", "timezone": "Europe/Berlin"});
     let first = data(
-        auth(&dev, "/setup", setup.clone()).await,
+        &auth(&dev, "/setup", setup.clone()).await,
         StatusCode::CREATED,
     );
     let again = auth(&dev, "/setup", setup).await;
@@ -103,7 +103,7 @@ async fn from_the_first_admin_to_a_member_who_leaves_and_is_dead_everywhere() {
     let out = dev
         .call(Method::DELETE, "/sessions/self", &other, None)
         .await;
-    let receipt = data(out, StatusCode::OK);
+    let receipt = data(&out, StatusCode::OK);
     assert_eq!(
         receipt["barrier"]["acked"].as_u64().unwrap()
             + receipt["barrier"]["lease_expired"].as_u64().unwrap(),
@@ -125,7 +125,7 @@ async fn from_the_first_admin_to_a_member_who_leaves_and_is_dead_everywhere() {
     assert_eq!(listed[0]["email"], "grace@example.com");
     let accept = json!({"token": token, "name": "Grace", "password": PASSWORD});
     let joined = auth(&dev, "/invitations/accept", accept).await;
-    let grace = data(joined, StatusCode::CREATED);
+    let grace = data(&joined, StatusCode::CREATED);
     let (grace_id, of_grace) = (text(&grace["user_id"]), text(&grace["token"]));
     everywhere.lets_in(&of_grace).await;
     let project = json!({"name": "Hers"});
@@ -146,7 +146,7 @@ async fn from_the_first_admin_to_a_member_who_leaves_and_is_dead_everywhere() {
     let path = format!("/members/{grace_id}");
     let demote = Some(json!({"role": "member"}));
     let demoted = data(
-        dev.call(Method::PATCH, &path, &admin, demote).await,
+        &dev.call(Method::PATCH, &path, &admin, demote).await,
         StatusCode::OK,
     );
     assert!(demoted["receipt"]["effective_at"].is_string());
@@ -157,7 +157,7 @@ async fn from_the_first_admin_to_a_member_who_leaves_and_is_dead_everywhere() {
     assert_eq!(lacking.body["meta"]["code"], "insufficient_scope");
 
     let removed = data(
-        dev.call(Method::DELETE, &path, &admin, None).await,
+        &dev.call(Method::DELETE, &path, &admin, None).await,
         StatusCode::OK,
     );
     assert!(removed["effective_at"].is_string());
@@ -190,7 +190,7 @@ async fn the_demo_has_an_admin_whose_sessions_end_with_each_start() {
     let (email, former) = credentials(&dev);
     let token = sign_in(&dev, &email, &former).await;
     let own = dev.get_as("/sessions/self", &token).await;
-    let own = data(own, StatusCode::OK);
+    let own = data(&own, StatusCode::OK);
     assert_eq!(
         (&own["role"], &own["user"]["email"]),
         (&json!("admin"), &json!(email))
@@ -238,7 +238,7 @@ async fn an_operator_invites_lists_and_resets_by_the_command_line() {
         .unwrap();
     let accept = json!({"token": token, "name": "Grace", "password": PASSWORD});
     let session = data(
-        auth(&dev, "/invitations/accept", accept).await,
+        &auth(&dev, "/invitations/accept", accept).await,
         StatusCode::CREATED,
     );
     let listed = told(&["members", "list", &org]).await;
