@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 /// Where people reach a service that says nothing else.
-const PUBLIC_URL: &str = "http://127.0.0.1:8080";
+pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 /// One mebibyte.
 const MIB: u64 = 1024 * 1024;
 
@@ -117,7 +117,7 @@ impl Config {
 }
 
 /// An address of a web server, without a slash at its end.
-fn public_url(text: &str) -> Result<String, &'static str> {
+pub fn public_url(text: &str) -> Result<String, &'static str> {
     let text = text.trim_end_matches('/');
     let host = text
         .strip_prefix("https://")

@@ -18,6 +18,6 @@ pub mod metrics;
 pub mod people;
 mod service;
 
-pub use self::config::Config;
+pub use self::config::{Config, PUBLIC_URL, public_url};
 pub use self::http::openapi;
 pub use self::service::{CommandService, Resources};

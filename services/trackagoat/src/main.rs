@@ -53,8 +53,11 @@ enum Command {
     Bench(bench::Bench),
     /// Orgs, their plans and limits.
     Orgs(OperatorCommand<operator::Orgs>),
-    /// Persons shut out of an org.
+    /// Persons of an org: invited, shut out, let in again.
     Members(OperatorCommand<operator::Members>),
+    /// A token with which the first admin sets the service up, while nobody belongs to any org. It is
+    /// printed this once and ends after an hour.
+    SetupToken(operator::Target),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
     /// The log as a whole, after a restore.
@@ -122,6 +125,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Members(OperatorCommand { target, action }) => {
             operate(&target, Action::Members(action), clock, entropy).await
         }
+        Command::SetupToken(target) => operate(&target, Action::SetupToken, clock, entropy).await,
         Command::Keys(OperatorCommand { target, action }) => {
             operate(&target, Action::Keys(action), clock, entropy).await
         }

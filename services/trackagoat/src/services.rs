@@ -147,8 +147,13 @@ impl Services<'_> {
     ) -> Result<Running, ServeError> {
         harden().map_err(ServeError::Harden)?;
         let shared = Shared::new(self, stages).await?;
+        let address = local_address(&listener)?;
         let command = match self.command {
-            Some(config) => Some(self.start_command(config, &shared, stages)?),
+            Some(config) => {
+                let mut config = config.clone();
+                config.public_url.get_or_insert_with(|| url(address));
+                Some(self.start_command(&config, &shared, stages)?)
+            }
             None => None,
         };
         let log = command.as_ref().map(CommandService::log);
@@ -164,7 +169,6 @@ impl Services<'_> {
             readiness.require("gate", query.gate_ready());
             readiness.require("projection", query.projection_ready());
         }
-        let address = local_address(&listener)?;
         let services = Answering {
             query: query.as_ref().map(QueryService::front),
             command: command.as_ref().map(CommandService::router),

@@ -104,8 +104,7 @@ impl App {
 
     /// The link of an invitation.
     fn accept_url(&self, token: &OneTimeToken) -> String {
-        let base = &self.0.parts.public_url;
-        format!("{base}/invitations/accept?token={}", token.reveal())
+        token.accept_url(&self.0.parts.public_url)
     }
 
     fn gate(&self) -> &Gate {

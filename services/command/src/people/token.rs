@@ -44,6 +44,11 @@ impl OneTimeToken {
         &self.0
     }
 
+    /// The link of an invitation, at this address without a slash at its end.
+    pub fn accept_url(&self, base: &str) -> String {
+        format!("{base}/invitations/accept?token={}", self.reveal())
+    }
+
     /// What is stored and looked up. There are 256 random bits to guess, so no salt is needed.
     pub(super) fn hash(&self) -> CredentialHash {
         CredentialHash::from_bytes(Sha256::digest(self.0.as_bytes()).into())

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use command::CommandService;
 use command::app::{CommandContext, CommandError};
+use command::people::{Password, PeopleError};
 use domain::credential::CredentialSecret;
+use domain::email::Email;
+use domain::event::Role;
 use domain::ids::{KeyId, OrgId, ProjectId};
 use domain::limits::{BULK_ADD_ITEMS, INGEST_LINES};
 use domain::org::{Command, NewKey, Rejection};
@@ -15,11 +18,16 @@ use domain::scope::Scopes;
 use domain::text::{Metadata, Name, ProjectName, TextError};
 use runtime::entropy::Entropy;
 use runtime::files;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::demo_data::DemoData;
 
+/// The address of the demo's admin.
+pub const ADMIN_EMAIL: &str = "admin@demo.example";
+/// Random bytes of the admin's password; its text has two hexadecimal digits for each.
+const PASSWORD_BYTES: usize = 12;
 /// Requests in a minute that the demo's key may make.
 const REQUESTS_PER_MINUTE: u64 = 10_000_000;
 
@@ -46,6 +54,8 @@ pub struct Demo {
     pub org_id: OrgId,
     pub project_id: ProjectId,
     pub secret: CredentialSecret,
+    /// That of the admin, whose address is [`ADMIN_EMAIL`].
+    pub admin_password: SecretString,
 }
 
 /// Why there is no demo.
@@ -57,6 +67,12 @@ pub enum DemoError {
     File { path: PathBuf, source: io::Error },
     #[error("a name is not accepted")]
     Text(#[from] TextError),
+    #[error("the admin's address or password is not accepted")]
+    Admin(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    #[error("somebody else makes the same demo")]
+    Raced,
     #[error("{0} lines were refused")]
     Lines(usize),
 }
@@ -109,6 +125,7 @@ pub async fn make(
     };
     maker.run(&Command::CreateKey(key)).await?;
     Ok(Demo {
+        admin_password: maker.admin(entropy).await?,
         org_id: memory.org_id,
         project_id: memory.project_id,
         secret: minted.secret,
@@ -125,6 +142,27 @@ impl Maker<'_> {
         let commander = self.service.commander();
         let look = commander.inspect(self.org, |state| state.project(project_id).is_some());
         Ok(look.await?)
+    }
+
+    /// The admin, with a new password: sessions of the former end.
+    async fn admin(&self, entropy: &Entropy) -> Result<SecretString, DemoError> {
+        let refused = |error: Box<dyn std::error::Error + Send + Sync>| DemoError::Admin(error);
+        let email = Email::parse(ADMIN_EMAIL).map_err(|error| refused(error.into()))?;
+        let text = SecretString::from(files::hex(&entropy.bytes::<PASSWORD_BYTES>()));
+        let chosen = || Password::chosen(text.expose_secret());
+        let password = chosen().map_err(|error| refused(error.into()))?;
+        let people = self.service.people();
+        let user_id = if let Some(known) = people.find(&email).await? {
+            people.reset_password(known, password, "demo").await?;
+            known
+        } else {
+            let name = Name::parse("Demo admin")?;
+            let made = people.add(&email, &name, password);
+            made.await?.ok_or(DemoError::Raced)?
+        };
+        let role = Role::Admin;
+        self.run(&Command::JoinMember { user_id, role }).await?;
+        Ok(text)
     }
 
     async fn fill(&self, project_id: ProjectId, entropy: &Entropy) -> Result<(), DemoError> {
@@ -193,7 +231,10 @@ impl Maker<'_> {
         {
             Ok(_)
             | Err(CommandError::Rejected(
-                Rejection::OrgExists | Rejection::Duplicate { .. } | Rejection::NotFound,
+                Rejection::OrgExists
+                | Rejection::Duplicate { .. }
+                | Rejection::AlreadyMember
+                | Rejection::NotFound,
             )) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -99,6 +99,8 @@ pub enum DevError {
     },
     #[error("the demo could not be made")]
     Demo(#[from] demo::DemoError),
+    #[error("no setup token could be made")]
+    SetupToken(#[from] command::people::PeopleError),
     #[error("a query replica did not start")]
     Replica(#[from] replicas::ReplicaError),
     #[error("signals cannot be listened for")]
@@ -221,6 +223,10 @@ impl Dev {
             _ => None,
         };
         running.readiness.wait().await;
+        let setup_token = match &running.command {
+            Some(service) => service.people().new_setup_token().await?,
+            None => None,
+        };
         self.say_ready(&ReadyFile {
             pid: std::process::id(),
             api: format!("{}/api/v1", url(running.address)),
@@ -230,12 +236,12 @@ impl Dev {
             nats_url: dev_file.nats_url,
             database_url: dev_file.database_url,
             query_replicas,
-            setup_token: None,
+            setup_token: setup_token.map(|token| token.reveal().to_owned()),
             demo: demo.map(|demo| ready_file::Demo {
                 org_id: demo.org_id,
                 project_id: demo.project_id,
-                admin_email: None,
-                admin_password: None,
+                admin_email: demo::ADMIN_EMAIL,
+                admin_password: demo.admin_password.expose_secret().to_owned(),
                 api_key: demo.secret.reveal().to_owned(),
             }),
         })

@@ -30,8 +30,8 @@ pub struct ReadyFile {
 pub struct Demo {
     pub org_id: OrgId,
     pub project_id: ProjectId,
-    pub admin_email: Option<String>,
-    pub admin_password: Option<String>,
+    pub admin_email: &'static str,
+    pub admin_password: String,
     pub api_key: String,
 }
 
@@ -57,6 +57,15 @@ impl ReadyFile {
             say(format_args!("org        {}", demo.org_id));
             say(format_args!("project    {}", demo.project_id));
             say(format_args!("demo key   {}", demo.api_key));
+            say(format_args!(
+                "demo admin {} {}",
+                demo.admin_email, demo.admin_password
+            ));
+        }
+        if let Some(token) = &self.setup_token {
+            say(format_args!(
+                "setup      {token} (for POST /auth/setup, an hour)"
+            ));
         }
         say("ready; Ctrl-C stops everything and loses nothing");
     }

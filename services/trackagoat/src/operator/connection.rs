@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use command::app::{Commander, Parts};
+use command::people::People;
 use event_log::{Appender, Config, EventLog};
 use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Hold, LedgerError};
 use runtime::clock::Clock;
@@ -191,6 +192,7 @@ fn read_dev_file(folder: &Path) -> Option<DevFile> {
 /// A connected operator.
 pub struct Operator {
     pub commander: Commander,
+    pub people: People,
     pub pool: PgPool,
     /// Where this command keeps its own denials a second time.
     pub ledger_dir: Option<PathBuf>,
@@ -252,8 +254,15 @@ impl Operator {
             "snapshots",
             snapshotter.run(tasks.clone()),
         );
+        let people = People::new(
+            pool.clone(),
+            commander.clone(),
+            clock.clone(),
+            entropy.clone(),
+        );
         Ok(Self {
             commander,
+            people,
             pool,
             ledger_dir: place.ledger.ledger_dir,
             lifecycle,
@@ -267,7 +276,7 @@ impl Operator {
             grace: Duration::from_secs(5),
         };
         // Who writes the ledger stops when nobody is left who could add to it.
-        drop(self.commander);
+        drop((self.people, self.commander));
         if let Outcome::Forced { dropped } = self.lifecycle.shutdown(policy).await {
             remark(format_args!("warning: {dropped} tasks did not finish"));
         }

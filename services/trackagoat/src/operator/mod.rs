@@ -28,6 +28,8 @@ use crate::terminal::say;
 pub enum Action {
     Orgs(Orgs),
     Members(Members),
+    /// A token for the first admin.
+    SetupToken,
     Keys(Keys),
     Log(Log),
 }
@@ -51,6 +53,12 @@ pub enum OperatorError {
     },
     #[error(transparent)]
     Handle(#[from] domain::platform::PlatformError),
+    #[error(transparent)]
+    Members(#[from] members::MembersError),
+    #[error(
+        "somebody belongs to an org already: let them invite others, or use `trackagoat members invite`"
+    )]
+    SetUp,
     #[error(transparent)]
     Log(#[from] log::Failure),
     #[error("the orgs could not be listed")]
@@ -90,10 +98,8 @@ impl Action {
                 }
             },
             Self::Log(Log::Restored(restored)) => restored.run(operator, clock).await?,
-            Self::Members(action) => {
-                let (org, command) = action.command();
-                decide(operator, org, &command).await?;
-            }
+            Self::Members(action) => action.run(operator, entropy).await?,
+            Self::SetupToken => setup_token(operator).await?,
             Self::Keys(Keys::Create(create)) => {
                 let org = create.org;
                 let (command, secret) = create.command(operator.commander.now(), entropy);
@@ -153,6 +159,14 @@ fn refusal(org: OrgId, error: CommandError) -> OperatorError {
         }
         other => other.into(),
     }
+}
+
+/// Prints a token for `POST /auth/setup`.
+async fn setup_token(operator: &Operator) -> Result<(), OperatorError> {
+    let token = operator.people.new_setup_token().await;
+    let token = token.map_err(members::MembersError::from)?;
+    say(token.ok_or(OperatorError::SetUp)?.reveal());
+    Ok(())
 }
 
 async fn list_orgs(operator: &Operator) -> Result<(), OperatorError> {

@@ -178,7 +178,7 @@ fn plan() -> impl TypedValueParser<Value = Plan> {
 }
 
 /// A value with so few names that help and errors list them.
-fn one_of<T>(
+pub fn one_of<T>(
     names: impl IntoIterator<Item = impl Into<PossibleValue>>,
 ) -> impl TypedValueParser<Value = T>
 where

@@ -2,8 +2,9 @@
 
 use comfy_table::Table;
 use command::app::Denial;
-use domain::ids::{KeyId, OrgId};
-use domain::org::{Key, Profile};
+use command::people::Person;
+use domain::ids::{KeyId, OrgId, UserId};
+use domain::org::{Key, Member, Profile};
 use domain::plan::{LimitKey, Limits, Plan};
 use domain::time::Timestamp;
 
@@ -97,6 +98,23 @@ pub fn keys<'a>(keys: impl Iterator<Item = (&'a KeyId, &'a Key)>, now: Timestamp
             key.rate_limit_per_minute.to_string(),
             key.ends_at()
                 .map_or_else(|| "never".to_owned(), |end| end.to_string()),
+        ]);
+    }
+    say(table);
+}
+
+/// Prints members; of who was erased an id is left.
+pub fn members(members: &[(UserId, Member, Option<Person>)]) {
+    let mut table = table(["person", "name", "e-mail", "role", "joined"]);
+    for (id, member, person) in members {
+        let person = person.clone();
+        let (name, email) = person.map(|it| (it.name, it.email)).unwrap_or_default();
+        table.add_row([
+            id.to_string(),
+            name,
+            email,
+            member.role.name().to_owned(),
+            member.joined_at.to_string(),
         ]);
     }
     say(table);

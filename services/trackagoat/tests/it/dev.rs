@@ -34,6 +34,11 @@ pub struct Answer {
 impl Dev {
     /// Starts it with demo data and waits until everything answers.
     pub async fn start(arguments: &[&str]) -> Self {
+        Self::start_bare(&[&["--demo"][..], arguments].concat()).await
+    }
+
+    /// The same without demo data.
+    pub async fn start_bare(arguments: &[&str]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("tga-dev-")
             .permissions(fs::Permissions::from_mode(0o755))
@@ -49,9 +54,10 @@ impl Dev {
         dev
     }
 
-    /// Starts it again in the same folder.
+    /// Starts it again in the same folder, with demo data.
     pub async fn restart(&mut self, arguments: &[&str]) {
-        self.child = spawn(self.folder.path(), arguments);
+        let arguments = [&["--demo"][..], arguments].concat();
+        self.child = spawn(self.folder.path(), &arguments);
         self.wait_ready().await;
     }
 
@@ -136,7 +142,24 @@ impl Dev {
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        self.call(Method::GET, path, self.demo_key(), None).await
+        self.get_as(path, self.demo_key()).await
+    }
+
+    /// The same with another credential.
+    pub async fn get_as(&self, path: &str, credential: &str) -> Answer {
+        self.call(Method::GET, path, credential, None).await
+    }
+
+    /// What its processes wrote: to the terminal, and what replicas wrote to files.
+    pub fn written(&self) -> String {
+        let mut written = fs::read_to_string(self.log()).unwrap();
+        for entry in fs::read_dir(self.folder.path().join("data")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                written += &fs::read_to_string(path).unwrap();
+            }
+        }
+        written
     }
 
     /// Makes a project of its own, so that the demo's figures do not disturb.
@@ -248,7 +271,7 @@ fn spawn(folder: &Path, arguments: &[&str]) -> Child {
         .open(folder.join("dev.log"))
         .unwrap();
     binary()
-        .args(["dev", "--demo", "--listen", "127.0.0.1:0"])
+        .args(["dev", "--listen", "127.0.0.1:0"])
         .arg("--data-dir")
         .arg(folder.join("data"))
         .arg("--ready-file")

@@ -4,6 +4,7 @@ mod dev;
 mod doctor;
 mod figures;
 mod operator;
+mod people;
 mod processes;
 mod restored;
 mod serve;

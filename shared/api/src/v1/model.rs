@@ -10,13 +10,15 @@ use utoipa::openapi::schema::{
 
 use super::request::{
     AddCreator, AddVideo, ChangeAnnotation, ChangeApiKey, ChangeCampaign, ChangeCreator,
-    ChangeGoal, ChangeOrg, ChangeProject, ChangeVideo, CreateAnnotation, CreateApiKey,
+    ChangeGoal, ChangeMember, ChangeOrg, ChangeProject, ChangeVideo, CreateAnnotation, CreateApiKey,
     CreateCampaign, CreateGoal, CreateProject,
 };
 use super::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
-use super::{Annotation, ApiKey, CampaignWithFigures, Creator, Goal, Org, Project, Video};
+use super::{
+    Annotation, ApiKey, CampaignWithFigures, Creator, Goal, Member, Org, Project, Video,
+};
 use crate::openapi::API_VERSION;
 
 impl SchemaAnswer {
@@ -28,6 +30,13 @@ impl SchemaAnswer {
                 entity::<Org>(
                     "A customer: all data belongs to one",
                     &[fields::<ChangeOrg>()],
+                ),
+            ),
+            (
+                "member",
+                entity::<Member>(
+                    "A person who belongs to the org; may belong to others too",
+                    &[fields::<ChangeMember>()],
                 ),
             ),
             (
@@ -90,7 +99,13 @@ impl SchemaAnswer {
     }
 }
 
-const RELATIONSHIPS: [RelationshipSchema; 7] = [
+const RELATIONSHIPS: [RelationshipSchema; 8] = [
+    relationship(
+        "api_key",
+        "member",
+        "owner_id",
+        "A key belongs to a member, whose user_id that is, or to the org alone",
+    ),
     relationship("project", "org", "org_id", "A project belongs to an org"),
     relationship(
         "creator",

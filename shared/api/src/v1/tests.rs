@@ -507,6 +507,8 @@ fn the_data_model_is_made_of_the_objects() {
             false,
         ),
         ("org", "timezone", "string", false, true),
+        ("member", "role", "admin|member", false, true),
+        ("member", "email", "string", true, false),
     ] {
         assert_eq!(
             facts(entity, name),

@@ -49,7 +49,7 @@ pub use self::observations::{
 pub use self::orgs::{
     HandleBanned, HandleUnbanned, LimitChanged, LimitWarned, MemberBanned, MemberJoined,
     MemberRemoved, MemberRoleChanged, MemberUnbanned, OrgChanged, OrgCreated, OrgReinstated,
-    OrgSuspended, PlanChanged, Role,
+    OrgSuspended, PlanChanged, Role, UnknownRole,
 };
 pub use self::projects::{ProjectAdded, ProjectChanged, ProjectRemoved};
 pub use self::sessions::{SessionEndReason, SessionEnded, SessionOpened};

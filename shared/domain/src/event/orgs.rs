@@ -1,6 +1,9 @@
 //! Events of the org itself, its members, the handles it may not follow, and its limits.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::ids::UserId;
 use crate::plan::{LimitKey, Plan};
@@ -30,7 +33,26 @@ pub enum Role {
     Member,
 }
 
+/// A text that names no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not one of admin, member")]
+pub struct UnknownRole;
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or(UnknownRole)
+    }
+}
+
 impl Role {
+    /// All roles.
+    pub const ALL: [Self; 2] = [Self::Admin, Self::Member];
+
     /// The stable name.
     pub const fn name(self) -> &'static str {
         match self {

@@ -133,9 +133,7 @@ pub async fn orgs_of(pool: &PgPool, person: UserId) -> Result<HashMap<OrgId, Rol
     .await?;
     rows.into_iter()
         .map(|row| {
-            let named = |role: &Role| role.name() == row.role;
-            let role = [Role::Admin, Role::Member].into_iter().find(named);
-            let role = role.ok_or(StoreError::Corrupt {
+            let role = row.role.parse().map_err(|_| StoreError::Corrupt {
                 table: "gate.members",
                 column: "role",
                 key: row.org_id,

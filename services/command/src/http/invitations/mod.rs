@@ -10,5 +10,5 @@ use domain::event::Role;
 
 /// A role.
 pub(super) fn role(node: Node<'_>) -> Result<Role, Invalid> {
-    node.one_of(&[Role::Admin, Role::Member], Role::name)
+    node.one_of(&Role::ALL, Role::name)
 }

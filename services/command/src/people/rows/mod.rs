@@ -200,14 +200,11 @@ pub async fn orgs_of(pool: &PgPool, person: UserId) -> Result<Vec<OrgOfPerson>, 
 }
 
 fn role(name: &str, org: Uuid) -> Result<Role, PeopleError> {
-    [Role::Admin, Role::Member]
-        .into_iter()
-        .find(|role| role.name() == name)
-        .ok_or(PeopleError::Corrupt {
-            table: "gate.members",
-            column: "role",
-            key: org,
-        })
+    name.parse().map_err(|_| PeopleError::Corrupt {
+        table: "gate.members",
+        column: "role",
+        key: org,
+    })
 }
 
 /// The org to be signed in to the next time.

@@ -40,9 +40,7 @@ pub struct ListMembers {
 
 impl FromQuery for ListMembers {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
-        let role = params.optional("role", |it| {
-            it.one_of(&[Role::Admin, Role::Member], Role::name)
-        });
+        let role = params.optional("role", |it| it.one_of(&Role::ALL, Role::name));
         let search = params.optional("search", Text::search);
         let page = params.page();
         Ok(Self {
