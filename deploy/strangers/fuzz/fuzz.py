@@ -104,7 +104,11 @@ def run(name, ready, chief_key, seconds, seed, out):
         "chief_key": chief_key,
         "scopes": name.split("+") if name else [],
         "keys": {scopes: key["key"] for scopes, key in keys.items()},
-        "protected": [key["id"] for key in keys.values()] + [chief.get("/api-keys/self").data["id"]],
+        "protected": [
+            chief.get("/api-keys/self").data["id"],
+            *(key["id"] for key in keys.values()),
+            pools["projects"][0],
+        ],
         "pools": pools,
         "accounts": accounts,
         "position": position,

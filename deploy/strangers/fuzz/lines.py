@@ -5,7 +5,7 @@ import json
 ODD = (None, "", 0, -1, 1.5, 2**53, True, [], {}, "\u202e", "x" * 5_000, "2026-13-01T00:00:00Z", "\x00")
 
 
-def lines(rng, pools, accounts):
+def lines(rng, accounts):
     """A body: mostly readings of what there is, and now and then one member replaced."""
     made = [line(rng, accounts) for _ in range(rng.randrange(1, 8))]
     text = [json.dumps(spoilt(rng, one)) if rng.random() < 0.4 else json.dumps(one) for one in made]
