@@ -1,6 +1,6 @@
 """Schemathesis against the served document: all checks, all phases, with a key of each set of scopes.
 
-Environment: TGA_READY_FILE, TGA_BINARY, TGA_DATA_DIR, TGA_FUZZ_SECONDS (of all runs together; none with TGA_DEEP=1),
+Environment: TGA_READY_FILE, TGA_DOCUMENT, TGA_BINARY, TGA_DATA_DIR, TGA_FUZZ_SECONDS (of all runs together; none with TGA_DEEP=1),
 TGA_FUZZ_SEED, TGA_FUZZ_ONLY (a set, as `read+write`), TGA_FUZZ_OUT (a folder for state and reports).
 """
 
@@ -93,7 +93,7 @@ def make_keys(chief):
 
 
 def run(name, ready, chief_key, seconds, seed, out):
-    """One run; gives schemathesis' exit code."""
+    """One run; gives schemathesis' exit code, and how often each operation was answered with each status."""
     chief = Api(ready["api"], chief_key)
     pools, accounts, position = make_objects(chief, random.Random(seed))
     keys = make_keys(chief)
@@ -115,7 +115,7 @@ def run(name, ready, chief_key, seconds, seed, out):
     }
     (folder / "state.json").write_text(json.dumps(state))
     command = [Path(sys.executable).with_name("schemathesis"), "--config-file", HERE / "schemathesis.toml", "--no-color"]
-    command += ["run", f"{ready['api']}/openapi.json", "--url", ready["api"], "--seed", str(seed)]
+    command += ["run", os.environ["TGA_DOCUMENT"], "--url", ready["api"], "--seed", str(seed)]
     if seconds is not None:
         command += ["--max-time", str(round(seconds))]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "TGA_FUZZ_STATE": str(folder / "state.json")}
@@ -126,7 +126,23 @@ def run(name, ready, chief_key, seconds, seed, out):
     (folder / "state.json").unlink()
     if code:
         print(log.read_text())
-    return code
+    return code, [tuple(entry) for entry in json.loads((folder / "answers.json").read_text())]
+
+
+def held(operation, scopes):
+    """Whether a key with these scopes may call it at all."""
+    return operation.get("x-scope") in ("none", "any", *scopes)
+
+
+def never_done(document, answers):
+    """Operations that a key of some run may call, and none ever did: of these little was seen."""
+    done = {label for label, status, _ in answers if status < 400 or status == 410}
+    scopes = {scope for name in RUNS for scope in name.split("+")}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            label = f"{method.upper()} {path}"
+            if held(operation, scopes) and label not in done:
+                yield label
 
 
 def main():
@@ -138,13 +154,20 @@ def main():
     out = Path(os.environ["TGA_FUZZ_OUT"])
     chosen = os.environ.get("TGA_FUZZ_ONLY")
     runs = {name: share for name, share in RUNS.items() if chosen in (None, name or "none")}
-    chief_key, failed = make_org(), []
+    chief_key, failed, answers = make_org(), [], []
     for name, share in runs.items():
         started = time.monotonic()
         seconds = None if total is None else max(5, total * share / sum(runs.values()))
-        if run(name, ready, chief_key, seconds, seed, out):
+        code, found = run(name, ready, chief_key, seconds, seed, out)
+        answers += found
+        if code:
             failed.append(name or "none")
-        print(f"  {name or 'none':<12} {time.monotonic() - started:6.1f} s", flush=True)
+        count = sum(times for _, _, times in found)
+        print(f"  {name or 'none':<12} {time.monotonic() - started:6.1f} s {count:7} requests", flush=True)
+    if chosen is None:
+        document = json.loads(Path(os.environ["TGA_DOCUMENT"]).read_text())
+        missed = list(never_done(document, answers))
+        print("  never done: " + (", ".join(missed) or "none"))
     if failed:
         sys.exit(f"schemathesis found something with the scopes: {', '.join(failed)}")
 

@@ -3,12 +3,14 @@
 Loaded by schemathesis itself (SCHEMATHESIS_HOOKS); `fuzz.py` tells it through TGA_FUZZ_STATE what there is.
 """
 
+import atexit
 import hashlib
 import json
 import os
 import random
 import re
 import threading
+from collections import Counter
 from pathlib import Path
 
 import rules
@@ -50,6 +52,14 @@ class Seen:
 
 
 SEEN = Seen()
+# How often each operation was answered with each status.
+ANSWERS = Counter()
+
+
+@atexit.register
+def write_answers():
+    found = [[label, status, count] for (label, status), count in ANSWERS.items()]
+    Path(os.environ["TGA_FUZZ_STATE"]).with_name("answers.json").write_text(json.dumps(found))
 
 
 def chance(case, text):
@@ -184,5 +194,7 @@ def tame_headers(case):
 
 
 @schemathesis.hook
-def after_call(_context, _case, response):
+def after_call(_context, case, response):
     SEEN.note(response)
+    if response.request.method == case.operation.method.upper():
+        ANSWERS[case.operation.label, response.status_code] += 1
