@@ -147,7 +147,8 @@ def observe(client, project):
             # A quarter of an hour after midnight in Kathmandu, so another day in Europe.
             at = f"{FIRST + datetime.timedelta(days=day)}T00:15:00+05:45"
             lines.append({"kind": "video_stats", **named, "observed_at": at, "like_count": likes(video, day)})
-    lines.append({"kind": "video_stats", "platform": "youtube", "platform_video_id": "nobodys-one", "observed_at": first, "like_count": 1})
+    nobodys = {"platform": "youtube", "platform_video_id": "nobodys-one"}
+    lines.append({"kind": "video_stats", **nobodys, "observed_at": first, "like_count": 1})
     body = File(payload="\n".join(map(json.dumps, lines)).encode())
     answer = ingest_observations.sync_detailed(client=client, body=body, project_id=project.id)
     told = good(answer)
@@ -233,8 +234,9 @@ def analyse(client, project, counted, position):
     tag = answer.headers["ETag"]
     assert get_analytics.sync_detailed(client=client, if_none_match=tag, **request).status_code == HTTPStatus.NOT_MODIFIED
     bad = {**request, "metric": Metric.FOLLOWERS, "granularity": Granularity.CUSTOM}
-    issues = refused(get_analytics.sync_detailed(client=client, **bad), HTTPStatus.BAD_REQUEST, ErrorCode.INVALID_QUERY).issues
-    assert [issue.path for issue in issues] == ["bucket_days"]
+    answer = get_analytics.sync_detailed(client=client, **bad)
+    wrong = refused(answer, HTTPStatus.BAD_REQUEST, ErrorCode.INVALID_QUERY)
+    assert [issue.path for issue in wrong.issues] == ["bucket_days"]
 
 
 def end_keys(client):

@@ -63,6 +63,9 @@ interface PageOf<T> {
   meta: { nextCursor: string | null };
 }
 
+/** Where the next page begins, if there was one before. */
+const after = (cursor?: string) => (cursor === undefined ? {} : { cursor });
+
 /** A list from its first page to its last, which holds what is left. */
 async function toTheEnd<T>(limit: number, page: (cursor?: string) => Promise<PageOf<T>>): Promise<T[]> {
   const all: T[] = [];
@@ -172,7 +175,7 @@ async function readToTheEnd(api: Client<paths>, project: string, position: numbe
   const creators = await toTheEnd(7, async (cursor) =>
     good(
       await api.GET("/creators", {
-        params: { query: { project_id: project, limit: 7, ...(cursor === undefined ? {} : { cursor }) }, header },
+        params: { query: { project_id: project, limit: 7, ...after(cursor) }, header },
       }),
     ),
   );
@@ -183,7 +186,7 @@ async function readToTheEnd(api: Client<paths>, project: string, position: numbe
   const videos = await toTheEnd(11, async (cursor) =>
     good(
       await api.GET("/videos", {
-        params: { query: { project_id: project, limit: 11, ...(cursor === undefined ? {} : { cursor }) }, header },
+        params: { query: { project_id: project, limit: 11, ...after(cursor) }, header },
       }),
     ),
   );
@@ -197,14 +200,14 @@ async function readToTheEnd(api: Client<paths>, project: string, position: numbe
   const inbox = await toTheEnd(3, async (cursor) =>
     good(
       await api.GET("/projects/{id}/inbox", {
-        params: { path: { id: project }, query: { limit: 3, ...(cursor === undefined ? {} : { cursor }) }, header },
+        params: { path: { id: project }, query: { limit: 3, ...after(cursor) }, header },
       }),
     ),
   );
   const pending = videos.filter((video) => video.tracking_status === "pending_review");
   same(inbox.map((video) => video.id), pending.map((video) => video.id), "inbox");
   const projects = await toTheEnd(1, async (cursor) =>
-    good(await api.GET("/projects", { params: { query: { limit: 1, ...(cursor === undefined ? {} : { cursor }) }, header } })),
+    good(await api.GET("/projects", { params: { query: { limit: 1, ...after(cursor) }, header } })),
   );
   assert.equal(projects[0]?.id, project);
 
@@ -277,7 +280,7 @@ async function endAKey(api: Client<paths>): Promise<void> {
   const denied = refused(await reader.POST("/projects", { body: { name: "Not for readers" } }));
   assert.deepEqual(denied, { status: 403, code: "insufficient_scope", required: "write", granted: ["read"] });
   const keys = await toTheEnd(1, async (cursor) =>
-    good(await api.GET("/api-keys", { params: { query: { limit: 1, ...(cursor === undefined ? {} : { cursor }) } } })),
+    good(await api.GET("/api-keys", { params: { query: { limit: 1, ...after(cursor) } } })),
   );
   assert.ok(keys.some((key) => key.id === made.id));
   assert.ok(keys.every((key) => !("key" in key)), "a secret is told once");
@@ -294,9 +297,10 @@ async function endAKey(api: Client<paths>): Promise<void> {
   assert.equal(dead.response.headers.get("www-authenticate"), 'Bearer realm="trackagoat", error="invalid_token"');
   const again = good(await api.DELETE("/api-keys/{id}", { params: { path } })).data;
   assert.equal(again.position, receipt.position, "the same denial");
-  const after = good(await api.GET("/api-keys/{id}", { params: { path, header: { "Tga-Min-Position": receipt.position } } }));
-  assert.equal(after.data.status, "revoked");
-  assert.equal(after.data.revocation?.position, receipt.position);
+  const seen = { "Tga-Min-Position": receipt.position };
+  const ended = good(await api.GET("/api-keys/{id}", { params: { path, header: seen } })).data;
+  assert.equal(ended.status, "revoked");
+  assert.equal(ended.revocation?.position, receipt.position);
 }
 
 async function handleErrors(api: Client<paths>, project: string): Promise<void> {
@@ -313,7 +317,8 @@ async function handleErrors(api: Client<paths>, project: string): Promise<void> 
   const removed = await api.DELETE("/projects/{id}", { params: { path } });
   assert.equal(good(removed).data.id, project);
   const header = { "Tga-Min-Position": positionOf(removed) };
-  assert.deepEqual(refused(await api.GET("/projects/{id}", { params: { path, header } })), { status: 404, code: "not_found" });
+  const gone = await api.GET("/projects/{id}", { params: { path, header } });
+  assert.deepEqual(refused(gone), { status: 404, code: "not_found" });
   const lost = await api.GET("/creators/{id}", { params: { path: { id: there.id } } });
   assert.equal(refused(lost).code, "not_found", "what was in it is gone with it");
 }
