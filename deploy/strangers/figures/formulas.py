@@ -229,7 +229,8 @@ class Entity:
     def total(self, points):
         query = self.query
         if query.metric in UNITS:
-            return self.value(self.whole)
+            # A range that has not begun is no bucket yet, and has no rate.
+            return self.value(self.whole) if self.shown else None
         if query.mode == "new":
             # The sum of the points, by the first law.
             return self._new(query.metric, self.whole)
