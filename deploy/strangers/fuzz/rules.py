@@ -27,6 +27,7 @@ BEYOND_SCHEMA = (
     (r"^GET /", r"^from: must not be after to"),
     # Parameters that go only with each other, or with few buckets in the range.
     (r"^GET /analytics$", r"^(metric|base_metric|granularity|bucket_days|compare|breakdown|from): "),
+    (r"^GET /analytics/aggregate/view-distribution$", r"^bins: goes only with scale=linear$"),
     (r"^GET /api-keys/\{id\}/usage$", r"^from: must be at most 90 days back$"),
     # How deep and large it may be as a whole, and that its numbers are those of RFC 8785.
     (r"^(POST|PATCH) /", r"^((creators|videos)\[\d+\]\.)?metadata: "),
