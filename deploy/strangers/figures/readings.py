@@ -2,10 +2,12 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 
+FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 COUNTS = ("views", "likes", "comments")
 
 
@@ -79,9 +81,9 @@ def count(text):
 
 
 def clean(text):
-    """Text from outside: line breaks and tabs are spaces, other control characters go (section 12)."""
-    spaced = "".join(" " if character in "\r\n\t" else character for character in text)
-    return "".join(c for c in spaced if not (ord(c) < 32 or 127 <= ord(c) < 160)).strip()
+    """Text from outside: line breaks and tabs are spaces, other control characters and bidirectional overrides go."""
+    spaced = "".join(" " if character in "\r\n\t\u2028\u2029" else character for character in text)
+    return "".join(c for c in spaced if not FORBIDDEN.match(c)).strip()
 
 
 def rows_of(path):
