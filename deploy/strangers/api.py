@@ -1,0 +1,95 @@
+"""The API as a stranger calls it: one connection, JSON in and out."""
+
+import http.client
+import json
+import urllib.parse
+from dataclasses import dataclass
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        # Figures are compared exactly, so no number passes through a float.
+        return json.loads(self.body, parse_float=str)
+
+    @property
+    def data(self):
+        return self.json["data"]
+
+    @property
+    def code(self):
+        return (self.json["meta"] or {}).get("code")
+
+    @property
+    def position(self):
+        return int(self.headers["tga-position"])
+
+
+class Refused(Exception):
+    """An answer of another status than the one that was expected."""
+
+
+class Api:
+    def __init__(self, url, key):
+        self.url = urllib.parse.urlsplit(url)
+        self.key = key
+        self.connection = None
+
+    def send(self, method, path, query=None, body=None, headers=None):
+        """Sends a request as it is, and gives the answer, whatever it says."""
+        target = self.url.path + path
+        if query:
+            target += "?" + urllib.parse.urlencode(query, safe=",/")
+        sent = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            sent["Content-Type"] = "application/json"
+        sent.update(headers or {})
+        for is_last in (False, True):
+            if self.connection is None:
+                self.connection = http.client.HTTPConnection(self.url.netloc, timeout=60)
+            try:
+                self.connection.request(method, target, body, sent)
+                answer = self.connection.getresponse()
+                read = answer.read()
+                return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, read)
+            except (http.client.HTTPException, ConnectionError):
+                # An idle connection may have been closed; what was sent on it may be sent again.
+                self.connection.close()
+                self.connection = None
+                if is_last:
+                    raise
+
+    def call(self, method, path, query=None, body=None, headers=None, expect=(200, 201)):
+        answer = self.send(method, path, query, body, headers)
+        if answer.status not in expect:
+            raise Refused(f"{method} {path} {query or ''}: {answer.status} {answer.body[:500]!r}")
+        return answer
+
+    def get(self, path, query=None, after=None):
+        headers = {} if after is None else {"Tga-Min-Position": str(after)}
+        return self.call("GET", path, query, headers=headers)
+
+    def pages(self, path, query=None, after=None):
+        """Every object of a list."""
+        query = {"limit": 100, **(query or {})}
+        while True:
+            answer = self.get(path, query, after).json
+            yield from answer["data"]
+            cursor = answer["meta"]["nextCursor"]
+            if cursor is None:
+                return
+            query["cursor"] = cursor
+
+    def ingest(self, project, lines):
+        body = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        headers = {"Content-Type": "application/x-ndjson"}
+        answer = self.call("POST", "/ingest/observations", {"project_id": project}, body, headers)
+        if answer.data["accepted"] != len(lines):
+            raise Refused(f"of {len(lines)} lines: {answer.data}")
+        return answer.position

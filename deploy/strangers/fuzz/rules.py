@@ -1,0 +1,133 @@
+"""What this API promises beyond what any OpenAPI document says; each is a check of schemathesis."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import schemathesis
+from schemathesis.core.failures import Failure
+
+STATE = json.loads(Path(os.environ["TGA_FUZZ_STATE"]).read_text())
+MEMBERS = ["data", "error", "meta"]
+
+# Rules that no schema can say, since they are between fields, of the moment, or of lists that change: where what the
+# schema admits may be refused with 400, and with which issue. Anything else is a gap in the document.
+NOTES = r"description: is another name of readme: send one of them, or both with the same text$"
+BEYOND_SCHEMA = (
+    # A cursor is opaque, and belongs to one list.
+    (r"^GET /", r"^cursor: not a cursor of this list"),
+    (r"^(POST|PATCH) /", rf"^((creators|videos)\[\d+\]\.)?{NOTES}"),
+    # Of several fields one is required, or no more than one may be sent; clients would get a type for each.
+    (r"^POST /projects/\{id\}/creators$", r"^(creators\[\d+\]\.)?handle: is required, or tiktok_handle, or url$"),
+    (r"^POST /projects/\{id\}/videos$", r"^(videos\[\d+\]\.)?url: is required, or platform and platform_video_id$"),
+    (r"^(POST|PATCH) /", r"tiktok_handle: is another name of handle: send one of them$"),
+    # What is an account's or a video's address depends on the platform, and what else is sent.
+    (r"^POST /projects/", r"^((creators|videos)\[\d+\]\.)?(url|handle|platform|platform_video_id|tiktok_handle): "),
+    (r"^GET /", r"^from: must not be after to"),
+    # Parameters that go only with each other, or with few buckets in the range.
+    (r"^GET /analytics$", r"^(metric|base_metric|granularity|bucket_days|compare|breakdown|from): "),
+    (r"^GET /analytics/aggregate/view-distribution$", r"^bins: goes only with scale=linear$"),
+    (r"^GET /api-keys/\{id\}/usage$", r"^from: must be at most 90 days back$"),
+    # How deep and large it may be as a whole, and that its numbers are those of RFC 8785.
+    (r"^(POST|PATCH) /", r"^((creators|videos)\[\d+\]\.)?metadata: "),
+    (r"^(POST|PATCH) /api-keys", r"^expires_at: must lie 60 seconds to 10 years ahead$"),
+    # There is no format that means an address or a range of either family.
+    (r"^(POST|PATCH) /api-keys", r"^ip_allowlist\[\d+\]: must be a range such as"),
+    (r" /", r"^(timezone|tz): not an IANA time zone"),
+)
+
+
+def scope_of(operation):
+    return operation.definition.raw.get("x-scope")
+
+
+def is_of_this_api(response):
+    """Step 1 of the contract's order: who has no key learns nothing else."""
+    return response.status_code not in (401, 429, 503)
+
+
+def fail(case, title, message):
+    raise Failure(operation=case.operation.label, title=title, message=message)
+
+
+@schemathesis.check
+def one_envelope(_context, response, case):
+    """Every JSON answer is `{"data", "error", "meta"}`, of an error with a code that the document names for its status."""
+    if "application/json" not in "".join(response.headers.get("content-type", [])):
+        return
+    if case.operation.label == "GET /openapi.json" and response.status_code == 200:
+        return
+    body = json.loads(response.content)
+    if list(body) != MEMBERS:
+        fail(case, "Not the envelope", f"members {list(body)}")
+    if (body["error"] is None) != (response.status_code < 400):
+        fail(case, "Not the envelope", f"status {response.status_code} with error {body['error']!r}")
+    if response.status_code >= 400:
+        if body["data"] is not None:
+            fail(case, "Not the envelope", "an error with data")
+        is_code_documented(case, response, body["meta"]["code"])
+
+
+def is_code_documented(case, response, code):
+    document = case.operation.schema.raw_schema
+    documented = case.operation.definition.raw["responses"].get(str(response.status_code))
+    if documented is None or response.request.method != case.operation.method.upper():
+        return
+    if "$ref" in documented:
+        documented = document["components"]["responses"][documented["$ref"].rsplit("/", 1)[1]]
+    codes = documented["content"]["application/json"].get("examples", {})
+    if code not in codes:
+        fail(case, "Undocumented code", f"{response.status_code} {code}; documented: {', '.join(codes)}")
+
+
+@schemathesis.check
+def scope_is_enforced(_context, response, case):
+    """With the scope never `insufficient_scope` (but for keys that would have more), without it always, before all else."""
+    scope, has = scope_of(case.operation), STATE["scopes"]
+    # Other methods of the path, a path that is none, no key.
+    if response.request.method != case.operation.method.upper() or response.status_code in (401, 404, 405, 429, 503):
+        return
+    if scope in ("none", "any", "session"):
+        return
+    is_refused = response.status_code == 403 and b'"insufficient_scope"' in response.content
+    if scope in has:
+        if is_refused and not case.operation.path.startswith("/api-keys"):
+            fail(case, "Refused in spite of its scope", response.text)
+    elif not is_refused and not is_malformed_header(response):
+        fail(case, "Not refused without the scope", f"{scope} is needed, {has} are there: {response.status_code}")
+
+
+def is_malformed_header(response):
+    """A header that the gate itself reads is judged before the scope."""
+    return response.status_code == 400 and b'"invalid_params"' in response.content
+
+
+@schemathesis.check
+def every_answer_is_labelled(_context, response, case):
+    """Headers of every answer, and of every one to a key."""
+    if response.status_code in (400, 414, 431) and "x-request-id" not in response.headers:
+        # The HTTP library itself refused what is no HTTP.
+        return
+    wanted = ["x-request-id", "cache-control"]
+    if is_of_this_api(response) and scope_of(case.operation) != "none":
+        wanted += ["ratelimit", "ratelimit-policy"]
+        if 200 <= response.status_code < 300:
+            wanted.append("tga-position")
+    missing = [name for name in wanted if name not in response.headers]
+    if missing:
+        fail(case, "Missing header", f"{response.status_code} without {', '.join(missing)}")
+
+
+@schemathesis.check
+def refused_for_a_reason(_context, response, case):
+    """What the schema admits is refused with 400 only by a rule that a schema cannot say."""
+    meta = case.meta
+    if response.status_code != 400 or meta is None or not meta.generation.mode.is_positive:
+        return
+    allowed = [issue for where, issue in BEYOND_SCHEMA if re.search(where, case.operation.label)]
+    issues = json.loads(response.content)["meta"].get("issues", ())
+    for issue in issues:
+        text = f"{issue['path']}: {issue['message']}"
+        if not any(re.search(pattern, text) for pattern in allowed):
+            fail(case, "Refused, though the schema admits it", text)
