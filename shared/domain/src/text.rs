@@ -25,6 +25,9 @@ pub enum TextError {
     /// A character that could disturb how the text is shown.
     #[error("must not contain control characters, line breaks or bidirectional overrides")]
     Forbidden,
+    /// The same where line breaks are welcome.
+    #[error("must not contain control characters or bidirectional overrides")]
+    ForbiddenInProse,
     /// Not an object, too large or too deep.
     #[error("must be a JSON object of at most {METADATA_BYTES} bytes and {METADATA_DEPTH} levels")]
     Metadata,
@@ -85,7 +88,7 @@ impl<const MAX: usize> Prose<MAX> {
     pub fn parse(text: &str) -> Result<Self, TextError> {
         let breaks = |c| matches!(c, '\n' | '\r' | '\t') || is_line_break(c);
         if text.chars().any(|c| is_forbidden(c) && !breaks(c)) {
-            return Err(TextError::Forbidden);
+            return Err(TextError::ForbiddenInProse);
         }
         within(text, MAX)?;
         Ok(Self(text.to_owned()))
@@ -293,7 +296,10 @@ mod tests {
             Readme::parse("# A\n\tb\r\n").unwrap().as_str(),
             "# A\n\tb\r\n"
         );
-        assert_eq!(Readme::parse("a\u{1b}[0m"), Err(TextError::Forbidden));
+        assert_eq!(
+            Readme::parse("a\u{1b}[0m"),
+            Err(TextError::ForbiddenInProse)
+        );
         assert_eq!(
             Readme::parse(&"a".repeat(20_001)),
             Err(TextError::TooLong { max: 20_000 })

@@ -375,8 +375,12 @@ fn summaries() -> Vec<&'static str> {
     let paths = ROUTES.iter().map(|route| route.path);
     paths
         .filter_map(|path| path.strip_prefix("/analytics/aggregate/"))
+        .filter(|path| !WITHOUT_RANGE.contains(path))
         .collect()
 }
+
+/// Those that are of no range of days.
+const WITHOUT_RANGE: [&str; 2] = ["goal-compliance", "member-overlap"];
 
 /// Refused for this parameter alone.
 async fn refused(world: &World, org: &Org, path: &str, name: &str, hint: &str) {

@@ -235,9 +235,9 @@ async fn what_cannot_be_asked_is_refused_with_what_can() {
     for (query, path, hint) in [
         ("entity=project".to_owned(), "entity_id", "required"),
         (
-            base.replace("project&", "campaign&"),
+            base.replace("project&", "org&"),
             "entity",
-            "video, creator, project",
+            "video, creator, campaign, project",
         ),
         (
             base.replace("views", "shrugs"),

@@ -1,8 +1,8 @@
 //! Every object as it is answered, and only to its own org.
 
 use domain::event::{
-    CreatorProfile, CreatorRemoved, KeyRevoked, ObservationRecorded, ProjectRemoved, Reading,
-    RevocationReason, TrackingStatus, VideoDetails, VideoReviewed,
+    CampaignItemsAdded, CreatorProfile, CreatorRemoved, EntityRef, KeyRevoked, ObservationRecorded,
+    ProjectRemoved, Reading, RevocationReason, TrackingStatus, VideoDetails, VideoReviewed,
 };
 use domain::plan::Plan;
 use domain::scope::Scopes;
@@ -10,6 +10,7 @@ use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::routes::query;
 use crate::support::{Org, World, bearer, instant, views};
 
 #[tokio::test]
@@ -393,7 +394,7 @@ async fn orgs_limits_and_the_data_model_are_answered() {
         .iter()
         .find(|metric| metric["id"] == "posts")
         .unwrap();
-    assert_eq!(posts["entities"], json!(["creator", "project"]));
+    assert_eq!(posts["entities"], json!(["creator", "campaign", "project"]));
     assert_eq!(metrics.len(), 12);
     for metric in metrics {
         assert_ne!(metric["formula"], "", "{metric}");
@@ -427,8 +428,9 @@ async fn removed_endpoints_say_what_to_use() {
 fn summaries(project: Uuid) -> Vec<String> {
     let routes = api::route::ROUTES.iter().map(|route| route.path);
     let summaries = routes.filter(|path| path.starts_with("/analytics/aggregate/"));
-    let ranged = format!("project_id={project}&from=2026-01-01&to=2026-01-31");
-    summaries.map(|path| format!("{path}?{ranged}")).collect()
+    summaries
+        .map(|path| format!("{path}{}", query(path, &project.to_string())))
+        .collect()
 }
 
 /// Ids in paths and filters: another org's answers exactly as one that does not exist.
@@ -437,8 +439,8 @@ async fn what_is_another_orgs_equals_what_is_missing() {
     let world = World::start().await;
     let (own, other) = (world.org().await, world.org().await);
     let theirs = furnish(&world, &other).await;
-    let missing = [Uuid::from_u128(0x0192_f0c1_2b7e_7c00_8000_0000_0000_abcd); 4];
-    let paths = |[project, creator, video, key]: [Uuid; 4]| {
+    let missing = [Uuid::from_u128(0x0192_f0c1_2b7e_7c00_8000_0000_0000_abcd); 5];
+    let paths = |[project, creator, video, key, campaign]: [Uuid; 5]| {
         vec![
             format!("/projects/{project}"),
             format!("/projects/{project}/inbox"),
@@ -448,6 +450,17 @@ async fn what_is_another_orgs_equals_what_is_missing() {
             format!("/videos?project_id={project}"),
             format!("/videos?creator_id={creator}"),
             format!("/api-keys/{key}"),
+            format!("/campaigns/{campaign}"),
+            format!("/campaigns/{campaign}/items"),
+            format!("/campaigns?project_id={project}"),
+            format!("/projects/{project}/goals"),
+            format!("/projects/{project}/goal-compliance"),
+            format!("/analytics/annotations?project_id={project}"),
+            format!("/analytics/annotations?entity=creator&entity_id={creator}"),
+            format!("/analytics/annotations?entity=video&entity_id={video}"),
+            format!("/analytics/annotations?entity=campaign&entity_id={campaign}"),
+            format!("/analytics/aggregate/member-overlap?project_id={project}"),
+            format!("/analytics?entity=campaign&entity_id={campaign}&metric=views"),
             format!("/analytics?entity=project&entity_id={project}&metric=views"),
             format!("/analytics?entity=creator&entity_id={creator}&metric=posts"),
             format!("/analytics?entity=video&entity_id={video}&metric=likes"),
@@ -532,7 +545,7 @@ async fn large_answers_are_compressed_where_that_is_asked_for() {
 }
 
 /// A project, a creator, a video, a key.
-pub async fn furnish(world: &World, org: &Org) -> [Uuid; 4] {
+pub async fn furnish(world: &World, org: &Org) -> [Uuid; 5] {
     let project = world.project(org, "Secret plan").await;
     let creator = world.creator(org, project, "ada").await;
     let status = TrackingStatus::AutoTracked;
@@ -545,11 +558,19 @@ pub async fn furnish(world: &World, org: &Org) -> [Uuid; 4] {
     world
         .append(org, vec![ObservationRecorded { readings }.into()])
         .await;
+    let campaign = world.campaign(org, project, "Secret campaign").await;
+    let items = vec![EntityRef::Creator(creator), EntityRef::Video(video)];
+    let held = CampaignItemsAdded {
+        campaign_id: campaign,
+        items,
+    };
+    world.append(org, vec![held.into()]).await;
     [
         project.as_uuid(),
         creator.as_uuid(),
         video.as_uuid(),
         org.key_id.as_uuid(),
+        campaign.as_uuid(),
     ]
 }
 

@@ -10,9 +10,12 @@ use crate::objects::furnish;
 use crate::support::{Reply, World, metric};
 
 /// What each route is asked with beside its path.
-fn query(path: &str, project: &str) -> String {
+pub fn query(path: &str, project: &str) -> String {
     match path {
         "/analytics" => format!("?entity=project&entity_id={project}&metric=views"),
+        "/analytics/aggregate/goal-compliance" | "/analytics/aggregate/member-overlap" => {
+            format!("?project_id={project}")
+        }
         path if path.starts_with("/analytics/aggregate/") => {
             format!("?project_id={project}&from=2026-01-01&to=2026-01-31")
         }
@@ -24,7 +27,7 @@ fn query(path: &str, project: &str) -> String {
 async fn every_route_needs_its_scope_and_nothing_else() {
     let world = World::start().await;
     let org = world.org().await;
-    let [project, creator, video, key] = furnish(&world, &org).await;
+    let [project, creator, video, key, campaign] = furnish(&world, &org).await;
     let mut keys = Vec::new();
     for scope in Scope::ALL {
         keys.push((scope, world.key(&org, Scopes::NONE.with(scope)).await));
@@ -37,6 +40,7 @@ async fn every_route_needs_its_scope_and_nothing_else() {
             Some("projects") => project,
             Some("creators") => creator,
             Some("videos") => video,
+            Some("campaigns") => campaign,
             _ => key,
         };
         let path = route.path.replace("{id}", &id.to_string());

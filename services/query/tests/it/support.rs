@@ -11,18 +11,18 @@ use bytes::Bytes;
 use clap::Parser;
 use domain::credential::{CredentialHash, CredentialKind, CredentialSecret};
 use domain::event::{
-    Actor, CreatorAdded, Event, InvitationCreated, KeyCreated, LimitChanged, MediaType,
-    MemberJoined, OrgCreated, ProjectAdded, Role, SessionOpened, TrackingMode, TrackingStatus,
-    VideoDiscovered, VideoStats,
+    Actor, CampaignAdded, CreatorAdded, Event, InvitationCreated, KeyCreated, LimitChanged,
+    MediaType, MemberJoined, OrgCreated, ProjectAdded, Role, SessionOpened, TrackingMode,
+    TrackingStatus, VideoDiscovered, VideoStats,
 };
 use domain::ids::{
-    CreatorId, GlobalPosition, InvitationId, InviteeId, KeyId, OrgId, ProjectId, SessionId, UserId,
-    VideoId,
+    CampaignId, CreatorId, GlobalPosition, InvitationId, InviteeId, KeyId, OrgId, ProjectId,
+    SessionId, UserId, VideoId,
 };
 use domain::plan::{LimitKey, Plan};
 use domain::platform::{Handle, Platform, PlatformVideoId};
 use domain::scope::Scopes;
-use domain::text::{Metadata, Name, ProjectName};
+use domain::text::{CampaignName, Metadata, Name, ProjectName};
 use domain::time::Timestamp;
 use event_log::{AppendRequest, EventLog};
 use gate::Limiter;
@@ -337,6 +337,21 @@ impl World {
         };
         self.append(org, vec![added.into()]).await;
         project_id
+    }
+
+    pub async fn campaign(&self, org: &Org, project_id: ProjectId, name: &str) -> CampaignId {
+        let campaign_id = CampaignId::generate(self.now(), self.entropy.bytes());
+        let added = CampaignAdded {
+            campaign_id,
+            project_id,
+            name: CampaignName::parse(name).unwrap(),
+            readme: None,
+            metadata: Metadata::empty(),
+            target_views: None,
+            target_at: None,
+        };
+        self.append(org, vec![added.into()]).await;
+        campaign_id
     }
 
     pub async fn creator(&self, org: &Org, project_id: ProjectId, handle: &str) -> CreatorId {

@@ -27,6 +27,7 @@ mod complete;
 mod example;
 mod lint;
 mod parts;
+mod rules;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ pub fn document(described: impl IntoIterator<Item = OpenApi>) -> OpenApi {
         document.merge(part);
     }
     complete::complete(&mut document);
+    rules::add(&mut document);
     document
 }
 

@@ -10,15 +10,13 @@ use utoipa::openapi::schema::{
 
 use super::request::{
     AddCreator, AddVideo, ChangeAnnotation, ChangeApiKey, ChangeCampaign, ChangeCreator,
-    ChangeGoal, ChangeMember, ChangeOrg, ChangeProject, ChangeVideo, CreateAnnotation, CreateApiKey,
-    CreateCampaign, CreateGoal, CreateProject,
+    ChangeGoal, ChangeMember, ChangeOrg, ChangeProject, ChangeVideo, CreateAnnotation,
+    CreateApiKey, CreateCampaign, CreateGoal, CreateProject,
 };
 use super::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
-use super::{
-    Annotation, ApiKey, CampaignWithFigures, Creator, Goal, Member, Org, Project, Video,
-};
+use super::{Annotation, ApiKey, CampaignWithFigures, Creator, Goal, Member, Org, Project, Video};
 use crate::openapi::API_VERSION;
 
 impl SchemaAnswer {

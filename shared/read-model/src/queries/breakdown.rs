@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::analytics::{EntityRef, EntitySeries};
 use super::raw::COUNTED;
 use crate::analytics::limits::BREAKDOWN_VIDEOS;
-use crate::analytics::{Asked, Changes, Counter, Edges, EntityKind, Level, Levels, Span, series};
+use crate::analytics::{
+    Asked, Changes, Counter, Edges, EntityKind, Level, Levels, Mode, Span, series,
+};
 use crate::error::ReadError;
 use crate::reader::OrgReader;
 
@@ -113,9 +115,12 @@ impl OrgReader {
             self.add_ends(&videos, counter, start, end, &mut changes)
                 .await?;
         }
+        // As it is shown: of a range that has not begun there is no running total.
+        let has_total = !begun.is_empty() || asked.mode == Mode::New;
         let total = |(id, changes): (Uuid, Changes)| {
             let levels = changes.into_levels();
-            (Reverse(Span::whole(&levels).value(formula, asked.mode)), id)
+            let total = Span::whole(&levels).value(formula, asked.mode);
+            (Reverse(total.filter(|_| has_total)), id)
         };
         let mut totals: Vec<_> = changes.into_iter().map(total).collect();
         totals.sort_unstable();

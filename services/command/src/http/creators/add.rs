@@ -162,7 +162,8 @@ pub(in crate::http) async fn handle(
 }
 
 /// One creator, or what became of each of several.
-#[derive(utoipa::ToSchema)]
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "only the document is made of it")]
 #[schema(as = OneCreatorOrMany)]
 pub(in crate::http) enum OneOrMany {

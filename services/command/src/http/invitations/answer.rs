@@ -21,7 +21,7 @@ use crate::http::people::not_invited;
     post,
     path = "/invitations/{id}/accept",
     operation_id = "accept_invitation",
-    request_body = api::v1::request::NoFields,
+    request_body = Option<api::v1::request::NoFields>,
     responses(
         (status = 200, description = "The org that the person belongs to now", body = api::openapi::Answer<InvitationAccepted>),
     )
@@ -52,7 +52,7 @@ pub(in crate::http) async fn accept(
     post,
     path = "/invitations/{id}/decline",
     operation_id = "decline_invitation",
-    request_body = api::v1::request::NoFields,
+    request_body = Option<api::v1::request::NoFields>,
     responses((status = 200, description = "The invitation", body = api::openapi::Answer<Invitation>))
 )]
 pub(in crate::http) async fn decline(

@@ -164,7 +164,8 @@ pub(in crate::http) async fn handle(
 }
 
 /// One video, or what became of each of several.
-#[derive(utoipa::ToSchema)]
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "only the document is made of it")]
 #[schema(as = OneVideoOrMany)]
 pub(in crate::http) enum OneOrMany {

@@ -20,7 +20,7 @@ use crate::http::carry;
     post,
     path = "/videos/{id}/tracking-disable",
     operation_id = "disable_tracking",
-    request_body = api::v1::request::NoFields,
+    request_body = Option<api::v1::request::NoFields>,
     responses((status = 200, description = "The video", body = api::openapi::Answer<Video>))
 )]
 pub(in crate::http) async fn handle(

@@ -10,12 +10,13 @@ use api::v1::{CampaignCard, CampaignLeaderboardRow};
 use axum::extract::State;
 use axum::response::Response;
 use read_model::{CampaignStanding, CreatorFigure, Rows};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{RowsDoc, Scope, ScopeDoc, page_of_rows};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::{Topic, Topics};
 use crate::call::Call;
+use crate::routes::choices::choices;
 use crate::routes::figures::figure;
 
 #[derive(IntoParams)]
@@ -24,24 +25,14 @@ pub struct CampaignLeaderboard {
     #[param(ignore)]
     scope: Scope,
     /// By what, descending; null comes last.
-    #[param(value_type = Option<Order>, inline, default = "views")]
+    #[param(value_type = Option<Orders>, inline)]
     order: CreatorFigure,
     #[param(ignore)]
     rows: Rows,
 }
 
-/// By what campaigns are ranked, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum Order {
-    Views,
-    Likes,
-    Comments,
-    Shares,
-    Saves,
-    Posts,
-    EngagementRateByViews,
+choices! {
+    Orders: CreatorFigure::OF_CAMPAIGNS.map(CreatorFigure::name), Some("views");
 }
 
 impl FromQuery for CampaignLeaderboard {

@@ -13,12 +13,13 @@ use axum::response::Response;
 use domain::ids::{CampaignId, ProjectId};
 use read_model::analytics::limits::OVERLAP_CAMPAIGNS;
 use read_model::{MemberKind, Overlap};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::{Topic, Topics};
 use crate::call::Call;
+use crate::routes::choices::choices;
 use crate::routes::figures::decimal_figure;
 
 #[derive(Debug)]
@@ -36,7 +37,7 @@ struct Described {
     /// The project.
     project_id: Uuid,
     /// What is compared.
-    #[param(inline, default = "creator")]
+    #[param(inline)]
     by: Option<By>,
     /// Up to 10 different campaigns of the project, with commas between; the 10 with most members
     /// unless given.
@@ -44,13 +45,8 @@ struct Described {
     campaign_ids: Option<Vec<Uuid>>,
 }
 
-/// What is compared, for the document.
-#[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "only described here")]
-enum By {
-    Creator,
-    Video,
+choices! {
+    By: MemberKind::ALL.map(MemberKind::name), Some("creator");
 }
 
 impl FromQuery for CompareMembers {

@@ -121,7 +121,7 @@ impl Snapshot<'_> {
             return Err(history.exceeded());
         }
         // Of days to come nothing is told, until one of them is today.
-        let moves = scope.range.from.is_none() || scope.range.to.is_none() || history.today() < to;
+        let moves = scope.range.to.is_none() || history.today() < to;
         let valid_until = [
             moves.then(|| history.tomorrow()),
             history.leaves_at(from),

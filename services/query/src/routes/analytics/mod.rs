@@ -79,7 +79,8 @@ impl Question for AnalyticsParams {
             snapshot.require_entities(self.entity, &self.ids).await?;
             return Err(history.exceeded());
         }
-        let moves = self.range.from.is_none() || self.range.to.is_none();
+        // Without `from` the range still hangs on `to`.
+        let moves = self.range.to.is_none();
         let format = self.format;
         let request = self.into_request(calendar, now, &history);
         let valid_until = [
