@@ -83,8 +83,10 @@ fn add_to_operation(operation: &mut Operation) {
     let Some(RefOr::T(body)) = operation.request_body.as_mut() else {
         return;
     };
-    let lines = body.content.get_mut(APPLICATION_NDJSON);
-    if let Some(Some(RefOr::T(Schema::Object(schema)))) = lines.map(|lines| &mut lines.schema) {
+    let Some(RefOr::T(lines)) = body.content.get_mut(APPLICATION_NDJSON) else {
+        return;
+    };
+    if let Some(RefOr::T(Schema::Object(schema))) = &mut lines.schema {
         schema.min_length = Some(1);
         schema.pattern = Some(LINES.to_owned());
     }
