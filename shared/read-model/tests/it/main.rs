@@ -5,7 +5,9 @@
 mod aggregates;
 mod answers;
 mod breakdown;
+mod campaigns;
 mod figure_plans;
+mod goals;
 mod history;
 mod laws;
 mod naive;
