@@ -91,7 +91,8 @@ impl OrgReader {
         Ok(owners)
     }
 
-    /// The counted videos of campaigns' unions; their posts are added on the way.
+    /// The counted videos of campaigns' unions; their posts are added on the way. Each is looked up
+    /// for itself (`LIMIT 1` says so): a guess about the unions' size must not lead to a scan.
     async fn videos_of_campaigns(
         &mut self,
         ids: &[Uuid],
@@ -103,8 +104,12 @@ impl OrgReader {
                       coalesce(d.posted_at, v.posted_at, v.created_at) AS "posted_at!"
                FROM unnest($2::uuid[]) AS u (campaign_id)
                CROSS JOIN LATERAL videos_within(u.campaign_id) AS within (video_id)
-               JOIN videos v ON v.video_id = within.video_id
-               LEFT JOIN video_details d ON d.video_id = v.video_id
+               CROSS JOIN LATERAL (
+                   SELECT * FROM videos WHERE video_id = within.video_id LIMIT 1
+               ) v
+               LEFT JOIN LATERAL (
+                   SELECT posted_at FROM video_details WHERE video_id = within.video_id LIMIT 1
+               ) d ON true
                WHERE v.org_id = $1 AND NOT v.removed AND NOT v.creator_removed
                  AND v.tracking_status = ANY ($3)"#,
             self.org.as_uuid(),
@@ -140,12 +145,16 @@ impl OrgReader {
             r#"SELECT u.campaign_id AS "campaign_id!", c.creator_id AS "creator_id!"
                FROM unnest($2::uuid[]) AS u (campaign_id)
                CROSS JOIN LATERAL creators_within(u.campaign_id) AS within (creator_id)
-               JOIN creators c ON c.creator_id = within.creator_id
+               CROSS JOIN LATERAL (
+                   SELECT * FROM creators WHERE creator_id = within.creator_id LIMIT 1
+               ) c
                WHERE c.org_id = $1 AND c.status <> 'removed'
                UNION
                SELECT u.campaign_id, v.creator_id
                FROM unnest($3::uuid[], $4::uuid[]) AS u (video_id, campaign_id)
-               JOIN videos v ON v.video_id = u.video_id
+               CROSS JOIN LATERAL (
+                   SELECT * FROM videos WHERE video_id = u.video_id LIMIT 1
+               ) v
                WHERE v.org_id = $1 AND v.creator_id IS NOT NULL"#,
             self.org.as_uuid(),
             ids,

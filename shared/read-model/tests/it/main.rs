@@ -14,6 +14,7 @@ mod naive;
 mod pages;
 mod people;
 mod plans;
+mod plans_of_campaigns;
 mod projector;
 mod sides;
 mod support;
