@@ -3,6 +3,7 @@
 mod access;
 mod aggregates;
 mod analytics;
+mod docs;
 mod kept;
 mod objects;
 mod paging;
