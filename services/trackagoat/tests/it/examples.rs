@@ -32,10 +32,10 @@ fn every_example_fits_its_schema() {
         }
     }
     let mut wrong = Vec::new();
-    let mut checked = 0;
+    let mut count = 0;
     for (place, content) in contents {
         for example in examples(&document, content) {
-            checked += 1;
+            count += 1;
             let checker = Checker(&document);
             if let Err(gap) = checker.fits(&content["schema"], example) {
                 wrong.push(format!("{place}: {gap}"));
@@ -43,7 +43,7 @@ fn every_example_fits_its_schema() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(checked > api::route::ROUTES.len(), "{checked}");
+    assert!(count > api::route::ROUTES.len(), "{count}");
 }
 
 #[test]
