@@ -24,6 +24,8 @@ pub const POSITION_WAITS: &str = "tga_query_position_waits_total";
 pub const FOLLOWER_RESTARTS: &str = "tga_query_follower_restarts_total";
 
 const SERVICE: &str = "query";
+/// What stands for the reference for people and its files.
+const DOCS: &str = "/docs";
 /// What stands for paths that lead to no route.
 const NO_ROUTE: &str = "none";
 
@@ -51,6 +53,7 @@ pub(crate) fn describe() {
 #[derive(Debug)]
 pub(crate) struct HttpMetrics {
     routes: Vec<RouteMetrics>,
+    docs: RouteMetrics,
     none: RouteMetrics,
 }
 
@@ -71,8 +74,14 @@ impl HttpMetrics {
                 .iter()
                 .map(|route| RouteMetrics::new(route.path))
                 .collect(),
+            docs: RouteMetrics::new(DOCS),
             none: RouteMetrics::new(NO_ROUTE),
         }
+    }
+
+    /// Those of the reference for people, which is in no table.
+    pub fn docs(&self) -> &RouteMetrics {
+        &self.docs
     }
 
     /// Those of a route of the table; of no route at all, those of what leads nowhere.

@@ -7,6 +7,7 @@ mod goals;
 mod support;
 
 mod creators;
+mod examples;
 mod faults;
 mod idempotency;
 mod ingest;

@@ -3,6 +3,7 @@
 //! 403) and the endpoint.
 
 mod denial;
+mod docs;
 mod document;
 mod packed;
 
@@ -110,6 +111,9 @@ impl Inner {
                 metrics: self.metrics_of(Document::route()),
             };
         }
+        if docs::has(request.uri().path()) {
+            return Box::pin(self.explain(request, coding)).await;
+        }
         let admission = match self.admit(request.headers(), peer_of(&request)).await {
             Ok(admission) => admission,
             Err(denial) => return self.refuse(denial, request.headers()),
@@ -143,6 +147,16 @@ impl Inner {
             outcome.response.extensions_mut().insert(notes);
         }
         outcome
+    }
+
+    /// The reference for people, which is nobody's in particular.
+    async fn explain(&self, request: Request, coding: Option<Coding>) -> Outcome {
+        let (asked, _) = request.into_parts();
+        let path = asked.uri.path();
+        Outcome {
+            response: docs::respond(&asked.method, path, &asked.headers, coding).await,
+            metrics: self.app.http.docs().clone(),
+        }
     }
 
     /// Steps 1 to 3: who calls, the window, the day.

@@ -4,6 +4,7 @@ mod access;
 mod aggregates;
 mod analytics;
 mod campaigns;
+mod docs;
 mod kept;
 mod objects;
 mod paging;

@@ -427,9 +427,12 @@ impl Replica {
     }
 
     pub async fn send_once(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("/api/v1{path}"));
+        self.ask(method, &format!("/api/v1{path}"), headers).await
+    }
+
+    /// The answer to a path that need not be one of v1.
+    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

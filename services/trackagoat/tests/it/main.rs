@@ -2,6 +2,7 @@
 
 mod dev;
 mod doctor;
+mod examples;
 mod figures;
 mod operator;
 mod people;

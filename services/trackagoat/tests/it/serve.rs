@@ -170,6 +170,7 @@ async fn an_operator_sets_everything_up_with_the_binary_alone() {
         .env("TGA_PROJECTOR_DATABASE_URL", projector_login)
         .env("TGA_CURSOR_SECRET", CURSOR_SECRET);
     let (query, reads) = given.serve("query", query).await;
+    check_docs(&reads).await;
     let well = text(&given.operate(&["doctor"]).await);
     assert!(well.contains("1 registered: query"), "{well}");
     let broken = well.lines().filter(|line| line.starts_with("BROKEN"));
@@ -218,6 +219,26 @@ async fn an_operator_sets_everything_up_with_the_binary_alone() {
 
     query.terminate().await;
     command.terminate().await;
+}
+
+/// Beside v1 stands the reference of it, for anybody.
+pub async fn check_docs(api: &str) {
+    let docs = api.replace("/api/v1", "/docs");
+    for (path, media_type) in [
+        ("", "text/html"),
+        ("/", "text/html"),
+        ("/start.js", "text/javascript"),
+    ] {
+        let page = client().get(format!("{docs}{path}")).send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::OK, "{path}");
+        assert!(
+            page.url().as_str().starts_with(&format!("{docs}/")),
+            "{}",
+            page.url()
+        );
+        let found = page.headers()["content-type"].to_str().unwrap();
+        assert!(found.starts_with(media_type), "{path}: {found}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use testkit::eventually;
 
 use crate::dev::{Dev, answer, binary, client, run};
 use crate::figures::real_list;
+use crate::serve::check_docs;
 
 const NZ: &str = "youtube_trending_NZ.csv.zst";
 const IMPORT_WITHIN: std::time::Duration = std::time::Duration::from_mins(5);
@@ -106,6 +107,7 @@ async fn the_demo_answers_and_a_revoked_key_is_refused_on_the_next_request() {
         assert_eq!(dev.ready[absent], Value::Null);
     }
 
+    check_docs(dev.api()).await;
     let projects = dev.get("/projects").await;
     assert_eq!(projects.status, StatusCode::OK, "{}", projects.body);
     assert_eq!(projects.body["data"][0]["id"], dev.project());

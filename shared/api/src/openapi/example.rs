@@ -9,6 +9,9 @@ use utoipa::openapi::schema::{
 /// How deep schemas may hang together; ours are flat.
 const MAX_DEPTH: usize = 12;
 
+/// Marks a member that is only another name of the one it says: callers send one of them.
+const ALIAS_OF: &str = "x-alias-of";
+
 /// A value that fits the schema.
 pub(super) fn example_of(schema: &RefOr<Schema>, components: &Components) -> Value {
     of_ref(schema, components, MAX_DEPTH)
@@ -93,6 +96,7 @@ fn of_object(object: &Object, of_ref: impl Fn(&RefOr<Schema>) -> Value) -> Value
     match main_type(&object.schema_type) {
         Some(Type::Object) => {
             let members = object.properties.iter();
+            let members = members.filter(|(_, schema)| !is_alias(schema));
             Value::Object(
                 members
                     .map(|(name, schema)| (name.clone(), of_ref(schema)))
@@ -104,6 +108,15 @@ fn of_object(object: &Object, of_ref: impl Fn(&RefOr<Schema>) -> Value) -> Value
         Some(Type::Boolean) => json!(true),
         _ => Value::Null,
     }
+}
+
+/// Another name of a member that the example has already.
+fn is_alias(schema: &RefOr<Schema>) -> bool {
+    let RefOr::T(Schema::Object(object)) = schema else {
+        return false;
+    };
+    let extensions = object.extensions.as_ref();
+    extensions.is_some_and(|extensions| extensions.contains_key(ALIAS_OF))
 }
 
 fn of_format(format: Option<&SchemaFormat>) -> Value {

@@ -141,6 +141,10 @@ fn examples_are_whole_answers() {
     let body = &json["paths"]["/projects/{id}/creators"]["post"]["requestBody"];
     let body = &body["content"]["application/json"]["example"];
     assert_eq!(body["handle"], "charlidamelio");
+    let change = &json["paths"]["/projects/{id}"]["patch"]["requestBody"];
+    let change = &change["content"]["application/json"]["example"];
+    let names: Vec<_> = change.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["metadata", "name", "readme"], "one name is enough");
     let series = example("/analytics", "get", "200");
     assert_eq!(series["data"]["series"][0]["points"][0]["value"], 1_200);
     let codes = &json["components"]["examples"];

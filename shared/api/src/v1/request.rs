@@ -156,7 +156,7 @@ pub struct CreateProject {
     pub readme: Option<String>,
     /// Another name of `readme`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20_000, example = "Target: 1 M views by May.")]
+    #[schema(max_length = 20_000, example = "Target: 1 M views by May.", extensions(("x-alias-of" = json!("readme"))))]
     pub description: Option<String>,
     /// The agents' own space; default `{}`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,7 +178,7 @@ pub struct ChangeProject {
     pub readme: Option<Option<String>>,
     /// Another name of `readme`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null), extensions(("x-alias-of" = json!("readme"))))]
     pub description: Option<Option<String>>,
     /// The agents' own space, replaced whole.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,7 +243,7 @@ pub struct AddCreator {
     pub readme: Option<String>,
     /// Another name of `readme`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20_000, example = json!(null))]
+    #[schema(max_length = 20_000, example = json!(null), extensions(("x-alias-of" = json!("readme"))))]
     pub description: Option<String>,
     /// The agents' own space; default `{}`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -257,11 +257,11 @@ pub struct AddCreator {
 pub struct ChangeCreator {
     /// The account's new handle.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false, example = "charli")]
+    #[schema(value_type = String, required = false, example = "charli.d.amelio")]
     pub handle: Option<String>,
     /// Another name of `handle`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false, example = "charli")]
+    #[schema(value_type = String, required = false, example = "charli.d.amelio", extensions(("x-alias-of" = json!("handle"))))]
     pub tiktok_handle: Option<String>,
     /// Holds for videos found later.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -281,7 +281,7 @@ pub struct ChangeCreator {
     pub readme: Option<Option<String>>,
     /// Another name of `readme`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null), extensions(("x-alias-of" = json!("readme"))))]
     pub description: Option<Option<String>>,
     /// The agents' own space, replaced whole.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -339,7 +339,7 @@ pub struct AddVideo {
     pub readme: Option<String>,
     /// Another name of `readme`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20_000, example = json!(null))]
+    #[schema(max_length = 20_000, example = json!(null), extensions(("x-alias-of" = json!("readme"))))]
     pub description: Option<String>,
     /// The agents' own space; default `{}`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -377,7 +377,7 @@ pub struct ChangeVideo {
     pub readme: Option<Option<String>>,
     /// Another name of `readme`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 20_000, example = "Reuse the hook.")]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = "Reuse the hook.", extensions(("x-alias-of" = json!("readme"))))]
     pub description: Option<Option<String>>,
     /// The agents' own space, replaced whole.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -434,7 +434,7 @@ pub struct CreateCampaign {
     pub readme: Option<String>,
     /// Another name of `readme`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20_000, example = "1 M views by May.")]
+    #[schema(max_length = 20_000, example = "1 M views by May.", extensions(("x-alias-of" = json!("readme"))))]
     pub description: Option<String>,
     /// The agents' own space; default `{}`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -464,7 +464,7 @@ pub struct ChangeCampaign {
     pub readme: Option<Option<String>>,
     /// Another name of `readme`: send one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null))]
+    #[schema(value_type = Option<String>, max_length = 20_000, example = json!(null), extensions(("x-alias-of" = json!("readme"))))]
     pub description: Option<Option<String>>,
     /// The agents' own space, replaced whole.
     #[serde(skip_serializing_if = "Option::is_none")]
