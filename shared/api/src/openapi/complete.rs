@@ -67,7 +67,7 @@ fn refer_to_objects(components: &mut Components) {
 }
 
 fn complete_operation(operation: &mut Operation, route: &Route, components: &mut Components) {
-    operation.tags = Some(vec![tag_of(route.path).to_owned()]);
+    operation.tags = tag_of(route.path).map(|tag| vec![tag.to_owned()]);
     let scope = scope_name(route.access);
     let needs = match route.access {
         Access::Public => "Needs no credential.".to_owned(),

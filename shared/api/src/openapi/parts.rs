@@ -136,16 +136,25 @@ pub(super) struct Problem {
 }
 
 /// The groups of operations, in the contract's order.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 15] = [
     ("Schema", "The data model and this document"),
     ("Limits", "The org's plan and how far it is used"),
     ("API keys", "Credentials of programs"),
     ("Orgs", "The caller's org"),
+    ("Members", "People of the org"),
+    ("Invitations", "Who may become a member"),
+    ("Sessions", "Where people are signed in"),
     ("Projects", "What creators and videos belong to"),
     ("Creators", "Followed accounts"),
     ("Videos", "Tracked videos and the inbox"),
     ("Ingest", "Readings from outside"),
+    (
+        "Campaigns",
+        "Creators, videos and campaigns counted together",
+    ),
+    ("Annotations", "Marks on the time axis"),
     ("Analytics", "Every series, and summaries of a project"),
+    ("Goals", "What creators are to reach, and how far they are"),
 ];
 
 pub(super) fn tags() -> Vec<Tag> {
@@ -159,21 +168,27 @@ pub(super) fn tags() -> Vec<Tag> {
 }
 
 /// The group of a path: by its last word that names one.
-pub(super) fn tag_of(path: &str) -> &'static str {
+pub(super) fn tag_of(path: &str) -> Option<&'static str> {
     let mut words = path.split('/').rev();
     let of_word = |word: &str| match word {
         "openapi.json" | "schema" | "stats" => Some("Schema"),
         "limits" => Some("Limits"),
         "api-keys" => Some("API keys"),
         "orgs" => Some("Orgs"),
+        "members" => Some("Members"),
+        "invitations" => Some("Invitations"),
+        "sessions" => Some("Sessions"),
         "projects" => Some("Projects"),
         "creators" => Some("Creators"),
         "videos" | "inbox" => Some("Videos"),
         "ingest" => Some("Ingest"),
+        "campaigns" => Some("Campaigns"),
+        "annotations" => Some("Annotations"),
+        "goals" | "goal-compliance" => Some("Goals"),
         "analytics" => Some("Analytics"),
         _ => None,
     };
-    words.find_map(of_word).unwrap_or("Schema")
+    words.find_map(of_word)
 }
 
 /// Adds everything that operations refer to.

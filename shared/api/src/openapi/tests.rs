@@ -1,10 +1,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::parts::{tag_of, tags};
 use super::*;
+use crate::route::ROUTES;
 use crate::v1::request::{AddCreators, ChangeProject, CreateProject};
 use crate::v1::{Analytics, ApiKeyRotated, Project, Receipt};
 
@@ -214,4 +218,15 @@ fn gaps_are_named_both_ways() {
     ] {
         assert!(problems.iter().any(|line| line == expected), "{problems:?}");
     }
+}
+
+#[test]
+fn every_operation_is_in_a_group_and_no_group_is_empty() {
+    let of_routes: BTreeSet<_> = ROUTES
+        .iter()
+        .map(|route| tag_of(route.path).unwrap_or_else(|| panic!("{} has a group", route.path)))
+        .collect();
+    let described = tags();
+    let described: BTreeSet<_> = described.iter().map(|tag| tag.name.as_str()).collect();
+    assert_eq!(of_routes, described);
 }
