@@ -231,7 +231,12 @@ async fn overlap_is_of_the_unions() {
         "/analytics/aggregate/member-overlap?project_id={}&by=video&campaign_ids={},{more}",
         scene.project, scene.spring
     );
-    let overlap = scene.get(&path).await;
+    let reply = scene.world.get(&scene.org.key, &path).await;
+    assert_eq!(
+        reply.json()["meta"],
+        json!({"validUntil": null, "total_count": 1})
+    );
+    let overlap = reply.data();
     assert_eq!(all(&overlap["campaigns"], "size"), [json!(3), json!(2)]);
     let pairs = overlap["pairs"].as_array().unwrap();
     assert_eq!(pairs.len(), 1);

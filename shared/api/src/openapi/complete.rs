@@ -170,6 +170,7 @@ fn complete_request(operation: &mut Operation, route: &Route, components: &mut C
     }
     for content in body.content.values_mut() {
         let RefOr::T(content) = content else { continue };
+        drop_null(content);
         add_example(content, components);
         if route.verb == Verb::Patch
             && let Some(RefOr::Ref(reference)) = &content.schema
@@ -178,6 +179,18 @@ fn complete_request(operation: &mut Operation, route: &Route, components: &mut C
         {
             object.min_properties = Some(1);
         }
+    }
+}
+
+/// A body may be left out, which is not a body of null.
+fn drop_null(content: &mut Content) {
+    let Some(RefOr::T(Schema::OneOf(one_of))) = &content.schema else {
+        return;
+    };
+    let is_null = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == Type::Null.into());
+    let (nulls, others): (Vec<_>, Vec<_>) = one_of.items.iter().partition(|item| is_null(item));
+    if let ([_], [body]) = (nulls.as_slice(), others.as_slice()) {
+        content.schema = Some((*body).clone());
     }
 }
 

@@ -51,10 +51,10 @@ pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
     ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName, BaseMetricName,
     CreatorStatusName, FreshnessName, GoalMetricName, GoalPeriodName, GoalStatusName,
-    GranularityName, InvitationStatusName, ItemTypeName, KeyStatusName, LimitKeyName,
-    LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName, PeoplesAnnotationKindName,
-    PlanName, PlatformName, RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName,
-    TrackingStatusName, UnitName,
+    GranularityName, InvitationStatusName, ItemTypeName, KeyDispositionName, KeyStatusName,
+    LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
+    PeoplesAnnotationKindName, PlanName, PlatformName, RoleName, ScopeName,
+    TrackingDisabledReasonName, TrackingModeName, TrackingStatusName, UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};
 pub use self::people::{

@@ -67,6 +67,8 @@ names! {
     GranularityName as "Granularity": ["day", "week", "month", "custom"];
     /// What a campaign holds, or a mark is about.
     ItemTypeName as "ItemType": super::campaigns::ITEM_TYPES;
+    /// What becomes of the keys that a leaving member owns.
+    KeyDispositionName as "KeyDisposition": ["revoke", "transfer", "keep"];
     /// How far an invitation has come.
     InvitationStatusName as "InvitationStatus": ["pending", "accepted", "declined", "revoked", "expired"];
     /// Whether a key is accepted.

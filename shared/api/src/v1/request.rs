@@ -14,7 +14,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::MetadataJson;
-use super::annotations::AnnotationEntity;
 use super::names::{
     GoalMetricName, GoalPeriodName, ItemTypeName, PeoplesAnnotationKindName, PlatformName,
     RoleName, ScopeName, TrackingModeName,
@@ -567,7 +566,7 @@ pub struct CreateAnnotation {
     pub project_id: ProjectId,
     /// What it is about: something of the project; null: the whole project.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub entity: Option<AnnotationEntity>,
+    pub entity: Option<MarkedEntity>,
     /// What it marks; default `note`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = PeoplesAnnotationKindName, required = false)]
@@ -581,6 +580,18 @@ pub struct CreateAnnotation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2_000, example = json!(null))]
     pub body: Option<String>,
+}
+
+/// What a mark is to be about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarkedEntity {
+    /// What it is.
+    #[serde(rename = "type")]
+    #[schema(value_type = ItemTypeName)]
+    pub kind: String,
+    /// Its id.
+    pub id: Uuid,
 }
 
 /// `PATCH /analytics/annotations/{id}`.

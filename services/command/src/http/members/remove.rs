@@ -6,7 +6,7 @@ use api::input::issue::Invalid;
 use api::input::path::PathId;
 use api::input::query::{FromQuery, Params, StrictQuery};
 use api::input::text::Text;
-use api::v1::{KeysOfRemoved, MemberRemoved};
+use api::v1::{KeyDispositionName, KeysOfRemoved, MemberRemoved};
 use axum::extract::State;
 use domain::ids::UserId;
 use domain::org::{Command, KeyDisposition};
@@ -49,7 +49,7 @@ impl FromQuery for Keys {
     path = "/members/{user_id}",
     operation_id = "remove_member",
     params(
-        ("keys" = Option<String>, Query, description = "What becomes of the active keys that the person owns: `revoke`, `transfer` or `keep`; required if there are any"),
+        ("keys" = inline(Option<KeyDispositionName>), Query, description = "What becomes of the active keys that the person owns; required if there are any"),
         ("transfer_to" = Option<uuid::Uuid>, Query, description = "With `keys=transfer`: the member who owns them from now on"),
     ),
     responses((status = 200, description = "In force everywhere", body = api::openapi::Answer<MemberRemoved>))
@@ -69,7 +69,7 @@ pub(in crate::http) async fn handle(
     path = "/members/self",
     operation_id = "leave_org",
     params(
-        ("keys" = Option<String>, Query, description = "What becomes of the active keys that the person owns: `revoke`, `transfer` or `keep`; required if there are any"),
+        ("keys" = inline(Option<KeyDispositionName>), Query, description = "What becomes of the active keys that the person owns; required if there are any"),
         ("transfer_to" = Option<uuid::Uuid>, Query, description = "With `keys=transfer`: the member who owns them from now on"),
     ),
     responses((status = 200, description = "In force everywhere", body = api::openapi::Answer<MemberRemoved>))

@@ -101,7 +101,9 @@ impl Question for CompareMembers {
             .await;
         let found = found.map_err(|error| snapshot.read_error(error))?;
         let found = found.ok_or_else(ApiError::not_found)?;
-        let meta = Meta::none().total_count(found.shared_members);
+        let meta = Meta::none()
+            .total_count(found.shared_members)
+            .valid_until(None);
         Ok(Answer::lasting(Rendered::json(&wire(&found), &meta)?))
     }
 }
