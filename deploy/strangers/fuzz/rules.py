@@ -31,7 +31,7 @@ BEYOND_SCHEMA = (
     (r"^GET /analytics$", r"^(metric|base_metric|granularity|bucket_days|compare|breakdown|from): "),
     (r"^GET /analytics/annotations$", r"^entity(_id)?: goes with entity"),
     (r"^POST /projects/\{id\}/goals$", r"^end_date: must not be before start_date$"),
-    (r"^PATCH /goals/\{id\}$", r"^end_date: the goal would end on .*, before it starts"),
+    (r"^PATCH /goals/\{id\}$", r"^(start|end)_date: the goal would end on .*, before it starts"),
     (r"^DELETE /members/", r"^transfer_to: "),
     (r"^GET /analytics/aggregate/view-distribution$", r"^bins: goes only with scale=linear$"),
     (r"^GET /api-keys/\{id\}/usage$", r"^from: must be at most 90 days back$"),
