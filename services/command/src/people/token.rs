@@ -29,7 +29,7 @@ impl OneTimeToken {
     /// One that somebody presents.
     ///
     /// # Errors
-    /// [`InvalidToken`]
+    /// `InvalidToken`
     pub fn parse(text: &str) -> Result<Self, InvalidToken> {
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if text.len() == 2 * RANDOM_BYTES && text.bytes().all(is_digit) {

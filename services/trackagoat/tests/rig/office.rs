@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use command::app::{CommandContext, Commander, Parts};
 use domain::ids::{KeyId, OrgId, UserId};
-use domain::org::{Caller, Command, NewKey};
+use domain::org::{Caller, Command, NewKey, NewSession, SessionCommand};
 use domain::scope::Scopes;
 use domain::text::Name;
 use event_log::{Config, EventLog};
