@@ -38,8 +38,6 @@ BEYOND_SCHEMA = (
     # How deep and large it may be as a whole, and that its numbers are those of RFC 8785.
     (r"^(POST|PATCH) /", r"^((creators|videos)\[\d+\]\.)?metadata: "),
     (r"^(POST|PATCH) /api-keys", r"^expires_at: must lie 60 seconds to 10 years ahead$"),
-    # The format `email` admits more than one person could have.
-    (r"^POST /invitations$", r"^email: must be an e-mail address"),
     # There is no format that means an address or a range of either family.
     (r"^(POST|PATCH) /api-keys", r"^ip_allowlist\[\d+\]: must be a range such as"),
     (r" /", r"^(timezone|tz): not an IANA time zone"),
