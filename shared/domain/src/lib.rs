@@ -18,6 +18,7 @@ pub mod event;
 pub mod ids;
 pub mod jcs;
 pub mod limits;
+mod named;
 pub mod observation;
 pub mod org;
 pub mod plan;

@@ -7,28 +7,18 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What an org has bought; changed by the operator.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Plan {
-    /// For trying out; no requests with keys.
-    Free,
-    /// For small teams.
-    Starter,
-    /// For agencies.
-    Ultra,
+use crate::named::named;
+
+named! {
+    /// What an org has bought; changed by the operator.
+    Plan {
+        /// For trying out; no requests with keys.
+        Free = "free",
+        /// For small teams.
+        Starter = "starter",
+        /// For agencies.
+        Ultra = "ultra",
+    }
 }
 
 /// A text that names no plan or limit.
@@ -37,20 +27,6 @@ pub enum Plan {
 pub struct UnknownName {
     what: &'static str,
     known: String,
-}
-
-impl Plan {
-    /// All plans, the smallest first.
-    pub const ALL: [Self; 3] = [Self::Free, Self::Starter, Self::Ultra];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Free => "free",
-            Self::Starter => "starter",
-            Self::Ultra => "ultra",
-        }
-    }
 }
 
 impl fmt::Display for Plan {

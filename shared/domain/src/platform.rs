@@ -7,28 +7,18 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Where a creator publishes.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Platform {
-    /// TikTok.
-    Tiktok,
-    /// YouTube; a handle is the channel id.
-    Youtube,
-    /// Instagram.
-    Instagram,
+use crate::named::named;
+
+named! {
+    /// Where a creator publishes.
+    Platform {
+        /// TikTok.
+        Tiktok = "tiktok",
+        /// YouTube; a handle is the channel id.
+        Youtube = "youtube",
+        /// Instagram.
+        Instagram = "instagram",
+    }
 }
 
 /// What is wrong with a handle, a video id or a URL; the text says what is allowed.
@@ -70,20 +60,6 @@ const fn video_rule(platform: Platform) -> &'static str {
         Platform::Tiktok => "a TikTok video id is 1 to 20 digits",
         Platform::Youtube => "a YouTube video id is 11 letters, digits, '_' or '-'",
         Platform::Instagram => "an Instagram video id is 5 to 64 letters, digits, '_' or '-'",
-    }
-}
-
-impl Platform {
-    /// All platforms, in the contract's order.
-    pub const ALL: [Self; 3] = [Self::Tiktok, Self::Youtube, Self::Instagram];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tiktok => "tiktok",
-            Self::Youtube => "youtube",
-            Self::Instagram => "instagram",
-        }
     }
 }
 

@@ -6,59 +6,27 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// One permission.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Every GET that names no other scope.
-    Read,
-    /// Every POST, PATCH and DELETE that names no other scope.
-    Write,
-    /// Administration of the org.
-    Keys,
-    /// Ingest of observations.
-    Ingest,
-    /// The audit trail.
-    Audit,
-    /// The platform's own administration; only the operator gives it.
-    Admin,
+use crate::named::named;
+
+named! {
+    /// One permission.
+    Scope {
+        /// Every GET that names no other scope.
+        Read = "read",
+        /// Every POST, PATCH and DELETE that names no other scope.
+        Write = "write",
+        /// Administration of the org.
+        Keys = "keys",
+        /// Ingest of observations.
+        Ingest = "ingest",
+        /// The audit trail.
+        Audit = "audit",
+        /// The platform's own administration; only the operator gives it.
+        Admin = "admin",
+    }
 }
 
 impl Scope {
-    /// All scopes, in the contract's order.
-    pub const ALL: [Self; 6] = [
-        Self::Read,
-        Self::Write,
-        Self::Keys,
-        Self::Ingest,
-        Self::Audit,
-        Self::Admin,
-    ];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Keys => "keys",
-            Self::Ingest => "ingest",
-            Self::Audit => "audit",
-            Self::Admin => "admin",
-        }
-    }
-
     const fn bit(self) -> u8 {
         1 << (self as u8)
     }

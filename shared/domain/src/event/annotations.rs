@@ -5,37 +5,22 @@ use serde::{Deserialize, Serialize};
 
 use super::{EntityRef, cleared};
 use crate::ids::{AnnotationId, ProjectId};
+use crate::named::named;
 use crate::text::{AnnotationBody, Label};
 
-/// What an annotation of people marks.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum AnnotationKind {
-    /// Anything.
-    #[default]
-    Note,
-    /// Something begins.
-    Launch,
-    /// Something is promoted.
-    Promotion,
-    /// Something went wrong.
-    Incident,
-}
-
-impl AnnotationKind {
-    /// All of them, in the contract's order.
-    pub const ALL: [Self; 4] = [Self::Note, Self::Launch, Self::Promotion, Self::Incident];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Launch => "launch",
-            Self::Promotion => "promotion",
-            Self::Incident => "incident",
-        }
+named! {
+    /// What an annotation of people marks.
+    #[derive(Default)]
+    AnnotationKind {
+        /// Anything.
+        #[default]
+        Note = "note",
+        /// Something begins.
+        Launch = "launch",
+        /// Something is promoted.
+        Promotion = "promotion",
+        /// Something went wrong.
+        Incident = "incident",
     }
 }
 

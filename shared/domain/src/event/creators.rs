@@ -5,30 +5,20 @@ use serde::{Deserialize, Serialize};
 
 use super::cleared;
 use crate::ids::{CreatorId, ProjectId};
+use crate::named::named;
 use crate::platform::{Handle, Platform};
 use crate::sealed::Sealed;
 use crate::text::{Metadata, Readme};
 
-/// What becomes of a creator's new videos.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum TrackingMode {
-    /// They are tracked at once.
-    #[default]
-    Auto,
-    /// They wait in the inbox.
-    Selective,
-}
-
-impl TrackingMode {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Selective => "selective",
-        }
+named! {
+    /// What becomes of a creator's new videos.
+    #[derive(Default)]
+    TrackingMode {
+        /// They are tracked at once.
+        #[default]
+        Auto = "auto",
+        /// They wait in the inbox.
+        Selective = "selective",
     }
 }
 

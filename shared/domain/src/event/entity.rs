@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{CampaignId, CreatorId, VideoId};
+use crate::named::named;
 
 /// Something of a project that has figures: a campaign holds it, or an annotation is about it.
 #[derive(
@@ -29,30 +30,19 @@ pub enum EntityRef {
     Campaign(CampaignId),
 }
 
-/// What kind of thing it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EntityType {
-    /// A creator.
-    Creator,
-    /// A video.
-    Video,
-    /// A campaign.
-    Campaign,
+named! {
+    /// What kind of thing it is.
+    EntityType {
+        /// A creator.
+        Creator = "creator",
+        /// A video.
+        Video = "video",
+        /// A campaign.
+        Campaign = "campaign",
+    }
 }
 
 impl EntityType {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Creator, Self::Video, Self::Campaign];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Creator => "creator",
-            Self::Video => "video",
-            Self::Campaign => "campaign",
-        }
-    }
-
     /// The one of this kind with this id.
     pub const fn of(self, id: Uuid) -> EntityRef {
         match self {

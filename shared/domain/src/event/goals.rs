@@ -5,83 +5,31 @@ use serde::{Deserialize, Serialize};
 
 use super::cleared;
 use crate::ids::{CreatorId, GoalId};
+use crate::named::named;
 
-/// What a goal measures.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum GoalMetric {
-    /// Posts made in the period.
-    Posts,
-    /// Views gained in the period.
-    Views,
-    /// Likes, comments, shares and saves gained in the period.
-    Engagement,
-    /// Followers gained in the period.
-    Followers,
-}
-
-/// How often a goal begins anew.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum GoalPeriod {
-    /// Each day.
-    Daily,
-    /// Each week, from Monday.
-    Weekly,
-    /// Each calendar month.
-    Monthly,
-}
-
-impl GoalMetric {
-    /// All of them, in the contract's order.
-    pub const ALL: [Self; 4] = [Self::Posts, Self::Views, Self::Engagement, Self::Followers];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Posts => "posts",
-            Self::Views => "views",
-            Self::Engagement => "engagement",
-            Self::Followers => "followers",
-        }
+named! {
+    /// What a goal measures.
+    GoalMetric {
+        /// Posts made in the period.
+        Posts = "posts",
+        /// Views gained in the period.
+        Views = "views",
+        /// Likes, comments, shares and saves gained in the period.
+        Engagement = "engagement",
+        /// Followers gained in the period.
+        Followers = "followers",
     }
 }
 
-impl GoalPeriod {
-    /// All of them, the shortest first.
-    pub const ALL: [Self; 3] = [Self::Daily, Self::Weekly, Self::Monthly];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Daily => "daily",
-            Self::Weekly => "weekly",
-            Self::Monthly => "monthly",
-        }
+named! {
+    /// How often a goal begins anew.
+    GoalPeriod {
+        /// Each day.
+        Daily = "daily",
+        /// Each week, from Monday.
+        Weekly = "weekly",
+        /// Each calendar month.
+        Monthly = "monthly",
     }
 }
 

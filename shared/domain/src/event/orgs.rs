@@ -6,31 +6,20 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::UserId;
+use crate::named::named;
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform};
 use crate::scope::Scopes;
 use crate::text::Name;
 
-/// What a member may do.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Manages members, settings and keys.
-    Admin,
-    /// Reads and writes.
-    Member,
+named! {
+    /// What a member may do.
+    Role {
+        /// Manages members, settings and keys.
+        Admin = "admin",
+        /// Reads and writes.
+        Member = "member",
+    }
 }
 
 /// A text that names no role.
@@ -50,17 +39,6 @@ impl FromStr for Role {
 }
 
 impl Role {
-    /// All roles.
-    pub const ALL: [Self; 2] = [Self::Admin, Self::Member];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Member => "member",
-        }
-    }
-
     /// What a session of this role may do.
     pub const fn scopes(self) -> Scopes {
         match self {

@@ -4,108 +4,55 @@ use serde::{Deserialize, Serialize};
 
 use super::cleared;
 use crate::ids::{CreatorId, ProjectId, VideoId};
+use crate::named::named;
 use crate::platform::{Platform, PlatformVideoId};
 use crate::text::{Metadata, Readme};
 use crate::time::Timestamp;
 
-/// What a post is.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum MediaType {
-    /// A video.
-    #[default]
-    Video,
-    /// A photo carousel.
-    Photo,
-}
-
-impl MediaType {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Video => "video",
-            Self::Photo => "photo",
-        }
+named! {
+    /// What a post is.
+    #[derive(Default)]
+    MediaType {
+        /// A video.
+        #[default]
+        Video = "video",
+        /// A photo carousel.
+        Photo = "photo",
     }
 }
 
-/// How a video came to be tracked (v1-contract.md 11.1).
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum TrackingStatus {
-    /// Found; its creator's mode is `auto`.
-    AutoTracked,
-    /// Found; its creator's mode is `selective`; in the inbox.
-    PendingReview,
-    /// Approved by a person.
-    Included,
-    /// Rejected by a person.
-    Excluded,
-    /// Added by URL.
-    DirectAdd,
+named! {
+    /// How a video came to be tracked (v1-contract.md 11.1).
+    TrackingStatus {
+        /// Found; its creator's mode is `auto`.
+        AutoTracked = "auto_tracked",
+        /// Found; its creator's mode is `selective`; in the inbox.
+        PendingReview = "pending_review",
+        /// Approved by a person.
+        Included = "included",
+        /// Rejected by a person.
+        Excluded = "excluded",
+        /// Added by URL.
+        DirectAdd = "direct_add",
+    }
 }
 
 impl TrackingStatus {
-    /// All five, in the contract's order.
-    pub const ALL: [Self; 5] = [
-        Self::AutoTracked,
-        Self::PendingReview,
-        Self::Included,
-        Self::Excluded,
-        Self::DirectAdd,
-    ];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AutoTracked => "auto_tracked",
-            Self::PendingReview => "pending_review",
-            Self::Included => "included",
-            Self::Excluded => "excluded",
-            Self::DirectAdd => "direct_add",
-        }
-    }
-
     /// Whether a video of this status counts in figures.
     pub const fn is_counted(self) -> bool {
         matches!(self, Self::AutoTracked | Self::Included | Self::DirectAdd)
     }
 }
 
-/// Why a video gets no more updates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TrackingDisabledReason {
-    /// Somebody asked for it.
-    Manual,
-    /// It is old.
-    Expired,
-    /// The platform does not show it any more.
-    Unavailable,
-}
-
-impl TrackingDisabledReason {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Manual => "manual",
-            Self::Expired => "expired",
-            Self::Unavailable => "unavailable",
-        }
+named! {
+    /// Why a video gets no more updates.
+    TrackingDisabledReason {
+        /// Somebody asked for it.
+        Manual = "manual",
+        /// It is old.
+        Expired = "expired",
+        /// The platform does not show it any more.
+        Unavailable = "unavailable",
     }
 }
 

@@ -1,11 +1,11 @@
 //! One line of an ingest request.
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::fields::{Fields, invalid};
 use crate::event::MediaType;
 use crate::limits::{DISPLAY_NAME_CHARS, INGEST_LINE_BYTES, TITLE_CHARS};
+use crate::named::named;
 use crate::platform::{Handle, Platform, PlatformVideoId};
 use crate::time::Timestamp;
 
@@ -13,36 +13,19 @@ const COMMENT_CHARS: usize = 5_000;
 const COMMENT_ID_CHARS: usize = 128;
 const AUTHOR_CHARS: usize = 200;
 
-/// Why a line is not taken; stable names on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "variants are those of v1-contract.md 12")]
-pub enum LineErrorCode {
-    InvalidJson,
-    UnknownKind,
-    InvalidLine,
-    LineTooLong,
-    UnknownCreator,
-    UnknownVideo,
-    VideoRemoved,
-    BeforeTrackingStart,
-    ObservedInFuture,
-}
-
-impl LineErrorCode {
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InvalidJson => "invalid_json",
-            Self::UnknownKind => "unknown_kind",
-            Self::InvalidLine => "invalid_line",
-            Self::LineTooLong => "line_too_long",
-            Self::UnknownCreator => "unknown_creator",
-            Self::UnknownVideo => "unknown_video",
-            Self::VideoRemoved => "video_removed",
-            Self::BeforeTrackingStart => "before_tracking_start",
-            Self::ObservedInFuture => "observed_in_future",
-        }
+named! {
+    /// Why a line is not taken; stable names on the wire.
+    #[expect(missing_docs, reason = "variants are those of v1-contract.md 12")]
+    LineErrorCode {
+        InvalidJson = "invalid_json",
+        UnknownKind = "unknown_kind",
+        InvalidLine = "invalid_line",
+        LineTooLong = "line_too_long",
+        UnknownCreator = "unknown_creator",
+        UnknownVideo = "unknown_video",
+        VideoRemoved = "video_removed",
+        BeforeTrackingStart = "before_tracking_start",
+        ObservedInFuture = "observed_in_future",
     }
 }
 

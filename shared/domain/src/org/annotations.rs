@@ -13,6 +13,7 @@ use crate::event::{
     RecordedEvent,
 };
 use crate::ids::{AnnotationId, CreatorId, GlobalPosition, ProjectId};
+use crate::named::named;
 use crate::plan::LimitKey;
 use crate::text::{AnnotationBody, Label};
 use crate::time::Timestamp;
@@ -146,36 +147,15 @@ pub struct Mark {
     pub kind: MarkKind,
 }
 
-/// What annotations of the system mark (v1-contract.md 14).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "variants are those of the contract")]
-pub enum MarkKind {
-    CreatorAdded,
-    CreatorReactivated,
-    CreatorAutoDisabled,
-    TrackingModeChanged,
-    HandleChanged,
-}
-
-impl MarkKind {
-    /// All of them, in the contract's order.
-    pub const ALL: [Self; 5] = [
-        Self::CreatorAdded,
-        Self::CreatorReactivated,
-        Self::CreatorAutoDisabled,
-        Self::TrackingModeChanged,
-        Self::HandleChanged,
-    ];
-
-    /// The stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CreatorAdded => "creator_added",
-            Self::CreatorReactivated => "creator_reactivated",
-            Self::CreatorAutoDisabled => "creator_auto_disabled",
-            Self::TrackingModeChanged => "tracking_mode_changed",
-            Self::HandleChanged => "handle_changed",
-        }
+named! {
+    /// What annotations of the system mark (v1-contract.md 14).
+    #[expect(missing_docs, reason = "variants are those of the contract")]
+    MarkKind {
+        CreatorAdded = "creator_added",
+        CreatorReactivated = "creator_reactivated",
+        CreatorAutoDisabled = "creator_auto_disabled",
+        TrackingModeChanged = "tracking_mode_changed",
+        HandleChanged = "handle_changed",
     }
 }
 
