@@ -1,6 +1,6 @@
 //! Campaigns and what they hold (v1-contract.md 13).
 
-use domain::event::{EntityRef, EntityType};
+use domain::event::EntityRef;
 use domain::ids::{CampaignId, ProjectId};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -113,10 +113,3 @@ impl CampaignItem {
         }
     }
 }
-
-/// Every kind of item, for the document.
-pub(super) const ITEM_TYPES: [&str; 3] = [
-    EntityType::Creator.name(),
-    EntityType::Video.name(),
-    EntityType::Campaign.name(),
-];

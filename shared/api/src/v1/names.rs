@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use domain::event::{
-    AnnotationKind, GoalMetric, GoalPeriod, MediaType, Role, TrackingDisabledReason, TrackingMode,
-    TrackingStatus,
+    AnnotationKind, EntityType, GoalMetric, GoalPeriod, MediaType, Role, TrackingDisabledReason,
+    TrackingMode, TrackingStatus,
 };
 use domain::observation::LineErrorCode;
 use domain::org::MarkKind;
@@ -66,7 +66,7 @@ names! {
     /// Width of a bucket.
     GranularityName as "Granularity": ["day", "week", "month", "custom"];
     /// What a campaign holds, or a mark is about.
-    ItemTypeName as "ItemType": super::campaigns::ITEM_TYPES;
+    ItemTypeName as "ItemType": EntityType::ALL.map(EntityType::name);
     /// What becomes of the keys that a leaving member owns.
     KeyDispositionName as "KeyDisposition": ["revoke", "transfer", "keep"];
     /// How far an invitation has come.
@@ -78,9 +78,9 @@ names! {
     /// What a limit counts in.
     LimitUnitName as "LimitUnit": ["count", "per_day", "per_minute", "hours", "days"];
     /// Why a line of an ingest is not taken.
-    LineCodeName as "LineCode": LINE_CODES.map(LineErrorCode::name);
+    LineCodeName as "LineCode": LineErrorCode::ALL.map(LineErrorCode::name);
     /// What a post is.
-    MediaTypeName as "MediaType": [MediaType::Video, MediaType::Photo].map(MediaType::name);
+    MediaTypeName as "MediaType": MediaType::ALL.map(MediaType::name);
     /// What analytics can show.
     MetricName as "Metric": METRICS;
     /// Gained in a bucket, or running total.
@@ -90,36 +90,21 @@ names! {
     /// A platform.
     PlatformName as "Platform": Platform::ALL.map(Platform::name);
     /// A member's role.
-    RoleName as "Role": [Role::Admin, Role::Member].map(Role::name);
+    RoleName as "Role": Role::ALL.map(Role::name);
     /// What people mark on the time axis.
     PeoplesAnnotationKindName as "PeoplesAnnotationKind": AnnotationKind::ALL.map(AnnotationKind::name);
     /// A permission.
     ScopeName as "Scope": Scope::ALL.map(Scope::name);
     /// Why a video gets no more updates.
-    TrackingDisabledReasonName as "TrackingDisabledReason": [
-        TrackingDisabledReason::Manual,
-        TrackingDisabledReason::Expired,
-        TrackingDisabledReason::Unavailable,
-    ].map(TrackingDisabledReason::name);
+    TrackingDisabledReasonName as "TrackingDisabledReason": TrackingDisabledReason::ALL
+        .map(TrackingDisabledReason::name);
     /// What becomes of a creator's new videos.
-    TrackingModeName as "TrackingMode": [TrackingMode::Auto, TrackingMode::Selective].map(TrackingMode::name);
+    TrackingModeName as "TrackingMode": TrackingMode::ALL.map(TrackingMode::name);
     /// How a video came to be tracked.
     TrackingStatusName as "TrackingStatus": TrackingStatus::ALL.map(TrackingStatus::name);
     /// What a metric counts in.
     UnitName as "Unit": ["count", "percent", "posts_per_week"];
 }
-
-const LINE_CODES: [LineErrorCode; 9] = [
-    LineErrorCode::InvalidJson,
-    LineErrorCode::UnknownKind,
-    LineErrorCode::InvalidLine,
-    LineErrorCode::LineTooLong,
-    LineErrorCode::UnknownCreator,
-    LineErrorCode::UnknownVideo,
-    LineErrorCode::VideoRemoved,
-    LineErrorCode::BeforeTrackingStart,
-    LineErrorCode::ObservedInFuture,
-];
 
 const METRICS: [&str; 12] = [
     "views",

@@ -21,9 +21,9 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn read(fields: &mut Fields<'_>) -> Result<Self, Invalid> {
-        let modes = [TrackingMode::Auto, TrackingMode::Selective];
-        let tracking_mode =
-            fields.optional("tracking_mode", |it| it.one_of(&modes, TrackingMode::name));
+        let tracking_mode = fields.optional("tracking_mode", |it| {
+            it.one_of(&TrackingMode::ALL, TrackingMode::name)
+        });
         let tracking_start_date = fields.patch("tracking_start_date", Node::date);
         let display_name = fields.patch("display_name", display_name);
         let readme = fields.notes();
