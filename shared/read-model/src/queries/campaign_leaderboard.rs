@@ -85,7 +85,10 @@ impl OrgReader {
         let (rolled, others) = self.rolled_campaigns(ids).await?;
         let mut levels = self.rolled_up(&rolled, edges, inputs).await?;
         if !others.is_empty() {
-            levels.extend(self.from_raw(EntityKind::Campaign, &others, edges).await?);
+            levels.extend(
+                self.from_raw(EntityKind::Campaign, &others, edges, inputs)
+                    .await?,
+            );
         }
         Ok(levels)
     }

@@ -13,7 +13,7 @@ use super::cards::CreatorCard;
 use super::columns::timestamp;
 use super::goals::{Goal, GoalRow};
 use super::raw::COUNTED;
-use crate::analytics::{Counter, EntityKind, Levels, saturated};
+use crate::analytics::{Counter, EntityKind, Inputs, Levels, saturated};
 use crate::compliance::GoalSpan;
 use crate::error::{CorruptRow, ReadError};
 use crate::reader::OrgReader;
@@ -245,7 +245,9 @@ impl OrgReader {
         };
         let is_read = |post: &&Post| post.stats_at.is_some_and(|at| at >= *first);
         let ids: Vec<Uuid> = posts.iter().filter(is_read).map(|post| post.id).collect();
-        let levels = self.from_raw(EntityKind::Video, &ids, &edges).await?;
+        let levels = self
+            .from_raw(EntityKind::Video, &ids, &edges, Inputs::ALL)
+            .await?;
         Ok(PostLevels { edges, levels })
     }
 

@@ -255,8 +255,10 @@ async fn check(model: &ReadModel, world: &World, question: &Question) -> Result<
             let asked = [&question.calendar, &prior]
                 .map(|calendar| question.of(measure, Mode::New, calendar));
             let edges = asked[0].edges().union(&asked[1].edges());
-            let raw = reader.from_raw(kind, &ids, edges.as_slice()).await.unwrap();
-            let rolled = rolled_up(&mut reader, kind, &ids, &edges, measure.inputs()).await;
+            let inputs = measure.inputs();
+            let raw = reader.from_raw(kind, &ids, edges.as_slice(), inputs);
+            let raw = raw.await.unwrap();
+            let rolled = rolled_up(&mut reader, kind, &ids, &edges, inputs).await;
             for (id, entity) in &entities {
                 for mode in Mode::ALL {
                     for asked in asked {

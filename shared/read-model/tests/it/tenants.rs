@@ -259,7 +259,10 @@ async fn asks_for_the_other(model: &ReadModel) {
         (EntityKind::Video, video),
         (EntityKind::Campaign, id(5, 2, 0)),
     ] {
-        let levels = reader.from_raw(kind, &[entity], &edges).await.unwrap();
+        let levels = reader
+            .from_raw(kind, &[entity], &edges, Inputs::ALL)
+            .await
+            .unwrap();
         assert_eq!(levels[&entity].posts(1), 0);
         let views = levels[&entity].counter(read_model::analytics::Counter::Views, 1);
         assert_eq!(views.units, 0);
