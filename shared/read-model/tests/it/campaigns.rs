@@ -2,8 +2,8 @@
 
 use chrono_tz::Tz;
 use domain::event::{
-    CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved, EntityRef, EntityType,
-    ObservationRecorded, ProjectRemoved, Reading, TrackingStatus, VideoReviewed,
+    CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved, CreatorRemoved, EntityRef,
+    EntityType, ObservationRecorded, ProjectRemoved, Reading, TrackingStatus, VideoReviewed,
 };
 use domain::ids::{CampaignId, CreatorId, OrgId, ProjectId, VideoId};
 use domain::plan::Plan;
@@ -276,6 +276,28 @@ async fn figures_are_of_the_union_of_counted_videos() {
     );
     let empty = reader.campaign_figures(campaign(2)).await.unwrap();
     assert_eq!((empty.videos, empty.creators, empty.views), (0, 0, None));
+}
+
+#[tokio::test]
+async fn absurd_views_are_cut_off_and_removed_creators_are_not_counted() {
+    let database = projection().await;
+    let mut journal = furnished(3);
+    let items = [0, 1].map(|number| EntityRef::Creator(creator(number)));
+    journal.record(put(0, &items));
+    // As from a log that does not say that it left the campaign.
+    journal.record(CreatorRemoved {
+        creator_id: creator(1),
+    });
+    apply(database.pool(), &journal.events).await;
+    sqlx::query("UPDATE video_stats SET views = 9223372036854775807")
+        .execute(database.pool())
+        .await
+        .unwrap();
+    let model = read_model(&database);
+    let mut reader = model.org(org()).await.unwrap();
+    let figures = reader.campaign_figures(campaign(0)).await.unwrap();
+    assert_eq!((figures.videos, figures.creators), (3, 1));
+    assert_eq!(figures.views, Some(i64::MAX));
 }
 
 #[tokio::test]
