@@ -25,12 +25,11 @@ use api::BASE_PATH;
 use api::error::ApiError;
 use axum::Router;
 use axum::routing::get;
+use chrono::TimeDelta;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-use chrono::TimeDelta;
 
 use crate::app::Shared;
 use crate::http;
