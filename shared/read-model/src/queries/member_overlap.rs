@@ -107,12 +107,11 @@ impl OrgReader {
         let Some(labels) = self.compared(project, named).await? else {
             return Ok(None);
         };
-        let order: Vec<Uuid> = match named {
-            Some(named) => named.iter().map(|id| id.as_uuid()).collect(),
-            None => {
-                let all: Vec<Uuid> = labels.keys().copied().collect();
-                self.largest_campaigns(by, &all).await?
-            }
+        let order: Vec<Uuid> = if let Some(named) = named {
+            named.iter().map(|id| id.as_uuid()).collect()
+        } else {
+            let all: Vec<Uuid> = labels.keys().copied().collect();
+            self.largest_campaigns(by, &all).await?
         };
         let mut members = self.members_of_campaigns(by, &order).await?;
         let sets: Vec<(Uuid, BTreeSet<Uuid>)> = order
