@@ -35,6 +35,15 @@ impl Level {
         }
     }
 
+    /// What takes it away again.
+    pub(crate) fn negated(self) -> Self {
+        Self {
+            value: -self.value,
+            base: -self.base,
+            units: -self.units,
+        }
+    }
+
     /// `None` if no unit was read yet.
     pub fn known(self) -> Option<i128> {
         (self.units > 0).then_some(self.value)

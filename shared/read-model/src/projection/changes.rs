@@ -7,7 +7,7 @@ use domain::time::Timestamp;
 use uuid::Uuid;
 
 use super::figures::Change;
-use super::slots::slot_of;
+use super::slots::{SLOTS_A_DAY, slot_of};
 use crate::analytics::Counter;
 
 /// Changes by unit, a creator or a project, and slot.
@@ -83,6 +83,15 @@ impl SlotChanges {
         self.0
             .iter()
             .map(|((unit, slot), sums)| (*unit, *slot, sums))
+    }
+
+    /// The same summed by day of UTC.
+    pub fn by_day(&self) -> Self {
+        let mut days = Self::default();
+        for (unit, slot, sums) in self.iter() {
+            days.add_sums(unit, slot.div_euclid(SLOTS_A_DAY), sums);
+        }
+        days
     }
 
     /// What really changes, in the order of the rows' index.

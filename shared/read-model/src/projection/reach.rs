@@ -166,7 +166,8 @@ async fn forget(connection: &mut PgConnection, decisions: &Decisions) -> Result<
     }
     sqlx::query!(
         "WITH videos AS (DELETE FROM campaign_videos WHERE campaign_id = ANY ($1)),
-              creators AS (DELETE FROM campaign_creators WHERE campaign_id = ANY ($1))
+              creators AS (DELETE FROM campaign_creators WHERE campaign_id = ANY ($1)),
+              days AS (DELETE FROM days WHERE unit_id = ANY ($1))
          DELETE FROM slots WHERE unit_id = ANY ($1)",
         &gone,
     )

@@ -1,4 +1,4 @@
-//! The rows of roll-ups.
+//! The rows of roll-ups: quarter hours of UTC, and the same summed by day.
 
 use domain::time::Timestamp;
 use sqlx::PgConnection;
@@ -9,6 +9,8 @@ use super::changes::{SlotChanges, Sums};
 use crate::analytics::Counter;
 
 const SLOT_MICROS: i64 = 15 * 60 * 1_000_000;
+/// Quarter hours of a day of UTC.
+pub(crate) const SLOTS_A_DAY: i32 = 96;
 
 /// The quarter hour of an instant, counted from 1970. Equally, for an instant at which one begins:
 /// the first that does not lie before it.
@@ -17,7 +19,8 @@ pub(crate) fn slot_of(at: Timestamp) -> i32 {
     i32::try_from(slot).unwrap_or(if slot < 0 { i32::MIN } else { i32::MAX })
 }
 
-/// A row as it is sent: the type `slot_row`. Zero is sent and stored as null, which takes no room.
+/// A row as it is sent, whose `slot` may be a day: the type `slot_row`. Zero is sent and stored as null, which takes no
+/// room.
 #[derive(Debug, sqlx::Type)]
 #[sqlx(type_name = "slot_row")]
 struct SentSlot {
@@ -77,54 +80,63 @@ impl SentSlot {
     }
 }
 
-/// Adds changes to the stored rows; returns how many rows.
+/// Adds rows to a table of roll-ups by unit and `$place`.
+macro_rules! add_rows {
+    ($connection:expr, $rows:expr, $table:tt, $place:tt) => {
+        sqlx::query!(
+            "INSERT INTO " + $table + " AS s (unit_id, " + $place + ", org_id, posts, views_firsts,
+                    likes_firsts, comments_firsts, shares_firsts, saves_firsts, followers_firsts,
+                    views_delta, views_base, likes_delta, likes_base, comments_delta, comments_base,
+                    shares_delta, shares_base, saves_delta, saves_base, followers_delta,
+                    followers_base)
+             SELECT * FROM unnest($1::slot_row[])
+             ON CONFLICT (unit_id, " + $place + ") DO UPDATE SET
+                    posts = slot_sum(s.posts, excluded.posts),
+                    views_firsts = slot_sum(s.views_firsts, excluded.views_firsts),
+                    likes_firsts = slot_sum(s.likes_firsts, excluded.likes_firsts),
+                    comments_firsts = slot_sum(s.comments_firsts, excluded.comments_firsts),
+                    shares_firsts = slot_sum(s.shares_firsts, excluded.shares_firsts),
+                    saves_firsts = slot_sum(s.saves_firsts, excluded.saves_firsts),
+                    followers_firsts = slot_sum(s.followers_firsts, excluded.followers_firsts),
+                    views_delta = slot_sum(s.views_delta, excluded.views_delta),
+                    views_base = slot_sum(s.views_base, excluded.views_base),
+                    likes_delta = slot_sum(s.likes_delta, excluded.likes_delta),
+                    likes_base = slot_sum(s.likes_base, excluded.likes_base),
+                    comments_delta = slot_sum(s.comments_delta, excluded.comments_delta),
+                    comments_base = slot_sum(s.comments_base, excluded.comments_base),
+                    shares_delta = slot_sum(s.shares_delta, excluded.shares_delta),
+                    shares_base = slot_sum(s.shares_base, excluded.shares_base),
+                    saves_delta = slot_sum(s.saves_delta, excluded.saves_delta),
+                    saves_base = slot_sum(s.saves_base, excluded.saves_base),
+                    followers_delta = slot_sum(s.followers_delta, excluded.followers_delta),
+                    followers_base = slot_sum(s.followers_base, excluded.followers_base)",
+            $rows as &[SentSlot],
+        )
+        .execute($connection)
+        .await
+    };
+}
+
+/// Adds changes to the stored rows; returns how many slots.
 pub(super) async fn store(
     connection: &mut PgConnection,
     changes: SlotChanges,
 ) -> Result<u64, ApplyError> {
-    let rows: Vec<SentSlot> = changes
+    let days = sent(changes.by_day());
+    let slots = sent(changes);
+    if !slots.is_empty() {
+        add_rows!(&mut *connection, &slots, "slots", "slot")?;
+        add_rows!(&mut *connection, &days, "days", "day")?;
+    }
+    Ok(slots.len() as u64)
+}
+
+fn sent(changes: SlotChanges) -> Vec<SentSlot> {
+    changes
         .into_sorted()
         .iter()
         .map(|(unit, slot, sums)| SentSlot::of(*unit, *slot, sums))
-        .collect();
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    sqlx::query!(
-        "INSERT INTO slots AS s (unit_id, slot, org_id, posts, views_firsts, likes_firsts,
-                comments_firsts, shares_firsts, saves_firsts, followers_firsts, views_delta,
-                views_base, likes_delta, likes_base, comments_delta, comments_base, shares_delta,
-                shares_base, saves_delta, saves_base, followers_delta, followers_base)
-         SELECT unit_id, slot, org_id, posts, views_firsts, likes_firsts, comments_firsts,
-                shares_firsts, saves_firsts, followers_firsts, views_delta, views_base, likes_delta,
-                likes_base, comments_delta, comments_base, shares_delta, shares_base, saves_delta,
-                saves_base, followers_delta, followers_base
-         FROM unnest($1::slot_row[])
-         ON CONFLICT (unit_id, slot) DO UPDATE SET
-                posts = slot_sum(s.posts, excluded.posts),
-                views_firsts = slot_sum(s.views_firsts, excluded.views_firsts),
-                likes_firsts = slot_sum(s.likes_firsts, excluded.likes_firsts),
-                comments_firsts = slot_sum(s.comments_firsts, excluded.comments_firsts),
-                shares_firsts = slot_sum(s.shares_firsts, excluded.shares_firsts),
-                saves_firsts = slot_sum(s.saves_firsts, excluded.saves_firsts),
-                followers_firsts = slot_sum(s.followers_firsts, excluded.followers_firsts),
-                views_delta = slot_sum(s.views_delta, excluded.views_delta),
-                views_base = slot_sum(s.views_base, excluded.views_base),
-                likes_delta = slot_sum(s.likes_delta, excluded.likes_delta),
-                likes_base = slot_sum(s.likes_base, excluded.likes_base),
-                comments_delta = slot_sum(s.comments_delta, excluded.comments_delta),
-                comments_base = slot_sum(s.comments_base, excluded.comments_base),
-                shares_delta = slot_sum(s.shares_delta, excluded.shares_delta),
-                shares_base = slot_sum(s.shares_base, excluded.shares_base),
-                saves_delta = slot_sum(s.saves_delta, excluded.saves_delta),
-                saves_base = slot_sum(s.saves_base, excluded.saves_base),
-                followers_delta = slot_sum(s.followers_delta, excluded.followers_delta),
-                followers_base = slot_sum(s.followers_base, excluded.followers_base)",
-        &rows as &[SentSlot],
-    )
-    .execute(connection)
-    .await?;
-    Ok(rows.len() as u64)
+        .collect()
 }
 
 fn nonzero<T: Default + PartialEq>(value: T) -> Option<T> {

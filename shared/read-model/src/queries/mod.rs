@@ -9,6 +9,7 @@ pub(crate) mod campaigns;
 pub(crate) mod cards;
 pub(crate) mod columns;
 pub(crate) mod compliance;
+mod cover;
 pub(crate) mod creator_figures;
 pub(crate) mod creator_leaderboard;
 pub(crate) mod creator_scatter;

@@ -6,6 +6,7 @@ mod aggregates;
 mod answers;
 mod breakdown;
 mod campaigns;
+mod days;
 mod figure_plans;
 mod goals;
 mod history;

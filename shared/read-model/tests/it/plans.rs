@@ -58,6 +58,9 @@ pub const SEED: &str = "
     INSERT INTO slots (unit_id, slot, org_id, views_delta)
         SELECT project_id, n, org_id, 1 FROM projects, generate_series(1960000, 1960499) n
         UNION ALL SELECT creator_id, n, org_id, 1 FROM creators, generate_series(1960000, 1960049) n;
+    INSERT INTO days (unit_id, day, org_id, views_delta)
+        SELECT project_id, n, org_id, 1 FROM projects, generate_series(20400, 20899) n
+        UNION ALL SELECT creator_id, n, org_id, 1 FROM creators, generate_series(20400, 20449) n;
     ANALYZE;
 ";
 
@@ -72,7 +75,7 @@ pub async fn seeded(pool: &PgPool, kind: &str, number: i64) -> Uuid {
 }
 
 /// The tables that [`SEED`] makes large.
-pub const LARGE: [&str; 9] = [
+pub const LARGE: [&str; 10] = [
     "api_keys",
     "creators",
     "creator_profiles",
@@ -82,6 +85,7 @@ pub const LARGE: [&str; 9] = [
     "video_stats",
     "video_readings",
     "slots",
+    "days",
 ];
 
 /// One connection, so that what it has counted is known; as a superuser, or as who reads.

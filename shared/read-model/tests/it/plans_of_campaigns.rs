@@ -41,6 +41,8 @@ const MORE: &str = "
         WHERE item_type = 'creator';
     INSERT INTO slots (unit_id, slot, org_id, views_delta)
         SELECT campaign_id, n, org_id, 1 FROM campaigns, generate_series(1960000, 1960009) n;
+    INSERT INTO days (unit_id, day, org_id, views_delta)
+        SELECT campaign_id, n, org_id, 1 FROM campaigns, generate_series(20400, 20409) n;
     INSERT INTO goals (goal_id, org_id, creator_id, project_id, metric, period, target_value,
             is_active, removed, created_at, updated_at)
         SELECT md5('goal' || creator_id || m)::uuid, org_id, creator_id, project_id,

@@ -97,6 +97,11 @@ pub async fn roll_all(pool: &PgPool) {
     while roll(pool, 1_000).await {}
 }
 
+const NOT_NOTHING: &str = "num_nonnulls(posts, views_firsts, likes_firsts, comments_firsts,
+    shares_firsts, saves_firsts, followers_firsts, views_delta, views_base, likes_delta, likes_base,
+    comments_delta, comments_base, shares_delta, shares_base, saves_delta, saves_base,
+    followers_delta, followers_base) > 0";
+
 /// Every row of an org in every table, but for roll-ups that come to nothing.
 pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
     let mut rows = Vec::new();
@@ -121,13 +126,8 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
         ("campaign_creators", "true"),
         ("goals", "true"),
         ("annotations", "true"),
-        (
-            "slots",
-            "num_nonnulls(posts, views_firsts, likes_firsts, comments_firsts, shares_firsts,
-          saves_firsts, followers_firsts, views_delta, views_base, likes_delta, likes_base,
-          comments_delta, comments_base, shares_delta, shares_base, saves_delta, saves_base,
-          followers_delta, followers_base) > 0",
-        ),
+        ("slots", NOT_NOTHING),
+        ("days", NOT_NOTHING),
     ] {
         let query = format!(
             "SELECT '{table} ' || to_jsonb(t)::text FROM {table} t WHERE org_id = $1 AND {condition}

@@ -17,7 +17,7 @@ use sqlx::{Connection, Row};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, roll_all, sample};
 
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 22] = [
     "orgs",
     "org_limits",
     "members",
@@ -33,6 +33,7 @@ const TABLES: [&str; 21] = [
     "video_stats",
     "video_readings",
     "slots",
+    "days",
     "campaigns",
     "campaign_items",
     "campaign_videos",
