@@ -10,7 +10,6 @@ use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::routes::query;
 use crate::support::{Org, World, bearer, instant, views};
 
 #[tokio::test]
@@ -421,81 +420,6 @@ async fn removed_endpoints_say_what_to_use() {
             "{path}"
         );
         assert_eq!(reply.json()["meta"]["replacement"], replacement);
-    }
-}
-
-/// Every summary of a project.
-fn summaries(project: Uuid) -> Vec<String> {
-    let routes = api::route::ROUTES.iter().map(|route| route.path);
-    let summaries = routes.filter(|path| path.starts_with("/analytics/aggregate/"));
-    summaries
-        .map(|path| format!("{path}{}", query(path, &project.to_string())))
-        .collect()
-}
-
-/// Ids in paths and filters: another org's answers exactly as one that does not exist.
-#[tokio::test]
-async fn what_is_another_orgs_equals_what_is_missing() {
-    let world = World::start().await;
-    let (own, other) = (world.org().await, world.org().await);
-    let theirs = furnish(&world, &other).await;
-    let missing = [Uuid::from_u128(0x0192_f0c1_2b7e_7c00_8000_0000_0000_abcd); 5];
-    let paths = |[project, creator, video, key, campaign]: [Uuid; 5]| {
-        vec![
-            format!("/projects/{project}"),
-            format!("/projects/{project}/inbox"),
-            format!("/creators/{creator}"),
-            format!("/creators?project_id={project}"),
-            format!("/videos/{video}"),
-            format!("/videos?project_id={project}"),
-            format!("/videos?creator_id={creator}"),
-            format!("/api-keys/{key}"),
-            format!("/campaigns/{campaign}"),
-            format!("/campaigns/{campaign}/items"),
-            format!("/campaigns?project_id={project}"),
-            format!("/projects/{project}/goals"),
-            format!("/projects/{project}/goal-compliance"),
-            format!("/analytics/annotations?project_id={project}"),
-            format!("/analytics/annotations?entity=creator&entity_id={creator}"),
-            format!("/analytics/annotations?entity=video&entity_id={video}"),
-            format!("/analytics/annotations?entity=campaign&entity_id={campaign}"),
-            format!("/analytics/aggregate/member-overlap?project_id={project}"),
-            format!("/analytics?entity=campaign&entity_id={campaign}&metric=views"),
-            format!("/analytics?entity=project&entity_id={project}&metric=views"),
-            format!("/analytics?entity=creator&entity_id={creator}&metric=posts"),
-            format!("/analytics?entity=video&entity_id={video}&metric=likes"),
-            format!("/analytics?entity=creator&entity_id={creator}&metric=likes&breakdown=video"),
-            format!(
-                "/analytics?entity=project&entity_id={project}&metric=views&compare=prior_period"
-            ),
-        ]
-        .into_iter()
-        .chain(summaries(project))
-        .collect::<Vec<_>>()
-    };
-    for (theirs, missing) in paths(theirs).iter().zip(paths(missing)) {
-        let reply = world.get(&own.key, theirs).await;
-        let absent = world.get(&own.key, &missing).await;
-        assert_eq!(
-            (reply.status.as_u16(), &reply.body),
-            (404, &absent.body),
-            "{theirs}"
-        );
-        let names = |reply: &crate::support::Reply| {
-            reply
-                .headers
-                .keys()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(names(&reply), names(&absent), "{theirs}");
-        // Also after their owner has asked, whose answer is kept.
-        assert_eq!(world.get(&other.key, theirs).await.status, 200, "{theirs}");
-        assert_eq!(
-            world.get(&own.key, theirs).await.body,
-            absent.body,
-            "{theirs}"
-        );
     }
 }
 

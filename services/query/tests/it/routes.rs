@@ -159,7 +159,8 @@ fn something_fits_every_described_parameter() {
     }
 }
 
-fn parameters(operation: &Operation) -> Vec<String> {
+/// The names of an operation's parameters.
+pub fn parameters(operation: &Operation) -> Vec<String> {
     let inline = operation
         .parameters
         .iter()

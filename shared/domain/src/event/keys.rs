@@ -82,6 +82,23 @@ pub struct KeyChanged {
     pub narrowed: bool,
 }
 
+impl KeyChanged {
+    /// A change of nothing.
+    pub const fn nothing(key_id: KeyId) -> Self {
+        Self {
+            key_id,
+            name: None,
+            scopes: None,
+            expires_at: None,
+            ip_allowlist: None,
+            rate_limit_per_minute: None,
+            strict: None,
+            owner_id: None,
+            narrowed: false,
+        }
+    }
+}
+
 /// A key was replaced and ends at the end of the overlap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KeyRotated {

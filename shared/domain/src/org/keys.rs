@@ -344,23 +344,6 @@ fn narrows(key: &Key, changed: &KeyChanged) -> bool {
     scope_lost || ends_earlier || range_lost || rate_lowered || changed.strict == Some(true)
 }
 
-impl KeyChanged {
-    /// A change of nothing.
-    pub(super) const fn nothing(key_id: KeyId) -> Self {
-        Self {
-            key_id,
-            name: None,
-            scopes: None,
-            expires_at: None,
-            ip_allowlist: None,
-            rate_limit_per_minute: None,
-            strict: None,
-            owner_id: None,
-            narrowed: false,
-        }
-    }
-}
-
 pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
     let denial = |reason| Denial::of(recorded, reason);
     match recorded.event {
