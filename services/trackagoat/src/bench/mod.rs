@@ -5,6 +5,7 @@
 //! peers and of ceilings are no one's business but the benchmark's, so their SQL stands here.
 
 mod aim;
+mod analytics;
 mod append;
 mod conditions;
 mod error;
@@ -53,6 +54,8 @@ pub struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum Name {
+    /// Answers that no cache has, while what else is held grows a hundredfold.
+    Analytics(Options),
     /// Events appended to the log.
     Append(Options),
     /// What a decision about a request costs, and whether refusals can be told apart by their time.
@@ -107,6 +110,10 @@ impl Bench {
     pub async fn run(self, clock: Clock, entropy: Entropy) -> Result<(), BenchError> {
         match &self.name {
             Name::Worker => Parent::new().work(clock, entropy).await,
+            Name::Analytics(options) => {
+                let measure = async |setting: &Setting| analytics::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
             Name::Append(options) => {
                 let measure = async |setting: &Setting| append::run(options, setting).await;
                 options.measure(measure, clock, entropy).await

@@ -185,7 +185,7 @@ impl Kept {
 
 /// Runs the importer as a user would; seconds from its start to its end, when everything can be
 /// read.
-async fn import(
+pub async fn import(
     product: &Product,
     project: &str,
     files: &[PathBuf],
@@ -236,7 +236,7 @@ async fn insert_plainly(
 }
 
 /// The lists in a folder, by name.
-fn lists(folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
+pub fn lists(folder: &Path) -> Result<Vec<PathBuf>, BenchError> {
     let entries = fs::read_dir(folder).map_err(BenchError::io("read the folder", folder))?;
     let mut files: Vec<_> = entries
         .flatten()
