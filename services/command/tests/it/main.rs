@@ -4,6 +4,7 @@
 mod annotations;
 mod campaigns;
 mod goals;
+mod strings;
 mod support;
 
 mod creators;
