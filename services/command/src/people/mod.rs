@@ -28,6 +28,7 @@ pub use self::password::{Password, PasswordError};
 pub use self::password_change::PasswordChangeError;
 pub use self::rows::{OrgOfPerson, Person};
 pub use self::setup::{FirstOrg, SetupError};
+pub(crate) use self::sign_in::Minted;
 use self::sign_in::quietly;
 pub use self::sign_in::{Opened, Place, SignInError, SignedIn};
 pub use self::token::OneTimeToken;
