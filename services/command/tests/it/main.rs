@@ -17,6 +17,7 @@ mod limits;
 mod matrix;
 mod members;
 mod operator;
+mod passwords;
 mod projects;
 mod races;
 mod refusals;

@@ -8,6 +8,7 @@ mod orgs;
 mod show;
 
 use command::app::{CommandContext, CommandError, Executed};
+use command::people::SetupError;
 use domain::ids::{KeyId, OrgId};
 use domain::org::{Command, Rejection};
 use domain::plan::LimitKey;
@@ -59,6 +60,8 @@ pub enum OperatorError {
         "somebody belongs to an org already: let them invite others, or use `trackagoat members invite`"
     )]
     SetUp,
+    #[error(transparent)]
+    SetupToken(#[from] SetupError),
     #[error(transparent)]
     Log(#[from] log::Failure),
     #[error("the orgs could not be listed")]
@@ -163,10 +166,13 @@ fn refusal(org: OrgId, error: CommandError) -> OperatorError {
 
 /// Prints a token for `POST /auth/setup`.
 async fn setup_token(operator: &Operator) -> Result<(), OperatorError> {
-    let token = operator.people.new_setup_token().await;
-    let token = token.map_err(members::MembersError::from)?;
-    say(token.ok_or(OperatorError::SetUp)?.reveal());
-    Ok(())
+    match operator.people.new_setup_token().await {
+        Err(SetupError::Over) => Err(OperatorError::SetUp),
+        token => {
+            say(token?.reveal());
+            Ok(())
+        }
+    }
 }
 
 async fn list_orgs(operator: &Operator) -> Result<(), OperatorError> {

@@ -2,11 +2,11 @@
 
 use comfy_table::Table;
 use command::app::Denial;
-use command::people::Person;
 use domain::ids::{KeyId, OrgId, UserId};
 use domain::org::{Key, Member, Profile};
 use domain::plan::{LimitKey, Limits, Plan};
 use domain::time::Timestamp;
+use gate::Person;
 
 use crate::terminal::{remark, say};
 
