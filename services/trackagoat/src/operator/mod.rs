@@ -9,8 +9,8 @@ mod show;
 
 use command::app::{CommandContext, CommandError, Executed};
 use command::people::SetupError;
-use domain::ids::{KeyId, OrgId};
-use domain::org::{Command, Rejection};
+use domain::ids::{InvitationId, KeyId, OrgId};
+use domain::org::{Command, Existing, Rejection};
 use domain::plan::LimitKey;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -51,6 +51,13 @@ pub enum OperatorError {
         org: OrgId,
         limit_key: LimitKey,
         max: u64,
+    },
+    #[error(
+        "an invitation to this address is pending; its link works until it is withdrawn, for a new one: `trackagoat members withdraw {org} {invitation}`, then invite again"
+    )]
+    Invited {
+        org: OrgId,
+        invitation: InvitationId,
     },
     #[error(transparent)]
     Handle(#[from] domain::platform::PlatformError),
@@ -97,7 +104,10 @@ impl Action {
                 }
                 OrgAction::List => list_orgs(operator).await?,
                 OrgAction::Decide(org, command) => {
-                    decide(operator, org, &command).await?;
+                    let decided = decide(operator, org, &command).await?;
+                    if let Command::SetLimit { limit_key, .. } = command {
+                        show::limit(limit_key, decided.state().await.limits());
+                    }
                 }
             },
             Self::Log(Log::Restored(restored)) => restored.run(operator, clock).await?,
@@ -150,7 +160,7 @@ async fn decide(
     Ok(executed)
 }
 
-/// Only the operator can raise a limit, and so is told how.
+/// The operator is told what to do about it.
 fn refusal(org: OrgId, error: CommandError) -> OperatorError {
     match error {
         CommandError::Rejected(Rejection::LimitReached { limit_key, max, .. }) => {
@@ -160,6 +170,13 @@ fn refusal(org: OrgId, error: CommandError) -> OperatorError {
                 max,
             }
         }
+        CommandError::Rejected(Rejection::Duplicate {
+            what: Existing::Invitation,
+            id,
+        }) => OperatorError::Invited {
+            org,
+            invitation: InvitationId::from_uuid(id),
+        },
         other => other.into(),
     }
 }

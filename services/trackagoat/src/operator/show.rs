@@ -49,6 +49,13 @@ fn no_requests(org: OrgId, limits: &Limits) -> Option<String> {
     ))
 }
 
+/// Prints what a limit is now.
+pub fn limit(limit_key: LimitKey, limits: &Limits) {
+    let max = limits.max(limit_key);
+    let max = max.map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
+    say(format_args!("{limit_key}={max}"));
+}
+
 /// Prints orgs.
 pub fn orgs(orgs: &[(OrgId, Profile)]) {
     let mut table = table([
