@@ -18,6 +18,7 @@ mod limits;
 mod matrix;
 mod members;
 mod operator;
+mod passwords;
 mod projects;
 mod races;
 mod refusals;

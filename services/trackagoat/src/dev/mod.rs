@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use command::people::SetupError;
 use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::clock::Clock;
 use runtime::config::secret;
@@ -100,7 +101,7 @@ pub enum DevError {
     #[error("the demo could not be made")]
     Demo(#[from] demo::DemoError),
     #[error("no setup token could be made")]
-    SetupToken(#[from] command::people::PeopleError),
+    SetupToken(#[from] SetupError),
     #[error("a query replica did not start")]
     Replica(#[from] replicas::ReplicaError),
     #[error("signals cannot be listened for")]
@@ -224,7 +225,11 @@ impl Dev {
         };
         running.readiness.wait().await;
         let setup_token = match &running.command {
-            Some(service) => service.people().new_setup_token().await?,
+            Some(service) => match service.people().new_setup_token().await {
+                // Somebody has set it up, or is about to.
+                Err(SetupError::Over | SetupError::InUse) => None,
+                token => Some(token?),
+            },
             None => None,
         };
         self.say_ready(&ReadyFile {

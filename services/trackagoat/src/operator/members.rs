@@ -7,7 +7,7 @@ use command::people::{Password, PasswordError, PeopleError};
 use command::{PUBLIC_URL, public_url};
 use domain::email::Email;
 use domain::event::Role;
-use domain::ids::{OrgId, UserId};
+use domain::ids::{InvitationId, OrgId, UserId};
 use domain::org::{Command, InvitationCommand, Rejection};
 use runtime::entropy::Entropy;
 use runtime::files::hex;
@@ -31,6 +31,13 @@ pub enum Members {
     },
     /// Invite a person; prints the link by which they make an account and join, this once.
     Invite(Invite),
+    /// Take back an invitation that is pending: its link is worth nothing when this returns.
+    Withdraw {
+        /// The org's id, as `orgs list` shows it.
+        org: OrgId,
+        /// The invitation's id, as `invite` names it while it is pending.
+        invitation: InvitationId,
+    },
     /// Give a person a new password, which is printed this once; all their sessions end.
     ResetPassword {
         /// The person's e-mail address.
@@ -163,6 +170,12 @@ impl Members {
         match self {
             Self::List { org } => list(operator, org).await,
             Self::Invite(invite) => invite.run(operator).await,
+            Self::Withdraw { org, invitation } => {
+                let invitation_id = invitation;
+                let revoke = InvitationCommand::Revoke { invitation_id };
+                let revoked = decide(operator, org, &Command::Invitation(revoke)).await;
+                revoked.map(drop)
+            }
             Self::ResetPassword { email } => Ok(reset_password(operator, &email, entropy).await?),
             Self::Ban { org, user, reason } => {
                 let reason = reason.map(|reason| reason.as_str().to_owned());

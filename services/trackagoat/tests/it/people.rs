@@ -241,6 +241,16 @@ async fn an_operator_invites_lists_and_resets_by_the_command_line() {
         &auth(&dev, "/invitations/accept", accept).await,
         StatusCode::CREATED,
     );
+    let invite = ["members", "invite", &org, "linus@example.com"];
+    told(&invite).await;
+    let pending = run(dev.operate(&invite)).await;
+    let errors = String::from_utf8_lossy(&pending.stderr).into_owned();
+    assert!(!pending.status.success());
+    let withdraw = format!("`trackagoat members withdraw {org} ");
+    let (_, id) = errors.split_once(&withdraw).expect(&errors);
+    let (id, _) = id.split_once('`').unwrap();
+    told(&["members", "withdraw", &org, id]).await;
+    told(&invite).await;
     let listed = told(&["members", "list", &org]).await;
     assert!(
         listed.contains("grace@example.com") && listed.contains("Demo admin"),
