@@ -4,14 +4,23 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import schemathesis
 from schemathesis.core.failures import Failure
 
 STATE = json.loads(Path(os.environ["TGA_FUZZ_STATE"]).read_text())
 MEMBERS = ["data", "error", "meta"]
+# Headers with what lives to the end of the run.
+LIVING = {f"Bearer {credential}" for credential in (*STATE["keys"].values(), *STATE["sessions"])}
 # Who makes a key or gives a role gives no scope that they lack.
-GRANTING = ("/api-keys", "/invitations", "/members")
+GRANTING = {
+    "POST /api-keys",
+    "PATCH /api-keys/{id}",
+    "POST /api-keys/{id}/rotate",
+    "POST /invitations",
+    "PATCH /members/{user_id}",
+}
 
 # Rules that no schema can say, since they are between fields, of the moment, or of lists that change: where what the
 # schema admits may be refused with 400, and with which issue. Anything else is a gap in the document.
@@ -90,18 +99,50 @@ def is_code_documented(case, response, code):
 @schemathesis.check
 def scope_is_enforced(_context, response, case):
     """With the scope never `insufficient_scope` (but where more would be given), without it always, before all else."""
-    scope, has = scope_of(case.operation), STATE["scopes"]
-    # Other methods of the path, a path that is none, no key.
-    if response.request.method != case.operation.method.upper() or response.status_code in (401, 404, 405, 429, 503):
+    # Another method of the path, no key, or a path that is none.
+    if response.request.method != case.operation.method.upper() or response.status_code in (401, 405, 429, 503):
         return
-    if scope in ("none", "any", "session"):
+    if response.status_code == 404 and not has_route(response, case):
         return
-    is_refused = response.status_code == 403 and b'"insufficient_scope"' in response.content
-    if scope in has:
-        if is_refused and not case.operation.path.startswith(GRANTING):
+    scope, has, refusal = scope_of(case.operation), STATE["scopes"], refusal_of(response)
+    if scope == "session" and not STATE["sessions"]:
+        if refusal != ("forbidden", "session") and not is_malformed_header(response):
+            fail(case, "A key where persons alone may be", f"{response.status_code} {response.text}")
+    elif scope in ("none", "any", "session") or scope in has:
+        code, required = refusal
+        # Of what would be given: a scope that is there is none that is lacking.
+        gives_more = case.operation.label in GRANTING and required not in has
+        if code == "insufficient_scope" and not gives_more:
             fail(case, "Refused in spite of its scope", response.text)
-    elif not is_refused and not is_malformed_header(response):
+        if refusal == ("forbidden", "session"):
+            fail(case, "A person refused as none", response.text)
+    elif refusal[0] != "insufficient_scope" and not is_malformed_header(response):
         fail(case, "Not refused without the scope", f"{scope} is needed, {has} are there: {response.status_code}")
+
+
+def has_route(response, case):
+    """Whether the path is the operation's: what stands for an id may be empty, or nothing that a path can hold."""
+    path = urlsplit(response.request.url).path
+    route = re.sub(r"\{\w+\}", "[^/]+", case.operation.path)
+    return re.fullmatch(urlsplit(STATE["api"]).path + route, path) is not None
+
+
+def refusal_of(response):
+    """Code of a 403, and what it says is required."""
+    if response.status_code != 403:
+        return None, None
+    body = json.loads(response.content)
+    # Of a problem (RFC 9457) the members of `meta` stand at the top.
+    meta = body.get("meta", body)
+    return meta["code"], meta.get("required")
+
+
+@schemathesis.check
+def credentials_live(_context, response, case):
+    """The run ends none of its own (hooks.py), so that one which is refused was lost by the service."""
+    sent = response.request.headers.get("Authorization", "")
+    if response.status_code == 401 and sent in LIVING:
+        fail(case, "A living credential is refused", response.text)
 
 
 def is_malformed_header(response):
