@@ -38,6 +38,9 @@ KIND_OF_NAME = {
     "org_id": "orgs",
 }
 KIND_OF_ENTITY = {"project": "projects", "creator": "creators", "video": "videos", "campaign": "campaigns"}
+# Of GET /analytics: what goes with what.
+NOT_OF_VIDEOS = ("followers", "posts", "engagement_rate_by_followers", "posts_per_week", "avg_views_per_post")
+BREAKDOWNS = ("views", "likes", "comments", "shares", "saves", "engagement_rate_by_views")
 
 
 class Seen:
@@ -242,7 +245,22 @@ def with_sense(query, rng):
         first = rng.randrange(1, 28)
         query["from"] = f"2026-01-{first:02}"
         query["to"] = f"2026-0{rng.randrange(1, 7)}-{rng.randrange(first, 29):02}"
+    if query.get("entity") == "video" and query.get("metric") in NOT_OF_VIDEOS:
+        query["metric"] = "views"
+    if query.get("metric") != "growth_rate_pop":
+        query.pop("base_metric", None)
+    elif "base_metric" not in query or (query.get("entity") == "video" and query["base_metric"] in NOT_OF_VIDEOS):
+        query["base_metric"] = rng.choice(("views", "likes"))
+    if not may_break_down(query):
+        query.pop("breakdown", None)
     return query
+
+
+def may_break_down(query):
+    """One creator or campaign, by something that is counted of videos."""
+    ids = query.get("entity_id")
+    is_one = len(ids) == 1 if isinstance(ids, list) else "," not in str(ids)
+    return is_one and query.get("entity") in ("creator", "campaign") and query.get("metric") in BREAKDOWNS
 
 
 def with_scopes_of_mine(body, rng):

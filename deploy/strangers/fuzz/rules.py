@@ -25,27 +25,51 @@ GRANTING = {
 # Rules that no schema can say, since they are between fields, of the moment, or of lists that change: where what the
 # schema admits may be refused with 400, and with which issue. Anything else is a gap in the document.
 NOTES = r"description: is another name of readme: send one of them, or both with the same text$"
+ITEM = r"((creators|videos)\[\d+\]\.)?"
+HANDLE = (
+    r"(a TikTok handle is 1 to 30 letters, digits, '\.', '_' or '-'"
+    r"|a YouTube handle is the channel id: UC and 22 letters, digits, '_' or '-'"
+    r"|an Instagram handle is 1 to 30 letters, digits, '\.' or '_')$"
+)
+VIDEO_ID = (
+    r"(a TikTok video id is 1 to 20 digits"
+    r"|a YouTube video id is 11 letters, digits, '_' or '-'"
+    r"|an Instagram video id is 5 to 64 letters, digits, '_' or '-')$"
+)
 BEYOND_SCHEMA = (
     # A cursor is opaque, and belongs to one list.
     (r"^GET /", r"^cursor: not a cursor of this list"),
-    (r"^(POST|PATCH) /", rf"^((creators|videos)\[\d+\]\.)?{NOTES}"),
+    (r"^(POST|PATCH) /", rf"^{ITEM}{NOTES}"),
     # Of several fields one is required, or no more than one may be sent; clients would get a type for each.
-    (r"^POST /projects/\{id\}/creators$", r"^(creators\[\d+\]\.)?handle: is required, or tiktok_handle, or url$"),
-    (r"^POST /projects/\{id\}/videos$", r"^(videos\[\d+\]\.)?url: is required, or platform and platform_video_id$"),
-    (r"^(POST|PATCH) /", r"tiktok_handle: is another name of handle: send one of them$"),
+    (r"^POST /projects/\{id\}/creators$", rf"^{ITEM}handle: is required, or tiktok_handle, or url$"),
+    (r"^POST /projects/\{id\}/videos$", rf"^{ITEM}url: is required, or platform and platform_video_id$"),
+    (r"^POST /projects/\{id\}/videos$", rf"^{ITEM}platform_video_id: needs platform beside it$"),
+    (r"^PATCH /creators/", r"^tiktok_handle: is another name of handle: send one of them$"),
     # What is an account's or a video's address depends on the platform, and what else is sent.
-    (r"^POST /projects/", r"^((creators|videos)\[\d+\]\.)?(url|handle|platform|platform_video_id|tiktok_handle): "),
-    (r"^GET /", r"^from: must not be after to"),
+    (r"^POST /projects/\{id\}/creators$", rf"^{ITEM}(handle|tiktok_handle|url): {HANDLE}"),
+    (r"^POST /projects/\{id\}/creators$", rf"^{ITEM}url: not a profile URL of the form https://"),
+    (r"^POST /projects/\{id\}/creators$", rf"^{ITEM}(tiktok_handle|url): names another account than the fields before it$"),
+    (r"^POST /projects/\{id\}/creators$", rf"^{ITEM}platform: does not fit the account$"),
+    (r"^POST /projects/\{id\}/videos$", rf"^{ITEM}url: not a video URL of the form https://"),
+    (r"^POST /projects/\{id\}/videos$", rf"^{ITEM}platform_video_id: {VIDEO_ID}"),
+    (r"^POST /projects/\{id\}/videos$", rf"^{ITEM}platform(_video_id)?: does not fit the URL$"),
+    (r"^GET /", r"^from: must not be after to(, which is today by default)?$"),
     # Parameters that go only with each other, or with few buckets in the range.
-    (r"^GET /analytics$", r"^(metric|base_metric|granularity|bucket_days|compare|breakdown|from): "),
-    (r"^GET /analytics/annotations$", r"^entity(_id)?: goes with entity"),
+    (r"^GET /analytics$", r"^(metric|base_metric): a \w+ has no \w+; it has \w+(, \w+)*$"),
+    (r"^GET /analytics$", r"^base_metric: (goes only|is required) with metric=growth_rate_pop$"),
+    (r"^GET /analytics$", r"^bucket_days: goes (only )?with granularity=custom$"),
+    (r"^GET /analytics$", r"^breakdown: goes only with (entity|metric)=\w+(, \w+)*$"),
+    (r"^GET /analytics$", r"^breakdown: goes with one entity_id$"),
+    (r"^GET /analytics$", r"^granularity: \d+ buckets, at most 1100 are answered$"),
+    (r"^GET /analytics/annotations$", r"^entity(_id: goes with entity|: goes with entity_id)$"),
     (r"^POST /projects/\{id\}/goals$", r"^end_date: must not be before start_date$"),
     (r"^PATCH /goals/\{id\}$", r"^(start|end)_date: the goal would end on .*, before it starts"),
-    (r"^DELETE /members/", r"^transfer_to: "),
+    (r"^DELETE /members/", r"^transfer_to: is (required with keys=transfer|for keys=transfer alone)$"),
     (r"^GET /analytics/aggregate/view-distribution$", r"^bins: goes only with scale=linear$"),
     (r"^GET /api-keys/\{id\}/usage$", r"^from: must be at most 90 days back$"),
     # How deep and large it may be as a whole, and that its numbers are those of RFC 8785.
-    (r"^(POST|PATCH) /", r"^((creators|videos)\[\d+\]\.)?metadata: "),
+    (r"^(POST|PATCH) /", rf"^{ITEM}metadata: must be a JSON object of at most 16384 bytes and 8 levels$"),
+    (r"^(POST|PATCH) /", rf"^{ITEM}metadata: number at (?s:.*) is not exactly representable: send it as a string$"),
     (r"^(POST|PATCH) /api-keys", r"^expires_at: must lie 60 seconds to 10 years ahead$"),
     # There is no format that means an address or a range of either family.
     (r"^(POST|PATCH) /api-keys", r"^ip_allowlist\[\d+\]: must be a range such as"),
@@ -173,7 +197,9 @@ def refused_for_a_reason(_context, response, case):
     if response.status_code != 400 or meta is None or not meta.generation.mode.is_positive:
         return
     allowed = [issue for where, issue in BEYOND_SCHEMA if re.search(where, case.operation.label)]
-    issues = json.loads(response.content)["meta"].get("issues", ())
+    issues = json.loads(response.content)["meta"].get("issues")
+    if not issues:
+        fail(case, "Refused without an issue", response.text)
     for issue in issues:
         text = f"{issue['path']}: {issue['message']}"
         if not any(re.search(pattern, text) for pattern in allowed):
