@@ -45,6 +45,7 @@ BEYOND_SCHEMA = (
     (r"^POST /projects/\{id\}/videos$", rf"^{ITEM}url: is required, or platform and platform_video_id$"),
     (r"^POST /projects/\{id\}/videos$", rf"^{ITEM}platform_video_id: needs platform beside it$"),
     (r"^PATCH /creators/", r"^tiktok_handle: is another name of handle: send one of them$"),
+    (r"^PATCH /creators/", r"^tiktok_handle: the creator is on (youtube|instagram): send handle$"),
     # What is an account's or a video's address depends on the platform, and what else is sent.
     (r"^POST /projects/\{id\}/creators$", rf"^{ITEM}(handle|tiktok_handle|url): {HANDLE}"),
     (r"^POST /projects/\{id\}/creators$", rf"^{ITEM}url: not a profile URL of the form https://"),
