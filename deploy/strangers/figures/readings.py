@@ -34,7 +34,7 @@ class Unit:
         return known[-1][1] if known else None
 
 
-@dataclass
+@dataclass(eq=False)
 class Creator(Unit):
     handle: str = ""
     title: str = ""
@@ -43,7 +43,7 @@ class Creator(Unit):
     is_removed: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Video(Unit):
     platform_id: str = ""
     channel: str = ""
