@@ -60,6 +60,9 @@ impl Refusal {
             Policy::KeyMinute => {
                 format!("Rate limit exceeded: {limit} requests per minute for this key")
             }
+            Policy::OrgDay if limit == 0 => {
+                "Rate limit exceeded: this org's plan allows no requests".to_owned()
+            }
             Policy::OrgDay => {
                 format!("Rate limit exceeded: {limit} requests per day for this org")
             }
@@ -203,6 +206,23 @@ mod tests {
                 reset_seconds: 40_211,
             },
         ]
+    }
+
+    #[test]
+    fn a_limit_of_none_is_not_said_to_end_tomorrow() {
+        let refusal = |limit| Refusal {
+            policy: Policy::OrgDay,
+            limit,
+            retry_after_seconds: 60,
+        };
+        assert_eq!(
+            refusal(0).sentence(),
+            "Rate limit exceeded: this org's plan allows no requests"
+        );
+        assert_eq!(
+            refusal(5).sentence(),
+            "Rate limit exceeded: 5 requests per day for this org"
+        );
     }
 
     #[test]

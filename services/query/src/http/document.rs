@@ -2,24 +2,18 @@
 
 use api::BASE_PATH;
 use api::error::{ApiError, Rendering};
-use api::etag::ETag;
 use api::header::{APPLICATION_JSON, PRIVATE_NO_STORE};
 use api::route::{self, Found, Route};
-use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method};
 
-use super::packed::{Coding, Packed};
+use super::fixed::Fixed;
+use super::packed::Coding;
 
 /// The document, as it is sent.
 #[derive(Debug)]
-pub struct Document {
-    body: Bytes,
-    etag: ETag,
-    packed: Packed,
-}
+pub struct Document(Fixed);
 
 impl Document {
     /// Where it is.
@@ -28,11 +22,7 @@ impl Document {
     /// The document's bytes, made by `api::openapi::document`.
     pub fn new(body: Bytes) -> Self {
         debug_assert!(Self::PATH.starts_with(BASE_PATH));
-        Self {
-            etag: ETag::of(&body),
-            body,
-            packed: Packed::default(),
-        }
+        Self(Fixed::new(APPLICATION_JSON, PRIVATE_NO_STORE, body))
     }
 
     /// Answers; only GET and HEAD.
@@ -41,25 +31,12 @@ impl Document {
             let error = ApiError::method_not_allowed(allow);
             return error.into_rendered(Rendering::wanted_by(headers));
         }
-        let mut response = if self.etag.is_named_by(headers) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            let mut response = Response::new(Body::from(self.body.clone()));
-            let json = HeaderValue::from_static(APPLICATION_JSON);
-            response.headers_mut().insert(CONTENT_TYPE, json);
-            response
-        };
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, PRIVATE_NO_STORE);
-        headers.insert(ETAG, self.etag.as_value().clone());
-        response
+        self.0.respond(headers)
     }
 
-    /// Compresses its answer: once for all, since strangers may ask.
+    /// Compresses its answer.
     pub async fn pack(&self, response: &mut Response, coding: Coding) {
-        self.packed.put(response, &self.body, coding).await;
+        self.0.pack(response, coding).await;
     }
 
     /// Its route in the table.

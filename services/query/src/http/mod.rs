@@ -5,6 +5,7 @@
 mod denial;
 mod docs;
 mod document;
+mod fixed;
 mod packed;
 
 use std::net::{IpAddr, Ipv4Addr};

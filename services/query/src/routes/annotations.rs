@@ -1,6 +1,5 @@
 //! `GET /analytics/annotations` (v1-contract.md 14).
 
-use api::cursor::List;
 use api::envelope::{Meta, Rendered};
 use api::error::ApiError;
 use api::header::QueryHeaders;
@@ -19,7 +18,7 @@ use read_model::{AnnotationFilter, DayCursor};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::app::{Answer, App, Question, Shared, Snapshot};
+use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::{Topic, Topics};
 use crate::call::Call;
 use crate::routes::page::PageDoc;
@@ -124,21 +123,14 @@ pub async fn handle(
     query: StrictQuery<ListAnnotations>,
     asked: QueryHeaders,
 ) -> Result<Response, ApiError> {
-    let after = app.after(call.list(&query.filters), &query.value.page)?;
+    let after: Option<Place> = app.place(call.list(&query.filters), &query.value.page)?;
+    let after = after.map(|(date, id)| DayCursor { date, id });
     app.answer(&call, &asked, Annotations { query, after })
         .await
 }
 
 /// Where a page ended, as it stands in a cursor.
 type Place = (NaiveDate, Uuid);
-
-impl App {
-    fn after(&self, list: List<'_>, params: &PageParams) -> Result<Option<DayCursor>, ApiError> {
-        let read = |cursor: &String| -> Result<Place, ApiError> { self.cursors.read(list, cursor) };
-        let after = params.cursor.as_ref().map(read).transpose()?;
-        Ok(after.map(|(date, id)| DayCursor { date, id }))
-    }
-}
 
 struct Annotations {
     query: StrictQuery<ListAnnotations>,
@@ -170,12 +162,10 @@ impl Question for Annotations {
             .await;
         let (found, next) = found.map_err(|error| snapshot.read_error(error))?;
         let list = snapshot.call.list(&self.query.filters);
-        let next = next.map(|next| -> Result<String, ApiError> {
-            let place: Place = (next.date, next.id);
-            snapshot.app.cursors.write(list, &place)
-        });
+        let place = next.map(|next| -> Place { (next.date, next.id) });
+        let next = snapshot.app.next(list, place)?;
         let items: Vec<Annotation> = found.iter().map(wire).collect();
-        let meta = Meta::page(next.transpose()?);
+        let meta = Meta::page(next);
         Ok(Answer::lasting(Rendered::json(&items, &meta)?))
     }
 }

@@ -1,7 +1,6 @@
 //! Figures and creators as v1 writes them.
 
 use api::v1::{CreatorCard, Figure};
-use domain::platform::Platform;
 use read_model::analytics::{Decimal4, Value};
 
 /// A figure.
@@ -21,13 +20,11 @@ pub fn decimal_figure(decimal: Decimal4) -> Figure {
 
 /// A creator in a row.
 pub fn creator_card(found: &read_model::CreatorCard) -> CreatorCard {
-    let handle = found.handle.as_str().to_owned();
-    CreatorCard {
-        id: found.id,
-        platform: found.platform,
-        tiktok_handle: (found.platform == Platform::Tiktok).then(|| handle.clone()),
-        handle,
-        display_name: found.display_name.clone(),
-        avatar_url: found.avatar_url.clone(),
-    }
+    CreatorCard::new(
+        found.id,
+        found.platform,
+        found.handle.as_str(),
+        found.display_name.clone(),
+        found.avatar_url.clone(),
+    )
 }

@@ -8,7 +8,6 @@ use api::openapi;
 use api::v1::LimitsAnswer;
 use axum::extract::State;
 use axum::response::Response;
-use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::plan::{self, LimitKey, LimitUnit};
 use read_model::LimitCounts;
@@ -17,9 +16,7 @@ use read_model::analytics::next_day_start;
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
-
-/// How late figures may be that move without an event.
-const FIGURES_LATE: TimeDelta = TimeDelta::seconds(60);
+use crate::routes::FIGURES_LATE;
 
 /// Lists every limit of the org, and how far it is used.
 #[utoipa::path(

@@ -25,12 +25,11 @@ use api::BASE_PATH;
 use api::error::ApiError;
 use axum::Router;
 use axum::routing::get;
+use chrono::TimeDelta;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-use chrono::TimeDelta;
 
 use crate::app::Shared;
 use crate::http;
@@ -97,4 +96,32 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(aggregate::view_distribution::handle))
         .routes(routes!(aggregate::outliers::handle))
         .routes(routes!(aggregate::creator_scatter::handle))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use read_model::analytics::{BaseMetric, EntityKind, Metric, Mode};
+    use read_model::compliance::GoalStatus;
+    use serde_json::json;
+
+    /// `api` does not know the read model, so it lists names of its own.
+    #[test]
+    fn the_document_lists_the_names_of_the_read_model() {
+        let document = serde_json::to_value(super::openapi()).unwrap();
+        for (schema, names) in [
+            (
+                "AnalyticsEntity",
+                EntityKind::ALL.map(EntityKind::name).to_vec(),
+            ),
+            ("BaseMetric", BaseMetric::ALL.map(BaseMetric::name).to_vec()),
+            ("GoalStatus", GoalStatus::ALL.map(GoalStatus::name).to_vec()),
+            ("Metric", Metric::ALL.map(Metric::name).to_vec()),
+            ("Mode", Mode::ALL.map(Mode::name).to_vec()),
+        ] {
+            let listed = &document["components"]["schemas"][schema]["enum"];
+            assert_eq!(listed, &json!(names), "{schema}");
+        }
+    }
 }

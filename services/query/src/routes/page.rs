@@ -7,6 +7,7 @@ use api::input::query::PageParams;
 use domain::time::Timestamp;
 use read_model::{Cursor, Listed, Page};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -25,18 +26,37 @@ pub struct PageDoc {
     cursor: Option<String>,
 }
 
-/// Where a page ended, as it stands in a cursor.
+/// Where a page ended, as it stands in the cursor of most lists.
 type Place = (Timestamp, Uuid);
 
 impl App {
     /// The page asked for; a cursor of another list is `invalid_query`.
     pub fn page(&self, list: List<'_>, params: &PageParams) -> Result<Page, ApiError> {
-        let read = |cursor: &String| -> Result<Place, ApiError> { self.cursors.read(list, cursor) };
-        let after = params.cursor.as_ref().map(read).transpose()?;
+        let after: Option<Place> = self.place(list, params)?;
         Ok(Page {
             limit: params.limit,
             after: after.map(|(created_at, id)| Cursor { created_at, id }),
         })
+    }
+
+    /// Where the page before ended, in a list that goes by something else than age.
+    pub fn place<P: DeserializeOwned>(
+        &self,
+        list: List<'_>,
+        params: &PageParams,
+    ) -> Result<Option<P>, ApiError> {
+        let read = |cursor: &String| self.cursors.read(list, cursor);
+        params.cursor.as_ref().map(read).transpose()
+    }
+
+    /// The cursor of what comes after a place, if anything does.
+    pub fn next<P: Serialize>(
+        &self,
+        list: List<'_>,
+        place: Option<P>,
+    ) -> Result<Option<String>, ApiError> {
+        let write = |place: P| self.cursors.write(list, &place);
+        place.map(write).transpose()
     }
 
     /// A page as an answer.
@@ -47,11 +67,10 @@ impl App {
         wire: impl Fn(&T) -> W,
         meta: impl FnOnce(Meta) -> Meta,
     ) -> Result<Rendered, ApiError> {
-        let write = |cursor: Cursor| -> Result<String, ApiError> {
-            let place: Place = (cursor.created_at, cursor.id);
-            self.cursors.write(list, &place)
-        };
-        let next = listed.next.map(write).transpose()?;
+        let place = listed
+            .next
+            .map(|next| -> Place { (next.created_at, next.id) });
+        let next = self.next(list, place)?;
         let items: Vec<W> = listed.items.iter().map(wire).collect();
         Rendered::json(&items, &meta(Meta::page(next)))
     }

@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 
 use domain::event::{
-    CreatorProfile, CreatorRemoved, Event, KeyChanged, ObservationRecorded, OrgChanged,
-    ProjectAdded, ProjectChanged, ProjectRemoved, Reading, TrackingStatus, VideoReviewed,
+    AnnotationAdded, AnnotationKind, CampaignItemsAdded, CampaignItemsRemoved, CreatorProfile,
+    CreatorRemoved, EntityRef, Event, GoalAdded, GoalMetric, GoalPeriod, KeyChanged,
+    ObservationRecorded, OrgChanged, ProjectAdded, ProjectChanged, ProjectRemoved, Reading,
+    TrackingStatus, VideoReviewed,
 };
-use domain::ids::{CreatorId, ProjectId, VideoId};
+use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, ProjectId, VideoId};
 use domain::scope::{Scope, Scopes};
-use domain::text::{Metadata, ProjectName};
+use domain::text::{Label, Metadata, ProjectName};
 use http::Method;
 use runtime::entropy::Entropy;
 
+use crate::routes::query;
 use crate::support::{Org, World, bearer, instant, metric, views};
 
 #[tokio::test]
@@ -200,17 +203,18 @@ async fn kept_answers_equal_fresh_ones_under_random_writes() {
             author.write().await;
             let head = world.log.head().await.unwrap().position.to_string();
             let ask = [bearer(&org.key), ("tga-min-position", head.as_str())];
+            // What was written is known here once something was answered at its position. From then
+            // on a kept answer that no event touched is given, and must be what a fresh one says.
+            world.replica.send(Method::GET, "/orgs/self", &ask).await;
             for path in author.paths() {
-                let kept = world.replica.send(Method::GET, &path, &ask).await;
+                let kept = world.replica.get(&org.key, &path).await;
                 let fresh = plain.send(Method::GET, &path, &ask).await;
                 assert_eq!(
                     (kept.status, &kept.body),
                     (fresh.status, &fresh.body),
                     "{path}"
                 );
-                // Without a position as well: nothing is written meanwhile, and what was written
-                // is known here once it was answered.
-                let again = world.replica.get(&org.key, &path).await;
+                let again = world.replica.send(Method::GET, &path, &ask).await;
                 assert_eq!(again.body, fresh.body, "{path}");
             }
         }
@@ -224,8 +228,21 @@ struct Author<'a> {
     entropy: Entropy,
     projects: Vec<ProjectId>,
     creators: Vec<(ProjectId, CreatorId)>,
-    videos: HashMap<VideoId, TrackingStatus>,
+    videos: HashMap<VideoId, Video>,
+    campaigns: Vec<Campaign>,
     numbers: u64,
+}
+
+struct Video {
+    project: ProjectId,
+    creator: CreatorId,
+    status: TrackingStatus,
+}
+
+struct Campaign {
+    id: CampaignId,
+    project: ProjectId,
+    items: Vec<EntityRef>,
 }
 
 impl<'a> Author<'a> {
@@ -237,6 +254,7 @@ impl<'a> Author<'a> {
             projects: Vec::new(),
             creators: Vec::new(),
             videos: HashMap::new(),
+            campaigns: Vec::new(),
             numbers: 0,
         }
     }
@@ -248,12 +266,13 @@ impl<'a> Author<'a> {
     async fn write(&mut self) {
         let (world, org) = (self.world, self.org);
         self.numbers += 1;
-        let event: Event = match self.pick(12) {
+        let event: Event = match self.pick(18) {
             _ if self.projects.is_empty() => self.add_project(),
             0 => self.add_project(),
             1 if self.projects.len() > 1 => {
                 let project_id = self.projects.swap_remove(0);
                 self.creators.retain(|(project, _)| *project != project_id);
+                self.campaigns.retain(|one| one.project != project_id);
                 ProjectRemoved { project_id }.into()
             }
             2 => OrgChanged {
@@ -263,7 +282,10 @@ impl<'a> Author<'a> {
             .into(),
             3 if self.creators.len() > 1 => {
                 let (_, creator_id) = self.creators.swap_remove(0);
-                CreatorRemoved { creator_id }.into()
+                let mut events = self.leave(creator_id);
+                events.push(CreatorRemoved { creator_id }.into());
+                world.append(org, events).await;
+                return;
             }
             4..=6 => {
                 let project = self.projects[self.pick(self.projects.len())];
@@ -279,18 +301,23 @@ impl<'a> Author<'a> {
                 let video = world
                     .video(org, project, creator, self.numbers, status)
                     .await;
-                self.videos.insert(video, status);
+                let video_of = Video {
+                    project,
+                    creator,
+                    status,
+                };
+                self.videos.insert(video, video_of);
                 return;
             }
             9 if !self.videos.is_empty() => {
                 let index = self.pick(self.videos.len());
-                let (video_id, status) = self.videos.iter_mut().nth(index).unwrap();
-                let next = if *status == TrackingStatus::Excluded {
+                let (video_id, video) = self.videos.iter_mut().nth(index).unwrap();
+                let next = if video.status == TrackingStatus::Excluded {
                     TrackingStatus::Included
                 } else {
                     TrackingStatus::Excluded
                 };
-                let previous = std::mem::replace(status, next);
+                let previous = std::mem::replace(&mut video.status, next);
                 VideoReviewed {
                     video_id: *video_id,
                     tracking_status: next,
@@ -298,9 +325,95 @@ impl<'a> Author<'a> {
                 }
                 .into()
             }
+            10 => {
+                let project = self.projects[self.pick(self.projects.len())];
+                let id = world.campaign(org, project, "Spring").await;
+                self.campaigns.push(Campaign {
+                    id,
+                    project,
+                    items: Vec::new(),
+                });
+                return;
+            }
+            11..=13 if !self.campaigns.is_empty() => {
+                let Some(event) = self.hold() else { return };
+                event
+            }
+            14 if !self.creators.is_empty() => self.aim(),
+            15 => self.mark(),
             _ => self.observe(),
         };
         world.append(org, vec![event]).await;
+    }
+
+    /// A campaign holds something more, or what it held last no longer.
+    fn hold(&mut self) -> Option<Event> {
+        let (index, drops) = (self.pick(self.campaigns.len()), self.pick(3) == 0);
+        let campaign = &self.campaigns[index];
+        let (campaign_id, project) = (campaign.id, campaign.project);
+        if drops {
+            let items = vec![self.campaigns[index].items.pop()?];
+            return Some(CampaignItemsRemoved { campaign_id, items }.into());
+        }
+        let creators = self.creators.iter();
+        let creators = creators.filter(|(of, _)| *of == project);
+        let creators = creators.map(|(_, creator)| EntityRef::Creator(*creator));
+        let videos = self.videos.iter().filter(|(_, video)| {
+            video.project == project && self.creators.iter().any(|(_, one)| *one == video.creator)
+        });
+        let videos = videos.map(|(video, _)| EntityRef::Video(*video));
+        let free = creators.chain(videos);
+        let free: Vec<_> = free.filter(|it| !campaign.items.contains(it)).collect();
+        let item = *free.get(self.pick(free.len()))?;
+        self.campaigns[index].items.push(item);
+        let items = vec![item];
+        Some(CampaignItemsAdded { campaign_id, items }.into())
+    }
+
+    /// A removed creator leaves campaigns with their videos.
+    fn leave(&mut self, creator: CreatorId) -> Vec<Event> {
+        let videos = &self.videos;
+        let is_gone = |item: &EntityRef| match item {
+            EntityRef::Creator(id) => *id == creator,
+            EntityRef::Video(id) => videos[id].creator == creator,
+            EntityRef::Campaign(_) => false,
+        };
+        let mut events = Vec::new();
+        for campaign in &mut self.campaigns {
+            let items: Vec<_> = campaign.items.extract_if(.., |it| is_gone(it)).collect();
+            if !items.is_empty() {
+                let campaign_id = campaign.id;
+                events.push(CampaignItemsRemoved { campaign_id, items }.into());
+            }
+        }
+        events
+    }
+
+    fn aim(&self) -> Event {
+        let (_, creator_id) = self.creators[self.pick(self.creators.len())];
+        GoalAdded {
+            goal_id: GoalId::generate(self.world.now(), self.world.entropy.bytes()),
+            creator_id,
+            metric: GoalMetric::ALL[self.pick(4)],
+            period: GoalPeriod::ALL[self.pick(3)],
+            target_value: 1 + self.numbers,
+            start_date: None,
+            end_date: None,
+        }
+        .into()
+    }
+
+    fn mark(&self) -> Event {
+        AnnotationAdded {
+            annotation_id: AnnotationId::generate(self.world.now(), self.world.entropy.bytes()),
+            project_id: self.projects[self.pick(self.projects.len())],
+            entity: None,
+            kind: AnnotationKind::Note,
+            date: "2026-01-15".parse().unwrap(),
+            label: Label::parse(&format!("Mark {}", self.numbers)).unwrap(),
+            body: None,
+        }
+        .into()
     }
 
     fn add_project(&mut self) -> Event {
@@ -342,25 +455,45 @@ impl<'a> Author<'a> {
     }
 
     fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> = ["/projects", "/creators?limit=2", "/videos", "/orgs/self"]
-            .map(str::to_owned)
-            .into();
+        let mut paths: Vec<String> = [
+            "/projects",
+            "/creators?limit=2",
+            "/videos",
+            "/orgs/self",
+            "/campaigns",
+        ]
+        .map(str::to_owned)
+        .into();
         let ranged = "from=2026-01-01&to=2026-01-31";
         for project in &self.projects {
-            paths.push(format!("/projects/{project}/inbox"));
-            for summary in [
-                "video-leaderboard",
-                "creator-leaderboard",
-                "posting-heatmap",
-            ] {
-                let asked = format!("{summary}?project_id={project}&{ranged}");
-                paths.push(format!("/analytics/aggregate/{asked}"));
+            for list in ["inbox", "goals"] {
+                paths.push(format!("/projects/{project}/{list}"));
+            }
+            paths.push(format!("/analytics/annotations?project_id={project}"));
+            let routes = api::route::ROUTES.iter().map(|route| route.path);
+            for path in routes.filter(|path| path.starts_with("/analytics/aggregate/")) {
+                // How far goals are reached moves by itself while their period lasts.
+                let past = if path.ends_with("/goal-compliance") {
+                    "&reference_date=2026-01-15"
+                } else {
+                    ""
+                };
+                let asked = query(path, &project.to_string());
+                paths.push(format!("{path}{asked}{past}"));
             }
             paths.push(format!(
                 "/analytics?entity=project&entity_id={project}&metric=views&{ranged}"
             ));
             paths.push(format!(
                 "/analytics?metric=followers&{ranged}&entity=project&entity_id={project}&format=csv"
+            ));
+        }
+        if let Some(campaign) = self.campaigns.first() {
+            let id = campaign.id;
+            paths.push(format!("/campaigns/{id}"));
+            paths.push(format!("/campaigns/{id}/items"));
+            paths.push(format!(
+                "/analytics?entity=campaign&entity_id={id}&metric=views&{ranged}"
             ));
         }
         if let Some((_, creator)) = self.creators.first() {

@@ -171,6 +171,12 @@ async fn invitations_are_listed_by_status_with_their_addresses() {
     assert_eq!(ids(&closed, "id"), texts(&[first]));
     let none = world.get(&ada.secret, "/invitations?status=expired").await;
     assert_eq!(none.data(), json!([]));
+    assert_eq!(
+        none.json()["meta"]["validUntil"],
+        expected["expires_at"],
+        "then the open one is in this list"
+    );
+    assert_eq!(closed.json()["meta"]["validUntil"], Value::Null);
     let bad = world.get(&ada.secret, "/invitations?status=open").await;
     assert_eq!(bad.code(), "invalid_query");
 }

@@ -472,6 +472,16 @@ impl Reply {
         body["meta"]["code"].as_str().unwrap().to_owned()
     }
 
+    /// `invalid_query`, first of all for this parameter, with this hint.
+    #[track_caller]
+    pub fn is_refused_for(&self, parameter: &str, hint: &str) {
+        assert_eq!(self.code(), "invalid_query", "{:?}", self.body);
+        let issue = self.json()["meta"]["issues"][0].clone();
+        assert_eq!(issue["path"], parameter, "{issue}");
+        let message = issue["message"].as_str().unwrap();
+        assert!(message.contains(hint), "{issue}");
+    }
+
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)

@@ -50,8 +50,8 @@ pub struct Findings {
 /// What L1 is measured by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lateness {
-    /// The client's clock, from before the call, so from before the commit; what a call takes on this
-    /// machine besides, others say.
+    /// The client's clock, from before the call, so from before the commit: no longer than its
+    /// barrier waited, and what a call takes on this machine besides.
     OfTheCall { besides: Duration },
     /// The coordinator's, from the commit on: Postgres was late to commit.
     OfTheBarrier,
@@ -225,7 +225,9 @@ impl Findings {
         let bound = revoked.bound() + BOUND_GRACE;
         let (took, waited) = (revoked.took(), revoked.waited());
         let is_in_time = match lateness {
-            Lateness::OfTheCall { besides } => took <= bound + besides && waited <= bound,
+            Lateness::OfTheCall { besides } => {
+                took <= waited + BOUND_GRACE + besides && waited <= bound
+            }
             Lateness::OfTheBarrier => waited <= bound,
             Lateness::Any => true,
         };

@@ -1,12 +1,11 @@
 //! How far goals are reached (v1-contract.md 17, 16).
 
 use domain::time::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 use super::aggregate::CreatorCard;
+use super::analytics::Figure;
 use super::goals::Goal;
 use super::names::{FreshnessName, GoalStatusName};
 
@@ -72,11 +71,11 @@ pub struct GoalAdvisory {
     #[schema(value_type = DateTime<Utc>)]
     pub period_end: Timestamp,
     /// Until then, one decimal; null once it is over.
-    #[schema(value_type = Option<Tenths>, required)]
-    pub hours_until_period_end: Option<Tenths>,
+    #[schema(value_type = Option<f64>, required, example = 31.5)]
+    pub hours_until_period_end: Option<Figure>,
     /// Since then, one decimal; null before.
-    #[schema(value_type = Option<Tenths>, required)]
-    pub hours_since_period_end: Option<Tenths>,
+    #[schema(value_type = Option<f64>, required, example = 31.5)]
+    pub hours_since_period_end: Option<Figure>,
     /// How old the readings are; null without any.
     #[schema(required)]
     pub scrape_freshness: Option<ScrapeFreshness>,
@@ -89,8 +88,8 @@ pub struct ScrapeFreshness {
     #[schema(value_type = DateTime<Utc>)]
     pub last_stats_at: Timestamp,
     /// Its age, one decimal.
-    #[schema(value_type = Tenths)]
-    pub age_hours: Tenths,
+    #[schema(value_type = f64, example = 3.2)]
+    pub age_hours: Figure,
     /// Hours between two updates.
     #[schema(example = 12)]
     pub expected_hours: u64,
@@ -98,35 +97,6 @@ pub struct ScrapeFreshness {
     #[schema(value_type = FreshnessName)]
     pub state: &'static str,
 }
-
-/// A number with one decimal: tenths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tenths(pub i64);
-
-impl Serialize for Tenths {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 10 == 0 {
-            return serializer.serialize_i64(self.0 / 10);
-        }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "hours between two instants are far below 2^53"
-        )]
-        serializer.serialize_f64(self.0 as f64 / 10.0)
-    }
-}
-
-impl utoipa::PartialSchema for Tenths {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::Type(Type::Number))
-            .description(Some("Hours, at most one decimal."))
-            .examples([31.5])
-            .into()
-    }
-}
-
-impl ToSchema for Tenths {}
 
 /// How many goals of a project are how far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]

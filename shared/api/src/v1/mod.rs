@@ -38,7 +38,7 @@ pub use self::bulk::{BulkAnswer, BulkResult, BulkStatus, BulkSummary};
 pub use self::campaigns::{Campaign, CampaignItem, CampaignWithFigures};
 pub use self::compliance::{
     CreatorCompliance, GoalAdvisory, GoalCompliance, GoalComplianceCounts, MetricCounts,
-    ScrapeFreshness, StatusCounts, Tenths,
+    ScrapeFreshness, StatusCounts,
 };
 pub use self::creators::{Creator, CreatorProfile, CreatorRef};
 pub use self::goals::Goal;

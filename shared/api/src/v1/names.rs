@@ -8,7 +8,7 @@ use domain::event::{
     TrackingMode, TrackingStatus,
 };
 use domain::observation::LineErrorCode;
-use domain::org::MarkKind;
+use domain::org::{InvitationStatus, KeyStatus, MarkKind};
 use domain::plan::{LimitKey, Plan};
 use domain::platform::Platform;
 use domain::scope::Scope;
@@ -70,9 +70,9 @@ names! {
     /// What becomes of the keys that a leaving member owns.
     KeyDispositionName as "KeyDisposition": ["revoke", "transfer", "keep"];
     /// How far an invitation has come.
-    InvitationStatusName as "InvitationStatus": ["pending", "accepted", "declined", "revoked", "expired"];
+    InvitationStatusName as "InvitationStatus": InvitationStatus::ALL.map(InvitationStatus::name);
     /// Whether a key is accepted.
-    KeyStatusName as "KeyStatus": ["active", "rotating", "expired", "revoked"];
+    KeyStatusName as "KeyStatus": KeyStatus::ALL.map(KeyStatus::name);
     /// A limit of a plan.
     LimitKeyName as "LimitKey": LimitKey::ALL.iter().map(|key| key.name());
     /// What a limit counts in.

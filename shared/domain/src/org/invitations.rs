@@ -14,6 +14,7 @@ use crate::event::{
 };
 use crate::ids::{InvitationId, InviteeId, UserId};
 use crate::limits::INVITATION_DAYS;
+use crate::named::named;
 use crate::plan::LimitKey;
 use crate::time::Timestamp;
 
@@ -30,32 +31,32 @@ pub struct Invitation {
     pub closed: Option<Closed>,
 }
 
-/// What became of an invitation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Closed {
-    /// The person joined.
-    Accepted,
-    /// The person does not want to.
-    Declined,
-    /// The org took it back.
-    Revoked,
+named! {
+    /// What became of an invitation.
+    Closed {
+        /// The person joined.
+        Accepted = "accepted",
+        /// The person does not want to.
+        Declined = "declined",
+        /// The org took it back.
+        Revoked = "revoked",
+    }
 }
 
-/// How far an invitation has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InvitationStatus {
-    /// It may be accepted.
-    Pending,
-    /// The person joined.
-    Accepted,
-    /// The person does not want to.
-    Declined,
-    /// The org took it back.
-    Revoked,
-    /// Its time is over.
-    Expired,
+named! {
+    /// How far an invitation has come.
+    InvitationStatus {
+        /// It may be accepted.
+        Pending = "pending",
+        /// The person joined.
+        Accepted = "accepted",
+        /// The person does not want to.
+        Declined = "declined",
+        /// The org took it back.
+        Revoked = "revoked",
+        /// Its time is over.
+        Expired = "expired",
+    }
 }
 
 impl Invitation {

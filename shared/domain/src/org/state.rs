@@ -21,6 +21,7 @@ use crate::ids::{
     AnnotationId, CampaignId, CreatorId, GlobalPosition, GoalId, InvitationId, KeyId, ProjectId,
     SessionId, UserId, VideoId,
 };
+use crate::named::named;
 use crate::plan::{LimitKey, Limits, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
 use crate::scope::Scopes;
@@ -170,18 +171,18 @@ impl Denial {
     }
 }
 
-/// Whether a key is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyStatus {
-    /// Accepted.
-    Active,
-    /// Replaced, still accepted until its end.
-    Rotating,
-    /// Ended by itself.
-    Expired,
-    /// Ended by somebody.
-    Revoked,
+named! {
+    /// Whether a key is accepted.
+    KeyStatus {
+        /// Accepted.
+        Active = "active",
+        /// Replaced, still accepted until its end.
+        Rotating = "rotating",
+        /// Ended by itself.
+        Expired = "expired",
+        /// Ended by somebody.
+        Revoked = "revoked",
+    }
 }
 
 impl Key {

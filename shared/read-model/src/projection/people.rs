@@ -151,7 +151,7 @@ impl Decisions {
             &each(&rows, |(.., it)| it.created_at.datetime()),
             &each(&rows, |(.., it)| it.invited_by.to_string()),
             &each(&rows, |(.., it)| it.expires_at.datetime()),
-            &each(&rows, |(.., it)| it.closed.map(closed_name)) as &[Option<&str>],
+            &each(&rows, |(.., it)| it.closed.map(Closed::name)) as &[Option<&str>],
         )
         .execute(connection)
         .await?;
@@ -196,13 +196,5 @@ impl Decisions {
         .execute(connection)
         .await?;
         Ok(())
-    }
-}
-
-const fn closed_name(closed: Closed) -> &'static str {
-    match closed {
-        Closed::Accepted => "accepted",
-        Closed::Declined => "declined",
-        Closed::Revoked => "revoked",
     }
 }

@@ -88,7 +88,11 @@ impl OrgReader {
         let makers = filter
             .created_by
             .map(|id| vec![format!("user:{id}"), format!("key:{id}")]);
-        let statuses: Vec<String> = filter.statuses.iter().map(|s| status_name(*s)).collect();
+        let statuses: Vec<String> = filter
+            .statuses
+            .iter()
+            .map(|it| it.name().to_owned())
+            .collect();
         let rows = sqlx::query_as!(
             KeyRow,
             "SELECT key_id, org_id, name, prefix, scopes, strict, created_at, created_by, owner_id,
@@ -233,14 +237,4 @@ fn position_of(
     position: i64,
 ) -> Result<GlobalPosition, CorruptRow> {
     GlobalPosition::try_from_i64(position).ok_or_else(|| row.corrupt(column))
-}
-
-fn status_name(status: KeyStatus) -> String {
-    let name = match status {
-        KeyStatus::Active => "active",
-        KeyStatus::Rotating => "rotating",
-        KeyStatus::Expired => "expired",
-        KeyStatus::Revoked => "revoked",
-    };
-    name.to_owned()
 }

@@ -40,7 +40,7 @@ impl OrgReader {
         now: Timestamp,
         page: Page,
     ) -> Result<Listed<Invitation>, ReadError> {
-        let statuses: Vec<String> = statuses.iter().map(|it| status_name(*it)).collect();
+        let statuses: Vec<String> = statuses.iter().map(|it| it.name().to_owned()).collect();
         let rows = sqlx::query_as!(
             InvitationRow,
             "SELECT invitation_id, org_id, invitee_id, role, created_at, invited_by, expires_at,
@@ -66,6 +66,22 @@ impl OrgReader {
             created_at: found.invitation.created_at,
             id: found.id.as_uuid(),
         }))
+    }
+
+    /// When the next of the invitations that are open at `now` expires.
+    pub async fn next_invitation_end(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, ReadError> {
+        let end = sqlx::query_scalar!(
+            "SELECT min(expires_at) FROM invitations
+             WHERE org_id = $1 AND closed IS NULL AND expires_at > $2",
+            self.org.as_uuid(),
+            now.datetime(),
+        )
+        .fetch_one(&mut *self.tx)
+        .await?;
+        Ok(end.map(timestamp))
     }
 
     /// Those of these invitations that are the org's, of any status and in no order.
@@ -121,15 +137,4 @@ impl InvitationRow {
         };
         Ok((InvitationId::from_uuid(self.invitation_id), invitation))
     }
-}
-
-fn status_name(status: InvitationStatus) -> String {
-    let name = match status {
-        InvitationStatus::Pending => "pending",
-        InvitationStatus::Accepted => "accepted",
-        InvitationStatus::Declined => "declined",
-        InvitationStatus::Revoked => "revoked",
-        InvitationStatus::Expired => "expired",
-    };
-    name.to_owned()
 }

@@ -20,6 +20,8 @@ pub struct Member {
     pub member: org::Member,
     /// Keys that they own and that are active or rotating.
     pub active_keys: u64,
+    /// When the first of these ends by itself; `None`: none does.
+    pub keys_end_at: Option<Timestamp>,
 }
 
 /// Which members; what is `None` does not restrict.
@@ -64,11 +66,14 @@ impl OrgReader {
         });
         let rows = sqlx::query!(
             r#"SELECT m.user_id, m.role, m.joined_at,
-                      (SELECT count(*) FROM api_keys k
-                       WHERE k.org_id = $1 AND k.owner_id = m.user_id AND k.revoked_at IS NULL
-                         AND coalesce(least(k.expires_at, k.overlap_ends_at) > $4, true))
-                      AS "active_keys!"
+                      k.active AS "active_keys!", k.end_at AS keys_end_at
                FROM members m
+               CROSS JOIN LATERAL (
+                   SELECT count(*) AS active, min(least(expires_at, overlap_ends_at)) AS end_at
+                   FROM api_keys
+                   WHERE org_id = $1 AND owner_id = m.user_id AND revoked_at IS NULL
+                     AND coalesce(least(expires_at, overlap_ends_at) > $4, true)
+               ) k
                WHERE m.org_id = $1
                  AND (m.joined_at, m.user_id) > (coalesce($2, '-infinity'::timestamptz),
                                                  coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid))
@@ -96,6 +101,7 @@ impl OrgReader {
                         joined_at: timestamp(row.joined_at),
                     },
                     active_keys: row.active_keys.unsigned_abs(),
+                    keys_end_at: row.keys_end_at.map(timestamp),
                 })
             })
             .collect();

@@ -6,18 +6,17 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use api::error::{ApiError, Rendering};
-use api::etag::ETag;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use utoipa_swagger_ui::Config;
 
-use super::packed::{Coding, Packed};
+use crate::http::fixed::Fixed;
+use crate::http::packed::Coding;
 
 /// Where the reference is, without the slash that its own addresses are relative to.
 const ROOT: &str = "/docs";
@@ -51,7 +50,8 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     let own = OWN.iter().map(|(name, media_type, text)| {
         let body = Bytes::from_static(text.as_bytes());
-        File::new(name, media_type, body)
+        let text = Fixed::new(media_type, NO_CACHE, body);
+        File { name, text }
     });
     let config = Arc::new(Config::default());
     let vendored = VENDORED.iter().filter_map(|(name, media_type)| {
@@ -60,7 +60,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
             Cow::Borrowed(bytes) => Bytes::from_static(bytes),
             Cow::Owned(bytes) => Bytes::from(bytes),
         };
-        Some(File::new(name, media_type, body))
+        let text = Fixed::new(media_type, NO_CACHE, body);
+        Some(File { name, text })
     });
     own.chain(vendored).collect()
 });
@@ -69,10 +70,7 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
 #[derive(Debug)]
 struct File {
     name: &'static str,
-    media_type: &'static str,
-    body: Bytes,
-    etag: ETag,
-    packed: Packed,
+    text: Fixed,
 }
 
 /// Whether a path is the reference's.
@@ -93,7 +91,11 @@ pub async fn respond(
     } else if path == ROOT {
         redirect()
     } else if let Some(file) = find(path) {
-        file.respond(headers, coding).await
+        let mut response = file.text.respond(headers);
+        if let Some(coding) = coding {
+            file.text.pack(&mut response, coding).await;
+        }
+        response
     } else {
         ApiError::not_found().into_rendered(Rendering::wanted_by(headers))
     };
@@ -117,38 +119,6 @@ fn find(path: &str) -> Option<&'static File> {
     let name = path.strip_prefix(ROOT)?.strip_prefix('/')?;
     let name = if name.is_empty() { PAGE } else { name };
     FILES.iter().find(|file| file.name == name)
-}
-
-impl File {
-    fn new(name: &'static str, media_type: &'static str, body: Bytes) -> Self {
-        Self {
-            name,
-            media_type,
-            etag: ETag::of(&body),
-            body,
-            packed: Packed::default(),
-        }
-    }
-
-    async fn respond(&self, headers: &HeaderMap, coding: Option<Coding>) -> Response {
-        let mut response = if self.etag.is_named_by(headers) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            let mut response = Response::new(Body::from(self.body.clone()));
-            let media_type = HeaderValue::from_static(self.media_type);
-            response.headers_mut().insert(CONTENT_TYPE, media_type);
-            response
-        };
-        if let Some(coding) = coding {
-            self.packed.put(&mut response, &self.body, coding).await;
-        }
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, NO_CACHE);
-        headers.insert(ETAG, self.etag.as_value().clone());
-        response
-    }
 }
 
 #[cfg(test)]

@@ -9,26 +9,26 @@ use api::openapi;
 use api::v1::{CampaignCard, CampaignLeaderboardRow};
 use axum::extract::State;
 use axum::response::Response;
-use read_model::{CampaignStanding, CreatorFigure, Rows};
+use read_model::{CampaignStanding, CreatorFigure};
 use utoipa::IntoParams;
 
-use super::{RowsDoc, Scope, ScopeDoc, page_of_rows};
+use super::{Ranking, RowsDoc, ScopeDoc};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::{Topic, Topics};
 use crate::call::Call;
 use crate::routes::choices::choices;
 use crate::routes::figures::figure;
 
+pub struct CampaignLeaderboard(Ranking<CreatorFigure>);
+
+/// The parameter that is its own, for the document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct CampaignLeaderboard {
-    #[param(ignore)]
-    scope: Scope,
+#[expect(dead_code, reason = "only described here")]
+struct Described {
     /// By what, descending; null comes last.
     #[param(value_type = Option<Orders>, inline)]
-    order: CreatorFigure,
-    #[param(ignore)]
-    rows: Rows,
+    order: Option<String>,
 }
 
 choices! {
@@ -37,15 +37,13 @@ choices! {
 
 impl FromQuery for CampaignLeaderboard {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
-        let scope = Scope::read(params);
-        let orders = &CreatorFigure::OF_CAMPAIGNS;
-        let order = params.optional("order", |it| it.one_of(orders, CreatorFigure::name));
-        let rows = page_of_rows(params);
-        Ok(Self {
-            scope: scope?,
-            order: order?.unwrap_or(CreatorFigure::Views),
-            rows: rows?,
-        })
+        let ranking = Ranking::read(
+            params,
+            &CreatorFigure::OF_CAMPAIGNS,
+            CreatorFigure::name,
+            CreatorFigure::Views,
+        );
+        ranking.map(Self)
     }
 }
 
@@ -57,7 +55,7 @@ impl FromQuery for CampaignLeaderboard {
     get,
     path = "/analytics/aggregate/campaign-leaderboard",
     operation_id = "get_campaign_leaderboard",
-    params(ScopeDoc, CampaignLeaderboard, RowsDoc),
+    params(ScopeDoc, Described, RowsDoc),
     responses((status = 200, description = "Campaigns", body = openapi::Rows<CampaignLeaderboardRow>))
 )]
 pub async fn handle(
@@ -79,14 +77,15 @@ impl Question for CampaignLeaderboard {
     ]));
 
     async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
-        let seen = snapshot.seen(&self.scope).await?;
-        let project = self.scope.project_id;
-        let ranked = snapshot
+        let Ranking { scope, order, rows } = self.0;
+        let seen = snapshot.seen(&scope).await?;
+        let (project, period) = (scope.project_id, &seen.period);
+        let found = snapshot
             .reader
-            .campaign_leaderboard(project, &seen.period, self.order, self.rows)
+            .campaign_leaderboard(project, period, order, rows)
             .await;
-        let ranked = ranked.map_err(|error| snapshot.read_error(error))?;
-        seen.answer_rows(&ranked, wire, Meta::none())
+        let found = found.map_err(|error| snapshot.read_error(error))?;
+        seen.answer_rows(&found, wire, Meta::none())
     }
 }
 

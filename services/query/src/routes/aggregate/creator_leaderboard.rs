@@ -9,26 +9,26 @@ use api::openapi;
 use api::v1::CreatorLeaderboardRow;
 use axum::extract::State;
 use axum::response::Response;
-use read_model::{CreatorFigure, CreatorStanding, Rows};
+use read_model::{CreatorFigure, CreatorStanding};
 use utoipa::IntoParams;
 
-use super::{RESTS_ON, RowsDoc, Scope, ScopeDoc, page_of_rows};
+use super::{RESTS_ON, Ranking, RowsDoc, ScopeDoc};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
 use crate::routes::choices::choices;
 use crate::routes::figures::{creator_card, figure};
 
+pub struct CreatorLeaderboard(Ranking<CreatorFigure>);
+
+/// The parameter that is its own, for the document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct CreatorLeaderboard {
-    #[param(ignore)]
-    scope: Scope,
+#[expect(dead_code, reason = "only described here")]
+struct Described {
     /// By what, descending; null comes last.
     #[param(value_type = Option<Orders>, inline)]
-    order: CreatorFigure,
-    #[param(ignore)]
-    rows: Rows,
+    order: Option<String>,
 }
 
 choices! {
@@ -37,15 +37,13 @@ choices! {
 
 impl FromQuery for CreatorLeaderboard {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
-        let scope = Scope::read(params);
-        let orders = &CreatorFigure::OF_LEADERBOARD;
-        let order = params.optional("order", |it| it.one_of(orders, CreatorFigure::name));
-        let rows = page_of_rows(params);
-        Ok(Self {
-            scope: scope?,
-            order: order?.unwrap_or(CreatorFigure::Views),
-            rows: rows?,
-        })
+        let ranking = Ranking::read(
+            params,
+            &CreatorFigure::OF_LEADERBOARD,
+            CreatorFigure::name,
+            CreatorFigure::Views,
+        );
+        ranking.map(Self)
     }
 }
 
@@ -58,7 +56,7 @@ impl FromQuery for CreatorLeaderboard {
     get,
     path = "/analytics/aggregate/creator-leaderboard",
     operation_id = "get_creator_leaderboard",
-    params(ScopeDoc, CreatorLeaderboard, RowsDoc),
+    params(ScopeDoc, Described, RowsDoc),
     responses((status = 200, description = "Creators", body = openapi::Rows<CreatorLeaderboardRow>))
 )]
 pub async fn handle(
@@ -74,10 +72,12 @@ impl Question for CreatorLeaderboard {
     const RESTS_ON: Option<Topics> = Some(RESTS_ON);
 
     async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
-        let seen = snapshot.seen(&self.scope).await?;
+        let Ranking { scope, order, rows } = self.0;
+        let seen = snapshot.seen(&scope).await?;
+        let (project, period) = (scope.project_id, &seen.period);
         let found = snapshot
             .reader
-            .creator_leaderboard(self.scope.project_id, &seen.period, self.order, self.rows)
+            .creator_leaderboard(project, period, order, rows)
             .await;
         let found = found.map_err(|error| snapshot.read_error(error))?;
         seen.answer_rows(&found, wire, Meta::none())

@@ -31,7 +31,8 @@ use super::history::History;
 use crate::app::{Answer, Snapshot};
 use crate::cache::{Topic, Topics};
 
-/// Zone and history of the org, names, statuses, readings: everything but keys.
+/// Zone and history of the org, names, statuses, readings. Campaigns, goals and marks are no part of
+/// most summaries.
 const RESTS_ON: Topics = Topics::of(&[Topic::Org, Topic::Projects, Topic::Creators, Topic::Videos]);
 
 /// Of which project and days.
@@ -91,6 +92,33 @@ impl Scope {
             project_id: project_id?,
             range: range?,
             tz: tz?,
+        })
+    }
+}
+
+/// What is ranked, by what, and which rows of it.
+#[derive(Debug, Clone, Copy)]
+struct Ranking<O> {
+    scope: Scope,
+    order: O,
+    rows: Rows,
+}
+
+impl<O: Copy> Ranking<O> {
+    /// Reads the parameters; `usual` is the order unless one is given.
+    fn read(
+        params: &mut Params<'_>,
+        orders: &[O],
+        name: fn(O) -> &'static str,
+        usual: O,
+    ) -> Result<Self, Invalid> {
+        let scope = Scope::read(params);
+        let order = params.optional("order", |it| it.one_of(orders, name));
+        let rows = page_of_rows(params);
+        Ok(Self {
+            scope: scope?,
+            order: order?.unwrap_or(usual),
+            rows: rows?,
         })
     }
 }

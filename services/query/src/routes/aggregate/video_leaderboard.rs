@@ -9,26 +9,26 @@ use api::openapi;
 use api::v1::VideoLeaderboardRow;
 use axum::extract::State;
 use axum::response::Response;
-use read_model::{Rows, VideoCard, VideoOrder};
+use read_model::{VideoCard, VideoOrder};
 use utoipa::IntoParams;
 
-use super::{RESTS_ON, RowsDoc, Scope, ScopeDoc, page_of_rows};
+use super::{RESTS_ON, Ranking, RowsDoc, ScopeDoc};
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
 use crate::routes::choices::choices;
 use crate::routes::figures::creator_card;
 
+pub struct VideoLeaderboard(Ranking<VideoOrder>);
+
+/// The parameter that is its own, for the document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct VideoLeaderboard {
-    #[param(ignore)]
-    scope: Scope,
+#[expect(dead_code, reason = "only described here")]
+struct Described {
     /// By what, descending; null comes last.
     #[param(value_type = Option<Orders>, inline)]
-    order: VideoOrder,
-    #[param(ignore)]
-    rows: Rows,
+    order: Option<String>,
 }
 
 choices! {
@@ -37,14 +37,13 @@ choices! {
 
 impl FromQuery for VideoLeaderboard {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
-        let scope = Scope::read(params);
-        let order = params.optional("order", |it| it.one_of(&VideoOrder::ALL, VideoOrder::name));
-        let rows = page_of_rows(params);
-        Ok(Self {
-            scope: scope?,
-            order: order?.unwrap_or_default(),
-            rows: rows?,
-        })
+        let ranking = Ranking::read(
+            params,
+            &VideoOrder::ALL,
+            VideoOrder::name,
+            VideoOrder::default(),
+        );
+        ranking.map(Self)
     }
 }
 
@@ -57,7 +56,7 @@ impl FromQuery for VideoLeaderboard {
     get,
     path = "/analytics/aggregate/video-leaderboard",
     operation_id = "get_video_leaderboard",
-    params(ScopeDoc, VideoLeaderboard, RowsDoc),
+    params(ScopeDoc, Described, RowsDoc),
     responses((status = 200, description = "Videos", body = openapi::Rows<VideoLeaderboardRow>))
 )]
 pub async fn handle(
@@ -73,10 +72,12 @@ impl Question for VideoLeaderboard {
     const RESTS_ON: Option<Topics> = Some(RESTS_ON);
 
     async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
-        let seen = snapshot.seen(&self.scope).await?;
+        let Ranking { scope, order, rows } = self.0;
+        let seen = snapshot.seen(&scope).await?;
+        let (project, period) = (scope.project_id, &seen.period);
         let found = snapshot
             .reader
-            .video_leaderboard(self.scope.project_id, &seen.period, self.order, self.rows)
+            .video_leaderboard(project, period, order, rows)
             .await;
         let found = found.map_err(|error| snapshot.read_error(error))?;
         seen.answer_rows(&found, wire, Meta::none())

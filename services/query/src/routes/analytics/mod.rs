@@ -91,11 +91,14 @@ impl Question for AnalyticsParams {
         let found = snapshot.reader.analytics(&request, Source::RollUps).await;
         let found = found.map_err(|error| snapshot.read_error(error))?;
         let found = found.ok_or_else(ApiError::not_found)?;
-        let marks = snapshot
-            .reader
-            .annotations_beside(request.entity, &request.ids, from, to)
-            .await;
-        let marks = marks.map_err(|error| snapshot.read_error(error))?;
+        let marks = match format {
+            Format::Json => {
+                let (kind, ids) = (request.entity, &request.ids);
+                let marks = snapshot.reader.annotations_beside(kind, ids, from, to);
+                marks.await.map_err(|error| snapshot.read_error(error))?
+            }
+            Format::Csv => Vec::new(),
+        };
         let wire = wire::analytics(&request, &found, &marks, history.tier_days());
         let rendered = match format {
             Format::Json => Rendered::json(&wire, &Meta::none().valid_until(valid_until))?,

@@ -220,7 +220,7 @@ struct Described {
     /// Also over as many days just before `from`.
     #[param(value_type = Option<Comparisons>, inline)]
     compare: Option<String>,
-    /// Also by video: for one creator, and views, likes, comments, shares, saves or
+    /// Also by video: for one creator or campaign, and views, likes, comments, shares, saves or
     /// `engagement_rate_by_views`.
     #[param(value_type = Option<Breakdowns>, inline)]
     breakdown: Option<String>,

@@ -1,6 +1,5 @@
 //! `GET /projects/{id}/goal-compliance`, and what its summary has in common with it.
 
-use api::cursor::List;
 use api::envelope::{Meta, Rendered};
 use api::error::ApiError;
 use api::header::QueryHeaders;
@@ -10,11 +9,12 @@ use api::input::query::{FromQuery, PageParams, Params, StrictQuery};
 use api::input::text::Text;
 use api::openapi::Page;
 use api::v1::{
-    CreatorCompliance, GoalAdvisory, GoalCompliance, GoalPeriodName, ScrapeFreshness, Tenths,
+    CreatorCompliance, Figure, GoalAdvisory, GoalCompliance, GoalPeriodName, ScrapeFreshness,
 };
 use axum::extract::State;
 use axum::response::Response;
 use chrono::NaiveDate;
+use chrono_tz::Tz;
 use domain::event::GoalPeriod;
 use domain::ids::{CreatorId, ProjectId};
 use domain::plan::LimitKey;
@@ -25,7 +25,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::wire;
-use crate::app::{Answer, App, Question, Shared, Snapshot};
+use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::{Topic, Topics};
 use crate::call::Call;
 use crate::routes::figures::creator_card;
@@ -62,6 +62,17 @@ impl Periods {
             period: period?,
             reference_date: reference_date?,
         })
+    }
+}
+
+impl Periods {
+    /// The first day of the periods asked for that hold a day. Without one named all three are: a
+    /// week may begin in the month before.
+    fn first_day(self, day: NaiveDate, tz: Tz) -> NaiveDate {
+        let asked = GoalPeriod::ALL.into_iter();
+        let asked = asked.filter(|period| self.period.is_none_or(|one| one == *period));
+        let firsts = asked.map(|period| GoalSpan::of(period, day, tz).first_day);
+        firsts.min().unwrap_or(day)
     }
 }
 
@@ -109,7 +120,8 @@ pub async fn handle(
     query: StrictQuery<ListCompliance>,
     asked: QueryHeaders,
 ) -> Result<Response, ApiError> {
-    let after = app.after_handle(call.list(&query.filters), &query.value.page)?;
+    let after: Option<Place> = app.place(call.list(&query.filters), &query.value.page)?;
+    let after = after.map(|(handle, id)| HandleCursor { handle, id });
     let question = Compliance {
         project_id,
         query,
@@ -120,18 +132,6 @@ pub async fn handle(
 
 /// Where a page ended, as it stands in a cursor.
 type Place = (String, Uuid);
-
-impl App {
-    fn after_handle(
-        &self,
-        list: List<'_>,
-        params: &PageParams,
-    ) -> Result<Option<HandleCursor>, ApiError> {
-        let read = |cursor: &String| -> Result<Place, ApiError> { self.cursors.read(list, cursor) };
-        let after = params.cursor.as_ref().map(read).transpose()?;
-        Ok(after.map(|(handle, id)| HandleCursor { handle, id }))
-    }
-}
 
 struct Compliance {
     project_id: ProjectId,
@@ -169,11 +169,9 @@ impl Question for Compliance {
             })
             .collect();
         let list = snapshot.call.list(&self.query.filters);
-        let next = next.map(|next| -> Result<String, ApiError> {
-            let place: Place = (next.handle, next.id);
-            snapshot.app.cursors.write(list, &place)
-        });
-        let meta = Meta::page(next.transpose()?).valid_until(judge.valid_until);
+        let place = next.map(|next| -> Place { (next.handle, next.id) });
+        let next = snapshot.app.next(list, place)?;
+        let meta = Meta::page(next).valid_until(judge.valid_until);
         Ok(Answer {
             rendered: Rendered::json(&creators, &meta)?,
             valid_until: judge.valid_until,
@@ -198,11 +196,8 @@ impl Snapshot<'_> {
         let (org, now): (Org, Timestamp) = (self.org().await?, self.now);
         let history = History::of(&org, None, now)?;
         let day = periods.reference_date.unwrap_or_else(|| history.today());
-        // Without one named all three are asked for, of which a month begins first.
-        let widest = periods.period.unwrap_or(GoalPeriod::Monthly);
-        let first_day = GoalSpan::of(widest, day, history.tz()).first_day;
-        let is_asked = periods.reference_date.is_some() && history.lacks(first_day);
-        if is_asked {
+        let first_day = periods.first_day(day, history.tz());
+        if periods.reference_date.is_some() && history.lacks(first_day) {
             return Err(history.exceeded());
         }
         let moves = periods.reference_date.is_none().then(|| history.tomorrow());
@@ -289,6 +284,7 @@ fn advisory(found: &Advisory) -> GoalAdvisory {
     }
 }
 
-const fn tenths(hours: Hours) -> Tenths {
-    Tenths(hours.0)
+/// Tenths of an hour, of which a figure has thousands.
+const fn tenths(hours: Hours) -> Figure {
+    Figure::Decimal(hours.0 * 1_000)
 }

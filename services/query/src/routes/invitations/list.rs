@@ -27,27 +27,11 @@ pub struct ListInvitations {
     page: PageParams,
 }
 
-const STATUSES: [InvitationStatus; 5] = [
-    InvitationStatus::Pending,
-    InvitationStatus::Accepted,
-    InvitationStatus::Declined,
-    InvitationStatus::Revoked,
-    InvitationStatus::Expired,
-];
-
-const fn name(status: InvitationStatus) -> &'static str {
-    match status {
-        InvitationStatus::Pending => "pending",
-        InvitationStatus::Accepted => "accepted",
-        InvitationStatus::Declined => "declined",
-        InvitationStatus::Revoked => "revoked",
-        InvitationStatus::Expired => "expired",
-    }
-}
-
 impl FromQuery for ListInvitations {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
-        let status = params.optional("status", |it| it.one_of(&STATUSES, name));
+        let status = params.optional("status", |it| {
+            it.one_of(&InvitationStatus::ALL, InvitationStatus::name)
+        });
         let page = params.page();
         Ok(Self {
             status: status?,
@@ -97,9 +81,16 @@ impl Question for Invitations {
         let ids: Vec<InvitationId> = listed.items.iter().map(|found| found.id).collect();
         let emails = gate::invited(&snapshot.app.primary, snapshot.call.org(), &ids).await;
         let emails = emails.map_err(|error| snapshot.app.unavailable().because(error))?;
-        let open = listed.items.iter().map(|found| &found.invitation);
-        let open = open.filter(|it| it.status(now) == InvitationStatus::Pending);
-        let changes_at = open.map(|it| it.expires_at).min();
+        // What is closed stays so; time alone makes an expired one of a pending one.
+        let changes_at = match self.status {
+            InvitationStatus::Pending | InvitationStatus::Expired => {
+                let end = snapshot.reader.next_invitation_end(now).await;
+                end.map_err(|error| snapshot.read_error(error))?
+            }
+            InvitationStatus::Accepted | InvitationStatus::Declined | InvitationStatus::Revoked => {
+                None
+            }
+        };
         let rendered = snapshot.app.listed(
             snapshot.call.list(&self.filters),
             &listed,

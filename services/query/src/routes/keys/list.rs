@@ -43,26 +43,12 @@ pub struct ListKeys {
     page: PageParams,
 }
 
-const STATUSES: [KeyStatus; 4] = [
-    KeyStatus::Active,
-    KeyStatus::Rotating,
-    KeyStatus::Expired,
-    KeyStatus::Revoked,
-];
-
-const fn name(status: KeyStatus) -> &'static str {
-    match status {
-        KeyStatus::Active => "active",
-        KeyStatus::Rotating => "rotating",
-        KeyStatus::Expired => "expired",
-        KeyStatus::Revoked => "revoked",
-    }
-}
-
 impl FromQuery for ListKeys {
     fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
         let status = params.optional("status", |it| {
-            it.list(1..=STATUSES.len(), |one| one.one_of(&STATUSES, name))
+            it.list(1..=KeyStatus::ALL.len(), |one| {
+                one.one_of(&KeyStatus::ALL, KeyStatus::name)
+            })
         });
         let created_by = params.optional("created_by", Text::from_str::<UserId>);
         let owner_id = params.optional("owner_id", Text::from_str);

@@ -103,11 +103,13 @@ impl Question for Members {
         let people = snapshot.people(&ids).await?;
         let seen = gate::last_seen(&snapshot.app.primary, snapshot.call.org(), &ids).await;
         let seen = seen.map_err(|error| snapshot.app.unavailable().because(error))?;
+        let ends = listed.items.iter().filter_map(|found| found.keys_end_at);
+        let valid_until = ends.fold(now.plus(FIGURES_LATE), Ord::min);
         let rendered = snapshot.app.listed(
             snapshot.call.list(&self.filters),
             &listed,
             |found| wire(found, &people, &seen, sees_addresses),
-            |meta| meta.valid_until(Some(now.plus(FIGURES_LATE))),
+            |meta| meta.valid_until(Some(valid_until)),
         )?;
         Ok(Answer::lasting(rendered))
     }

@@ -55,11 +55,11 @@ pub async fn handle(
     asked: QueryHeaders,
 ) -> Result<Response, ApiError> {
     let (current, caller) = call.session()?;
-    let page = app.page(call.list(&query.filters), &query.value.page)?;
     let person = query.value.user_id.unwrap_or(caller);
     if person != caller && !call.principal().scopes().contains(Scope::Keys) {
         return Err(ApiError::forbidden(Caller::OrgAdmin));
     }
+    let page = app.page(call.list(&query.filters), &query.value.page)?;
     let question = Sessions {
         current,
         person,

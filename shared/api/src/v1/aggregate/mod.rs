@@ -20,6 +20,7 @@ pub use self::leaderboards::{CreatorLeaderboardRow, ScatterRow, VideoLeaderboard
 pub use self::posting::{HeatmapCell, PostingConsistencyRow};
 pub use self::views::{Bin, DirectionName, OutlierRow, Percentiles, ViewDistribution};
 
+use super::creators::tiktok_only;
 use super::names::PlatformName;
 
 /// A creator in a row.
@@ -43,4 +44,24 @@ pub struct CreatorCard {
     /// The account's picture, as last reported.
     #[schema(example = "https://example.com/avatar.jpg", required)]
     pub avatar_url: Option<String>,
+}
+
+impl CreatorCard {
+    /// A creator, as the read side knows them.
+    pub fn new(
+        id: CreatorId,
+        platform: Platform,
+        handle: &str,
+        display_name: Option<String>,
+        avatar_url: Option<String>,
+    ) -> Self {
+        Self {
+            id,
+            platform,
+            handle: handle.to_owned(),
+            tiktok_handle: tiktok_only(platform, handle),
+            display_name,
+            avatar_url,
+        }
+    }
 }
