@@ -1,17 +1,25 @@
-"""What changes while figures are asked for: a reading is corrected, a video rejected or approved, a campaign's items change."""
+"""What changes while figures are asked for: readings are corrected, videos rejected, approved or removed, a campaign's items change."""
 
 from readings import COUNTS
 from world import ITEMS, stats
 
+# What kinds of change there are.
+KINDS = ("correction", "review", "removal", "item")
+
 
 def change(api, rng, world, entity, subject):
-    """Changes something, mostly of the entity that is asked about, here and there; says what."""
+    """Changes something, mostly of the entity that is asked about; says which kind of change, and what."""
     videos, _ = world.units(entity, subject)
     if entity == "campaign" and rng.random() < 0.6:
         return change_items(api, rng, world, subject)
     if rng.random() < 0.2 or not videos:
         videos = world.subjects("video")
-    if rng.random() < 0.5:
+    # Of a video that is gone nothing can be asked again.
+    living = [video for video in videos if not video.is_removed] if entity != "video" else []
+    choice = rng.random()
+    if choice < 0.25 and living:
+        return remove(api, world, rng.choice(living))
+    if choice < 0.6:
         return correct(api, rng, world, rng.choice(videos))
     excluded = [video for video in world.subjects("video") if video.is_excluded]
     return review(api, world, rng.choice(excluded if excluded and rng.random() < 0.5 else videos))
@@ -21,7 +29,13 @@ def correct(api, rng, world, video):
     at = rng.choice(video.readings("views"))[0]
     line = stats(video, at, {name: rng.randrange(0, 10_000_000) for name in COUNTS})
     world.position = api.ingest(world.project["id"], [line])
-    return f"reading of {video.platform_id} at {at} corrected"
+    return "correction", f"reading of {video.platform_id} at {at} corrected"
+
+
+def remove(api, world, video):
+    world.position = api.call("DELETE", f"/videos/{video.id}").position
+    video.is_removed = True
+    return "removal", f"{video.platform_id} removed"
 
 
 def review(api, world, video):
@@ -29,7 +43,7 @@ def review(api, world, video):
     answer = api.call("POST", f"/videos/{video.id}/review", body={"decision": decision})
     video.is_excluded = not video.is_excluded
     world.position = answer.position
-    return f"{decision} of {video.platform_id}"
+    return "review", f"{decision} of {video.platform_id}"
 
 
 def change_items(api, rng, world, campaign):
@@ -42,7 +56,7 @@ def change_items(api, rng, world, campaign):
         query = {"item_type": kind, "item_id": item.id}
         world.position = api.call("DELETE", f"/campaigns/{campaign.id}/items", query).position
         held.remove(item)
-        return f"{kind} {item.id} taken out of {campaign.name}"
+        return "item", f"{kind} {item.id} taken out of {campaign.name}"
     others = world.subjects(kind)
     if kind == "campaign":
         # None holds itself: each holds only such as were made before it.
@@ -54,4 +68,4 @@ def change_items(api, rng, world, campaign):
     body = {"item_type": kind, "item_id": item.id}
     world.position = api.call("POST", f"/campaigns/{campaign.id}/items", body=body).position
     held.append(item)
-    return f"{kind} {item.id} put into {campaign.name}"
+    return "item", f"{kind} {item.id} put into {campaign.name}"

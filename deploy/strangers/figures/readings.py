@@ -11,9 +11,9 @@ FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 COUNTS = ("views", "likes", "comments")
 
 
-@dataclass
+@dataclass(eq=False)
 class Unit:
-    """What is read: for each metric the values by the instant at which they were."""
+    """What is read: for each metric the values by the instant at which they were. Two without any are still two."""
 
     series: dict = field(default_factory=dict)
     _ascending: dict = field(default_factory=dict)
