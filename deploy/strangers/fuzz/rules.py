@@ -72,8 +72,8 @@ BEYOND_SCHEMA = (
     (r"^(POST|PATCH) /", rf"^{ITEM}metadata: must be a JSON object of at most 16384 bytes and 8 levels$"),
     (r"^(POST|PATCH) /", rf"^{ITEM}metadata: number at (?s:.*) is not exactly representable: send it as a string$"),
     (r"^(POST|PATCH) /api-keys", r"^expires_at: must lie 60 seconds to 10 years ahead$"),
-    # There is no format that means an address or a range of either family.
-    (r"^(POST|PATCH) /api-keys", r"^ip_allowlist\[\d+\]: must be a range such as"),
+    # Of an address or a range of either family a pattern says only the characters.
+    (r"^(POST|PATCH) /api-keys", r"^ip_allowlist\[\d+\]: must (be a range such as|have host bits of 0: )"),
     (r" /", r"^(timezone|tz): not an IANA time zone"),
 )
 
