@@ -248,8 +248,10 @@ def main():
     print(f"TGA_FUZZ_SEED={seed}", flush=True)
     ready = json.loads(Path(os.environ["TGA_READY_FILE"]).read_text())
     out = Path(os.environ["TGA_FUZZ_OUT"])
-    chosen = os.environ.get("TGA_FUZZ_ONLY")
+    chosen = os.environ.get("TGA_FUZZ_ONLY") or None
     runs = {name: share for name, share in RUNS.items() if chosen in (None, name or "none")}
+    if not runs:
+        sys.exit(f"there is no run {chosen!r}; those there are: {', '.join(name or 'none' for name in RUNS)}")
     setting, failed, answers = Setting.made(ready["api"]), [], []
     for name, share in runs.items():
         started = time.monotonic()

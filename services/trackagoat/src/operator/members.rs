@@ -62,8 +62,8 @@ pub struct Invite {
     /// The role they will have: admin or member.
     #[arg(long, default_value = "member", value_parser = role())]
     role: Role,
-    /// Where people reach the service; unless it is told, what a running `trackagoat dev` says, else
-    /// http://127.0.0.1:8080.
+    /// Where people reach the service; unless it is told, where the `trackagoat dev` of the data
+    /// folder listens, else where `trackagoat serve` does by default.
     #[arg(long, env = "TGA_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     public_url: Option<String>,
 }
