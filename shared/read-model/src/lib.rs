@@ -36,7 +36,7 @@ pub use self::queries::campaign_leaderboard::CampaignStanding;
 pub use self::queries::campaigns::{Campaign, CampaignFigures, CampaignItem};
 pub use self::queries::cards::{CreatorCard, VideoCard};
 pub use self::queries::compliance::{ComplianceFilter, CreatorCompliance, HandleCursor, Reached};
-pub use self::queries::creator_figures::CreatorFigure;
+pub use self::queries::creator_figures::{CreatorFigure, Gains};
 pub use self::queries::creator_leaderboard::CreatorStanding;
 pub use self::queries::creator_scatter::CreatorPlace;
 pub use self::queries::creators::{Creator, CreatorFilter};

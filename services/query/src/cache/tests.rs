@@ -192,6 +192,7 @@ fn no_order_of_events_and_requests_gives_an_old_answer() {
 
 #[test]
 fn every_event_touches_what_its_sample_shows() {
+    use Topic::{Annotations, Campaigns, Creators, Goals, Keys, Org, Projects, Videos};
     use domain::event::{Event, EventType};
 
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/domain/events");
@@ -205,7 +206,6 @@ fn every_event_touches_what_its_sample_shows() {
         let event = Event::decode(name, 1, &text, None).unwrap();
         seen.insert(event.event_type(), Topics::touched_by(&event));
     }
-    use Topic::{Annotations, Campaigns, Creators, Goals, Keys, Org, Projects, Videos};
     let expected = |name: &str| -> Topics {
         match name {
             "project.removed" => {

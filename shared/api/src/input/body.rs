@@ -8,6 +8,8 @@ use axum::body::Body;
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use domain::event::{EntityRef, EntityType};
+use domain::ids::ProjectId;
 use domain::jcs;
 use domain::limits::{BODY_BYTES, INGEST_BODY_BYTES};
 use domain::text::{Metadata, Readme};
@@ -144,6 +146,14 @@ impl<'a> Fields<'a> {
     /// `metadata`, replaced whole.
     pub fn metadata(&mut self) -> Result<Option<Metadata>, Invalid> {
         self.optional("metadata", Node::metadata)
+    }
+
+    /// Something of a project, by what it is and its id.
+    pub fn entity(&mut self, kind: &'static str, id: &'static str) -> Result<EntityRef, Invalid> {
+        let kind = self.required(kind, |it| it.one_of(&EntityType::ALL, EntityType::name));
+        // Whatever it is, its id has the form of every id.
+        let id = self.required(id, Node::from_str::<ProjectId>);
+        Ok(kind?.of(id?.as_uuid()))
     }
 
     /// Whether the field is in the body, `null` included. It does not count as asked for.

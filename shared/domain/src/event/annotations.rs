@@ -68,6 +68,19 @@ pub struct AnnotationChanged {
     pub body: Option<Option<AnnotationBody>>,
 }
 
+impl AnnotationChanged {
+    /// A change of nothing.
+    pub const fn nothing(annotation_id: AnnotationId) -> Self {
+        Self {
+            annotation_id,
+            kind: None,
+            date: None,
+            label: None,
+            body: None,
+        }
+    }
+}
+
 /// An annotation is gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AnnotationRemoved {

@@ -60,6 +60,20 @@ pub struct CampaignChanged {
     pub target_at: Option<Option<Timestamp>>,
 }
 
+impl CampaignChanged {
+    /// A change of nothing.
+    pub const fn nothing(campaign_id: CampaignId) -> Self {
+        Self {
+            campaign_id,
+            name: None,
+            readme: None,
+            metadata: None,
+            target_views: None,
+            target_at: None,
+        }
+    }
+}
+
 /// A campaign is gone, and with it what it held at first hand; the things themselves stay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CampaignRemoved {

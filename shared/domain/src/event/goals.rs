@@ -83,6 +83,19 @@ pub struct GoalChanged {
     pub is_active: Option<bool>,
 }
 
+impl GoalChanged {
+    /// A change of nothing.
+    pub const fn nothing(goal_id: GoalId) -> Self {
+        Self {
+            goal_id,
+            target_value: None,
+            start_date: None,
+            end_date: None,
+            is_active: None,
+        }
+    }
+}
+
 /// A goal is gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GoalRemoved {

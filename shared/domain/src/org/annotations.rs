@@ -103,17 +103,8 @@ pub(super) fn change(
         label: patch.label.clone().filter(|it| *it != annotation.label),
         body: patch.body.clone().filter(|it| *it != annotation.body),
     };
-    let nothing = AnnotationChanged {
-        annotation_id,
-        kind: None,
-        date: None,
-        label: None,
-        body: None,
-    };
-    let is_changed = changed != nothing;
-    Ok(Decision::done(
-        is_changed.then(|| changed.into()).into_iter().collect(),
-    ))
+    let is_changed = changed != AnnotationChanged::nothing(annotation_id);
+    Ok(Decision::of(is_changed.then_some(changed)))
 }
 
 pub(super) fn remove(state: &OrgState, annotation_id: AnnotationId) -> Result<Decision, Rejection> {

@@ -1,6 +1,7 @@
 //! Campaigns: made, changed, filled, emptied, removed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -102,18 +103,8 @@ pub(super) fn change(
         target_views: patch.target_views.filter(|it| *it != campaign.target_views),
         target_at: patch.target_at.filter(|it| *it != campaign.target_at),
     };
-    let nothing = CampaignChanged {
-        campaign_id,
-        name: None,
-        readme: None,
-        metadata: None,
-        target_views: None,
-        target_at: None,
-    };
-    let is_changed = changed != nothing;
-    Ok(Decision::done(
-        is_changed.then(|| changed.into()).into_iter().collect(),
-    ))
+    let is_changed = changed != CampaignChanged::nothing(campaign_id);
+    Ok(Decision::of(is_changed.then_some(changed)))
 }
 
 pub(super) fn remove(state: &OrgState, campaign_id: CampaignId) -> Result<Decision, Rejection> {
@@ -202,6 +193,8 @@ struct Adding<'a> {
     campaign_id: CampaignId,
     campaign: &'a Campaign,
     added: Vec<EntityRef>,
+    /// What holds this campaign; made for the first campaign that is judged.
+    ways: Option<HashMap<CampaignId, CampaignId>>,
 }
 
 impl<'a> Adding<'a> {
@@ -214,6 +207,7 @@ impl<'a> Adding<'a> {
             campaign_id,
             campaign,
             added: Vec::new(),
+            ways: None,
         })
     }
 
@@ -229,7 +223,7 @@ impl<'a> Adding<'a> {
             });
         }
         if let EntityRef::Campaign(child) = item
-            && let Some(path) = path_down(self.state, child, self.campaign_id)
+            && let Some(path) = self.path_from(child)
         {
             return Err(Rejection::CampaignCycle { path });
         }
@@ -237,6 +231,20 @@ impl<'a> Adding<'a> {
         check_limit(self.state, Self::LIMIT, current as u64, 1)?;
         self.added.push(item);
         Ok(())
+    }
+
+    /// The campaigns by which one holds this one, from the one to this; none if it does not. What is
+    /// added meanwhile stands below this one, so it changes nothing of that.
+    fn path_from(&mut self, from: CampaignId) -> Option<Vec<CampaignId>> {
+        let (project, to) = (self.campaign.project_id, self.campaign_id);
+        let ways = self
+            .ways
+            .get_or_insert_with(|| ways_down(self.state, project, to));
+        let mut path = vec![from];
+        while *path.last()? != to {
+            path.push(*ways.get(path.last()?)?);
+        }
+        Some(path)
     }
 
     fn into_events(self, context: &Context<'_>) -> Vec<Event> {
@@ -254,32 +262,32 @@ impl<'a> Adding<'a> {
     }
 }
 
-/// The campaigns by which one holds another, from the one to the other; none if it does not. Depth
-/// first, each campaign looked at once, without recursion: nesting has no bound.
-fn path_down(state: &OrgState, from: CampaignId, to: CampaignId) -> Option<Vec<CampaignId>> {
-    let mut holders: HashMap<CampaignId, CampaignId> = HashMap::new();
-    let mut seen = BTreeSet::from([from]);
-    let mut open = vec![from];
-    while let Some(id) = open.pop() {
-        if id == to {
-            let mut path = vec![to];
-            while let Some(holder) = path.last().and_then(|id| holders.get(id)) {
-                path.push(*holder);
-            }
-            path.reverse();
-            return Some(path);
-        }
-        let campaign = state.campaign(id);
-        for item in campaign.into_iter().flat_map(|one| one.items.keys()) {
-            if let EntityRef::Campaign(child) = item
-                && seen.insert(*child)
-            {
-                holders.insert(*child, id);
-                open.push(*child);
+/// For each campaign that holds this one at any depth, the one by which it does: the next on a
+/// shortest way down. Breadth first, without recursion: nesting has no bound.
+fn ways_down(
+    state: &OrgState,
+    project: ProjectId,
+    to: CampaignId,
+) -> HashMap<CampaignId, CampaignId> {
+    let mut holders: HashMap<CampaignId, Vec<CampaignId>> = HashMap::new();
+    for (holder, campaign) in state.campaigns_of(project) {
+        for item in campaign.items.keys() {
+            if let EntityRef::Campaign(child) = item {
+                holders.entry(*child).or_default().push(holder);
             }
         }
     }
-    None
+    let mut ways = HashMap::new();
+    let mut open = VecDeque::from([to]);
+    while let Some(id) = open.pop_front() {
+        for holder in holders.remove(&id).unwrap_or_default() {
+            if let Entry::Vacant(way) = ways.entry(holder) {
+                way.insert(id);
+                open.push_back(holder);
+            }
+        }
+    }
+    ways
 }
 
 pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {

@@ -140,17 +140,8 @@ pub(super) fn change(
         end_date: patch.end_date.filter(|it| *it != goal.end_date),
         is_active: patch.is_active.filter(|it| *it != goal.is_active),
     };
-    let nothing = GoalChanged {
-        goal_id,
-        target_value: None,
-        start_date: None,
-        end_date: None,
-        is_active: None,
-    };
-    let is_changed = changed != nothing;
-    Ok(Decision::done(
-        is_changed.then(|| changed.into()).into_iter().collect(),
-    ))
+    let is_changed = changed != GoalChanged::nothing(goal_id);
+    Ok(Decision::of(is_changed.then_some(changed)))
 }
 
 pub(super) fn remove(state: &OrgState, goal_id: GoalId) -> Result<Decision, Rejection> {

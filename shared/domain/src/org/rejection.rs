@@ -20,6 +20,11 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// A change, if there is one.
+    pub(super) fn of(event: Option<impl Into<Event>>) -> Self {
+        Self::done(event.map(Into::into).into_iter().collect())
+    }
+
     pub(super) fn done(events: Vec<Event>) -> Self {
         let outcome = if events.is_empty() {
             Outcome::Unchanged

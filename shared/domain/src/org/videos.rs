@@ -204,9 +204,7 @@ pub(super) fn review_one(
     decision: ReviewDecision,
 ) -> Result<Decision, Rejection> {
     let video = state.video(video_id).ok_or(Rejection::NotFound)?;
-    Ok(Decision::done(
-        review(video_id, video, decision)?.into_iter().collect(),
-    ))
+    Ok(Decision::of(review(video_id, video, decision)?))
 }
 
 pub(super) fn review_many(
@@ -256,9 +254,7 @@ pub(super) fn disable_tracking(
     reason: TrackingDisabledReason,
 ) -> Result<Decision, Rejection> {
     let video = state.video(video_id).ok_or(Rejection::NotFound)?;
-    Ok(Decision::done(
-        disabled(video_id, video, reason).into_iter().collect(),
-    ))
+    Ok(Decision::of(disabled(video_id, video, reason)))
 }
 
 pub(super) fn disable_tracking_many(

@@ -109,7 +109,7 @@ pub(super) fn of(judged: &Judged<'_>, is_ahead: bool) -> (Advisory, Option<Times
         is_stale.then_some(
             "The newest readings are older than they should be: the figure may be too low.",
         ),
-        is_ahead.then_some("The goal has not begun."),
+        is_ahead.then_some("The goal begins on a later day."),
     ];
     let advisory = Advisory {
         period_in_progress: !is_over,

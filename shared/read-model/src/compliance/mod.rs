@@ -106,10 +106,12 @@ pub struct Judged<'a> {
 }
 
 impl Judged<'_> {
-    /// Whether the goal's own range begins on a day that has not come yet.
+    /// Whether the goal's own range begins on a day that has not come yet, or after the period: then
+    /// there was nothing to reach in it.
     fn is_ahead(&self) -> bool {
         let today = day_of(self.tz, self.now);
-        self.goal.start_date.is_some_and(|start| start > today)
+        let begun_by = today.min(self.span.last_day);
+        self.goal.start_date.is_some_and(|start| start > begun_by)
     }
 
     /// The progress, and the instant at which it can next change by time alone.
@@ -119,7 +121,7 @@ impl Judged<'_> {
         let target = self.goal.target_value;
         let (status, status_until) = if is_ahead {
             let begins = self.goal.start_date.map(|day| day_start(self.tz, day));
-            (GoalStatus::OnTrack, begins)
+            (GoalStatus::OnTrack, begins.filter(|at| *at < self.span.end))
         } else {
             pace::status(actual, target, &self.span, self.now)
         };

@@ -180,6 +180,30 @@ fn a_goal_that_has_not_begun_is_on_track_with_nothing() {
     }
 }
 
+#[test]
+fn a_period_before_the_goal_begins_is_never_missed() {
+    let mut goal = goal(5);
+    let status = |goal: &Goal, now| judged(goal, 0, now).progress().0.status;
+    // The week ends on 2026-03-08. Whether the first day has come by now or not:
+    for now in [
+        "2026-03-05T12:00:00Z",
+        "2026-03-09T12:00:00Z",
+        "2026-05-01T00:00:00Z",
+    ] {
+        goal.start_date = Some(day("2026-03-09"));
+        let (progress, _) = judged(&goal, 0, now).progress();
+        assert_eq!((progress.actual, progress.status), (0, GoalStatus::OnTrack));
+        assert!(progress.advisory.not_yet_started, "{now}");
+        goal.start_date = Some(day("2026-03-08"));
+        let expected = if now < "2026-03-06" {
+            GoalStatus::OnTrack
+        } else {
+            GoalStatus::Missed
+        };
+        assert_eq!(status(&goal, now), expected, "{now}");
+    }
+}
+
 proptest! {
     /// Whatever is shown stays as it is until the instant that is named, and no longer.
     #[test]

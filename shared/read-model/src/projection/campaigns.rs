@@ -131,6 +131,10 @@ impl Decisions {
             let is_gone = |(item, _): &(&EntityRef, &Timestamp)| !after.contains_key(item);
             lost.extend(before.iter().filter(is_gone).map(held));
         }
+        // Most changes are of something else.
+        if lost.is_empty() && gained.is_empty() {
+            return Ok(());
+        }
         sqlx::query!(
             "DELETE FROM campaign_items i
              USING unnest($1::uuid[], $2::text[], $3::uuid[]) AS u (campaign_id, item_type, item_id)

@@ -5,7 +5,8 @@
 //! video is not decided here: the things a batch touches are loaded into a fragment of the org's
 //! [`OrgState`](domain::org::OrgState), and [`domain::org::evolve`] folds it.
 //!
-//! Roll-ups depend only on what holds before and after the batch: see `rollup`.
+//! Roll-ups depend only on what holds before and after the batch: see `rollup`. Those of campaigns
+//! follow what campaigns hold later, in transactions of their own: see `roll`.
 
 mod annotations;
 mod campaigns;
@@ -117,7 +118,7 @@ pub async fn apply_in_tx(
     };
     readings.store(connection).await?;
     applied.slots = slots::store(connection, changes).await?;
-    applied.is_rolled = !roll_in_tx(connection).await?;
+    applied.is_rolled = roll::is_rolled(connection).await?;
     Ok(applied)
 }
 

@@ -21,12 +21,35 @@ impl Decisions {
         touched: &Touched,
     ) -> Result<(), ApplyError> {
         self.load_members(connection, touched).await?;
+        self.load_invitations(connection, touched).await?;
+        self.load_sessions(connection, touched).await
+    }
+
+    async fn load_invitations(
+        &mut self,
+        connection: &mut PgConnection,
+        touched: &Touched,
+    ) -> Result<(), ApplyError> {
+        if touched.invitations.is_empty() {
+            return Ok(());
+        }
         let found = invitations::rows(connection, &ids(&touched.invitations)).await?;
         for row in found {
             let org = OrgId::from_uuid(row.org_id);
             let (id, invitation) = row.into_invitation()?;
             let state = self.states.entry(org).or_default();
             state.invitations.insert(id, invitation);
+        }
+        Ok(())
+    }
+
+    async fn load_sessions(
+        &mut self,
+        connection: &mut PgConnection,
+        touched: &Touched,
+    ) -> Result<(), ApplyError> {
+        if touched.sessions.is_empty() {
+            return Ok(());
         }
         let rows = sqlx::query!(
             "SELECT session_id, org_id, user_id, created_at, expires_at
@@ -63,6 +86,9 @@ impl Decisions {
         connection: &mut PgConnection,
         touched: &Touched,
     ) -> Result<(), ApplyError> {
+        if touched.members.is_empty() {
+            return Ok(());
+        }
         let (orgs, users): (Vec<Uuid>, Vec<Uuid>) = touched.members.iter().copied().unzip();
         let rows = sqlx::query!(
             "SELECT m.org_id, m.user_id, m.role, m.joined_at

@@ -2,8 +2,9 @@
 //!
 //! A change of what a campaign holds can move any number of readings, and one projector serves all
 //! orgs. So it only marks the campaign, and those around it, as not rolled up; until their roll-ups
-//! have followed, their readings answer (`queries::raw`). A step moves a bounded number of videos
-//! and keeps everything consistent: slots always hold the counted ones of `campaign_videos`.
+//! have followed, their readings answer (`queries::raw`). A step is a transaction of its own: it
+//! looks at one campaign, moves a bounded number of stored rows and keeps everything consistent:
+//! slots always hold the counted ones of `campaign_videos`.
 
 use std::collections::HashMap;
 
@@ -20,9 +21,6 @@ use super::reach::add_videos;
 use super::{rollup, slots};
 use crate::queries::columns::timestamp;
 
-/// Most videos and creators that one step moves.
-const STEP: usize = 100;
-
 /// A campaign that is not rolled up.
 struct Campaign {
     id: Uuid,
@@ -37,37 +35,52 @@ pub(super) struct Moved {
     pub comes: bool,
 }
 
-/// Lets the roll-ups of campaigns follow a step further, within the caller's transaction, which
-/// must have stored all else. Returns whether something is left to do.
-pub async fn roll_in_tx(connection: &mut PgConnection) -> Result<bool, ApplyError> {
-    let mut left = STEP;
-    loop {
-        let Some(campaign) = next(connection).await? else {
-            return Ok(false);
-        };
-        if left == 0 {
-            return Ok(true);
-        }
-        let moved = moved(connection, &campaign, left).await?;
-        let creators = moved_creators(connection, &campaign, left).await?;
-        if moved.is_empty() && creators.is_empty() {
-            sqlx::query!(
-                "UPDATE campaigns SET is_rolled = true WHERE campaign_id = $1",
-                campaign.id,
-            )
-            .execute(&mut *connection)
-            .await?;
-            continue;
-        }
-        left = left.saturating_sub(moved.len() + creators.len());
-        step(connection, &campaign, &moved, &creators).await?;
+/// Lets the roll-ups of one campaign follow a step further, within the caller's transaction.
+///
+/// The step takes up videos, or creators once no video is left, until they have `step` stored rows;
+/// at least one. Returns whether there was a campaign to look at, so that there may be more to do.
+pub async fn roll_in_tx(connection: &mut PgConnection, step: usize) -> Result<bool, ApplyError> {
+    let Some(campaign) = next(connection).await? else {
+        return Ok(false);
+    };
+    let step = i64::try_from(step.max(1)).unwrap_or(i64::MAX);
+    let videos = moved_videos(connection, &campaign, step).await?;
+    let creators = if videos.is_empty() {
+        moved_creators(connection, &campaign, step).await?
+    } else {
+        Vec::new()
+    };
+    if videos.is_empty() && creators.is_empty() {
+        sqlx::query!(
+            "UPDATE campaigns SET is_rolled = true WHERE campaign_id = $1",
+            campaign.id,
+        )
+        .execute(connection)
+        .await?;
+    } else {
+        move_rows(connection, &campaign, &videos, &creators).await?;
     }
+    Ok(true)
 }
 
-/// Any of those that wait, so that none waits for ever.
+/// Whether the roll-ups of all campaigns are those of what the campaigns hold now.
+pub(super) async fn is_rolled(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (SELECT FROM campaigns WHERE NOT is_rolled) AS "is_rolled!""#
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Any campaign of any org of those that wait: none waits for ever, and an org with many of them
+/// does not keep the others waiting.
 async fn next(connection: &mut PgConnection) -> Result<Option<Campaign>, sqlx::Error> {
     let row = sqlx::query!(
-        "SELECT campaign_id, org_id FROM campaigns WHERE NOT is_rolled ORDER BY random() LIMIT 1",
+        "SELECT campaign_id, org_id FROM campaigns
+         WHERE NOT is_rolled
+           AND org_id = (SELECT org_id FROM campaigns WHERE NOT is_rolled
+                         GROUP BY org_id ORDER BY random() LIMIT 1)
+         ORDER BY random() LIMIT 1",
     )
     .fetch_optional(connection)
     .await?;
@@ -77,10 +90,13 @@ async fn next(connection: &mut PgConnection) -> Result<Option<Campaign>, sqlx::E
     }))
 }
 
-async fn moved(
+/// Videos that come into the campaign or leave it. What a video moves are its readings, and the
+/// follower counts of its creator if it is the first one of theirs or the last. Each is looked up
+/// for itself (`LIMIT` says so): a guess about the union's size must not lead to a scan.
+async fn moved_videos(
     connection: &mut PgConnection,
     campaign: &Campaign,
-    most: usize,
+    step: i64,
 ) -> Result<Vec<Moved>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"WITH within AS MATERIALIZED (
@@ -92,16 +108,40 @@ async fn moved(
                (SELECT video_id, true AS comes FROM (TABLE within EXCEPT TABLE rolled) AS c LIMIT $2)
                UNION ALL
                (SELECT video_id, false FROM (TABLE rolled EXCEPT TABLE within) AS l LIMIT $2)
+           ), owned AS MATERIALIZED (
+               SELECT m.video_id, m.comes, v.creator_id, v.project_id,
+                      NOT v.removed
+                          AND v.tracking_status IN ('auto_tracked', 'included', 'direct_add')
+                          AS is_counted,
+                      coalesce(v.posted_at, v.created_at) AS posted,
+                      row_number() OVER owner = 1
+                          AND CASE WHEN m.comes THEN c.creator_id IS NULL
+                                   ELSE NOT c.is_item AND c.videos <= count(*) OVER owner END
+                          AS with_followers
+               FROM moved m
+               CROSS JOIN LATERAL (SELECT * FROM videos WHERE video_id = m.video_id LIMIT 1) v
+               LEFT JOIN LATERAL (
+                   SELECT * FROM campaign_creators
+                   WHERE creator_id = v.creator_id AND campaign_id = $1 LIMIT 1) c ON true
+               WINDOW owner AS (PARTITION BY m.comes, v.creator_id)
+           ), taken AS (
+               SELECT o.video_id FROM owned o
+               LEFT JOIN LATERAL (
+                   (SELECT FROM video_readings WHERE video_id = o.video_id LIMIT $2)
+                   UNION ALL
+                   (SELECT FROM slots WHERE o.with_followers AND unit_id = o.creator_id LIMIT $2)
+               ) stored ON true
+               LIMIT $2
            )
-           SELECT v.video_id, m.comes AS "comes!", v.creator_id, v.project_id,
-                  NOT v.removed AND v.tracking_status IN ('auto_tracked', 'included', 'direct_add')
-                      AS "is_counted!",
-                  coalesce(d.posted_at, v.posted_at, v.created_at) AS "posted!"
-           FROM moved m
-           JOIN videos v ON v.video_id = m.video_id
-           LEFT JOIN video_details d ON d.video_id = v.video_id"#,
+           SELECT o.video_id AS "video_id!", o.comes AS "comes!", o.creator_id AS "creator_id?",
+                  o.project_id AS "project_id!",
+                  o.is_counted AS "is_counted!", coalesce(d.posted_at, o.posted) AS "posted!"
+           FROM owned o
+           LEFT JOIN LATERAL (
+               SELECT posted_at FROM video_details WHERE video_id = o.video_id LIMIT 1) d ON true
+           WHERE o.video_id IN (SELECT video_id FROM taken)"#,
         campaign.id,
-        i64::try_from(most).unwrap_or(i64::MAX),
+        step,
     )
     .fetch_all(connection)
     .await?;
@@ -124,7 +164,7 @@ async fn moved(
 async fn moved_creators(
     connection: &mut PgConnection,
     campaign: &Campaign,
-    most: usize,
+    step: i64,
 ) -> Result<Vec<(Uuid, bool)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"WITH within AS MATERIALIZED (
@@ -132,13 +172,20 @@ async fn moved_creators(
                WHERE NOT (SELECT removed FROM campaigns WHERE campaign_id = $1)
            ), rolled AS MATERIALIZED (
                SELECT creator_id FROM campaign_creators WHERE campaign_id = $1 AND is_item
+           ), moved AS (
+               (SELECT creator_id, true AS comes
+                FROM (TABLE within EXCEPT TABLE rolled) AS c LIMIT $2)
+               UNION ALL
+               (SELECT creator_id, false FROM (TABLE rolled EXCEPT TABLE within) AS l LIMIT $2)
            )
-           (SELECT creator_id AS "creator_id!", true AS "comes!"
-            FROM (TABLE within EXCEPT TABLE rolled) AS c LIMIT $2)
-           UNION ALL
-           (SELECT creator_id, false FROM (TABLE rolled EXCEPT TABLE within) AS l LIMIT $2)"#,
+           SELECT DISTINCT creator_id AS "creator_id!", comes AS "comes!" FROM (
+               SELECT m.creator_id, m.comes FROM moved m
+               LEFT JOIN LATERAL (SELECT FROM slots WHERE unit_id = m.creator_id LIMIT $2) stored
+                   ON true
+               LIMIT $2
+           ) AS taken"#,
         campaign.id,
-        i64::try_from(most).unwrap_or(i64::MAX),
+        step,
     )
     .fetch_all(connection)
     .await?;
@@ -148,7 +195,7 @@ async fn moved_creators(
         .collect())
 }
 
-async fn step(
+async fn move_rows(
     connection: &mut PgConnection,
     campaign: &Campaign,
     moved: &[Moved],

@@ -5,6 +5,7 @@
 //! holds the version's lock too, so a projector that lost one has lost both.
 
 mod feeder;
+mod turns;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use thiserror::Error;
 
 use self::feeder::{Batch, Batches, Feeder};
+use self::turns::Turns;
 use crate::metrics as names;
 use crate::position::CHANNEL;
 use crate::projection::{ApplyError, apply_in_tx, keyring::SubjectKeyring, roll_in_tx};
@@ -39,6 +41,9 @@ const MEASURE: Duration = Duration::from_secs(1);
 const CLEAN: Duration = Duration::from_hours(1);
 /// How long an older version stays once the current one is read: a deployment can be taken back.
 const OLD_VERSION_STAYS: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+/// So many stored rows, about, move in a transaction that lets roll-ups of campaigns follow: what is
+/// recorded meanwhile waits for it.
+const ROLL_STEP: usize = 5_000;
 /// How long to wait after a failure.
 const RETRY: Policy = Policy::exponential(Duration::from_millis(100), Duration::from_secs(10));
 
@@ -161,7 +166,7 @@ impl Projector {
             connection,
             checkpoint,
             epoch,
-            is_rolled: false,
+            turns: Turns::default(),
             measure_at: self.clock.monotonic(),
             clean_at: self.clock.monotonic(),
         };
@@ -240,8 +245,7 @@ struct Session<'a> {
     connection: PgConnection,
     checkpoint: Checkpoint,
     epoch: LogEpoch,
-    /// Whether no campaign waits for its roll-up; looked up at first.
-    is_rolled: bool,
+    turns: Turns,
     measure_at: Monotonic,
     clean_at: Monotonic,
 }
@@ -255,10 +259,13 @@ impl Session<'_> {
     ) -> Result<(), ProjectorError> {
         loop {
             self.settle().await?;
-            let wait = if self.is_rolled {
-                ALIVE
-            } else {
+            if self.turns.is_due() {
+                self.roll().await?;
+            }
+            let wait = if self.turns.has_work() {
                 Duration::ZERO
+            } else {
+                ALIVE
             };
             let next = tokio::select! {
                 biased;
@@ -272,7 +279,7 @@ impl Session<'_> {
                 }
                 // The feeder has failed, and says why itself.
                 Ok(None) => std::future::pending().await,
-                Err(_) if !self.is_rolled => self.roll().await?,
+                Err(_) if self.turns.has_work() => self.roll().await?,
                 Err(_) => self.connection.ping().await?,
             }
         }
@@ -301,7 +308,7 @@ impl Session<'_> {
             .await?;
         tx.commit().await?;
         self.checkpoint = reached;
-        self.is_rolled = applied.is_rolled;
+        self.turns.applied(applied.is_rolled);
         names::applied(
             reached.position,
             applied,
@@ -310,15 +317,15 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Lets roll-ups of campaigns follow while there is nothing else to do.
+    /// Lets roll-ups of campaigns follow a step.
     async fn roll(&mut self) -> Result<(), ProjectorError> {
         let after = self.checkpoint.position;
         let mut tx = self.connection.begin().await?;
-        let is_left = roll_in_tx(&mut tx)
+        let has_rolled = roll_in_tx(&mut tx, ROLL_STEP)
             .await
             .map_err(|source| ProjectorError::Apply { after, source })?;
         tx.commit().await?;
-        self.is_rolled = !is_left;
+        self.turns.rolled(!has_rolled);
         Ok(())
     }
 

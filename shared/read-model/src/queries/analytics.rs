@@ -157,7 +157,7 @@ impl OrgReader {
                 self.levels_of_campaigns(ids, edges.as_slice(), inputs)
                     .await
             }
-            _ => self.from_raw(entity, ids, edges.as_slice()).await,
+            _ => self.from_raw(entity, ids, edges.as_slice(), inputs).await,
         }
     }
 }

@@ -300,8 +300,7 @@ impl AnnotationRow {
         let (Some(name), Some(id)) = (&self.entity_type, self.entity_id) else {
             return Ok(None);
         };
-        let known = EntityType::ALL.into_iter().find(|one| one.name() == name);
-        let kind = known.ok_or_else(|| self.row().corrupt("entity_type"))?;
+        let kind: EntityType = self.row().named("entity_type", name)?;
         Ok(Some(kind.of(id)))
     }
 

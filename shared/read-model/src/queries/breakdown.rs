@@ -38,8 +38,9 @@ impl OrgReader {
             videos = self.by_total(videos, asked).await?;
         }
         let top = &videos[..videos.len().min(BREAKDOWN_VIDEOS)];
+        let inputs = asked.measure.inputs();
         let levels = self
-            .from_raw(EntityKind::Video, top, edges.as_slice())
+            .from_raw(EntityKind::Video, top, edges.as_slice(), inputs)
             .await?;
         let labels = self.labels(EntityKind::Video, top).await?;
         let mut rest = whole.clone();

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use domain::ids::{CampaignId, ProjectId};
+use domain::ids::ProjectId;
 use domain::time::Timestamp;
 use uuid::Uuid;
 
 use super::campaigns::{Campaign, CampaignFigures};
-use super::creator_figures::{CreatorFigure, gained, posted};
+use super::creator_figures::{CreatorFigure, Gains};
 use super::rows::{Ranked, Rows};
-use crate::analytics::{Counter, EntityKind, Inputs, Levels, Period, Value, saturated};
+use crate::analytics::{Counter, EntityKind, Inputs, Levels, Period, saturated};
 use crate::error::ReadError;
 use crate::reader::OrgReader;
 
@@ -18,13 +18,7 @@ use crate::reader::OrgReader;
 #[expect(missing_docs, reason = "fields are those of v1-contract.md 16")]
 pub struct CampaignStanding {
     pub campaign: Campaign,
-    pub views: Option<i64>,
-    pub likes: Option<i64>,
-    pub comments: Option<i64>,
-    pub shares: Option<i64>,
-    pub saves: Option<i64>,
-    pub posts: i64,
-    pub engagement_rate_by_views: Option<Value>,
+    pub gains: Gains,
     pub figures: CampaignFigures,
     /// All views at the period's end.
     pub cumulative_views: Option<i128>,
@@ -49,28 +43,41 @@ impl OrgReader {
         rows: Rows,
     ) -> Result<Ranked<CampaignStanding>, ReadError> {
         let edges = [period.start(), period.end()];
-        let ids = self.campaign_ids(project).await?;
-        let levels = self
-            .levels_of_campaigns(&ids, &edges, order.inputs())
-            .await?;
+        let all = self.campaign_ids(project).await?;
+        let (rolled, others) = self.rolled_campaigns(&all).await?;
+        // Readings are read once, for everything, and so are the roll-ups of who all stand on the
+        // page; else these are read for the order first.
+        let fits = rows.offset == 0 && all.len() as u64 <= rows.limit;
+        let first = if fits { Gains::INPUTS } else { order.inputs() };
+        let mut levels = self.rolled_up(&rolled, &edges, first).await?;
+        if !others.is_empty() {
+            let raw = self.from_raw(EntityKind::Campaign, &others, &edges, Gains::INPUTS);
+            levels.extend(raw.await?);
+        }
         let ranked = levels
             .iter()
             .map(|(id, levels)| (order.of(levels), *id))
             .collect();
         let page = rows.of(ranked, |one| *one);
         let ids: Vec<Uuid> = page.rows.iter().map(|(_, id)| *id).collect();
-        let levels = self.levels_of_campaigns(&ids, &edges, Inputs::ALL).await?;
-        let mut standings = Vec::with_capacity(ids.len());
-        for id in ids {
-            let campaign_id = CampaignId::from_uuid(id);
-            let campaign = self.campaign(campaign_id).await?;
-            if let Some((campaign, levels)) = campaign.zip(levels.get(&id)) {
-                let figures = self.campaign_figures(campaign_id).await?;
-                standings.push(standing(campaign, levels, figures));
-            }
+        if !fits {
+            let of_page = rolled.into_iter().filter(|id| ids.contains(id));
+            let of_page: Vec<Uuid> = of_page.collect();
+            levels.extend(self.rolled_up(&of_page, &edges, Gains::INPUTS).await?);
         }
+        let mut campaigns = self.campaigns_by_id(&ids).await?;
+        let mut figures = self.figures_of_campaigns(&ids).await?;
+        let standing = |id: &Uuid| {
+            let levels = levels.get(id)?;
+            Some(CampaignStanding {
+                campaign: campaigns.remove(id)?,
+                gains: Gains::of(levels),
+                figures: figures.remove(id)?,
+                cumulative_views: levels.counter(Counter::Views, 1).known(),
+            })
+        };
         Ok(Ranked {
-            rows: standings,
+            rows: ids.iter().filter_map(standing).collect(),
             total_count: page.total_count,
         })
     }
@@ -85,7 +92,10 @@ impl OrgReader {
         let (rolled, others) = self.rolled_campaigns(ids).await?;
         let mut levels = self.rolled_up(&rolled, edges, inputs).await?;
         if !others.is_empty() {
-            levels.extend(self.from_raw(EntityKind::Campaign, &others, edges).await?);
+            levels.extend(
+                self.from_raw(EntityKind::Campaign, &others, edges, inputs)
+                    .await?,
+            );
         }
         Ok(levels)
     }
@@ -115,21 +125,5 @@ impl OrgReader {
         .fetch_all(&mut *self.tx)
         .await?;
         Ok(ids.iter().partition(|id| rolled.contains(id)))
-    }
-}
-
-fn standing(campaign: Campaign, levels: &Levels, figures: CampaignFigures) -> CampaignStanding {
-    let gained = |counter| gained(levels, counter);
-    CampaignStanding {
-        campaign,
-        views: gained(Counter::Views),
-        likes: gained(Counter::Likes),
-        comments: gained(Counter::Comments),
-        shares: gained(Counter::Shares),
-        saves: gained(Counter::Saves),
-        posts: posted(levels),
-        engagement_rate_by_views: CreatorFigure::EngagementRateByViews.of(levels),
-        figures,
-        cumulative_views: levels.counter(Counter::Views, 1).known(),
     }
 }

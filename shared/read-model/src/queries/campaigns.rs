@@ -1,6 +1,6 @@
 //! Campaigns, what they hold, and what is in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::event::EntityRef;
 use domain::event::EntityType;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::columns::{Row, count, timestamp};
 use super::page::{Cursor, Listed, Page};
+use super::raw::COUNTED;
 use crate::error::{CorruptRow, ReadError};
 use crate::reader::OrgReader;
 use crate::text::containing;
@@ -29,7 +30,7 @@ pub struct Campaign {
 }
 
 /// Figures of a campaign's union.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CampaignFigures {
     /// Last-known views of its counted videos; `None` if none was ever reported.
     pub views: Option<i64>,
@@ -113,49 +114,97 @@ impl OrgReader {
 
     /// A campaign that was not removed, nor was its project.
     pub async fn campaign(&mut self, id: CampaignId) -> Result<Option<Campaign>, ReadError> {
-        let row = sqlx::query_as!(
+        let mut found = self.campaigns_by_id(&[id.as_uuid()]).await?;
+        Ok(found.remove(&id.as_uuid()))
+    }
+
+    /// Those of these campaigns that were not removed, nor was their project.
+    pub(super) async fn campaigns_by_id(
+        &mut self,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, Campaign>, ReadError> {
+        let rows = sqlx::query_as!(
             CampaignRow,
             "SELECT c.campaign_id, c.org_id, c.project_id, c.name, c.readme, c.metadata,
                     c.target_views, c.target_at, c.removed, c.item_count, c.created_at, c.updated_at
              FROM campaigns c JOIN projects p ON p.project_id = c.project_id AND p.org_id = $1
-             WHERE c.org_id = $1 AND c.campaign_id = $2 AND NOT c.removed AND NOT p.removed",
+             WHERE c.org_id = $1 AND c.campaign_id = ANY ($2) AND NOT c.removed AND NOT p.removed",
             self.org.as_uuid(),
-            id.as_uuid(),
+            ids,
         )
-        .fetch_optional(&mut *self.tx)
+        .fetch_all(&mut *self.tx)
         .await?;
-        Ok(row.map(CampaignRow::into_listed).transpose()?)
+        let campaigns = rows
+            .into_iter()
+            .map(|row| Ok((row.campaign_id, row.into_listed()?)));
+        Ok(campaigns.collect::<Result<_, CorruptRow>>()?)
     }
 
     /// What is in a campaign at any depth, each video once.
     pub async fn campaign_figures(&mut self, id: CampaignId) -> Result<CampaignFigures, ReadError> {
-        let row = sqlx::query!(
-            r#"WITH counted AS (
-                   SELECT v.video_id, v.creator_id
-                   FROM videos_within($2) AS within (video_id)
-                   JOIN videos v ON v.video_id = within.video_id
+        let mut figures = self.figures_of_campaigns(&[id.as_uuid()]).await?;
+        Ok(figures.remove(&id.as_uuid()).unwrap_or_default())
+    }
+
+    /// The same of several. Each video is looked up for itself (`LIMIT 1` says so): a guess about
+    /// the unions' size must not lead to a scan.
+    pub(super) async fn figures_of_campaigns(
+        &mut self,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, CampaignFigures>, ReadError> {
+        let rows = sqlx::query!(
+            r#"WITH counted AS MATERIALIZED (
+                   SELECT u.campaign_id, v.video_id, v.creator_id
+                   FROM unnest($2::uuid[]) AS u (campaign_id)
+                   CROSS JOIN LATERAL videos_within(u.campaign_id) AS within (video_id)
+                   CROSS JOIN LATERAL (
+                       SELECT * FROM videos WHERE video_id = within.video_id LIMIT 1
+                   ) v
                    WHERE v.org_id = $1 AND NOT v.removed AND NOT v.creator_removed
-                     AND v.tracking_status IN ('auto_tracked', 'included', 'direct_add')
+                     AND v.tracking_status = ANY ($3)
+               ), videos_in AS (
+                   -- Sums of absurd readings are cut off, as those of roll-ups are.
+                   SELECT c.campaign_id, count(*) AS videos,
+                          least(sum(s.views), 9223372036854775807)::bigint AS views
+                   FROM counted c
+                   LEFT JOIN LATERAL (
+                       SELECT views FROM video_stats
+                       WHERE org_id = $1 AND video_id = c.video_id LIMIT 1
+                   ) s ON true
+                   GROUP BY c.campaign_id
+               ), creators_in AS (
+                   SELECT campaign_id, count(*) AS creators FROM (
+                       SELECT u.campaign_id, c.creator_id
+                       FROM unnest($2::uuid[]) AS u (campaign_id)
+                       CROSS JOIN LATERAL creators_within(u.campaign_id) AS within (creator_id)
+                       CROSS JOIN LATERAL (
+                           SELECT * FROM creators WHERE creator_id = within.creator_id LIMIT 1
+                       ) c
+                       WHERE c.org_id = $1 AND c.status <> 'removed'
+                       UNION
+                       SELECT campaign_id, creator_id FROM counted WHERE creator_id IS NOT NULL
+                   ) AS each GROUP BY campaign_id
                )
-               SELECT (SELECT count(*) FROM counted) AS "videos!",
-                      (SELECT sum(s.views)::bigint FROM counted c
-                       JOIN video_stats s ON s.video_id = c.video_id AND s.org_id = $1) AS views,
-                      (SELECT count(*) FROM (
-                           SELECT c.creator_id FROM creators_within($2) AS within (creator_id)
-                           JOIN creators c ON c.creator_id = within.creator_id AND c.org_id = $1
-                           UNION
-                           SELECT creator_id FROM counted WHERE creator_id IS NOT NULL
-                       ) AS creators) AS "creators!""#,
+               SELECT u.campaign_id AS "campaign_id!", coalesce(v.videos, 0) AS "videos!",
+                      v.views AS "views?", coalesce(c.creators, 0) AS "creators!"
+               FROM unnest($2::uuid[]) AS u (campaign_id)
+               LEFT JOIN videos_in v USING (campaign_id)
+               LEFT JOIN creators_in c USING (campaign_id)"#,
             self.org.as_uuid(),
-            id.as_uuid(),
+            ids,
+            &COUNTED.map(str::to_owned),
         )
-        .fetch_one(&mut *self.tx)
+        .fetch_all(&mut *self.tx)
         .await?;
-        Ok(CampaignFigures {
-            views: row.views,
-            creators: row.creators.unsigned_abs(),
-            videos: row.videos.unsigned_abs(),
-        })
+        let figures = rows.into_iter().map(|row| {
+            let figures = CampaignFigures {
+                views: row.views,
+                creators: row.creators.unsigned_abs(),
+                videos: row.videos.unsigned_abs(),
+            };
+            (row.campaign_id, figures)
+        });
+        Ok(figures.collect())
     }
 
     /// A page of what a campaign holds at first hand, the newest first.
@@ -266,9 +315,9 @@ impl CampaignRow {
 
 /// An item as it is stored.
 pub(crate) fn item(campaign: Uuid, item_type: &str, id: Uuid) -> Result<EntityRef, CorruptRow> {
-    let known = EntityType::ALL
-        .into_iter()
-        .find(|one| one.name() == item_type);
-    let corrupt = || CorruptRow::new("campaign_items", "item_type", campaign);
-    Ok(known.ok_or_else(corrupt)?.of(id))
+    let row = Row {
+        table: "campaign_items",
+        key: campaign,
+    };
+    Ok(row.named::<EntityType>("item_type", item_type)?.of(id))
 }

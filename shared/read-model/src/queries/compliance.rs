@@ -1,6 +1,6 @@
 //! What creators have reached of their goals (v1-contract.md 17).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -13,7 +13,7 @@ use super::cards::CreatorCard;
 use super::columns::timestamp;
 use super::goals::{Goal, GoalRow};
 use super::raw::COUNTED;
-use crate::analytics::{Counter, EntityKind, Levels, saturated};
+use crate::analytics::{Counter, Edges, EntityKind, Inputs, Levels, saturated};
 use crate::compliance::GoalSpan;
 use crate::error::{CorruptRow, ReadError};
 use crate::reader::OrgReader;
@@ -69,12 +69,23 @@ pub struct Reached {
 /// A post that counts in goals: counted, and tracked still.
 struct Post {
     id: Uuid,
+    creator: Uuid,
     posted: Timestamp,
-    stats_at: Option<Timestamp>,
 }
 
-/// The part of a period that counts.
-type Counted = Option<(Timestamp, Timestamp)>;
+/// Goals by creator, with their periods.
+type Goals = HashMap<Uuid, Vec<(Goal, GoalSpan)>>;
+
+/// What a goal asks of posts, in the part of its period that counts.
+struct Asked {
+    goal: Uuid,
+    metric: GoalMetric,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+/// So many posts are read at a time, which bounds what is held of them.
+const AT_ONCE: usize = 2_000;
 
 impl OrgReader {
     /// A page of a project's active creators by handle, with their goals; that the project is there
@@ -88,33 +99,24 @@ impl OrgReader {
         let (creators, next) = self.creators_by_handle(filter, limit, after).await?;
         let mut cards = self.creator_cards(&creators).await?;
         let mut goals = self.goals_of_creators(filter, &creators).await?;
-        let with_goals: Vec<Uuid> = goals.keys().copied().collect();
-        let mut posts = self.posts_of_creators(&with_goals).await?;
-        let followers = self.followers_gained(&goals, filter.tz).await?;
+        let read_at = self.last_stats_at(&goals).await?;
+        let mut reached = self.followers_gained(&goals, filter.tz).await?;
+        reached.extend(self.reached_by_posts(&goals, filter.tz).await?);
         let mut answers = Vec::with_capacity(creators.len());
         for id in creators {
             let Some(creator) = cards.remove(&id) else {
                 continue;
             };
-            let posts = posts.remove(&id).unwrap_or_default();
             let goals = goals.remove(&id).unwrap_or_default();
-            let levels = self.levels_of_posts(&goals, &posts, filter.tz).await?;
-            let reached = goals.into_iter().map(|(goal, span)| {
-                let counted = span.counted(&goal.goal, filter.tz);
-                let actual = match goal.goal.metric {
-                    GoalMetric::Followers => followers.get(&goal.id.as_uuid()).copied(),
-                    metric => Some(reached(metric, counted, &posts, &levels)),
-                };
-                Reached {
-                    goal,
-                    span,
-                    actual: actual.unwrap_or(0),
-                }
+            let goals = goals.into_iter().map(|(goal, span)| Reached {
+                actual: reached.remove(&goal.id.as_uuid()).unwrap_or(0),
+                goal,
+                span,
             });
             answers.push(CreatorCompliance {
                 creator,
-                last_stats_at: posts.iter().filter_map(|post| post.stats_at).max(),
-                goals: reached.collect(),
+                last_stats_at: read_at.get(&id).copied(),
+                goals: goals.collect(),
             });
         }
         Ok((answers, next))
@@ -164,7 +166,7 @@ impl OrgReader {
         &mut self,
         filter: &ComplianceFilter,
         creators: &[Uuid],
-    ) -> Result<HashMap<Uuid, Vec<(Goal, GoalSpan)>>, ReadError> {
+    ) -> Result<Goals, ReadError> {
         let rows = sqlx::query_as!(
             GoalRow,
             "SELECT goal_id, org_id, creator_id, project_id, metric, period, target_value,
@@ -181,7 +183,7 @@ impl OrgReader {
         .await?;
         let goals: Result<Vec<Goal>, CorruptRow> =
             rows.into_iter().map(GoalRow::into_goal).collect();
-        let mut by_creator: HashMap<Uuid, Vec<_>> = HashMap::new();
+        let mut by_creator = Goals::new();
         for goal in goals? {
             let span = GoalSpan::of(goal.goal.period, filter.reference_date, filter.tz);
             if span.concerns(&goal.goal) {
@@ -192,68 +194,116 @@ impl OrgReader {
         Ok(by_creator)
     }
 
-    async fn posts_of_creators(
+    /// The newest reading of each creator's posts that count.
+    async fn last_stats_at(
+        &mut self,
+        goals: &Goals,
+    ) -> Result<HashMap<Uuid, Timestamp>, ReadError> {
+        let creators: Vec<Uuid> = goals.keys().copied().collect();
+        let rows = sqlx::query!(
+            r#"SELECT v.creator_id AS "creator_id!", max(s.stats_at) AS "stats_at!"
+               FROM videos v JOIN video_stats s ON s.video_id = v.video_id AND s.org_id = $1
+               WHERE v.org_id = $1 AND v.creator_id = ANY ($2) AND NOT v.removed
+                 AND NOT v.creator_removed AND v.tracking_disabled_reason IS NULL
+                 AND v.tracking_status = ANY ($3)
+               GROUP BY v.creator_id"#,
+            self.org.as_uuid(),
+            &creators,
+            &COUNTED.map(str::to_owned),
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let newest = rows
+            .into_iter()
+            .map(|row| (row.creator_id, timestamp(row.stats_at)));
+        Ok(newest.collect())
+    }
+
+    /// What is reached of goals of posts, views and engagement, by goal.
+    async fn reached_by_posts(
+        &mut self,
+        goals: &Goals,
+        tz: Tz,
+    ) -> Result<HashMap<Uuid, i64>, ReadError> {
+        let asked = asked_of_posts(goals, tz);
+        let all = || asked.values().flatten();
+        let edges = Edges::of(all().flat_map(|asked| [asked.start, asked.end]));
+        let (Some(first), Some(last)) = (edges.as_slice().first(), edges.as_slice().last()) else {
+            return Ok(HashMap::new());
+        };
+        let read = asked
+            .iter()
+            .filter(|(_, asked)| asked.iter().any(|one| !counters(one.metric).is_empty()));
+        let read: Vec<Uuid> = read.map(|(creator, _)| *creator).collect();
+        let creators: Vec<Uuid> = asked.keys().copied().collect();
+        let posts = self.posts(&creators, &read, *first, *last).await?;
+        let inputs = all()
+            .flat_map(|asked| counters(asked.metric))
+            .fold(Inputs::NONE, |inputs, counter| inputs.with(*counter));
+        let mut reached: HashMap<Uuid, i128> = HashMap::new();
+        for posts in posts.chunks(AT_ONCE) {
+            let ids: Vec<Uuid> = posts.iter().map(|post| post.id).collect();
+            let levels = self
+                .from_raw(EntityKind::Video, &ids, edges.as_slice(), inputs)
+                .await?;
+            for post in posts {
+                let Some(levels) = levels.get(&post.id) else {
+                    continue;
+                };
+                for asked in asked.get(&post.creator).into_iter().flatten() {
+                    *reached.entry(asked.goal).or_default() += added(asked, post, &edges, levels);
+                }
+            }
+        }
+        Ok(reached
+            .into_iter()
+            .map(|(goal, sum)| (goal, saturated(sum)))
+            .collect())
+    }
+
+    /// Posts of creators that were made in a range of time; of those in `read` also the ones that
+    /// were read since it began: any other has gained nothing in it.
+    async fn posts(
         &mut self,
         creators: &[Uuid],
-    ) -> Result<HashMap<Uuid, Vec<Post>>, ReadError> {
+        read: &[Uuid],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Post>, ReadError> {
         let rows = sqlx::query!(
             r#"SELECT v.video_id, v.creator_id AS "creator_id!",
-                      coalesce(d.posted_at, v.posted_at, v.created_at) AS "posted!",
-                      s.stats_at AS "stats_at?"
+                      coalesce(d.posted_at, v.posted_at, v.created_at) AS "posted!"
                FROM videos v
                LEFT JOIN video_details d ON d.video_id = v.video_id AND d.org_id = $1
                LEFT JOIN video_stats s ON s.video_id = v.video_id AND s.org_id = $1
                WHERE v.org_id = $1 AND v.creator_id = ANY ($2) AND NOT v.removed
                  AND NOT v.creator_removed AND v.tracking_disabled_reason IS NULL
-                 AND v.tracking_status = ANY ($3)"#,
+                 AND v.tracking_status = ANY ($3)
+                 AND (coalesce(d.posted_at, v.posted_at, v.created_at) >= $5
+                          AND coalesce(d.posted_at, v.posted_at, v.created_at) < $6
+                      OR v.creator_id = ANY ($4) AND s.stats_at >= $5)"#,
             self.org.as_uuid(),
             creators,
             &COUNTED.map(str::to_owned),
+            read,
+            from.datetime(),
+            to.datetime(),
         )
         .fetch_all(&mut *self.tx)
         .await?;
-        let mut posts: HashMap<Uuid, Vec<Post>> = HashMap::new();
-        for row in rows {
-            posts.entry(row.creator_id).or_default().push(Post {
-                id: row.video_id,
-                posted: timestamp(row.posted),
-                stats_at: row.stats_at.map(timestamp),
-            });
-        }
-        Ok(posts)
-    }
-
-    /// The levels of a creator's posts at the ends of what counts for goals of views and
-    /// engagement. A post without a reading since then has gained nothing.
-    async fn levels_of_posts(
-        &mut self,
-        goals: &[(Goal, GoalSpan)],
-        posts: &[Post],
-        tz: Tz,
-    ) -> Result<PostLevels, ReadError> {
-        let of_readings =
-            |goal: &Goal| matches!(goal.goal.metric, GoalMetric::Views | GoalMetric::Engagement);
-        let ends: BTreeSet<Timestamp> = goals
-            .iter()
-            .filter(|(goal, _)| of_readings(goal))
-            .filter_map(|(goal, span)| span.counted(&goal.goal, tz))
-            .flat_map(|(start, end)| [start, end])
-            .collect();
-        let edges: Vec<Timestamp> = ends.into_iter().collect();
-        let Some(first) = edges.first() else {
-            return Ok(PostLevels::default());
-        };
-        let is_read = |post: &&Post| post.stats_at.is_some_and(|at| at >= *first);
-        let ids: Vec<Uuid> = posts.iter().filter(is_read).map(|post| post.id).collect();
-        let levels = self.from_raw(EntityKind::Video, &ids, &edges).await?;
-        Ok(PostLevels { edges, levels })
+        let posts = rows.into_iter().map(|row| Post {
+            id: row.video_id,
+            creator: row.creator_id,
+            posted: timestamp(row.posted),
+        });
+        Ok(posts.collect())
     }
 
     /// Followers gained by goal: the last count in the period minus the last before it, else the
     /// first in it.
     async fn followers_gained(
         &mut self,
-        goals: &HashMap<Uuid, Vec<(Goal, GoalSpan)>>,
+        goals: &Goals,
         tz: Tz,
     ) -> Result<HashMap<Uuid, i64>, ReadError> {
         let (mut ids, mut creators) = (Vec::new(), Vec::new());
@@ -303,48 +353,49 @@ impl OrgReader {
     }
 }
 
-/// Levels of posts at edges; of a post that is not among them nothing was read.
-#[derive(Default)]
-struct PostLevels {
-    edges: Vec<Timestamp>,
-    levels: HashMap<Uuid, Levels>,
+/// Goals that posts are looked at for: by creator, those of which some days count.
+fn asked_of_posts(goals: &Goals, tz: Tz) -> HashMap<Uuid, Vec<Asked>> {
+    let mut asked: HashMap<Uuid, Vec<Asked>> = HashMap::new();
+    for (goal, span) in goals.values().flatten() {
+        let of_posts = goal.goal.metric != GoalMetric::Followers;
+        if let Some((start, end)) = span.counted(&goal.goal, tz).filter(|_| of_posts) {
+            let of_creator = asked.entry(goal.goal.creator_id.as_uuid()).or_default();
+            of_creator.push(Asked {
+                goal: goal.id.as_uuid(),
+                metric: goal.goal.metric,
+                start,
+                end,
+            });
+        }
+    }
+    asked
 }
 
-fn reached(metric: GoalMetric, counted: Counted, posts: &[Post], levels: &PostLevels) -> i64 {
-    let Some((start, end)) = counted else {
-        return 0;
-    };
-    let is_inside = |post: &Post| start <= post.posted && post.posted < end;
-    let counters: &[Counter] = match metric {
-        GoalMetric::Posts => {
-            let posts = posts.iter().filter(|post| is_inside(post)).count();
-            return i64::try_from(posts).unwrap_or(i64::MAX);
-        }
+/// What a metric adds up of each post.
+const fn counters(metric: GoalMetric) -> &'static [Counter] {
+    match metric {
         GoalMetric::Views => &[Counter::Views],
         GoalMetric::Engagement => &Counter::OF_ENGAGEMENT,
-        GoalMetric::Followers => return 0,
-    };
-    let place = |at| levels.edges.binary_search(&at);
-    let (Ok(start), Ok(end)) = (place(start), place(end)) else {
-        return 0;
-    };
-    let gained = posts.iter().filter_map(|post| {
-        let levels = levels.levels.get(&post.id)?;
-        let each = counters.iter().map(|counter| {
-            let (start, end) = (
-                levels.counter(*counter, start),
-                levels.counter(*counter, end),
-            );
-            // All that a post has which was made inside the period was gained in it: its first
-            // reading counts, where else it is a baseline.
-            let baselines = if is_inside(post) {
-                0
-            } else {
-                end.base - start.base
-            };
-            end.value - start.value - baselines
-        });
-        Some(each.sum::<i128>())
+        GoalMetric::Posts | GoalMetric::Followers => &[],
+    }
+}
+
+/// What a post adds to what is reached of a goal.
+fn added(asked: &Asked, post: &Post, edges: &Edges, levels: &Levels) -> i128 {
+    let is_inside = asked.start <= post.posted && post.posted < asked.end;
+    if asked.metric == GoalMetric::Posts {
+        return i128::from(is_inside);
+    }
+    let (start, end) = (edges.place_of(asked.start), edges.place_of(asked.end));
+    let gained = counters(asked.metric).iter().map(|counter| {
+        let (start, end) = (
+            levels.counter(*counter, start),
+            levels.counter(*counter, end),
+        );
+        // All that a post has which was made inside the period was gained in it: its first reading
+        // counts, where else it is a baseline.
+        let baselines = if is_inside { 0 } else { end.base - start.base };
+        end.value - start.value - baselines
     });
-    saturated(gained.sum())
+    gained.sum()
 }

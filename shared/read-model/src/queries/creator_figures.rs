@@ -113,6 +113,43 @@ impl CreatorFigure {
     }
 }
 
+/// What was gained between the two edges of levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are those of v1-contract.md 16")]
+pub struct Gains {
+    pub views: Option<i64>,
+    pub likes: Option<i64>,
+    pub comments: Option<i64>,
+    pub shares: Option<i64>,
+    pub saves: Option<i64>,
+    pub posts: i64,
+    pub engagement_rate_by_views: Option<Value>,
+}
+
+impl Gains {
+    /// What they are computed from.
+    pub(super) const INPUTS: Inputs = Inputs::NONE
+        .with(Counter::Views)
+        .with(Counter::Likes)
+        .with(Counter::Comments)
+        .with(Counter::Shares)
+        .with(Counter::Saves)
+        .with_posts();
+
+    pub(super) fn of(levels: &Levels) -> Self {
+        let gained = |counter| gained(levels, counter);
+        Self {
+            views: gained(Counter::Views),
+            likes: gained(Counter::Likes),
+            comments: gained(Counter::Comments),
+            shares: gained(Counter::Shares),
+            saves: gained(Counter::Saves),
+            posts: posted(levels),
+            engagement_rate_by_views: CreatorFigure::EngagementRateByViews.of(levels),
+        }
+    }
+}
+
 /// How many, or how many were gained, between the two edges of levels.
 pub(super) fn gained(levels: &Levels, counter: Counter) -> Option<i64> {
     Span::whole(levels).gained(counter).map(saturated)

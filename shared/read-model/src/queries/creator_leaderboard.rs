@@ -3,7 +3,7 @@
 use domain::ids::ProjectId;
 
 use super::cards::CreatorCard;
-use super::creator_figures::{CreatorFigure, gained, posted};
+use super::creator_figures::{CreatorFigure, Gains, gained};
 use super::rows::{Ranked, Rows};
 use crate::analytics::{Counter, Inputs, Levels, Period, Value};
 use crate::error::ReadError;
@@ -14,16 +14,10 @@ use crate::reader::OrgReader;
 #[expect(missing_docs, reason = "fields are those of v1-contract.md 16")]
 pub struct CreatorStanding {
     pub creator: CreatorCard,
-    pub views: Option<i64>,
-    pub likes: Option<i64>,
-    pub comments: Option<i64>,
-    pub shares: Option<i64>,
-    pub saves: Option<i64>,
-    pub posts: i64,
+    pub gains: Gains,
     /// At the period's end.
     pub followers: Option<Value>,
     pub followers_gained: Option<i64>,
-    pub engagement_rate_by_views: Option<Value>,
 }
 
 impl OrgReader {
@@ -50,17 +44,10 @@ impl OrgReader {
 }
 
 fn standing(creator: CreatorCard, levels: &Levels) -> CreatorStanding {
-    let gained = |counter| gained(levels, counter);
     CreatorStanding {
         creator,
-        views: gained(Counter::Views),
-        likes: gained(Counter::Likes),
-        comments: gained(Counter::Comments),
-        shares: gained(Counter::Shares),
-        saves: gained(Counter::Saves),
-        posts: posted(levels),
+        gains: Gains::of(levels),
         followers: CreatorFigure::Followers.of(levels),
-        followers_gained: gained(Counter::Followers),
-        engagement_rate_by_views: CreatorFigure::EngagementRateByViews.of(levels),
+        followers_gained: gained(levels, Counter::Followers),
     }
 }

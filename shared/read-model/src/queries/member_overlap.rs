@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use domain::ids::{CampaignId, ProjectId};
 use uuid::Uuid;
 
-use super::raw::COUNTED;
 use crate::analytics::limits::{OVERLAP_CAMPAIGNS, OVERLAP_MEMBERS};
 use crate::analytics::{Decimal4, EntityKind};
 use crate::error::ReadError;
@@ -108,16 +107,13 @@ impl OrgReader {
         let Some(labels) = self.compared(project, named).await? else {
             return Ok(None);
         };
-        let ids: Vec<Uuid> = labels.keys().copied().collect();
-        let mut members = self.members_of_campaigns(by, &ids).await?;
-        let mut order: Vec<Uuid> = match named {
-            Some(named) => named.iter().map(|id| id.as_uuid()).collect(),
-            None => ids,
+        let order: Vec<Uuid> = if let Some(named) = named {
+            named.iter().map(|id| id.as_uuid()).collect()
+        } else {
+            let all: Vec<Uuid> = labels.keys().copied().collect();
+            self.largest_campaigns(by, &all).await?
         };
-        if named.is_none() {
-            order.sort_by_key(|id| (Reverse(members.get(id).map_or(0, BTreeSet::len)), *id));
-            order.truncate(OVERLAP_CAMPAIGNS);
-        }
+        let mut members = self.members_of_campaigns(by, &order).await?;
         let sets: Vec<(Uuid, BTreeSet<Uuid>)> = order
             .into_iter()
             .map(|id| (id, members.remove(&id).unwrap_or_default()))
@@ -160,44 +156,40 @@ impl OrgReader {
         Ok(is_whole.then(|| found.collect()))
     }
 
-    /// The members of campaigns: of those that are rolled up as they stand in their roll-ups.
+    /// Those with most members, ties by id: counted where they are, so that none is loaded for it.
+    async fn largest_campaigns(
+        &mut self,
+        by: MemberKind,
+        campaigns: &[Uuid],
+    ) -> Result<Vec<Uuid>, ReadError> {
+        Ok(sqlx::query_scalar!(
+            r#"SELECT u.campaign_id AS "campaign_id!" FROM unnest($2::uuid[]) AS u (campaign_id)
+               LEFT JOIN (
+                   SELECT campaign_id, count(*) AS members
+                   FROM members_of_campaigns($1, $2, $3) GROUP BY campaign_id
+               ) AS sizes USING (campaign_id)
+               ORDER BY coalesce(sizes.members, 0) DESC, u.campaign_id
+               LIMIT $4"#,
+            self.org.as_uuid(),
+            campaigns,
+            by.name(),
+            i64::try_from(OVERLAP_CAMPAIGNS).unwrap_or(i64::MAX),
+        )
+        .fetch_all(&mut *self.tx)
+        .await?)
+    }
+
     async fn members_of_campaigns(
         &mut self,
         by: MemberKind,
         campaigns: &[Uuid],
     ) -> Result<HashMap<Uuid, BTreeSet<Uuid>>, ReadError> {
         let rows = sqlx::query!(
-            r#"WITH videos_in AS (
-                   SELECT c.campaign_id, m.video_id FROM campaigns c
-                   CROSS JOIN LATERAL (
-                       SELECT video_id FROM campaign_videos
-                       WHERE c.is_rolled AND campaign_id = c.campaign_id
-                       UNION ALL
-                       SELECT within.video_id FROM videos_within(c.campaign_id) AS within (video_id)
-                       WHERE NOT c.is_rolled
-                   ) m
-                   WHERE c.org_id = $1 AND c.campaign_id = ANY ($2)
-               ), counted AS (
-                   SELECT i.campaign_id, v.video_id, v.creator_id FROM videos_in i
-                   JOIN videos v ON v.video_id = i.video_id
-                   WHERE v.org_id = $1 AND NOT v.removed AND NOT v.creator_removed
-                     AND v.tracking_status = ANY ($4)
-               )
-               SELECT campaign_id AS "campaign_id!", video_id AS "member!" FROM counted
-               WHERE $3 = 'video'
-               UNION
-               SELECT campaign_id, creator_id FROM counted
-               WHERE $3 = 'creator' AND creator_id IS NOT NULL
-               UNION
-               SELECT c.campaign_id, m.creator_id FROM campaigns c
-               CROSS JOIN LATERAL creators_within(c.campaign_id) AS m (creator_id)
-               JOIN creators cr ON cr.creator_id = m.creator_id AND cr.org_id = $1
-               WHERE $3 = 'creator' AND c.org_id = $1 AND c.campaign_id = ANY ($2)
-                 AND cr.status <> 'removed'"#,
+            r#"SELECT campaign_id AS "campaign_id!", member_id AS "member!"
+               FROM members_of_campaigns($1, $2, $3)"#,
             self.org.as_uuid(),
             campaigns,
             by.name(),
-            &COUNTED.map(str::to_owned),
         )
         .fetch_all(&mut *self.tx)
         .await?;

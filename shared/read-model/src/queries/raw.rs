@@ -1,4 +1,5 @@
-//! Levels from raw readings: how a video is answered, and what roll-ups are held against (law 2).
+//! Levels from raw readings: how a video is answered, a campaign whose roll-ups have not followed
+//! yet, and what roll-ups are held against (law 2).
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ use futures_util::TryStreamExt;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use crate::analytics::{Changes, Counter, EntityKind, Level, Levels, edge_after};
+use crate::analytics::{Changes, Counter, EntityKind, Inputs, Level, Levels, edge_after};
 use crate::error::ReadError;
 use crate::queries::columns::timestamp;
 use crate::reader::OrgReader;
@@ -20,34 +21,46 @@ const BEGINNING: DateTime<Utc> = DateTime::UNIX_EPOCH;
 type Owners = HashMap<Uuid, Vec<Uuid>>;
 
 impl OrgReader {
-    /// The levels of entities of one kind at ascending edges, from the readings themselves. Costs
-    /// as much as there are readings, so it serves single videos; creators and projects are asked
-    /// like this to check their roll-ups.
+    /// The levels of entities of one kind at ascending edges, from the readings themselves; of what
+    /// is not among `inputs` they may be nothing. Costs as much as there are readings between the
+    /// edges, and a look-up for each unit and counter before them. So it serves single videos, and
+    /// campaigns while their roll-ups have not followed what they hold; creators and projects are
+    /// asked like this to check their roll-ups.
     pub async fn from_raw(
         &mut self,
         kind: EntityKind,
         ids: &[Uuid],
         edges: &[Timestamp],
+        inputs: Inputs,
     ) -> Result<HashMap<Uuid, Levels>, ReadError> {
         let none = Changes::none(edges.len());
         let mut changes: HashMap<Uuid, Changes> =
             ids.iter().map(|id| (*id, none.clone())).collect();
+        let of_videos = VideoInputs::of(inputs);
+        let with_followers = inputs.counters().any(|one| one == Counter::Followers);
+        // Whose followers are a campaign's is told by its videos.
+        let is_needed = of_videos.any() || inputs.has_posts() || kind == EntityKind::Campaign;
         let videos = match kind {
+            _ if !is_needed => Owners::new(),
             EntityKind::Video => ids.iter().map(|id| (*id, vec![*id])).collect(),
             EntityKind::Creator => self.counted_videos(ids, edges, &mut changes, false).await?,
             EntityKind::Campaign => self.videos_of_campaigns(ids, edges, &mut changes).await?,
             EntityKind::Project => self.counted_videos(ids, edges, &mut changes, true).await?,
         };
-        self.add_video_readings(&videos, edges, &mut changes)
-            .await?;
-        let creators = match kind {
-            EntityKind::Video => Owners::new(),
-            EntityKind::Creator => ids.iter().map(|id| (*id, vec![*id])).collect(),
-            EntityKind::Campaign => self.creators_of_campaigns(ids, &videos).await?,
-            EntityKind::Project => self.live_creators(ids).await?,
-        };
-        self.add_creator_readings(&creators, edges, &mut changes)
-            .await?;
+        if of_videos.any() {
+            self.add_video_readings(&videos, edges, of_videos, &mut changes)
+                .await?;
+        }
+        if with_followers {
+            let creators = match kind {
+                EntityKind::Video => Owners::new(),
+                EntityKind::Creator => ids.iter().map(|id| (*id, vec![*id])).collect(),
+                EntityKind::Campaign => self.creators_of_campaigns(ids, &videos).await?,
+                EntityKind::Project => self.live_creators(ids).await?,
+            };
+            self.add_creator_readings(&creators, edges, &mut changes)
+                .await?;
+        }
         Ok(changes
             .into_iter()
             .map(|(id, changes)| (id, changes.into_levels()))
@@ -190,8 +203,12 @@ impl OrgReader {
         &mut self,
         owners: &Owners,
         edges: &[Timestamp],
+        wanted: VideoInputs,
         changes: &mut HashMap<Uuid, Changes>,
     ) -> Result<(), ReadError> {
+        if owners.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<Uuid> = owners.keys().copied().collect();
         // What was last known before the first edge, then every reading up to the last edge. A
         // reading before the first edge stands there as a baseline: only differences from there
@@ -203,24 +220,24 @@ impl OrgReader {
                FROM unnest($2::uuid[]) AS u (video_id)
                LEFT JOIN LATERAL (
                    SELECT r.views AS last FROM video_readings r
-                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
-                     AND r.views IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) views ON true
+                   WHERE ($6::bool[])[1] AND r.org_id = $1 AND r.video_id = u.video_id
+                     AND r.observed_at < $4 AND r.views IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) views ON true
                LEFT JOIN LATERAL (
                    SELECT r.likes AS last FROM video_readings r
-                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
-                     AND r.likes IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) likes ON true
+                   WHERE ($6::bool[])[2] AND r.org_id = $1 AND r.video_id = u.video_id
+                     AND r.observed_at < $4 AND r.likes IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) likes ON true
                LEFT JOIN LATERAL (
                    SELECT r.comments AS last FROM video_readings r
-                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
-                     AND r.comments IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) comments ON true
+                   WHERE ($6::bool[])[3] AND r.org_id = $1 AND r.video_id = u.video_id
+                     AND r.observed_at < $4 AND r.comments IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) comments ON true
                LEFT JOIN LATERAL (
                    SELECT r.shares AS last FROM video_readings r
-                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
-                     AND r.shares IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) shares ON true
+                   WHERE ($6::bool[])[4] AND r.org_id = $1 AND r.video_id = u.video_id
+                     AND r.observed_at < $4 AND r.shares IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) shares ON true
                LEFT JOIN LATERAL (
                    SELECT r.saves AS last FROM video_readings r
-                   WHERE r.org_id = $1 AND r.video_id = u.video_id AND r.observed_at < $4
-                     AND r.saves IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) saves ON true
+                   WHERE ($6::bool[])[5] AND r.org_id = $1 AND r.video_id = u.video_id
+                     AND r.observed_at < $4 AND r.saves IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) saves ON true
                UNION ALL
                SELECT video_id, observed_at, views, likes, comments, shares, saves
                FROM video_readings
@@ -231,12 +248,14 @@ impl OrgReader {
             BEGINNING,
             edge(edges.first()),
             edge(edges.last()),
+            &wanted.0,
         )
         .fetch(&mut *self.tx);
         let mut fold = Fold::new(edges, owners, changes);
         while let Some(row) = rows.try_next().await? {
             let values = [row.views, row.likes, row.comments, row.shares, row.saves];
-            let values = Counter::OF_VIDEOS.into_iter().zip(values);
+            let values = Counter::OF_VIDEOS.into_iter().zip(values).zip(wanted.0);
+            let values = values.filter_map(|(value, is_wanted)| is_wanted.then_some(value));
             fold.add(row.unit, row.observed_at, values);
         }
         Ok(())
@@ -248,15 +267,27 @@ impl OrgReader {
         edges: &[Timestamp],
         changes: &mut HashMap<Uuid, Changes>,
     ) -> Result<(), ReadError> {
+        if owners.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<Uuid> = owners.keys().copied().collect();
         let tx: &mut Transaction<'static, Postgres> = &mut self.tx;
         let mut rows = sqlx::query!(
-            "SELECT creator_id, observed_at, followers FROM creator_readings
-             WHERE org_id = $1 AND creator_id = ANY ($2) AND observed_at < $3
-               AND followers IS NOT NULL
-             ORDER BY creator_id, observed_at",
+            r#"SELECT u.creator_id AS "creator_id!", $3 AS "observed_at!", before.followers
+               FROM unnest($2::uuid[]) AS u (creator_id)
+               CROSS JOIN LATERAL (
+                   SELECT r.followers FROM creator_readings r
+                   WHERE r.org_id = $1 AND r.creator_id = u.creator_id AND r.observed_at < $4
+                     AND r.followers IS NOT NULL ORDER BY r.observed_at DESC LIMIT 1) before
+               UNION ALL
+               SELECT creator_id, observed_at, followers FROM creator_readings
+               WHERE org_id = $1 AND creator_id = ANY ($2) AND observed_at >= $4
+                 AND observed_at < $5 AND followers IS NOT NULL
+               ORDER BY 1, 2"#,
             self.org.as_uuid(),
             &ids,
+            BEGINNING,
+            edge(edges.first()),
             edge(edges.last()),
         )
         .fetch(&mut **tx);
@@ -266,6 +297,20 @@ impl OrgReader {
             fold.add(row.creator_id, row.observed_at, values);
         }
         Ok(())
+    }
+}
+
+/// Which counters of videos are asked for, in the order of [`Counter::OF_VIDEOS`].
+#[derive(Clone, Copy)]
+struct VideoInputs([bool; Counter::OF_VIDEOS.len()]);
+
+impl VideoInputs {
+    fn of(inputs: Inputs) -> Self {
+        Self(Counter::OF_VIDEOS.map(|one| inputs.counters().any(|input| input == one)))
+    }
+
+    fn any(self) -> bool {
+        self.0.contains(&true)
     }
 }
 

@@ -145,16 +145,16 @@ async fn creators_are_those_of_analytics(
             let id = row.creator.id.as_uuid();
             let count = |count: Option<i64>| count.map(Value::Count);
             for (figure, value) in [
-                (CreatorFigure::Views, count(row.views)),
-                (CreatorFigure::Likes, count(row.likes)),
-                (CreatorFigure::Comments, count(row.comments)),
-                (CreatorFigure::Shares, count(row.shares)),
-                (CreatorFigure::Saves, count(row.saves)),
-                (CreatorFigure::Posts, count(Some(row.posts))),
+                (CreatorFigure::Views, count(row.gains.views)),
+                (CreatorFigure::Likes, count(row.gains.likes)),
+                (CreatorFigure::Comments, count(row.gains.comments)),
+                (CreatorFigure::Shares, count(row.gains.shares)),
+                (CreatorFigure::Saves, count(row.gains.saves)),
+                (CreatorFigure::Posts, count(Some(row.gains.posts))),
                 (CreatorFigure::Followers, row.followers),
                 (
                     CreatorFigure::EngagementRateByViews,
-                    row.engagement_rate_by_views,
+                    row.gains.engagement_rate_by_views,
                 ),
             ] {
                 let expected = total(reader, period, now, id, of(figure)).await;

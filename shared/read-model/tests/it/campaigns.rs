@@ -2,19 +2,18 @@
 
 use chrono_tz::Tz;
 use domain::event::{
-    CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved, EntityRef, EntityType,
-    ObservationRecorded, ProjectRemoved, Reading, TrackingStatus, VideoReviewed,
+    CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved, CreatorRemoved, EntityRef,
+    EntityType, ObservationRecorded, ProjectRemoved, Reading, TrackingStatus, VideoReviewed,
 };
 use domain::ids::{CampaignId, CreatorId, OrgId, ProjectId, VideoId};
 use domain::plan::Plan;
 use read_model::analytics::{
     Calendar, EntityKind, Granularity, Inputs, Measure, Metric, Mode, Value,
 };
-use read_model::projection::roll_in_tx;
 use read_model::{AnalyticsRequest, MemberKind, OrgReader, Page, Source};
 use sqlx::PgPool;
 
-use crate::support::{Journal, apply, id, instant, projection, read_model, sample};
+use crate::support::{Journal, apply, id, instant, projection, read_model, roll, roll_all, sample};
 
 fn org() -> OrgId {
     OrgId::from_uuid(id(1, 1, 0))
@@ -103,13 +102,6 @@ async fn rolled_gain(reader: &mut OrgReader, number: u64) -> i128 {
     level.value - level.base
 }
 
-async fn roll(pool: &PgPool) -> bool {
-    let mut tx = pool.begin().await.unwrap();
-    let is_left = roll_in_tx(&mut tx).await.unwrap();
-    tx.commit().await.unwrap();
-    is_left
-}
-
 #[tokio::test]
 async fn a_large_campaign_is_rolled_up_in_steps_and_answers_right_all_along() {
     const VIDEOS: u64 = 250;
@@ -124,10 +116,8 @@ async fn a_large_campaign_is_rolled_up_in_steps_and_answers_right_all_along() {
         &[EntityRef::Campaign(campaign(0)), EntityRef::Video(video(3))],
     ));
     let applied = apply(database.pool(), &journal.events[before..]).await;
-    assert!(
-        !applied.is_rolled,
-        "one step moves a bounded number of videos"
-    );
+    assert!(!applied.is_rolled, "a batch only marks the campaigns");
+    assert_eq!(rolled(database.pool()).await, (0, 0, 1));
 
     let gain: u64 = (0..VIDEOS).map(|number| number + 1).sum();
     let expected = Some(Value::Count(gain.try_into().unwrap()));
@@ -138,13 +128,17 @@ async fn a_large_campaign_is_rolled_up_in_steps_and_answers_right_all_along() {
             assert_eq!(views_gained(&mut reader, number).await, expected);
         }
         drop(reader);
-        if !roll(database.pool()).await {
+        // Each video has two readings.
+        let (before, ..) = rolled(database.pool()).await;
+        if !roll(database.pool(), 100).await {
             break;
         }
+        let (after, ..) = rolled(database.pool()).await;
+        assert!(after - before <= 50, "a step is bounded in readings");
         steps += 1;
         assert!(steps < 20, "it comes to an end");
     }
-    assert!(steps > 2, "{steps} steps for twice {VIDEOS} videos");
+    assert_eq!(rolled(database.pool()).await, (500, 2, 3));
     let mut reader = model.org(org()).await.unwrap();
     for number in [0, 1] {
         assert_eq!(views_gained(&mut reader, number).await, expected);
@@ -163,10 +157,45 @@ async fn a_large_campaign_is_rolled_up_in_steps_and_answers_right_all_along() {
     assert_eq!(views_gained(&mut reader, 0).await, None);
     assert_eq!(views_gained(&mut reader, 1).await, Some(Value::Count(4)));
     drop(reader);
-    while roll(database.pool()).await {}
+    roll_all(database.pool()).await;
     let mut reader = model.org(org()).await.unwrap();
     assert_eq!(rolled_gain(&mut reader, 0).await, 0);
     assert_eq!(rolled_gain(&mut reader, 1).await, 4);
+}
+
+/// Rows of what is rolled up: videos in campaigns, creators in campaigns; then campaigns that do
+/// not wait.
+async fn rolled(pool: &PgPool) -> (i64, i64, i64) {
+    let counts = "SELECT (SELECT count(*) FROM campaign_videos),
+                         (SELECT count(*) FROM campaign_creators),
+                         (SELECT count(*) FROM campaigns WHERE is_rolled)";
+    sqlx::query_as(counts).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_step_looks_at_one_campaign_and_moves_one_thing_at_least() {
+    let database = projection().await;
+    let mut journal = furnished(2);
+    // Two that hold it, and nothing to move for either.
+    journal.record(put(1, &[EntityRef::Campaign(campaign(0))]));
+    journal.record(put(2, &[EntityRef::Campaign(campaign(1))]));
+    journal.record(put(0, &[EntityRef::Creator(creator(1))]));
+    let applied = apply(database.pool(), &journal.events).await;
+    assert!(!applied.is_rolled);
+    let mut waiting = vec![rolled(database.pool()).await];
+    while roll(database.pool(), 1).await {
+        waiting.push(rolled(database.pool()).await);
+    }
+    // A creator each, in a step of its own, and a last look at each.
+    assert_eq!(waiting.first(), Some(&(0, 0, 0)));
+    assert_eq!((waiting.last(), waiting.len()), (Some(&(0, 3, 3)), 7));
+    for pair in waiting.windows(2) {
+        let ((_, before, rolled_before), (_, after, rolled_after)) = (pair[0], pair[1]);
+        let done = (after - before) + (rolled_after - rolled_before);
+        assert_eq!(done, 1, "{pair:?}");
+    }
+    let applied = apply(database.pool(), &[]).await;
+    assert!(applied.is_rolled);
 }
 
 #[tokio::test]
@@ -250,6 +279,28 @@ async fn figures_are_of_the_union_of_counted_videos() {
 }
 
 #[tokio::test]
+async fn absurd_views_are_cut_off_and_removed_creators_are_not_counted() {
+    let database = projection().await;
+    let mut journal = furnished(3);
+    let items = [0, 1].map(|number| EntityRef::Creator(creator(number)));
+    journal.record(put(0, &items));
+    // As from a log that does not say that it left the campaign.
+    journal.record(CreatorRemoved {
+        creator_id: creator(1),
+    });
+    apply(database.pool(), &journal.events).await;
+    sqlx::query("UPDATE video_stats SET views = 9223372036854775807")
+        .execute(database.pool())
+        .await
+        .unwrap();
+    let model = read_model(&database);
+    let mut reader = model.org(org()).await.unwrap();
+    let figures = reader.campaign_figures(campaign(0)).await.unwrap();
+    assert_eq!((figures.videos, figures.creators), (3, 1));
+    assert_eq!(figures.views, Some(i64::MAX));
+}
+
+#[tokio::test]
 async fn what_campaigns_share_is_told_by_creator_and_by_video() {
     let database = projection().await;
     let mut journal = furnished(3);
@@ -305,6 +356,7 @@ async fn removed_campaigns_leave_nothing_and_those_of_a_removed_project_are_not_
     let mut journal = furnished(2);
     journal.record(put(0, &[EntityRef::Creator(creator(0))]));
     apply(database.pool(), &journal.events).await;
+    roll_all(database.pool()).await;
     let rows = async || -> i64 {
         let count = "SELECT (SELECT count(*) FROM campaign_videos)
             + (SELECT count(*) FROM campaign_creators) + (SELECT count(*) FROM campaign_items)

@@ -9,15 +9,13 @@ use read_model::analytics::{
     Calendar, Direction, EntityKind, Granularity, Measure, Metric, Mode, Period, Scale, Threshold,
 };
 use read_model::{
-    AnalyticsRequest, CreatorFigure, OrgReader, OutlierQuestion, OutlierScope, ProjectionVersion,
-    ReadModel, Rows, Source, VideoOrder,
+    AnalyticsRequest, CreatorFigure, OrgReader, OutlierQuestion, OutlierScope, ReadModel, Rows,
+    Source, VideoOrder,
 };
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{Executor, PgPool};
-use testkit::TestDatabase;
+use sqlx::Executor;
 use uuid::Uuid;
 
-use crate::plans::{LARGE, SEED, scans, seeded};
+use crate::plans::{LARGE, SEED, one_connection, scans, seeded};
 use crate::support::projection;
 
 /// Series of creators, by video too, and every summary of a project, over days that hold a part of
@@ -97,16 +95,6 @@ async fn ask_for_figures(
             .unwrap();
         assert!(found.skipped_groups > 0, "all views are equal");
     }
-}
-
-/// One connection, so that what it has counted is known; as a superuser, or as who reads.
-async fn one_connection(database: &TestDatabase, role: Option<&str>) -> PgPool {
-    let options = ProjectionVersion::CURRENT.in_schema(database.options().clone());
-    let options = options.options(role.map(|role| ("role", role)));
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect_with(options);
-    pool.await.unwrap()
 }
 
 #[tokio::test]

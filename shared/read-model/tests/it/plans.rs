@@ -6,10 +6,12 @@ use domain::event::TrackingStatus;
 use domain::ids::{CreatorId, KeyId, OrgId, ProjectId, VideoId};
 use read_model::analytics::{EntityKind, Inputs};
 use read_model::{
-    CreatorFilter, Cursor, InboxFilter, KeyFilter, OrgReader, Page, ReadModel, VideoFilter,
+    CreatorFilter, Cursor, InboxFilter, KeyFilter, OrgReader, Page, ProjectionVersion, ReadModel,
+    VideoFilter,
 };
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor, PgPool};
+use testkit::TestDatabase;
 use uuid::Uuid;
 
 use crate::support::{instant, projection};
@@ -82,21 +84,41 @@ pub const LARGE: [&str; 9] = [
     "slots",
 ];
 
+/// One connection, so that what it has counted is known; as a superuser, or as who reads.
+pub async fn one_connection(database: &TestDatabase, role: Option<&str>) -> PgPool {
+    let options = ProjectionVersion::CURRENT.in_schema(database.options().clone());
+    let options = options.options(role.map(|role| ("role", role)));
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(options);
+    pool.await.unwrap()
+}
+
 /// Sequential scans so far, by table, of these tables.
 pub async fn scans(pool: &PgPool, tables: &[&str]) -> BTreeMap<String, i64> {
+    counted(pool, tables, "seq_scan").await
+}
+
+/// Look-ups by index so far, of a table.
+pub async fn lookups(pool: &PgPool, table: &str) -> i64 {
+    counted(pool, &[table], "idx_scan").await[table]
+}
+
+async fn counted(pool: &PgPool, tables: &[&str], what: &str) -> BTreeMap<String, i64> {
     // The one connection's own counts are sent at the end of this transaction.
     sqlx::query("SELECT pg_stat_force_next_flush()")
         .execute(pool)
         .await
         .unwrap();
-    let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT relname::text, seq_scan FROM pg_stat_user_tables WHERE schemaname = current_schema()
-           AND relname = ANY ($1)",
-    )
-    .bind(tables)
-    .fetch_all(pool)
-    .await
-    .unwrap();
+    let query = format!(
+        "SELECT relname::text, {what} FROM pg_stat_user_tables
+         WHERE schemaname = current_schema() AND relname = ANY ($1)"
+    );
+    let rows: Vec<(String, i64)> = sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .bind(tables)
+        .fetch_all(pool)
+        .await
+        .unwrap();
     rows.into_iter().collect()
 }
 
@@ -120,11 +142,7 @@ async fn find_nothing(reader: &mut OrgReader, page: Page) {
 #[tokio::test]
 async fn no_question_reads_a_large_table_from_end_to_end() {
     let database = projection().await;
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect_with(read_model::ProjectionVersion::CURRENT.in_schema(database.options().clone()))
-        .await
-        .unwrap();
+    let pool = one_connection(&database, None).await;
     pool.execute(SEED).await.unwrap();
     let org = OrgId::from_uuid(seeded(&pool, "org", 7).await);
     let project = seeded(&pool, "project", 27).await;
@@ -207,7 +225,10 @@ async fn no_question_reads_a_large_table_from_end_to_end() {
                 .await
                 .unwrap();
             for (kind, id) in [(EntityKind::Video, video), (EntityKind::Creator, creator)] {
-                reader.from_raw(kind, &[id], &edges).await.unwrap();
+                reader
+                    .from_raw(kind, &[id], &edges, Inputs::ALL)
+                    .await
+                    .unwrap();
             }
         }
     }
@@ -226,7 +247,7 @@ async fn no_question_reads_a_large_table_from_end_to_end() {
 #[tokio::test]
 async fn no_statement_of_a_question_takes_longer_than_its_answer_may() {
     let database = projection().await;
-    let version = read_model::ProjectionVersion::CURRENT;
+    let version = ProjectionVersion::CURRENT;
     let pool = PgPoolOptions::new()
         .connect_with(version.connect_options(database.url()).unwrap())
         .await

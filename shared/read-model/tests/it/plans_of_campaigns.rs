@@ -8,11 +8,10 @@ use read_model::{
     AnalyticsRequest, AnnotationFilter, ComplianceFilter, CreatorFigure, GoalFilter, MemberKind,
     OrgReader, Page, ReadModel, Rows, Source,
 };
-use sqlx::Executor;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::{Executor, PgPool};
 use uuid::Uuid;
 
-use crate::plans::{LARGE, SEED, scans, seeded};
+use crate::plans::{LARGE, SEED, lookups, one_connection, scans, seeded};
 use crate::support::{instant, projection};
 
 /// Twenty campaigns a project, each holding creators and videos, a half of them rolled up; goals
@@ -172,35 +171,67 @@ fn request(campaign: Uuid, by_video: bool) -> AnalyticsRequest {
 #[tokio::test]
 async fn no_question_about_campaigns_goals_or_marks_reads_a_large_table_from_end_to_end() {
     let database = projection().await;
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .connect_with(read_model::ProjectionVersion::CURRENT.in_schema(database.options().clone()))
-        .await
-        .unwrap();
+    let pool = &one_connection(&database, None).await;
     pool.execute(SEED).await.unwrap();
     pool.execute(MORE).await.unwrap();
-    let org = OrgId::from_uuid(seeded(&pool, "org", 7).await);
+    let org = OrgId::from_uuid(seeded(pool, "org", 7).await);
     let ids = Ids {
-        project: ProjectId::from_uuid(seeded(&pool, "project", 27).await),
-        creator: CreatorId::from_uuid(seeded(&pool, "creator", 27).await),
-        rolled: CampaignId::from_uuid(seeded(&pool, "campaign", 27).await),
-        unrolled: CampaignId::from_uuid(seeded(&pool, "campaign", 227).await),
+        project: ProjectId::from_uuid(seeded(pool, "project", 27).await),
+        creator: CreatorId::from_uuid(seeded(pool, "creator", 27).await),
+        rolled: CampaignId::from_uuid(seeded(pool, "campaign", 27).await),
+        unrolled: CampaignId::from_uuid(seeded(pool, "campaign", 227).await),
     };
-    let model = ReadModel::new(pool.clone());
     let tables = [LARGE.as_slice(), &LARGER].concat();
-    let before = scans(&pool, &tables).await;
-    for _ in 0..7 {
-        let mut reader = model.org(org).await.unwrap();
-        ask(&mut reader, &ids).await;
-    }
-    assert_eq!(scans(&pool, &tables).await, before);
+    for role in [None, Some("tga_query")] {
+        let pool = one_connection(&database, role).await;
+        let model = ReadModel::new(pool.clone());
+        let before = scans(&pool, &tables).await;
+        for _ in 0..7 {
+            let mut reader = model.org(org).await.unwrap();
+            ask(&mut reader, &ids).await;
+        }
+        assert_eq!(scans(&pool, &tables).await, before, "{role:?}");
+        readings_are_looked_up_for_what_is_asked(&pool, org, &ids).await;
 
-    pool.execute("SELECT count(*) FROM annotations WHERE label = 'None'")
-        .await
-        .unwrap();
-    assert_ne!(
-        scans(&pool, &tables).await,
-        before,
-        "a scan would have been seen"
-    );
+        pool.execute("SELECT count(*) FROM annotations WHERE label = 'None'")
+            .await
+            .unwrap();
+        assert_ne!(
+            scans(&pool, &tables).await,
+            before,
+            "a scan would have been seen"
+        );
+    }
+}
+
+/// Of a campaign that is not rolled up.
+async fn readings_are_looked_up_for_what_is_asked(pool: &PgPool, org: OrgId, ids: &Ids) {
+    let model = ReadModel::new(pool.clone());
+    let cost = async |metric| {
+        let request = AnalyticsRequest {
+            measure: Measure::new(metric, None).unwrap(),
+            ..request(ids.unrolled.as_uuid(), false)
+        };
+        let tables = ["video_readings", "creator_readings"];
+        let [mut videos, mut creators] = [0, 0];
+        for (cost, table) in [&mut videos, &mut creators].into_iter().zip(tables) {
+            let before = lookups(pool, table).await;
+            let mut reader = model.org(org).await.unwrap();
+            reader.analytics(&request, Source::RollUps).await.unwrap();
+            drop(reader);
+            *cost = lookups(pool, table).await - before;
+        }
+        (videos, creators)
+    };
+    assert_eq!(cost(Metric::Posts).await, (0, 0));
+    let (videos, creators) = cost(Metric::Views).await;
+    assert!(videos > 0);
+    assert_eq!(creators, 0);
+    let (of_all, creators) = cost(Metric::EngagementRateByViews).await;
+    // Of each video a look-up for each counter, and one for what lies inside the range.
+    assert_eq!(2 * of_all, (5 + 1) * videos);
+    assert_eq!(creators, 0);
+    let (videos, creators) = cost(Metric::Followers).await;
+    assert!(creators > 0);
+    assert_eq!(videos, 0);
 }

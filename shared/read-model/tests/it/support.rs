@@ -3,7 +3,7 @@
 use domain::event::{Actor, ChainHash, Event, RecordedEvent};
 use domain::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
 use domain::time::Timestamp;
-use read_model::projection::{Applied, apply_in_tx};
+use read_model::projection::{Applied, apply_in_tx, roll_in_tx};
 use read_model::{ReadModel, SubjectKeyring};
 use sqlx::PgPool;
 use testkit::TestDatabase;
@@ -82,6 +82,19 @@ pub async fn apply_with(pool: &PgPool, events: &[RecordedEvent], keys: &SubjectK
     let applied = apply_in_tx(&mut tx, events, keys).await.unwrap();
     tx.commit().await.unwrap();
     applied
+}
+
+/// Lets roll-ups of campaigns follow a step further; whether there was one to look at.
+pub async fn roll(pool: &PgPool, step: usize) -> bool {
+    let mut tx = pool.begin().await.unwrap();
+    let has_rolled = roll_in_tx(&mut tx, step).await.unwrap();
+    tx.commit().await.unwrap();
+    has_rolled
+}
+
+/// The same until all have followed.
+pub async fn roll_all(pool: &PgPool) {
+    while roll(pool, 1_000).await {}
 }
 
 /// Every row of an org in every table, but for roll-ups that come to nothing.

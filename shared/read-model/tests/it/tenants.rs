@@ -15,7 +15,7 @@ use read_model::{
 use sqlx::error::DatabaseError;
 use sqlx::{Connection, Row};
 
-use crate::support::{Journal, apply, id, instant, projection, read_model, sample};
+use crate::support::{Journal, apply, id, instant, projection, read_model, roll_all, sample};
 
 const TABLES: [&str; 21] = [
     "orgs",
@@ -259,7 +259,10 @@ async fn asks_for_the_other(model: &ReadModel) {
         (EntityKind::Video, video),
         (EntityKind::Campaign, id(5, 2, 0)),
     ] {
-        let levels = reader.from_raw(kind, &[entity], &edges).await.unwrap();
+        let levels = reader
+            .from_raw(kind, &[entity], &edges, Inputs::ALL)
+            .await
+            .unwrap();
         assert_eq!(levels[&entity].posts(1), 0);
         let views = levels[&entity].counter(read_model::analytics::Counter::Views, 1);
         assert_eq!(views.units, 0);
@@ -289,6 +292,7 @@ async fn row_security_alone_keeps_orgs_apart() {
     for case in [1, 2] {
         apply(database.pool(), &journal(case).events).await;
     }
+    roll_all(database.pool()).await;
     let pool = database.pool_as("tga_query");
     let mut connection = pool.acquire().await.unwrap();
     for table in TABLES {

@@ -8,7 +8,7 @@ use api::input::node::Node;
 use api::v1::Annotation;
 use axum::extract::State;
 use chrono::NaiveDate;
-use domain::event::{AnnotationKind, EntityRef, EntityType};
+use domain::event::{AnnotationKind, EntityRef};
 use domain::ids::{AnnotationId, ProjectId};
 use domain::org::{Command, NewAnnotation};
 use domain::text::{AnnotationBody, Label};
@@ -35,10 +35,7 @@ struct Entity(EntityRef);
 
 impl FromBody for Entity {
     fn read(fields: &mut Fields<'_>) -> Result<Self, Invalid> {
-        let kind = fields.required("type", |it| it.one_of(&EntityType::ALL, EntityType::name));
-        // Whatever it is, its id has the form of every id.
-        let id = fields.required("id", Node::from_str::<ProjectId>);
-        Ok(Self(kind?.of(id?.as_uuid())))
+        fields.entity("type", "id").map(Self)
     }
 }
 

@@ -8,8 +8,8 @@ use api::input::node::Node;
 use api::input::path::PathId;
 use api::v1::{BulkAnswer, CampaignItem};
 use axum::extract::State;
-use domain::event::{EntityRef, EntityType};
-use domain::ids::{CampaignId, ProjectId};
+use domain::event::EntityRef;
+use domain::ids::CampaignId;
 use domain::limits::BULK_ID_ITEMS;
 use domain::org::{Command, Outcome};
 
@@ -43,12 +43,7 @@ pub(in crate::http) struct Item(EntityRef);
 
 impl FromBody for Item {
     fn read(fields: &mut Fields<'_>) -> Result<Self, Invalid> {
-        let item_type = fields.required("item_type", |it| {
-            it.one_of(&EntityType::ALL, EntityType::name)
-        });
-        // Whatever it is, its id has the form of every id.
-        let item_id = fields.required("item_id", Node::from_str::<ProjectId>);
-        Ok(Self(item_type?.of(item_id?.as_uuid())))
+        fields.entity("item_type", "item_id").map(Self)
     }
 }
 

@@ -90,18 +90,19 @@ impl Question for CampaignLeaderboard {
 }
 
 fn wire(found: &CampaignStanding) -> CampaignLeaderboardRow {
+    let gains = &found.gains;
     CampaignLeaderboardRow {
         campaign: CampaignCard {
             id: found.campaign.id,
             name: found.campaign.campaign.name.as_str().to_owned(),
         },
-        views: found.views,
-        likes: found.likes,
-        comments: found.comments,
-        shares: found.shares,
-        saves: found.saves,
-        posts: found.posts,
-        engagement_rate_by_views: found.engagement_rate_by_views.map(figure),
+        views: gains.views,
+        likes: gains.likes,
+        comments: gains.comments,
+        shares: gains.shares,
+        saves: gains.saves,
+        posts: gains.posts,
+        engagement_rate_by_views: gains.engagement_rate_by_views.map(figure),
         creator_count: found.figures.creators,
         video_count: found.figures.videos,
         target_views: found.campaign.campaign.target_views,

@@ -85,16 +85,17 @@ impl Question for CreatorLeaderboard {
 }
 
 fn wire(found: &CreatorStanding) -> CreatorLeaderboardRow {
+    let gains = &found.gains;
     CreatorLeaderboardRow {
         creator: creator_card(&found.creator),
-        views: found.views,
-        likes: found.likes,
-        comments: found.comments,
-        shares: found.shares,
-        saves: found.saves,
-        posts: found.posts,
+        views: gains.views,
+        likes: gains.likes,
+        comments: gains.comments,
+        shares: gains.shares,
+        saves: gains.saves,
+        posts: gains.posts,
         followers: found.followers.map(figure),
         followers_gained: found.followers_gained,
-        engagement_rate_by_views: found.engagement_rate_by_views.map(figure),
+        engagement_rate_by_views: gains.engagement_rate_by_views.map(figure),
     }
 }
