@@ -177,7 +177,7 @@ def name_what_exists(case):
 def name_an_item(case):
     """Mostly something that is in the campaign: whatever was taken out of it is put in again."""
     rng = chance(case, json.dumps(case.query, default=str))
-    if rng.random() < 0.2 or not is_id(case.query.get("item_id")) or case.query.get("item_type") not in KIND_OF_ENTITY:
+    if rng.random() < 0.2 or not is_id(case.query.get("item_id")) or str(case.query.get("item_type")) not in KIND_OF_ENTITY:
         return
     campaign, kind, item = rng.choice(STATE["items"])
     with CHIEF_LOCK:
