@@ -36,6 +36,10 @@ VIDEO_ID = (
     r"|a YouTube video id is 11 letters, digits, '_' or '-'"
     r"|an Instagram video id is 5 to 64 letters, digits, '_' or '-')$"
 )
+RANGE = (
+    r"(be a range such as 203\.0\.113\.0/24 or 2001:db8::/32, or an address"
+    r"|have host bits of 0: 203\.0\.113\.0/24, not 203\.0\.113\.7/24)$"
+)
 BEYOND_SCHEMA = (
     # A cursor is opaque, and belongs to one list.
     (r"^GET /", r"^cursor: not a cursor of this list"),
@@ -73,7 +77,7 @@ BEYOND_SCHEMA = (
     (r"^(POST|PATCH) /", rf"^{ITEM}metadata: number at (?s:.*) is not exactly representable: send it as a string$"),
     (r"^(POST|PATCH) /api-keys", r"^expires_at: must lie 60 seconds to 10 years ahead$"),
     # Of an address or a range of either family a pattern says only the characters.
-    (r"^(POST|PATCH) /api-keys", r"^ip_allowlist\[\d+\]: must (be a range such as|have host bits of 0: )"),
+    (r"^(POST|PATCH) /api-keys", rf"^ip_allowlist\[\d+\]: must {RANGE}"),
     (r" /", r"^(timezone|tz): not an IANA time zone"),
 )
 
