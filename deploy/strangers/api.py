@@ -2,11 +2,14 @@
 
 import http.client
 import json
+import time
 import urllib.parse
 from dataclasses import dataclass
 
 # How it looks that an idle connection was closed by the other side.
 CLOSED_WHILE_IDLE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+# On a busy machine a check of a credential may take too long; nothing was done then, and it is tried again, so often.
+TRIES = 5
 
 
 @dataclass
@@ -77,6 +80,11 @@ class Api:
 
     def call(self, method, path, query=None, body=None, headers=None, expect=(200, 201)):
         answer = self.send(method, path, query, body, headers)
+        for _ in range(1, TRIES):
+            if answer.status != 503 or answer.code != "verification_unavailable":
+                break
+            time.sleep(0.2)
+            answer = self.send(method, path, query, body, headers)
         if answer.status not in expect:
             raise Refused(f"{method} {path} {query or ''}: {answer.status} {answer.body[:500]!r}")
         return answer
