@@ -31,7 +31,8 @@ use self::servers::{DatabaseUrls, Servers, ServersError};
 use crate::arguments::{AdminArgs, LedgerArgs, ProxyArgs};
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
-    AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret, url,
+    AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret,
+    local_address, public_url, url,
 };
 use crate::terminal::say;
 
@@ -207,6 +208,7 @@ impl Dev {
             ledger_dir: Some(self.ledger_dir()),
             database_url: access.urls.operator.expose_secret().to_owned(),
             nats_url: access.nats_url.clone(),
+            public_url: Some(public_url(&self.command, local_address(&listener)?)),
         };
         write_json(&self.dev_file(), &dev_file)?;
 
