@@ -13,11 +13,12 @@ unset DATABASE_URL SQLX_OFFLINE_DIR
 
 say() { printf '%s\n' "$*" >&2; }
 
+# die MESSAGE MORE...: ends with the code in die_with, else 1.
 die() {
   printf 'error: %s\n' "$1" >&2
   shift
   [ $# -eq 0 ] || printf '       %s\n' "$@" >&2
-  exit 1
+  exit "${die_with:-1}"
 }
 
 have() { command -v "$1" >/dev/null 2>&1; }

@@ -2,8 +2,14 @@
 
 import http.client
 import json
+import time
 import urllib.parse
 from dataclasses import dataclass
+
+# How it looks that an idle connection was closed by the other side.
+CLOSED_WHILE_IDLE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+# On a busy machine a check of a credential may take too long; nothing was done then, and it is tried again, so often.
+TRIES = 5
 
 
 @dataclass
@@ -50,23 +56,35 @@ class Api:
             body = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
         sent.update(headers or {})
-        for is_last in (False, True):
-            if self.connection is None:
-                self.connection = http.client.HTTPConnection(self.url.netloc, timeout=60)
-            try:
-                self.connection.request(method, target, body, sent)
-                answer = self.connection.getresponse()
-                read = answer.read()
-                return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, read)
-            except (http.client.HTTPException, ConnectionError):
-                # An idle connection may have been closed; what was sent on it may be sent again.
-                self.connection.close()
-                self.connection = None
-                if is_last:
-                    raise
+        is_reused = self.connection is not None
+        try:
+            return self._exchange(method, target, body, sent)
+        except CLOSED_WHILE_IDLE:
+            # What was sent on a connection that the server had closed never reached it; on a new one that is no excuse.
+            if not is_reused:
+                raise
+            return self._exchange(method, target, body, sent)
+
+    def _exchange(self, method, target, body, headers):
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection(self.url.netloc, timeout=60)
+        try:
+            self.connection.request(method, target, body, headers)
+            answer = self.connection.getresponse()
+            read = answer.read()
+        except (http.client.HTTPException, OSError):
+            self.connection.close()
+            self.connection = None
+            raise
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, read)
 
     def call(self, method, path, query=None, body=None, headers=None, expect=(200, 201)):
         answer = self.send(method, path, query, body, headers)
+        for _ in range(1, TRIES):
+            if answer.status != 503 or answer.code != "verification_unavailable":
+                break
+            time.sleep(0.2)
+            answer = self.send(method, path, query, body, headers)
         if answer.status not in expect:
             raise Refused(f"{method} {path} {query or ''}: {answer.status} {answer.body[:500]!r}")
         return answer

@@ -229,12 +229,22 @@ class Entity:
     def total(self, points):
         query = self.query
         if query.metric in UNITS:
-            # A range that has not begun is no bucket yet, and has no rate.
+            # That a range which has not begun is no bucket yet, and has no rate, is the product's rule: the contract
+            # does not say it.
             return self.value(self.whole) if self.shown else None
         if query.mode == "new":
-            # The sum of the points, by the first law.
-            return self._new(query.metric, self.whole)
+            return self._sum(points)
         return next((point["value"] for point in reversed(points) if point["value"] is not None), None)
+
+    def _sum(self, points):
+        """The sum of `new`, null where nothing is read by the end; and the first law, which it must keep."""
+        end = self._at_end(self.query.metric, self.whole)
+        if end is None:
+            return None
+        total = sum(point["value"] or 0 for point in points)
+        if total != end - self.start_value():
+            raise AssertionError(f"law 1: {total} is not {end} - {self.start_value()}, of {self.query}")
+        return total
 
     def start_value(self):
         if self.query.metric in UNITS:

@@ -14,12 +14,15 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import ask
 from api import Api
+from changes import KINDS, change
 from days import Bucket, midnight, today
 from formulas import METRICS, UNITS, Entity
+from readings import COUNTS
 from world import build, identity, label
 
 # In the short run one list: that with the most readings of each video.
@@ -27,6 +30,9 @@ RICHEST = "youtube_trending_NZ.csv"
 BREAKDOWN = 10
 # Of wrong answers so many are shown, and all are counted.
 SHOWN = 10
+# One of so many requests is asked again after something changed.
+CHANGE_EACH = 20
+TELLING_DAYS = 60
 COLUMNS = (
     "series_kind,entity_type,entity_id,entity_label,metric,mode,granularity,"
     "bucket_start,bucket_end,value,is_partial,is_baseline"
@@ -170,7 +176,7 @@ def differences_of_csv(want, query, answer):
 def wrong(api, world, asked, query, subjects, as_csv):
     """What is wrong with the answer to one request."""
     before = datetime.now(UTC)
-    answer = api.call("GET", "/analytics", {**asked, "format": "csv"} if as_csv else asked)
+    answer = api.get("/analytics", {**asked, "format": "csv"} if as_csv else asked, after=world.position)
     found = []
     # Midnight may have passed meanwhile.
     for now in (before, datetime.now(UTC)):
@@ -202,15 +208,74 @@ def lists():
     return [path for path in every if path.name.startswith(RICHEST)] or every[:1]
 
 
-def refusals(api, world, serves):
+def refusals(api, world):
     """How many requests were not refused as the contract says."""
     bad = 0
-    for name, asked, status, code in ask.refused(world, serves):
+    for name, asked, status, code in ask.refused(world):
         answer = api.send("GET", "/analytics", asked)
         if (answer.status, answer.code) != (status, code):
             bad += 1
             print(f"{name}: {status} {code} expected, {answer.status} {answer.body[:300]!r} came\n  {asked}")
     return bad
+
+
+def unserved(api):
+    """What of section 15 is not in the document, so that nobody could ask for it."""
+    named = served(api)
+    return [name for name in (*METRICS, *ask.ENTITIES, "compare", "breakdown") if name not in named]
+
+
+class Comparison:
+    """Requests so far: how many of each entity and metric, and what was wrong."""
+
+    def __init__(self, api, world, rng):
+        self.api, self.world, self.rng = api, world, rng
+        self.asked_of, self.bad, self.changes, self.moved = Counter(), 0, Counter(), Counter()
+
+    def ask(self, is_changed):
+        """One request; and if something is to change meanwhile, the same once more."""
+        asked, query, subjects = self._sample(is_changed)
+        as_csv = self.rng.random() < 0.3
+        self._compare(asked, query, subjects, as_csv)
+        if is_changed:
+            before = self._figures(asked, query, subjects)
+            kind, what = change(self.api, self.rng, self.world, asked["entity"], self.rng.choice(subjects))
+            self.changes[kind] += 1
+            self.moved[kind] += before != self._figures(asked, query, subjects)
+            self._compare(asked, query, subjects, as_csv, f", after: {what}")
+
+    def _sample(self, is_changed):
+        """Of what is to change half are figures of campaigns that hardly any change leaves as they are."""
+        is_telling = is_changed and self.rng.random() < 0.5
+        while True:
+            asked, query, subjects = ask.sample(self.rng, self.world, datetime.now(UTC))
+            is_wide = query.first is not None and (query.last - query.first).days > TELLING_DAYS
+            if not is_telling or (asked["entity"] == "campaign" and query.metric in COUNTS and is_wide):
+                return asked, query, subjects
+
+    def _figures(self, asked, query, subjects):
+        return expected(self.world, asked, query, subjects, datetime.now(UTC))[0]["series"]
+
+    def _compare(self, asked, query, subjects, as_csv, when=""):
+        self.asked_of[asked["entity"], asked["metric"]] += 1
+        problems = wrong(self.api, self.world, asked, query, subjects, as_csv)
+        if problems:
+            self.bad += 1
+            if self.bad <= SHOWN:
+                print(f"{'CSV' if as_csv else 'JSON'} of {asked}{when}: {len(problems)} differences")
+                print("".join(f"  {problem}\n" for problem in problems[:5]), flush=True)
+
+    def report(self):
+        """Prints the counts; gives what was not compared at all."""
+        for entity in ask.ENTITIES:
+            each = [f"{metric} {times}" for (of, metric), times in sorted(self.asked_of.items()) if of == entity]
+            print(f"  {entity}: {', '.join(each)}")
+        moved = ", ".join(f"{kind} {self.moved[kind]} of {self.changes[kind]}" for kind in KINDS)
+        print(f"  changes that moved figures: {moved}")
+        print(f"{self.asked_of.total()} requests compared, {self.bad} wrong")
+        asked = {entity for entity, _ in self.asked_of}
+        missing = [entity for entity in ask.ENTITIES if entity not in asked]
+        return missing if self.moved["item"] else [*missing, "what an item moves that comes or goes"]
 
 
 def main():
@@ -221,30 +286,26 @@ def main():
     rng = random.Random(seed)
     ready = json.loads(Path(os.environ["TGA_READY_FILE"]).read_text())
     api = Api(ready["api"], ready["demo"]["api_key"])
-    serves = served(api)
-    missing = [name for name in (*METRICS, "campaign", "compare", "breakdown") if name not in serves]
+    missing = unserved(api)
     if missing:
-        print(f"not served yet, so not compared: {', '.join(missing)}", flush=True)
+        sys.exit(f"not in the document: {', '.join(missing)}")
     found = lists()
     if not found:
         sys.exit("there are no lists of trending videos")
-    world = build(api, rng, found, os.environ["TGA_BINARY"], os.environ["TGA_READY_FILE"], serves)
+    world = build(api, rng, found, os.environ["TGA_BINARY"], os.environ["TGA_READY_FILE"])
     api.get("/projects", after=world.position)
-    bad, asked_of = refusals(api, world, serves), Counter()
+    comparison = Comparison(api, world, rng)
+    comparison.bad += refusals(api, world)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        asked, query, subjects = ask.sample(rng, world, serves, datetime.now(UTC))
-        as_csv = rng.random() < 0.3
-        asked_of[asked["metric"]] += 1
-        problems = wrong(api, world, asked, query, subjects, as_csv)
-        if problems:
-            bad += 1
-            if bad <= SHOWN:
-                print(f"{'CSV' if as_csv else 'JSON'} of {asked}: {len(problems)} differences")
-                print("".join(f"  {problem}\n" for problem in problems[:5]), flush=True)
-    each = ", ".join(f"{metric} {count}" for metric, count in sorted(asked_of.items()))
-    print(f"{asked_of.total()} requests compared ({each}), {bad} wrong")
-    sys.exit(1 if bad else 0)
+    for number in count(1):
+        # Where all is slow it takes longer until an item that comes or goes moves a figure.
+        if time.monotonic() >= (end if comparison.moved["item"] else end + seconds):
+            break
+        comparison.ask(is_changed=number % CHANGE_EACH == 0)
+    missing = comparison.report()
+    if missing:
+        sys.exit(f"not compared: {', '.join(missing)}")
+    sys.exit(1 if comparison.bad else 0)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 COUNTS = ("views", "likes", "comments")
 
 
-@dataclass
+@dataclass(eq=False)
 class Unit:
-    """What is read: for each metric the values by the instant at which they were."""
+    """What is read: for each metric the values by the instant at which they were. Two without any are still two."""
 
     series: dict = field(default_factory=dict)
     _ascending: dict = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Unit:
         return known[-1][1] if known else None
 
 
-@dataclass
+@dataclass(eq=False)
 class Creator(Unit):
     handle: str = ""
     title: str = ""
@@ -43,7 +43,7 @@ class Creator(Unit):
     is_removed: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Video(Unit):
     platform_id: str = ""
     channel: str = ""

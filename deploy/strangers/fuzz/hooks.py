@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+import people
 import rules
 import schemathesis
 from api import Api
@@ -20,6 +21,8 @@ from lines import lines
 
 STATE = json.loads(Path(os.environ["TGA_FUZZ_STATE"]).read_text())
 CHIEF = Api(STATE["api"], STATE["chief_key"])
+PEOPLE = people.Helpers(CHIEF, STATE)
+# What is sent besides the requests of schemathesis goes one after the other.
 CHIEF_LOCK = threading.Lock()
 UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.I)
 IDEMPOTENCY_KEY = re.compile(r"^[!-~]{1,255}$")
@@ -32,8 +35,12 @@ KIND_OF_NAME = {
     "campaign_ids": "campaigns",
     "user_id": "members",
     "transfer_to": "members",
+    "org_id": "orgs",
 }
 KIND_OF_ENTITY = {"project": "projects", "creator": "creators", "video": "videos", "campaign": "campaigns"}
+# Of GET /analytics: what goes with what.
+NOT_OF_VIDEOS = ("followers", "posts", "engagement_rate_by_followers", "posts_per_week", "avg_views_per_post")
+BREAKDOWNS = ("views", "likes", "comments", "shares", "saves", "engagement_rate_by_views")
 
 
 class Seen:
@@ -73,18 +80,24 @@ def ndjson(_context, value):
 
 
 @schemathesis.auth(refresh_interval=None, retry_on=[])
-class Key:
+class Credential:
     """The key under test; or for each operation one that lacks its scope; or, to be ended by its holder, one of its own."""
 
     def get(self, case, _context):
-        if case.operation.label == "DELETE /api-keys/self":
+        label = case.operation.label
+        if STATE["sessions"]:
+            if label in ("DELETE /sessions/self", "DELETE /members/self"):
+                with CHIEF_LOCK:
+                    return PEOPLE.session_elsewhere()
+            return PEOPLE.next_session()
+        if label == "DELETE /api-keys/self":
             return make_key("To end itself", STATE["scopes"] or ["read"])["key"]
         if STATE["scopes"]:
             return STATE["keys"]["+".join(STATE["scopes"])]
         return STATE["keys"]["audit" if rules.scope_of(case.operation) != "audit" else "ingest"]
 
-    def set(self, case, key, _context):
-        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {key}"}
+    def set(self, case, credential, _context):
+        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {credential}"}
 
 
 def make_key(name, scopes):
@@ -97,29 +110,38 @@ def make(path, body):
         return CHIEF.call("POST", path, body=body).data
 
 
-def disposable(kind, id):
+def disposable(case, kind, id):
     """An object that nobody misses, in place of one that is needed to the end; of other kinds `id` itself."""
-    rng = random.SystemRandom()
+    rng, project = random.SystemRandom(), STATE["pools"]["projects"][0]
     if kind == "api-keys":
         return make_key("To be ended", ["read"])["id"]
     if kind == "projects":
         return make("/projects", {"name": "To be removed"})["id"]
-    project = STATE["pools"]["projects"][0]
     if kind == "creators":
         return make(f"/projects/{project}/creators", {"handle": f"g{rng.getrandbits(100):x}"[:30]})["id"]
     if kind == "videos":
         body = {"platform": "tiktok", "platform_video_id": str(rng.getrandbits(60))}
         return make(f"/projects/{project}/videos", body)["id"]
-    return id
+    if kind == "campaigns":
+        return make(f"/projects/{project}/campaigns", {"name": "To be removed"})["id"]
+    if kind == "goals":
+        goal = {"creator_id": disposable(case, "creators", id), "metric": "posts", "period": "daily", "target_value": 9}
+        return make(f"/projects/{project}/goals", goal)["id"]
+    if kind == "annotations":
+        body = {"project_id": project, "date": "2026-01-13", "label": "To be removed"}
+        return make("/analytics/annotations", body)["id"]
+    with CHIEF_LOCK:
+        return PEOPLE.disposable(kind, is_answer=case.operation.label in people.ANSWERS) or id
 
 
 @schemathesis.hook
 def before_call(_context, case, _kwargs):
     name_what_exists(case)
-    if case.path == "/analytics" and isinstance(case.query, dict):
-        case.query = with_sense(case.query, chance(case, json.dumps(case.query, default=str)))
-    if case.operation.label == "POST /api-keys" and isinstance(case.body, dict):
-        case.body = with_scopes_of_mine(case.body, chance(case, json.dumps(case.body, default=str)))
+    if case.meta is None or case.meta.generation.mode.is_positive:
+        # What is wrong on purpose must stay so.
+        give_sense(case)
+    if case.operation.label == "POST /sessions" and isinstance(case.body, dict):
+        name_an_org(case)
     tame_headers(case)
     if case.media_type == "application/x-ndjson" and case.body != "":
         rng = chance(case, repr(case.body))
@@ -128,16 +150,26 @@ def before_call(_context, case, _kwargs):
             case.body = lines(rng, STATE["accounts"])
 
 
+def give_sense(case):
+    if case.path == "/analytics" and isinstance(case.query, dict):
+        case.query = with_sense(case.query, chance(case, json.dumps(case.query, default=str)))
+    if case.operation.label == "POST /api-keys" and isinstance(case.body, dict):
+        case.body = with_scopes_of_mine(case.body, chance(case, json.dumps(case.body, default=str)))
+    if case.operation.label == "DELETE /campaigns/{id}/items" and isinstance(case.query, dict):
+        name_an_item(case)
+
+
 def name_what_exists(case):
     """In place of most ids that nobody has, such that somebody has."""
     # What stands before the id: of /analytics/annotations/{id}, annotations.
     kind = case.path.partition("/{")[0].rsplit("/", 1)[-1]
     path = dict(case.path_parameters or {})
     for name, value in path.items():
-        if is_unknown(value):
+        # Invitations that are there are mostly to somebody else.
+        if is_unknown(value) or (is_id(value) and case.operation.label in people.ANSWERS):
             path[name] = known(case, kind, value)
         if path[name] in STATE["protected"] and case.method not in ("GET", "HEAD", "OPTIONS"):
-            path[name] = disposable(kind, path[name])
+            path[name] = disposable(case, kind, path[name])
     if path != (case.path_parameters or {}):
         case.path_parameters = path
     query = case.query
@@ -146,6 +178,30 @@ def name_what_exists(case):
     if isinstance(case.body, dict):
         body = {name: with_known(case, case.body, name, value) for name, value in case.body.items()}
         case.body = whole(body)
+
+
+def name_an_item(case):
+    """Mostly something that is in the campaign: whatever was taken out of it is put in again."""
+    rng = chance(case, json.dumps(case.query, default=str))
+    if rng.random() < 0.2 or not is_id(case.query.get("item_id")) or str(case.query.get("item_type")) not in KIND_OF_ENTITY:
+        return
+    campaign, kind, item = rng.choice(STATE["items"])
+    with CHIEF_LOCK:
+        body = {"item_type": kind, "item_id": item}
+        # It may be in it still, or be removed by now.
+        CHIEF.call("POST", f"/campaigns/{campaign}/items", body=body, expect=(201, 404, 409))
+    case.path_parameters = {**case.path_parameters, "id": campaign}
+    case.query = {**case.query, "item_type": kind, "item_id": item}
+
+
+def name_an_org(case):
+    """Another org than the run's own, of which the person is a member: in its own the oldest session would end."""
+    org = STATE["elsewhere"]["org_id"]
+    if case.body.get("org_id") == STATE["org_id"]:
+        case.body = {**case.body, "org_id": org}
+    if STATE["sessions"] and case.body.get("org_id") == org:
+        with CHIEF_LOCK:
+            PEOPLE.join_elsewhere()
 
 
 def whole(value):
@@ -197,7 +253,22 @@ def with_sense(query, rng):
         first = rng.randrange(1, 28)
         query["from"] = f"2026-01-{first:02}"
         query["to"] = f"2026-0{rng.randrange(1, 7)}-{rng.randrange(first, 29):02}"
+    if query.get("entity") == "video" and query.get("metric") in NOT_OF_VIDEOS:
+        query["metric"] = "views"
+    if query.get("metric") != "growth_rate_pop":
+        query.pop("base_metric", None)
+    elif "base_metric" not in query or (query.get("entity") == "video" and query["base_metric"] in NOT_OF_VIDEOS):
+        query["base_metric"] = rng.choice(("views", "likes"))
+    if not may_break_down(query):
+        query.pop("breakdown", None)
     return query
+
+
+def may_break_down(query):
+    """One creator or campaign, by something that is counted of videos."""
+    ids = query.get("entity_id")
+    is_one = len(ids) == 1 if isinstance(ids, list) else "," not in str(ids)
+    return is_one and query.get("entity") in ("creator", "campaign") and query.get("metric") in BREAKDOWNS
 
 
 def with_scopes_of_mine(body, rng):

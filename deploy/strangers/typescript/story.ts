@@ -15,12 +15,25 @@ interface Ready {
 const CREATORS = 60;
 const VIDEOS = 90;
 const DAYS = 12;
+const TRIES = 5;
 const ready = JSON.parse(readFileSync(process.env["TGA_READY_FILE"] ?? "", "utf8")) as Ready;
+
+/** On a busy machine a check of a credential may take too long; nothing was done then, and it is tried again. */
+async function patiently(request: Request): Promise<Response> {
+  for (let tries = 1; ; tries++) {
+    const answer = await fetch(request.clone());
+    if (answer.status !== 503 || tries === TRIES) return answer;
+    const { meta } = (await answer.clone().json()) as Failure;
+    if (meta.code !== "verification_unavailable") return answer;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
 
 function clientOf(key: string): Client<paths> {
   return createClient<paths>({
     baseUrl: ready.api,
     headers: { Authorization: `Bearer ${key}` },
+    fetch: patiently,
     // As the document says of lists in a query.
     querySerializer: { array: { style: "form", explode: false } },
   });

@@ -151,7 +151,7 @@ impl Services<'_> {
         let command = match self.command {
             Some(config) => {
                 let mut config = config.clone();
-                config.public_url.get_or_insert_with(|| url(address));
+                config.public_url = Some(public_url(&config, address));
                 Some(self.start_command(&config, &shared, stages)?)
             }
             None => None,
@@ -368,6 +368,12 @@ pub fn url(address: SocketAddr) -> String {
         });
     }
     format!("http://{reached}")
+}
+
+/// Where people reach services that listen on an address, unless that is told.
+pub fn public_url(config: &command::Config, address: SocketAddr) -> String {
+    let told = config.public_url.clone();
+    told.unwrap_or_else(|| url(address))
 }
 
 /// Where a listener ended up.

@@ -106,6 +106,8 @@ pub const ROTATION_OVERLAP_DEFAULT_SECONDS: i64 = 86_400;
 
 /// Most readings in one event.
 pub const EVENT_READINGS: usize = 500;
+/// Most items that leave a campaign in one event: so many fit into [`EVENT_DATA_BYTES`].
+pub const EVENT_CAMPAIGN_ITEMS: usize = 1_000;
 /// Largest `data` of one event, in bytes; kept far below NATS' `max_payload` of 1 MiB.
 pub const EVENT_DATA_BYTES: usize = 256 * 1024;
 /// Share of a count limit, in percent, at which a warning is recorded.

@@ -8,24 +8,28 @@ use sqlx::{Connection, Executor, PgConnection};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
 
-/// Runs `migrations/` and, in the schema `read_2`, `migrations/read/`.
+/// The schema of the version of the read model that `migrations/read/` makes.
+const READ_SCHEMA: &str = "read_2";
+
+/// Runs `migrations/` and, in the read model's schema, `migrations/read/`.
 pub(crate) async fn run(database: &PgConnectOptions) {
     let folder = Path::new(FOLDER);
     apply(folder, database).await;
     let mut connection = PgConnection::connect_with(database)
         .await
         .expect("it takes connections");
+    let create = format!("CREATE SCHEMA IF NOT EXISTS {READ_SCHEMA}");
     connection
-        .execute("CREATE SCHEMA IF NOT EXISTS read_2")
+        .execute(sqlx::AssertSqlSafe(create))
         .await
         .expect("a superuser makes schemas");
     connection.close().await.expect("the server answers");
     apply(&folder.join("read"), &in_read_schema(database.clone())).await;
 }
 
-/// Makes names of the read model mean those of its first version.
+/// Makes names of the read model mean those of the version that is built now.
 pub(crate) fn in_read_schema(options: PgConnectOptions) -> PgConnectOptions {
-    options.options([("search_path", "read_2,public")])
+    options.options([("search_path", format!("{READ_SCHEMA},public"))])
 }
 
 async fn apply(folder: &Path, database: &PgConnectOptions) {

@@ -110,6 +110,24 @@ impl Commander {
         context: &CommandContext,
         remember: Option<&Remember<Outcome>>,
     ) -> Result<Executed, CommandError> {
+        let mut executed = self.record(org, command, context, remember).await?;
+        if let Some(denial) = &mut executed.denial {
+            self.settle(denial, context.wait).await?;
+        }
+        Ok(executed)
+    }
+
+    /// The same up to the commit: what was taken away is still to be settled.
+    ///
+    /// # Errors
+    /// [`CommandError`], as of [`Self::execute`]
+    pub async fn record(
+        &self,
+        org: OrgId,
+        command: &Command,
+        context: &CommandContext,
+        remember: Option<&Remember<Outcome>>,
+    ) -> Result<Executed, CommandError> {
         let org = self.0.org(org);
         let done = {
             let _turn = self.0.turn(&org).await?;
@@ -118,16 +136,12 @@ impl Commander {
             count(&done);
             done?
         };
-        let mut executed = Executed {
+        Ok(Executed {
             outcome: done.outcome,
             position: done.position,
             denial: done.denial,
             org,
-        };
-        if let Some(denial) = &mut executed.denial {
-            self.settle(denial, context.wait).await?;
-        }
-        Ok(executed)
+        })
     }
 
     /// Waits until a denial is in force everywhere, or lets that go on behind.

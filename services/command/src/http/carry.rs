@@ -1,6 +1,6 @@
 //! From an endpoint's command to its answer.
 
-use std::future::Future;
+use std::future::{Future, ready};
 
 use api::envelope::Success;
 use api::error::ApiError;
@@ -60,6 +60,17 @@ where
     once_in(app, asked, org, fingerprint, command, show).await
 }
 
+/// What a command needs that stands outside the log: written before the append that names it, so that
+/// nothing names what is not there, and forgotten if it is certain that no event does.
+pub(super) trait Beside: Send + Sized + 'static {
+    /// Takes it back.
+    fn forget(self, app: &App) -> impl Future<Output = ()> + Send;
+}
+
+impl Beside for () {
+    async fn forget(self, _: &App) {}
+}
+
 /// The same in an org that may be another than the caller's.
 pub(super) async fn once_in<F>(
     app: App,
@@ -72,65 +83,95 @@ pub(super) async fn once_in<F>(
 where
     F: Future<Output = Result<Answer, CommandError>> + Send + 'static,
 {
+    let prepare = ready(Ok((command, ())));
+    let show = |done, _| show(done);
+    once_beside(app, asked, org, fingerprint, prepare, show).await
+}
+
+/// The same with a command that `prepare` makes once it is known that the request has no answer yet. `show` gets what stands beside the log if
+/// this request made it.
+pub(super) async fn once_beside<B: Beside, F>(
+    app: App,
+    asked: Asked,
+    org: OrgId,
+    fingerprint: Fingerprint,
+    prepare: impl Future<Output = Result<(Command, B), ApiError>> + Send + 'static,
+    show: impl FnOnce(Done, Option<B>) -> F + Send + 'static,
+) -> Result<Success, ApiError>
+where
+    F: Future<Output = Result<Answer, CommandError>> + Send + 'static,
+{
     shielded(&app.clone(), async move {
         let context = asked.context_in(org);
         let named = match once::enter(&app, &asked, fingerprint).await? {
-            Entered::Unnamed => {
-                return carry_out(app, org, &context, command, show).await;
-            }
+            Entered::Unnamed => None,
             Entered::Answered(answer, stored) => return once::again(&app, answer, &stored).await,
-            Entered::Named(named) => named,
+            Entered::Named(named) => Some(named),
         };
         let refuse = |error| refusal(error, app.jitter());
-        let (executed, is_replay) = match execute(&app, org, &context, &named, &command).await? {
-            First(executed) => (executed, false),
+        let (executed, beside) = match execute(&app, org, &context, named.as_ref(), prepare).await?
+        {
+            First(executed, beside) => (executed, Some(beside)),
             Earlier(Replay::Answer(answer, stored)) => {
                 return once::again(&app, answer, &stored).await;
             }
             Earlier(Replay::Outcome(outcome, stored)) => {
                 let recalled = app.commander().recall(org, outcome, &stored).await;
-                (recalled.map_err(refuse)?, true)
+                (recalled.map_err(refuse)?, None)
             }
         };
-        let position = executed.position;
-        let shown = show(Done {
+        let (position, is_replay) = (executed.position, beside.is_none());
+        let done = Done {
             app: app.clone(),
             org,
             executed,
             is_replay,
-        });
-        let answer = named.keep(&app, shown.await.map_err(refuse)?).await;
+        };
+        let answer = show(done, beside).await.map_err(refuse)?;
+        let answer = match named {
+            Some(named) => named.keep(&app, answer).await,
+            None => answer,
+        };
         answer.into_success(position, is_replay)
     })
     .await
 }
 
-/// What became of a request that the caller named.
-enum Once {
+/// What became of a request.
+enum Once<B> {
     /// It was carried out now.
-    First(Executed),
+    First(Executed, B),
     /// It was carried out before.
     Earlier(Replay),
 }
 
-async fn execute(
+async fn execute<B: Beside>(
     app: &App,
     org: OrgId,
     context: &CommandContext,
-    named: &Named,
-    command: &Command,
-) -> Result<Once, ApiError> {
-    if let Some(replay) = named.earlier(app).await? {
+    named: Option<&Named>,
+    prepare: impl Future<Output = Result<(Command, B), ApiError>> + Send,
+) -> Result<Once<B>, ApiError> {
+    if let Some(named) = named
+        && let Some(replay) = named.earlier(app).await?
+    {
         return Ok(Earlier(replay));
     }
-    let remember = named.remember(Kept::of);
+    let (command, beside) = prepare.await?;
+    let remember = named.map(|named| named.remember(Kept::of));
     let commander = app.commander();
-    let executed = commander.execute(org, command, context, Some(&remember));
-    match executed.await {
-        Ok(executed) => Ok(First(executed)),
+    let executed = commander.execute(org, &command, context, remember.as_ref());
+    let error = match executed.await {
+        Ok(executed) => return Ok(First(executed, beside)),
+        Err(error) => error,
+    };
+    if error.is_certain() {
+        beside.forget(app).await;
+    }
+    match (error, named) {
         // Another process was quicker.
-        Err(CommandError::Answered(stored)) => named.open(stored).map(Earlier),
-        Err(error) => Err(refusal(error, app.jitter())),
+        (CommandError::Answered(stored), Some(named)) => named.open(stored).map(Earlier),
+        (error, _) => Err(refusal(error, app.jitter())),
     }
 }
 
@@ -147,33 +188,20 @@ where
     F: Future<Output = Result<Answer, CommandError>> + Send + 'static,
 {
     shielded(&app.clone(), async move {
-        carry_out(app, org, &context, command, show).await
+        let refuse = |error| refusal(error, app.jitter());
+        let executed = app.commander().execute(org, &command, &context, None).await;
+        let executed = executed.map_err(refuse)?;
+        let position = executed.position;
+        let done = Done {
+            app: app.clone(),
+            org,
+            executed,
+            is_replay: false,
+        };
+        let answer = show(done).await.map_err(refuse)?;
+        answer.into_success(position, false)
     })
     .await
-}
-
-async fn carry_out<F>(
-    app: App,
-    org: OrgId,
-    context: &CommandContext,
-    command: Command,
-    show: impl FnOnce(Done) -> F,
-) -> Result<Success, ApiError>
-where
-    F: Future<Output = Result<Answer, CommandError>>,
-{
-    let jitter = app.jitter();
-    let refuse = |error| refusal(error, jitter);
-    let executed = app.commander().execute(org, &command, context, None).await;
-    let executed = executed.map_err(refuse)?;
-    let position = executed.position;
-    let shown = show(Done {
-        app,
-        org,
-        executed,
-        is_replay: false,
-    });
-    shown.await.map_err(refuse)?.into_success(position, false)
 }
 
 /// A caller who hangs up must not keep a barrier from running, or an answer from being kept.

@@ -43,8 +43,11 @@ impl FromRequestParts<App> for Visit {
 pub(super) fn refusal(error: PeopleError, jitter: Jitter) -> ApiError {
     match error {
         PeopleError::Command(error) => error::refusal(error, jitter),
-        error @ PeopleError::Database(_) => ApiError::not_committed(jitter).because(error),
+        error @ (PeopleError::Database(_) | PeopleError::Gate(_)) => {
+            ApiError::not_committed(jitter).because(error)
+        }
         error @ PeopleError::Busy => ApiError::verification_unavailable(jitter).because(error),
+        error @ PeopleError::SessionsRemain => ApiError::outcome_unknown(jitter).because(error),
         error @ (PeopleError::Corrupt { .. } | PeopleError::Hash) => ApiError::internal(error),
     }
 }

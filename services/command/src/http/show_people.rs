@@ -53,10 +53,12 @@ impl Done {
         id: SessionId,
         place: &Place,
     ) -> Result<v1::Session, CommandError> {
-        let place = if self.is_replay {
-            or_nothing(self.app.people().place_of(self.org, id).await)
+        let (ip, user_agent) = if self.is_replay {
+            let place = or_nothing(self.app.people().place_of(self.org, id).await);
+            place.map_or((None, None), |it| (Some(it.ip), it.user_agent))
         } else {
-            Some(place.clone())
+            let ip = place.ip.to_canonical().to_string();
+            (Some(ip), place.user_agent.clone())
         };
         let state = self.executed.state().await;
         let session = found(state.sessions.get(&id))?;
@@ -65,8 +67,8 @@ impl Done {
             org_id: self.org,
             role,
             last_used_at: None,
-            ip: place.as_ref().map(|it| it.ip.to_canonical().to_string()),
-            user_agent: place.and_then(|place| place.user_agent),
+            ip,
+            user_agent,
             current: false,
         };
         Ok(v1::Session::new(id, session, context))

@@ -1,12 +1,12 @@
 //! Accepting an invitation by its link: that makes the person.
 
 use domain::email::Email;
-use domain::ids::UserId;
+use domain::ids::{SessionId, UserId};
 use domain::org::{Caller, Command, InvitationCommand, InvitationStatus, Rejection};
 use domain::text::Name;
 
 use super::password::Password;
-use super::rows;
+use super::rows::{self, Known};
 use super::sign_in::quietly;
 use super::{OneTimeToken, Opened, People, PeopleError, Place};
 use crate::app::{CommandContext, CommandError};
@@ -20,13 +20,17 @@ pub enum AcceptError {
     /// The address has a person: they sign in, and accept it there.
     #[error("the invited person has an account")]
     HasAccount,
+    /// The address has a person who is let into no org, with another password.
+    #[error("the invited person has another password")]
+    InvalidCredentials,
     /// It could not be found out, or the org refuses it.
     #[error(transparent)]
     People(#[from] PeopleError),
 }
 
 impl People {
-    /// Makes the person whom an invitation is to, lets them join and signs them in.
+    /// Makes the person whom an invitation is to, lets them join and signs them in. Who is let into no
+    /// org can sign in nowhere to accept it; they join with the password that they have.
     ///
     /// # Errors
     /// [`AcceptError`]
@@ -56,12 +60,14 @@ impl People {
             column: "email",
             key: invitation.id.as_uuid(),
         })?;
-        let added = self.add(&email, name, password).await?;
-        let user_id = added.ok_or(AcceptError::HasAccount)?;
+        let guest = self.guest(&email, name, password).await?;
+        let user_id = guest.id();
         let minted = match self.mint_session(org, user_id, &place).await {
             Ok(minted) => minted,
             Err(error) => {
-                quietly(rows::remove(self.pool(), user_id).await);
+                if let Guest::New(id) = guest {
+                    quietly(rows::remove(self.pool(), id, None).await);
+                }
                 return Err(error.into());
             }
         };
@@ -81,25 +87,82 @@ impl People {
         let executed = self.commander().execute(org, &command, &context, None);
         let executed = match executed.await {
             Ok(executed) => executed,
-            Err(error) => return Err(self.take_person_back(error, user_id).await.into()),
+            Err(error) => {
+                return Err(match guest {
+                    Guest::New(id) => self.take_person_back(error, id, minted.id).await.into(),
+                    Guest::Known(_) => self.take_back(error, minted.id).await.into(),
+                });
+            }
         };
         self.note_org(user_id, org).await;
-        Ok(Opened {
+        let opened = Opened {
             session_id: minted.id,
             user_id,
             org,
             place,
             secret: minted.secret,
             executed,
-        })
+        };
+        if let Guest::Known(known) = &guest
+            && self.end_if_changed(&known.hash, &opened).await?
+        {
+            return Err(AcceptError::InvalidCredentials);
+        }
+        Ok(opened)
+    }
+
+    async fn guest(
+        &self,
+        email: &Email,
+        name: &Name,
+        password: Password,
+    ) -> Result<Guest, AcceptError> {
+        let Some(known) = rows::by_email(self.pool(), email).await? else {
+            let added = self.add(email, name, password).await?;
+            // Another request was quicker; sent again, this one finds whom that made.
+            let added = added.ok_or(PeopleError::from(CommandError::Conflict))?;
+            return Ok(Guest::New(added));
+        };
+        let orgs = self.orgs_of(known.id).await?;
+        if orgs.iter().any(|org| org.is_open) {
+            return Err(AcceptError::HasAccount);
+        }
+        let is_right = self.hasher().verify(password, known.hash.clone());
+        if is_right.await? {
+            Ok(Guest::Known(known))
+        } else {
+            Err(AcceptError::InvalidCredentials)
+        }
     }
 
     /// The person goes again if it is certain that no event names them, and their session with them.
-    pub(super) async fn take_person_back(&self, error: CommandError, id: UserId) -> PeopleError {
+    pub(super) async fn take_person_back(
+        &self,
+        error: CommandError,
+        id: UserId,
+        session: SessionId,
+    ) -> PeopleError {
         if error.is_certain() {
-            quietly(rows::remove(self.pool(), id).await);
+            quietly(rows::remove(self.pool(), id, Some(session)).await);
         }
         error.into()
+    }
+}
+
+/// Who joins by a link.
+enum Guest {
+    /// Somebody whom this request made.
+    New(UserId),
+    /// Somebody whom there was, and whose password was presented.
+    Known(Known),
+}
+
+impl Guest {
+    const fn id(&self) -> UserId {
+        match self {
+            Self::New(id) => *id,
+            Self::Known(known) => known.id,
+        }
     }
 }
 

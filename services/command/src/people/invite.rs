@@ -50,11 +50,13 @@ impl People {
         };
         let invitee = InviteeId::generate(now, self.0.entropy.bytes());
         let hash = token.hash();
+        let user_id = self.find(email).await?;
+        quietly(rows::prune_invitations(self.pool(), now).await);
         let invitee = rows::add_invitation(self.pool(), &invitation, invitee, &hash, now).await?;
         let new = NewInvitation {
             invitation_id: invitation.id,
             invitee_id: invitee,
-            user_id: self.find(email).await?,
+            user_id,
             role,
         };
         Ok(Invited { new, token })

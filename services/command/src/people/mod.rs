@@ -17,6 +17,8 @@ use std::sync::Arc;
 use domain::email::Email;
 use domain::ids::{OrgId, SessionId, UserId};
 use domain::text::Name;
+use domain::time::Timestamp;
+use gate::{Person, SessionPlace, StoreError};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::PgPool;
@@ -26,8 +28,9 @@ pub use self::invite::{InviteError, Invited};
 use self::password::Hasher;
 pub use self::password::{Password, PasswordError};
 pub use self::password_change::PasswordChangeError;
-pub use self::rows::{OrgOfPerson, Person};
+pub use self::rows::OrgOfPerson;
 pub use self::setup::{FirstOrg, SetupError};
+pub(crate) use self::sign_in::Minted;
 use self::sign_in::quietly;
 pub use self::sign_in::{Opened, Place, SignInError, SignedIn};
 pub use self::token::OneTimeToken;
@@ -50,6 +53,9 @@ pub enum PeopleError {
     /// The primary failed.
     #[error("what is kept of people could not be read or written")]
     Database(#[from] sqlx::Error),
+    /// What the gate keeps of them could not be read.
+    #[error(transparent)]
+    Gate(#[from] StoreError),
     /// A row is not what it must be.
     #[error("column {column} of {table} of {key} cannot be read")]
     Corrupt {
@@ -66,9 +72,25 @@ pub enum PeopleError {
     /// A password could not be hashed.
     #[error("a password could not be hashed")]
     Hash,
+    /// Sessions of a person were opened as fast as they were ended.
+    #[error("sessions of the person were opened as fast as they were ended")]
+    SessionsRemain,
     /// A command came to nothing.
     #[error(transparent)]
     Command(#[from] CommandError),
+}
+
+impl PeopleError {
+    /// Whether it is certain that nothing came into the log. Rows of people are written before that.
+    pub const fn is_certain(&self) -> bool {
+        match self {
+            Self::Database(_) | Self::Gate(_) | Self::Corrupt { .. } | Self::Busy | Self::Hash => {
+                true
+            }
+            Self::SessionsRemain => false,
+            Self::Command(error) => error.is_certain(),
+        }
+    }
 }
 
 impl People {
@@ -119,8 +141,13 @@ impl People {
     }
 
     /// From where a session was opened, as long as that is kept.
-    pub async fn place_of(&self, org: OrgId, id: SessionId) -> Result<Option<Place>, PeopleError> {
-        rows::place_of(self.pool(), org, id).await
+    pub async fn place_of(
+        &self,
+        org: OrgId,
+        id: SessionId,
+    ) -> Result<Option<SessionPlace>, PeopleError> {
+        let mut places = gate::session_places(self.pool(), org, &[id]).await?;
+        Ok(places.remove(&id))
     }
 
     /// Forgets from where a session is that was not opened.
@@ -133,8 +160,9 @@ impl People {
         &self,
         org: OrgId,
         person: UserId,
-    ) -> Result<Option<domain::time::Timestamp>, PeopleError> {
-        rows::last_seen(self.pool(), org, person).await
+    ) -> Result<Option<Timestamp>, PeopleError> {
+        let seen = gate::last_seen(self.pool(), org, &[person]).await?;
+        Ok(seen.get(&person).copied())
     }
 
     fn pool(&self) -> &PgPool {
@@ -155,5 +183,27 @@ impl People {
 
     fn new_token(&self) -> OneTimeToken {
         OneTimeToken::new(&self.0.entropy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::org::Rejection;
+
+    use super::*;
+
+    /// What may have founded an org must not give its setup token back.
+    #[test]
+    fn only_what_is_known_to_be_in_no_log_is_certain() {
+        for (error, is_certain) in [
+            (PeopleError::Busy, true),
+            (PeopleError::Database(sqlx::Error::PoolTimedOut), true),
+            (CommandError::from(Rejection::OrgExists).into(), true),
+            (CommandError::OutcomeUnknown.into(), false),
+            (CommandError::Died("an append").into(), false),
+            (PeopleError::SessionsRemain, false),
+        ] {
+            assert_eq!(error.is_certain(), is_certain, "{error}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use domain::limits::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use runtime::files::hex;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -19,6 +20,10 @@ use super::PeopleError;
 
 /// Bytes of salt, as RFC 9106 recommends.
 const SALT_BYTES: usize = 16;
+/// Random bytes of a password that is made here; its text has two hexadecimal digits for each.
+const RANDOM_BYTES: usize = 12;
+const _: () =
+    assert!(2 * RANDOM_BYTES >= PASSWORD_CHARS_MIN && 2 * RANDOM_BYTES <= PASSWORD_CHARS_MAX);
 /// Passwords that may wait until one of the processors is free.
 const WAITING: usize = 64;
 /// How long one may wait.
@@ -53,6 +58,12 @@ impl Password {
         } else {
             Err(PasswordError::Length)
         }
+    }
+
+    /// One that nobody chose, and its text for who is told it, this once.
+    pub fn random(entropy: &Entropy) -> (Self, Zeroizing<String>) {
+        let text = Zeroizing::new(hex(&entropy.bytes::<RANDOM_BYTES>()));
+        (Self::of(&text), text)
     }
 
     /// One that somebody presents, which may have been chosen under other rules.
@@ -206,6 +217,17 @@ mod tests {
                 PasswordError::Presented
             );
         }
+    }
+
+    #[test]
+    fn a_random_password_can_be_chosen_again_and_is_another_each_time() {
+        let entropy = Entropy::os();
+        let (password, text) = Password::random(&entropy);
+        assert!(Password::chosen(&text).is_ok(), "{}", *text);
+        let hashed = hash(&password, &[7; SALT_BYTES]).unwrap();
+        assert!(verify(&chosen(&text), &hashed));
+        let (_, other) = Password::random(&entropy);
+        assert_ne!(*other, *text);
     }
 
     #[test]

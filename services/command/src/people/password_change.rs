@@ -1,7 +1,7 @@
 //! Another password, which ends what was opened with the former one.
 
 use domain::event::SessionEndReason;
-use domain::ids::{SessionId, UserId};
+use domain::ids::{OrgId, SessionId, UserId};
 use domain::org::{Command, SessionCommand};
 
 use super::password::Password;
@@ -15,10 +15,17 @@ pub enum PasswordChangeError {
     /// The current password is another one.
     #[error("the current password is another one")]
     InvalidCredentials,
-    /// It could not be found out, or sessions could not be ended.
+    /// It could not be found out; nothing was changed.
     #[error(transparent)]
     People(#[from] PeopleError),
+    /// The password is changed, or may be, but not all that was opened with the former one is known to
+    /// have ended.
+    #[error("whether the password was changed and all sessions ended is not known")]
+    Unfinished(#[source] PeopleError),
 }
+
+/// How often all sessions of a person are ended while those that were not ended yet open others.
+const PASSES: usize = 8;
 
 impl People {
     /// Changes the password of a person and ends all their sessions but one, in all orgs. May be sent
@@ -43,10 +50,13 @@ impl People {
         let new = self.hasher().hash(new, &self.0.entropy).await?;
         // First the password, then the sessions: whoever signs in with the former one in between
         // notices that it has changed, and ends what they opened.
-        if !rows::change_password(self.pool(), person, &hash, &new).await? {
+        let unfinished = PasswordChangeError::Unfinished;
+        let changed = rows::change_password(self.pool(), person, &hash, &new).await;
+        if !changed.map_err(unfinished)? {
             return Err(invalid());
         }
-        Ok(self.end_sessions(person, Some(kept), request_id).await?)
+        let ended = self.end_sessions(person, Some(kept), request_id).await;
+        ended.map_err(unfinished)
     }
 
     /// Gives a person another password and ends all their sessions: what the operator does.
@@ -64,31 +74,53 @@ impl People {
         self.end_sessions(person, None, request_id).await.map(drop)
     }
 
+    /// Ends sessions everywhere and returns the newest of these ends, all of which are in force. As
+    /// long as one lives it may open others in orgs where all have ended, so first all are ended, and
+    /// only then is that waited for.
     async fn end_sessions(
         &self,
         person: UserId,
         except: Option<SessionId>,
         request_id: &str,
     ) -> Result<Option<Denial>, PeopleError> {
-        let mut newest: Option<Denial> = None;
-        let context = CommandContext::operator(request_id);
-        for org in self.orgs_of(person).await? {
-            let command = Command::Session(SessionCommand::EndAll {
-                user_id: person,
-                except,
-                reason: SessionEndReason::PasswordChanged,
-            });
-            let executed = self.commander().execute(org.id, &command, &context, None);
-            let denial = executed.await?.denial;
-            let is_newer = |new: &Denial| {
-                newest
-                    .as_ref()
-                    .is_none_or(|old| old.position < new.position)
-            };
-            if let Some(denial) = denial.filter(is_newer) {
-                newest = Some(denial);
+        let orgs = self.orgs_of(person).await?;
+        let mut orgs: Vec<OrgId> = orgs.into_iter().map(|org| org.id).collect();
+        let mut denials = Vec::new();
+        for _ in 0..PASSES {
+            for org in orgs {
+                denials.extend(self.end_all(org, person, except, request_id).await?);
+            }
+            let now = self.commander().now();
+            orgs = rows::orgs_with_sessions(self.pool(), person, except, now).await?;
+            if orgs.is_empty() {
+                return self.settle_all(denials).await;
             }
         }
-        Ok(newest)
+        Err(PeopleError::SessionsRemain)
+    }
+
+    /// Ends all sessions of an org's member but one, and does not wait until that is in force.
+    async fn end_all(
+        &self,
+        org: OrgId,
+        person: UserId,
+        except: Option<SessionId>,
+        request_id: &str,
+    ) -> Result<Option<Denial>, PeopleError> {
+        let command = Command::Session(SessionCommand::EndAll {
+            user_id: person,
+            except,
+            reason: SessionEndReason::PasswordChanged,
+        });
+        let context = CommandContext::operator(request_id);
+        let recorded = self.commander().record(org, &command, &context, None);
+        Ok(recorded.await?.denial)
+    }
+
+    async fn settle_all(&self, mut denials: Vec<Denial>) -> Result<Option<Denial>, PeopleError> {
+        for denial in &mut denials {
+            self.commander().settle(denial, true).await?;
+        }
+        Ok(denials.into_iter().max_by_key(|denial| denial.position))
     }
 }

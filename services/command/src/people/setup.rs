@@ -44,17 +44,20 @@ pub struct FirstOrg {
 }
 
 impl People {
-    /// A token in place of the former; none once anybody belongs to an org.
+    /// A token in place of the former, unless a request has that for itself.
     ///
     /// # Errors
-    /// [`PeopleError`]
-    pub async fn new_setup_token(&self) -> Result<Option<OneTimeToken>, PeopleError> {
+    /// [`SetupError::Over`], [`SetupError::InUse`], [`SetupError::People`]
+    pub async fn new_setup_token(&self) -> Result<OneTimeToken, SetupError> {
         if rows::anybody_belongs(self.pool()).await? {
-            return Ok(None);
+            return Err(SetupError::Over);
         }
-        let token = self.new_token();
-        rows::add_setup_token(self.pool(), &token.hash(), self.commander().now()).await?;
-        Ok(Some(token))
+        let (token, now) = (self.new_token(), self.commander().now());
+        if rows::add_setup_token(self.pool(), &token.hash(), now).await? {
+            Ok(token)
+        } else {
+            Err(SetupError::InUse)
+        }
     }
 
     /// Makes the first org with its admin and signs them in, once.
@@ -81,7 +84,10 @@ impl People {
                 Ok(opened)
             }
             Err(error) => {
-                quietly(rows::release_setup(self.pool(), &hash).await);
+                // What may have founded an org keeps the token until that shows in the log.
+                if error.is_certain() {
+                    quietly(rows::release_setup(self.pool(), &hash).await);
+                }
                 Err(error.into())
             }
         }
@@ -110,7 +116,7 @@ impl People {
         let context = CommandContext::operator(request_id);
         let executed = match commander.execute(org, &command, &context, None).await {
             Ok(executed) => executed,
-            Err(error) => return Err(self.take_person_back(error, admin).await),
+            Err(error) => return Err(self.take_person_back(error, admin, minted.id).await),
         };
         self.note_org(admin, org).await;
         Ok(Opened {

@@ -1,5 +1,6 @@
 //! Signing in, and sessions in other orgs.
 
+use std::error::Error;
 use std::net::IpAddr;
 
 use domain::credential::CredentialSecret;
@@ -97,10 +98,9 @@ impl People {
         };
         let orgs = self.orgs_of(person.id).await?;
         let belongs = |org: &OrgId| orgs.iter().any(|of| of.id == *org);
-        let last = person.last_org.filter(belongs);
         let org = match wished {
             Some(wished) => Some(wished).filter(belongs),
-            None => last.or_else(|| orgs.first().map(|org| org.id)),
+            None => default_org(&orgs, person.last_org),
         };
         let org = org.ok_or(SignInError::NoMembership)?;
         let caller = Caller::Person {
@@ -115,7 +115,9 @@ impl People {
             }
             error => error.into(),
         })?;
-        self.unless_changed(&person.hash, &opened).await?;
+        if self.end_if_changed(&person.hash, &opened).await? {
+            return Err(SignInError::InvalidCredentials);
+        }
         Ok(SignedIn { opened, orgs })
     }
 
@@ -191,23 +193,36 @@ impl People {
     }
 
     /// Whoever changed the password ended the sessions that there were; one that was opened with the
-    /// former password since ends here.
-    async fn unless_changed(
+    /// former password since ends here. True if it did.
+    pub(super) async fn end_if_changed(
         &self,
         hash: &PasswordHash,
         opened: &Opened,
-    ) -> Result<(), SignInError> {
-        let now = rows::hash_of(self.pool(), opened.user_id).await?;
+    ) -> Result<bool, PeopleError> {
+        let now = rows::hash_of(self.pool(), opened.user_id).await;
+        let now = now.map_err(unfinished)?;
         if now.as_ref() == Some(hash) {
-            return Ok(());
+            return Ok(false);
         }
         let session_id = opened.session_id;
         let end = Command::Session(SessionCommand::End { session_id });
         let context = CommandContext::operator("password changed");
         let ended = self.commander().execute(opened.org, &end, &context, None);
-        ended.await.map_err(PeopleError::from)?;
-        Err(SignInError::InvalidCredentials)
+        ended.await.map_err(unfinished)?;
+        Ok(true)
     }
+}
+
+/// The session is opened, whatever could not be done after that.
+fn unfinished(error: impl Error + Send + Sync + 'static) -> PeopleError {
+    CommandError::Unanswered(Box::new(error)).into()
+}
+
+/// Where somebody is signed in who wishes nothing: where they were last, else by name; where they are
+/// not let in only if that is everywhere, so that they are told why.
+fn default_org(orgs: &[OrgOfPerson], last: Option<OrgId>) -> Option<OrgId> {
+    let rank = |org: &&OrgOfPerson| (!org.is_open, Some(org.id) != last);
+    orgs.iter().min_by_key(rank).map(|org| org.id)
 }
 
 /// What is not done is only told to the operator.

@@ -1,13 +1,18 @@
 //! Invitations: made, taken back, accepted, declined.
 
+use std::time::Duration;
+
 use domain::event::Role;
 use domain::org::Command;
 use domain::plan::{LimitKey, Plan};
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use http::Method;
 use serde_json::{Value, json};
+use testkit::eventually;
 
 use crate::support::{PASSWORD, Person, TestApp};
+
+const SOON: Duration = Duration::from_secs(30);
 
 fn accepting(token: &str, password: &str) -> Value {
     json!({"token": token, "name": "Grace Hopper", "password": password})
@@ -119,6 +124,144 @@ async fn who_has_an_account_accepts_when_signed_in_wherever() {
         .refused(404, "not_found");
 }
 
+/// An account that belongs to nothing cannot sign in to accept by id, so it joins by the link; the link
+/// alone is not enough.
+#[tokio::test]
+async fn who_was_removed_from_their_only_org_joins_again() {
+    let app = TestApp::new().await;
+    let org = app.bare_org(Plan::Ultra).await;
+    let admin = app.person(org, Role::Admin).await;
+    let guest = app.person(org, Role::Member).await;
+    let path = format!("/members/{}", guest.id);
+    let removed = app.ask(&admin, Method::DELETE, &path, None).await;
+    removed.data(200);
+    app.sign_in(&guest.email)
+        .await
+        .refused(403, "no_membership");
+    let (_, token) = app.invite(&admin, &guest.email, "member").await;
+    let before = app.head().await;
+    let wrong = accepting(token.reveal(), "some other password");
+    let wrong = app.auth("/invitations/accept", &wrong).await;
+    wrong.refused(401, "invalid_credentials");
+    assert_eq!(app.head().await, before);
+    app.sign_in(&guest.email)
+        .await
+        .refused(403, "no_membership");
+    let body = accepting(token.reveal(), PASSWORD);
+    let joined = app.auth("/invitations/accept", &body).await;
+    assert_eq!(joined.data(201)["user_id"], guest.id.to_string());
+    assert_eq!(joined.data(201)["org_id"], org.to_string());
+    app.sign_in(&guest.email).await.data(201);
+    // What is refused does not take them away.
+    app.auth("/invitations/accept", &body)
+        .await
+        .refused(409, "invitation_closed");
+    app.sign_in(&guest.email).await.data(201);
+}
+
+/// Nor can one whose orgs are all suspended, or have banned them.
+#[tokio::test]
+async fn who_is_let_in_nowhere_joins_elsewhere_by_the_link() {
+    let app = TestApp::new().await;
+    let (suspended, host) = (
+        app.bare_org(Plan::Ultra).await,
+        app.bare_org(Plan::Ultra).await,
+    );
+    let guest = app.person(suspended, Role::Member).await;
+    let admin = app.person(host, Role::Admin).await;
+    let (_, token) = app.invite(&admin, &guest.email, "member").await;
+    let body = accepting(token.reveal(), PASSWORD);
+    let at_home = app.auth("/invitations/accept", &body).await;
+    at_home.refused(409, "state_conflict");
+    app.operate(suspended, Command::Suspend { reason: None })
+        .await;
+    let joined = app.auth("/invitations/accept", &body).await;
+    assert_eq!(joined.data(201)["user_id"], guest.id.to_string());
+    let signed = app.sign_in(&guest.email).await;
+    assert_eq!(signed.data(201)["org_id"], host.to_string());
+}
+
+/// Wrong passwords count as guesses.
+#[tokio::test]
+async fn an_invitation_s_link_is_no_way_to_guess_a_password() {
+    let app = TestApp::new().await;
+    let org = app.bare_org(Plan::Ultra).await;
+    let admin = app.person(org, Role::Admin).await;
+    let guest = app.person(org, Role::Member).await;
+    let path = format!("/members/{}", guest.id);
+    app.ask(&admin, Method::DELETE, &path, None).await.data(200);
+    let (_, token) = app.invite(&admin, &guest.email, "member").await;
+    let wrong = accepting(token.reveal(), "some other password");
+    for _ in 0..20 {
+        let answer = app.auth("/invitations/accept", &wrong).await;
+        answer.refused(401, "invalid_credentials");
+    }
+    let answer = app.auth("/invitations/accept", &wrong).await;
+    answer.refused(503, "verification_unavailable");
+}
+
+/// What stands beside the log is taken back whether or not the caller stays.
+#[tokio::test]
+async fn of_a_refused_invitation_nothing_is_kept_though_the_caller_hangs_up() {
+    let app = TestApp::new().await;
+    let org = app.bare_org(Plan::Ultra).await;
+    let admin = app.person(org, Role::Admin).await;
+    app.invite(&admin, "ada@example.com", "member").await;
+    // Before it is refused, the log is looked at for what others decided.
+    let mut held = app.pool().begin().await.unwrap();
+    sqlx::raw_sql("lock table log.events in access exclusive mode")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let rows = async || app.db_count("select count(*) from auth.invitations").await;
+    {
+        let body = json!({"email": "ada@example.com"});
+        let ask = app.ask(&admin, Method::POST, "/invitations", Some(body));
+        let seen = eventually(SOON, "its row is there", async || rows().await == 2);
+        let first = select(Box::pin(ask), Box::pin(seen)).await;
+        assert!(matches!(first, Either::Right(_)), "it is not refused yet");
+    }
+    held.rollback().await.unwrap();
+    eventually(SOON, "its row is gone", async || rows().await == 1).await;
+}
+
+/// However often an org invites somebody, what they are told stays small, and the open one is told.
+#[tokio::test]
+async fn invitations_received_are_bounded_and_forgotten() {
+    let app = TestApp::new().await;
+    let home = app.bare_org(Plan::Ultra).await;
+    let guest = app.person(home, Role::Member).await;
+    let host = app
+        .person(app.bare_org(Plan::Ultra).await, Role::Admin)
+        .await;
+    let (open, _) = app.invite(&host, &guest.email, "member").await;
+    app.db_execute(
+        "insert into auth.invitations (id, invitee_id, token_hash, created_at)
+         select gen_random_uuid(), i.invitee_id, sha256(n::text::bytea), i.created_at - n * interval '1 minute'
+         from auth.invitations i, generate_series(1, 150) n",
+    )
+    .await;
+    let received = async || gate::received(app.pool(), guest.id).await.unwrap();
+    let told = received().await;
+    assert_eq!(told.len(), 20);
+    assert!(told.iter().any(|told| told.id.to_string() == open));
+    app.db_execute("update auth.invitations set created_at = created_at - interval '8 days'")
+        .await;
+    assert_eq!(received().await.len(), 0);
+    app.db_execute("update auth.invitations set created_at = created_at - interval '23 days'")
+        .await;
+    for (email, left) in [("a@example.com", 52), ("b@example.com", 2)] {
+        app.invite(&host, email, "member").await;
+        let rows = app.db_count("select count(*) from auth.invitations").await;
+        assert_eq!(rows, left);
+    }
+    let addresses = app.db_count("select count(*) from auth.invitees").await;
+    assert_eq!(
+        addresses, 2,
+        "with the last of its invitations an address goes"
+    );
+}
+
 #[tokio::test]
 async fn an_invitation_is_closed_once() {
     let app = TestApp::new().await;
@@ -206,6 +349,8 @@ async fn of_those_invited_to_the_last_place_one_is() {
     app.sign_in("first@example.com").await.data(201);
     let rows = app.db_count("select count(*) from auth.invitations").await;
     assert_eq!(rows, 2, "of those refused nothing is kept");
+    let rows = app.db_count("select count(*) from auth.invitees").await;
+    assert_eq!(rows, 2, "nor are their addresses");
 }
 
 /// Whatever the invited person's account is worth, an address is invited once.

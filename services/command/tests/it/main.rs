@@ -4,6 +4,7 @@
 mod annotations;
 mod campaigns;
 mod goals;
+mod strings;
 mod support;
 
 mod creators;
@@ -17,6 +18,7 @@ mod limits;
 mod matrix;
 mod members;
 mod operator;
+mod passwords;
 mod projects;
 mod races;
 mod refusals;

@@ -1,12 +1,18 @@
 //! Sessions: opened in other orgs, ended, and dead wherever they are tried.
 
+use std::time::Duration;
+
 use domain::event::Role;
+use domain::org::{Command, SessionCommand};
 use domain::plan::Plan;
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
+use testkit::eventually;
 
 use crate::support::TestApp;
+
+const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_session_is_ended_by_its_person_or_an_admin_and_says_so_again() {
@@ -52,7 +58,7 @@ async fn a_session_in_another_org_is_for_members_of_it_and_told_once() {
         app.bare_org(Plan::Ultra).await,
     );
     let person = app.person(home, Role::Admin).await;
-    let join = domain::org::Command::JoinMember {
+    let join = Command::JoinMember {
         user_id: person.id,
         role: Role::Member,
     };
@@ -100,6 +106,49 @@ async fn a_session_in_another_org_is_for_members_of_it_and_told_once() {
     }
 }
 
+/// Let in while the session lived, and decided after its end: the append itself looks again.
+#[tokio::test]
+async fn what_was_let_in_before_a_session_ended_opens_nothing_elsewhere() {
+    let app = TestApp::new().await;
+    let (home, other) = (
+        app.bare_org(Plan::Ultra).await,
+        app.bare_org(Plan::Ultra).await,
+    );
+    let person = app.person(home, Role::Member).await;
+    let join = Command::JoinMember {
+        user_id: person.id,
+        role: Role::Member,
+    };
+    app.operate(other, join).await;
+    // Past the gate a session's row comes first, and its event second.
+    let mut held = app.pool().begin().await.unwrap();
+    sqlx::raw_sql("lock table auth.sessions in access exclusive mode")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let body = json!({"org_id": other.to_string()});
+    let ask = app.ask(&person, Method::POST, "/sessions", Some(body));
+    let ended = async {
+        let waiting = "select count(*) from pg_locks
+            where relation = 'auth.sessions'::regclass and not granted";
+        eventually(SOON, "its row is about to be written", async || {
+            app.db_count(waiting).await == 1
+        })
+        .await;
+        let end = SessionCommand::End {
+            session_id: person.session_id,
+        };
+        app.operate(home, Command::Session(end)).await;
+        held.rollback().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(ask, ended);
+    answer.refused(401, "invalid_api_key");
+    let live = "select count(*) from gate.credentials where kind = 2 and status < 3";
+    assert_eq!(app.db_count(live).await, 0);
+    let rows = app.db_count("select count(*) from auth.sessions").await;
+    assert_eq!(rows, 1, "of what is refused nothing is kept");
+}
+
 /// A session whose end has returned opens nothing elsewhere either.
 #[tokio::test]
 async fn nothing_is_opened_elsewhere_by_a_session_that_has_ended() {
@@ -112,7 +161,7 @@ async fn nothing_is_opened_elsewhere_by_a_session_that_has_ended() {
     let admin = app.person(home, Role::Admin).await;
     for _ in 0..5 {
         let person = app.person(home, Role::Member).await;
-        let join = domain::org::Command::JoinMember {
+        let join = Command::JoinMember {
             user_id: person.id,
             role: Role::Member,
         };

@@ -1,13 +1,19 @@
 //! `/auth`: setting up, signing in, another password, and guessing.
 
+use std::time::Duration;
+
+use command::people::{Password, PeopleError, SetupError};
+use domain::email::Email;
 use domain::event::Role;
+use domain::org::Command;
 use domain::plan::Plan;
-use futures_util::future::join_all;
+use domain::text::Name;
+use futures_util::future::{join_all, poll_immediate};
 use http::Method;
 use http::header::ALLOW;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD, Person, TestApp};
+use crate::support::{Answer, PASSWORD, TestApp};
 
 const OTHER: &str = "another long password";
 
@@ -18,7 +24,7 @@ fn setting_up(token: &str) -> Value {
 
 async fn setup_token(app: &TestApp) -> String {
     let token = app.service.people().new_setup_token().await.unwrap();
-    token.unwrap().reveal().to_owned()
+    token.reveal().to_owned()
 }
 
 async fn works(app: &TestApp, secret: &str) -> bool {
@@ -48,14 +54,8 @@ async fn the_first_person_sets_the_service_up_once() {
     assert_eq!(key.data(201)["owner_id"], session["user_id"]);
     let again = app.auth("/setup", &setting_up(&token)).await;
     again.refused(410, "gone");
-    assert!(
-        app.service
-            .people()
-            .new_setup_token()
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let token = app.service.people().new_setup_token().await;
+    assert!(matches!(token, Err(SetupError::Over)));
     let signed = app.sign_in("ada@example.com").await;
     let orgs = json!([{"id": session["org_id"], "name": "Goats & Co", "role": "admin"}]);
     assert_eq!(signed.data(201)["orgs"], orgs);
@@ -94,6 +94,25 @@ async fn one_setup_token_used_by_many_at_once_makes_one_admin() {
 }
 
 #[tokio::test]
+async fn a_setup_token_that_a_request_has_for_itself_is_not_replaced() {
+    let (app, hand) = TestApp::without_time(&[]).await;
+    let token = setup_token(&app).await;
+    app.db_execute("update auth.setup_tokens set claimed_until = now() + interval '30 seconds'")
+        .await;
+    let other = app.service.people().new_setup_token().await;
+    assert!(matches!(other, Err(SetupError::InUse)));
+    app.auth("/setup", &setting_up(&token))
+        .await
+        .refused(409, "state_conflict");
+    hand.advance(Duration::from_mins(1));
+    let other = setup_token(&app).await;
+    app.auth("/setup", &setting_up(&token))
+        .await
+        .refused(410, "gone");
+    app.auth("/setup", &setting_up(&other)).await.data(201);
+}
+
+#[tokio::test]
 async fn a_setup_token_ends_after_an_hour_and_survives_a_refusal() {
     let (app, hand) = TestApp::without_time(&[]).await;
     let token = setup_token(&app).await;
@@ -121,7 +140,7 @@ async fn a_setup_token_ends_after_an_hour_and_survives_a_refusal() {
     }
     let unknown = app.auth("/setup", &setting_up(&"0".repeat(64))).await;
     unknown.refused(410, "gone");
-    hand.advance(std::time::Duration::from_hours(1));
+    hand.advance(Duration::from_hours(1));
     app.auth("/setup", &setting_up(&token))
         .await
         .refused(410, "gone");
@@ -135,7 +154,7 @@ async fn a_person_signs_in_where_they_were_last_or_where_they_wish() {
         app.bare_org(Plan::Ultra).await,
     );
     let person = app.person(one, Role::Admin).await;
-    let join = domain::org::Command::JoinMember {
+    let join = Command::JoinMember {
         user_id: person.id,
         role: Role::Member,
     };
@@ -161,6 +180,45 @@ async fn a_person_signs_in_where_they_were_last_or_where_they_wish() {
     let secret = signed.data(201)["token"].as_str().unwrap();
     assert!(works(&app, secret).await);
     assert!(works(&app, &person.secret).await, "others live on");
+}
+
+/// Who was last where they are not let in any more is signed in elsewhere, unless they wish it so.
+#[tokio::test]
+async fn nobody_is_signed_in_by_default_where_they_are_not_let_in() {
+    let app = TestApp::new().await;
+    let orgs = [
+        app.bare_org(Plan::Ultra).await,
+        app.bare_org(Plan::Ultra).await,
+        app.bare_org(Plan::Ultra).await,
+    ];
+    let [banning, suspended, open] = orgs;
+    let person = app.person(banning, Role::Member).await;
+    for org in [suspended, open] {
+        let join = Command::JoinMember {
+            user_id: person.id,
+            role: Role::Member,
+        };
+        app.operate(org, join).await;
+    }
+    app.session(suspended, person.id).await;
+    let ban = Command::BanMember {
+        user_id: person.id,
+        reason: None,
+    };
+    app.operate(banning, ban.clone()).await;
+    app.operate(suspended, Command::Suspend { reason: None })
+        .await;
+    let signed = app.sign_in(&person.email).await;
+    assert_eq!(signed.data(201)["org_id"], open.to_string());
+    assert_eq!(signed.data(201)["orgs"].as_array().unwrap().len(), 3);
+    for (org, code) in [(banning, "user_suspended"), (suspended, "org_suspended")] {
+        let wished =
+            json!({"email": person.email, "password": PASSWORD, "org_id": org.to_string()});
+        app.auth("/sessions", &wished).await.refused(403, code);
+    }
+    app.operate(open, ban).await;
+    let nowhere = app.sign_in(&person.email).await;
+    nowhere.refused(403, "user_suspended");
 }
 
 fn without_id(answer: &Answer) -> (u16, Vec<u8>, Vec<String>) {
@@ -219,6 +277,40 @@ async fn nobody_can_tell_a_wrong_password_from_an_unknown_person() {
     }
 }
 
+/// What takes no time where there is no room for its work does none.
+#[tokio::test]
+async fn an_unknown_address_takes_the_work_of_a_known_one() {
+    let app = TestApp::new().await;
+    let person = app
+        .person(app.bare_org(Plan::Ultra).await, Role::Admin)
+        .await;
+    let people = app.service.people();
+    // Begun and not carried on, each keeps its room.
+    let mut begun = Vec::new();
+    loop {
+        let email = Email::parse(&format!("ada{}@example.com", begun.len())).unwrap();
+        let mut add = Box::pin(async move {
+            let name = Name::parse("Ada").unwrap();
+            let password = Password::chosen(PASSWORD).unwrap();
+            people.add(&email, &name, password).await
+        });
+        match poll_immediate(&mut add).await {
+            None => begun.push(add),
+            Some(Err(PeopleError::Busy)) => break,
+            Some(other) => panic!("{other:?}"),
+        }
+        assert!(begun.len() < 10_000, "there is always room");
+    }
+    for email in [&*person.email, "nobody@example.com"] {
+        let answer = app.sign_in(email).await;
+        answer.refused(503, "verification_unavailable");
+    }
+    drop(begun);
+    app.sign_in(&person.email).await.data(201);
+    let nobody = app.sign_in("nobody@example.com").await;
+    nobody.refused(401, "invalid_credentials");
+}
+
 #[tokio::test]
 async fn who_guesses_too_often_is_not_heard_and_locks_nobody_out() {
     let app = TestApp::new().await;
@@ -252,122 +344,6 @@ async fn who_guesses_too_often_is_not_heard_and_locks_nobody_out() {
     )
     .await
     .refused(503, "verification_unavailable");
-}
-
-async fn change(app: &TestApp, person: &Person, current: &str, new: &str) -> Answer {
-    let ask = app
-        .request_to(&Method::POST, "/auth/password")
-        .with_key(&person.secret);
-    ask.json(&json!({"current": current, "new": new}))
-        .send()
-        .await
-}
-
-#[tokio::test]
-async fn another_password_ends_all_other_sessions_in_all_orgs() {
-    let app = TestApp::new().await;
-    let (org, other) = (
-        app.bare_org(Plan::Ultra).await,
-        app.bare_org(Plan::Ultra).await,
-    );
-    let person = app.person(org, Role::Admin).await;
-    let join = domain::org::Command::JoinMember {
-        user_id: person.id,
-        role: Role::Member,
-    };
-    app.operate(other, join).await;
-    let elsewhere = [
-        app.session(org, person.id).await,
-        app.session(other, person.id).await,
-    ];
-    let stranger = app.person(org, Role::Member).await;
-    let wrong = change(&app, &person, OTHER, "yet another password").await;
-    wrong.refused(401, "invalid_credentials");
-    let changed = change(&app, &person, PASSWORD, OTHER).await;
-    let receipt = &changed.data(200)["receipt"];
-    assert_eq!(receipt["id"], person.id.to_string());
-    assert!(receipt["barrier"].is_object());
-    assert!(changed.headers.contains_key("RateLimit"));
-    for (_, secret) in &elsewhere {
-        assert!(!works(&app, secret).await);
-    }
-    assert!(works(&app, &person.secret).await && works(&app, &stranger.secret).await);
-    app.sign_in(&person.email)
-        .await
-        .refused(401, "invalid_credentials");
-    let signed = app
-        .auth(
-            "/sessions",
-            &json!({"email": person.email, "password": OTHER}),
-        )
-        .await;
-    signed.data(201);
-    // Whoever did not hear the answer sends it again.
-    let again = change(&app, &person, OTHER, OTHER).await;
-    assert!(again.data(200)["receipt"]["position"].as_u64() > receipt["position"].as_u64());
-    let secret = signed.data(201)["token"].as_str().unwrap();
-    assert!(!works(&app, secret).await);
-}
-
-#[tokio::test]
-async fn a_password_is_changed_by_its_person_in_a_session() {
-    let app = TestApp::new().await;
-    let org = app.org().await;
-    let person = app.person(org.id, Role::Member).await;
-    let body = json!({"current": PASSWORD, "new": OTHER});
-    app.auth("/password", &body)
-        .await
-        .refused(401, "invalid_api_key");
-    let ask = app
-        .request_to(&Method::POST, "/auth/password")
-        .with_key(&org.secret);
-    let key = ask.json(&body).send().await;
-    assert_eq!(key.refused(403, "forbidden")["required"], "session");
-    for (body, path) in [
-        (json!({"new": OTHER}), "current"),
-        (json!({"current": PASSWORD, "new": "short"}), "new"),
-    ] {
-        let ask = app
-            .request_to(&Method::POST, "/auth/password")
-            .with_key(&person.secret);
-        let answer = ask.json(&body).send().await;
-        assert_eq!(
-            answer.refused(400, "invalid_body")["issues"][0]["path"],
-            path
-        );
-    }
-    let alone = change(&app, &person, PASSWORD, OTHER).await;
-    assert_eq!(
-        alone.data(200)["receipt"],
-        Value::Null,
-        "there was no other session"
-    );
-}
-
-/// Somebody who has the former password signs in while it is changed: what they get dies with it.
-#[tokio::test]
-async fn no_session_of_a_former_password_outlives_its_change() {
-    let app = TestApp::new().await;
-    let other = app.neighbour();
-    let org = app.bare_org(Plan::Ultra).await;
-    for _ in 0..4 {
-        let person = app.person(org, Role::Member).await;
-        let body = json!({"email": person.email, "password": PASSWORD});
-        let signing = join_all((0..4).map(|n: usize| {
-            let through = if n.is_multiple_of(2) { &app } else { &other };
-            through.auth("/sessions", &body)
-        }));
-        let (signed, changed) = tokio::join!(signing, change(&app, &person, PASSWORD, OTHER));
-        changed.data(200);
-        for answer in signed {
-            if answer.status == 201 {
-                let secret = answer.data(201)["token"].as_str().unwrap();
-                assert!(!works(&app, secret).await);
-            } else {
-                answer.refused(401, "invalid_credentials");
-            }
-        }
-    }
 }
 
 #[tokio::test]

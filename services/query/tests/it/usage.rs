@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use domain::event::{Event, KeyCreated, KeyRotated};
 use domain::ids::KeyId;
 use domain::scope::{Scope, Scopes};
+use read_model::ProjectionVersion;
 use runtime::lifecycle::ShutdownPolicy;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -178,12 +179,13 @@ async fn a_key_of_a_month_shows_the_scopes_that_it_did_not_need() {
         async || world.get(&org.key, "/api-keys/self").await.data()["unused_scopes"].clone();
     assert_eq!(unused().await, Value::Null, "it is too young");
     asking(&world, &org, async |_| ()).await;
-    let superuser = PgPool::connect_lazy_with(world.database.options());
+    let options = ProjectionVersion::CURRENT.in_schema(world.database.options());
+    let superuser = PgPool::connect_lazy_with(options);
     // Run at run time: what a month does to two tables.
     let set = async |statement: &'static str| {
         sqlx::query(statement).execute(&superuser).await.unwrap();
     };
-    set("update read_2.api_keys set created_at = created_at - interval '31 days'").await;
+    set("update api_keys set created_at = created_at - interval '31 days'").await;
     assert_eq!(unused().await, json!(["write", "keys", "ingest", "audit"]));
     set("update gate.usage_by_route set day = day - 31").await;
     assert_eq!(

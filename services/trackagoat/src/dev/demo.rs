@@ -8,7 +8,7 @@ use command::CommandService;
 use command::app::{CommandContext, CommandError};
 use command::people::{Password, PeopleError};
 use domain::credential::CredentialSecret;
-use domain::email::Email;
+use domain::email::{Email, InvalidEmail};
 use domain::event::Role;
 use domain::ids::{KeyId, OrgId, ProjectId};
 use domain::limits::{BULK_ADD_ITEMS, INGEST_LINES};
@@ -18,7 +18,7 @@ use domain::scope::Scopes;
 use domain::text::{Metadata, Name, ProjectName, TextError};
 use runtime::entropy::Entropy;
 use runtime::files;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,8 +26,6 @@ use super::demo_data::DemoData;
 
 /// The address of the demo's admin.
 pub const ADMIN_EMAIL: &str = "admin@demo.example";
-/// Random bytes of the admin's password; its text has two hexadecimal digits for each.
-const PASSWORD_BYTES: usize = 12;
 /// Requests in a minute that the demo's key may make.
 const REQUESTS_PER_MINUTE: u64 = 10_000_000;
 
@@ -67,8 +65,8 @@ pub enum DemoError {
     File { path: PathBuf, source: io::Error },
     #[error("a name is not accepted")]
     Text(#[from] TextError),
-    #[error("the admin's address or password is not accepted")]
-    Admin(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the admin's address is not accepted")]
+    Admin(#[from] InvalidEmail),
     #[error(transparent)]
     People(#[from] PeopleError),
     #[error("somebody else makes the same demo")]
@@ -146,11 +144,8 @@ impl Maker<'_> {
 
     /// The admin, with a new password: sessions of the former end.
     async fn admin(&self, entropy: &Entropy) -> Result<SecretString, DemoError> {
-        let refused = |error: Box<dyn std::error::Error + Send + Sync>| DemoError::Admin(error);
-        let email = Email::parse(ADMIN_EMAIL).map_err(|error| refused(error.into()))?;
-        let text = SecretString::from(files::hex(&entropy.bytes::<PASSWORD_BYTES>()));
-        let chosen = || Password::chosen(text.expose_secret());
-        let password = chosen().map_err(|error| refused(error.into()))?;
+        let email = Email::parse(ADMIN_EMAIL)?;
+        let (password, text) = Password::random(entropy);
         let people = self.service.people();
         let user_id = if let Some(known) = people.find(&email).await? {
             people.reset_password(known, password, "demo").await?;
@@ -162,7 +157,7 @@ impl Maker<'_> {
         };
         let role = Role::Admin;
         self.run(&Command::JoinMember { user_id, role }).await?;
-        Ok(text)
+        Ok(text.as_str().into())
     }
 
     async fn fill(&self, project_id: ProjectId, entropy: &Entropy) -> Result<(), DemoError> {

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use command::people::SetupError;
 use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::clock::Clock;
 use runtime::config::secret;
@@ -30,7 +31,8 @@ use self::servers::{DatabaseUrls, Servers, ServersError};
 use crate::arguments::{AdminArgs, LedgerArgs, ProxyArgs};
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
-    AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret, url,
+    AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret,
+    local_address, public_url, url,
 };
 use crate::terminal::say;
 
@@ -100,7 +102,7 @@ pub enum DevError {
     #[error("the demo could not be made")]
     Demo(#[from] demo::DemoError),
     #[error("no setup token could be made")]
-    SetupToken(#[from] command::people::PeopleError),
+    SetupToken(#[from] SetupError),
     #[error("a query replica did not start")]
     Replica(#[from] replicas::ReplicaError),
     #[error("signals cannot be listened for")]
@@ -206,6 +208,7 @@ impl Dev {
             ledger_dir: Some(self.ledger_dir()),
             database_url: access.urls.operator.expose_secret().to_owned(),
             nats_url: access.nats_url.clone(),
+            public_url: Some(public_url(&self.command, local_address(&listener)?)),
         };
         write_json(&self.dev_file(), &dev_file)?;
 
@@ -224,7 +227,11 @@ impl Dev {
         };
         running.readiness.wait().await;
         let setup_token = match &running.command {
-            Some(service) => service.people().new_setup_token().await?,
+            Some(service) => match service.people().new_setup_token().await {
+                // Somebody has set it up, or is about to.
+                Err(SetupError::Over | SetupError::InUse) => None,
+                token => Some(token?),
+            },
             None => None,
         };
         self.say_ready(&ReadyFile {

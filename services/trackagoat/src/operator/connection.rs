@@ -56,6 +56,9 @@ pub struct DevFile {
     pub ledger_dir: Option<PathBuf>,
     pub database_url: String,
     pub nats_url: String,
+    /// Where people reach it.
+    #[serde(default)]
+    pub public_url: Option<String>,
 }
 
 /// Why there is no connection.
@@ -100,6 +103,8 @@ pub struct Place {
     pub ledger: LedgerArgs,
     /// The folder of the `trackagoat dev` whose servers they are.
     pub dev_folder: Option<PathBuf>,
+    /// Where people reach that `trackagoat dev`.
+    pub public_url: Option<String>,
 }
 
 impl Target {
@@ -112,6 +117,7 @@ impl Target {
                 nats,
                 ledger,
                 dev_folder: None,
+                public_url: None,
             });
         }
         let found = read_dev_file(&self.data_dir);
@@ -123,6 +129,7 @@ impl Target {
                 ledger_dir: ledger.ledger_dir.or(found.ledger_dir),
             },
             dev_folder: Some(self.data_dir.clone()),
+            public_url: found.public_url,
         })
     }
 }
@@ -196,6 +203,8 @@ pub struct Operator {
     pub pool: PgPool,
     /// Where this command keeps its own denials a second time.
     pub ledger_dir: Option<PathBuf>,
+    /// Where people reach the `trackagoat dev` that it is connected to.
+    pub public_url: Option<String>,
     lifecycle: Lifecycle,
 }
 
@@ -265,6 +274,7 @@ impl Operator {
             people,
             pool,
             ledger_dir: place.ledger.ledger_dir,
+            public_url: place.public_url,
             lifecycle,
         })
     }

@@ -3,23 +3,18 @@
 use clap::builder::TypedValueParser;
 use clap::{Args, Subcommand};
 use command::app::CommandError;
-use command::people::{Password, PasswordError, PeopleError};
+use command::people::{Password, PeopleError};
 use command::{PUBLIC_URL, public_url};
 use domain::email::Email;
 use domain::event::Role;
-use domain::ids::{OrgId, UserId};
+use domain::ids::{InvitationId, OrgId, UserId};
 use domain::org::{Command, InvitationCommand, Rejection};
 use runtime::entropy::Entropy;
-use runtime::files::hex;
-use zeroize::Zeroizing;
 
 use super::connection::Operator;
 use super::orgs::{Reason, one_of, reason};
 use super::{OperatorError, decide, show};
 use crate::terminal::say;
-
-/// Random bytes of a new password; its text has two hexadecimal digits for each.
-const PASSWORD_BYTES: usize = 12;
 
 /// Persons of an org.
 #[derive(Debug, Subcommand)]
@@ -31,6 +26,13 @@ pub enum Members {
     },
     /// Invite a person; prints the link by which they make an account and join, this once.
     Invite(Invite),
+    /// Take back an invitation that is pending: its link is worth nothing when this returns.
+    Withdraw {
+        /// The org's id, as `orgs list` shows it.
+        org: OrgId,
+        /// The invitation's id, as `invite` names it while it is pending.
+        invitation: InvitationId,
+    },
     /// Give a person a new password, which is printed this once; all their sessions end.
     ResetPassword {
         /// The person's e-mail address.
@@ -67,15 +69,10 @@ pub struct Invite {
     /// The role they will have: admin or member.
     #[arg(long, default_value = "member", value_parser = role())]
     role: Role,
-    /// Where people reach the service.
-    #[arg(
-        long,
-        env = "TGA_PUBLIC_URL",
-        value_name = "URL",
-        default_value = PUBLIC_URL,
-        value_parser = public_url
-    )]
-    public_url: String,
+    /// Where people reach the service; unless it is told, where the `trackagoat dev` of the data
+    /// folder listens, else where `trackagoat serve` does by default.
+    #[arg(long, env = "TGA_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    public_url: Option<String>,
 }
 
 /// Why it came to nothing.
@@ -87,9 +84,6 @@ pub enum MembersError {
     /// Nobody has the address.
     #[error("nobody has this address")]
     Nobody,
-    /// Two random passwords in a row were none.
-    #[error("no password could be made")]
-    Password(#[from] PasswordError),
 }
 
 impl Invite {
@@ -109,7 +103,9 @@ impl Invite {
             }
             return Err(error);
         }
-        say(invited.token.accept_url(&self.public_url));
+        let public_url = self.public_url.as_deref();
+        let public_url = public_url.or(operator.public_url.as_deref());
+        say(invited.token.accept_url(public_url.unwrap_or(PUBLIC_URL)));
         Ok(())
     }
 }
@@ -122,8 +118,7 @@ pub async fn reset_password(
 ) -> Result<(), MembersError> {
     let person = operator.people.find(email).await?;
     let person = person.ok_or(MembersError::Nobody)?;
-    let text = Zeroizing::new(hex(&entropy.bytes::<PASSWORD_BYTES>()));
-    let password = Password::chosen(&text)?;
+    let (password, text) = Password::random(entropy);
     operator
         .people
         .reset_password(person, password, "cli")
@@ -163,6 +158,12 @@ impl Members {
         match self {
             Self::List { org } => list(operator, org).await,
             Self::Invite(invite) => invite.run(operator).await,
+            Self::Withdraw { org, invitation } => {
+                let invitation_id = invitation;
+                let revoke = InvitationCommand::Revoke { invitation_id };
+                let revoked = decide(operator, org, &Command::Invitation(revoke)).await;
+                revoked.map(drop)
+            }
             Self::ResetPassword { email } => Ok(reset_password(operator, &email, entropy).await?),
             Self::Ban { org, user, reason } => {
                 let reason = reason.map(|reason| reason.as_str().to_owned());

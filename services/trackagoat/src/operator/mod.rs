@@ -8,8 +8,9 @@ mod orgs;
 mod show;
 
 use command::app::{CommandContext, CommandError, Executed};
-use domain::ids::{KeyId, OrgId};
-use domain::org::{Command, Rejection};
+use command::people::SetupError;
+use domain::ids::{InvitationId, KeyId, OrgId};
+use domain::org::{Command, Existing, Rejection};
 use domain::plan::LimitKey;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -51,6 +52,13 @@ pub enum OperatorError {
         limit_key: LimitKey,
         max: u64,
     },
+    #[error(
+        "an invitation to this address is pending; its link works until it is withdrawn, for a new one: `trackagoat members withdraw {org} {invitation}`, then invite again"
+    )]
+    Invited {
+        org: OrgId,
+        invitation: InvitationId,
+    },
     #[error(transparent)]
     Handle(#[from] domain::platform::PlatformError),
     #[error(transparent)]
@@ -59,6 +67,8 @@ pub enum OperatorError {
         "somebody belongs to an org already: let them invite others, or use `trackagoat members invite`"
     )]
     SetUp,
+    #[error(transparent)]
+    SetupToken(#[from] SetupError),
     #[error(transparent)]
     Log(#[from] log::Failure),
     #[error("the orgs could not be listed")]
@@ -94,7 +104,10 @@ impl Action {
                 }
                 OrgAction::List => list_orgs(operator).await?,
                 OrgAction::Decide(org, command) => {
-                    decide(operator, org, &command).await?;
+                    let decided = decide(operator, org, &command).await?;
+                    if let Command::SetLimit { limit_key, .. } = command {
+                        show::limit(limit_key, decided.state().await.limits());
+                    }
                 }
             },
             Self::Log(Log::Restored(restored)) => restored.run(operator, clock).await?,
@@ -147,7 +160,7 @@ async fn decide(
     Ok(executed)
 }
 
-/// Only the operator can raise a limit, and so is told how.
+/// The operator is told what to do about it.
 fn refusal(org: OrgId, error: CommandError) -> OperatorError {
     match error {
         CommandError::Rejected(Rejection::LimitReached { limit_key, max, .. }) => {
@@ -157,16 +170,26 @@ fn refusal(org: OrgId, error: CommandError) -> OperatorError {
                 max,
             }
         }
+        CommandError::Rejected(Rejection::Duplicate {
+            what: Existing::Invitation,
+            id,
+        }) => OperatorError::Invited {
+            org,
+            invitation: InvitationId::from_uuid(id),
+        },
         other => other.into(),
     }
 }
 
 /// Prints a token for `POST /auth/setup`.
 async fn setup_token(operator: &Operator) -> Result<(), OperatorError> {
-    let token = operator.people.new_setup_token().await;
-    let token = token.map_err(members::MembersError::from)?;
-    say(token.ok_or(OperatorError::SetUp)?.reveal());
-    Ok(())
+    match operator.people.new_setup_token().await {
+        Err(SetupError::Over) => Err(OperatorError::SetUp),
+        token => {
+            say(token?.reveal());
+            Ok(())
+        }
+    }
 }
 
 async fn list_orgs(operator: &Operator) -> Result<(), OperatorError> {

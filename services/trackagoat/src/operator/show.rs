@@ -2,11 +2,11 @@
 
 use comfy_table::Table;
 use command::app::Denial;
-use command::people::Person;
 use domain::ids::{KeyId, OrgId, UserId};
 use domain::org::{Key, Member, Profile};
 use domain::plan::{LimitKey, Limits, Plan};
 use domain::time::Timestamp;
+use gate::Person;
 
 use crate::terminal::{remark, say};
 
@@ -47,6 +47,13 @@ fn no_requests(org: OrgId, limits: &Limits) -> Option<String> {
     Some(format!(
         "warning: the key cannot call yet: {limit_key} of the org is 0 by {because}; mend with: trackagoat {mend}"
     ))
+}
+
+/// Prints what a limit is now.
+pub fn limit(limit_key: LimitKey, limits: &Limits) {
+    let max = limits.max(limit_key);
+    let max = max.map_or_else(|| "unlimited".to_owned(), |max| max.to_string());
+    say(format_args!("{limit_key}={max}"));
 }
 
 /// Prints orgs.

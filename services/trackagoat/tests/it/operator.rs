@@ -106,11 +106,12 @@ async fn plans_limits_and_suspensions_hold_when_the_command_returns() {
         "{too_quick}"
     );
 
-    told(
-        &dev,
-        &["orgs", "set-limit", org, "max_projects_per_org", "1"],
-    )
-    .await;
+    for value in ["1", "plan", "1"] {
+        let set = ["orgs", "set-limit", org, "max_projects_per_org", value];
+        let said = told(&dev, &set).await;
+        let now = said.strip_prefix("max_projects_per_org=").unwrap();
+        assert_eq!(now == "1", value == "1", "{said}");
+    }
     for (name, status) in [
         ("One", StatusCode::CREATED),
         ("Two", StatusCode::PAYMENT_REQUIRED),

@@ -17,11 +17,19 @@ struct Everywhere<'a> {
 impl Everywhere<'_> {
     async fn ask(&self, path: &str, token: &str) -> Vec<Answer> {
         let mut answers = Vec::new();
-        for replica in self.dev.ready["query_replicas"].as_array().unwrap() {
-            let url = format!("{}/api/v1{path}", replica["url"].as_str().unwrap());
+        for replica in self.replicas() {
+            let url = format!("{replica}/api/v1{path}");
             answers.push(answer(client().get(url).bearer_auth(token)).await);
         }
         answers
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = &str> {
+        let replicas = self.dev.ready["query_replicas"].as_array().unwrap();
+        assert_eq!(replicas.len(), 2);
+        replicas
+            .iter()
+            .map(|replica| replica["url"].as_str().unwrap())
     }
 
     /// What is given reaches replicas soon.
@@ -34,6 +42,21 @@ impl Everywhere<'_> {
             refused.map_or(Ok(()), |answer| Err(answer.body))
         })
         .await;
+    }
+
+    /// What all processes wrote, once each replica has told there of a request that no other had.
+    async fn written(&self, token: &str) -> String {
+        for (n, replica) in self.replicas().enumerate() {
+            let id = format!("asked-of-replica-{n}");
+            let request = client().get(format!("{replica}/api/v1/members"));
+            answer(request.bearer_auth(token).header("x-request-id", &id)).await;
+            eventually(SOON, "the replica's log tells of it", async || {
+                let tells = |line: &str| line.contains(&id) && line.contains("/api/v1/members");
+                self.dev.written().lines().any(tells)
+            })
+            .await;
+        }
+        self.dev.written()
     }
 
     /// What was taken away is refused by every replica, on the very next request.
@@ -170,8 +193,8 @@ async fn from_the_first_admin_to_a_member_who_leaves_and_is_dead_everywhere() {
     .await;
     assert_eq!(gone.body["meta"]["code"], "no_membership");
     // Of what was secret nothing stands in what the services wrote.
-    let written = dev.written();
-    for secret in [PASSWORD, &admin, &of_grace, &as_member, token] {
+    let written = everywhere.written(&admin).await;
+    for secret in [PASSWORD, &admin, &other, &of_grace, &as_member, token] {
         assert!(!written.contains(secret));
     }
     for personal in ["grace@example.com", "ada@example.com"] {
@@ -222,25 +245,37 @@ async fn an_operator_invites_lists_and_resets_by_the_command_line() {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
     let org = text(&dev.ready["demo"]["org_id"]);
-    let link = told(&[
-        "members",
-        "invite",
-        &org,
-        "grace@example.com",
-        "--role",
-        "admin",
-        "--public-url",
-        "https://goats.example",
-    ])
-    .await;
+    let told_where = ["--public-url", "https://goats.example"];
+    let told_where = [
+        &["members", "invite", &org, "ada@example.com"],
+        &told_where[..],
+    ]
+    .concat();
+    let link = told(&told_where).await;
+    let elsewhere = "https://goats.example/invitations/accept?token=";
+    assert!(link.starts_with(elsewhere), "{link}");
+    let grace = ["members", "invite", &org, "grace@example.com"];
+    let link = told(&[&grace[..], &["--role", "admin"]].concat()).await;
+    // Where this system listens, which nobody told.
+    let origin = dev.api().strip_suffix("/api/v1").unwrap();
     let token = link
-        .strip_prefix("https://goats.example/invitations/accept?token=")
+        .strip_prefix(&format!("{origin}/invitations/accept?token="))
         .unwrap();
     let accept = json!({"token": token, "name": "Grace", "password": PASSWORD});
     let session = data(
         &auth(&dev, "/invitations/accept", accept).await,
         StatusCode::CREATED,
     );
+    let invite = ["members", "invite", &org, "linus@example.com"];
+    told(&invite).await;
+    let pending = run(dev.operate(&invite)).await;
+    let errors = String::from_utf8_lossy(&pending.stderr).into_owned();
+    assert!(!pending.status.success());
+    let withdraw = format!("`trackagoat members withdraw {org} ");
+    let (_, id) = errors.split_once(&withdraw).expect(&errors);
+    let (id, _) = id.split_once('`').unwrap();
+    told(&["members", "withdraw", &org, id]).await;
+    told(&invite).await;
     let listed = told(&["members", "list", &org]).await;
     assert!(
         listed.contains("grace@example.com") && listed.contains("Demo admin"),

@@ -9,7 +9,9 @@ use domain::plan::Plan;
 use domain::scope::{Scope, Scopes};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::names::{ActorKindName, KeyStatusName, PlanName, ScopeName};
@@ -74,7 +76,7 @@ pub struct ApiKey {
     #[schema(value_type = Option<DateTime<Utc>>, required)]
     pub expires_at: Option<Timestamp>,
     /// From where it may call, as CIDRs; null: anywhere.
-    #[schema(example = json!(["203.0.113.0/24"]), required)]
+    #[schema(value_type = Option<Vec<IpRange>>, example = json!(["203.0.113.0/24"]), required)]
     pub ip_allowlist: Option<Vec<String>>,
     /// Requests in any trailing 60 s.
     #[schema(example = 60)]
@@ -237,6 +239,22 @@ impl ApiKey {
         }
     }
 }
+
+/// A CIDR or an address, for the document. A pattern that says all of IPv6 would fill a page: which
+/// of these texts are ranges the service says.
+#[derive(Debug, Clone, Copy)]
+pub enum IpRange {}
+
+impl PartialSchema for IpRange {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$"))
+            .into()
+    }
+}
+
+impl ToSchema for IpRange {}
 
 /// A key that was just made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -15,6 +15,7 @@ use crate::event::{
     EntityRef, Event,
 };
 use crate::ids::{CampaignId, ProjectId};
+use crate::limits::EVENT_CAMPAIGN_ITEMS;
 use crate::plan::LimitKey;
 use crate::text::{CampaignName, Metadata, Readme};
 use crate::time::Timestamp;
@@ -136,9 +137,14 @@ pub(super) fn leave(
             left.insert(id, items);
         }
     }
-    left.into_iter()
-        .map(|(campaign_id, items)| CampaignItemsRemoved { campaign_id, items }.into())
-        .collect()
+    let mut events = Vec::new();
+    for (campaign_id, items) in left {
+        for items in items.chunks(EVENT_CAMPAIGN_ITEMS) {
+            let items = items.to_vec();
+            events.push(CampaignItemsRemoved { campaign_id, items }.into());
+        }
+    }
+    events
 }
 
 pub(super) fn add_item(

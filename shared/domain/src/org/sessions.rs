@@ -36,6 +36,13 @@ impl Session {
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now < self.expires_at
     }
+
+    /// When it was ended, else when it ends by itself.
+    fn over_at(&self) -> Timestamp {
+        self.ended.map_or(self.expires_at, |ended| {
+            ended.denial.at.min(self.expires_at)
+        })
+    }
 }
 
 pub(super) fn decide(
@@ -163,7 +170,7 @@ pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
             let remembered = TimeDelta::days(SESSION_REMEMBERED_DAYS);
             state
                 .sessions
-                .retain(|_, it| recorded.at < it.expires_at.plus(remembered));
+                .retain(|_, it| recorded.at < it.over_at().plus(remembered));
             let session = Session {
                 user_id: opened.user_id,
                 created_at: recorded.at,

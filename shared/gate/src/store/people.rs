@@ -103,7 +103,8 @@ pub async fn invited(
         .collect())
 }
 
-/// Invitations to a person's address, of whatever org, open or not.
+/// Invitations of the last days to a person's address, of whatever org, open or not; of each org the
+/// newest ones.
 pub async fn received(pool: &PgPool, person: UserId) -> Result<Vec<Received>, StoreError> {
     let rows = sqlx::query!(
         r#"select id as "id!", org_id as "org_id!", org_name as "org_name!", email as "email!"

@@ -115,8 +115,8 @@ async fn counted(pool: &PgPool, tables: &[&str], what: &str) -> BTreeMap<String,
         .await
         .unwrap();
     let query = format!(
-        "SELECT relname::text, {what} FROM pg_stat_user_tables WHERE schemaname = 'read_2'
-           AND relname = ANY ($1)"
+        "SELECT relname::text, {what} FROM pg_stat_user_tables
+         WHERE schemaname = current_schema() AND relname = ANY ($1)"
     );
     let rows: Vec<(String, i64)> = sqlx::query_as(sqlx::AssertSqlSafe(query))
         .bind(tables)
@@ -258,7 +258,10 @@ async fn no_statement_of_a_question_takes_longer_than_its_answer_may() {
         .unwrap();
     let shown = |name: &'static str| sqlx::query_scalar::<_, String>(name).fetch_one(&pool);
     assert_eq!(shown("SHOW statement_timeout").await.unwrap(), "14s");
-    assert_eq!(shown("SHOW search_path").await.unwrap(), "read_2");
+    assert_eq!(
+        shown("SHOW search_path").await.unwrap(),
+        version.to_string()
+    );
     assert_eq!(shown("SHOW work_mem").await.unwrap(), "16MB");
     assert_eq!(shown("SHOW jit").await.unwrap(), "off");
 }
@@ -267,8 +270,8 @@ async fn no_statement_of_a_question_takes_longer_than_its_answer_may() {
 async fn the_indexes_that_questions_rest_on_are_there() {
     let database = projection().await;
     let indexes: Vec<String> = sqlx::query_scalar(
-        "SELECT replace(indexdef, 'read_2.', '') FROM pg_indexes
-         WHERE schemaname = 'read_2' AND indexname NOT LIKE '%_pkey' ORDER BY indexname",
+        "SELECT replace(indexdef, current_schema() || '.', '') FROM pg_indexes
+         WHERE schemaname = current_schema() AND indexname NOT LIKE '%_pkey' ORDER BY indexname",
     )
     .fetch_all(database.pool())
     .await

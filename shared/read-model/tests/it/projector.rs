@@ -14,7 +14,7 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind, Tasks};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Executor, PgPool};
+use sqlx::{AssertSqlSafe, Executor, PgPool};
 use testkit::eventually;
 
 use crate::support::sample;
@@ -108,14 +108,18 @@ async fn projected(model: &ReadModel, org: OrgId) -> usize {
     reader.projects(None, page).await.unwrap().items.len()
 }
 
+/// So that the projector has to make it.
+fn drop_schema() -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!(
+        "DROP SCHEMA {} CASCADE",
+        ProjectionVersion::CURRENT
+    ))
+}
+
 #[tokio::test]
 async fn it_builds_becomes_current_and_follows() {
     let database = testkit::postgres().await;
-    database
-        .pool()
-        .execute("DROP SCHEMA read_2 CASCADE")
-        .await
-        .unwrap();
+    database.pool().execute(drop_schema()).await.unwrap();
     let model = ReadModel::new(database.pool().clone());
     let org = org();
     assert!(matches!(model.org(org).await, Err(ReadError::NotBuilt)));
@@ -316,8 +320,9 @@ async fn it_needs_no_more_than_its_group_has_and_logins_may_change() {
     let database = testkit::postgres().await;
     let pool = database.pool();
     // The grant of the migrations does not go with a copied template.
+    pool.execute(drop_schema()).await.unwrap();
     pool.execute(
-        "DROP SCHEMA read_2 CASCADE; DROP SCHEMA read CASCADE;
+        "DROP SCHEMA read CASCADE;
          DO $$ BEGIN
              EXECUTE format('GRANT CREATE ON DATABASE %I TO tga_projector', current_database());
          END $$",

@@ -338,7 +338,7 @@ async fn every_view_reads_as_who_asks() {
     let database = projection().await;
     let views: Vec<(String, Option<bool>)> = sqlx::query_as(
         "SELECT relname::text, 'security_invoker=true' = ANY (reloptions) FROM pg_class
-         WHERE relkind IN ('v', 'm') AND relnamespace = 'read_2'::regnamespace ORDER BY relname",
+         WHERE relkind IN ('v', 'm') AND relnamespace = current_schema()::regnamespace ORDER BY relname",
     )
     .fetch_all(database.pool())
     .await
@@ -351,7 +351,7 @@ async fn every_table_has_forced_row_security_and_readers_only_read() {
     let database = projection().await;
     let tables: Vec<(String, bool, bool)> = sqlx::query_as(
         "SELECT relname::text, relrowsecurity, relforcerowsecurity FROM pg_class
-         WHERE relkind = 'r' AND relnamespace = 'read_2'::regnamespace
+         WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
            AND relname <> '_sqlx_migrations'
          ORDER BY relname",
     )

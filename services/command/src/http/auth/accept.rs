@@ -49,7 +49,10 @@ pub(super) async fn handle(
             .people()
             .accept_by_link(&token, &name, password, visit.place, &visit.request_id)
             .await;
-        if matches!(opened, Err(AcceptError::Unknown)) {
+        if matches!(
+            opened,
+            Err(AcceptError::Unknown | AcceptError::InvalidCredentials)
+        ) {
             guess.failed();
         } else {
             guess.passed();
@@ -59,6 +62,7 @@ pub(super) async fn handle(
             AcceptError::HasAccount => ApiError::state_conflict(
                 "The invited person has an account: sign in, and accept the invitation there",
             ),
+            AcceptError::InvalidCredentials => ApiError::invalid_credentials(),
             AcceptError::People(error) => refusal(error, app.jitter()),
         })?;
         session::created(&app, opened, |created| created).await

@@ -8,10 +8,8 @@ use api::v1::PasswordChanged;
 use axum::extract::State;
 
 use super::{Signed, body, guess};
-use crate::app::CommandError;
 use crate::http::App;
 use crate::http::carry::shielded;
-use crate::http::error;
 use crate::http::people::{Visit, refusal};
 use crate::http::show::receipt;
 use crate::people::{Password, PasswordChangeError};
@@ -55,14 +53,17 @@ pub(super) async fn handle(
         let denial = changed.map_err(|error| match error {
             PasswordChangeError::InvalidCredentials => ApiError::invalid_credentials(),
             PasswordChangeError::People(error) => refusal(error, app.jitter()),
+            error @ PasswordChangeError::Unfinished(_) => {
+                ApiError::outcome_unknown(app.jitter()).because(error)
+            }
         })?;
         let receipt = denial.map(|denial| receipt(user.as_uuid(), &denial));
         let position = if let Some(receipt) = &receipt {
             receipt.position
         } else {
             let head = app.commander().log().head().await;
-            let head = head.map_err(CommandError::Unread);
-            head.map_err(|error| error::refusal(error, app.jitter()))?
+            // The password is changed, whatever else cannot be said.
+            head.map_err(|error| ApiError::outcome_unknown(app.jitter()).because(error))?
                 .position
         };
         Ok(Success::ok(&PasswordChanged { receipt })?.at(position))

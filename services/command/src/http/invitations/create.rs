@@ -1,8 +1,5 @@
 //! `POST /invitations` (v1-contract.md 8.3).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use api::envelope::Success;
 use api::error::ApiError;
 use api::input::body::{Fields, FromBody, StrictJson};
@@ -16,10 +13,11 @@ use domain::org::{Command, InvitationCommand};
 
 use super::role;
 use crate::http::App;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, unanswered};
 use crate::http::call::Call;
-use crate::http::carry::{self, Done};
+use crate::http::carry::{self, Beside, Done};
 use crate::http::people::refusal;
+use crate::people::Invited;
 
 /// Whom to invite.
 #[derive(Debug)]
@@ -56,23 +54,25 @@ pub(in crate::http) async fn handle(
     body: StrictJson<CreateInvitation>,
 ) -> Result<Success, ApiError> {
     let CreateInvitation { email, role } = body.value;
-    let invited = app.people().invite(asked.org, &email, role).await;
-    let invited = invited.map_err(|error| refusal(error, app.jitter()))?;
-    let (new, token) = (invited.new, invited.token);
-    let command = Command::Invitation(InvitationCommand::Create(new));
-    let accept_url = app.accept_url(&token);
+    let org = asked.org;
     let people = app.people().clone();
-    let is_made = Arc::new(AtomicBool::new(false));
-    let made_it = Arc::clone(&is_made);
-    let show = async move |done: Done| {
-        made_it.store(!done.is_replay, Ordering::Relaxed);
-        let made = done
-            .created()
-            .map_or(new.invitation_id, InvitationId::from_uuid);
-        let object = done.invitation(made).await?;
+    let (jitter, public) = (app.jitter(), app.clone());
+    let prepare = Box::pin(async move {
+        let invited = people.invite(org, &email, role).await;
+        let Invited { new, token } = invited.map_err(|error| refusal(error, jitter))?;
+        let link = Link {
+            of: new.invitation_id,
+            accept_url: public.accept_url(&token),
+        };
+        let command = Command::Invitation(InvitationCommand::Create(new));
+        Ok((command, link))
+    });
+    let show = async move |done: Done, link: Option<Link>| {
+        let made = done.created().map(InvitationId::from_uuid);
+        let made = made.ok_or_else(|| unanswered("an invitation without an id"))?;
         let told = InvitationCreated {
-            object,
-            accept_url: Some(accept_url),
+            object: done.invitation(made).await?,
+            accept_url: link.map(|link| link.accept_url),
         };
         let kept = InvitationCreated {
             accept_url: None,
@@ -84,13 +84,17 @@ pub(in crate::http) async fn handle(
         }
         answer.telling(&told)
     };
-    let created = carry::once(app, asked, body.fingerprint, command, show).await;
-    // Of a refusal or a replay nothing is kept; what may have been made is.
-    let is_settled = created
-        .as_ref()
-        .map_or_else(|e| e.code().has_no_side_effects(), |_| true);
-    if is_settled && !is_made.load(Ordering::Relaxed) {
-        people.forget_invitation(new.invitation_id).await;
+    carry::once_beside(app, asked, org, body.fingerprint, prepare, show).await
+}
+
+/// To whom an invitation is, kept outside the log, and the link that is told once.
+struct Link {
+    of: InvitationId,
+    accept_url: String,
+}
+
+impl Beside for Link {
+    async fn forget(self, app: &App) {
+        app.people().forget_invitation(self.of).await;
     }
-    created
 }

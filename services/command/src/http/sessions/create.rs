@@ -1,8 +1,5 @@
 //! `POST /sessions` (v1-contract.md 8.4).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use api::envelope::Success;
 use api::error::ApiError;
 use api::input::body::{Fields, FromBody, StrictJson};
@@ -10,14 +7,15 @@ use api::input::issue::Invalid;
 use api::input::node::Node;
 use api::v1::SessionCreated;
 use axum::extract::State;
-use domain::ids::{OrgId, SessionId};
+use domain::ids::{OrgId, SessionId, UserId};
 use domain::org::{Command, SessionCommand};
 
 use crate::http::App;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, unanswered};
 use crate::http::call::Call;
-use crate::http::carry::{self, Done};
+use crate::http::carry::{self, Beside, Done};
 use crate::http::people::{Visit, refusal};
+use crate::people::{Minted, Place};
 
 /// Where to be signed in.
 #[derive(Debug)]
@@ -50,46 +48,52 @@ pub(in crate::http) async fn handle(
 ) -> Result<Success, ApiError> {
     let (_, user_id) = asked.session()?;
     let org = body.value.org_id;
-    let people = app.people().clone();
-    let belongs = people.belongs(user_id, org).await;
-    if !belongs.map_err(|error| refusal(error, app.jitter()))? {
-        return Err(ApiError::not_found());
-    }
     let place = visit.place;
-    let minted = people.mint_session(org, user_id, &place).await;
-    let minted = minted.map_err(|error| refusal(error, app.jitter()))?;
-    let command = Command::Session(SessionCommand::Open {
-        user_id,
-        session: minted.new_session(),
-    });
-    let (id, secret) = (minted.id, minted.secret);
-    let is_opened = Arc::new(AtomicBool::new(false));
-    let opened_it = Arc::clone(&is_opened);
-    let show = async move |done: Done| {
-        opened_it.store(!done.is_replay, Ordering::Relaxed);
-        let opened = done.created().map_or(id, SessionId::from_uuid);
+    let prepare = prepare(app.clone(), org, user_id, place.clone());
+    let show = async move |done: Done, minted: Option<Minted>| {
+        let opened = done.created().map(SessionId::from_uuid);
+        let opened = opened.ok_or_else(|| unanswered("a session without an id"))?;
+        if !done.is_replay {
+            done.app.people().note_org(user_id, org).await;
+        }
         let kept = SessionCreated {
             object: done.session(opened, &place).await?,
             token: None,
         };
         let answer = Answer::created(&kept, "sessions", opened.as_uuid())?;
-        if done.is_replay {
+        let Some(minted) = minted else {
             return Ok(answer);
-        }
+        };
         answer.telling(&SessionCreated {
-            token: Some(secret.reveal().to_owned()),
+            token: Some(minted.secret.reveal().to_owned()),
             ..kept
         })
     };
-    let created = carry::once_in(app, asked, org, body.fingerprint, command, show).await;
-    // Of a refusal or a replay nothing is kept; what may have been opened is.
-    let is_settled = created
-        .as_ref()
-        .map_or_else(|e| e.code().has_no_side_effects(), |_| true);
-    if is_opened.load(Ordering::Relaxed) {
-        people.note_org(user_id, org).await;
-    } else if is_settled {
-        people.forget_session(id).await;
+    carry::once_beside(app, asked, org, body.fingerprint, prepare, show).await
+}
+
+async fn prepare(
+    app: App,
+    org: OrgId,
+    user_id: UserId,
+    place: Place,
+) -> Result<(Command, Minted), ApiError> {
+    let refuse = |error| refusal(error, app.jitter());
+    let people = app.people();
+    if !people.belongs(user_id, org).await.map_err(refuse)? {
+        return Err(ApiError::not_found());
     }
-    created
+    let minted = people.mint_session(org, user_id, &place).await;
+    let minted = minted.map_err(refuse)?;
+    let command = Command::Session(SessionCommand::Open {
+        user_id,
+        session: minted.new_session(),
+    });
+    Ok((command, minted))
+}
+
+impl Beside for Minted {
+    async fn forget(self, app: &App) {
+        app.people().forget_session(self.id).await;
+    }
 }

@@ -4,33 +4,24 @@ mod invitations;
 mod sessions;
 mod setup;
 
-use chrono::{DateTime, Utc};
 use domain::email::Email;
 use domain::event::Role;
-use domain::ids::{OrgId, UserId};
+use domain::ids::{OrgId, SessionId, UserId};
 use domain::text::Name;
 use domain::time::Timestamp;
+use gate::Person;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use self::invitations::{Invitation, add_invitation, invitation_of, remove_invitation};
-pub use self::sessions::{NewRow, add_session, place_of, remove_session};
+pub use self::invitations::{
+    Invitation, add_invitation, invitation_of, prune_invitations, remove_invitation,
+};
+pub use self::sessions::{NewRow, add_session, orgs_with_sessions, remove_session};
 pub use self::setup::{
     Claim, add_setup_token, anybody_belongs, claim_setup, end_setup, release_setup,
 };
 use super::PeopleError;
 use super::password::PasswordHash;
-
-/// Who somebody is.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Person {
-    /// Their id.
-    pub id: UserId,
-    /// What others call them.
-    pub name: String,
-    /// Their address.
-    pub email: String,
-}
 
 /// An org of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +32,8 @@ pub struct OrgOfPerson {
     pub name: String,
     /// The person's role there.
     pub role: Role,
+    /// Whether they are let in: neither is the org suspended, nor are they banned there.
+    pub is_open: bool,
 }
 
 /// Who signs in, and what must fit.
@@ -59,7 +52,6 @@ pub async fn person(pool: &PgPool, id: UserId) -> Result<Option<Person>, PeopleE
     .fetch_optional(pool)
     .await?;
     Ok(row.map(|row| Person {
-        id,
         name: row.name,
         email: row.email,
     }))
@@ -128,11 +120,32 @@ pub async fn put(
     Ok(UserId::from_uuid(id))
 }
 
-/// Takes back a person whom nothing names.
-pub async fn remove(pool: &PgPool, id: UserId) -> Result<(), PeopleError> {
-    sqlx::query!("delete from auth.users where id = $1", id.as_uuid())
-        .execute(pool)
-        .await?;
+/// Takes back a person whom nothing names: they belong to nothing, and nobody but perhaps the caller,
+/// whose session that is, is about to let them in.
+pub async fn remove(
+    pool: &PgPool,
+    id: UserId,
+    session: Option<SessionId>,
+) -> Result<(), PeopleError> {
+    let mut transaction = pool.begin().await?;
+    // Whoever adds a session of theirs has done so before this, or finds nobody after it.
+    sqlx::query_scalar!(
+        "select id from auth.users where id = $1 for update",
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    sqlx::query!(
+        "delete from auth.users u where u.id = $1
+             and not exists (select from gate.members m where m.user_id = u.id)
+             and not exists (
+                 select from auth.sessions s where s.user_id = u.id and s.id is distinct from $2)",
+        id.as_uuid(),
+        session.map(SessionId::as_uuid)
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
     Ok(())
 }
 
@@ -181,9 +194,12 @@ pub async fn change_password(
 
 pub async fn orgs_of(pool: &PgPool, person: UserId) -> Result<Vec<OrgOfPerson>, PeopleError> {
     let rows = sqlx::query!(
-        "select m.org_id, m.role, o.name
+        r#"select m.org_id, m.role, o.name,
+             not o.suspended and not exists (
+                 select from gate.bans b where b.org_id = m.org_id and b.user_id = m.user_id
+             ) as "is_open!"
          from gate.members m join gate.orgs o on o.org_id = m.org_id
-         where m.user_id = $1 order by o.name, m.org_id",
+         where m.user_id = $1 order by o.name, m.org_id"#,
         person.as_uuid()
     )
     .fetch_all(pool)
@@ -194,6 +210,7 @@ pub async fn orgs_of(pool: &PgPool, person: UserId) -> Result<Vec<OrgOfPerson>, 
                 id: OrgId::from_uuid(row.org_id),
                 name: row.name,
                 role: role(&row.role, row.org_id)?,
+                is_open: row.is_open,
             })
         })
         .collect()
@@ -217,19 +234,4 @@ pub async fn note_org(pool: &PgPool, person: UserId, org: OrgId) -> Result<(), P
     .execute(pool)
     .await?;
     Ok(())
-}
-
-pub async fn last_seen(
-    pool: &PgPool,
-    org: OrgId,
-    person: UserId,
-) -> Result<Option<Timestamp>, PeopleError> {
-    let seen: Option<DateTime<Utc>> = sqlx::query_scalar!(
-        r#"select last_seen_at as "last_seen_at!" from gate.last_seen($1, array[$2::uuid])"#,
-        org.as_uuid(),
-        person.as_uuid()
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(seen.map(Timestamp::from_datetime))
 }

@@ -5,13 +5,15 @@ use domain::ids::{OrgId, SessionId, UserId};
 use domain::time::Timestamp;
 use sqlx::PgPool;
 
-use super::super::Place;
 use super::PeopleError;
 
 /// How long it is kept, in days: longer than any session lives.
 const KEPT_DAYS: i64 = 30;
 /// Rows of sessions long over that each new one takes away.
 const PRUNED: i64 = 100;
+/// Stored numbers of a credential's kind and status; stable.
+const KIND_SESSION: i16 = 2;
+const ENDED: i16 = 3;
 
 /// A session that is about to be opened.
 pub struct NewRow<'a> {
@@ -54,28 +56,27 @@ pub async fn remove_session(pool: &PgPool, id: SessionId) -> Result<(), PeopleEr
     Ok(())
 }
 
-pub async fn place_of(
+/// The orgs in which sessions of a person live, but one. All appends write these rows, so all orgs are
+/// seen at one moment of the log.
+pub async fn orgs_with_sessions(
     pool: &PgPool,
-    org: OrgId,
-    id: SessionId,
-) -> Result<Option<Place>, PeopleError> {
-    let row = sqlx::query!(
-        r#"select ip as "ip!", user_agent from auth.session_places($1, array[$2::uuid])"#,
-        org.as_uuid(),
-        id.as_uuid()
+    person: UserId,
+    except: Option<SessionId>,
+    now: Timestamp,
+) -> Result<Vec<OrgId>, PeopleError> {
+    let ids = sqlx::query_scalar!(
+        "select distinct c.org_id
+         from gate.members m
+         join gate.credentials c on c.org_id = m.org_id and c.owner_id = m.user_id
+         where m.user_id = $1 and c.kind = $2 and c.status < $3 and c.expires_at > $4
+             and c.id is distinct from $5",
+        person.as_uuid(),
+        KIND_SESSION,
+        ENDED,
+        now.datetime(),
+        except.map(SessionId::as_uuid)
     )
-    .fetch_optional(pool)
+    .fetch_all(pool)
     .await?;
-    row.map(|row| {
-        let ip = row.ip.parse().map_err(|_| PeopleError::Corrupt {
-            table: "auth.sessions",
-            column: "ip",
-            key: id.as_uuid(),
-        })?;
-        Ok(Place {
-            ip,
-            user_agent: row.user_agent,
-        })
-    })
-    .transpose()
+    Ok(ids.into_iter().map(OrgId::from_uuid).collect())
 }

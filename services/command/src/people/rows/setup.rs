@@ -19,22 +19,34 @@ pub async fn anybody_belongs(pool: &PgPool) -> Result<bool, PeopleError> {
     Ok(exists)
 }
 
-/// Keeps a token in place of all others.
+/// Keeps a token in place of all others; false while a request has one of them for itself.
 pub async fn add_setup_token(
     pool: &PgPool,
     token: &CredentialHash,
     now: Timestamp,
-) -> Result<(), PeopleError> {
+) -> Result<bool, PeopleError> {
     let expires_at = now.plus(TimeDelta::minutes(SETUP_TOKEN_MINUTES));
+    let mut transaction = pool.begin().await?;
+    // No token is claimed meanwhile, and no other is added.
+    sqlx::query!("lock table auth.setup_tokens in share row exclusive mode")
+        .execute(&mut *transaction)
+        .await?;
     sqlx::query!(
-        "with former as (delete from auth.setup_tokens)
-         insert into auth.setup_tokens (token_hash, expires_at) values ($1, $2)",
+        "delete from auth.setup_tokens where claimed_until <= $1",
+        now.datetime()
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let added = sqlx::query!(
+        "insert into auth.setup_tokens (token_hash, expires_at)
+         select $1, $2 where not exists (select from auth.setup_tokens)",
         &token.as_bytes()[..],
         expires_at.datetime()
     )
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
-    Ok(())
+    transaction.commit().await?;
+    Ok(added.rows_affected() == 1)
 }
 
 /// What becomes of a request for a token.

@@ -5,6 +5,7 @@ use domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::v1::keys::IpRange;
 use crate::v1::names::ScopeName;
 
 /// `POST /api-keys`.
@@ -24,7 +25,7 @@ pub struct CreateApiKey {
     pub expires_at: Option<Timestamp>,
     /// CIDRs without host bits, or bare addresses; null: anywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(min_items = 1, max_items = 50, example = json!(["203.0.113.0/24"]))]
+    #[schema(value_type = Option<Vec<IpRange>>, min_items = 1, max_items = 50, example = json!(["203.0.113.0/24"]))]
     pub ip_allowlist: Option<Vec<String>>,
     /// Requests in any trailing 60 s; default 60, at most the plan's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +55,7 @@ pub struct ChangeApiKey {
     pub expires_at: Option<Option<Timestamp>>,
     /// CIDRs without host bits, or bare addresses; null: anywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 50, example = json!(["203.0.113.0/24"]))]
+    #[schema(value_type = Option<Vec<IpRange>>, min_items = 1, max_items = 50, example = json!(["203.0.113.0/24"]))]
     pub ip_allowlist: Option<Option<Vec<String>>>,
     /// Requests in any trailing 60 s, at most the plan's.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,12 +6,14 @@ use super::harness::{
     Given, add_creator, add_video, creator, new_video, now, project, project_added, video,
 };
 use crate::event::{
-    CampaignItemsRemoved, EntityRef, Event, LimitChanged, MediaType, TrackingStatus,
-    VideoDiscovered,
+    CampaignItemsAdded, CampaignItemsRemoved, EntityRef, Event, LimitChanged, MediaType,
+    TrackingStatus, VideoDiscovered,
 };
-use crate::ids::CampaignId;
+use crate::ids::{CampaignId, VideoId};
+use crate::limits::EVENT_DATA_BYTES;
 use crate::org::{CampaignPatch, Command, Existing, ItemStatus, NewCampaign, Outcome, Rejection};
 use crate::plan::{LimitKey, Plan};
+use crate::platform::{Platform, PlatformVideoId};
 use crate::text::{CampaignName, Metadata, Readme};
 
 fn campaign(n: u8) -> CampaignId {
@@ -232,6 +234,42 @@ fn what_is_gone_leaves_campaigns_and_does_not_come_back_into_them() {
     assert_eq!(items(&given, 1), []);
     let again = put(2, EntityRef::Creator(creator(1)));
     assert_eq!(given.refused(&again), Rejection::NotFound);
+}
+
+/// More than the data of one event may hold.
+#[test]
+fn however_many_videos_of_a_creator_leave_a_campaign_no_event_is_too_large() {
+    const VIDEOS: u32 = 5_000;
+    let mut given = given(1);
+    given.then(&add_creator(1, "goat"));
+    let of = |n: u32| VideoId::from_uuid(uuid::Uuid::from_u128(u128::MAX - u128::from(n)));
+    for n in 0..VIDEOS {
+        let platform = Platform::Tiktok;
+        let platform_video_id = PlatformVideoId::parse(platform, &format!("74{n}")).unwrap();
+        given = given.and(VideoDiscovered {
+            video_id: of(n),
+            project_id: project(1),
+            creator_id: creator(1),
+            platform,
+            url: platform_video_id.url(platform, None),
+            platform_video_id,
+            media_type: MediaType::Video,
+            tracking_status: TrackingStatus::AutoTracked,
+            posted_at: None,
+        });
+    }
+    let mut given = given.and(CampaignItemsAdded {
+        campaign_id: campaign(1),
+        items: (0..VIDEOS).map(|n| EntityRef::Video(of(n))).collect(),
+    });
+    let events = given.then(&Command::RemoveCreator {
+        creator_id: creator(1),
+    });
+    assert!(events.len() > 2, "{} events", events.len());
+    for event in &events {
+        assert!(event.data().len() <= EVENT_DATA_BYTES);
+    }
+    assert!(given.state.campaigns[&campaign(1)].items.is_empty());
 }
 
 #[test]

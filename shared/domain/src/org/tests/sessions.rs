@@ -247,6 +247,20 @@ fn a_session_is_forgotten_a_day_after_its_end() {
     assert_eq!(left, [session(9)]);
 }
 
+/// Signing in and out again and again leaves nothing behind for longer than that.
+#[test]
+fn an_ended_session_does_not_stay_until_it_would_have_ended_by_itself() {
+    let mut given = signed();
+    given.then(&end(1));
+    let mut given = given.later(TimeDelta::hours(23)).by(person(1));
+    given.then(&open(8, 1));
+    assert!(given.state.sessions.contains_key(&session(1)));
+    let mut given = given.later(TimeDelta::hours(1));
+    given.then(&open(9, 1));
+    let is_known = |n| given.state.sessions.contains_key(&session(n));
+    assert!(!is_known(1) && is_known(2) && is_known(8));
+}
+
 #[test]
 fn the_first_admin_comes_with_the_org() {
     let found = Command::FoundOrg(Founding {
