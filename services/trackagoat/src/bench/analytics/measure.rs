@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 
@@ -13,10 +14,9 @@ use crate::bench::error::BenchError;
 use crate::bench::load::{self, Connection};
 use crate::bench::stats::Histogram;
 
-/// Rows of the same slots, and nothing around it: as if the question were one statement.
-const BARE: &str = "select slot / 96, sum(views_delta)::bigint from slots
-    where unit_id = $1 and slot >= $2 and slot < $3 group by 1";
-const QUARTERS: i64 = 96;
+/// The rows that the creator's days are told from, and nothing around them.
+const BARE: &str = "select day, views_delta from days
+    where unit_id = $1 and day >= $2 and day <= $3 order by day";
 /// Metric of look-ups in the cache of answers.
 const LOOKUPS: &str = "tga_query_cache_lookups_total";
 
@@ -153,15 +153,15 @@ impl<'a> Asker<'a> {
 
     async fn ask_barely(&self, database: &mut PgConnection) -> Result<u64, BenchError> {
         let (from, to) = range(self.subjects.place.last_day, self.effort.days, 0);
-        let slot = |day: chrono::NaiveDate| {
-            let days = day.signed_duration_since(chrono::NaiveDate::default());
-            i32::try_from(days.num_days() * QUARTERS).unwrap_or(i32::MAX)
+        let day = |date: NaiveDate| {
+            let days = date.signed_duration_since(NaiveDate::default());
+            i32::try_from(days.num_days()).unwrap_or(i32::MAX)
         };
         let began = self.setting.clock.monotonic();
         sqlx::query(BARE)
             .bind(self.subjects.creator.as_uuid())
-            .bind(slot(from))
-            .bind(slot(to + chrono::TimeDelta::days(1)))
+            .bind(day(from))
+            .bind(day(to))
             .fetch_all(database)
             .await?;
         Ok(self.setting.clock.monotonic().as_nanos() - began.as_nanos())
@@ -207,7 +207,7 @@ impl Measured {
         }
         json!({
             "answers": all,
-            "bare_statement_of_the_creators_slots": self.bare.to_json(),
+            "bare_statement_of_the_creators_days": self.bare.to_json(),
             "computed": self.misses,
         })
     }
