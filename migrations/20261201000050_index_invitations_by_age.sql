@@ -1,8 +1,7 @@
 set role tga_owner;
 
--- For the newest of an address, and for those to be forgotten.
+-- For the newest of an address.
 create index invitations_invitee_created_at on auth.invitations (invitee_id, created_at);
-create index invitations_created_at on auth.invitations (created_at);
 drop index auth.invitations_invitee;
 
 reset role;

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 # How it looks that an idle connection was closed by the other side.
 CLOSED_WHILE_IDLE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+# What may be done twice without a key that says it is once.
+REPEATABLE = ("GET", "HEAD")
 # On a busy machine a check of a credential may take too long; nothing was done then, and it is tried again, so often.
 TRIES = 5
 
@@ -60,8 +62,10 @@ class Api:
         try:
             return self._exchange(method, target, body, sent)
         except CLOSED_WHILE_IDLE:
-            # What was sent on a connection that the server had closed never reached it; on a new one that is no excuse.
-            if not is_reused:
+            # What was sent on a connection that had been closed never reached the server; on a new one that is no excuse,
+            # and what may be done but once is not sent again: it may have been the server that broke off.
+            may_repeat = method in REPEATABLE or "Idempotency-Key" in sent
+            if not is_reused or not may_repeat:
                 raise
             return self._exchange(method, target, body, sent)
 

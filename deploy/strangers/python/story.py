@@ -13,25 +13,41 @@ from pathlib import Path
 
 import httpx
 from trackagoat_client import AuthenticatedClient
-from trackagoat_client.api.analytics import get_analytics
+from trackagoat_client.api.analytics import get_analytics, get_campaign_leaderboard
 from trackagoat_client.api.api_keys import create_api_key, get_own_api_key, list_api_keys, revoke_api_key, rotate_api_key
+from trackagoat_client.api.campaigns import (
+    add_campaign_items,
+    create_campaign,
+    get_campaign,
+    list_campaign_items,
+    remove_campaign_item,
+)
 from trackagoat_client.api.creators import add_creators, list_creators
+from trackagoat_client.api.goals import create_goal, list_goal_compliance
 from trackagoat_client.api.ingest import ingest_observations
 from trackagoat_client.api.projects import change_project, create_project, get_project, list_projects, remove_project
 from trackagoat_client.api.videos import list_inbox, list_videos, review_videos
 from trackagoat_client.models import (
+    AddCampaignItem,
     AddCreator,
+    AddManyCampaignItems,
     AddManyCreators,
     AnalyticsEntity,
     BulkStatus,
     ChangeProject,
     CreateApiKey,
+    CreateCampaign,
+    CreateGoal,
     CreateProject,
     CreateProjectMetadata,
     Decision,
     ErrorCode,
     GetAnalyticsFormat,
+    GoalMetric,
+    GoalPeriod,
+    GoalStatus,
     Granularity,
+    ItemType,
     LineCode,
     Metric,
     Mode,
@@ -87,7 +103,7 @@ def position_of(answer):
     return int(answer.headers["Tga-Position"])
 
 
-def to_the_end(call, limit, **parameters):
+def to_the_end(call, limit, name=lambda one: one.id, **parameters):
     """A list from its first page to its last, which holds what is left."""
     found, cursor = [], UNSET
     while True:
@@ -96,7 +112,7 @@ def to_the_end(call, limit, **parameters):
         found += page
         following = answer.parsed.meta.next_cursor
         if following is None:
-            assert len(page) <= limit and len({one.id for one in found}) == len(found), "nothing comes twice"
+            assert len(page) <= limit and len({name(one) for one in found}) == len(found), "nothing comes twice"
             return found
         assert len(page) == limit, "a page before the last is full"
         cursor = following
@@ -255,6 +271,78 @@ def analyse(client, project, counted, position):
     assert [issue.path for issue in wrong.issues] == ["bucket_days"]
 
 
+def run_campaigns(client, project, creators):
+    """Two campaigns, one in the other: what is in both counts once, and leaves at once what it was taken out of."""
+    videos = to_the_end(list_videos.sync_detailed, 50, client=client, project_id=project.id)
+    video = {int(video.platform_video_id.removeprefix("story")): video.id for video in videos}
+    body = CreateCampaign(name="Spring", target_views=1_000)
+    spring = good(create_campaign.sync_detailed(project.id, client=client, body=body), HTTPStatus.CREATED)
+    year = good(create_campaign.sync_detailed(project.id, client=client, body=CreateCampaign(name="Year")), HTTPStatus.CREATED)
+
+    def item(kind, thing):
+        return AddCampaignItem(item_type=kind, item_id=thing)
+
+    # The channel posted videos 10 and 45.
+    held = [item(ItemType.CREATOR, creators[10]), item(ItemType.VIDEO, video[10]), item(ItemType.VIDEO, video[11])]
+    many = AddManyCampaignItems(items=[*held, held[0]])
+    told = good(add_campaign_items.sync_detailed(spring.id, client=client, body=many))
+    assert (told.summary.ok, told.results[-1].code) == (3, "duplicate")
+    nested = add_campaign_items.sync_detailed(year.id, client=client, body=item(ItemType.CAMPAIGN, spring.id))
+    assert nested.status_code == HTTPStatus.CREATED, nested.content
+    round_trip = add_campaign_items.sync_detailed(spring.id, client=client, body=item(ItemType.CAMPAIGN, year.id))
+    cycle = refused(round_trip, HTTPStatus.CONFLICT, ErrorCode.CAMPAIGN_CYCLE)
+    assert {spring.id, year.id} <= set(cycle.path)
+    items = to_the_end(
+        lambda **query: list_campaign_items.sync_detailed(spring.id, client=client, **query),
+        2,
+        name=lambda one: one.item_id,
+        tga_min_position=position_of(nested),
+    )
+    assert {one.item_id for one in items} == {one.item_id for one in held}
+
+    def likes_of_year(position):
+        last = FIRST + datetime.timedelta(days=DAYS - 1)
+        answer = get_analytics.sync_detailed(
+            client=client,
+            entity=AnalyticsEntity.CAMPAIGN,
+            entity_id=[year.id],
+            metric=Metric.LIKES,
+            mode=Mode.CUMULATIVE,
+            from_=FIRST,
+            to=last,
+            tz=ZONE,
+            tga_min_position=position,
+        )
+        return good(answer).series[0].points[-1].value
+
+    def all_likes(*numbers):
+        return sum(likes(number, DAYS - 1) for number in numbers)
+
+    assert likes_of_year(position_of(nested)) == all_likes(10, 45, 11)
+    query = {"item_type": ItemType.CREATOR, "item_id": creators[10]}
+    left = remove_campaign_item.sync_detailed(spring.id, client=client, **query)
+    assert good(left).item_id == creators[10]
+    assert likes_of_year(position_of(left)) == all_likes(10, 11)
+    seen = good(get_campaign.sync_detailed(year.id, client=client, tga_min_position=position_of(left)))
+    assert (seen.video_count, seen.creator_count, seen.target_views) == (2, 2, None)
+    rows = good(get_campaign_leaderboard.sync_detailed(client=client, project_id=project.id, tga_min_position=position_of(left)))
+    assert {row.campaign.name for row in rows} == {"Spring", "Year"}
+
+
+def reach_goals(client, project, creators):
+    # Both videos were posted on a Sunday evening of UTC, the zone of the org.
+    day = FIRST - datetime.timedelta(days=1)
+    body = CreateGoal(creator_id=creators[10], metric=GoalMetric.POSTS, period=GoalPeriod.WEEKLY, target_value=2)
+    made = create_goal.sync_detailed(project.id, client=client, body=body)
+    goal = good(made, HTTPStatus.CREATED)
+    again = refused(create_goal.sync_detailed(project.id, client=client, body=body), HTTPStatus.CONFLICT, ErrorCode.DUPLICATE)
+    assert again.id == goal.id
+    query = {"creator_id": creators[10], "reference_date": day, "tga_min_position": position_of(made)}
+    (of,) = good(list_goal_compliance.sync_detailed(project.id, client=client, **query))
+    (reached,) = of.compliance
+    assert (reached.goal.id, reached.actual, reached.percentage, reached.status) == (goal.id, 2, 100, GoalStatus.COMPLETED)
+
+
 def end_keys(client):
     body = CreateApiKey(name="Narrow", scopes=[Scope.READ, Scope.INGEST])
     made = good(create_api_key.sync_detailed(client=client, body=body), HTTPStatus.CREATED)
@@ -294,12 +382,14 @@ def clear_up(client, project):
 def main():
     client = client_of(READY["demo"]["api_key"])
     project = make_project(client)
-    add_channels(client, project)
+    creators = add_channels(client, project)
     counted, position = read_to_the_end(client, project, observe(client, project))
     analyse(client, project, counted, position)
+    run_campaigns(client, project, creators)
+    reach_goals(client, project, creators)
     end_keys(client)
     clear_up(client, project)
-    print("create, read, page, analyse, export, revoke: done")
+    print("create, read, page, analyse, export, campaigns, goals, revoke: done")
 
 
 if __name__ == "__main__":

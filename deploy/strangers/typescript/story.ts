@@ -279,6 +279,58 @@ async function analyse(api: Client<paths>, project: string, position: number): P
   );
 }
 
+/** A campaign in a campaign: what is in both counts once, and what is taken out leaves the next answer. */
+async function runCampaigns(api: Client<paths>, project: string): Promise<void> {
+  const videos = await toTheEnd(50, async (cursor) =>
+    good(await api.GET("/videos", { params: { query: { project_id: project, limit: 50, ...after(cursor) } } })),
+  );
+  const video = (number: number) => videos.find((one) => one.platform_video_id === videoId(number));
+  const [first, second] = [video(3), video(4)];
+  assert.ok(first?.creator_id && second);
+  const create = async (name: string) => {
+    const body = { name, target_views: 1_000 };
+    return good(await api.POST("/projects/{id}/campaigns", { params: { path: { id: project } }, body })).data;
+  };
+  const [spring, year] = [await create("Spring"), await create("Year")];
+  const add = (campaign: string, items: Schemas["AddCampaignItem"][]) =>
+    api.POST("/campaigns/{id}/items", { params: { path: { id: campaign } }, body: { items } });
+  const creator = { item_type: "creator" as const, item_id: first.creator_id };
+  good(
+    await add(spring.id, [
+      creator,
+      { item_type: "video", item_id: first.id },
+      { item_type: "video", item_id: second.id },
+    ]),
+  );
+  const nested = await add(year.id, [{ item_type: "campaign", item_id: spring.id }]);
+  good(nested);
+  const cycle = await api.POST("/campaigns/{id}/items", {
+    params: { path: { id: spring.id } },
+    body: { item_type: "campaign", item_id: year.id },
+  });
+  assert.equal(refused(cycle).code, "campaign_cycle");
+
+  const viewsOfYear = async (position: number) => {
+    const query = {
+      entity: "campaign" as const,
+      entity_id: [year.id],
+      metric: "views" as const,
+      mode: "cumulative" as const,
+      from: day(0),
+      to: day(DAYS - 1),
+      tz: "UTC",
+    };
+    const answer = await api.GET("/analytics", { params: { query, header: { "Tga-Min-Position": position } } });
+    return goodJson(answer).data.series[0]?.points.at(-1)?.value;
+  };
+  const all = (...numbers: number[]) => numbers.reduce((sum, number) => sum + views(number, DAYS - 1), 0);
+  // The creator posted videos 3 and 63.
+  assert.equal(await viewsOfYear(positionOf(nested)), all(3, 3 + CREATORS, 4));
+  const left = await api.DELETE("/campaigns/{id}/items", { params: { path: { id: spring.id }, query: creator } });
+  assert.equal(good(left).data.item_id, creator.item_id);
+  assert.equal(await viewsOfYear(positionOf(left)), all(3, 4));
+}
+
 async function endAKey(api: Client<paths>): Promise<void> {
   const header = { "Idempotency-Key": `key-${process.pid}-${Date.now()}` };
   const body = { name: "Dashboard", scopes: ["read" as const] };
@@ -343,6 +395,7 @@ const observed = await observe(api, project.id);
 assert.ok(observed > added);
 await readToTheEnd(api, project.id, observed);
 await analyse(api, project.id, observed);
+await runCampaigns(api, project.id);
 await endAKey(api);
 await handleErrors(api, project.id);
-console.log("create, read, page, analyse, export, revoke: done");
+console.log("create, read, page, analyse, export, campaigns, revoke: done");

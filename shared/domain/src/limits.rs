@@ -1,4 +1,4 @@
-//! Every bound that a caller can meet, with its unit, in one place (v1-contract.md 1.2, 1.5, 7, 12).
+//! Every bound that a caller can meet, with its unit, in one place (v1-contract.md 1.2, 1.5, 7, 12, 15, 16).
 
 /// Largest body of a request, in bytes; ingest has [`INGEST_BODY_BYTES`].
 pub const BODY_BYTES: usize = 1024 * 1024;
@@ -121,6 +121,24 @@ pub const ANALYTICS_ENTITIES: usize = 10;
 pub const ANALYTICS_BUCKETS: usize = 1_100;
 /// Widest custom bucket, in days.
 pub const BUCKET_DAYS_MAX: u16 = 90;
+/// Videos of a breakdown that stand for themselves; all others stand together.
+pub const BREAKDOWN_VIDEOS: usize = 10;
+/// Farthest place at which a list of rows may begin.
+pub const OFFSET_MAX: u64 = 10_000;
+/// Rows of a scatter unless a limit is given.
+pub const SCATTER_ROWS_DEFAULT: u64 = 100;
+/// Most rows of a scatter.
+pub const SCATTER_ROWS_MAX: u64 = 500;
+/// Bins of a linear distribution unless a number is given.
+pub const BINS_DEFAULT: u64 = 20;
+/// Most bins of a linear distribution.
+pub const BINS_MAX: u64 = 50;
+/// Videos without which a group has no outliers.
+pub const OUTLIER_GROUP_MIN: usize = 5;
+/// Most campaigns whose members are compared at once.
+pub const OVERLAP_CAMPAIGNS: usize = 10;
+/// Most members of several campaigns that are named.
+pub const OVERLAP_MEMBERS: usize = 500;
 /// A scope of a key that was not needed for so many days is unused; of a younger key nothing is said.
 pub const SCOPE_UNUSED_DAYS: i64 = 30;
 /// How many days back the use of a key may be asked for.

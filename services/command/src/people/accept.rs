@@ -6,7 +6,8 @@ use domain::org::{Caller, Command, InvitationCommand, InvitationStatus, Rejectio
 use domain::text::Name;
 
 use super::password::Password;
-use super::rows::{self, Known};
+use super::password::PasswordHash;
+use super::rows;
 use super::sign_in::quietly;
 use super::{OneTimeToken, Opened, People, PeopleError, Place};
 use crate::app::{CommandContext, CommandError};
@@ -20,7 +21,8 @@ pub enum AcceptError {
     /// The address has a person: they sign in, and accept it there.
     #[error("the invited person has an account")]
     HasAccount,
-    /// The address has a person who is let into no org, with another password.
+    /// The address has a person who is let into no org, with another password; or the password was
+    /// changed meanwhile: then the person has joined, and signs in with the new one.
     #[error("the invited person has another password")]
     InvalidCredentials,
     /// It could not be found out, or the org refuses it.
@@ -61,12 +63,12 @@ impl People {
             key: invitation.id.as_uuid(),
         })?;
         let guest = self.guest(&email, name, password).await?;
-        let user_id = guest.id();
+        let user_id = guest.id;
         let minted = match self.mint_session(org, user_id, &place).await {
             Ok(minted) => minted,
             Err(error) => {
-                if let Guest::New(id) = guest {
-                    quietly(rows::remove(self.pool(), id, None).await);
+                if guest.is_new {
+                    quietly(rows::remove(self.pool(), guest.id, None).await);
                 }
                 return Err(error.into());
             }
@@ -88,10 +90,12 @@ impl People {
         let executed = match executed.await {
             Ok(executed) => executed,
             Err(error) => {
-                return Err(match guest {
-                    Guest::New(id) => self.take_person_back(error, id, minted.id).await.into(),
-                    Guest::Known(_) => self.take_back(error, minted.id).await.into(),
-                });
+                let error = if guest.is_new {
+                    self.take_person_back(error, user_id, minted.id).await
+                } else {
+                    self.take_back(error, minted.id).await
+                };
+                return Err(error.into());
             }
         };
         self.note_org(user_id, org).await;
@@ -103,9 +107,7 @@ impl People {
             secret: minted.secret,
             executed,
         };
-        if let Guest::Known(known) = &guest
-            && self.end_if_changed(&known.hash, &opened).await?
-        {
+        if self.end_if_changed(&guest.hash, &opened).await? {
             return Err(AcceptError::InvalidCredentials);
         }
         Ok(opened)
@@ -118,10 +120,11 @@ impl People {
         password: Password,
     ) -> Result<Guest, AcceptError> {
         let Some(known) = rows::by_email(self.pool(), email).await? else {
-            let added = self.add(email, name, password).await?;
+            let added = self.add_known(email, name, password).await?;
             // Another request was quicker; sent again, this one finds whom that made.
-            let added = added.ok_or(PeopleError::from(CommandError::Conflict))?;
-            return Ok(Guest::New(added));
+            let (id, hash) = added.ok_or(PeopleError::from(CommandError::Conflict))?;
+            let is_new = true;
+            return Ok(Guest { id, hash, is_new });
         };
         let orgs = self.orgs_of(known.id).await?;
         if orgs.iter().any(|org| org.is_open) {
@@ -129,7 +132,11 @@ impl People {
         }
         let is_right = self.hasher().verify(password, known.hash.clone());
         if is_right.await? {
-            Ok(Guest::Known(known))
+            Ok(Guest {
+                id: known.id,
+                hash: known.hash,
+                is_new: false,
+            })
         } else {
             Err(AcceptError::InvalidCredentials)
         }
@@ -149,21 +156,12 @@ impl People {
     }
 }
 
-/// Who joins by a link.
-enum Guest {
-    /// Somebody whom this request made.
-    New(UserId),
-    /// Somebody whom there was, and whose password was presented.
-    Known(Known),
-}
-
-impl Guest {
-    const fn id(&self) -> UserId {
-        match self {
-            Self::New(id) => *id,
-            Self::Known(known) => known.id,
-        }
-    }
+/// Who joins by a link, and what their password is kept as.
+struct Guest {
+    id: UserId,
+    hash: PasswordHash,
+    /// Whether this request made them; else their password was presented.
+    is_new: bool,
 }
 
 fn rejected(rejection: Rejection) -> AcceptError {

@@ -51,7 +51,6 @@ impl People {
         let invitee = InviteeId::generate(now, self.0.entropy.bytes());
         let hash = token.hash();
         let user_id = self.find(email).await?;
-        quietly(rows::prune_invitations(self.pool(), now).await);
         let invitee = rows::add_invitation(self.pool(), &invitation, invitee, &hash, now).await?;
         let new = NewInvitation {
             invitation_id: invitation.id,

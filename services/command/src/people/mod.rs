@@ -25,7 +25,7 @@ use sqlx::PgPool;
 
 pub use self::accept::AcceptError;
 pub use self::invite::{InviteError, Invited};
-use self::password::Hasher;
+use self::password::{Hasher, PasswordHash};
 pub use self::password::{Password, PasswordError};
 pub use self::password_change::PasswordChangeError;
 pub use self::rows::OrgOfPerson;
@@ -122,11 +122,22 @@ impl People {
         name: &Name,
         password: Password,
     ) -> Result<Option<UserId>, PeopleError> {
+        let added = self.add_known(email, name, password).await?;
+        Ok(added.map(|(id, _)| id))
+    }
+
+    /// The same; with the hash that is kept.
+    async fn add_known(
+        &self,
+        email: &Email,
+        name: &Name,
+        password: Password,
+    ) -> Result<Option<(UserId, PasswordHash)>, PeopleError> {
         let hash = self.hasher().hash(password, &self.0.entropy).await?;
         let id = self.new_user_id();
         let now = self.commander().now();
         let is_new = rows::add(self.pool(), id, email, name, &hash, now).await?;
-        Ok(is_new.then_some(id))
+        Ok(is_new.then_some((id, hash)))
     }
 
     /// The orgs that a person belongs to, by name.

@@ -83,9 +83,23 @@ impl People {
         except: Option<SessionId>,
         request_id: &str,
     ) -> Result<Option<Denial>, PeopleError> {
+        let mut denials = Vec::new();
+        let all = self.end_until_none(person, except, request_id, &mut denials);
+        let all = all.await;
+        let settled = self.settle_all(denials, all.is_ok()).await;
+        all.and(settled)
+    }
+
+    /// Adds the ends to `denials`, also before an error.
+    async fn end_until_none(
+        &self,
+        person: UserId,
+        except: Option<SessionId>,
+        request_id: &str,
+        denials: &mut Vec<Denial>,
+    ) -> Result<(), PeopleError> {
         let orgs = self.orgs_of(person).await?;
         let mut orgs: Vec<OrgId> = orgs.into_iter().map(|org| org.id).collect();
-        let mut denials = Vec::new();
         for _ in 0..PASSES {
             for org in orgs {
                 denials.extend(self.end_all(org, person, except, request_id).await?);
@@ -93,7 +107,7 @@ impl People {
             let now = self.commander().now();
             orgs = rows::orgs_with_sessions(self.pool(), person, except, now).await?;
             if orgs.is_empty() {
-                return self.settle_all(denials).await;
+                return Ok(());
             }
         }
         Err(PeopleError::SessionsRemain)
@@ -117,10 +131,17 @@ impl People {
         Ok(recorded.await?.denial)
     }
 
-    async fn settle_all(&self, mut denials: Vec<Denial>) -> Result<Option<Denial>, PeopleError> {
+    /// Sees to all of them, whatever becomes of some; the first error is told.
+    async fn settle_all(
+        &self,
+        mut denials: Vec<Denial>,
+        wait: bool,
+    ) -> Result<Option<Denial>, PeopleError> {
+        let mut settled = Ok(());
         for denial in &mut denials {
-            self.commander().settle(denial, true).await?;
+            settled = settled.and(self.commander().settle(denial, wait).await);
         }
+        settled?;
         Ok(denials.into_iter().max_by_key(|denial| denial.position))
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod annotations;
+mod bad_input;
 mod campaigns;
 mod goals;
 mod strings;

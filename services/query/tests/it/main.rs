@@ -3,6 +3,7 @@
 mod access;
 mod aggregates;
 mod analytics;
+mod bad_input;
 mod campaigns;
 mod docs;
 mod furnished;

@@ -169,7 +169,7 @@ impl Matrix {
     async fn take_predicates_away(&self) -> PgConnection {
         let mut connection = superuser(&self.world).await;
         let views: Vec<(String, String)> = sqlx::query_as(
-            "select viewname::text, definition from pg_views where schemaname = 'read_2'",
+            "select viewname::text, definition from pg_views where schemaname = current_schema()",
         )
         .fetch_all(&mut connection)
         .await
@@ -180,7 +180,7 @@ impl Matrix {
                      then 'nullif(current_setting(''tga.org_id'', true), '''')::uuid as org_id'
                      else quote_ident(a.attname) end, ', ' order by a.attnum)
              from pg_class c join pg_attribute a on a.attrelid = c.oid
-             where c.relnamespace = 'read_2'::regnamespace and c.relkind = 'r'
+             where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
                  and a.attnum > 0 and not a.attisdropped
              group by c.oid having bool_or(a.attname = 'org_id')",
         )
@@ -190,14 +190,14 @@ impl Matrix {
         assert!(tables.len() > 20, "{tables:?}");
         let overlay = |name: &str, body: &str| {
             format!(
-                "create view read_2.{name} with (security_invoker = true) as {body};
-                 grant select on read_2.{name} to tga_query;"
+                "create view {name} with (security_invoker = true) as {body};
+                 grant select on {name} to tga_query;"
             )
         };
         let mut script = vec!["create schema beneath;".to_owned()];
         script.extend(views.iter().map(|(view, _)| format!("drop view {view};")));
         for (table, columns) in &tables {
-            script.push(format!("alter table read_2.{table} set schema beneath;"));
+            script.push(format!("alter table {table} set schema beneath;"));
             script.push(overlay(
                 table,
                 &format!("select {columns} from beneath.{table}"),

@@ -17,7 +17,6 @@ mod calendar;
 mod decimal;
 mod formula;
 mod levels;
-pub mod limits;
 mod measure;
 mod metric;
 mod outliers;

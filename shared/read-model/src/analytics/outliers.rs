@@ -5,8 +5,8 @@
 //! 0.6745 is the MAD of a standard normal variable. They recommend to look at |z| >= 3.5.
 
 use super::decimal::Decimal4;
-use super::limits::OUTLIER_GROUP_MIN;
 use super::posting::twice_the_median;
+use domain::limits::OUTLIER_GROUP_MIN;
 
 /// MAD of a standard normal variable, as they round it.
 const NORMAL_MAD: f64 = 0.6745;

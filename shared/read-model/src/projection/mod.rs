@@ -66,7 +66,7 @@ pub struct Applied {
     pub readings: u64,
     /// Of these, readings not newer than the newest stored of their video, which cost more.
     pub late: u64,
-    /// Rows of roll-ups that changed.
+    /// Quarter hours of roll-ups that changed.
     pub slots: u64,
     /// Whether the roll-ups of all campaigns are those of what the campaigns hold now.
     pub is_rolled: bool,

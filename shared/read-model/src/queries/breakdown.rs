@@ -13,12 +13,12 @@ use uuid::Uuid;
 
 use super::analytics::{EntityRef, EntitySeries};
 use super::raw::COUNTED;
-use crate::analytics::limits::BREAKDOWN_VIDEOS;
 use crate::analytics::{
     Asked, Changes, Counter, Edges, EntityKind, Level, Levels, Mode, Span, series,
 };
 use crate::error::ReadError;
 use crate::reader::OrgReader;
+use domain::limits::BREAKDOWN_VIDEOS;
 
 /// How all other videos together are called.
 const OTHERS: &str = "Other";

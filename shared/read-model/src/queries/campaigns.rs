@@ -163,7 +163,7 @@ impl OrgReader {
                    WHERE v.org_id = $1 AND NOT v.removed AND NOT v.creator_removed
                      AND v.tracking_status = ANY ($3)
                ), videos_in AS (
-                   -- Sums of absurd readings are cut off, as those of roll-ups are.
+                   -- Sums of absurd readings are cut off.
                    SELECT c.campaign_id, count(*) AS videos,
                           least(sum(s.views), 9223372036854775807)::bigint AS views
                    FROM counted c

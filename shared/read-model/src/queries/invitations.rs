@@ -1,7 +1,9 @@
 //! Invitations, without their addresses: those stand outside the read model.
 
+use chrono::TimeDelta;
 use domain::event::Actor;
 use domain::ids::{InvitationId, InviteeId};
+use domain::limits::INVITATION_DAYS;
 use domain::org::{self, InvitationStatus};
 use domain::time::Timestamp;
 use sqlx::PgConnection;
@@ -11,6 +13,9 @@ use super::columns::{Row, timestamp};
 use super::page::{Cursor, Listed, Page};
 use crate::error::{CorruptRow, ReadError};
 use crate::reader::OrgReader;
+
+/// No open invitation is older, whatever clocks say.
+const OPEN_WITHIN: TimeDelta = TimeDelta::days(INVITATION_DAYS + 1);
 
 /// An invitation with its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +80,10 @@ impl OrgReader {
     ) -> Result<Option<Timestamp>, ReadError> {
         let end = sqlx::query_scalar!(
             "SELECT min(expires_at) FROM invitations
-             WHERE org_id = $1 AND closed IS NULL AND expires_at > $2",
+             WHERE org_id = $1 AND closed IS NULL AND expires_at > $2 AND created_at > $3",
             self.org.as_uuid(),
             now.datetime(),
+            now.minus(OPEN_WITHIN).datetime(),
         )
         .fetch_one(&mut *self.tx)
         .await?;

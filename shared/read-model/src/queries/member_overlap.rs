@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use domain::ids::{CampaignId, ProjectId};
 use uuid::Uuid;
 
-use crate::analytics::limits::{OVERLAP_CAMPAIGNS, OVERLAP_MEMBERS};
 use crate::analytics::{Decimal4, EntityKind};
 use crate::error::ReadError;
 use crate::reader::OrgReader;
+use domain::limits::{OVERLAP_CAMPAIGNS, OVERLAP_MEMBERS};
 
 /// What the members of campaigns are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

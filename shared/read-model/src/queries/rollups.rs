@@ -268,6 +268,6 @@ impl OrgReader {
 fn sum(text: Option<&str>, unit: Uuid) -> Result<i128, CorruptRow> {
     text.map_or(Ok(0), |text| {
         text.parse()
-            .map_err(|_| CorruptRow::new("slots", "sum", unit))
+            .map_err(|_| CorruptRow::new("days and slots", "sum", unit))
     })
 }

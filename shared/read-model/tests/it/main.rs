@@ -6,7 +6,6 @@ mod aggregates;
 mod answers;
 mod breakdown;
 mod campaigns;
-mod days;
 mod figure_plans;
 mod goals;
 mod history;

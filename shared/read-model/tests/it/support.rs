@@ -4,7 +4,7 @@ use domain::event::{Actor, ChainHash, Event, RecordedEvent};
 use domain::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
 use domain::time::Timestamp;
 use read_model::projection::{Applied, apply_in_tx, roll_in_tx};
-use read_model::{ReadModel, SubjectKeyring};
+use read_model::{ProjectionVersion, ReadModel, SubjectKeyring};
 use sqlx::PgPool;
 use testkit::TestDatabase;
 use uuid::Uuid;
@@ -61,8 +61,9 @@ pub async fn projection() -> TestDatabase {
     let database = testkit::postgres().await;
     sqlx::query(
         "INSERT INTO read.versions (version, position, started_at, caught_up_at)
-         VALUES (2, 1, now(), now())",
+         VALUES ($1, 1, now(), now())",
     )
+    .bind(ProjectionVersion::CURRENT.get())
     .execute(database.pool())
     .await
     .unwrap();

@@ -1,18 +1,11 @@
 //! To whom invitations are.
 
-use chrono::TimeDelta;
 use domain::credential::CredentialHash;
 use domain::ids::{InvitationId, InviteeId, OrgId};
 use domain::time::Timestamp;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::PeopleError;
-
-/// How long to whom an invitation was is kept, in days: longer than any may be accepted.
-const KEPT_DAYS: i64 = 30;
-/// Rows of invitations long over that each new one takes away.
-const PRUNED: i64 = 100;
 
 /// An invitation, and to whom it is.
 pub struct Invitation {
@@ -52,45 +45,25 @@ pub async fn add_invitation(
     Ok(InviteeId::from_uuid(id))
 }
 
-/// Takes back an invitation that no event names.
+/// Takes back an invitation that no event names, and its address unless another one is to it.
 pub async fn remove_invitation(pool: &PgPool, id: InvitationId) -> Result<(), PeopleError> {
-    remove(pool, &[id.as_uuid()]).await
-}
-
-/// Forgets some of the invitations that were over long before `now`.
-pub async fn prune_invitations(pool: &PgPool, now: Timestamp) -> Result<(), PeopleError> {
-    let old = sqlx::query_scalar!(
-        "select id from auth.invitations where created_at < $1 limit $2",
-        now.minus(TimeDelta::days(KEPT_DAYS)).datetime(),
-        PRUNED
-    )
-    .fetch_all(pool)
-    .await?;
-    if old.is_empty() {
-        return Ok(());
-    }
-    remove(pool, &old).await
-}
-
-/// Deletes invitations, and addresses that have no other.
-async fn remove(pool: &PgPool, ids: &[Uuid]) -> Result<(), PeopleError> {
     let mut transaction = pool.begin().await?;
     // Whoever invites such an address again has done so before this, or finds it gone.
-    let invitees = sqlx::query_scalar!(
+    let invitee = sqlx::query_scalar!(
         "select e.id from auth.invitees e
-         where e.id in (select i.invitee_id from auth.invitations i where i.id = any ($1))
-         order by e.id for update",
-        ids
+         where e.id in (select i.invitee_id from auth.invitations i where i.id = $1)
+         for update",
+        id.as_uuid()
     )
-    .fetch_all(&mut *transaction)
+    .fetch_optional(&mut *transaction)
     .await?;
-    sqlx::query!("delete from auth.invitations where id = any ($1)", ids)
+    sqlx::query!("delete from auth.invitations where id = $1", id.as_uuid())
         .execute(&mut *transaction)
         .await?;
     sqlx::query!(
-        "delete from auth.invitees e where e.id = any ($1)
+        "delete from auth.invitees e where e.id = $1
              and not exists (select from auth.invitations i where i.invitee_id = e.id)",
-        &invitees
+        invitee
     )
     .execute(&mut *transaction)
     .await?;

@@ -13,9 +13,7 @@ use gate::Person;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use self::invitations::{
-    Invitation, add_invitation, invitation_of, prune_invitations, remove_invitation,
-};
+pub use self::invitations::{Invitation, add_invitation, invitation_of, remove_invitation};
 pub use self::sessions::{NewRow, add_session, orgs_with_sessions, remove_session};
 pub use self::setup::{
     Claim, add_setup_token, anybody_belongs, claim_setup, end_setup, release_setup,

@@ -9,7 +9,7 @@ use api::openapi;
 use api::v1::ScatterRow;
 use axum::extract::State;
 use axum::response::Response;
-use read_model::analytics::limits::{SCATTER_ROWS_DEFAULT, SCATTER_ROWS_MAX};
+use domain::limits::{SCATTER_ROWS_DEFAULT, SCATTER_ROWS_MAX};
 use read_model::{CreatorFigure, CreatorPlace, Rows};
 use utoipa::IntoParams;
 

@@ -11,7 +11,7 @@ use api::v1::{Figure, MemberOverlap, OverlappingCampaign, OverlappingPair, Share
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::{CampaignId, ProjectId};
-use read_model::analytics::limits::OVERLAP_CAMPAIGNS;
+use domain::limits::OVERLAP_CAMPAIGNS;
 use read_model::{MemberKind, Overlap};
 use utoipa::IntoParams;
 use uuid::Uuid;

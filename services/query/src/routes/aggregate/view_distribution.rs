@@ -9,7 +9,7 @@ use api::openapi;
 use api::v1::{Bin, Percentiles, ViewDistribution};
 use axum::extract::State;
 use axum::response::Response;
-use read_model::analytics::limits::{BINS_DEFAULT, BINS_MAX};
+use domain::limits::{BINS_DEFAULT, BINS_MAX};
 use read_model::analytics::{Scale, Spread};
 use utoipa::IntoParams;
 
