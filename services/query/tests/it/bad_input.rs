@@ -1,10 +1,11 @@
-//! Every parameter missing, of a wrong type, out of its range, and given twice, as the document
-//! describes it.
+//! Every parameter as its example has it, missing, of a wrong type, out of its range, and given twice,
+//! as the document describes it.
 
 use serde_json::Value;
 
 use crate::furnished::{Furnished, furnished, queries};
 use crate::routes::query;
+use crate::strings::encoded;
 use crate::support::{Reply, World};
 
 /// A parameter of a route.
@@ -16,6 +17,7 @@ struct Parameter {
     name: String,
     is_required: bool,
     schema: Value,
+    example: Option<String>,
 }
 
 fn all(of: &Furnished) -> Vec<Parameter> {
@@ -42,16 +44,29 @@ fn all(of: &Furnished) -> Vec<Parameter> {
             if parameter["in"] != "query" {
                 continue;
             }
+            let schema = resolved(&document, &parameter["schema"]);
+            let examples = [&parameter["example"], &schema["example"]];
+            let example = examples.into_iter().find(|example| !example.is_null());
             all.push(Parameter {
                 path: path.clone(),
                 required: required.clone(),
                 name: parameter["name"].as_str().unwrap().to_owned(),
                 is_required: parameter["required"] == true,
-                schema: resolved(&document, &parameter["schema"]),
+                example: example.map(shown),
+                schema,
             });
         }
     }
     all
+}
+
+/// A value as a query has it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
 }
 
 fn resolved(document: &Value, schema: &Value) -> Value {
@@ -135,9 +150,21 @@ fn is_refused(reply: &Reply, name: &str, path: &str) {
 async fn every_parameter_is_held_to_its_type_and_range_and_missed_where_it_is_needed() {
     let world = World::start().await;
     let of = furnished(&world, "ada").await;
-    let (mut wrong, mut missing) = (0, 0);
+    let (mut wrong, mut missing, mut examples) = (0, 0, 0);
     for parameter in all(&of) {
         let name = &parameter.name;
+        if let Some(example) = &parameter.example {
+            let mut path = parameter.with(&[encoded(example)]);
+            // What it goes with.
+            path += match name.as_str() {
+                "bucket_days" => "&granularity=custom",
+                "bins" => "&scale=linear",
+                _ => "",
+            };
+            let reply = ask(&world, &of, &path).await;
+            assert_eq!(reply.status, 200, "{path}: {:?}", reply.body);
+            examples += 1;
+        }
         for value in parameter.wrong() {
             let path = parameter.with(&[value]);
             is_refused(&ask(&world, &of, &path).await, name, &path);
@@ -154,7 +181,7 @@ async fn every_parameter_is_held_to_its_type_and_range_and_missed_where_it_is_ne
         is_refused(&ask(&world, &of, &path).await, name, &path);
     }
     assert!(
-        wrong > 300 && missing > 12,
-        "{wrong} wrong, {missing} missing"
+        wrong > 300 && missing > 12 && examples > 50,
+        "{wrong} wrong, {missing} missing, {examples} examples"
     );
 }

@@ -27,7 +27,7 @@ const TEXTS: [&str; 15] = [
 ];
 
 /// Every byte but letters and digits is written out.
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
