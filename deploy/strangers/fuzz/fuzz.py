@@ -22,6 +22,8 @@ NEEDED = 2
 # With each set its share of the time. The empty one is a key that always lacks the scope, SESSION an admin's session.
 SESSION = "session"
 RUNS = {"read": 5, "write": 5, "read+write": 6, "keys": 4, SESSION: 6, "ingest": 1, "audit": 1, "": 2}
+# In so many seconds chance may leave out as many operations; without a limit it leaves out none.
+MISSED_BY_CHANCE = 4
 # Operations that no run need have done, and why.
 NEVER_DONE = {}
 ALL_SCOPES = ["read", "write", "keys", "ingest", "audit"]
@@ -268,7 +270,7 @@ def main():
         print("  never done: " + (", ".join(missed) or "none"))
     if failed:
         sys.exit(f"schemathesis found something with the scopes: {', '.join(failed)}")
-    if missed:
+    if len(missed) > (0 if is_deep else MISSED_BY_CHANCE):
         sys.exit("operations that no run did are as good as untried")
 
 
