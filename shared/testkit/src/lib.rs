@@ -1,5 +1,5 @@
 //! What tests share: private Postgres and NATS servers, a TCP proxy that misbehaves on demand, and
-//! waiting for a condition with a deadline, a judge of histories of revoked keys, and what proofs
+//! waiting for a condition with a deadline, texts that are trouble, a judge of histories of revoked keys, and what proofs
 //! leave for the record.
 //!
 //! It may depend on anything shared, and is named under `[dev-dependencies]` alone. Everything here
@@ -16,6 +16,7 @@ mod nats;
 mod postgres;
 mod proven;
 mod proxy;
+mod trouble;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -25,6 +26,7 @@ pub use nats::{TestNats, nats};
 pub use postgres::{TestDatabase, TestPostgres, postgres, private_postgres};
 pub use proven::proven;
 pub use proxy::{Direction, Held, Proxy};
+pub use trouble::TROUBLE;
 
 /// A folder that a server's account may reach, wherever we are root.
 fn reachable_folder() -> tempfile::TempDir {

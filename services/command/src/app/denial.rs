@@ -182,15 +182,8 @@ mod tests {
 
     fn changed(narrowed: bool) -> Event {
         KeyChanged {
-            key_id: KeyId::from_uuid(Uuid::nil()),
-            name: None,
-            scopes: None,
-            expires_at: None,
-            ip_allowlist: None,
-            rate_limit_per_minute: None,
-            strict: None,
-            owner_id: None,
             narrowed,
+            ..KeyChanged::nothing(KeyId::from_uuid(Uuid::nil()))
         }
         .into()
     }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::furnished::{Furnished, furnished, queries};
+use crate::furnished::{Furnished, ask, furnished, queries};
 use crate::routes::query;
 use crate::strings::encoded;
 use crate::support::{Reply, World};
@@ -122,18 +122,6 @@ impl Parameter {
         }
         wrong
     }
-}
-
-async fn ask(world: &World, of: &Furnished, path: &str) -> Reply {
-    let is_personal = ["/sessions", "/invitations/received"]
-        .iter()
-        .any(|known| path.starts_with(known));
-    let secret = if is_personal {
-        &of.admin.secret
-    } else {
-        &of.org.key
-    };
-    world.get(secret, path).await
 }
 
 #[track_caller]

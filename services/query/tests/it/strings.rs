@@ -2,29 +2,11 @@
 
 use api::route::Verb;
 use serde_json::Value;
+use testkit::TROUBLE;
 
-use crate::furnished::{Furnished, furnished, queries};
+use crate::furnished::{Furnished, ask, furnished, queries};
 use crate::routes::{parameters, query};
 use crate::support::{Reply, World};
-
-/// What no endpoint may stumble over.
-const TEXTS: [&str; 15] = [
-    "\0",
-    "a\u{7}b",
-    "a\r\nTga-Position: 1",
-    "\u{202e}desrever",
-    "\u{2066}isolated\u{2069}",
-    "\u{200f}\u{200e}",
-    "\u{1f469}\u{200d}\u{1f680}",
-    "\u{10ffff}",
-    "e\u{301}\u{301}\u{301}",
-    "=HYPERLINK(\"http://example.com\")",
-    "+1-2@SUM(A1)",
-    "' OR 1=1; DROP TABLE projects --",
-    "%' ESCAPE '\\_",
-    "<script>alert(1)</script>",
-    "{{7*7}}${7*7}",
-];
 
 /// Every byte but letters and digits is written out.
 pub fn encoded(text: &str) -> String {
@@ -56,19 +38,6 @@ fn asked(of: &Furnished) -> Vec<(String, String, Vec<String>)> {
     described.collect()
 }
 
-/// Asks as whoever may: keys see all but what is for persons.
-async fn ask(world: &World, of: &Furnished, path: &str) -> Reply {
-    let is_personal = ["/sessions", "/invitations/received"]
-        .iter()
-        .any(|known| path.starts_with(known));
-    let secret = if is_personal {
-        &of.admin.secret
-    } else {
-        &of.org.key
-    };
-    world.get(secret, path).await
-}
-
 #[tokio::test]
 async fn no_text_in_a_parameter_or_a_path_is_more_than_a_text() {
     let world = World::start().await;
@@ -77,7 +46,7 @@ async fn no_text_in_a_parameter_or_a_path_is_more_than_a_text() {
     let mut asked_of_texts = 0;
     for (path, required, names) in asked(&of) {
         for name in names {
-            for text in TEXTS {
+            for text in TROUBLE {
                 let others: Vec<_> = required
                     .trim_start_matches('?')
                     .split('&')
@@ -110,7 +79,7 @@ async fn no_text_in_a_parameter_or_a_path_is_more_than_a_text() {
     }
     assert!(asked_of_texts > 1_000, "{asked_of_texts}");
     for (path, ..) in asked(&of) {
-        for text in TEXTS {
+        for text in TROUBLE {
             let id = path.split('/').find(|part| part.len() == 36);
             let path = match id {
                 Some(id) => path.replace(id, &encoded(text)),

@@ -37,20 +37,6 @@ fn key(owner: Option<UserId>) -> KeyCreated {
     }
 }
 
-fn changed(key_id: KeyId) -> KeyChanged {
-    KeyChanged {
-        key_id,
-        name: None,
-        scopes: None,
-        expires_at: None,
-        ip_allowlist: None,
-        rate_limit_per_minute: None,
-        strict: None,
-        owner_id: None,
-        narrowed: false,
-    }
-}
-
 fn revoked(key_id: KeyId) -> Event {
     Event::KeyRevoked(KeyRevoked {
         key_id,
@@ -101,12 +87,12 @@ async fn many_changes_at_once_are_the_changes_one_by_one() {
     append(&process.log, org, made).await;
     let rate = |id, rate| KeyChanged {
         rate_limit_per_minute: Some(rate),
-        ..changed(id)
+        ..KeyChanged::nothing(id)
     };
     let disowned = KeyChanged {
         owner_id: Some(None),
         strict: Some(true),
-        ..changed(ids[1])
+        ..KeyChanged::nothing(ids[1])
     };
     let events = vec![
         rate(ids[0], 7).into(),
@@ -162,7 +148,7 @@ async fn a_key_lives_in_its_row() {
         scopes: Some(Scopes::NONE.with(Scope::Read)),
         expires_at: Some(None),
         strict: Some(true),
-        ..changed(id)
+        ..KeyChanged::nothing(id)
     };
     append(&process.log, org, vec![Event::KeyChanged(narrowed)]).await;
     assert_eq!(
@@ -173,7 +159,7 @@ async fn a_key_lives_in_its_row() {
         ip_allowlist: Some(None),
         rate_limit_per_minute: Some(30),
         owner_id: Some(None),
-        ..changed(id)
+        ..KeyChanged::nothing(id)
     };
     append(&process.log, org, vec![Event::KeyChanged(freed)]).await;
     assert_eq!(

@@ -445,15 +445,8 @@ pub fn revoked(key_id: KeyId) -> KeyRevoked {
 /// A change of a key that changes nothing yet, and takes something away.
 pub fn unchanged(key_id: KeyId) -> KeyChanged {
     KeyChanged {
-        key_id,
-        name: None,
-        scopes: None,
-        expires_at: None,
-        ip_allowlist: None,
-        rate_limit_per_minute: None,
-        strict: None,
-        owner_id: None,
         narrowed: true,
+        ..KeyChanged::nothing(key_id)
     }
 }
 
