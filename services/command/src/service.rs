@@ -176,7 +176,9 @@ async fn seen(
                 return Ok(());
             }
             Err(error @ (LedgerAhead::Lacks(_) | LedgerAhead::Ledger(_))) => return Err(error),
-            Err(error) => tracing::warn!(error = %chain(&error), "the log does not answer yet"),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the log does not answer yet: `trackagoat doctor` says what is missing")
+            }
         }
         tokio::select! {
             () = tasks.clock().sleep(LOOK_AGAIN) => {}

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod bench;
+mod database;
 mod dev;
 mod doctor;
 mod import;

@@ -32,6 +32,7 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 
 use crate::arguments::{AdminArgs, LedgerArgs};
+use crate::database::connect_options;
 use crate::nats::{self, NatsError};
 
 /// Connections of one service to the primary.
@@ -256,7 +257,7 @@ impl QueryPart<'_> {
         });
         let reads = ProjectionVersion::CURRENT.connect_options(self.reads_url.expose_secret());
         let reads = pool_options().connect_lazy_with(reads.map_err(ServeError::DatabaseUrl)?);
-        let projector = self.projector_url.expose_secret().parse();
+        let projector = connect_options(&self.projector_url);
         let parts = Parts {
             log,
             primary,
@@ -386,10 +387,7 @@ pub fn local_address(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
 }
 
 fn pool(url: &SecretString) -> Result<PgPool, ServeError> {
-    let options = url
-        .expose_secret()
-        .parse()
-        .map_err(ServeError::DatabaseUrl)?;
+    let options = connect_options(url).map_err(ServeError::DatabaseUrl)?;
     Ok(pool_options().connect_lazy_with(options))
 }
 

@@ -15,12 +15,13 @@ use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, Outcome, ShutdownPolicy, TaskKind};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::arguments::{DatabaseUrl, LedgerArgs, NatsUrl, SecretArgument};
+use crate::database::connect_options;
 use crate::nats::{self, NatsError};
 use crate::terminal::remark;
 
@@ -136,7 +137,7 @@ impl Target {
 
 impl Place {
     fn options(&self) -> Result<PgConnectOptions, ConnectError> {
-        let options = self.database.expose_secret().parse();
+        let options = connect_options(&self.database);
         options.map_err(|error| ConnectError::Url(cause(error)))
     }
 
