@@ -334,7 +334,7 @@ fn settings(durability: Durability) -> &'static [(&'static str, &'static str)] {
 
 /// For one machine that runs everything: memory for the hot tables, few checkpoints, connections
 /// of dead clients noticed within seconds.
-const FULL: [(&str, &str); 17] = [
+const FULL: [(&str, &str); 16] = [
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
     ("synchronous_commit", "on"),
@@ -345,7 +345,6 @@ const FULL: [(&str, &str); 17] = [
     ("max_wal_size", "4GB"),
     ("checkpoint_timeout", "15min"),
     ("random_page_cost", "1.1"),
-    ("jit", "off"),
     ("max_wal_senders", "0"),
     ("wal_level", "minimal"),
     ("tcp_keepalives_idle", "30"),
