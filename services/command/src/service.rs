@@ -177,7 +177,10 @@ async fn seen(
             }
             Err(error @ (LedgerAhead::Lacks(_) | LedgerAhead::Ledger(_))) => return Err(error),
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "the log does not answer yet: `trackagoat doctor` says what is missing")
+                tracing::warn!(
+                    error = %chain(&error),
+                    "the log does not answer yet: `trackagoat doctor` says what is missing"
+                );
             }
         }
         tokio::select! {
