@@ -28,16 +28,12 @@ use runtime::process::harden;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use tokio::net::TcpListener;
 
 use crate::arguments::{AdminArgs, LedgerArgs};
-use crate::database::connect_options;
+use crate::database::{connect_options, pool, pool_options};
 use crate::nats::{self, NatsError};
 
-/// Connections of one service to the primary.
-const CONNECTIONS: u32 = 16;
-const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 /// How long each part may take to stop.
 pub const GRACE: Duration = Duration::from_secs(15);
 
@@ -199,7 +195,7 @@ impl Services<'_> {
         let resources = Resources {
             primary: shared.primary.clone(),
             // Its own connections: verifying must not wait behind what commands do.
-            verify: pool(&self.primary_url)?,
+            verify: pool(&self.primary_url).map_err(ServeError::DatabaseUrl)?,
             nats: shared.nats.clone(),
             ledger: self
                 .ledger
@@ -226,7 +222,7 @@ struct Shared {
 impl Shared {
     async fn new(services: &Services<'_>, stages: &Stages) -> Result<Self, ServeError> {
         let (clock, entropy) = (Clock::system(), Entropy::os());
-        let primary = pool(&services.primary_url)?;
+        let primary = pool(&services.primary_url).map_err(ServeError::DatabaseUrl)?;
         let nats = match &services.nats {
             Some(url) => nats::connect_if_there(url, &clock).await?,
             None => None,
@@ -249,7 +245,7 @@ impl QueryPart<'_> {
         log: Option<&EventLog>,
         stages: &Stages,
     ) -> Result<QueryService, ServeError> {
-        let primary = pool(&self.database_url)?;
+        let primary = pool(&self.database_url).map_err(ServeError::DatabaseUrl)?;
         let (clock, entropy) = (shared.clock.clone(), shared.entropy.clone());
         let log = log.cloned().unwrap_or_else(|| {
             let config = event_log::Config::default();
@@ -384,15 +380,4 @@ pub fn local_address(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
         address: nowhere,
         source,
     })
-}
-
-fn pool(url: &SecretString) -> Result<PgPool, ServeError> {
-    let options = connect_options(url).map_err(ServeError::DatabaseUrl)?;
-    Ok(pool_options().connect_lazy_with(options))
-}
-
-fn pool_options() -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(ACQUIRE_WITHIN)
 }

@@ -1,6 +1,7 @@
 //! `/auth/password`: another password, and what was opened with the former.
 
 use domain::event::Role;
+use domain::ids::OrgId;
 use domain::org::Command;
 use domain::plan::Plan;
 use futures_util::future::join_all;
@@ -26,19 +27,23 @@ async fn change(app: &TestApp, person: &Person, current: &str, new: &str) -> Ans
         .await
 }
 
-#[tokio::test]
-async fn another_password_ends_all_other_sessions_in_all_orgs() {
-    let app = TestApp::new().await;
-    let (org, other) = (
-        app.bare_org(Plan::Ultra).await,
-        app.bare_org(Plan::Ultra).await,
-    );
-    let person = app.person(org, Role::Admin).await;
+/// Two orgs, and somebody who belongs to both; in the first one in this role.
+async fn member_of_two(app: &TestApp, role: Role) -> (OrgId, OrgId, Person) {
+    let first = app.bare_org(Plan::Ultra).await;
+    let second = app.bare_org(Plan::Ultra).await;
+    let person = app.person(first, role).await;
     let join = Command::JoinMember {
         user_id: person.id,
         role: Role::Member,
     };
-    app.operate(other, join).await;
+    app.operate(second, join).await;
+    (first, second, person)
+}
+
+#[tokio::test]
+async fn another_password_ends_all_other_sessions_in_all_orgs() {
+    let app = TestApp::new().await;
+    let (org, other, person) = member_of_two(&app, Role::Admin).await;
     let elsewhere = [
         app.session(org, person.id).await,
         app.session(other, person.id).await,
@@ -139,16 +144,7 @@ async fn no_session_that_another_opened_outlives_the_change_of_a_password() {
     for _ in 0..4 {
         let app = TestApp::new().await;
         let other = app.neighbour();
-        let (first, last) = (
-            app.bare_org(Plan::Ultra).await,
-            app.bare_org(Plan::Ultra).await,
-        );
-        let person = app.person(first, Role::Member).await;
-        let join = Command::JoinMember {
-            user_id: person.id,
-            role: Role::Member,
-        };
-        app.operate(last, join).await;
+        let (first, last, person) = member_of_two(&app, Role::Member).await;
         let (_, stolen) = app.session(last, person.id).await;
         let body = json!({"org_id": first.to_string()});
         let opening = join_all((0..8).map(|n: usize| {
@@ -167,16 +163,7 @@ async fn no_session_that_another_opened_outlives_the_change_of_a_password() {
 #[tokio::test]
 async fn a_session_opened_where_all_had_ended_ends_too() {
     let app = TestApp::new().await;
-    let (first, last) = (
-        app.bare_org(Plan::Ultra).await,
-        app.bare_org(Plan::Ultra).await,
-    );
-    let person = app.person(first, Role::Member).await;
-    let join = Command::JoinMember {
-        user_id: person.id,
-        role: Role::Member,
-    };
-    app.operate(last, join).await;
+    let (first, last, person) = member_of_two(&app, Role::Member).await;
     let (_, stolen) = app.session(last, person.id).await;
     let (slow, proxy) = app.neighbour_held_up().await;
     // Orgs of one name come in the order of their ids.
