@@ -26,6 +26,8 @@ pub const FOLLOWER_RESTARTS: &str = "tga_query_follower_restarts_total";
 const SERVICE: &str = "query";
 /// What stands for the reference for people and its files.
 const DOCS: &str = "/docs";
+/// What schemas of events are counted as.
+const SCHEMAS: &str = "/schemas/events";
 /// What stands for paths that lead to no route.
 const NO_ROUTE: &str = "none";
 
@@ -54,6 +56,7 @@ pub(crate) fn describe() {
 pub(crate) struct HttpMetrics {
     routes: Vec<RouteMetrics>,
     docs: RouteMetrics,
+    schemas: RouteMetrics,
     none: RouteMetrics,
 }
 
@@ -75,6 +78,7 @@ impl HttpMetrics {
                 .map(|route| RouteMetrics::new(route.path))
                 .collect(),
             docs: RouteMetrics::new(DOCS),
+            schemas: RouteMetrics::new(SCHEMAS),
             none: RouteMetrics::new(NO_ROUTE),
         }
     }
@@ -82,6 +86,11 @@ impl HttpMetrics {
     /// Those of the reference for people, which is in no table.
     pub fn docs(&self) -> &RouteMetrics {
         &self.docs
+    }
+
+    /// Of the schemas of events.
+    pub fn schemas(&self) -> &RouteMetrics {
+        &self.schemas
     }
 
     /// Those of a route of the table; of no route at all, those of what leads nowhere.

@@ -25,7 +25,7 @@ use crate::app::{App, MEETINGS};
 use crate::cache::ResponseCache;
 use crate::config::Config;
 use crate::follow::Follower;
-use crate::http::{Document, Front};
+use crate::http::{Documents, Front};
 use crate::metrics::{self, CacheMetrics, HttpMetrics};
 use crate::routes;
 
@@ -104,7 +104,7 @@ impl QueryService {
             lookups: CacheMetrics::new(),
         });
         let endpoints = routes::endpoints(Arc::clone(&app));
-        let front = Front::new(app, gate, endpoints, Document::new(parts.openapi));
+        let front = Front::new(app, gate, endpoints, Documents::new(parts.openapi));
         Self { front, ready }
     }
 

@@ -27,7 +27,7 @@
 //! - [`rate`]: what is left to the caller.
 //! - [`v1`]: the objects, made from what the domain folds; [`v1::request`]: the bodies as clients
 //!   write them; [`csv`]: the flat form.
-//! - [`openapi`]: what a handler must say, and the one document.
+//! - [`openapi`]: what a handler must say, and the one document; [`asyncapi`]: that of events.
 //!
 //! A query, whole:
 //!
@@ -81,6 +81,7 @@
 //! A command ends in `Ok(Success::created(&object, "projects/<id>")?.at(position))`.
 #![warn(missing_docs)]
 
+pub mod asyncapi;
 pub mod csv;
 pub mod cursor;
 pub mod envelope;

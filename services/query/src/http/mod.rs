@@ -7,6 +7,7 @@ mod docs;
 mod document;
 mod fixed;
 mod packed;
+mod schemas;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use runtime::clock::Monotonic;
 use runtime::http::{Notes, PeerAddr, REQUEST_TARGET, RequestId, Respond, X_REQUEST_ID};
 use tower::ServiceExt;
 
-pub use self::document::{Described, Document};
+pub use self::document::{Described, Documents};
 use self::packed::Coding;
 pub use self::packed::Packed;
 use crate::app::Shared;
@@ -42,7 +43,7 @@ struct Inner {
     app: Shared,
     gate: Gate,
     endpoints: Router,
-    document: Document,
+    documents: Documents,
 }
 
 /// What became of a request, for counting.
@@ -53,12 +54,12 @@ struct Outcome {
 
 impl Front {
     /// In front of these endpoints.
-    pub(crate) fn new(app: Shared, gate: Gate, endpoints: Router, document: Document) -> Self {
+    pub(crate) fn new(app: Shared, gate: Gate, endpoints: Router, documents: Documents) -> Self {
         Self(Arc::new(Inner {
             app,
             gate,
             endpoints,
-            document,
+            documents,
         }))
     }
 
@@ -102,17 +103,17 @@ impl Inner {
     }
 
     async fn answer(&self, request: Request, coding: Option<Coding>) -> Outcome {
-        if request.uri().path() == Document::PATH {
-            let mut response = self.document.respond(request.method(), request.headers());
+        if let Some(document) = self.documents.find(request.uri().path()) {
+            let mut response = document.respond(request.method(), request.headers());
             if let Some(coding) = coding {
-                Box::pin(self.document.pack(&mut response, coding)).await;
+                Box::pin(document.pack(&mut response, coding)).await;
             }
             return Outcome {
                 response,
-                metrics: self.metrics_of(Document::route()),
+                metrics: self.metrics_of(document.route()),
             };
         }
-        if docs::has(request.uri().path()) {
+        if docs::has(request.uri().path()) || schemas::has(request.uri().path()) {
             return Box::pin(self.explain(request, coding)).await;
         }
         let admission = match self.admit(request.headers(), peer_of(&request)).await {
@@ -150,13 +151,20 @@ impl Inner {
         outcome
     }
 
-    /// The reference for people, which is nobody's in particular.
+    /// The reference for people and the schemas of events, which are nobody's in particular.
     async fn explain(&self, request: Request, coding: Option<Coding>) -> Outcome {
         let (asked, _) = request.into_parts();
-        let path = asked.uri.path();
+        let (path, http) = (asked.uri.path(), &self.app.http);
+        let (response, metrics) = if schemas::has(path) {
+            let schema = schemas::respond(&asked.method, path, &asked.headers, coding);
+            (schema.await, http.schemas())
+        } else {
+            let page = docs::respond(&asked.method, path, &asked.headers, coding);
+            (page.await, http.docs())
+        };
         Outcome {
-            response: docs::respond(&asked.method, path, &asked.headers, coding).await,
-            metrics: self.app.http.docs().clone(),
+            response,
+            metrics: metrics.clone(),
         }
     }
 

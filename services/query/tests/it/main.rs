@@ -5,6 +5,7 @@ mod aggregates;
 mod analytics;
 mod bad_input;
 mod campaigns;
+mod contract_of_events;
 mod docs;
 mod furnished;
 mod kept;

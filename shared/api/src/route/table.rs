@@ -24,6 +24,7 @@ const OPENAPI: &str = "/api/v1/openapi.json";
 pub static ROUTES: &[Route] = &[
     // 18, 6
     Route::new(Get, "/openapi.json", Public),
+    Route::new(Get, "/asyncapi.json", Public),
     Route::new(Get, "/schema", READ),
     Route::new(Get, "/limits", READ),
     // 7

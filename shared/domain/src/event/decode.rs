@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::upcast::{FORMER, lift};
 use super::{Event, EventType};
 use crate::credential::CredentialHash;
 
@@ -48,12 +49,15 @@ impl Event {
             name: name.to_owned(),
         })?;
         let name = event_type.name();
-        // Every type is at version 1; the first to gain a second version lifts the first here.
-        if version != event_type.schema_version() {
-            return Err(DecodeError::UnknownVersion { name, version });
-        }
+        let data = lift(
+            FORMER,
+            event_type,
+            event_type.schema_version(),
+            version,
+            data,
+        )?;
         let mut event =
-            Self::decode_current(event_type, data).map_err(|source| DecodeError::Invalid {
+            Self::decode_current(event_type, &data).map_err(|source| DecodeError::Invalid {
                 name,
                 version,
                 source,

@@ -1,11 +1,13 @@
 //! Everything that can happen, as it stands in the log and leaves it.
 //!
 //! Names, fields and versions are for ever: a sample of every version ever written stands in
-//! `shared/domain/events/` and must load. A field that changes its meaning makes a new version,
-//! and [`Event::decode`] lifts the old one.
+//! `shared/domain/events/` and must load. A version gains optional fields at most; whatever else
+//! changes makes a new version, and [`Event::decode`] lifts the old one (`upcast`).
 
+mod actor;
 mod annotations;
 mod campaigns;
+mod chain;
 mod creators;
 mod decode;
 mod denial;
@@ -19,18 +21,19 @@ mod projects;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod upcast;
 mod videos;
-
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::actor::Actor;
 pub use self::annotations::{
     AnnotationAdded, AnnotationChanged, AnnotationKind, AnnotationRemoved,
 };
 pub use self::campaigns::{
     CampaignAdded, CampaignChanged, CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved,
 };
+pub use self::chain::ChainHash;
 pub use self::creators::{
     CreatorAdded, CreatorAutoDisabled, CreatorChanged, CreatorReactivated, CreatorReenabled,
     CreatorRemoved, CreatorRenamed, TrackingMode,
@@ -59,7 +62,7 @@ pub use self::videos::{
 };
 
 use crate::credential::CredentialHash;
-use crate::ids::{EventId, GlobalPosition, KeyId, OrgId, StreamVersion, UserId};
+use crate::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
 use crate::jcs;
 use crate::time::Timestamp;
 
@@ -95,105 +98,6 @@ impl Stream {
             1 => Some(Self::Observations),
             _ => None,
         }
-    }
-}
-
-/// Who caused an event; written `user:<id>`, `key:<id>` or `system`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Actor {
-    /// A person, through a session.
-    User(UserId),
-    /// A program, through an API key.
-    Key(KeyId),
-    /// The operator or the service itself.
-    System,
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User(id) => write!(f, "user:{id}"),
-            Self::Key(id) => write!(f, "key:{id}"),
-            Self::System => f.write_str("system"),
-        }
-    }
-}
-
-impl std::str::FromStr for Actor {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("user", id)) => id.parse().map(Self::User),
-            Some(("key", id)) => id.parse().map(Self::Key),
-            None if text == "system" => Ok(Self::System),
-            _ => Err(crate::ids::InvalidId),
-        }
-    }
-}
-
-impl Serialize for Actor {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Actor {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// SHA-256 of an event and all before it in its stream (v1-contract.md 19.1).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ChainHash([u8; 32]);
-
-impl ChainHash {
-    /// What stands before the first event of a stream.
-    pub const ZERO: Self = Self([0; 32]);
-
-    /// Wraps the stored 32 bytes.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// From a column's bytes; `None` if they are not 32.
-    pub fn try_from_slice(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-
-    /// The 32 bytes.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ChainHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for ChainHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::str::FromStr for ChainHash {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(crate::ids::InvalidId);
-        }
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16)
-                .map_err(|_| crate::ids::InvalidId)?;
-        }
-        Ok(Self(bytes))
     }
 }
 

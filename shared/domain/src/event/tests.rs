@@ -446,11 +446,26 @@ fn every_type_has_a_sample_that_loads_and_a_schema_that_is_current() {
             &folder().join(format!("{name}.v{version}.sample.json")),
             &event.data(),
         );
-        let schema = serde_json::to_string_pretty(&event_type.data_schema()).unwrap() + "\n";
+        let schema = event_type.schema_text(version).unwrap();
         matches_file(
             &folder().join(format!("{name}.v{version}.schema.json")),
             &schema,
         );
+    }
+}
+
+#[test]
+fn every_former_version_has_its_sample_its_schema_and_its_way_up() {
+    for event_type in EventType::ALL {
+        for version in 1..event_type.schema_version() {
+            let stem = format!("{}.v{version}", event_type.name());
+            assert!(folder().join(format!("{stem}.sample.json")).exists());
+            let schema = fs::read_to_string(folder().join(format!("{stem}.schema.json"))).unwrap();
+            assert_eq!(event_type.schema_text(version).as_deref(), Some(&*schema));
+        }
+        let next = event_type.schema_version() + 1;
+        assert_eq!(event_type.schema_text(next), None);
+        assert_eq!(event_type.schema_text(0), None);
     }
 }
 
