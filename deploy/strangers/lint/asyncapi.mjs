@@ -1,0 +1,19 @@
+// The AsyncAPI document, as AsyncAPI's own parser reads it. An error or a warning fails.
+import { readFile } from "node:fs/promises";
+import { Parser } from "@asyncapi/parser";
+
+const ERROR = 0;
+const WARNING = 1;
+// That a newer version of AsyncAPI is out says nothing about the document.
+const IGNORED = new Set(["asyncapi-latest-version"]);
+
+const text = await readFile(process.argv[2], "utf8");
+const { document, diagnostics } = await new Parser().parse(text);
+const found = diagnostics.filter(({ code, severity }) =>
+  (severity === ERROR || severity === WARNING) && !IGNORED.has(code));
+for (const { code, message, path } of found) {
+  console.error(`${code}: ${message} at ${path.join(".")}`);
+}
+const messages = document?.messages().all().length ?? 0;
+console.log(`asyncapi.json: ${messages} messages, ${found.length} findings`);
+process.exit(found.length > 0 || messages === 0 ? 1 : 0);
