@@ -162,6 +162,7 @@ pub fn all(deep: bool) -> Vec<Row> {
         "22" Nothing primary::stopped, "Postgres stopped";
         "28" Nothing messages::nats_lost, "NATS killed, stopped, its store wiped";
         "30" Nothing messages::forged, "messages forged, repeated, reordered";
+        "33" BaseBackup restore::to_before_a_revoke, "restore to before a revoke, from a base backup and archived WAL";
         "34" FakeTime clocks::within_bound, "replica clocks within the bound";
         "35" TurnedAndCut clocks::out_of_bound, "control: replica clock out of bound";
         "39" Nothing fleet::join_storm, "replicas join and leave";
@@ -185,7 +186,6 @@ pub fn all(deep: bool) -> Vec<Row> {
             "26" Nothing primary::without_connections, "connections exhausted";
             "27" Nothing primary::head_lock_held, "head lock held";
             "31" Nothing overrun::slow_consumer, "slow consumer";
-            "33" BaseBackup restore::to_before_a_revoke, "restore to before a revoke, from a base backup and archived WAL";
             "33b" Nothing primary::another_epoch, "another life of the log, without a restore";
             "36" TurnedAndCut clocks::fast_coordinator, "coordinator clock fast; control: far too fast";
             "37" FakeTime clocks::wall_clocks, "wall clocks an hour off";

@@ -19,13 +19,16 @@ use crate::limits::{SOON, VICTIMS};
 use crate::rig::Rig;
 
 const COMMANDS: [&str; 2] = ["c1", "c2"];
+const BACK_UP: &str = "pg_basebackup";
+const VERIFY: &str = "pg_verifybackup";
 /// What the moment before the revocations is called.
 const BEFORE: &str = "before";
 
 /// Why there can be no backup.
 pub fn missing() -> Option<String> {
-    let is_there = backup_program().is_some_and(|program| program.exists());
-    (!is_there).then(|| "no pg_basebackup: apt-get install postgresql-client".to_owned())
+    let absent = |name: &&str| !program(name).is_some_and(|program| program.exists());
+    let absent = [BACK_UP, VERIFY].into_iter().find(absent)?;
+    Some(format!("no {absent}: apt-get install postgresql-client"))
 }
 
 /// Row 33.
@@ -120,25 +123,28 @@ fn archiving(archive: &Path) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn backup_program() -> Option<PathBuf> {
+fn program(name: &str) -> Option<PathBuf> {
     let [(_, postgres), _] = runtime::local::programs();
     // Beside the program itself, not beside a link to it.
     let postgres = postgres.ok()?.canonicalize().ok()?;
-    Some(postgres.with_file_name("pg_basebackup"))
+    Some(postgres.with_file_name(name))
 }
 
 fn backup(rig: &Rig) -> PathBuf {
     rig.folder.path().join("backup")
 }
 
-/// A base backup, which without the archive is none.
+/// A base backup, which without the archive is none, held against its manifest.
 fn back_up(rig: &Rig) {
-    let mut command = Command::new(backup_program().expect("it was looked for"));
+    let mut command = Command::new(program(BACK_UP).expect("it was looked for"));
     command
         .args(["--checkpoint=fast", "--wal-method=none", "--dbname"])
         .arg(rig.postgres.url("postgres"))
         .arg("--pgdata")
         .arg(backup(rig));
+    succeeds(command);
+    let mut command = Command::new(program(VERIFY).expect("it was looked for"));
+    command.arg("--no-parse-wal").arg(backup(rig));
     succeeds(command);
 }
 
