@@ -9,13 +9,17 @@
 //! Where to look: [`QueryService`] puts it together, `http` is what every request passes,
 //! `routes` has one file per endpoint, `cache` says when a kept answer is still one.
 
+mod ahead;
 mod app;
 mod cache;
 mod call;
 mod config;
 mod follow;
+mod guard;
 mod http;
+mod hub;
 pub mod metrics;
+mod places;
 mod routes;
 mod service;
 

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::Request;
 use bytes::Bytes;
 use domain::ids::GlobalPosition;
+use domain::limits::{ORG_EXPORTS, ORG_STREAMS};
 use event_log::EventLog;
 use gate::{Gate, Limiter, ReplicaConfig, ReplicaParts, VerifyConfig};
 use read_model::{
@@ -26,11 +27,19 @@ use crate::cache::ResponseCache;
 use crate::config::Config;
 use crate::follow::Follower;
 use crate::http::{Documents, Front};
+use crate::hub::Hub;
 use crate::metrics::{self, CacheMetrics, HttpMetrics};
+use crate::places::Places;
 use crate::routes;
 
 /// How often it is looked whether the service stops, while the projection is built.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Open streams of all orgs together; each may have [`ORG_STREAMS`].
+const STREAMS: usize = 4_096;
+
+/// Exports of all orgs together, each of which holds a few MiB of events.
+const EXPORTS: usize = 32;
 
 /// What the service is given: connections, the process's limiter, secrets, the document.
 pub struct Parts {
@@ -76,11 +85,12 @@ impl QueryService {
         metrics::describe();
         let gate = start_gate(config, &parts, tasks);
         let cache = Arc::new(ResponseCache::new(config.response_cache_bytes()));
-        start_follower(&parts, &cache, tasks);
+        let hub = Arc::new(Hub::default());
+        start_follower(&parts, &cache, &hub, tasks);
         if config.projector {
             start_projector(&parts, tasks);
         }
-        let model = ReadModel::new(parts.reads);
+        let model = ReadModel::new(parts.reads.clone());
         let (follower, positions) = PositionFollower::new(model.clone(), parts.clock.clone());
         let following = follower.run(tasks.clone());
         tasks.spawn(TaskKind::Critical, "query positions", following);
@@ -100,6 +110,12 @@ impl QueryService {
             cursors: parts.cursors,
             clock: parts.clock,
             entropy: parts.entropy,
+            log: parts.log,
+            gate: gate.clone(),
+            hub,
+            streams: Places::new(ORG_STREAMS, STREAMS),
+            exports: Places::new(ORG_EXPORTS, EXPORTS),
+            tasks: tasks.clone(),
             http: HttpMetrics::new(),
             lookups: CacheMetrics::new(),
         });
@@ -152,12 +168,13 @@ fn start_gate(config: &Config, parts: &Parts, tasks: &Tasks) -> Gate {
     )
 }
 
-fn start_follower(parts: &Parts, cache: &Arc<ResponseCache>, tasks: &Tasks) {
+fn start_follower(parts: &Parts, cache: &Arc<ResponseCache>, hub: &Arc<Hub>, tasks: &Tasks) {
     let follower = Follower {
         log: parts.log.clone(),
         nats: parts.nats.clone(),
         entropy: parts.entropy.clone(),
         cache: Arc::clone(cache),
+        hub: Arc::clone(hub),
     };
     let following = follower.run(tasks.clone());
     tasks.spawn(TaskKind::Critical, "query follower", following);

@@ -143,5 +143,19 @@ pub const OVERLAP_MEMBERS: usize = 500;
 pub const SCOPE_UNUSED_DAYS: i64 = 30;
 /// How many days back the use of a key may be asked for.
 pub const USAGE_DAYS: u64 = 90;
+/// Most names in one `type` filter of the audit trail.
+pub const AUDIT_TYPES: usize = 20;
+/// Longest subject of an event, in characters.
+pub const AUDIT_SUBJECT_CHARS: usize = 200;
+/// Bytes of events after which a page of the audit trail ends, however few they are.
+pub const AUDIT_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Open event streams of one org, on each replica.
+pub const ORG_STREAMS: usize = 20;
+/// Seconds between two comments on a stream on which nothing happens.
+pub const STREAM_COMMENT_SECONDS: u64 = 15;
+/// How far a reader of a stream may be behind, in bytes of events.
+pub const STREAM_BEHIND_BYTES: usize = 4 * 1024 * 1024;
+/// Exports of one org that are under way at once, on each replica.
+pub const ORG_EXPORTS: usize = 4;
 /// Days of a range when `from` is not given.
 pub const RANGE_DEFAULT_DAYS: i64 = 30;

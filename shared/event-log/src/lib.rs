@@ -21,6 +21,7 @@ mod log;
 pub mod metrics;
 mod migrate;
 mod mirror;
+mod org_events;
 mod provision;
 mod read;
 mod readings;
@@ -29,6 +30,8 @@ mod snapshots;
 mod stored;
 mod subject_keys;
 mod sweep;
+mod times;
+mod walk;
 
 pub use self::append::{
     AppendError, AppendRequest, Appended, Appender, Config, Guard, IdempotencyRecord, NotCommitted,
@@ -47,3 +50,4 @@ pub use self::readings::{KnownReading, ReadingKey};
 pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;
 pub use self::sweep::Sweeper;
+pub use self::walk::OrgWalk;

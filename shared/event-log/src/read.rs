@@ -17,22 +17,22 @@ use crate::stored::{StoredEvent, type_name};
 pub const PAGE_MAX: u16 = 5_000;
 
 /// A row of `log.events` without its metadata, which no reader sees.
-struct Row {
-    position: i64,
-    event_id: Uuid,
-    org_id: Uuid,
-    stream: i16,
-    version: i64,
-    type_name: String,
-    schema_version: i16,
-    subject: String,
-    actor: String,
-    correlation_id: String,
-    recorded_at: DateTime<Utc>,
-    auth_prev: Option<i64>,
-    prev_hash: Vec<u8>,
-    hash: Vec<u8>,
-    data: String,
+pub struct Row {
+    pub position: i64,
+    pub event_id: Uuid,
+    pub org_id: Uuid,
+    pub stream: i16,
+    pub version: i64,
+    pub type_name: String,
+    pub schema_version: i16,
+    pub subject: String,
+    pub actor: String,
+    pub correlation_id: String,
+    pub recorded_at: DateTime<Utc>,
+    pub auth_prev: Option<i64>,
+    pub prev_hash: Vec<u8>,
+    pub hash: Vec<u8>,
+    pub data: String,
 }
 
 impl TryFrom<Row> for StoredEvent {
@@ -210,7 +210,8 @@ pub async fn auth_after(
     Ok(convert(rows)?)
 }
 
-fn convert(rows: Vec<Row>) -> Result<Vec<StoredEvent>, CorruptRow> {
+/// Rows as events.
+pub fn convert(rows: Vec<Row>) -> Result<Vec<StoredEvent>, CorruptRow> {
     rows.into_iter().map(StoredEvent::try_from).collect()
 }
 

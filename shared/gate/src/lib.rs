@@ -24,6 +24,7 @@ mod drill;
 mod follow;
 mod gate;
 mod hold;
+mod lasting;
 mod ledger;
 mod limiter;
 pub mod metrics;
@@ -45,6 +46,7 @@ pub use self::core::usage::Purpose;
 pub use self::follow::ReplicaConfig;
 pub use self::gate::{Gate, ReplicaParts};
 pub use self::hold::Hold;
+pub use self::lasting::{Lapse, Lasting};
 pub use self::ledger::{Damaged, Ledger, LedgerAhead, LedgerError, Recorded, read_ledger};
 pub use self::limiter::Limiter;
 pub use self::store::{

@@ -32,6 +32,7 @@ pub use self::queries::analytics::{
 };
 pub use self::queries::annotations::{Annotation, AnnotationFilter, DayCursor, ListedAnnotations};
 pub use self::queries::api_keys::{ApiKey, KeyFilter};
+pub use self::queries::audit::{AuditFilter, TypeFilter};
 pub use self::queries::campaign_leaderboard::CampaignStanding;
 pub use self::queries::campaigns::{Campaign, CampaignFigures, CampaignItem};
 pub use self::queries::cards::{CreatorCard, VideoCard};

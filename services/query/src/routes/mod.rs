@@ -3,6 +3,7 @@
 mod aggregate;
 mod analytics;
 mod annotations;
+mod audit;
 mod campaigns;
 mod choices;
 mod creators;
@@ -86,6 +87,10 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(goals::list::handle))
         .routes(routes!(goals::compliance::handle))
         .routes(routes!(analytics::handle))
+        .routes(routes!(audit::events::handle))
+        .routes(routes!(audit::stream::handle))
+        .routes(routes!(audit::export::handle))
+        .routes(routes!(audit::as_of::handle))
         .routes(routes!(aggregate::video_leaderboard::handle))
         .routes(routes!(aggregate::creator_leaderboard::handle))
         .routes(routes!(aggregate::campaign_leaderboard::handle))

@@ -4,6 +4,7 @@
 mod aggregate;
 mod analytics;
 mod annotations;
+mod audit;
 mod bulk;
 mod campaigns;
 mod compliance;
@@ -34,6 +35,7 @@ pub use self::aggregate::{
 };
 pub use self::analytics::{Analytics, CSV_HEADER, EntityRef, Figure, Point, Series};
 pub use self::annotations::{Annotation, AnnotationEntity};
+pub use self::audit::{AsOf, AuditEvent, KeyAsOf, MemberAsOf, OrgAsOf};
 pub use self::bulk::{BulkAnswer, BulkResult, BulkStatus, BulkSummary};
 pub use self::campaigns::{Campaign, CampaignItem, CampaignWithFigures};
 pub use self::compliance::{

@@ -9,6 +9,7 @@
 //! follow what campaigns hold later, in transactions of their own: see `roll`.
 
 mod annotations;
+mod audit;
 mod campaigns;
 mod changes;
 mod decisions;
@@ -34,6 +35,7 @@ use sqlx::PgConnection;
 use thiserror::Error;
 use uuid::Uuid;
 
+pub use self::audit::{Indexed, index_in_tx};
 use self::changes::SlotChanges;
 use self::decisions::Decisions;
 use self::details::Details;

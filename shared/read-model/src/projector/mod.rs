@@ -25,7 +25,9 @@ use self::feeder::{Batch, Batches, Feeder};
 use self::turns::Turns;
 use crate::metrics as names;
 use crate::position::CHANNEL;
-use crate::projection::{ApplyError, apply_in_tx, keyring::SubjectKeyring, roll_in_tx};
+use crate::projection::{
+    ApplyError, apply_in_tx, index_in_tx, keyring::SubjectKeyring, roll_in_tx,
+};
 use crate::schema::{self, Checkpoint, ProjectionVersion, SchemaError};
 
 /// How long another projector's lock is waited for before it is tried again.
@@ -292,6 +294,9 @@ impl Session<'_> {
         let keys = SubjectKeyring::load(&self.projector.log, &batch.events).await?;
         let mut tx = self.connection.begin().await?;
         let applied = apply_in_tx(&mut tx, &batch.events, &keys)
+            .await
+            .map_err(|source| ProjectorError::Apply { after, source })?;
+        index_in_tx(&mut tx, &batch.indexed)
             .await
             .map_err(|source| ProjectorError::Apply { after, source })?;
         let reached = Checkpoint {

@@ -3,6 +3,7 @@
 pub(crate) mod analytics;
 pub(crate) mod annotations;
 pub(crate) mod api_keys;
+pub(crate) mod audit;
 mod breakdown;
 pub(crate) mod campaign_leaderboard;
 pub(crate) mod campaigns;

@@ -1,0 +1,107 @@
+//! The audit trail (v1-contract.md 19): events as they stand in the log, and how the org stood.
+
+pub mod as_of;
+pub mod events;
+pub mod export;
+mod params;
+pub mod stream;
+
+use api::error::ApiError;
+use api::input::issue::Issues;
+use domain::event::Stream;
+use domain::ids::{GlobalPosition, OrgId};
+use domain::time::Timestamp;
+use event_log::{Head, ReadError, StoredEvent};
+
+use crate::app::App;
+
+/// Seconds after which a caller may ask for a stream again whose org has all it may.
+const STREAM_AGAIN_SECONDS: u64 = 60;
+
+impl App {
+    /// The end of the log.
+    async fn head(&self) -> Result<Head, ApiError> {
+        self.log.head().await.map_err(|error| self.log_error(error))
+    }
+
+    /// Maps what the log says.
+    fn log_error(&self, error: ReadError) -> ApiError {
+        match error {
+            ReadError::Database(_) => self.unavailable().because(error),
+            ReadError::Corrupt(_) => ApiError::internal(error),
+        }
+    }
+
+    /// The last position recorded at an instant or before it.
+    async fn position_at(&self, at: Timestamp) -> Result<GlobalPosition, ApiError> {
+        let position = self.log.position_at(at).await;
+        position.map_err(|error| self.log_error(error))
+    }
+
+    /// 410 if an org's events after a position are not all kept online.
+    async fn require_kept(
+        &self,
+        org: OrgId,
+        streams: &[Stream],
+        after: GlobalPosition,
+    ) -> Result<(), ApiError> {
+        let earliest = self.earliest().await?;
+        if after.next() >= earliest {
+            return Ok(());
+        }
+        for stream in streams {
+            let first = self.log.first_org_version(org, *stream).await;
+            let first = first.map_err(|error| self.log_error(error))?;
+            if first.is_some_and(|first| first.get() > 1) {
+                return Err(ApiError::gone_position(earliest));
+            }
+        }
+        Ok(())
+    }
+
+    async fn earliest(&self) -> Result<GlobalPosition, ApiError> {
+        let earliest = self.log.earliest().await;
+        earliest.map_err(|error| self.log_error(error))
+    }
+
+    /// The events of an org at positions that are known to be its own, as far as they are kept.
+    async fn events_at(
+        &self,
+        org: OrgId,
+        positions: &[GlobalPosition],
+    ) -> Result<Vec<StoredEvent>, ApiError> {
+        let events = self.log.read_org_at(org, positions).await;
+        let events = events.map_err(|error| self.log_error(error))?;
+        if events.len() == positions.len() {
+            return Ok(events);
+        }
+        let earliest = self.earliest().await?;
+        let is_there = |position: &GlobalPosition| {
+            let found = events.binary_search_by_key(position, |event| event.position);
+            found.is_ok()
+        };
+        if positions.iter().all(|it| *it < earliest || is_there(it)) {
+            return Ok(events);
+        }
+        Err(ApiError::internal(
+            "the log has no event where the projection says that one is",
+        ))
+    }
+}
+
+/// 400 for a position that the log does not have yet.
+fn require_reached(
+    name: &str,
+    position: Option<GlobalPosition>,
+    head: GlobalPosition,
+) -> Result<(), ApiError> {
+    match position {
+        Some(position) if position > head => Err(refused(name, "is beyond the head of the log")),
+        _ => Ok(()),
+    }
+}
+
+/// 400 for one parameter.
+fn refused(name: &str, message: &'static str) -> ApiError {
+    ApiError::invalid_query(&Issues::one(name, message))
+}
