@@ -1,7 +1,8 @@
 //! What verifying the whole log reads beside the events: its ends, what is kept of the tree, signed
 //! heads, and the credentials that it made. For the operator's connection.
 
-use domain::ids::{GlobalPosition, OrgId, TreeSize};
+use domain::event::Stream;
+use domain::ids::{GlobalPosition, OrgId, StreamVersion, TreeSize};
 use domain::merkle::{Frontier, Grown};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -45,6 +46,17 @@ impl EventLog {
     /// Where the log begins and ends.
     pub async fn extent(&self) -> Result<Extent, ReadError> {
         self.ask(async |c| extent(c).await).await
+    }
+
+    /// The first version of a stream after another that is there; without gaps, the next.
+    pub async fn version_after(
+        &self,
+        org: OrgId,
+        stream: Stream,
+        after: StreamVersion,
+    ) -> Result<Option<StreamVersion>, ReadError> {
+        self.ask(async |c| version_after(c, org, stream, after).await)
+            .await
     }
 
     /// The edge of the tree of a size, from what is kept of it; none if part of that is not at hand.
@@ -101,6 +113,24 @@ async fn extent(connection: &mut PgConnection) -> Result<Extent, ReadError> {
         last: end(row.last)?,
         head: Head::try_from_row(row.position, row.auth_position, row.recorded_at, row.epoch)?,
     })
+}
+
+async fn version_after(
+    connection: &mut PgConnection,
+    org: OrgId,
+    stream: Stream,
+    after: StreamVersion,
+) -> Result<Option<StreamVersion>, ReadError> {
+    let version = sqlx::query_scalar!(
+        "select version from log.events
+     where org_id = $1 and stream = $2 and version > $3 order by version limit 1",
+        org.as_uuid(),
+        stream.number(),
+        after.as_i64()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(version.and_then(StreamVersion::try_from_i64))
 }
 
 async fn wrong_subtrees(

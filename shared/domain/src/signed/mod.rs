@@ -6,12 +6,14 @@
 //! seal is not.
 
 mod checkpoint;
+mod line;
 mod note;
 mod seal;
 #[cfg(test)]
 mod tests;
 
 pub use self::checkpoint::Checkpoint;
+pub use self::line::{InvalidSealedLine, SealedLine};
 pub use self::note::{
     InvalidKey, InvalidLogName, LogName, NOTE_BYTES, NotVerified, NoteSigner, SEED_BYTES,
     SIGNATURES_MAX, VerifierKey, opened,
