@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::Client;
 use axum::Router;
-use event_log::{EventLog, Mirror, Sweeper};
+use event_log::{EventLog, Mirror, Signer, SignerConfig, Sweeper};
 use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Gate, Ledger, LedgerAhead, Limiter};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -34,6 +34,8 @@ pub struct Resources {
     pub nats: Option<Client>,
     /// The second copy of what takes access away; without one a restore may lose some.
     pub ledger: Option<Ledger>,
+    /// By what the log is signed; without it nobody can prove what the log holds.
+    pub signer: Option<SignerConfig>,
     /// The process's counts of requests: one for all its gates.
     pub limiter: Limiter,
     /// The time.
@@ -64,6 +66,7 @@ impl CommandService {
             verify,
             nats,
             ledger,
+            signer,
             limiter,
             clock,
             entropy,
@@ -81,6 +84,16 @@ impl CommandService {
         if let Some(nats) = &nats {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());
             base.spawn(TaskKind::Critical, "mirror", mirror.run(base.clone()));
+        }
+        match signer {
+            Some(signer) => {
+                let signer = Signer::new(log.clone(), nats.clone(), signer);
+                base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
+            }
+            None => tracing::warn!(
+                "no key to sign the log with: what it holds cannot be proven; `trackagoat log \
+                 new-signing-key` makes one"
+            ),
         }
         let sweeper = Sweeper::new(log.clone());
         base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));

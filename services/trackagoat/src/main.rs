@@ -131,7 +131,7 @@ async fn run(cli: Cli) -> ExitCode {
             operate(&target, Action::Keys(action), clock, entropy).await
         }
         Command::Log(OperatorCommand { target, action }) => {
-            operate(&target, Action::Log(action), clock, entropy).await
+            Box::pin(action.run(&target, clock, entropy)).await
         }
         Command::Leases(OperatorCommand { target, action }) => {
             match action.run(&target, &clock).await {

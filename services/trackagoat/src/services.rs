@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use command::{CommandService, Resources};
-use event_log::EventLog;
+use event_log::{EventLog, SignerConfig};
 use gate::{LedgerError, Limiter};
 use http::{Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use crate::arguments::{AdminArgs, LedgerArgs};
+use crate::arguments::{AdminArgs, LedgerArgs, SigningKeyError};
 use crate::database::{connect_options, pool, pool_options};
 use crate::nats::{self, NatsError};
 
@@ -54,6 +54,8 @@ pub struct Services<'a> {
     pub command: Option<&'a command::Config>,
     /// For the command service's second copy of revocations.
     pub ledger: LedgerArgs,
+    /// By what the command service signs the log.
+    pub signer: Option<SignerConfig>,
     pub query: Option<QueryPart<'a>>,
     pub nats: Option<SecretString>,
     pub proxies: Proxies,
@@ -85,6 +87,8 @@ pub enum ServeError {
     },
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
     #[error("the cursor secret must be 64 hexadecimal digits")]
     CursorSecret,
     #[error("signals cannot be listened for")]
@@ -200,6 +204,10 @@ impl Services<'_> {
             ledger: self
                 .ledger
                 .open(&shared.clock, &shared.entropy, &stages.log)?,
+            signer: self.signer.clone().map(|signer| SignerConfig {
+                stream_replicas: usize::from(config.stream_replicas),
+                ..signer
+            }),
             limiter: shared.limiter.clone(),
             clock: shared.clock.clone(),
             entropy: shared.entropy.clone(),

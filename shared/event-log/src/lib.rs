@@ -7,12 +7,14 @@
 //! call, because their rows must be as fresh as the log itself. NATS is never asked what is true.
 //!
 //! Where to look: `append` is the one way in (group commit under the lock of `log.head`),
-//! [`EventLog`] reads, [`Feed`] follows from any position without gaps, [`Mirror`] publishes.
+//! [`EventLog`] reads, [`Feed`] follows from any position without gaps, [`Mirror`] publishes,
+//! [`Signer`] grows the Merkle tree over it and signs its head.
 #![warn(missing_docs)]
 
 mod append;
 mod epoch;
 mod error;
+mod examine;
 mod feed;
 mod fold;
 mod idempotency;
@@ -26,11 +28,13 @@ mod provision;
 mod read;
 mod readings;
 mod recent;
+mod signer;
 mod snapshots;
 mod stored;
 mod subject_keys;
 mod sweep;
 mod times;
+mod tree;
 mod walk;
 
 pub use self::append::{
@@ -39,6 +43,7 @@ pub use self::append::{
 };
 pub use self::epoch::begin_epoch_in_tx;
 pub use self::error::{CorruptRow, ReadError};
+pub use self::examine::{Credential, Extent, WrongSubtree};
 pub use self::feed::{Feed, FeedConfig, FeedError};
 pub use self::log::{EventLog, Head, PreparedAppend};
 pub use self::migrate::{MigrateError, migrate, pending_migrations};
@@ -47,7 +52,12 @@ pub use self::mirror::{
 };
 pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
+pub use self::signer::{
+    CHECKPOINT_STREAM, CHECKPOINT_SUBJECT, CheckpointCopy, CheckpointFolder, FolderError,
+    InvalidCopy, Signer, SignerConfig, SignerError, StreamCopyError, checkpoints_of_stream,
+};
 pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;
 pub use self::sweep::Sweeper;
+pub use self::tree::{InclusionProof, LogCheckpoints, SealError, SealedEnds, SignedCheckpoint};
 pub use self::walk::OrgWalk;

@@ -136,6 +136,14 @@ impl Target {
 }
 
 impl Place {
+    /// Connections for one command, none of which is made yet.
+    pub fn pool(&self) -> Result<PgPool, ConnectError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(CONNECT_WITHIN);
+        Ok(pool.connect_lazy_with(self.options()?))
+    }
+
     fn options(&self) -> Result<PgConnectOptions, ConnectError> {
         let options = connect_options(&self.database);
         options.map_err(|error| ConnectError::Url(cause(error)))
@@ -219,10 +227,7 @@ impl Operator {
         let place = target.place()?;
         // A pool alone tries again until its time is over, and then says only that it is.
         drop(connect(&place, clock).await?);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(CONNECT_WITHIN)
-            .connect_lazy_with(place.options()?);
+        let pool = place.pool()?;
         let nats = match place.nats? {
             // That NATS is away delays the barrier, no more.
             Some(url) => match clock.timeout(NATS_WITHIN, nats::connect(&url)).await {

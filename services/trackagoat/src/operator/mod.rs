@@ -32,7 +32,7 @@ pub enum Action {
     /// A token for the first admin.
     SetupToken,
     Keys(Keys),
-    Log(Log),
+    Restored(log::Restored),
 }
 
 /// Why an operator command came to nothing.
@@ -110,7 +110,7 @@ impl Action {
                     }
                 }
             },
-            Self::Log(Log::Restored(restored)) => restored.run(operator, clock).await?,
+            Self::Restored(restored) => restored.run(operator, clock).await?,
             Self::Members(action) => action.run(operator, entropy).await?,
             Self::SetupToken => setup_token(operator).await?,
             Self::Keys(Keys::Create(create)) => {

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::arguments::{
     AdminArgs, CursorSecret, DatabaseUrl, LedgerArgs, NatsUrl, ProjectorDatabaseUrl, ProxyArgs,
-    ReadDatabaseUrl, SecretArgument,
+    ReadDatabaseUrl, SecretArgument, SignerArgs,
 };
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, ServeError, Services, Stages, cursor_secret,
@@ -69,6 +69,8 @@ pub struct ServeCommand {
     command: command::Config,
     #[command(flatten)]
     ledger: LedgerArgs,
+    #[command(flatten)]
+    signer: SignerArgs,
 }
 
 /// A query service of its own; its login must be in `tga_query`.
@@ -145,6 +147,7 @@ impl ServeCommand {
             primary_url: self.common.database.required()?,
             command: Some(&self.command),
             ledger: self.ledger.clone(),
+            signer: self.signer.config()?,
             query: None,
             nats: self.common.nats.optional()?,
             proxies: self.common.proxies.proxies(),
@@ -167,6 +170,7 @@ impl ServeQuery {
             primary_url: database_url,
             command: None,
             ledger: LedgerArgs::default(),
+            signer: None,
             query: Some(query),
             nats: self.common.nats.optional()?,
             proxies: self.common.proxies.proxies(),

@@ -171,6 +171,7 @@ impl TestApp {
         let (still, gate_clock) = Clock::manual(Clock::system().now());
         let ledger = setup.ledger.as_deref();
         let resources = Resources {
+            signer: None,
             ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
             primary: setup.primary,
             limiter: Limiter::start(setup.verify.clone(), still, &base),

@@ -1,9 +1,14 @@
 //! `trackagoat log`: what an operator does about the log as a whole.
 
+mod checkpoint;
 mod lost;
 mod replay;
+mod signing_key;
+mod verify;
 
+use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -14,11 +19,16 @@ use gate::{
     LedgerError, Recorded, StoreError, forget_former_life_in_tx, read_ledger, remember_replayed,
 };
 use runtime::clock::Clock;
+use runtime::entropy::Entropy;
 use sqlx::{Connection, PgPool};
 
+use self::checkpoint::Checkpoint;
 use self::replay::{Rehearsal, Replay, Tally};
-use super::connection::Operator;
-use crate::terminal::{remark, say};
+use self::signing_key::NewSigningKey;
+use self::verify::Verify;
+use super::Action;
+use super::connection::{Operator, Target};
+use crate::terminal::{complain, remark, say};
 
 /// The log as a whole.
 #[derive(Debug, Subcommand)]
@@ -26,6 +36,41 @@ pub enum Log {
     /// After the database was restored to an earlier moment, and before services are started: takes
     /// away again what the revocation ledgers know to have been taken away since.
     Restored(Restored),
+    /// Whether the log, one org's part of it or an exported file is what was recorded.
+    Verify(Box<Verify>),
+    /// The newest signed head of the log.
+    Checkpoint(Checkpoint),
+    /// A new key to sign the log with.
+    NewSigningKey(NewSigningKey),
+}
+
+impl Log {
+    /// Carries it out, and says what to exit with.
+    pub async fn run(self, target: &Target, clock: Clock, entropy: Entropy) -> ExitCode {
+        let done: Result<(), Box<dyn Error>> = match self {
+            Self::Restored(restored) => {
+                let action = Action::Restored(restored);
+                let done = action.run(target, clock, entropy).await;
+                done.map_err(Into::into)
+            }
+            Self::Verify(verify) => match Box::pin(verify.run(target, clock, entropy)).await {
+                Ok(exit_code) => return exit_code,
+                Err(error) => Err(error.into()),
+            },
+            Self::Checkpoint(checkpoint) => {
+                let done = checkpoint.run(target, clock, entropy).await;
+                done.map_err(Into::into)
+            }
+            Self::NewSigningKey(new) => new.run(&entropy).map_err(Into::into),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&*error);
+                ExitCode::FAILURE
+            }
+        }
+    }
 }
 
 /// What knows of it.
