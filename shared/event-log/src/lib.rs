@@ -7,7 +7,7 @@
 //! call, because their rows must be as fresh as the log itself. NATS is never asked what is true.
 //!
 //! Where to look: `append` is the one way in (group commit under the lock of `log.head`),
-//! [`EventLog`] reads, [`Feed`] follows from any position without gaps, [`Mirror`] publishes.
+//! [`EventLog`] reads, [`Replay`] reads again, [`Feed`] follows from any position without gaps, [`Mirror`] publishes.
 #![warn(missing_docs)]
 
 mod append;
@@ -25,10 +25,12 @@ mod provision;
 mod read;
 mod readings;
 mod recent;
+mod replay;
 mod snapshots;
 mod stored;
 mod subject_keys;
 mod sweep;
+mod when;
 
 pub use self::append::{
     AppendError, AppendRequest, Appended, Appender, Config, Guard, IdempotencyRecord, NotCommitted,
@@ -44,6 +46,7 @@ pub use self::mirror::{
 };
 pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
+pub use self::replay::{InvalidPattern, Replay, ReplayedPage, Selection, TypePattern};
 pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;
 pub use self::sweep::Sweeper;

@@ -71,6 +71,10 @@ pub enum OperatorError {
     SetupToken(#[from] SetupError),
     #[error(transparent)]
     Log(#[from] log::Failure),
+    #[error(transparent)]
+    Replay(#[from] log::ReplayError),
+    #[error(transparent)]
+    State(#[from] log::StateError),
     #[error("the orgs could not be listed")]
     List(#[source] event_log::ReadError),
 }
@@ -83,8 +87,26 @@ impl Action {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<(), OperatorError> {
-        let operator = Operator::connect(target, &clock, &entropy).await?;
-        let done = self.carry_out(&operator, &clock, &entropy).await;
+        // These read the log and nothing else.
+        match self {
+            Self::Log(Log::Replay(replay)) => {
+                return Ok(Box::pin(replay.run(target, &clock, &entropy)).await?);
+            }
+            Self::Log(Log::State(state)) => {
+                return Ok(state.run(target, &clock, &entropy).await?);
+            }
+            action => action.decide(target, &clock, &entropy).await,
+        }
+    }
+
+    async fn decide(
+        self,
+        target: &Target,
+        clock: &Clock,
+        entropy: &Entropy,
+    ) -> Result<(), OperatorError> {
+        let operator = Operator::connect(target, clock, entropy).await?;
+        let done = self.carry_out(&operator, clock, entropy).await;
         operator.close().await;
         done
     }
@@ -111,6 +133,7 @@ impl Action {
                 }
             },
             Self::Log(Log::Restored(restored)) => restored.run(operator, clock).await?,
+            Self::Log(Log::Replay(_) | Log::State(_)) => {}
             Self::Members(action) => action.run(operator, entropy).await?,
             Self::SetupToken => setup_token(operator).await?,
             Self::Keys(Keys::Create(create)) => {

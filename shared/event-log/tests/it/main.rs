@@ -12,5 +12,6 @@ mod mirror;
 mod people;
 mod plans;
 mod readings;
+mod replay;
 mod snapshots;
 mod support;

@@ -1,7 +1,9 @@
 //! `trackagoat log`: what an operator does about the log as a whole.
 
+mod again;
 mod lost;
 mod replay;
+mod state;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +18,9 @@ use gate::{
 use runtime::clock::Clock;
 use sqlx::{Connection, PgPool};
 
-use self::replay::{Rehearsal, Replay, Tally};
+use self::again::{Rehearsal, Replay, Tally};
+pub use self::replay::{Replay as ReplayLog, ReplayError};
+pub use self::state::{State, StateError};
 use super::connection::Operator;
 use crate::terminal::{remark, say};
 
@@ -26,6 +30,10 @@ pub enum Log {
     /// After the database was restored to an earlier moment, and before services are started: takes
     /// away again what the revocation ledgers know to have been taken away since.
     Restored(Restored),
+    /// Tell again what happened: print it, one `CloudEvent` a line, or send it somewhere.
+    Replay(ReplayLog),
+    /// Print what an org was at a moment, folded from its events as the services do it.
+    State(State),
 }
 
 /// What knows of it.
