@@ -17,6 +17,7 @@ mod migrate;
 mod mutant;
 mod nats;
 mod operator;
+mod projections;
 mod serve;
 mod services;
 mod terminal;
@@ -61,8 +62,10 @@ enum Command {
     SetupToken(operator::Target),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
-    /// The log as a whole, after a restore.
+    /// The log as a whole: told again, looked into, and after a restore.
     Log(OperatorCommand<operator::Log>),
+    /// Builds of the read model: listed, made anew beside the one that answers, switched to, dropped.
+    Projections(projections::Projections),
     /// How long replicas may trust their caches.
     Leases(OperatorCommand<leases::Leases>),
     /// Bring a database of the log up to date.
@@ -135,6 +138,12 @@ async fn run(cli: Cli) -> ExitCode {
         }
         Command::Leases(OperatorCommand { target, action }) => {
             match action.run(&target, &clock).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error),
+            }
+        }
+        Command::Projections(projections) => {
+            match Box::pin(projections.run(&clock, &entropy)).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error),
             }

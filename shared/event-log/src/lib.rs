@@ -49,4 +49,5 @@ pub use self::readings::{KnownReading, ReadingKey};
 pub use self::replay::{InvalidPattern, Replay, ReplayedPage, Selection, TypePattern};
 pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;
+pub use self::subject_keys::{Erased, FoundKeys};
 pub use self::sweep::Sweeper;

@@ -16,7 +16,7 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 
 use self::connection::Operator;
-pub use self::connection::{ConnectError, DEV_FILE, DevFile, Place, Target, connect};
+pub use self::connection::{ConnectError, DEV_FILE, DevFile, Place, Target, connect, open_log};
 pub use self::keys::Keys;
 pub use self::log::Log;
 pub use self::members::Members;

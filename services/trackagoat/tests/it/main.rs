@@ -7,6 +7,7 @@ mod figures;
 mod operator;
 mod people;
 mod processes;
+mod projections;
 mod replayed;
 mod restored;
 mod serve;

@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::dev::{Dev, run};
 
@@ -180,7 +181,8 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    async fn start(self) -> String {
+    /// Answers for as long as the set lives.
+    async fn start(self) -> (String, JoinSet<std::io::Result<()>>) {
         async fn take(
             State(endpoint): State<Endpoint>,
             headers: HeaderMap,
@@ -197,8 +199,9 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/events", post(take)).with_state(self);
-        tokio::task::JoinSet::new().spawn(async move { axum::serve(listener, router).await });
-        format!("http://{address}/events")
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, router).await });
+        (format!("http://{address}/events"), tasks)
     }
 }
 
@@ -213,7 +216,7 @@ async fn an_endpoint_gets_every_event_though_it_fails_now_and_then() {
         StatusCode::TOO_MANY_REQUESTS,
     ];
     endpoint.answers.lock().unwrap().extend(failures);
-    let url = endpoint.clone().start().await;
+    let (url, _answering) = endpoint.clone().start().await;
     let secret = dev.folder().join("authorization");
     std::fs::write(&secret, "Bearer goats-only\n").unwrap();
     let secret = secret.to_str().unwrap();
