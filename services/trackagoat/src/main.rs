@@ -62,6 +62,8 @@ enum Command {
     SetupToken(operator::Target),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
+    /// Persons and creators whose data is to be readable no more.
+    Erase(OperatorCommand<operator::Erase>),
     /// The log as a whole: told again, looked into, and after a restore.
     Log(OperatorCommand<operator::Log>),
     /// Builds of the read model: listed, made anew beside the one that answers, switched to, dropped.
@@ -132,6 +134,9 @@ async fn run(cli: Cli) -> ExitCode {
         Command::SetupToken(target) => operate(&target, Action::SetupToken, clock, entropy).await,
         Command::Keys(OperatorCommand { target, action }) => {
             operate(&target, Action::Keys(action), clock, entropy).await
+        }
+        Command::Erase(OperatorCommand { target, action }) => {
+            operate(&target, Action::Erase(action), clock, entropy).await
         }
         Command::Log(OperatorCommand { target, action }) => {
             operate(&target, Action::Log(action), clock, entropy).await

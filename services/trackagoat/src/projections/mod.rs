@@ -28,6 +28,10 @@ use crate::terminal::say;
 /// Between the two looks by which a rate is measured.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
+/// How soon a projector lets go of a build that was switched away from.
+const LETS_GO: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// Builds of the read model.
 #[derive(Debug, Args)]
 pub struct Projections {
@@ -100,12 +104,7 @@ impl Projections {
             Action::Status => workshop.status().await,
             Action::Rebuild => workshop.as_owner().await?.rebuild().await,
             Action::Switch { build } => workshop.as_owner().await?.switch(build).await,
-            Action::Drop { build } => {
-                let mut connection = workshop.as_owner().await?.connect().await?;
-                Builds::new(&mut connection).drop(build).await?;
-                say(format_args!("{build} is gone"));
-                Ok(())
-            }
+            Action::Drop { build } => workshop.as_owner().await?.drop(build).await,
         }
     }
 }
@@ -172,6 +171,24 @@ impl Workshop {
              wanted any more"
         ));
         Ok(())
+    }
+
+    async fn drop(&self, build: Build) -> Result<(), Failure> {
+        let mut connection = self.connect().await?;
+        let give_up = self.clock.monotonic() + LETS_GO;
+        loop {
+            match Builds::new(&mut connection).drop(build).await {
+                // Until a moment ago it may have been the one that answers.
+                Err(BuildError::Busy(_)) if self.clock.monotonic() < give_up => {
+                    self.clock.sleep(AGAIN).await;
+                }
+                dropped => {
+                    dropped?;
+                    say(format_args!("{build} is gone"));
+                    return Ok(());
+                }
+            }
+        }
     }
 
     fn projector(&self) -> Projector {

@@ -2,6 +2,7 @@
 
 mod dev;
 mod doctor;
+mod erased;
 mod examples;
 mod figures;
 mod operator;
