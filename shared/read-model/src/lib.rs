@@ -28,7 +28,9 @@ pub use self::builds::{BuildError, BuildStatus, Builds};
 pub use self::error::{CorruptRow, ReadError};
 pub use self::position::{PositionFollower, Positions, TooFar};
 pub use self::projection::keyring::SubjectKeyring;
-pub use self::projector::{Progress, Projector, ProjectorConfig, ProjectorError, SwitchError};
+pub use self::projector::{
+    Progress, Projector, ProjectorConfig, ProjectorError, SwitchError, prune,
+};
 pub use self::queries::analytics::{
     AnalyticsAnswer, AnalyticsRequest, EntityRef, EntitySeries, Source,
 };

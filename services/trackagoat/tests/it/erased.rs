@@ -82,12 +82,20 @@ async fn mirrored(dev: &Dev) -> String {
 async fn post(dev: &Dev, path: &str, body: Value) -> Answer {
     let url = format!("{}{path}", dev.api());
     let request = client().post(url).bearer_auth(dev.demo_key()).json(&body);
-    answer(request.header("idempotency-key", format!("erased-{path}-{body:.20}"))).await
+    answer(request.header(
+        "idempotency-key",
+        format!("erased-{}", body.to_string().len()),
+    ))
+    .await
 }
 
 async fn ingest(dev: &Dev, lines: &[Value]) -> Answer {
     let lines: Vec<_> = lines.iter().map(Value::to_string).collect();
-    let url = format!("{}/ingest/observations?project_id={}", dev.api(), dev.project());
+    let url = format!(
+        "{}/ingest/observations?project_id={}",
+        dev.api(),
+        dev.project()
+    );
     let request = client().post(url).bearer_auth(dev.demo_key());
     let request = request.header("content-type", "application/x-ndjson");
     let answer = answer(request.body(lines.join("\n"))).await;
@@ -103,7 +111,7 @@ fn lines(day: u8) -> [Value; 3] {
             "observed_at": at, "display_name": CANARIES[1], "follower_count": 10,
             "avatar_url": format!("https://{}", CANARIES[2])}),
         json!({"kind": "video", "platform": "youtube", "platform_video_id": "dQw4w9WgXcQ",
-            "handle": CHANNEL, "observed_at": at, "posted_at": "2026-01-01T09:00:00Z"}),
+            "creator_handle": CHANNEL, "observed_at": at, "posted_at": "2026-01-01T09:00:00Z"}),
         json!({"kind": "comment", "platform": "youtube", "platform_video_id": "dQw4w9WgXcQ",
             "platform_comment_id": "c1", "observed_at": at, "posted_at": at,
             "text": CANARIES[3]}),

@@ -8,6 +8,7 @@
 mod beside;
 mod erasures;
 mod feeder;
+mod retention;
 mod turns;
 
 use std::time::Duration;
@@ -27,6 +28,8 @@ use thiserror::Error;
 pub use self::beside::{Progress, SwitchError};
 use self::erasures::Erasures;
 use self::feeder::{Batch, Batches, Feeder};
+use self::retention::Retention;
+pub use self::retention::prune;
 use self::turns::Turns;
 use crate::builds::{self, BuildError};
 use crate::metrics as names;
@@ -209,6 +212,7 @@ impl Projector {
             epoch: head.epoch,
             turns: Turns::default(),
             erasures: Erasures::default(),
+            retention: Retention::default(),
             measure_at: self.clock.monotonic(),
             clean_at: self.clock.monotonic(),
         };
@@ -274,6 +278,7 @@ struct Session<'a> {
     epoch: LogEpoch,
     turns: Turns,
     erasures: Erasures,
+    retention: Retention,
     measure_at: Monotonic,
     clean_at: Monotonic,
 }
@@ -379,8 +384,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Notes when the head is reached for the first time; now and then measures how far it is, looks
-    /// whether this build still answers (false if not), and drops outlived versions.
+    /// Notes when the head is reached for the first time; once a second measures how far it is, looks
+    /// whether this build still answers (false if not), lets go of who was erased and of a little of
+    /// what is too old; now and then drops outlived versions.
     async fn settle(&mut self) -> Result<bool, ProjectorError> {
         let now = self.projector.clock.monotonic();
         if !self.checkpoint.is_caught_up || now >= self.measure_at {
@@ -393,6 +399,10 @@ impl Session<'_> {
             names::lag(head.get().saturating_sub(position.get()));
             self.let_go_of_erased().await?;
             self.note_if_caught_up(head).await?;
+            if self.checkpoint.is_caught_up {
+                let now = self.projector.now();
+                self.retention.step(&mut self.connection, now).await?;
+            }
         }
         if self.checkpoint.is_caught_up && now >= self.clean_at {
             self.clean_at = now + CLEAN;
