@@ -94,6 +94,8 @@ impl QueryService {
         let (follower, positions) = PositionFollower::new(model.clone(), parts.clock.clone());
         let following = follower.run(tasks.clone());
         tasks.spawn(TaskKind::Critical, "query positions", following);
+        let forgetting = forget_former_tables(positions.clone(), Arc::clone(&cache), tasks.clone());
+        tasks.spawn(TaskKind::Critical, "query tables", forgetting);
         let projection = watch::Sender::new(false);
         let ready = Ready {
             gate: gate.ready(),
@@ -193,6 +195,27 @@ fn start_projector(parts: &Parts, tasks: &Tasks) {
         "projector",
         projector.run(tasks.clone()),
     );
+}
+
+/// Lets go of kept answers whenever other tables answer than those they were computed from: an
+/// operator does not switch because the former ones were right, and who was erased is gone at once.
+async fn forget_former_tables(positions: Positions, cache: Arc<ResponseCache>, tasks: Tasks) {
+    let forget = async {
+        let mut known = None;
+        loop {
+            let tables = positions.other_tables(known).await;
+            if known.replace(tables).is_some() {
+                cache.freshness().forget();
+                cache.clear();
+                let build = tables.build;
+                tracing::info!(%build, "kept answers are void: tables changed without an event");
+            }
+        }
+    };
+    tokio::select! {
+        () = forget => {}
+        () = tasks.stopping() => {}
+    }
 }
 
 /// Says once that the projection is built.

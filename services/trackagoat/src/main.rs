@@ -17,6 +17,7 @@ mod migrate;
 mod mutant;
 mod nats;
 mod operator;
+mod projections;
 mod serve;
 mod services;
 mod terminal;
@@ -61,8 +62,12 @@ enum Command {
     SetupToken(operator::Target),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
-    /// The log as a whole, after a restore.
+    /// Persons and creators whose data is to be readable no more.
+    Erase(OperatorCommand<operator::Erase>),
+    /// The log as a whole: told again, looked into, and after a restore.
     Log(OperatorCommand<operator::Log>),
+    /// Builds of the read model: listed, made anew beside the one that answers, switched to, dropped.
+    Projections(projections::Projections),
     /// How long replicas may trust their caches.
     Leases(OperatorCommand<leases::Leases>),
     /// Bring a database of the log up to date.
@@ -130,11 +135,20 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Keys(OperatorCommand { target, action }) => {
             operate(&target, Action::Keys(action), clock, entropy).await
         }
+        Command::Erase(OperatorCommand { target, action }) => {
+            operate(&target, Action::Erase(action), clock, entropy).await
+        }
         Command::Log(OperatorCommand { target, action }) => {
             Box::pin(action.run(&target, clock, entropy)).await
         }
         Command::Leases(OperatorCommand { target, action }) => {
             match action.run(&target, &clock).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error),
+            }
+        }
+        Command::Projections(projections) => {
+            match Box::pin(projections.run(&clock, &entropy)).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error),
             }

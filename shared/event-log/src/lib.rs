@@ -7,8 +7,8 @@
 //! call, because their rows must be as fresh as the log itself. NATS is never asked what is true.
 //!
 //! Where to look: `append` is the one way in (group commit under the lock of `log.head`),
-//! [`EventLog`] reads, [`Feed`] follows from any position without gaps, [`Mirror`] publishes,
-//! [`Signer`] grows the Merkle tree over it and signs its head.
+//! [`EventLog`] reads, [`Replay`] reads again, [`Feed`] follows from any position without gaps,
+//! [`Mirror`] publishes, [`Signer`] grows the Merkle tree over it and signs its head.
 #![warn(missing_docs)]
 
 mod append;
@@ -28,6 +28,7 @@ mod provision;
 mod read;
 mod readings;
 mod recent;
+mod replay;
 mod signer;
 mod snapshots;
 mod stored;
@@ -52,12 +53,14 @@ pub use self::mirror::{
 };
 pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
+pub use self::replay::{InvalidPattern, Replay, ReplayedPage, Selection, TypePattern};
 pub use self::signer::{
     CHECKPOINT_STREAM, CHECKPOINT_SUBJECT, CheckpointCopy, CheckpointFolder, FolderError,
     InvalidCopy, Signer, SignerConfig, SignerError, StreamCopyError, checkpoints_of_stream,
 };
 pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;
+pub use self::subject_keys::{Erased, FoundKeys};
 pub use self::sweep::Sweeper;
 pub use self::tree::{InclusionProof, LogCheckpoints, SealError, SealedEnds, SignedCheckpoint};
 pub use self::walk::OrgWalk;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::error::{CorruptRow, ReadError};
 use crate::log::Head;
+use crate::replay::{Selection, TypePattern};
 use crate::stored::{StoredEvent, type_name};
 
 /// Most events of one page.
@@ -160,6 +161,59 @@ pub async fn at_positions(
     .fetch_all(connection)
     .await?;
     Ok(convert(rows)?)
+}
+
+/// The selected events after a position and up to another one.
+pub async fn selected(
+    connection: &mut PgConnection,
+    after: GlobalPosition,
+    to: GlobalPosition,
+    selection: &Selection,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, ReadError> {
+    let types: Vec<_> = selection.types.iter().map(TypePattern::like).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
+               subject, actor, correlation_id, recorded_at, auth_prev, prev_hash, hash,
+               data::text as "data!"
+           from log.events
+           where position > $1 and position <= $2 and ($3::uuid is null or org_id = $3)
+             and (cardinality($4::text[]) = 0 or type like any ($4))
+           order by position limit $5"#,
+        after.as_i64(),
+        to.as_i64(),
+        selection.org.map(OrgId::as_uuid),
+        &types,
+        i64::from(limit.min(PAGE_MAX))
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(convert(rows)?)
+}
+
+/// The oldest event that is kept.
+pub async fn earliest(connection: &mut PgConnection) -> Result<Option<GlobalPosition>, ReadError> {
+    let position = sqlx::query_scalar!("select position from log.events order by position limit 1")
+        .fetch_optional(connection)
+        .await?;
+    Ok(position.and_then(GlobalPosition::try_from_i64))
+}
+
+/// When the event at a position was recorded.
+pub async fn recorded_at(
+    connection: &mut PgConnection,
+    position: GlobalPosition,
+) -> Result<Timestamp, ReadError> {
+    let recorded_at = sqlx::query_scalar!(
+        "select recorded_at from log.events where position = $1",
+        position.as_i64()
+    )
+    .fetch_optional(connection)
+    .await?;
+    let recorded_at = recorded_at
+        .ok_or_else(|| CorruptRow::new("log.events", "position", position, "is missing"))?;
+    Ok(Timestamp::from_datetime(recorded_at))
 }
 
 /// The events of one stream after a version, without gaps.

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod analytics;
+mod builds;
 pub mod compliance;
 mod error;
 pub mod metrics;
@@ -23,10 +24,13 @@ mod reader;
 mod schema;
 mod text;
 
+pub use self::builds::{BuildError, BuildStatus, Builds};
 pub use self::error::{CorruptRow, ReadError};
 pub use self::position::{PositionFollower, Positions, TooFar};
 pub use self::projection::keyring::SubjectKeyring;
-pub use self::projector::{Projector, ProjectorConfig, ProjectorError};
+pub use self::projector::{
+    Progress, Projector, ProjectorConfig, ProjectorError, SwitchError, prune,
+};
 pub use self::queries::analytics::{
     AnalyticsAnswer, AnalyticsRequest, EntityRef, EntitySeries, Source,
 };
@@ -55,5 +59,5 @@ pub use self::queries::projects::Project;
 pub use self::queries::rows::{Ranked, Rows};
 pub use self::queries::video_leaderboard::VideoOrder;
 pub use self::queries::videos::{Video, VideoFilter};
-pub use self::reader::{OrgReader, ReadModel};
-pub use self::schema::{ProjectionVersion, STATEMENT_WITHIN, SchemaError};
+pub use self::reader::{OrgReader, ReadModel, Tables};
+pub use self::schema::{Build, InvalidBuild, ProjectionVersion, STATEMENT_WITHIN, SchemaError};

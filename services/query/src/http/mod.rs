@@ -27,8 +27,8 @@ use runtime::clock::Monotonic;
 use runtime::http::{Notes, PeerAddr, REQUEST_TARGET, RequestId, Respond, X_REQUEST_ID};
 use tower::ServiceExt;
 
-pub use self::document::{Described, Documents};
 pub use self::denial::refused;
+pub use self::document::{Described, Documents};
 use self::packed::Coding;
 pub use self::packed::Packed;
 use crate::app::Shared;

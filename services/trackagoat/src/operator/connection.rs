@@ -201,6 +201,21 @@ fn cause(error: sqlx::Error) -> Cause {
     }
 }
 
+/// The log, to be read alone: nobody appends here. Any login that may read it will do.
+pub async fn open_log(
+    place: &Place,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<EventLog, ConnectError> {
+    drop(connect(place, clock).await?);
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(CONNECT_WITHIN)
+        .connect_lazy_with(place.options()?);
+    let (clock, entropy) = (clock.clone(), entropy.clone());
+    Ok(EventLog::new(pool, clock, entropy, Config::default()).0)
+}
+
 fn read_dev_file(folder: &Path) -> Option<DevFile> {
     serde_json::from_slice(&std::fs::read(folder.join(DEV_FILE)).ok()?).ok()
 }

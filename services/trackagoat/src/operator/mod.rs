@@ -1,6 +1,7 @@
 //! Operator commands: the same decisions as everyone's, made by the operator, straight on the log.
 
 mod connection;
+mod erase;
 mod keys;
 mod log;
 mod members;
@@ -16,7 +17,8 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 
 use self::connection::Operator;
-pub use self::connection::{ConnectError, DEV_FILE, DevFile, Place, Target, connect};
+pub use self::connection::{ConnectError, DEV_FILE, DevFile, Place, Target, connect, open_log};
+pub use self::erase::Erase;
 pub use self::keys::Keys;
 pub use self::log::Log;
 pub use self::members::Members;
@@ -33,6 +35,7 @@ pub enum Action {
     SetupToken,
     Keys(Keys),
     Restored(log::Restored),
+    Erase(Erase),
 }
 
 /// Why an operator command came to nothing.
@@ -71,6 +74,8 @@ pub enum OperatorError {
     SetupToken(#[from] SetupError),
     #[error(transparent)]
     Log(#[from] log::Failure),
+    #[error(transparent)]
+    Erase(#[from] erase::EraseError),
     #[error("the orgs could not be listed")]
     List(#[source] event_log::ReadError),
 }
@@ -111,6 +116,7 @@ impl Action {
                 }
             },
             Self::Restored(restored) => restored.run(operator, clock).await?,
+            Self::Erase(erase) => erase.run(operator).await?,
             Self::Members(action) => action.run(operator, entropy).await?,
             Self::SetupToken => setup_token(operator).await?,
             Self::Keys(Keys::Create(create)) => {

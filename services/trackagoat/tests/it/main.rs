@@ -3,11 +3,14 @@
 mod contract;
 mod dev;
 mod doctor;
+mod erased;
 mod examples;
 mod figures;
 mod operator;
 mod people;
 mod processes;
+mod projections;
+mod replayed;
 mod restored;
 mod serve;
 mod story;

@@ -134,6 +134,7 @@ async fn each_role_does_its_own_and_no_more() {
         (
             "tga_projector",
             &[
+                "update auth.subject_keys set key = null",
                 "select metadata from log.events",
                 "select gate.state()",
                 "select * from gate.verify('')",

@@ -12,6 +12,7 @@ mod mirror;
 mod people;
 mod plans;
 mod readings;
+mod replay;
 mod signer;
 mod snapshots;
 mod support;

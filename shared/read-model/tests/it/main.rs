@@ -5,6 +5,7 @@
 mod aggregates;
 mod answers;
 mod breakdown;
+mod builds;
 mod campaigns;
 mod figure_plans;
 mod goals;

@@ -1,9 +1,11 @@
 //! `trackagoat log`: what an operator does about the log as a whole.
 
+mod again;
 mod checkpoint;
 mod lost;
 mod replay;
 mod signing_key;
+mod state;
 mod verify;
 
 use std::error::Error;
@@ -22,9 +24,11 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::{Connection, PgPool};
 
+use self::again::{Rehearsal, Replay, Tally};
 use self::checkpoint::Checkpoint;
-use self::replay::{Rehearsal, Replay, Tally};
+use self::replay::Replay as ReplayLog;
 use self::signing_key::NewSigningKey;
+use self::state::State;
 use self::verify::Verify;
 use super::Action;
 use super::connection::{Operator, Target};
@@ -36,6 +40,10 @@ pub enum Log {
     /// After the database was restored to an earlier moment, and before services are started: takes
     /// away again what the revocation ledgers know to have been taken away since.
     Restored(Restored),
+    /// Tell again what happened: print it, one `CloudEvent` a line, or send it somewhere.
+    Replay(ReplayLog),
+    /// Print what an org was at a moment, folded from its events as the services do it.
+    State(State),
     /// Whether the log, one org's part of it or an exported file is what was recorded.
     Verify(Box<Verify>),
     /// The newest signed head of the log.
@@ -62,6 +70,14 @@ impl Log {
                 done.map_err(Into::into)
             }
             Self::NewSigningKey(new) => new.run(&entropy).map_err(Into::into),
+            Self::Replay(replay) => {
+                let done = Box::pin(replay.run(target, &clock, &entropy)).await;
+                done.map_err(Into::into)
+            }
+            Self::State(state) => {
+                let done = state.run(target, &clock, &entropy).await;
+                done.map_err(Into::into)
+            }
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
