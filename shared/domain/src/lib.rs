@@ -8,7 +8,8 @@
 //!
 //! Where to look: [`event`] lists everything that can happen, [`org`] decides and folds,
 //! [`observation`] judges what ingest brings, [`plan`] and [`limits`] hold every bound a caller
-//! can meet, [`credential`] the form of a key, [`cloud_event`] what leaves and how it is hashed.
+//! can meet, [`credential`] the form of a key, [`cloud_event`] what leaves and how it is hashed,
+//! [`webhook`] where it may be sent.
 #![warn(missing_docs)]
 
 pub mod cloud_event;
@@ -27,3 +28,4 @@ pub mod scope;
 pub mod sealed;
 pub mod text;
 pub mod time;
+pub mod webhook;

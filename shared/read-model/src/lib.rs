@@ -39,6 +39,7 @@ pub use self::queries::compliance::{ComplianceFilter, CreatorCompliance, HandleC
 pub use self::queries::creator_figures::{CreatorFigure, Gains};
 pub use self::queries::creator_leaderboard::CreatorStanding;
 pub use self::queries::creator_scatter::CreatorPlace;
+pub use self::queries::deliveries::{Delivery, deliveries};
 pub use self::queries::creators::{Creator, CreatorFilter};
 pub use self::queries::goals::{Goal, GoalFilter};
 pub use self::queries::inbox::{CreatorName, InboxFilter, InboxVideo};
@@ -54,5 +55,6 @@ pub use self::queries::projects::Project;
 pub use self::queries::rows::{Ranked, Rows};
 pub use self::queries::video_leaderboard::VideoOrder;
 pub use self::queries::videos::{Video, VideoFilter};
+pub use self::queries::webhooks::Webhook;
 pub use self::reader::{OrgReader, ReadModel};
 pub use self::schema::{ProjectionVersion, STATEMENT_WITHIN, SchemaError};

@@ -58,7 +58,7 @@ const WORK_MEM: &str = "16MB";
 
 impl ProjectionVersion {
     /// The version that this build writes and reads.
-    pub const CURRENT: Self = Self(3);
+    pub const CURRENT: Self = Self(4);
 
     /// A version by its number, from 1.
     pub const fn new(number: i32) -> Self {

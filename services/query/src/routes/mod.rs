@@ -20,6 +20,7 @@ mod removed;
 mod schema;
 mod sessions;
 mod videos;
+mod webhooks;
 
 use api::BASE_PATH;
 use api::error::ApiError;
@@ -85,6 +86,9 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(annotations::handle))
         .routes(routes!(goals::list::handle))
         .routes(routes!(goals::compliance::handle))
+        .routes(routes!(webhooks::list::handle))
+        .routes(routes!(webhooks::get::handle))
+        .routes(routes!(webhooks::deliveries::handle))
         .routes(routes!(analytics::handle))
         .routes(routes!(aggregate::video_leaderboard::handle))
         .routes(routes!(aggregate::creator_leaderboard::handle))
