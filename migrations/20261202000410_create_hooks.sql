@@ -20,9 +20,9 @@ create table hooks.endpoints (
     secret_id uuid not null,
     former_secret_id uuid,
     former_secret_until timestamptz,
-    removed boolean not null default false,
-    waiting integer not null default 0,
-    failures integer not null default 0,
+    removed_at timestamptz,
+    waiting integer not null,
+    failures integer not null,
     to_disable text
 );
 comment on table hooks.endpoints is 'webhooks as they are at the cursor';
@@ -34,16 +34,17 @@ comment on column hooks.endpoints.enabled is 'whether events are queued and sent
 comment on column hooks.endpoints.secret_id is 'what signs';
 comment on column hooks.endpoints.former_secret_id is 'what signs beside it for a while';
 comment on column hooks.endpoints.former_secret_until is 'how long';
-comment on column hooks.endpoints.removed is 'the row stays until its deliveries are deleted';
+comment on column hooks.endpoints.removed_at is 'when it was removed: the row stays until its deliveries are deleted';
 comment on column hooks.endpoints.waiting is 'deliveries of events that wait';
 comment on column hooks.endpoints.failures is 'attempts that failed since the last that did not';
 comment on column hooks.endpoints.to_disable is 'why it is to be switched off, until the log says that it is';
-create index endpoints_org on hooks.endpoints (org_id) where not removed;
-create index endpoints_open on hooks.endpoints (webhook_id) where enabled and not removed and to_disable is null;
+create index endpoints_org on hooks.endpoints (org_id) where removed_at is null;
+create index endpoints_open on hooks.endpoints (webhook_id) where enabled and removed_at is null and to_disable is null;
+create index endpoints_to_disable on hooks.endpoints (webhook_id) where to_disable is not null;
 
 create table hooks.deliveries (
     delivery_id uuid not null primary key,
-    webhook_id uuid not null references hooks.endpoints (webhook_id),
+    webhook_id uuid not null,
     org_id uuid not null,
     position bigint,
     event_id uuid not null,
@@ -53,6 +54,7 @@ create table hooks.deliveries (
     ready boolean not null,
     apart boolean not null,
     attempts integer not null,
+    tries integer not null,
     next_attempt_at timestamptz,
     last_attempt_at timestamptz,
     last_status smallint,
@@ -74,6 +76,7 @@ comment on column hooks.deliveries.status is 'pending: is to be sent; abandoned:
 comment on column hooks.deliveries.ready is 'no earlier one of its subject is pending';
 comment on column hooks.deliveries.apart is 'sent outside the order, once: a test, or repeated by hand';
 comment on column hooks.deliveries.attempts is 'how often it was sent';
+comment on column hooks.deliveries.tries is 'the same since it was queued, or since the webhook was switched on again: what the next wait depends on';
 comment on column hooks.deliveries.next_attempt_at is 'when it is to be sent, while pending';
 comment on column hooks.deliveries.last_attempt_at is 'when it was last sent';
 comment on column hooks.deliveries.last_status is 'the HTTP status of the last answer; none: there was no answer';

@@ -4,7 +4,7 @@ set role tga_owner;
 create function hooks.page_of_deliveries(
     org uuid, webhook uuid, statuses text[], before_at timestamptz, before_id uuid, most bigint)
 returns table (
-    delivery_id uuid, webhook_id uuid, position bigint, event_id uuid, event_type text, status text, attempts integer,
+    delivery_id uuid, webhook_id uuid, "position" bigint, event_id uuid, event_type text, status text, attempts integer,
     next_attempt_at timestamptz, last_attempt_at timestamptz, last_status smallint, last_error text, last_answer text,
     created_at timestamptz, delivered_at timestamptz)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$

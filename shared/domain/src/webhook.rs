@@ -271,6 +271,8 @@ named! {
         Status = "status",
         /// What came back is no answer of HTTP.
         Protocol = "protocol",
+        /// The service itself was not able to send it.
+        Internal = "internal",
     }
 }
 

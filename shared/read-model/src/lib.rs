@@ -39,8 +39,8 @@ pub use self::queries::compliance::{ComplianceFilter, CreatorCompliance, HandleC
 pub use self::queries::creator_figures::{CreatorFigure, Gains};
 pub use self::queries::creator_leaderboard::CreatorStanding;
 pub use self::queries::creator_scatter::CreatorPlace;
-pub use self::queries::deliveries::{Delivery, deliveries};
 pub use self::queries::creators::{Creator, CreatorFilter};
+pub use self::queries::deliveries::{Delivery, deliveries};
 pub use self::queries::goals::{Goal, GoalFilter};
 pub use self::queries::inbox::{CreatorName, InboxFilter, InboxVideo};
 pub use self::queries::invitations::Invitation;

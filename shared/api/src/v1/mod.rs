@@ -51,11 +51,12 @@ pub use self::keys::{
 pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
     ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName, BaseMetricName,
-    CreatorStatusName, DeliveryErrorName, DeliveryStatusName, DisabledReasonName, FreshnessName, GoalMetricName, GoalPeriodName, GoalStatusName,
-    GranularityName, InvitationStatusName, ItemTypeName, KeyDispositionName, KeyStatusName,
-    LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
-    PeoplesAnnotationKindName, PlanName, PlatformName, RoleName, ScopeName,
-    TrackingDisabledReasonName, TrackingModeName, TrackingStatusName, UnitName,
+    CreatorStatusName, DeliveryErrorName, DeliveryStatusName, DisabledReasonName, FreshnessName,
+    GoalMetricName, GoalPeriodName, GoalStatusName, GranularityName, InvitationStatusName,
+    ItemTypeName, KeyDispositionName, KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName,
+    MediaTypeName, MetricName, ModeName, PeoplesAnnotationKindName, PlanName, PlatformName,
+    RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName, TrackingStatusName,
+    UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};
 pub use self::people::{

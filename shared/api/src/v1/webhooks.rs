@@ -50,7 +50,10 @@ pub struct WebhookCreated {
     #[serde(flatten)]
     pub object: Webhook,
     /// What signs the deliveries, as Standard Webhooks has it: told this once, null in a replay.
-    #[schema(example = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", required)]
+    #[schema(
+        example = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        required
+    )]
     pub secret: Option<String>,
 }
 
@@ -112,7 +115,11 @@ impl Webhook {
             id,
             url: webhook.url.as_str().to_owned(),
             description: description.map(|it| it.as_str().to_owned()),
-            types: webhook.types.iter().map(|it| it.as_str().to_owned()).collect(),
+            types: webhook
+                .types
+                .iter()
+                .map(|it| it.as_str().to_owned())
+                .collect(),
             enabled: webhook.enabled,
             disabled_reason: webhook.disabled.map(|(reason, _)| reason),
             disabled_at: webhook.disabled.map(|(_, at)| at),

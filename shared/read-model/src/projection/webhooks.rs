@@ -50,7 +50,11 @@ async fn store(
     org: OrgId,
     webhook: &Webhook,
 ) -> Result<(), ApplyError> {
-    let types: Vec<String> = webhook.types.iter().map(|it| it.as_str().to_owned()).collect();
+    let types: Vec<String> = webhook
+        .types
+        .iter()
+        .map(|it| it.as_str().to_owned())
+        .collect();
     sqlx::query!(
         "INSERT INTO webhooks (webhook_id, org_id, url, description, types, enabled,
                 disabled_reason, disabled_at, secret_id, created_by, removed, created_at, updated_at)

@@ -114,7 +114,11 @@ impl WebhookRow {
         let description = self.description.as_deref();
         let webhook = org::Webhook {
             url: row.read("url", &self.url, WebhookUrl::parse)?,
-            description: row.read_optional("description", description, WebhookDescription::parse)?,
+            description: row.read_optional(
+                "description",
+                description,
+                WebhookDescription::parse,
+            )?,
             types: types?,
             enabled: self.enabled,
             disabled: reason.zip(self.disabled_at.map(timestamp)),

@@ -2,6 +2,7 @@
 
 mod answer;
 mod people;
+mod receiver;
 mod routes;
 mod world;
 
@@ -30,6 +31,7 @@ use tower::ServiceExt;
 
 pub use self::answer::Answer;
 pub use self::people::{PASSWORD, Person};
+pub use self::receiver::{Received, Receiver, Reply};
 pub use self::routes::{Good, command_routes, good, path_with, secret_of, with_id};
 pub use self::world::{Org, World, ingest_line};
 
@@ -181,7 +183,11 @@ impl TestApp {
             base,
             requests,
         };
-        let settings = [&["command"], setup.settings].concat();
+        let settings = [
+            &["command", "--webhook-allow", "127.0.0.0/8"],
+            setup.settings,
+        ]
+        .concat();
         let config = Cli::try_parse_from(settings).unwrap().command;
         let service = CommandService::start(&config, resources);
         Self {

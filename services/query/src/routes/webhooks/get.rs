@@ -42,6 +42,9 @@ impl Question for OneWebhook {
         let found = snapshot.reader.webhook(self.0).await;
         let found = found.map_err(|error| snapshot.read_error(error))?;
         let found = found.ok_or_else(ApiError::not_found)?;
-        Ok(Answer::lasting(Rendered::json(&wire(&found), &Meta::none())?))
+        Ok(Answer::lasting(Rendered::json(
+            &wire(&found),
+            &Meta::none(),
+        )?))
     }
 }
