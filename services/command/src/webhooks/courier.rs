@@ -271,7 +271,8 @@ fn reason(error: &reqwest::Error) -> DeliveryError {
 fn broken(error: &reqwest::Error) -> DeliveryError {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(one) = cause {
-        if one.is::<std::io::Error>() {
+        let is_cut = |it: &hyper::Error| it.is_incomplete_message() || it.is_closed();
+        if one.is::<std::io::Error>() || one.downcast_ref().is_some_and(is_cut) {
             return DeliveryError::Connection;
         }
         cause = one.source();

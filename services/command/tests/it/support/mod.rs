@@ -265,6 +265,11 @@ impl TestApp {
         }
     }
 
+    /// The time of everything but the gate.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now()
+    }
+
     /// The end of the log.
     pub async fn head(&self) -> GlobalPosition {
         self.service.log().head().await.unwrap().position
