@@ -68,6 +68,9 @@ def make_more(chief, pools):
         return [chief.call("POST", path, body=body).data["id"] for body in bodies]
 
     pools["campaigns"] = made(f"/projects/{project}/campaigns", [{"name": f"Campaign {n}"} for n in range(6)])
+    # Where nobody is: what is sent there fails at once.
+    nowhere = {"url": "http://127.0.0.1:9/", "types": ["goal.*"]}
+    pools["webhooks"] = made("/webhooks", [nowhere] * 3)
     pools["goals"] = made(f"/projects/{project}/goals", [{**weekly, "creator_id": creator} for creator in creators[:6]])
     pools["annotations"] = made("/analytics/annotations", [{**mark, "label": f"Mark {n}"} for n in range(6)])
     pools["invitations"] = made("/invitations", [{"email": people.address()} for _ in range(6)])

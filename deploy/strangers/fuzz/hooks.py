@@ -127,6 +127,8 @@ def disposable(case, kind, id):
     if kind == "goals":
         goal = {"creator_id": disposable(case, "creators", id), "metric": "posts", "period": "daily", "target_value": 9}
         return make(f"/projects/{project}/goals", goal)["id"]
+    if kind == "webhooks":
+        return make("/webhooks", {"url": "http://127.0.0.1:9/", "types": ["goal.*"]})["id"]
     if kind == "annotations":
         body = {"project_id": project, "date": "2026-01-13", "label": "To be removed"}
         return make("/analytics/annotations", body)["id"]

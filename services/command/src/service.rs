@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::http::{self, App};
 use crate::metrics;
 use crate::people::People;
+use crate::webhooks::{Courier, Sender, Webhooks};
 
 /// How often the log is tried until it answers.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -95,6 +96,7 @@ impl CommandService {
                  new-signing-key` makes one"
             ),
         }
+        let mirrored = nats.clone();
         let sweeper = Sweeper::new(log.clone());
         base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
         let parts = CoordinatorParts {
@@ -126,7 +128,20 @@ impl CommandService {
             clock.clone(),
             entropy.clone(),
         );
+        let courier = Courier::try_new(&config.courier(), clock.clone());
+        let courier = courier.expect("a client of constants, and of roots that parse");
+        let sender = Sender::new(
+            primary.clone(),
+            commander.clone(),
+            courier.clone(),
+            mirrored,
+            clock.clone(),
+            entropy.clone(),
+        );
+        base.spawn(TaskKind::Critical, "webhooks", sender.run(base.clone()));
+        let webhooks = Webhooks::new(primary.clone(), courier, clock.clone(), entropy.clone());
         let app = App::new(http::Parts {
+            webhooks,
             commander: commander.clone(),
             people: people.clone(),
             public_url: config.public_url(),

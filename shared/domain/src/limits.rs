@@ -62,6 +62,8 @@ pub const TITLE_CHARS: usize = 4_000;
 pub const DISPLAY_NAME_CHARS: usize = 200;
 /// Longest URL, in characters.
 pub const URL_CHARS: usize = 2_048;
+/// Longest description of a webhook, in characters.
+pub const WEBHOOK_DESCRIPTION_CHARS: usize = 200;
 /// Longest reason an operator may give, in characters.
 pub const REASON_CHARS: usize = 500;
 
@@ -103,6 +105,27 @@ pub const KEY_LIFE_MAX_DAYS: i64 = 3_653;
 pub const ROTATION_OVERLAP_MAX_SECONDS: i64 = 2_592_000;
 /// Default overlap of a rotation, in seconds (one day).
 pub const ROTATION_OVERLAP_DEFAULT_SECONDS: i64 = 86_400;
+
+/// Most webhooks of an org.
+pub const WEBHOOKS_PER_ORG: usize = 20;
+/// Most patterns of event types of one webhook.
+pub const WEBHOOK_TYPES: usize = 50;
+/// How long the former secret of a webhook signs beside the new one, in hours.
+pub const WEBHOOK_OVERLAP_HOURS: i64 = 24;
+/// Attempts at a delivery: the first at once, the last about three days later.
+pub const DELIVERY_ATTEMPTS: usize = 10;
+/// Most deliveries that wait for one webhook; one more, and it is switched off.
+pub const DELIVERIES_WAITING: i64 = 100_000;
+/// How long deliveries are kept, in days.
+pub const DELIVERY_DAYS: i64 = 30;
+/// Most deliveries kept of one webhook beside those that wait.
+pub const DELIVERIES_KEPT: i64 = 100_000;
+/// Seconds within which whoever takes a delivery must have answered.
+pub const DELIVERY_SECONDS: u64 = 15;
+/// What is read of the answer to a delivery, in bytes.
+pub const DELIVERY_ANSWER_BYTES: usize = 16 * 1024;
+/// What is shown of the answer to a delivery, in characters.
+pub const DELIVERY_ANSWER_CHARS: usize = 1_000;
 
 /// Most readings in one event.
 pub const EVENT_READINGS: usize = 500;

@@ -21,6 +21,7 @@ mod removed;
 mod schema;
 mod sessions;
 mod videos;
+mod webhooks;
 
 use api::BASE_PATH;
 use api::error::ApiError;
@@ -86,6 +87,9 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(annotations::handle))
         .routes(routes!(goals::list::handle))
         .routes(routes!(goals::compliance::handle))
+        .routes(routes!(webhooks::list::handle))
+        .routes(routes!(webhooks::get::handle))
+        .routes(routes!(webhooks::deliveries::handle))
         .routes(routes!(analytics::handle))
         .routes(routes!(audit::events::handle))
         .routes(routes!(audit::stream::handle))

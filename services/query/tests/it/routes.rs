@@ -28,6 +28,7 @@ async fn every_route_needs_its_scope_and_nothing_else() {
     let world = World::start().await;
     let org = world.org().await;
     let [project, creator, video, key, campaign] = furnish(&world, &org).await;
+    let webhook = world.webhook(&org, "To the pager").await.as_uuid();
     let mut keys = Vec::new();
     for scope in Scope::ALL {
         keys.push((scope, world.key(&org, Scopes::NONE.with(scope)).await));
@@ -41,6 +42,7 @@ async fn every_route_needs_its_scope_and_nothing_else() {
             Some("creators") => creator,
             Some("videos") => video,
             Some("campaigns") => campaign,
+            Some("webhooks") => webhook,
             _ => key,
         };
         let path = route.path.replace("{id}", &id.to_string());

@@ -13,17 +13,18 @@ use domain::credential::{CredentialHash, CredentialKind, CredentialSecret};
 use domain::event::{
     Actor, CampaignAdded, CreatorAdded, Event, InvitationCreated, KeyCreated, LimitChanged,
     MediaType, MemberJoined, OrgCreated, ProjectAdded, Role, SessionOpened, TrackingMode,
-    TrackingStatus, VideoDiscovered, VideoStats,
+    TrackingStatus, VideoDiscovered, VideoStats, WebhookAdded,
 };
 use domain::ids::{
     CampaignId, CreatorId, GlobalPosition, InvitationId, InviteeId, KeyId, OrgId, ProjectId,
-    SessionId, UserId, VideoId,
+    SessionId, UserId, VideoId, WebhookId, WebhookSecretId,
 };
 use domain::plan::{LimitKey, Plan};
 use domain::platform::{Handle, Platform, PlatformVideoId};
 use domain::scope::Scopes;
-use domain::text::{CampaignName, Metadata, Name, ProjectName};
+use domain::text::{CampaignName, Metadata, Name, ProjectName, WebhookDescription};
 use domain::time::Timestamp;
+use domain::webhook::WebhookUrl;
 use event_log::{AppendRequest, EventLog};
 use gate::Limiter;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -352,6 +353,39 @@ impl World {
         };
         self.append(org, vec![added.into()]).await;
         campaign_id
+    }
+
+    pub async fn webhook(&self, org: &Org, description: &str) -> WebhookId {
+        let webhook_id = WebhookId::generate(self.now(), self.entropy.bytes());
+        let added = WebhookAdded {
+            webhook_id,
+            url: WebhookUrl::parse("https://hooks.example.com/in").unwrap(),
+            description: Some(WebhookDescription::parse(description).unwrap()),
+            types: vec![],
+            secret_id: WebhookSecretId::generate(self.now(), self.entropy.bytes()),
+        };
+        self.append(org, vec![added.into()]).await;
+        webhook_id
+    }
+
+    /// Keeps a delivery to a webhook, to which this was answered; gives its id.
+    pub async fn delivery(&self, org: &Org, webhook: WebhookId, answer: &str) -> uuid::Uuid {
+        let id = self.entropy.uuid_v7(self.now().datetime());
+        sqlx::query(
+            "insert into hooks.deliveries (delivery_id, webhook_id, org_id, position, event_id,
+                    event_type, subject, status, ready, apart, attempts, tries, last_attempt_at,
+                    last_status, last_error, last_answer, created_at)
+             values ($1, $2, $3, (select count(*) from hooks.deliveries), $1, 'key.revoked', 'keys/x',
+                    'abandoned', false, false, 10, 10, now(), 500, 'status', $4, now())",
+        )
+        .bind(id)
+        .bind(webhook.as_uuid())
+        .bind(org.id.as_uuid())
+        .bind(answer)
+        .execute(&self.database.pool_as("tga_command"))
+        .await
+        .unwrap();
+        id
     }
 
     pub async fn creator(&self, org: &Org, project_id: ProjectId, handle: &str) -> CreatorId {

@@ -117,11 +117,12 @@ pub enum DevError {
 impl Dev {
     /// Runs until a signal, then stops everything in order.
     pub async fn run(
-        self,
+        mut self,
         metrics: PrometheusHandle,
         clock: Clock,
         entropy: Entropy,
     ) -> Result<ExitCode, DevError> {
+        self.command.allow_loopback_webhooks();
         let admin_port = AdminPort {
             arguments: &self.admin,
             metrics,

@@ -146,6 +146,16 @@ pub static ROUTES: &[Route] = &[
     Route::new(Get, "/audit/stream", AUDIT).own(&[Gone]),
     Route::new(Get, "/audit/export", AUDIT).own(&[Gone]),
     Route::new(Get, "/audit/as-of", AUDIT).own(&[Gone, NotFound]),
+    // Webhooks
+    Route::new(Get, "/webhooks", KEYS),
+    Route::new(Post, "/webhooks", KEYS).own(&[StateConflict]),
+    Route::new(Get, "/webhooks/{id}", KEYS),
+    Route::new(Patch, "/webhooks/{id}", KEYS),
+    Route::new(Delete, "/webhooks/{id}", KEYS),
+    Route::new(Post, "/webhooks/{id}/rotate-secret", KEYS),
+    Route::new(Post, "/webhooks/{id}/test", KEYS),
+    Route::new(Get, "/webhooks/{id}/deliveries", KEYS),
+    Route::new(Post, "/webhooks/{id}/deliveries/{delivery_id}/resend", KEYS).own(&[StateConflict]),
     // 18.3
     Route::new(Get, "/analytics/schema", READ).removed(OPENAPI),
     Route::new(Get, "/campaigns/{id}/stats", READ).removed(ANALYTICS),

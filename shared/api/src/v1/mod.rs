@@ -24,6 +24,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod videos;
+mod webhooks;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -52,11 +53,12 @@ pub use self::keys::{
 pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
     ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName, BaseMetricName,
-    CreatorStatusName, FreshnessName, GoalMetricName, GoalPeriodName, GoalStatusName,
-    GranularityName, InvitationStatusName, ItemTypeName, KeyDispositionName, KeyStatusName,
-    LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
-    PeoplesAnnotationKindName, PlanName, PlatformName, RoleName, ScopeName,
-    TrackingDisabledReasonName, TrackingModeName, TrackingStatusName, UnitName,
+    CreatorStatusName, DeliveryErrorName, DeliveryStatusName, DisabledReasonName, FreshnessName,
+    GoalMetricName, GoalPeriodName, GoalStatusName, GranularityName, InvitationStatusName,
+    ItemTypeName, KeyDispositionName, KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName,
+    MediaTypeName, MetricName, ModeName, PeoplesAnnotationKindName, PlanName, PlatformName,
+    RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName, TrackingStatusName,
+    UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};
 pub use self::people::{
@@ -70,6 +72,7 @@ pub use self::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
 pub use self::videos::{InboxVideo, Video, VideoReadings};
+pub use self::webhooks::{Webhook, WebhookCreated, WebhookDelivery};
 
 /// The agents' own object, passed on as the bytes that are stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]

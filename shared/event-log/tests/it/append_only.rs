@@ -95,6 +95,9 @@ async fn each_role_does_its_own_and_no_more() {
                 "truncate gate.credentials",
                 "insert into gate.leases values (gen_random_uuid(), '', 1, 0, 0, gen_random_uuid(), '')",
                 "update gate.head set lease_max_ms = 1",
+                "update auth.webhook_secrets set secret = ''",
+                "delete from hooks.cursor",
+                "truncate hooks.deliveries",
                 "drop table log.events",
                 "alter table log.events disable trigger append_only",
                 "alter table log.events detach partition log.events_000000",
@@ -129,6 +132,10 @@ async fn each_role_does_its_own_and_no_more() {
                 "select * from log.seal_requests",
                 "insert into log.seal_requests values (gen_random_uuid(), now())",
                 "update log.seals set seal = ''",
+                "select * from auth.webhook_secrets",
+                "select * from hooks.deliveries",
+                "select * from hooks.endpoints",
+                "update hooks.cursor set position = 0",
             ],
         ),
         (
@@ -143,6 +150,8 @@ async fn each_role_does_its_own_and_no_more() {
                 "delete from auth.subject_keys",
                 "select * from log.checkpoints",
                 "select log.request_seal(gen_random_uuid())",
+                "select * from auth.webhook_secrets",
+                "select * from hooks.deliveries",
             ],
         ),
     ];
@@ -201,7 +210,7 @@ async fn no_function_of_ours_trusts_a_search_path() {
     let db = postgres().await;
     let open: Vec<String> = sqlx::query_scalar(
         "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-         where n.nspname in ('log', 'gate', 'auth')
+         where n.nspname in ('log', 'gate', 'auth', 'hooks')
              and not coalesce(p.proconfig, '{}') @> array['search_path=pg_catalog, pg_temp']",
     )
     .fetch_all(db.pool())

@@ -28,6 +28,7 @@ pub(crate) mod slots;
 mod store;
 mod touched;
 mod video_readings;
+mod webhooks;
 
 use domain::event::{Event, Reading, RecordedEvent};
 use domain::time::Timestamp;

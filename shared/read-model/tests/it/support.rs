@@ -127,6 +127,7 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
         ("campaign_creators", "true"),
         ("goals", "true"),
         ("annotations", "true"),
+        ("webhooks", "true"),
         ("slots", NOT_NOTHING),
         ("days", NOT_NOTHING),
     ] {
@@ -149,13 +150,17 @@ pub mod sample {
     use domain::event::{
         AnnotationAdded, AnnotationKind, CampaignAdded, CreatorAdded, EntityRef, GoalAdded,
         GoalMetric, GoalPeriod, KeyCreated, MediaType, OrgCreated, ProjectAdded, TrackingMode,
-        TrackingStatus, VideoDiscovered, VideoStats,
+        TrackingStatus, VideoDiscovered, VideoStats, WebhookAdded,
     };
-    use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, ProjectId, VideoId};
+    use domain::ids::{
+        AnnotationId, CampaignId, CreatorId, GoalId, KeyId, ProjectId, VideoId, WebhookId,
+        WebhookSecretId,
+    };
     use domain::plan::Plan;
     use domain::platform::{Handle, Platform, PlatformVideoId};
     use domain::scope::Scopes;
     use domain::text::{CampaignName, Label, Metadata, Name, ProjectName};
+    use domain::webhook::{TypePattern, WebhookUrl};
 
     use super::instant;
 
@@ -244,6 +249,16 @@ pub mod sample {
             target_value: 5,
             start_date: None,
             end_date: None,
+        }
+    }
+
+    pub fn webhook(webhook_id: WebhookId) -> WebhookAdded {
+        WebhookAdded {
+            webhook_id,
+            url: WebhookUrl::parse("https://hooks.example.com/in").unwrap(),
+            description: None,
+            types: vec![TypePattern::parse("key.*").unwrap()],
+            secret_id: WebhookSecretId::from_uuid(webhook_id.as_uuid()),
         }
     }
 

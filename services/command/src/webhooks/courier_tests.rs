@@ -1,0 +1,133 @@
+//! Names that lead elsewhere, and whoever waits there.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::io;
+use std::net::{IpAddr, TcpListener};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::ids::EventId;
+use domain::webhook::{DeliveryError, WebhookUrl};
+use reqwest::dns::{Name, Resolve};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+
+use super::courier::{Courier, CourierConfig, Message, Outcome};
+use super::guard::{Allowed, Guard};
+use super::resolve::{GuardedResolver, LeadsInside, LeadsNowhere, Looking, Lookup};
+use super::secret::WebhookSecret;
+
+/// Says something else each time it is asked, and the last for ever.
+struct Rebinding {
+    answers: Vec<&'static [&'static str]>,
+    asked: AtomicUsize,
+}
+
+impl Rebinding {
+    fn new(answers: &[&'static [&'static str]]) -> Arc<Self> {
+        Arc::new(Self {
+            answers: answers.to_vec(),
+            asked: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl Lookup for Rebinding {
+    fn look_up(&self, _: &str) -> Looking {
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        let answer = self.answers[asked.min(self.answers.len() - 1)];
+        let found = answer.iter().map(|text| text.parse().unwrap()).collect();
+        Box::pin(async move { Ok(found) })
+    }
+}
+
+struct Nowhere;
+
+impl Lookup for Nowhere {
+    fn look_up(&self, _: &str) -> Looking {
+        Box::pin(async { Err(io::Error::from(io::ErrorKind::NotFound)) })
+    }
+}
+
+async fn sent(lookup: Arc<dyn Lookup>, allowed: &[&str]) -> impl FnMut() -> Sending {
+    let allowed: Vec<Allowed> = allowed.iter().map(|it| it.parse().unwrap()).collect();
+    let config = CourierConfig {
+        guard: Guard::new(&allowed),
+        authorities: None,
+    };
+    let courier = Courier::with_lookup(&config, Clock::system(), lookup).unwrap();
+    move || {
+        let courier = courier.clone();
+        Box::pin(async move {
+            let secret = WebhookSecret::generate(&Entropy::seeded(1));
+            let message = Message {
+                id: EventId::from_uuid(uuid::Uuid::nil()),
+                body: "{}".to_owned(),
+                secrets: std::slice::from_ref(&secret),
+            };
+            let url = WebhookUrl::parse("https://hooks.example.com/in").unwrap();
+            courier.send(&url, &message).await.outcome
+        })
+    }
+}
+
+type Sending = std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+#[tokio::test]
+async fn a_name_that_leads_inside_the_second_time_is_not_followed_there() {
+    // Nobody listens at the first address, which stands for a public one here.
+    let lookup = Rebinding::new(&[&["127.0.0.2"], &["127.0.0.1"]]);
+    let mut send = sent(Arc::clone(&lookup) as Arc<dyn Lookup>, &["127.0.0.2"]).await;
+    assert_eq!(send().await, Outcome::Failed(DeliveryError::Connection));
+    assert_eq!(
+        lookup.asked.load(Ordering::SeqCst),
+        1,
+        "what was judged is connected to"
+    );
+    let refused = Outcome::Failed(DeliveryError::AddressRefused);
+    assert_eq!(send().await, refused);
+    assert_eq!(lookup.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn one_address_inside_among_others_is_enough_to_refuse() {
+    let inside = TcpListener::bind("127.0.0.1:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    let answers: &[&'static [&'static str]] = &[&["127.0.0.2", "127.0.0.1"]];
+    let mut send = sent(Rebinding::new(answers), &["127.0.0.2"]).await;
+    let refused = Outcome::Failed(DeliveryError::AddressRefused);
+    assert_eq!(send().await, refused);
+    assert_eq!(
+        inside.accept().unwrap_err().kind(),
+        io::ErrorKind::WouldBlock
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_leads_nowhere_is_told() {
+    let nowhere = Outcome::Failed(DeliveryError::NameNotResolved);
+    let mut send = sent(Arc::new(Nowhere), &[]).await;
+    assert_eq!(send().await, nowhere);
+    let mut send = sent(Rebinding::new(&[&[]]), &[]).await;
+    assert_eq!(send().await, nowhere);
+}
+
+#[tokio::test]
+async fn the_resolver_gives_out_what_it_judged_and_nothing_else() {
+    let lookup = Rebinding::new(&[&["8.8.8.8", "2606:4700::1111"], &["10.0.0.1"], &[]]);
+    let resolver = GuardedResolver::new(lookup, Guard::default());
+    let name = || Name::from_str("hooks.example.com").unwrap();
+    let found = resolver.resolve(name()).await.unwrap();
+    let found: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+    let expected = ["8.8.8.8", "2606:4700::1111"].map(|it| it.parse::<IpAddr>().unwrap());
+    assert_eq!(found, expected);
+    let Err(inside) = resolver.resolve(name()).await else {
+        panic!("an address inside is given out")
+    };
+    assert!(inside.is::<LeadsInside>());
+    let Err(nowhere) = resolver.resolve(name()).await else {
+        panic!("nothing is given out")
+    };
+    assert!(nowhere.is::<LeadsNowhere>());
+}
