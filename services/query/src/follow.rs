@@ -10,6 +10,7 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
 use runtime::retry::Policy;
 use runtime::telemetry::chain;
+use tokio::sync::Notify;
 
 use crate::cache::{Freshness, ResponseCache, Topics};
 use crate::metrics::{CACHE_BYTES, CACHE_ENTRIES, FOLLOWED_POSITION, FOLLOWER_RESTARTS};
@@ -36,6 +37,8 @@ pub struct Follower {
     pub entropy: Entropy,
     /// What it keeps true.
     pub cache: Arc<ResponseCache>,
+    /// Told whenever something happened that changes who may call.
+    pub changed: Arc<Notify>,
 }
 
 impl Follower {
@@ -136,6 +139,9 @@ impl Follower {
             }
         }
         freshness.followed_to(last.position);
+        if batch.iter().any(StoredEvent::is_auth) {
+            self.changed.notify_one();
+        }
     }
 
     fn freshness(&self) -> &Freshness {

@@ -19,6 +19,7 @@ mod nats;
 mod operator;
 mod serve;
 mod services;
+mod subscribers;
 mod terminal;
 
 use std::process::ExitCode;

@@ -554,6 +554,7 @@ async fn replica(database: &Database, log: &EventLog, tasks: &Tasks, flags: &[&s
         reads: reads.clone(),
         projector: ProjectionVersion::CURRENT.in_schema(database.options()),
         nats: None,
+        subscribers: None,
         limiter: Limiter::start(reader, clock.clone(), tasks),
         cursors: Cursors::new([7; 32], None),
         openapi: Bytes::from_static(b"{\"openapi\":\"3.1.0\"}"),

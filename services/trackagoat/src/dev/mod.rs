@@ -34,6 +34,7 @@ use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret,
     local_address, public_url, url,
 };
+use crate::subscribers::SubscriberAccess;
 use crate::terminal::say;
 
 /// Everything in one directory, for trying out and for development.
@@ -78,6 +79,7 @@ struct Access {
     nats_url: String,
     urls: DatabaseUrls,
     cursor_secret_file: PathBuf,
+    subscribers: SubscriberAccess,
 }
 
 /// Why `dev` does not run.
@@ -202,6 +204,7 @@ impl Dev {
             nats_url: servers.nats.url(),
             urls: servers.urls.clone(),
             cursor_secret_file: self.data_dir.join("cursor.secret"),
+            subscribers: SubscriberAccess::of(&servers.nats),
         };
         servers.supervise(&handles.servers);
         let dev_file = DevFile {
@@ -267,6 +270,7 @@ impl Dev {
             reads_url: urls.query.clone(),
             projector_url: urls.projector.clone(),
             cursor_secret: kept_cursor_secret(&access.cursor_secret_file, entropy)?,
+            subscribers: Some(access.subscribers.clone()),
         };
         Ok(Services {
             primary_url: urls.command.clone(),
