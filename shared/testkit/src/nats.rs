@@ -49,6 +49,11 @@ impl TestNats {
         connected(&url.parse().expect("the launcher writes URLs")).await
     }
 
+    /// A URL for query services.
+    pub fn replica_url(&self) -> String {
+        self.0.replica_url()
+    }
+
     /// A new connection in the system account, which may do everything there.
     pub async fn system_client(&self) -> Client {
         let url = self.0.system_url();

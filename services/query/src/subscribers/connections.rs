@@ -123,7 +123,12 @@ impl Connections {
     pub async fn end(&self, server: &str, connection: u64) -> Result<(), ConnectionsError> {
         let subject = format!("$SYS.REQ.SERVER.{server}.KICK");
         let body = json!({ "cid": connection }).to_string();
-        let sent = self.system.publish(subject, body.into()).await;
+        // A server does nothing for who wants no answer.
+        let nowhere = self.system.new_inbox();
+        let sent = self
+            .system
+            .publish_with_reply(subject, nowhere, body.into())
+            .await;
         sent.map_err(|error| ConnectionsError::Ask(Box::new(error)))
     }
 }

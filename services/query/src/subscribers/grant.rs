@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use domain::ids::{KeyId, OrgId};
 use domain::limits::{SUBSCRIBER_MESSAGE_BYTES, SUBSCRIPTION_SECONDS, SUBSCRIPTIONS};
 use domain::time::Timestamp;
-use event_log::{STREAM_NAME, subject_of_org};
+use event_log::STREAM_NAME;
 use runtime::entropy::Entropy;
 use runtime::nats_keys::SubscriberKeys;
 use serde::Serialize;
@@ -15,8 +15,9 @@ use super::durables;
 use super::jwt::{self, Claims};
 use super::request::AuthRequest;
 
-/// The account of the events, by its name in the server's configuration.
-pub const ACCOUNT: &str = "TGA";
+/// The account of subscribers, by its name in the server's configuration. It is none in which events
+/// are kept: the server answers to wherever a question says, and there that could be the stream.
+pub const ACCOUNT: &str = "SUBSCRIBERS";
 /// What stands before org and key in the name under which a connection is listed.
 const PREFIX: &str = "tga";
 
@@ -106,15 +107,13 @@ impl Grant {
             format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM_NAME}.{durable}"),
             format!("$JS.API.CONSUMER.INFO.{STREAM_NAME}.{durable}"),
             format!("$JS.ACK.{STREAM_NAME}.{durable}.>"),
-            // The same, as servers may write it from 2.15 on: after a domain and an account.
-            format!("$JS.ACK.*.*.{STREAM_NAME}.{durable}.>"),
         ];
         User {
             kind: "user",
             version: 2,
             publish: Allowed { allow: publish },
             subscribe: Allowed {
-                allow: vec![subject_of_org(org), format!("_INBOX_{org}.>")],
+                allow: vec![format!("_INBOX_{org}.>")],
             },
             subs: SUBSCRIPTIONS,
             data: -1,
@@ -136,7 +135,7 @@ pub fn answer(
     let token = match grant {
         Some(grant) => {
             let user = Claims {
-                jti: entropy.uuid_v4(),
+                jti: entropy.uuid_v4().to_string(),
                 iat: seconds(now),
                 exp: Some(seconds(grant.until)),
                 iss: keys.issuer(),
@@ -150,7 +149,7 @@ pub fn answer(
         None => None,
     };
     let answer = Claims {
-        jti: entropy.uuid_v4(),
+        jti: entropy.uuid_v4().to_string(),
         iat: seconds(now),
         exp: None,
         iss: keys.issuer(),
@@ -213,17 +212,13 @@ mod tests {
         let now = Timestamp::parse("2026-01-05T05:37:52Z").unwrap();
         let user = Grant::new(org, key, None, now, &Entropy::seeded(1)).user();
         let (o, d) = (org.to_string(), format!("{org}-{key}"));
-        assert_eq!(
-            user.subscribe.allow,
-            [format!("tga.events.{o}.>"), format!("_INBOX_{o}.>")]
-        );
+        assert_eq!(user.subscribe.allow, [format!("_INBOX_{o}.>")]);
         assert_eq!(
             user.publish.allow,
             [
                 format!("$JS.API.CONSUMER.MSG.NEXT.TGA_EVENTS.{d}"),
                 format!("$JS.API.CONSUMER.INFO.TGA_EVENTS.{d}"),
                 format!("$JS.ACK.TGA_EVENTS.{d}.>"),
-                format!("$JS.ACK.*.*.TGA_EVENTS.{d}.>"),
             ]
         );
     }

@@ -138,7 +138,6 @@ mod tests {
     use nkeys::KeyPair;
     use runtime::entropy::Entropy;
     use serde_json::{Value, json};
-    use uuid::Uuid;
 
     use super::*;
 
@@ -168,7 +167,7 @@ mod tests {
 
         fn read(&self, asked: Value, audience: &str) -> Result<AuthRequest, NotAsked> {
             let claims = jwt::Claims {
-                jti: Uuid::nil(),
+                jti: "one".to_owned(),
                 iat: 1,
                 exp: Some(2),
                 iss: self.key.public_key(),

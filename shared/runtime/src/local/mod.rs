@@ -23,7 +23,10 @@ use crate::entropy::Entropy;
 use crate::files;
 
 pub use nats::{NatsConfig, NatsServer};
-pub use nats_access::{DURABLES_PERMISSIONS, REPLICA_PERMISSIONS, SUBSCRIBERS_PERMISSIONS};
+pub use nats_access::{
+    DURABLES_PERMISSIONS, REPLICA_PERMISSIONS, SUBSCRIBERS_EXPORTS, SUBSCRIBERS_IMPORTS,
+    SUBSCRIBERS_PERMISSIONS,
+};
 pub use postgres::{Durability, PostgresConfig, PostgresServer};
 pub use process::FolderLock;
 

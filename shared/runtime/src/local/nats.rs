@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use super::LocalError;
 use super::account::Account;
 use super::nats_access::{
-    DURABLES_PERMISSIONS, REPLICA_PERMISSIONS, SUBSCRIBERS_PERMISSIONS, Subscribers,
+    DURABLES_PERMISSIONS, REPLICA_PERMISSIONS, SUBSCRIBERS_EXPORTS, SUBSCRIBERS_IMPORTS,
+    SUBSCRIBERS_PERMISSIONS, Subscribers,
 };
 use super::postgres::until_ended;
 use super::process::{FolderLock, Program, Watchdog};
@@ -347,7 +348,8 @@ impl NatsServer {
              \x20   {{ user: {USER}, password: \"{password}\" }}\n\
              \x20   {{ user: {REPLICA_USER}, password: \"{replica}\", permissions: {REPLICA_PERMISSIONS} }}\n\
              \x20   {{ user: {DURABLES_USER}, password: \"{durables}\", permissions: {DURABLES_PERMISSIONS} }}\n\
-             \x20 ] }}\n\
+             \x20 ], exports: {SUBSCRIBERS_EXPORTS} }}\n\
+             \x20 SUBSCRIBERS {{ imports: {SUBSCRIBERS_IMPORTS} }}\n\
              \x20 SYS {{ users: [\n\
              \x20   {{ user: {SYSTEM_USER}, password: \"{system}\" }}\n\
              \x20   {{ user: {SUBSCRIBERS_USER}, password: \"{subscribers}\", permissions: {SUBSCRIBERS_PERMISSIONS} }}\n\
@@ -355,7 +357,7 @@ impl NatsServer {
              }}\n\
              system_account: SYS\n\
              authorization {{ auth_callout {{\n\
-             \x20 issuer: {issuer}, xkey: {xkey}, account: SYS, allowed_accounts: [TGA]\n\
+             \x20 issuer: {issuer}, xkey: {xkey}, account: SYS, allowed_accounts: [SUBSCRIBERS]\n\
              \x20 auth_users: [{USER}, {REPLICA_USER}, {DURABLES_USER}, {SYSTEM_USER}, {SUBSCRIBERS_USER}]\n\
              }} }}\n{lines}",
             address = self.address(),
@@ -415,6 +417,8 @@ mod tests {
         ] {
             assert!(text.contains(&format!("permissions: {permissions}")));
         }
+        assert!(text.contains(&format!("exports: {SUBSCRIBERS_EXPORTS}")));
+        assert!(text.contains(&format!("imports: {SUBSCRIBERS_IMPORTS}")));
         let keys = SubscriberKeys::generate(&Entropy::seeded(1));
         let checked = Command::new(binary::nats_server().unwrap())
             .arg("-t")

@@ -36,6 +36,23 @@ pub const SUBSCRIBERS_PERMISSIONS: &str = r#"{
         allow_responses: { max: 1, expires: "5s" }
       }"#;
 
+/// What the account of the events gives to that of subscribers: asking a durable, and acknowledging. A
+/// server sends its answer wherever who asks wants it. In the account of the events that could be a subject of
+/// the stream, which would take the answer for an event, or one by which streams are deleted; in an account of
+/// its own it reaches nobody but subscribers.
+pub const SUBSCRIBERS_EXPORTS: &str = r#"[
+      { service: "$JS.API.CONSUMER.MSG.NEXT.TGA_EVENTS.*", response_type: stream, accounts: [SUBSCRIBERS] }
+      { service: "$JS.API.CONSUMER.INFO.TGA_EVENTS.*", accounts: [SUBSCRIBERS] }
+      { service: "$JS.ACK.TGA_EVENTS.>", accounts: [SUBSCRIBERS] }
+    ]"#;
+
+/// The same as the account of subscribers takes it. It has no users but those who are let in.
+pub const SUBSCRIBERS_IMPORTS: &str = r#"[
+      { service: { account: TGA, subject: "$JS.API.CONSUMER.MSG.NEXT.TGA_EVENTS.*" } }
+      { service: { account: TGA, subject: "$JS.API.CONSUMER.INFO.TGA_EVENTS.*" } }
+      { service: { account: TGA, subject: "$JS.ACK.TGA_EVENTS.>" } }
+    ]"#;
+
 /// By what subscribers are let in.
 pub(super) struct Subscribers {
     pub durables_password: SecretString,
