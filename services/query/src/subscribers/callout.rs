@@ -123,7 +123,6 @@ impl Callout {
             Ok(request) => request,
             Err(error) => {
                 count("malformed");
-                std::eprintln!("MAL {error:?}");
                 tracing::warn!(error = %error, "what NATS asks about a connection is not read");
                 return;
             }
@@ -186,7 +185,6 @@ fn headers(presented: &Presented) -> Result<HeaderMap, Denial> {
 }
 
 fn note(admitted: &Result<Grant, Refusal>, peer: IpAddr) {
-    std::eprintln!("NOTE {admitted:?}");
     match admitted {
         Ok(grant) => {
             count("admitted");

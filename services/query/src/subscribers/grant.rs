@@ -18,6 +18,8 @@ use super::request::AuthRequest;
 /// The account of subscribers, by its name in the server's configuration. It is none in which events
 /// are kept: the server answers to wherever a question says, and there that could be the stream.
 pub const ACCOUNT: &str = "SUBSCRIBERS";
+/// The prefix under which that account takes what JetStream is asked.
+const API: &str = "tga.api";
 /// What stands before org and key in the name under which a connection is listed.
 const PREFIX: &str = "tga";
 
@@ -104,8 +106,8 @@ impl Grant {
     fn user(&self) -> User {
         let (org, durable) = (self.org, durables::name(self.org, self.key));
         let publish = vec![
-            format!("$JS.API.CONSUMER.MSG.NEXT.{STREAM_NAME}.{durable}"),
-            format!("$JS.API.CONSUMER.INFO.{STREAM_NAME}.{durable}"),
+            format!("{API}.CONSUMER.MSG.NEXT.{STREAM_NAME}.{durable}"),
+            format!("{API}.CONSUMER.INFO.{STREAM_NAME}.{durable}"),
             format!("$JS.ACK.{STREAM_NAME}.{durable}.>"),
         ];
         User {
@@ -216,8 +218,8 @@ mod tests {
         assert_eq!(
             user.publish.allow,
             [
-                format!("$JS.API.CONSUMER.MSG.NEXT.TGA_EVENTS.{d}"),
-                format!("$JS.API.CONSUMER.INFO.TGA_EVENTS.{d}"),
+                format!("tga.api.CONSUMER.MSG.NEXT.TGA_EVENTS.{d}"),
+                format!("tga.api.CONSUMER.INFO.TGA_EVENTS.{d}"),
                 format!("$JS.ACK.TGA_EVENTS.{d}.>"),
             ]
         );

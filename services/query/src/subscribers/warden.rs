@@ -140,7 +140,6 @@ impl Warden {
     #[expect(clippy::cast_precision_loss, reason = "a gauge")]
     async fn tidy(&self, connected: &Connected) -> Result<(), LookError> {
         let names = self.durables.names().await?;
-        std::eprintln!("TIDY {connected:?} {names:?}");
         metrics::gauge!(SUBSCRIBER_DURABLES).set(names.len() as f64);
         for (org, key) in connected {
             if !names.contains(&durables::name(*org, *key)) {

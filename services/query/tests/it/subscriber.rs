@@ -1,6 +1,6 @@
 //! What subscribes over NATS with an API key, and the surroundings it needs.
 
-use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::consumer::{Consumer, pull};
 use async_nats::jetstream::{self, Message};
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event as Change};
 use domain::ids::{KeyId, OrgId};
@@ -128,14 +128,21 @@ impl Subscriber {
         format!("{}-{}", self.org, self.key)
     }
 
+    /// What the server says of its durable, after all that it was asked before.
+    pub async fn described(&self) -> Consumer<pull::Config> {
+        eventually(PATIENCE, "the durable is there", async || {
+            let context = jetstream::with_prefix(self.client.clone(), "tga.api");
+            let found = context.get_consumer_from_stream(self.durable(), event_log::STREAM_NAME);
+            found.await.map_err(|error| error.to_string())
+        })
+        .await
+    }
+
     /// The next events of its durable, acknowledged.
     pub async fn read(&self, count: usize) -> Vec<Message> {
         let mut read = Vec::with_capacity(count);
         eventually(PATIENCE, "the events are there", async || {
-            let context = jetstream::new(self.client.clone());
-            let found = context.get_consumer_from_stream(self.durable(), event_log::STREAM_NAME);
-            let durable: jetstream::consumer::Consumer<pull::Config> =
-                found.await.map_err(|error| error.to_string())?;
+            let durable = self.described().await;
             let batch = durable.fetch().max_messages(count - read.len());
             let mut batch = batch.messages().await.map_err(|error| error.to_string())?;
             while let Some(message) = batch.next().await {

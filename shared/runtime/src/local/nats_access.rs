@@ -46,10 +46,11 @@ pub const SUBSCRIBERS_EXPORTS: &str = r#"[
       { service: "$JS.ACK.TGA_EVENTS.>", accounts: [SUBSCRIBERS] }
     ]"#;
 
-/// The same as the account of subscribers takes it. It has no users but those who are let in.
+/// The same as the account of subscribers takes it. It has no users but those who are let in. Questions
+/// stand under a prefix of ours: under its own the server tells that account that it has no streams.
 pub const SUBSCRIBERS_IMPORTS: &str = r#"[
-      { service: { account: TGA, subject: "$JS.API.CONSUMER.MSG.NEXT.TGA_EVENTS.*" } }
-      { service: { account: TGA, subject: "$JS.API.CONSUMER.INFO.TGA_EVENTS.*" } }
+      { service: { account: TGA, subject: "$JS.API.CONSUMER.MSG.NEXT.TGA_EVENTS.*" }, to: "tga.api.CONSUMER.MSG.NEXT.TGA_EVENTS.*" }
+      { service: { account: TGA, subject: "$JS.API.CONSUMER.INFO.TGA_EVENTS.*" }, to: "tga.api.CONSUMER.INFO.TGA_EVENTS.*" }
       { service: { account: TGA, subject: "$JS.ACK.TGA_EVENTS.>" } }
     ]"#;
 
