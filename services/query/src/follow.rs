@@ -11,6 +11,7 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
 use runtime::retry::Policy;
 use runtime::telemetry::chain;
+use tokio::sync::Notify;
 
 use crate::cache::{Freshness, ResponseCache, Topics};
 use crate::hub::Hub;
@@ -40,6 +41,8 @@ pub struct Follower {
     pub cache: Arc<ResponseCache>,
     /// Where open streams hear of events.
     pub hub: Arc<Hub>,
+    /// Told whenever something happened that changes who may call.
+    pub changed: Arc<Notify>,
 }
 
 impl Follower {
@@ -142,6 +145,9 @@ impl Follower {
         }
         freshness.followed_to(last.position);
         self.hub.publish(batch);
+        if batch.iter().any(StoredEvent::is_auth) {
+            self.changed.notify_one();
+        }
     }
 
     fn freshness(&self) -> &Freshness {

@@ -22,6 +22,15 @@ pub const FOLLOWED_POSITION: &str = "tga_query_followed_position";
 pub const POSITION_WAITS: &str = "tga_query_position_waits_total";
 /// Counter: times that the follower had to begin again because the log has another past.
 pub const FOLLOWER_RESTARTS: &str = "tga_query_follower_restarts_total";
+/// Counter by `outcome` (`admitted`, `refused`, `unavailable`, `malformed`, `crowded`): who asked to
+/// connect over NATS.
+pub const SUBSCRIBER_CONNECTS: &str = "tga_subscriber_connects_total";
+/// Gauge: connections of subscribers at the last look.
+pub const SUBSCRIBERS: &str = "tga_subscribers";
+/// Counter: connections that were ended because their key may not have them any more.
+pub const SUBSCRIBERS_ENDED: &str = "tga_subscribers_ended_total";
+/// Gauge: consumers of the stream of events at the last look.
+pub const SUBSCRIBER_DURABLES: &str = "tga_subscriber_durables";
 
 const SERVICE: &str = "query";
 /// What stands for the reference for people and its files.
@@ -49,6 +58,13 @@ pub(crate) fn describe() {
         FOLLOWER_RESTARTS,
         "Times that the follower had to begin again"
     );
+    describe_counter!(SUBSCRIBER_CONNECTS, "Who asked to connect over NATS");
+    describe_gauge!(SUBSCRIBERS, "Connections of subscribers");
+    describe_counter!(
+        SUBSCRIBERS_ENDED,
+        "Connections ended because their key may not have them"
+    );
+    describe_gauge!(SUBSCRIBER_DURABLES, "Consumers of the stream of events");
 }
 
 /// Handles of every route.

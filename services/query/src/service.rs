@@ -20,7 +20,7 @@ use runtime::http::Respond;
 use runtime::lifecycle::{TaskKind, Tasks};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::app::{App, MEETINGS};
 use crate::cache::ResponseCache;
@@ -31,6 +31,7 @@ use crate::hub::Hub;
 use crate::metrics::{self, CacheMetrics, HttpMetrics};
 use crate::places::Places;
 use crate::routes;
+use crate::subscribers::{Means, Subscribers};
 
 /// How often it is looked whether the service stops, while the projection is built.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -53,6 +54,8 @@ pub struct Parts {
     pub projector: PgConnectOptions,
     /// NATS; without it answers are up to 250 ms behind the log, and revocations take up to 0.6 s.
     pub nats: Option<async_nats::Client>,
+    /// By what subscribers over NATS are let in; without it this service answers for none.
+    pub subscribers: Option<Subscribers>,
     /// The one limiter of the process.
     pub limiter: Limiter,
     /// Secrets under which cursors are written; every replica has the same.
@@ -81,12 +84,23 @@ struct Ready {
 impl QueryService {
     /// Puts the service together and starts its tasks, which must stop after whatever takes
     /// requests.
-    pub fn start(config: &Config, parts: Parts, tasks: &Tasks) -> Self {
+    pub fn start(config: &Config, mut parts: Parts, tasks: &Tasks) -> Self {
         metrics::describe();
         let gate = start_gate(config, &parts, tasks);
         let cache = Arc::new(ResponseCache::new(config.response_cache_bytes()));
         let hub = Arc::new(Hub::default());
-        start_follower(&parts, &cache, &hub, tasks);
+        let changed = Arc::new(Notify::new());
+        start_follower(&parts, &cache, &hub, &changed, tasks);
+        if let Some(subscribers) = parts.subscribers.take() {
+            let means = Means {
+                gate: gate.clone(),
+                primary: parts.primary.clone(),
+                changed,
+                clock: parts.clock.clone(),
+                entropy: parts.entropy.clone(),
+            };
+            subscribers.start(means, tasks);
+        }
         if config.projector {
             start_projector(&parts, tasks);
         }
@@ -170,13 +184,20 @@ fn start_gate(config: &Config, parts: &Parts, tasks: &Tasks) -> Gate {
     )
 }
 
-fn start_follower(parts: &Parts, cache: &Arc<ResponseCache>, hub: &Arc<Hub>, tasks: &Tasks) {
+fn start_follower(
+    parts: &Parts,
+    cache: &Arc<ResponseCache>,
+    hub: &Arc<Hub>,
+    changed: &Arc<Notify>,
+    tasks: &Tasks,
+) {
     let follower = Follower {
         log: parts.log.clone(),
         nats: parts.nats.clone(),
         entropy: parts.entropy.clone(),
         cache: Arc::clone(cache),
         hub: Arc::clone(hub),
+        changed: Arc::clone(changed),
     };
     let following = follower.run(tasks.clone());
     tasks.spawn(TaskKind::Critical, "query follower", following);

@@ -93,6 +93,18 @@ secret_arguments! {
     NatsUrl:
         "URL of NATS, or of several of its servers with commas between",
         "TGA_NATS_URL", nats_url_file;
+    NatsSystemUrl:
+        "URL of NATS's system account for who lets subscribers in, with the login `subscribers`",
+        "TGA_NATS_SYSTEM_URL", nats_system_url_file;
+    NatsDurablesUrl:
+        "URL of NATS for who makes what subscribers ask, with the login `durables`",
+        "TGA_NATS_DURABLES_URL", nats_durables_url_file;
+    NatsAccountKey:
+        "seed of the key that signs what a subscriber may do, whose public half NATS knows as issuer",
+        "TGA_NATS_ACCOUNT_KEY", nats_account_key_file;
+    NatsCalloutXkey:
+        "seed of the key for which NATS seals what it asks about subscribers, and knows as xkey",
+        "TGA_NATS_CALLOUT_XKEY", nats_callout_xkey_file;
     CursorSecret:
         "64 hexadecimal digits under which cursors are written; the same on every replica",
         "TGA_CURSOR_SECRET", cursor_secret_file;

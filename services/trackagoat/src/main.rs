@@ -16,10 +16,12 @@ mod migrate;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod nats;
+mod new_keys;
 mod operator;
 mod projections;
 mod serve;
 mod services;
+mod subscribers;
 mod terminal;
 
 use std::process::ExitCode;
@@ -74,6 +76,9 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Say what is missing or misconfigured, and what mends it.
     Doctor(doctor::Doctor),
+    /// What NATS and query services need for subscribers.
+    #[command(subcommand)]
+    Nats(new_keys::Nats),
     /// Send real data through the public API.
     #[command(subcommand)]
     Import(import::Import),
@@ -158,6 +163,10 @@ async fn run(cli: Cli) -> ExitCode {
             Err(error) => fail(&error),
         },
         Command::Doctor(doctor) => doctor.run(&clock).await,
+        Command::Nats(new_keys::Nats::NewKeys(new_keys)) => match new_keys.run(&entropy) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        },
         Command::Import(import) => match import.run(clock, entropy).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,

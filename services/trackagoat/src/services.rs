@@ -33,6 +33,7 @@ use tokio::net::TcpListener;
 use crate::arguments::{AdminArgs, LedgerArgs, SigningKeyError};
 use crate::database::{connect_options, pool, pool_options};
 use crate::nats::{self, NatsError};
+use crate::subscribers::{SubscriberAccess, SubscriberError};
 
 /// How long each part may take to stop.
 pub const GRACE: Duration = Duration::from_secs(15);
@@ -45,6 +46,8 @@ pub struct QueryPart<'a> {
     pub projector_url: SecretString,
     /// Under which cursors are written; the same on every replica.
     pub cursor_secret: [u8; 32],
+    /// By what it lets subscribers in, if it does.
+    pub subscribers: Option<SubscriberAccess>,
 }
 
 /// The services of one process.
@@ -85,6 +88,8 @@ pub enum ServeError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Subscribers(#[from] SubscriberError),
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
@@ -159,7 +164,7 @@ impl Services<'_> {
         };
         let log = command.as_ref().map(CommandService::log);
         let query = match &self.query {
-            Some(part) => Some(part.start(&shared, log, stages)?),
+            Some(part) => Some(part.start(&shared, log, stages).await?),
             None => None,
         };
         let readiness = Readiness::default();
@@ -247,12 +252,19 @@ impl Shared {
 
 impl QueryPart<'_> {
     /// `log` is that of the process's command service: who follows it hears at once.
-    fn start(
+    async fn start(
         &self,
         shared: &Shared,
         log: Option<&EventLog>,
         stages: &Stages,
     ) -> Result<QueryService, ServeError> {
+        let subscribers = match &self.subscribers {
+            Some(access) => Some(access.connect().await?),
+            None => {
+                tracing::info!("no subscribers over NATS: their secrets are not given");
+                None
+            }
+        };
         let primary = pool(&self.database_url).map_err(ServeError::DatabaseUrl)?;
         let (clock, entropy) = (shared.clock.clone(), shared.entropy.clone());
         let log = log.cloned().unwrap_or_else(|| {
@@ -268,6 +280,7 @@ impl QueryPart<'_> {
             reads,
             projector: projector.map_err(ServeError::DatabaseUrl)?,
             nats: shared.nats.clone(),
+            subscribers,
             limiter: shared.limiter.clone(),
             cursors: Cursors::new(self.cursor_secret, None),
             openapi: openapi(),

@@ -78,6 +78,22 @@ pub const IP_ALLOWLIST_ENTRIES: usize = 50;
 pub const KEY_RATE_DEFAULT: u64 = 60;
 /// A session's requests in any trailing 60 s.
 pub const SESSION_RATE: u64 = 600;
+/// How long a connection over NATS lasts before it must be made again, in seconds.
+pub const SUBSCRIPTION_SECONDS: i64 = 10 * 60;
+/// Most subscriptions of one connection over NATS.
+pub const SUBSCRIPTIONS: i64 = 32;
+/// Longest message that a subscriber may send over NATS, in bytes: it asks and acknowledges.
+pub const SUBSCRIBER_MESSAGE_BYTES: i64 = 4 * 1024;
+/// Most events that a subscriber's durable has under way without an acknowledgement.
+pub const SUBSCRIBER_UNACKNOWLEDGED: i64 = 1_024;
+/// Most questions for events that wait at a subscriber's durable.
+pub const SUBSCRIBER_WAITING: i64 = 16;
+/// Most events of one such question.
+pub const SUBSCRIBER_BATCH: i64 = 512;
+/// Seconds until an event that was not acknowledged is sent again.
+pub const SUBSCRIBER_ACK_SECONDS: u64 = 30;
+/// Hours after which a subscriber's durable that nobody asks is taken away.
+pub const SUBSCRIBER_IDLE_HOURS: u64 = 3 * 24;
 /// How long a session lasts, in days.
 pub const SESSION_DAYS: i64 = 7;
 /// Most live sessions of one person in one org; the oldest ends for the next.

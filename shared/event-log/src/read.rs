@@ -192,30 +192,6 @@ pub async fn selected(
     Ok(convert(rows)?)
 }
 
-/// The oldest event that is kept.
-pub async fn earliest(connection: &mut PgConnection) -> Result<Option<GlobalPosition>, ReadError> {
-    let position = sqlx::query_scalar!("select position from log.events order by position limit 1")
-        .fetch_optional(connection)
-        .await?;
-    Ok(position.and_then(GlobalPosition::try_from_i64))
-}
-
-/// When the event at a position was recorded.
-pub async fn recorded_at(
-    connection: &mut PgConnection,
-    position: GlobalPosition,
-) -> Result<Timestamp, ReadError> {
-    let recorded_at = sqlx::query_scalar!(
-        "select recorded_at from log.events where position = $1",
-        position.as_i64()
-    )
-    .fetch_optional(connection)
-    .await?;
-    let recorded_at = recorded_at
-        .ok_or_else(|| CorruptRow::new("log.events", "position", position, "is missing"))?;
-    Ok(Timestamp::from_datetime(recorded_at))
-}
-
 /// The events of one stream after a version, without gaps.
 pub async fn stream(
     connection: &mut PgConnection,

@@ -25,20 +25,23 @@ use domain::scope::Scopes;
 use domain::text::{CampaignName, Metadata, Name, ProjectName, WebhookDescription};
 use domain::time::Timestamp;
 use domain::webhook::WebhookUrl;
-use event_log::{AppendRequest, EventLog};
+use event_log::{AppendRequest, EventLog, Mirror, MirrorConfig};
 use gate::Limiter;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use query::subscribers::{DURABLES_INBOX, SYSTEM_INBOX, Subscribers};
 use query::{Config, Parts, QueryService};
 use read_model::ProjectionVersion;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
+use runtime::nats::NatsUrl;
+use runtime::nats_keys::SubscriberKeys;
 use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use testkit::{Proxy, TestDatabase, TestPostgres};
+use testkit::{Proxy, TestDatabase, TestNats, TestPostgres};
 use tower::ServiceExt;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -163,6 +166,26 @@ impl World {
         let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
         let replica = replica(&self.database, &log, &lifecycle.handle(), flags).await;
         (replica, lifecycle)
+    }
+
+    /// A replica as in a process of its own, that lets subscribers in on this server.
+    pub async fn replica_for_subscribers(&self, nats: &TestNats) -> (Replica, Lifecycle) {
+        let lifecycle = Lifecycle::new(self.clock.clone());
+        let reader = self.database.pool_as("tga_query");
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let tasks = lifecycle.handle();
+        let flags = ["--projector", "false"];
+        let replica = replica_on(&self.database, &log, &tasks, &flags, Some(nats)).await;
+        (replica, lifecycle)
+    }
+
+    /// Has what is appended from now on mirrored on this server.
+    pub async fn mirror(&self, nats: &TestNats) {
+        let client = nats.client().await;
+        let mirror = Mirror::new(self.log.clone(), client, MirrorConfig::default());
+        let tasks = self.lifecycle.handle();
+        tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
     }
 
     /// The same, with its log behind a proxy, which a test may stall; nothing else of it is.
@@ -577,6 +600,16 @@ fn key_created(key_id: KeyId, scopes: Scopes, per_minute: u64, hash: CredentialH
 }
 
 async fn replica(database: &Database, log: &EventLog, tasks: &Tasks, flags: &[&str]) -> Replica {
+    replica_on(database, log, tasks, flags, None).await
+}
+
+async fn replica_on(
+    database: &Database,
+    log: &EventLog,
+    tasks: &Tasks,
+    flags: &[&str],
+    nats: Option<&TestNats>,
+) -> Replica {
     let (clock, entropy) = (tasks.clock().clone(), Entropy::os());
     let config = Cli::try_parse_from(["query"].iter().chain(flags))
         .unwrap()
@@ -587,7 +620,14 @@ async fn replica(database: &Database, log: &EventLog, tasks: &Tasks, flags: &[&s
         primary: reader.clone(),
         reads: reads.clone(),
         projector: ProjectionVersion::CURRENT.in_schema(database.options()),
-        nats: None,
+        nats: match nats {
+            Some(nats) => Some(nats.replica_client().await),
+            None => None,
+        },
+        subscribers: match nats {
+            Some(nats) => Some(subscribers(nats).await),
+            None => None,
+        },
         limiter: Limiter::start(reader, clock.clone(), tasks),
         cursors: Cursors::new([7; 32], None),
         openapi: Bytes::from_static(b"{\"openapi\":\"3.1.0\"}"),
@@ -603,4 +643,19 @@ async fn replica(database: &Database, log: &EventLog, tasks: &Tasks, flags: &[&s
     }
     let router = service.router();
     Replica { reads, router }
+}
+
+/// By what a replica lets subscribers in on this server.
+async fn subscribers(nats: &TestNats) -> Subscribers {
+    let keys = nats.subscriber_keys();
+    let connect = async |url: String, inbox: &str| {
+        let url: NatsUrl = url.parse().unwrap();
+        let options = url.options().custom_inbox_prefix(inbox);
+        options.connect(url.addresses()).await.unwrap()
+    };
+    Subscribers {
+        system: connect(nats.subscribers_url(), SYSTEM_INBOX).await,
+        durables: connect(nats.durables_url(), DURABLES_INBOX).await,
+        keys: SubscriberKeys::from_seeds(&keys.account_seed(), &keys.curve_seed()).unwrap(),
+    }
 }

@@ -37,6 +37,7 @@ use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret,
     local_address, public_url, url,
 };
+use crate::subscribers::SubscriberAccess;
 use crate::terminal::say;
 
 /// Everything in one directory, for trying out and for development.
@@ -83,6 +84,7 @@ struct Access {
     nats_url: String,
     urls: DatabaseUrls,
     cursor_secret_file: PathBuf,
+    subscribers: SubscriberAccess,
 }
 
 /// Why `dev` does not run.
@@ -208,6 +210,7 @@ impl Dev {
             nats_url: servers.nats.url(),
             urls: servers.urls.clone(),
             cursor_secret_file: self.data_dir.join("cursor.secret"),
+            subscribers: SubscriberAccess::of(&servers.nats),
         };
         servers.supervise(&handles.servers);
         let dev_file = DevFile {
@@ -291,6 +294,7 @@ impl Dev {
                 &access.cursor_secret_file,
                 entropy,
             )?)?,
+            subscribers: Some(access.subscribers.clone()),
         };
         Ok(Services {
             primary_url: urls.command.clone(),

@@ -92,11 +92,13 @@ impl Template<'_> {
             .process_group(0)
             .kill_on_drop(true);
         let nats = SecretString::from(self.access.nats_url.as_str());
-        for (name, secret) in [
+        let secrets = [
             ("TGA_DATABASE_URL", &self.access.urls.query),
             ("TGA_PROJECTOR_DATABASE_URL", &self.access.urls.projector),
             ("TGA_NATS_URL", &nats),
-        ] {
+        ];
+        let subscribers = self.access.subscribers.variables();
+        for (name, secret) in secrets.into_iter().chain(subscribers) {
             let path = folder.join(name.to_lowercase());
             files::write_private(&path, secret.expose_secret().as_bytes()).map_err(file(&path))?;
             command.env(format!("{name}_FILE"), path);

@@ -5,6 +5,7 @@ mod database;
 mod finding;
 mod host;
 mod nats;
+mod subscribers;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ use runtime::telemetry::chain;
 
 use self::finding::{Finding, Findings};
 use crate::operator::{ConnectError, Place, Target, connect};
+use crate::subscribers::SubscriberArgs;
 
 /// Looks at this machine, and at the servers that are named or that a running `trackagoat dev` has.
 /// Exit code 1 if something must be mended.
@@ -21,6 +23,8 @@ use crate::operator::{ConnectError, Place, Target, connect};
 pub struct Doctor {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    subscribers: SubscriberArgs,
 }
 
 impl Doctor {
@@ -32,6 +36,7 @@ impl Doctor {
             Ok(place) => servers(&place, clock, &mut findings).await,
             Err(error) => findings.add(nowhere(&error)),
         }
+        subscribers::look(self.subscribers.access(), clock, &mut findings).await;
         findings.print();
         if findings.is_healthy() {
             ExitCode::SUCCESS

@@ -19,6 +19,7 @@ use crate::arguments::{
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, ServeError, Services, Stages, cursor_secret,
 };
+use crate::subscribers::SubscriberArgs;
 
 /// One role against servers that are given.
 #[derive(Debug, Subcommand)]
@@ -84,6 +85,8 @@ pub struct ServeQuery {
     read_database: ReadDatabaseUrl,
     #[command(flatten)]
     cursor_secret: CursorSecret,
+    #[command(flatten)]
+    subscribers: SubscriberArgs,
     #[command(flatten)]
     query: query::Config,
 }
@@ -165,6 +168,7 @@ impl ServeQuery {
             reads_url: reads.unwrap_or_else(|| database_url.clone()),
             projector_url: self.projector_database.required()?,
             cursor_secret: cursor_secret(&self.cursor_secret.required()?)?,
+            subscribers: self.subscribers.access()?,
         };
         Ok(Services {
             primary_url: database_url,
