@@ -102,27 +102,28 @@ mod tests {
     use axum::routing::get;
     use futures_util::stream;
     use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
 
     use super::*;
 
-    /// A service that exports the same to everyone.
-    async fn stand_in(router: Router) -> String {
+    /// A service for as long as the tasks are kept.
+    async fn stand_in(router: Router) -> (String, JoinSet<std::io::Result<()>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        url
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, router).await });
+        (url, tasks)
     }
 
-    fn exporting(chunks: Vec<Result<&'static str, std::io::Error>>) -> Router {
-        let chunks = std::sync::Mutex::new(Some(chunks));
-        let answer = async move || {
-            let chunks = chunks.lock().unwrap().take().unwrap();
-            Body::from_stream(stream::iter(chunks))
-        };
-        let answer = std::sync::Arc::new(answer);
-        let route = get(move || {
-            let answer = std::sync::Arc::clone(&answer);
-            async move { answer().await }
+    type Chunks = Vec<Result<&'static str, std::io::ErrorKind>>;
+
+    /// A service that exports these, to whoever asks.
+    fn exporting(chunks: Chunks) -> Router {
+        let route = get(async move || {
+            let chunks = chunks.into_iter();
+            Body::from_stream(stream::iter(
+                chunks.map(|chunk| chunk.map_err(std::io::Error::from)),
+            ))
         });
         Router::new().route("/api/v1/audit/export", route)
     }
@@ -137,7 +138,7 @@ mod tests {
         provide_tls();
         let chunks = [r#"{"position":"#, "\"7\"}\n{\"pos", "ition\":\"12\"}", "\n"];
         let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        let url = stand_in(exporting(chunks.map(Ok).into())).await;
+        let (url, _tasks) = stand_in(exporting(chunks.map(Ok).into())).await;
         let (exported, _) = export(&url, "key", &Clock::system())
             .await
             .unwrap()
@@ -155,13 +156,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_broken_off_is_no_export() {
         provide_tls();
-        let cut = vec![
-            Ok("{\"position\":\"7\"}\n"),
-            Err(std::io::Error::other("cut")),
-        ];
+        let cut = vec![Ok("{\"position\":\"7\"}\n"), Err(std::io::ErrorKind::Other)];
         let within = vec![Ok("{\"position\":\"7\"}\n{\"posi")];
         for chunks in [cut, within] {
-            let url = stand_in(exporting(chunks)).await;
+            let (url, _tasks) = stand_in(exporting(chunks)).await;
             assert!(export(&url, "key", &Clock::system()).await.is_err());
         }
     }
@@ -169,10 +167,10 @@ mod tests {
     #[tokio::test]
     async fn a_service_without_exports_is_no_failure() {
         provide_tls();
-        let url = stand_in(Router::new()).await;
+        let (url, _tasks) = stand_in(Router::new()).await;
         assert_eq!(export(&url, "key", &Clock::system()).await.unwrap(), None);
         let refusing = get(async || StatusCode::FORBIDDEN);
-        let url = stand_in(Router::new().route("/api/v1/audit/export", refusing)).await;
+        let (url, _tasks) = stand_in(Router::new().route("/api/v1/audit/export", refusing)).await;
         assert!(export(&url, "key", &Clock::system()).await.is_err());
     }
 

@@ -101,8 +101,9 @@ impl Phase<'_> {
         while let Some(joined) = tasks.join_next().await {
             sent.extend(joined.map_err(|error| BenchError::Wrong(error.to_string()))??);
         }
-        let paced = pacer.join();
-        paced.map_err(|_| BenchError::Wrong("the pacer panicked".into()))?;
+        pacer
+            .join()
+            .map_err(|_| BenchError::Wrong("the pacer panicked".into()))?;
         Ok(sent)
     }
 }

@@ -165,6 +165,7 @@ async fn measure(
         .await?;
     tidy_up(&url).await?;
     database.checkpoint().await?;
+    means.prove(&url, effort.events, clock).await?;
     let us = Us {
         log: &open_log.log,
         url: &url,

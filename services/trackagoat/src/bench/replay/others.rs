@@ -82,8 +82,8 @@ impl Filled {
             peer,
             version,
             url,
-            folder,
             events,
+            folder,
         }))
     }
 

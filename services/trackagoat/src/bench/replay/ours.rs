@@ -12,8 +12,10 @@ use domain::event::{ChainHash, Stream};
 use domain::ids::{GlobalPosition, OrgId};
 use event_log::{EventLog, ReadError, StoredEvent};
 use runtime::clock::Clock;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::bench::error::BenchError;
 
@@ -89,6 +91,48 @@ pub async fn tell_checked(
     by_library(log, head, Some(Chains::default()), clock).await
 }
 
+impl Means {
+    /// Looks whether the command tells as many events as there are: what is told to nobody cannot be
+    /// counted. What the benchmark itself tells, it counts.
+    pub async fn prove(self, url: &str, events: u64, clock: &Clock) -> Result<(), BenchError> {
+        if self == Self::Library {
+            return Ok(());
+        }
+        let mut command = program()?;
+        command.args(COMMAND).env("TGA_DATABASE_URL", url);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(BenchError::Talk)?;
+        let Some(mut out) = child.stdout.take() else {
+            return Err(BenchError::Talk(std::io::ErrorKind::BrokenPipe.into()));
+        };
+        let counted = clock.timeout(TOLD_WITHIN, count_lines(&mut out)).await;
+        let lines = counted.map_err(|source| BenchError::Late {
+            what: "the end of a replay",
+            source,
+        })??;
+        let status = child.wait().await.map_err(BenchError::Talk)?;
+        if status.success() && lines == events {
+            return Ok(());
+        }
+        Err(BenchError::Child {
+            program: COMMAND.join(" "),
+            reason: format!("it told {lines} events of {events} and ended with {status}"),
+        })
+    }
+}
+
+async fn count_lines(out: &mut (impl AsyncRead + Unpin)) -> Result<u64, BenchError> {
+    let (mut lines, mut chunk) = (0, vec![0; BUFFER_BYTES]);
+    loop {
+        let read = out.read(&mut chunk).await.map_err(BenchError::Talk)?;
+        if read == 0 {
+            return Ok(lines);
+        }
+        let ends = chunk[..read].iter().filter(|byte| **byte == b'\n');
+        lines += ends.count() as u64;
+    }
+}
+
 async fn by_command(url: &str, clock: &Clock) -> Result<f64, BenchError> {
     let begun = clock.monotonic();
     let mut command = program()?;
@@ -135,7 +179,8 @@ async fn by_library(
     let nowhere = OpenOptions::new().write(true).open(NOWHERE);
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, nowhere.map_err(failed())?);
     let (sender, mut pages) = mpsc::channel(READ_AHEAD);
-    let reading = tokio::spawn(read_ahead(log.clone(), head, sender));
+    let mut reading = JoinSet::new();
+    reading.spawn(read_ahead(log.clone(), head, sender));
     let mut last = GlobalPosition::ZERO;
     while let Some(page) = pages.recv().await {
         for event in &page.map_err(BenchError::Read)? {
@@ -149,8 +194,6 @@ async fn by_library(
         }
     }
     out.flush().map_err(failed())?;
-    let ended = reading.await;
-    ended.map_err(|error| BenchError::Wrong(error.to_string()))?;
     if last != head {
         let text = format!("the log was told up to {last} in place of {head}");
         return Err(BenchError::Wrong(text));
