@@ -17,7 +17,7 @@ use crate::bench::folder;
 
 const DATABASE: &str = "bench_rebuild";
 const LOOK: Duration = Duration::from_millis(20);
-const BUILT_WITHIN: Duration = Duration::from_mins(5);
+const BUILT_WITHIN: Duration = Duration::from_mins(10);
 
 /// Seconds until a projection that begins with nothing has everything.
 pub async fn run(url: &str, clock: &Clock, entropy: &Entropy) -> Result<f64, BenchError> {
