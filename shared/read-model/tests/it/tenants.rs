@@ -17,7 +17,7 @@ use sqlx::{Connection, Row};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, roll_all, sample};
 
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 23] = [
     "orgs",
     "org_limits",
     "members",
@@ -40,6 +40,7 @@ const TABLES: [&str; 22] = [
     "campaign_creators",
     "goals",
     "annotations",
+    "audit_events",
 ];
 
 fn org(case: u64) -> OrgId {
