@@ -119,7 +119,7 @@ pub async fn handle(
     let Bounds { after, to } = params.span.bounds(&app, &call, end).await?;
     let after = after.max(params.after_position.unwrap_or_default());
     let wanted = params::wanted(params.stream, params.types);
-    app.require_kept(call.org(), &wanted.streams, after).await?;
+    app.require_kept(&call, after).await?;
     let place = app.exports.enter(call.org());
     let place = place.map_err(|_| app.unavailable())?;
     let walk = app

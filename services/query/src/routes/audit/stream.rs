@@ -110,7 +110,7 @@ pub async fn handle(
     require_reached("after_position", params.after_position, head)?;
     let after = last.or(params.after_position).unwrap_or(head);
     let wanted = params::wanted(params.stream, params.types);
-    app.require_kept(call.org(), &wanted.streams, after).await?;
+    app.require_kept(&call, after).await?;
     let place = app.streams.enter(call.org());
     let place = place.map_err(|full| match full {
         Full::Org => ApiError::rate_limited(Refusal {
