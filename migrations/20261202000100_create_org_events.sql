@@ -12,4 +12,5 @@ comment on view log.org_events is 'log.events of the org named in the setting tg
 
 reset role;
 
-grant select on log.org_events to tga_query;
+-- A process that serves both sides reads by the connection that appends.
+grant select on log.org_events to tga_query, tga_command;

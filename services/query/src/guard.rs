@@ -44,6 +44,14 @@ pub enum Over {
 }
 
 impl Over {
+    /// For counting.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Credential => "credential",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The code of it.
     pub const fn code(self) -> &'static str {
         match self {

@@ -20,6 +20,10 @@ pub const CACHE_BYTES: &str = "tga_query_cache_bytes";
 pub const FOLLOWED_POSITION: &str = "tga_query_followed_position";
 /// Counter by `outcome` (`reached`, `late`): requests that waited for a position.
 pub const POSITION_WAITS: &str = "tga_query_position_waits_total";
+/// Counter by `reason` (`credential`, `unknown`, `slow`, `stopped`): event streams that ended here.
+pub const STREAMS_ENDED: &str = "tga_query_streams_ended_total";
+/// Counter by `outcome` (`whole`, `broken_off`): exports that ended here.
+pub const EXPORTS: &str = "tga_query_exports_total";
 /// Counter: times that the follower had to begin again because the log has another past.
 pub const FOLLOWER_RESTARTS: &str = "tga_query_follower_restarts_total";
 /// Counter by `outcome` (`admitted`, `refused`, `unavailable`, `malformed`, `crowded`): who asked to
@@ -54,6 +58,8 @@ pub(crate) fn describe() {
         "Position up to which this replica knows what changed"
     );
     describe_counter!(POSITION_WAITS, "Requests that waited for a position");
+    describe_counter!(STREAMS_ENDED, "Event streams that ended here");
+    describe_counter!(EXPORTS, "Exports that ended here");
     describe_counter!(
         FOLLOWER_RESTARTS,
         "Times that the follower had to begin again"

@@ -46,16 +46,6 @@ impl EventLog {
         self.ask(async |c| version_at(c, org, stream, position).await)
             .await
     }
-
-    /// The first version of a stream of an org that is kept; none if it has no event.
-    pub async fn first_org_version(
-        &self,
-        org: OrgId,
-        stream: Stream,
-    ) -> Result<Option<StreamVersion>, ReadError> {
-        self.ask(async |c| first_version(c, org, stream).await)
-            .await
-    }
 }
 
 async fn begin(
@@ -152,21 +142,4 @@ async fn version_at(
     .await?;
     tx.commit().await?;
     Ok(StreamVersion::try_from_i64(version).unwrap_or_default())
-}
-
-async fn first_version(
-    connection: &mut PgConnection,
-    org: OrgId,
-    stream: Stream,
-) -> Result<Option<StreamVersion>, ReadError> {
-    let mut tx = begin(connection, org).await?;
-    let first = sqlx::query_scalar!(
-        r#"select version as "version!" from log.org_events where stream = $1
-           order by version limit 1"#,
-        stream.number(),
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    Ok(first.and_then(StreamVersion::try_from_i64))
 }

@@ -3,6 +3,10 @@
 mod access;
 mod aggregates;
 mod analytics;
+mod as_of;
+mod audit;
+mod audit_export;
+mod audit_stream;
 mod bad_input;
 mod campaigns;
 mod contract_of_events;

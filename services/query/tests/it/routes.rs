@@ -16,6 +16,8 @@ pub fn query(path: &str, project: &str) -> String {
         "/analytics/aggregate/goal-compliance" | "/analytics/aggregate/member-overlap" => {
             format!("?project_id={project}")
         }
+        // The first event of all is that of the first org.
+        "/audit/as-of" => "?position=1".to_owned(),
         path if path.starts_with("/analytics/aggregate/") => {
             format!("?project_id={project}&from=2026-01-01&to=2026-01-31")
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use api::cursor::Cursors;
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use bytes::Bytes;
 use clap::Parser;
 use domain::credential::{CredentialHash, CredentialKind, CredentialSecret};
@@ -27,6 +28,7 @@ use domain::time::Timestamp;
 use domain::webhook::WebhookUrl;
 use event_log::{AppendRequest, EventLog, Mirror, MirrorConfig};
 use gate::Limiter;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -495,12 +497,41 @@ impl Replica {
         }
         let request = request.body(Body::empty()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, mut body) = response.into_parts();
+        // What never ends is looked at once.
+        let goes_on = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|it| it == "text/event-stream");
+        let body = if goes_on {
+            let first = body.frame().await.unwrap().unwrap();
+            first.into_data().unwrap()
+        } else {
+            body.collect().await.unwrap().to_bytes()
+        };
         Reply {
             status: parts.status,
             headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
+            body,
         }
+    }
+
+    /// An answer whose body is read by the test, once the primary could be asked.
+    pub async fn open(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        testkit::eventually(PATIENCE, "the gate says yes or no", async || {
+            let response = self.open_once(path, headers).await;
+            (response.status() != StatusCode::SERVICE_UNAVAILABLE).then_some(response)
+        })
+        .await
+    }
+
+    async fn open_once(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut request = Request::builder().uri(format!("/api/v1{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Asks for whatever there is now.

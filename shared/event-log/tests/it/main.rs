@@ -9,6 +9,7 @@ mod feed;
 mod gate_rows;
 mod idempotency;
 mod mirror;
+mod org_events;
 mod people;
 mod plans;
 mod readings;

@@ -254,18 +254,19 @@ impl OrgReader {
         .await?)
     }
 
+    /// The same of one actor. The order says which index is walked: by `actor = $2` the one by type
+    /// would do as well, and be read to its end for whoever did nothing.
     async fn types_of_actor(&mut self, actor: Actor) -> Result<Vec<String>, ReadError> {
         Ok(sqlx::query_scalar!(
             r#"WITH RECURSIVE known AS (
-                   (SELECT type FROM audit_events WHERE org_id = $1 AND actor = $2
-                    ORDER BY type LIMIT 1)
+                   SELECT ''::text COLLATE "C" AS type
                    UNION ALL
                    SELECT (SELECT type FROM audit_events
-                           WHERE org_id = $1 AND actor = $2 AND type > known.type
-                           ORDER BY type LIMIT 1)
+                           WHERE org_id = $1 AND (actor, type) > ($2, known.type) AND actor <= $2
+                           ORDER BY actor, type LIMIT 1)
                    FROM known WHERE known.type IS NOT NULL
                )
-               SELECT type AS "type!" FROM known WHERE type IS NOT NULL"#,
+               SELECT type AS "type!" FROM known WHERE type <> ''"#,
             self.org.as_uuid(),
             actor.to_string(),
         )
@@ -276,15 +277,14 @@ impl OrgReader {
     async fn types_of_subject(&mut self, subject: &str) -> Result<Vec<String>, ReadError> {
         Ok(sqlx::query_scalar!(
             r#"WITH RECURSIVE known AS (
-                   (SELECT type FROM audit_events WHERE org_id = $1 AND subject = $2
-                    ORDER BY type LIMIT 1)
+                   SELECT ''::text COLLATE "C" AS type
                    UNION ALL
                    SELECT (SELECT type FROM audit_events
-                           WHERE org_id = $1 AND subject = $2 AND type > known.type
-                           ORDER BY type LIMIT 1)
+                           WHERE org_id = $1 AND (subject, type) > ($2, known.type) AND subject <= $2
+                           ORDER BY subject, type LIMIT 1)
                    FROM known WHERE known.type IS NOT NULL
                )
-               SELECT type AS "type!" FROM known WHERE type IS NOT NULL"#,
+               SELECT type AS "type!" FROM known WHERE type <> ''"#,
             self.org.as_uuid(),
             subject,
         )

@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod answers;
+mod audit;
 mod breakdown;
 mod builds;
 mod campaigns;

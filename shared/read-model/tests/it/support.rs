@@ -3,7 +3,7 @@
 use domain::event::{Actor, ChainHash, Event, RecordedEvent};
 use domain::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
 use domain::time::Timestamp;
-use read_model::projection::{Applied, apply_in_tx, roll_in_tx};
+use read_model::projection::{Applied, Indexed, apply_in_tx, index_in_tx, roll_in_tx};
 use read_model::{ProjectionVersion, ReadModel, SubjectKeyring};
 use sqlx::PgPool;
 use testkit::TestDatabase;
@@ -81,6 +81,8 @@ pub async fn apply(pool: &PgPool, events: &[RecordedEvent]) -> Applied {
 pub async fn apply_with(pool: &PgPool, events: &[RecordedEvent], keys: &SubjectKeyring) -> Applied {
     let mut tx = pool.begin().await.unwrap();
     let applied = apply_in_tx(&mut tx, events, keys).await.unwrap();
+    let indexed: Vec<_> = events.iter().map(Indexed::from).collect();
+    index_in_tx(&mut tx, &indexed).await.unwrap();
     tx.commit().await.unwrap();
     applied
 }
@@ -128,6 +130,7 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
         ("goals", "true"),
         ("annotations", "true"),
         ("webhooks", "true"),
+        ("audit_events", "true"),
         ("slots", NOT_NOTHING),
         ("days", NOT_NOTHING),
     ] {

@@ -43,6 +43,7 @@ const TABLES: [&str; 23] = [
     "campaign_creators",
     "goals",
     "annotations",
+    "audit_events",
 ];
 
 fn org(case: u64) -> OrgId {

@@ -30,6 +30,7 @@ const READ_AT_ONCE: u16 = 500;
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `When` reads")]
 pub struct AsOfWhen {
     /// At this instant, which must not lie ahead.
     #[param(value_type = Option<chrono::DateTime<chrono::Utc>>)]

@@ -27,6 +27,7 @@ use crate::ahead::{Ahead, Goal, Reader};
 use crate::app::Shared;
 use crate::call::Call;
 use crate::guard::Guard;
+use crate::metrics::EXPORTS;
 use crate::places::Place;
 use crate::routes::choices::choices;
 
@@ -119,7 +120,7 @@ pub async fn handle(
     let Bounds { after, to } = params.span.bounds(&app, &call, end).await?;
     let after = after.max(params.after_position.unwrap_or_default());
     let wanted = params::wanted(params.stream, params.types);
-    app.require_kept(call.org(), &wanted.streams, after).await?;
+    app.require_kept(&call, after).await?;
     let place = app.exports.enter(call.org());
     let place = place.map_err(|_| app.unavailable())?;
     let walk = app
@@ -180,23 +181,22 @@ impl Export {
         if self.is_over {
             return None;
         }
-        let part = match self.fill().await {
-            Ok(part) => part,
-            Err(error) => {
-                self.is_over = true;
-                return Some(Err(error));
-            }
-        };
+        let mut part = self.fill().await;
         // The end, too, is told only to whom it may be.
-        if self.guard.admit().await.is_err() {
-            self.is_over = true;
-            return Some(Err(broken_off("the credential ended")));
+        if part.is_ok() && self.guard.admit().await.is_err() {
+            part = Err(broken_off("the credential ended"));
         }
-        if part.is_empty() {
+        let ended = match &part {
+            Ok(part) if part.is_empty() => Some("whole"),
+            Ok(_) => None,
+            Err(_) => Some("broken_off"),
+        };
+        if let Some(outcome) = ended {
             self.is_over = true;
-            return None;
+            metrics::counter!(EXPORTS, "outcome" => outcome).increment(1);
         }
-        Some(Ok(part.into()))
+        let is_whole = ended == Some("whole");
+        (!is_whole).then(|| part.map(Bytes::from))
     }
 
     /// Lines until they are a part; none at the end.

@@ -8,12 +8,13 @@ pub mod stream;
 
 use api::error::ApiError;
 use api::input::issue::Issues;
-use domain::event::Stream;
 use domain::ids::{GlobalPosition, OrgId};
 use domain::time::Timestamp;
 use event_log::{Head, ReadError, StoredEvent};
+use read_model::AuditFilter;
 
 use crate::app::App;
+use crate::call::Call;
 
 /// Seconds after which a caller may ask for a stream again whose org has all it may.
 const STREAM_AGAIN_SECONDS: u64 = 60;
@@ -38,25 +39,24 @@ impl App {
         position.map_err(|error| self.log_error(error))
     }
 
-    /// 410 if an org's events after a position are not all kept online.
-    async fn require_kept(
-        &self,
-        org: OrgId,
-        streams: &[Stream],
-        after: GlobalPosition,
-    ) -> Result<(), ApiError> {
+    /// 410 if events of the caller's org after a position are not kept online any more.
+    async fn require_kept(&self, call: &Call, after: GlobalPosition) -> Result<(), ApiError> {
         let earliest = self.earliest().await?;
         if after.next() >= earliest {
             return Ok(());
         }
-        for stream in streams {
-            let first = self.log.first_org_version(org, *stream).await;
-            let first = first.map_err(|error| self.log_error(error))?;
-            if first.is_some_and(|first| first.get() > 1) {
-                return Err(ApiError::gone_position(earliest));
-            }
+        let gone = AuditFilter {
+            after,
+            to: GlobalPosition::new(earliest.get().saturating_sub(1)),
+            ..AuditFilter::all()
+        };
+        let mut reader = self.open(call).await?;
+        let gone = reader.audit_positions(&gone, false, 1).await;
+        let gone = gone.map_err(|error| self.read_error(error))?;
+        if gone.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        Err(ApiError::gone_position(earliest))
     }
 
     async fn earliest(&self) -> Result<GlobalPosition, ApiError> {

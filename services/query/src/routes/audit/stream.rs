@@ -32,6 +32,7 @@ use crate::app::Shared;
 use crate::call::Call;
 use crate::guard::Guard;
 use crate::hub::{Closed, Mailbox, Told};
+use crate::metrics::STREAMS_ENDED;
 use crate::places::{Full, Place};
 use crate::routes::choices::choices;
 
@@ -110,7 +111,7 @@ pub async fn handle(
     require_reached("after_position", params.after_position, head)?;
     let after = last.or(params.after_position).unwrap_or(head);
     let wanted = params::wanted(params.stream, params.types);
-    app.require_kept(call.org(), &wanted.streams, after).await?;
+    app.require_kept(&call, after).await?;
     let place = app.streams.enter(call.org());
     let place = place.map_err(|full| match full {
         Full::Org => ApiError::rate_limited(Refusal {
@@ -215,17 +216,23 @@ impl Open {
         }
         loop {
             let event = match self.woken().await {
-                Woken::Ends => return None,
+                Woken::Ends => {
+                    self.is_over = true;
+                    ended("stopped");
+                    return None;
+                }
                 Woken::Told(told) => Some(event_of(&told)),
                 Woken::Comment => Some(Event::default().comment("open")),
                 Woken::Stirred => None,
                 Woken::Slow => {
                     self.is_over = true;
+                    ended("slow");
                     Some(end("slow_consumer"))
                 }
             };
             if let Err(over) = self.guard.admit().await {
                 self.is_over = true;
+                ended(over.name());
                 return Some(end(over.code()));
             }
             if let Some(event) = event {
@@ -282,6 +289,10 @@ fn event_of(told: &Told) -> Event {
         .id(told.position.to_string())
         .event(&*told.type_name)
         .data(&*told.json)
+}
+
+fn ended(reason: &'static str) {
+    metrics::counter!(STREAMS_ENDED, "reason" => reason).increment(1);
 }
 
 /// Why nothing more comes.
