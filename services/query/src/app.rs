@@ -11,6 +11,7 @@ use api::header::QueryHeaders;
 use axum::response::Response;
 use domain::ids::{CampaignId, CreatorId, GlobalPosition, KeyId, ProjectId, SessionId, VideoId};
 use domain::time::Timestamp;
+use event_log::EventLog;
 use read_model::{
     ApiKey, Org, OrgReader, Positions, ReadError, ReadModel, STATEMENT_WITHIN, Session,
 };
@@ -55,6 +56,8 @@ pub struct App {
     pub clock: Clock,
     /// Chance.
     pub entropy: Entropy,
+    /// The log, for what is asked of it itself.
+    pub log: EventLog,
     /// What is counted of requests.
     pub http: HttpMetrics,
     /// What is counted of the cache.

@@ -100,6 +100,7 @@ impl QueryService {
             cursors: parts.cursors,
             clock: parts.clock,
             entropy: parts.entropy,
+            log: parts.log,
             http: HttpMetrics::new(),
             lookups: CacheMetrics::new(),
         });

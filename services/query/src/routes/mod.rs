@@ -3,6 +3,7 @@
 mod aggregate;
 mod analytics;
 mod annotations;
+mod audit;
 mod campaigns;
 mod choices;
 mod creators;
@@ -21,6 +22,7 @@ mod schema;
 mod sessions;
 mod videos;
 
+pub use self::audit::seal::Sealing;
 use api::BASE_PATH;
 use api::error::ApiError;
 use axum::Router;
@@ -96,6 +98,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(aggregate::view_distribution::handle))
         .routes(routes!(aggregate::outliers::handle))
         .routes(routes!(aggregate::creator_scatter::handle))
+        .routes(routes!(audit::checkpoint::handle))
+        .routes(routes!(audit::proof::handle))
 }
 
 #[cfg(test)]

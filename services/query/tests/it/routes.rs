@@ -16,6 +16,7 @@ pub fn query(path: &str, project: &str) -> String {
         "/analytics/aggregate/goal-compliance" | "/analytics/aggregate/member-overlap" => {
             format!("?project_id={project}")
         }
+        "/audit/proof" => "?from_size=0&to_size=0".to_owned(),
         path if path.starts_with("/analytics/aggregate/") => {
             format!("?project_id={project}&from=2026-01-01&to=2026-01-31")
         }

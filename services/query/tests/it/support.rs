@@ -22,9 +22,10 @@ use domain::ids::{
 use domain::plan::{LimitKey, Plan};
 use domain::platform::{Handle, Platform, PlatformVideoId};
 use domain::scope::Scopes;
+use domain::signed::NoteSigner;
 use domain::text::{CampaignName, Metadata, Name, ProjectName};
 use domain::time::Timestamp;
-use event_log::{AppendRequest, EventLog};
+use event_log::{AppendRequest, EventLog, Signer, SignerConfig};
 use gate::Limiter;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -122,6 +123,17 @@ impl Database {
     }
 }
 
+/// By what the log is signed.
+pub fn signing_key() -> NoteSigner {
+    NoteSigner::new("trackagoat".parse().unwrap(), &[7; 32].into())
+}
+
+/// Signs the log as it is.
+pub async fn sign(log: &EventLog) {
+    let signer = Signer::new(log.clone(), None, SignerConfig::new(signing_key()));
+    signer.sign_once().await.unwrap();
+}
+
 impl World {
     pub async fn start() -> Self {
         Self::start_on(Database::Shared(Box::new(testkit::postgres().await))).await
@@ -137,6 +149,7 @@ impl World {
         let writer = database.pool_as("tga_command");
         let (log, appender) = EventLog::new(writer, clock.clone(), entropy.clone(), config);
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
+        sign(&log).await;
         let replica = replica(&database, &log, &tasks, &[]).await;
         Self {
             database,
@@ -146,6 +159,11 @@ impl World {
             replica,
             lifecycle,
         }
+    }
+
+    /// Tasks that end with it.
+    pub fn tasks(&self) -> Tasks {
+        self.lifecycle.handle()
     }
 
     /// One more replica in this process, on the same log.

@@ -11,3 +11,4 @@ mod restored;
 mod serve;
 mod story;
 mod tidy;
+mod verify;

@@ -7,14 +7,15 @@ use super::Access::{Any, Public, Session};
 use super::Verb::{Delete, Get, Patch, Post};
 use super::{Access, Route};
 use crate::error::ErrorCode::{
-    AlreadyMember, CampaignCycle, CreatorBanned, CrossProject, Duplicate, Forbidden, HandleTaken,
-    InsufficientScope, InvalidHandle, InvitationClosed, KeyNotActive, LastAdmin, LimitReached,
-    MemberHasKeys, NoChange, NotFound, RetentionExceeded, StateConflict,
+    AlreadyMember, CampaignCycle, CreatorBanned, CrossProject, Duplicate, Forbidden, Gone,
+    HandleTaken, InsufficientScope, InvalidHandle, InvitationClosed, KeyNotActive, LastAdmin,
+    LimitReached, MemberHasKeys, NoChange, NotFound, RetentionExceeded, StateConflict,
 };
 
 const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const KEYS: Access = Access::Scope(Scope::Keys);
+const AUDIT: Access = Access::Scope(Scope::Audit);
 const INGEST: Access = Access::Scope(Scope::Ingest);
 
 const ANALYTICS: &str = "/api/v1/analytics";
@@ -139,6 +140,9 @@ pub static ROUTES: &[Route] = &[
     Route::new(Get, "/analytics/aggregate/outliers", READ).own(&[NotFound, RetentionExceeded]),
     Route::new(Get, "/analytics/aggregate/creator-scatter", READ)
         .own(&[NotFound, RetentionExceeded]),
+    // 19
+    Route::new(Get, "/audit/checkpoint", AUDIT),
+    Route::new(Get, "/audit/proof", AUDIT).own(&[Gone, NotFound]),
     // 18.3
     Route::new(Get, "/analytics/schema", READ).removed(OPENAPI),
     Route::new(Get, "/campaigns/{id}/stats", READ).removed(ANALYTICS),
