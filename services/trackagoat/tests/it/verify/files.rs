@@ -81,9 +81,10 @@ async fn whatever_is_done_to_a_file_is_found() {
         ("position 9: it is version 5 of the decisions", &|lines| {
             lines.remove(3);
         }),
-        ("position 7: it stands behind position 9", &|lines| {
-            lines.swap(3, 4)
-        }),
+        (
+            "position 9: it is version 5 of the decisions of",
+            &|lines| lines.swap(3, 4),
+        ),
         (
             "decisions end with version 5, sealed were 6: version 6 is missing",
             &|lines| {

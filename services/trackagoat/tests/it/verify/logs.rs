@@ -56,9 +56,9 @@ async fn whatever_is_done_to_an_event_is_found_where_it_was_done() {
     let unreadable = "update log.events set actor = 'nobody' where position = 9";
     let short = "update log.events set hash = '\\x00' where position = 9";
     let delete = "delete from log.events where position = 9";
-    let swap = "update log.events set position = 0 where position = 8;
+    let swap = "update log.events set position = 15000000 where position = 8;
         update log.events set position = 8 where position = 9;
-        update log.events set position = 9 where position = 0";
+        update log.events set position = 9 where position = 15000000";
     let auth = "update log.events set auth_prev = 2 where position = 5";
     let unmarked = "update log.events set auth_prev = null where position = 5";
     let marked = "update log.events set auth_prev = 5 where position = 9";

@@ -17,7 +17,7 @@ use domain::ids::{EventId, GlobalPosition, KeyId, OrgId, ProjectId, StreamVersio
 use domain::plan::Plan;
 use domain::scope::Scopes;
 use domain::signed::{NoteSigner, SealedLine};
-use domain::text::{Metadata, Name, ProjectName, Readme};
+use domain::text::{Metadata, Name, ProjectName};
 use domain::time::Timestamp;
 use event_log::{AppendRequest, Config, EventLog, Signer, SignerConfig, StoredEvent};
 use runtime::clock::Clock;
@@ -207,8 +207,8 @@ fn project() -> Event {
     ProjectAdded {
         project_id: ProjectId::from_uuid(Entropy::os().uuid_v4()),
         name: ProjectName::parse("Spring").unwrap(),
-        readme: Readme::default(),
-        metadata: Metadata::default(),
+        readme: None,
+        metadata: Metadata::empty(),
     }
     .into()
 }
@@ -226,7 +226,7 @@ fn key_created() -> Event {
         ip_allowlist: None,
         strict: false,
         owner_id: None,
-        rotated_from: None,
+        replaces: None,
         hash: Some(secret.hash()),
     }
     .into()
