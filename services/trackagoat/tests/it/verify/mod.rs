@@ -4,6 +4,7 @@
 
 mod files;
 mod logs;
+mod service;
 
 use std::fs;
 use std::path::PathBuf;
