@@ -23,6 +23,7 @@ mod sessions;
 mod videos;
 mod webhooks;
 
+pub use self::audit::seal::Sealing;
 use api::BASE_PATH;
 use api::error::ApiError;
 use axum::Router;
@@ -105,6 +106,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(aggregate::view_distribution::handle))
         .routes(routes!(aggregate::outliers::handle))
         .routes(routes!(aggregate::creator_scatter::handle))
+        .routes(routes!(audit::checkpoint::handle))
+        .routes(routes!(audit::proof::handle))
 }
 
 #[cfg(test)]

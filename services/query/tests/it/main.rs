@@ -16,6 +16,7 @@ mod kept;
 mod objects;
 mod paging;
 mod people;
+mod proofs;
 mod refusals;
 mod replicas;
 mod routes;

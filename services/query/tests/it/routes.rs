@@ -18,6 +18,7 @@ pub fn query(path: &str, project: &str) -> String {
         }
         // The first event of all is that of the first org.
         "/audit/as-of" => "?position=1".to_owned(),
+        "/audit/proof" => "?from_size=0&to_size=0".to_owned(),
         path if path.starts_with("/analytics/aggregate/") => {
             format!("?project_id={project}&from=2026-01-01&to=2026-01-31")
         }

@@ -23,10 +23,11 @@ use domain::ids::{
 use domain::plan::{LimitKey, Plan};
 use domain::platform::{Handle, Platform, PlatformVideoId};
 use domain::scope::Scopes;
+use domain::signed::NoteSigner;
 use domain::text::{CampaignName, Metadata, Name, ProjectName, WebhookDescription};
 use domain::time::Timestamp;
 use domain::webhook::WebhookUrl;
-use event_log::{AppendRequest, EventLog, Mirror, MirrorConfig};
+use event_log::{AppendRequest, EventLog, Mirror, MirrorConfig, Signer, SignerConfig};
 use gate::Limiter;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -128,6 +129,17 @@ impl Database {
     }
 }
 
+/// By what the log is signed.
+pub fn signing_key() -> NoteSigner {
+    NoteSigner::new("trackagoat".parse().unwrap(), &[7; 32].into())
+}
+
+/// Signs the log as it is.
+pub async fn sign(log: &EventLog) {
+    let signer = Signer::new(log.clone(), None, SignerConfig::new(signing_key()));
+    signer.sign_once().await.unwrap();
+}
+
 impl World {
     pub async fn start() -> Self {
         Self::start_on(Database::Shared(Box::new(testkit::postgres().await))).await
@@ -143,6 +155,7 @@ impl World {
         let writer = database.pool_as("tga_command");
         let (log, appender) = EventLog::new(writer, clock.clone(), entropy.clone(), config);
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
+        sign(&log).await;
         let replica = replica(&database, &log, &tasks, &[]).await;
         Self {
             database,
@@ -152,6 +165,11 @@ impl World {
             replica,
             lifecycle,
         }
+    }
+
+    /// Tasks that end with it.
+    pub fn tasks(&self) -> Tasks {
+        self.lifecycle.handle()
     }
 
     /// One more replica in this process, on the same log.

@@ -5,6 +5,7 @@ mod database;
 mod finding;
 mod host;
 mod nats;
+mod signatures;
 mod subscribers;
 
 use std::process::ExitCode;

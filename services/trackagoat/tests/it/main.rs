@@ -15,3 +15,4 @@ mod restored;
 mod serve;
 mod story;
 mod tidy;
+mod verify;

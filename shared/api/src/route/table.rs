@@ -146,6 +146,8 @@ pub static ROUTES: &[Route] = &[
     Route::new(Get, "/audit/stream", AUDIT).own(&[Gone]),
     Route::new(Get, "/audit/export", AUDIT).own(&[Gone]),
     Route::new(Get, "/audit/as-of", AUDIT).own(&[Gone, NotFound]),
+    Route::new(Get, "/audit/checkpoint", AUDIT),
+    Route::new(Get, "/audit/proof", AUDIT).own(&[Gone, NotFound]),
     // Webhooks
     Route::new(Get, "/webhooks", KEYS),
     Route::new(Post, "/webhooks", KEYS).own(&[StateConflict]),

@@ -18,6 +18,7 @@ mod names;
 mod orgs;
 mod people;
 mod projects;
+mod proofs;
 mod receipt;
 pub mod request;
 mod schema;
@@ -67,6 +68,7 @@ pub use self::people::{
     SessionContext, SessionCreated, SessionSelf, SignedIn, UserRef,
 };
 pub use self::projects::Project;
+pub use self::proofs::{Checkpoint, ConsistencyProof, InclusionProof, Proof};
 pub use self::receipt::{Barrier, Ledger, Receipt, ReplicaState, ReplicaWait};
 pub use self::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,

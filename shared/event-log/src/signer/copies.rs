@@ -1,7 +1,10 @@
 //! Carrying signed heads out of the database. What could not be carried is carried with the next.
 
+use std::time::Duration;
+
 use domain::ids::{LogEpoch, TreeSize};
 use domain::signed::{Checkpoint, NoteError, VerifierKey};
+use runtime::clock::TimedOut;
 use runtime::telemetry::chain;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -18,6 +21,8 @@ use crate::tree::{LogCheckpoints, SignedCheckpoint};
 const PAGE: u16 = 256;
 /// Most pages of one round, so that signing goes on.
 const PAGES: usize = 8;
+/// How long one place may take in a round; all of them less than the signer's connection may be silent.
+const CARRIED: Duration = Duration::from_secs(2);
 
 /// A text that is no copy of a signed head.
 #[derive(Debug, Error)]
@@ -98,6 +103,8 @@ enum CopyError {
     Folder(#[from] FolderError),
     #[error(transparent)]
     Stream(#[from] StreamCopyError),
+    #[error(transparent)]
+    Late(TimedOut),
 }
 
 enum Destination {
@@ -144,7 +151,9 @@ impl Copies {
     pub async fn carry(&mut self, epoch: LogEpoch) {
         for place in &mut self.places {
             let name = place.destination.name();
-            match place.carry(&self.log, epoch).await {
+            let carrying = Box::pin(place.carry(&self.log, epoch));
+            let carried = self.log.clock().timeout(CARRIED, carrying).await;
+            match carried.unwrap_or_else(|late| Err(CopyError::Late(late))) {
                 Ok(()) if place.is_failing => {
                     place.is_failing = false;
                     tracing::info!(place = name, "copies of checkpoints are carried again");

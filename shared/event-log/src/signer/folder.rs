@@ -4,8 +4,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::sync::Semaphore;
 
 use super::copies::{CheckpointCopy, Place};
 
@@ -28,12 +30,17 @@ pub struct FolderError {
 
 /// A folder of copies.
 #[derive(Debug, Clone)]
-pub struct CheckpointFolder(PathBuf);
+pub struct CheckpointFolder {
+    path: PathBuf,
+    /// A volume that hangs must not take one thread after the other.
+    hands: Arc<Semaphore>,
+}
 
 impl CheckpointFolder {
     /// At this path; it is made with the first copy.
-    pub const fn new(path: PathBuf) -> Self {
-        Self(path)
+    pub fn new(path: PathBuf) -> Self {
+        let hands = Arc::new(Semaphore::new(1));
+        Self { path, hands }
     }
 
     /// Every copy in the folder, in the order in which they were written, and how many lines broke off as
@@ -83,8 +90,8 @@ impl CheckpointFolder {
         self.blocking(move |folder| {
             for month in copies.chunk_by(|a, b| month(a) == month(b)) {
                 let first = month.first().map_or_else(String::new, self::month);
-                let path = folder.0.join(format!("{PREFIX}{first}{SUFFIX}"));
-                append(&folder.0, &path, month)
+                let path = folder.path.join(format!("{PREFIX}{first}{SUFFIX}"));
+                append(&folder.path, &path, month)
                     .map_err(|source| failure(&path, "written", source))?;
             }
             Ok(())
@@ -96,16 +103,23 @@ impl CheckpointFolder {
         &self,
         work: impl FnOnce(&Self) -> Result<T, FolderError> + Send + 'static,
     ) -> Result<T, FolderError> {
+        let unused = |error| failure(&self.path, "used", io::Error::other(error));
+        let busy = Arc::clone(&self.hands).try_acquire_owned();
+        let busy = busy.map_err(|_| unused("what was begun before has not ended"))?;
         let folder = self.clone();
-        let path = self.0.clone();
-        let worked = tokio::task::spawn_blocking(move || work(&folder)).await;
-        worked.unwrap_or_else(|lost| Err(failure(&path, "used", io::Error::other(lost))))
+        let worked = tokio::task::spawn_blocking(move || {
+            let _busy = busy;
+            work(&folder)
+        });
+        worked
+            .await
+            .unwrap_or_else(|_| Err(unused("it was broken off")))
     }
 
     /// The files, the oldest first.
     fn files(&self) -> Result<Vec<PathBuf>, FolderError> {
-        let failed = |source| failure(&self.0, "listed", source);
-        let entries = match fs::read_dir(&self.0) {
+        let failed = |source| failure(&self.path, "listed", source);
+        let entries = match fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error)),

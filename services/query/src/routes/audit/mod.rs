@@ -1,16 +1,20 @@
-//! The audit trail (v1-contract.md 19): events as they stand in the log, and how the org stood.
+//! The audit trail (v1-contract.md 19): events as they stand in the log, how the org
+//! stood, and what proves both.
 
 pub mod as_of;
+pub mod checkpoint;
 pub mod events;
 pub mod export;
 mod params;
+pub mod proof;
+pub mod seal;
 pub mod stream;
 
 use api::error::ApiError;
 use api::input::issue::Issues;
 use domain::ids::{GlobalPosition, OrgId};
 use domain::time::Timestamp;
-use event_log::{Head, ReadError, StoredEvent};
+use event_log::{Head, ReadError, SignedCheckpoint, StoredEvent};
 use read_model::AuditFilter;
 
 use crate::app::App;
@@ -31,6 +35,13 @@ impl App {
             ReadError::Database(_) => self.unavailable().because(error),
             ReadError::Corrupt(_) => ApiError::internal(error),
         }
+    }
+
+    /// The newest signed head of the log; 503 if there is none.
+    async fn newest_checkpoint(&self) -> Result<SignedCheckpoint, ApiError> {
+        let newest = self.log.newest_checkpoint().await;
+        let newest = newest.map_err(|error| self.log_error(error))?;
+        newest.ok_or_else(|| ApiError::not_signed(self.jitter()))
     }
 
     /// The last position recorded at an instant or before it.

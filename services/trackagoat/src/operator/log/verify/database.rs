@@ -324,11 +324,10 @@ struct Page {
     gap: Option<Fault>,
 }
 
+/// Of two faults the one that stands earlier in the log.
 fn earlier(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
-    match (one, other) {
-        (Some(one), Some(other)) if other.first < one.first => Some(other),
-        (one, other) => one.or(other),
-    }
+    let place = |fault: &Fault| fault.first.map_or(u64::MAX, GlobalPosition::get);
+    one.into_iter().chain(other).min_by_key(place)
 }
 
 /// Shown on a terminal only.

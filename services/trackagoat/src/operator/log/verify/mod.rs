@@ -84,6 +84,8 @@ pub enum VerifyError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("--stream goes with --org or --file")]
+    Stream,
     #[error("verifying was broken off")]
     Lost(#[from] tokio::task::JoinError),
 }
@@ -112,6 +114,7 @@ impl Verify {
                 let log = database::connect(&target.place()?, clock, entropy).await?;
                 org::verify(&log, org, self.stream).await?
             }
+            (None, None) if self.stream.is_some() => return Err(VerifyError::Stream),
             (None, None) => {
                 let outside = database::Outside {
                     keys,
