@@ -1,7 +1,7 @@
 //! Names that lead elsewhere, and whoever waits there.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,6 +12,9 @@ use domain::webhook::{DeliveryError, WebhookUrl};
 use reqwest::dns::{Name, Resolve};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::courier::{Courier, CourierConfig, Message, Outcome};
 use super::guard::{Allowed, Guard};
@@ -130,4 +133,63 @@ async fn the_resolver_gives_out_what_it_judged_and_nothing_else() {
         panic!("nothing is given out")
     };
     assert!(nowhere.is::<LeadsNowhere>());
+}
+
+/// Answers one request with 204, in TLS under a certificate that nobody public signed; gives its
+/// address and its certificate as PEM.
+fn private_server() -> (WebhookUrl, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap();
+    let key = made.signing_key.serialize_pem();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        // One who does not trust it, and one who does.
+        for stream in listener.incoming().take(2) {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut tls = StreamOwned::new(connection, stream.unwrap());
+            let mut read = [0; 4_096];
+            if tls.read(&mut read).is_ok_and(|count| count > 0) {
+                let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+                tls.write_all(answer).unwrap();
+                tls.flush().unwrap();
+            }
+        }
+    });
+    let url = WebhookUrl::parse(&format!("https://127.0.0.1:{port}/in")).unwrap();
+    (url, made.cert.pem())
+}
+
+#[tokio::test]
+async fn who_cannot_prove_who_they_are_gets_nothing() {
+    let (url, certificate) = private_server();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, certificate).unwrap();
+    let secret = WebhookSecret::generate(&Entropy::seeded(1));
+    let message = Message {
+        id: EventId::from_uuid(uuid::Uuid::nil()),
+        body: "{}".to_owned(),
+        secrets: std::slice::from_ref(&secret),
+    };
+    for (authorities, expected) in [
+        (None, Outcome::Failed(DeliveryError::Tls)),
+        (path.to_str().map(|it| it.parse().unwrap()), Outcome::Taken),
+    ] {
+        let config = CourierConfig {
+            guard: Guard::new(&["127.0.0.0/8".parse().unwrap()]),
+            authorities,
+        };
+        let courier = Courier::try_new(&config, Clock::system()).unwrap();
+        assert_eq!(courier.send(&url, &message).await.outcome, expected);
+    }
 }

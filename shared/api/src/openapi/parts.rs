@@ -156,6 +156,7 @@ const TAGS: [(&str, &str); 16] = [
     ("Analytics", "Every series, and summaries of a project"),
     ("Goals", "What creators are to reach, and how far they are"),
     ("Audit", "What happened in the org, and how it stood when"),
+    ("Webhooks", "Where events are sent, and how that goes"),
 ];
 
 pub(super) fn tags() -> Vec<Tag> {
@@ -186,6 +187,7 @@ pub(super) fn tag_of(path: &str) -> Option<&'static str> {
         "campaigns" => Some("Campaigns"),
         "annotations" => Some("Annotations"),
         "goals" | "goal-compliance" => Some("Goals"),
+        "webhooks" => Some("Webhooks"),
         "analytics" => Some("Analytics"),
         "audit" => Some("Audit"),
         _ => None,

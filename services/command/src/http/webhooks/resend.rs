@@ -22,10 +22,6 @@ use crate::http::carry::{self, Done};
     post,
     path = "/webhooks/{id}/deliveries/{delivery_id}/resend",
     operation_id = "resend_webhook_delivery",
-    params(
-        ("id" = uuid::Uuid, Path, description = "The webhook"),
-        ("delivery_id" = uuid::Uuid, Path, description = "The delivery"),
-    ),
     request_body = Option<api::v1::request::NoFields>,
     responses(
         (status = 202, description = "The delivery, to be sent now", body = api::openapi::Answer<WebhookDelivery>),

@@ -37,44 +37,33 @@ pub async fn prune(
     let outlived = now.minus(TimeDelta::days(DELIVERY_DAYS));
     let mut tx = connection.begin().await?;
     let deleted = sqlx::query!(
-        "delete from hooks.deliveries where delivery_id in (
-             select d.delivery_id from hooks.deliveries d
-             join hooks.endpoints e on e.webhook_id = d.webhook_id
-             where d.webhook_id = $1 and (
-                 e.removed_at is not null
-                 or d.created_at < $2
-                 or d.status <> 'pending' and d.created_at < (
-                     select k.created_at from hooks.deliveries k where k.webhook_id = $1
-                     order by k.created_at desc offset $3 limit 1))
-             order by d.created_at limit $4)",
+        r#"with gone as (
+             delete from hooks.deliveries where delivery_id in (
+                 select d.delivery_id from hooks.deliveries d
+                 where d.webhook_id = $1
+                     and d.created_at < (
+                         select case when e.removed_at is null then greatest($2, (
+                             select k.created_at from hooks.deliveries k where k.webhook_id = $1
+                             order by k.created_at desc offset $3 limit 1))
+                         else 'infinity' end
+                         from hooks.endpoints e where e.webhook_id = $1)
+                     and (d.status <> 'pending' or d.created_at < $2 or exists (
+                         select from hooks.endpoints e
+                         where e.webhook_id = $1 and e.removed_at is not null))
+                 order by d.created_at limit $4)
+             returning status
+         )
+         select count(*) as "rows!", count(*) filter (where status = 'pending') as "waited!"
+         from gone"#,
         webhook.as_uuid(),
         outlived.datetime(),
         DELIVERIES_KEPT,
         AT_ONCE,
     )
-    .execute(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
-    if deleted.rows_affected() > 0 {
-        // Of what waited, the first of each subject may be among them.
-        sqlx::query!(
-            "update hooks.deliveries d set ready = true
-             where d.webhook_id = $1 and d.status = 'pending' and not d.ready and not exists (
-                 select from hooks.deliveries p
-                 where p.webhook_id = $1 and p.subject = d.subject and p.status = 'pending'
-                     and not p.apart and p.position < d.position)",
-            webhook.as_uuid(),
-        )
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query!(
-            "update hooks.endpoints set waiting = (
-                 select count(*) from hooks.deliveries
-                 where webhook_id = $1 and status = 'pending' and not apart)
-             where webhook_id = $1",
-            webhook.as_uuid(),
-        )
-        .execute(&mut *tx)
-        .await?;
+    if deleted.waited > 0 {
+        free_in_tx(&mut tx, webhook).await?;
     }
     sqlx::query!(
         "delete from auth.webhook_secrets where id in (
@@ -94,5 +83,29 @@ pub async fn prune(
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(i64::try_from(deleted.rows_affected()).is_ok_and(|it| it >= AT_ONCE))
+    Ok(deleted.rows >= AT_ONCE)
+}
+
+/// Of what waited, the first of each subject may be gone: then the next one is ready.
+async fn free_in_tx(connection: &mut PgConnection, webhook: WebhookId) -> Result<(), WebhookError> {
+    sqlx::query!(
+        "update hooks.deliveries d set ready = true
+         where d.webhook_id = $1 and d.status = 'pending' and not d.ready and not exists (
+             select from hooks.deliveries p
+             where p.webhook_id = $1 and p.subject = d.subject and p.status = 'pending'
+                 and not p.apart and p.position < d.position)",
+        webhook.as_uuid(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "update hooks.endpoints set waiting = (
+             select count(*) from hooks.deliveries
+             where webhook_id = $1 and status = 'pending' and not apart)
+         where webhook_id = $1",
+        webhook.as_uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

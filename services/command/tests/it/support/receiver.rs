@@ -173,6 +173,12 @@ async fn read(stream: &mut TcpStream) -> Option<Received> {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
+        // Whoever begins with TLS is told so in plain text, as servers do.
+        if bytes.first() == Some(&0x16) {
+            let told = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(told).await.ok()?;
+            return None;
+        }
     };
     let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
     let mut lines = head.split("\r\n");
