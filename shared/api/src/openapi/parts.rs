@@ -136,7 +136,7 @@ pub(super) struct Problem {
 }
 
 /// The groups of operations, in the contract's order.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("Schema", "The data model and this document"),
     ("Limits", "The org's plan and how far it is used"),
     ("API keys", "Credentials of programs"),

@@ -211,7 +211,7 @@ fn what_goes_changes_no_answer_about_what_is_kept() {
                 apply_and_roll(grown.pool(), events, cut).await;
                 limit_history(grown.pool(), org).await;
                 // The window moves on.
-                let days = i64::try_from(number).unwrap().min(4) - 4;
+                let days = i64::try_from(number).unwrap().min(4) - 5;
                 let earlier = now.plus(chrono::TimeDelta::days(days));
                 prune_all(grown.pool(), earlier).await;
             }
