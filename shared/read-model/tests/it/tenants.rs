@@ -19,7 +19,7 @@ use sqlx::{Connection, Row};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, roll_all, sample};
 
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "orgs",
     "org_limits",
     "members",
