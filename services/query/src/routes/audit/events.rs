@@ -210,9 +210,9 @@ impl Question for Events {
             return Err(ApiError::gone_position(snapshot.app.earliest().await?));
         }
         has_more |= events.len() < positions.len();
-        let last = events.last().map(|event| event.position.get());
+        let end = events.last().map(|event| event.position.get());
         let list = snapshot.call.list(&self.filters);
-        let next = snapshot.app.next(list, last.filter(|_| has_more))?;
+        let next = snapshot.app.next(list, end.filter(|_| has_more))?;
         let events: Result<Vec<_>, _> = events
             .iter()
             .map(|event| RawValue::from_string(event.to_cloud_event()))
