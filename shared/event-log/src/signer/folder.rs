@@ -111,7 +111,9 @@ impl CheckpointFolder {
             let _busy = busy;
             work(&folder)
         });
-        worked.await.unwrap_or_else(|_| Err(unused("it was broken off")))
+        worked
+            .await
+            .unwrap_or_else(|_| Err(unused("it was broken off")))
     }
 
     /// The files, the oldest first.

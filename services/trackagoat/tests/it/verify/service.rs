@@ -13,7 +13,10 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
     let given = Given::new("signed").await;
     given.told(&["migrate"]).await;
     let well = text(&given.operate(&["doctor"]).await);
-    assert!(well.contains("what the log holds cannot be proven"), "{well}");
+    assert!(
+        well.contains("what the log holds cannot be proven"),
+        "{well}"
+    );
     let key = given.folder.path().join("signing.key");
     let new = ["log", "new-signing-key", "--file", key.to_str().unwrap()];
     let public = given.told(&new).await;
