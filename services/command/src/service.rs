@@ -86,15 +86,14 @@ impl CommandService {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());
             base.spawn(TaskKind::Critical, "mirror", mirror.run(base.clone()));
         }
-        match signer {
-            Some(signer) => {
-                let signer = Signer::new(log.clone(), nats.clone(), signer);
-                base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
-            }
-            None => tracing::warn!(
+        if let Some(signer) = signer {
+            let signer = Signer::new(log.clone(), nats.clone(), signer);
+            base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
+        } else {
+            tracing::warn!(
                 "no key to sign the log with: what it holds cannot be proven; `trackagoat log \
                  new-signing-key` makes one"
-            ),
+            );
         }
         let mirrored = nats.clone();
         let sweeper = Sweeper::new(log.clone());

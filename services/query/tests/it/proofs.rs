@@ -39,7 +39,7 @@ async fn a_caller_can_prove_that_its_event_is_in_the_log_and_that_the_log_has_on
     let key: VerifierKey = first["public_key"].as_str().unwrap().parse().unwrap();
     assert_eq!(key, signing_key().verifier());
     let note = first["note"].as_str().unwrap();
-    let signed = Checkpoint::open(note, &[key.clone()]).unwrap();
+    let signed = Checkpoint::open(note, std::slice::from_ref(&key)).unwrap();
     assert_eq!(first["tree_size"], signed.size.get());
     assert_eq!(hash(&first, "root_hash"), signed.root);
     assert_eq!(first["signed_at"], signed.at.to_string());

@@ -173,7 +173,7 @@ pub(super) fn tags() -> Vec<Tag> {
 pub(super) fn tag_of(path: &str) -> Option<&'static str> {
     let mut words = path.split('/').rev();
     let of_word = |word: &str| match word {
-        "openapi.json" | "schema" | "stats" => Some("Schema"),
+        "asyncapi.json" | "openapi.json" | "schema" | "stats" => Some("Schema"),
         "limits" => Some("Limits"),
         "api-keys" => Some("API keys"),
         "orgs" => Some("Orgs"),

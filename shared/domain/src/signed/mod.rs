@@ -46,7 +46,7 @@ pub enum NoteError {
 /// The lines of a text, each read once and in order.
 struct Lines<'a> {
     what: &'static str,
-    lines: std::str::Split<'a, char>,
+    left: std::str::Split<'a, char>,
     number: usize,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Lines<'a> {
     fn of(what: &'static str, text: &'a str) -> Self {
         Self {
             what,
-            lines: text.strip_suffix('\n').unwrap_or(text).split('\n'),
+            left: text.strip_suffix('\n').unwrap_or(text).split('\n'),
             number: 0,
         }
     }
@@ -70,7 +70,7 @@ impl<'a> Lines<'a> {
     /// The next line as `read` has it.
     fn next<T>(&mut self, read: impl FnOnce(&'a str) -> Option<T>) -> Result<T, Malformed> {
         self.number += 1;
-        let line = self.lines.next();
+        let line = self.left.next();
         line.and_then(read).ok_or_else(|| self.malformed())
     }
 
@@ -86,7 +86,7 @@ impl<'a> Lines<'a> {
     /// Nothing may follow.
     fn end(mut self) -> Result<(), Malformed> {
         self.number += 1;
-        match self.lines.next() {
+        match self.left.next() {
             None => Ok(()),
             Some(_) => Err(self.malformed()),
         }

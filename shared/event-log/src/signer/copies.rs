@@ -109,7 +109,7 @@ enum CopyError {
 
 enum Destination {
     Folder(CheckpointFolder),
-    Stream(CheckpointStream),
+    Stream(Box<CheckpointStream>),
 }
 
 /// Where copies go, and how far each has them.
@@ -129,8 +129,8 @@ impl Copies {
     pub fn new(log: EventLog, nats: Option<async_nats::Client>, config: &SignerConfig) -> Self {
         let folder = config.folder.clone().map(CheckpointFolder::new);
         let clock = log.clock().clone();
-        let stream =
-            nats.map(|client| CheckpointStream::new(client, clock, config.stream_replicas));
+        let stream = nats
+            .map(|client| Box::new(CheckpointStream::new(client, clock, config.stream_replicas)));
         let destinations = folder
             .map(Destination::Folder)
             .into_iter()

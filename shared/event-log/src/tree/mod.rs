@@ -137,13 +137,11 @@ pub(crate) async fn tile(
     )
     .fetch_all(connection)
     .await?;
-    let mut due = first;
     let mut hashes = Vec::with_capacity(rows.len());
-    for row in rows {
+    for (due, row) in (first..).zip(rows) {
         if row.index != due {
             break;
         }
-        due += 1;
         hashes.push(node("log.merkle", row.index, &row.hash)?);
     }
     Ok(hashes)

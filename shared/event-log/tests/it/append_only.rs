@@ -102,11 +102,6 @@ async fn each_role_does_its_own_and_no_more() {
                 "alter table log.events disable trigger append_only",
                 "alter table log.events detach partition log.events_000000",
                 "create table log.mine ()",
-                "update log.merkle set hash = hash",
-                "delete from log.checkpoints",
-                "truncate log.checkpoints",
-                "delete from log.newest_checkpoint",
-                "insert into log.seal_requests values (gen_random_uuid(), now())",
             ],
         ),
         (
@@ -126,12 +121,6 @@ async fn each_role_does_its_own_and_no_more() {
                 "select * from gate.head",
                 "delete from auth.subject_keys",
                 "insert into auth.subject_keys values (gen_random_uuid(), gen_random_uuid(), '')",
-                "insert into log.merkle values (8, 0, sha256(''))",
-                "insert into log.checkpoints values (gen_random_uuid(), 0, sha256(''), now(), '', '')",
-                "update log.newest_checkpoint set note = ''",
-                "select * from log.seal_requests",
-                "insert into log.seal_requests values (gen_random_uuid(), now())",
-                "update log.seals set seal = ''",
                 "select * from auth.webhook_secrets",
                 "select * from hooks.deliveries",
                 "select * from hooks.endpoints",
@@ -148,8 +137,6 @@ async fn each_role_does_its_own_and_no_more() {
                 "select * from gate.credentials",
                 "update log.head set position = 0",
                 "delete from auth.subject_keys",
-                "select * from log.checkpoints",
-                "select log.request_seal(gen_random_uuid())",
                 "select * from auth.webhook_secrets",
                 "select * from hooks.deliveries",
             ],
@@ -181,7 +168,6 @@ async fn each_role_does_its_own_and_no_more() {
                 "select * from log.head",
                 "select * from gate.state()",
                 "select * from gate.usage",
-                "select * from log.merkle, log.checkpoints, log.newest_checkpoint, log.seals",
             ],
         ),
         (
@@ -202,6 +188,66 @@ async fn each_role_does_its_own_and_no_more() {
                 "{role}: {statement}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn only_who_signs_writes_what_is_signed_and_nobody_changes_it() {
+    let db = postgres().await;
+    for (role, statement, is_allowed) in [
+        ("tga_command", "update log.merkle set hash = hash", false),
+        ("tga_command", "delete from log.checkpoints", false),
+        ("tga_command", "truncate log.checkpoints", false),
+        ("tga_command", "delete from log.newest_checkpoint", false),
+        ("tga_command", "delete from log.seals", false),
+        (
+            "tga_command",
+            "insert into log.seal_requests values (gen_random_uuid(), now())",
+            false,
+        ),
+        (
+            "tga_command",
+            "insert into log.merkle values (8, 0, sha256(''))",
+            true,
+        ),
+        ("tga_command", "delete from log.seal_requests", true),
+        (
+            "tga_query",
+            "insert into log.merkle values (8, 1, sha256(''))",
+            false,
+        ),
+        (
+            "tga_query",
+            "insert into log.checkpoints values (gen_random_uuid(), 0, sha256(''), now(), '', '')",
+            false,
+        ),
+        (
+            "tga_query",
+            "update log.newest_checkpoint set note = ''",
+            false,
+        ),
+        ("tga_query", "select * from log.seal_requests", false),
+        (
+            "tga_query",
+            "insert into log.seal_requests values (gen_random_uuid(), now())",
+            false,
+        ),
+        ("tga_query", "update log.seals set seal = ''", false),
+        (
+            "tga_query",
+            "select * from log.merkle, log.checkpoints, log.newest_checkpoint, log.seals",
+            true,
+        ),
+        ("tga_projector", "select * from log.checkpoints", false),
+        (
+            "tga_projector",
+            "select log.request_seal(gen_random_uuid())",
+            false,
+        ),
+    ] {
+        let found = refusal(&db.pool_as(role), statement).await;
+        let due = if is_allowed { "accepted" } else { "42501" };
+        assert_eq!(found, due, "{role}: {statement}");
     }
 }
 

@@ -7,6 +7,9 @@ use event_log::StoredEvent;
 
 use super::{World, key, now, rewritten, said, verify};
 
+/// What somebody does to a file.
+type Change<'a> = &'a dyn Fn(&mut Vec<String>);
+
 /// An org's events as lines, and the line that seals them.
 async fn exported(world: &World, org: domain::ids::OrgId) -> (Vec<StoredEvent>, Vec<String>) {
     let seal = world.seal(org).await;
@@ -38,12 +41,12 @@ async fn an_export_with_its_seal_is_complete() {
     let packed = said(verify(&["--file", path, "--public-key", public])).await;
     packed.is(0, "complete as of");
     // Held to a head that came by another way.
-    let head = world.folder.path().join("head");
+    let note = world.folder.path().join("note");
     let newest = world.log.newest_checkpoint().await.unwrap().unwrap();
-    fs::write(&head, newest.note).unwrap();
-    let held = ["--checkpoint", head.to_str().unwrap()];
+    fs::write(&note, newest.note).unwrap();
+    let given = ["--checkpoint", note.to_str().unwrap()];
     world
-        .verify_file(&lines, &held)
+        .verify_file(&lines, &given)
         .await
         .is(0, "the seal is of the given checkpoint");
     world.stop().await;
@@ -71,7 +74,7 @@ async fn whatever_is_done_to_a_file_is_found() {
         more.hash = more.computed_hash();
         lines.insert(6, more.to_cloud_event());
     };
-    let cases: [(&str, &dyn Fn(&mut Vec<String>)); 12] = [
+    let cases: [(&str, Change); 12] = [
         (
             "position 7: its hash is not that of its content: it was changed (line 4)",
             &|lines| {
@@ -106,16 +109,16 @@ async fn whatever_is_done_to_a_file_is_found() {
             },
         ),
         ("the seal is of another org", &|lines| {
-            lines[6].clone_from(&foreign[6])
+            lines[6].clone_from(&foreign[6]);
         }),
         ("it is of another org than the events before it", &|lines| {
             lines.insert(6, foreign[5].clone());
         }),
         ("it stands behind the seal", &|lines| {
-            lines.push(foreign[5].clone())
+            lines.push(foreign[5].clone());
         }),
         ("it is no event of this service (line 3)", &|lines| {
-            lines[2].truncate(40)
+            lines[2].truncate(40);
         }),
     ];
     for (found, change) in cases {

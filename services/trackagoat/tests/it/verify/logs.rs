@@ -224,8 +224,8 @@ async fn the_newest_head_is_printed_and_keys_are_made_for_their_owner_only() {
             .arg(&path);
         crate::dev::run(command).await
     };
-    let made = new().await;
-    let public = String::from_utf8(made.stdout).unwrap();
+    let output = new().await;
+    let public = String::from_utf8(output.stdout).unwrap();
     let public: domain::signed::VerifierKey = public.trim().parse().unwrap();
     assert_eq!(public.name().as_str(), "goats.example/log");
     let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());

@@ -73,7 +73,7 @@ pub async fn verify(
         );
     }
     let took = clock.monotonic().saturating_since(began);
-    let rate = extent.head.position.get() as u128 * 1_000 / took.as_millis().max(1);
+    let rate = u128::from(extent.head.position.get()) * 1_000 / took.as_millis().max(1);
     report.tell(format!(
         "{:.1} s, {rate} events a second",
         took.as_secs_f64()

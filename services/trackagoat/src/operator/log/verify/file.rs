@@ -139,11 +139,11 @@ impl Exported<'_> {
     /// Whether the streams end where the seal says.
     fn ends(&self) -> Option<Fault> {
         let seal = self.seal.as_ref()?;
-        if let Some((last, _)) = self.chains.last() {
-            if last.get() > seal.size.get() {
-                let what = "it is not under the seal, which is of an earlier moment";
-                return Some(Fault::at(last, what));
-            }
+        if let Some((last, _)) = self.chains.last()
+            && last.get() > seal.size.get()
+        {
+            let what = "it is not under the seal, which is of an earlier moment";
+            return Some(Fault::at(last, what));
         }
         if self.asked.is_partial {
             return None;

@@ -1,5 +1,6 @@
 //! Through the log, event by event: chains, order, and the tree over all of it.
 
+use domain::event::EventType;
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::{Frontier, Grown, NodeHash, leaf_index};
 use event_log::{StoredEvent, WrongSubtree};
@@ -91,7 +92,7 @@ impl Walk {
             self.unknown_types += 1;
         }
         let fault = |what: String| Err(Fault::at(event.position, what));
-        match (event.auth_prev, known.map(|known| known.is_auth())) {
+        match (event.auth_prev, known.map(EventType::is_auth)) {
             (None, Some(true)) => {
                 return fault("it changes who may call, and is not marked as such".to_owned());
             }
