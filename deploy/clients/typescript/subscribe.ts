@@ -125,19 +125,21 @@ function takeNext(event: Event, checkpoint: Checkpoint): void {
 async function read(connection: NatsConnection, durable: string, checkpoint: Checkpoint, api: Api): Promise<void> {
   const source = await jetstream(connection, { apiPrefix: "tga.api" }).consumers.get(STREAM, durable);
   while (!connection.isClosed()) {
-    const messages: JsMsg[] = [];
-    for await (const message of await source.fetch({ max_messages: BATCH, expires: WAIT })) {
-      messages.push(message);
-      // What is there at once; a full batch is not waited for.
-      if (message.info.pending === 0) break;
-    }
+    const handled: JsMsg[] = [];
     try {
-      for (const message of messages) await take(message.json<Event>(), checkpoint, api);
+      // To its end: what comes for a question that was left is lost until it comes again.
+      for await (const message of await source.fetch({ max_messages: BATCH, expires: WAIT })) {
+        await take(message.json<Event>(), checkpoint, api);
+        handled.push(message);
+        if (message.info.pending > 0 && handled.length < BATCH) continue;
+        checkpoint.save();
+        // Only now: what is not acknowledged comes again.
+        for (const one of handled.splice(0)) one.ack();
+      }
     } finally {
       checkpoint.save();
     }
-    // Only now: what is not acknowledged comes again.
-    for (const message of messages) message.ack();
+    for (const one of handled) one.ack();
   }
 }
 

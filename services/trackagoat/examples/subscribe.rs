@@ -175,18 +175,11 @@ impl Reader {
             context.get_consumer_from_stream(durable, STREAM).await?;
         loop {
             let batch = source.batch().max_messages(BATCH).expires(WAIT);
-            let messages: Vec<jetstream::Message> = batch.messages().await?.try_collect().await?;
-            let mut taken = Ok(());
-            for message in &messages {
-                taken = self.take(std::str::from_utf8(&message.payload)?).await;
-                if taken.is_err() {
-                    break;
-                }
-            }
-            self.save()?;
-            taken?;
-            // Only now: what is not acknowledged comes again.
-            for message in messages {
+            let mut messages = batch.messages().await?;
+            while let Some(message) = messages.try_next().await? {
+                self.take(std::str::from_utf8(&message.payload)?).await?;
+                self.save()?;
+                // Only now: what is not acknowledged comes again.
                 message.ack().await?;
             }
         }
