@@ -20,9 +20,11 @@ from proxy import Proxy
 SEED = int(os.environ.get("TGA_CLIENTS_SEED", time.time_ns() % 100_000))
 SECONDS = float(os.environ.get("TGA_CLIENTS_SECONDS", 30))
 # Seconds that a subscriber may take to catch up, and to be put out after the revocation has answered.
-CATCH_UP, PUT_OUT = 60, 10
+CATCH_UP, PUT_OUT = 90, 10
 ready = json.loads(Path(os.environ["TGA_READY_FILE"]).read_text())
 work = Path(sys.argv[1])
+# On a bad day a subscriber connects more often than once a second.
+OF_KEYS = {"scopes": ["read", "audit"], "rate_limit_per_minute": 10_000}
 clients = {"python": [sys.executable, "-B", sys.argv[2]], "typescript": ["node", sys.argv[3]]}
 
 
@@ -44,7 +46,7 @@ def call(method, path, body=None):
 class Subscriber:
     def __init__(self, name, proxy):
         self.name, self.proxy, self.process = name, proxy, None
-        self.key, _ = call("POST", "/api-keys", {"name": f"Subscriber {name}", "scopes": ["read", "audit"]})
+        self.key, _ = call("POST", "/api-keys", {**OF_KEYS, "name": f"Subscriber {name}"})
         self.folder = work / name
         self.folder.mkdir(parents=True)
         self.checkpoint, self.out, self.starts = self.folder / "checkpoint.json", self.folder / "events", []
@@ -59,6 +61,7 @@ class Subscriber:
             )
 
     async def kill(self):
+        assert self.process.returncode is None, f"{self.name} ended by itself: {self.folder}/log"
         self.process.kill()
         await self.process.wait()
         # It may have been killed in the middle of a line.
@@ -116,6 +119,7 @@ async def trouble(subscriber, chance, until):
             await subscriber.kill()
             await subscriber.start()
         elif what == "stop":
+            assert subscriber.process.returncode is None, f"{subscriber.name} ended by itself: {subscriber.folder}/log"
             subscriber.process.send_signal(signal.SIGSTOP)
             await asyncio.sleep(chance.uniform(0.2, 2))
             subscriber.process.send_signal(signal.SIGCONT)

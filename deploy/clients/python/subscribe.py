@@ -19,8 +19,8 @@ import nats.js.errors
 
 STREAM = "TGA_EVENTS"
 BATCH = 100
-# Seconds. A question waits so long for an event; a broken connection is made again after so long a rest.
-WAIT, REST = 5, 0.5
+# Seconds. A question waits so long for an event; a broken connection is made again after a rest, which grows up to a longest.
+WAIT, REST, LONGEST_REST = 5, 0.5, 5
 # The same, of HTTP.
 WITHIN = 30
 
@@ -122,9 +122,11 @@ async def read(connection, durable, checkpoint, api):
             # The durable is made anew in a moment, with a stream that was.
             await asyncio.sleep(REST)
             continue
-        for message in messages:
-            take(json.loads(message.data), checkpoint, api)
-        checkpoint.save()
+        try:
+            for message in messages:
+                take(json.loads(message.data), checkpoint, api)
+        finally:
+            checkpoint.save()
         # Only now: what is not acknowledged comes again.
         for message in messages:
             await message.ack()
@@ -135,12 +137,13 @@ async def quiet(_error):
 
 
 async def main(api_url, nats_url, checkpoint_path):
-    api = Api(api_url, os.environ["TGA_API_KEY"])
-    org, key = api.data("/orgs/self")["id"], api.data("/api-keys/self")["id"]
+    api, rest = Api(api_url, os.environ["TGA_API_KEY"]), REST
     checkpoint = Checkpoint(checkpoint_path)
     while True:
-        connection = nats.NATS()
+        connection, before = nats.NATS(), dict(checkpoint.streams)
         try:
+            # The key is asked for each time: a connection that is refused does not say whether it has ended.
+            org, key = api.data("/orgs/self")["id"], api.data("/api-keys/self")["id"]
             await connection.connect(
                 nats_url, token=api.key, inbox_prefix=f"_INBOX_{org}".encode(), allow_reconnect=False, error_cb=quiet
             )
@@ -149,14 +152,11 @@ async def main(api_url, nats_url, checkpoint_path):
         except (nats.errors.Error, OSError) as error:
             print(f"not connected: {error!r}", file=sys.stderr)
         finally:
-            if not connection.is_closed:
+            if connection.is_connected:
                 await connection.close()
-        # Every connection ends after a while. Whether this was the last one the API says.
-        try:
-            api.data("/api-keys/self")
-        except urllib.error.URLError as error:
-            print(f"the API does not answer: {error}", file=sys.stderr)
-        await asyncio.sleep(REST)
+        # Every connection ends after a while.
+        rest = REST if checkpoint.streams != before else min(2 * rest, LONGEST_REST)
+        await asyncio.sleep(rest)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 
 const STREAM = "TGA_EVENTS";
 const BATCH = 100;
-// Milliseconds. A question waits so long for an event; a broken connection is made again after so long a rest.
+// Milliseconds. A question waits so long for an event; a broken connection is made again after a rest, which grows up to a
+// longest.
 const WAIT = 5_000;
 const REST = 500;
+const LONGEST_REST = 5_000;
 // The same, of HTTP.
 const WITHIN = 30_000;
 
@@ -69,6 +71,7 @@ class Api {
 /** How far each of the two streams was handled, and the hash that the next event must name. */
 class Checkpoint {
   private readonly streams: Record<string, Place>;
+  moves = 0;
 
   constructor(private readonly path: string) {
     this.streams = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Record<string, Place>) : {};
@@ -81,6 +84,7 @@ class Checkpoint {
   move(event: Event): void {
     const [version, position] = [Number(event.streamversion), Number(event.position)];
     this.streams[event.stream] = { version, position, hash: event.hash };
+    this.moves += 1;
   }
 
   /** Whole or not at all. */
@@ -121,26 +125,34 @@ function takeNext(event: Event, checkpoint: Checkpoint): void {
 async function read(connection: NatsConnection, durable: string, checkpoint: Checkpoint, api: Api): Promise<void> {
   const source = await jetstream(connection, { apiPrefix: "tga.api" }).consumers.get(STREAM, durable);
   while (!connection.isClosed()) {
-    const messages: JsMsg[] = [];
-    for await (const message of await source.fetch({ max_messages: BATCH, expires: WAIT })) {
-      messages.push(message);
-      // What is there at once; a full batch is not waited for.
-      if (message.info.pending === 0) break;
+    const handled: JsMsg[] = [];
+    try {
+      // To its end: what comes for a question that was left is lost until it comes again.
+      for await (const message of await source.fetch({ max_messages: BATCH, expires: WAIT })) {
+        await take(message.json<Event>(), checkpoint, api);
+        handled.push(message);
+        if (message.info.pending > 0 && handled.length < BATCH) continue;
+        checkpoint.save();
+        // Only now: what is not acknowledged comes again.
+        for (const one of handled.splice(0)) one.ack();
+      }
+    } finally {
+      checkpoint.save();
     }
-    for (const message of messages) await take(message.json<Event>(), checkpoint, api);
-    checkpoint.save();
-    // Only now: what is not acknowledged comes again.
-    for (const message of messages) message.ack();
+    for (const one of handled) one.ack();
   }
 }
 
 async function main(apiUrl: string, natsUrl: string, checkpointPath: string): Promise<never> {
   const api = new Api(apiUrl, process.env["TGA_API_KEY"] ?? "");
-  const [org, key] = [await api.id("/orgs/self"), await api.id("/api-keys/self")];
   const checkpoint = new Checkpoint(checkpointPath);
+  let pause = REST;
   for (;;) {
+    const before = checkpoint.moves;
     let connection: NatsConnection | undefined;
     try {
+      // The key is asked for each time: a connection that is refused does not say whether it has ended.
+      const [org, key] = [await api.id("/orgs/self"), await api.id("/api-keys/self")];
       const inboxPrefix = `_INBOX_${org}`;
       connection = await connect({ servers: natsUrl, token: api.key, inboxPrefix, reconnect: false });
       console.error("connected");
@@ -151,14 +163,9 @@ async function main(apiUrl: string, natsUrl: string, checkpointPath: string): Pr
     } finally {
       await connection?.close();
     }
-    // Every connection ends after a while. Whether this was the last one the API says.
-    try {
-      await api.id("/api-keys/self");
-    } catch (error) {
-      if (error instanceof Over) throw error;
-      console.error(`the API does not answer: ${error}`);
-    }
-    await rest(REST);
+    // Every connection ends after a while.
+    pause = checkpoint.moves > before ? REST : Math.min(2 * pause, LONGEST_REST);
+    await rest(pause);
   }
 }
 

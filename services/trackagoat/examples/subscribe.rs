@@ -28,8 +28,9 @@ const STREAM: &str = "TGA_EVENTS";
 const BATCH: usize = 100;
 /// A question waits so long for an event.
 const WAIT: Duration = Duration::from_secs(5);
-/// A broken connection is made again after so long a rest.
+/// A broken connection is made again after a rest, which grows up to a longest.
 const REST: Duration = Duration::from_millis(500);
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -156,19 +157,29 @@ impl Reader {
         Ok(std::fs::rename(beside, &self.path)?)
     }
 
+    async fn connect_and_read(&mut self, nats_url: &str) -> Result<(), Failure> {
+        // The key is asked for each time: a connection that is refused does not say whether it has
+        // ended.
+        let org = self.api.id("/orgs/self").await?;
+        let key = self.api.id("/api-keys/self").await?;
+        let options = ConnectOptions::with_token(self.api.key.clone())
+            .custom_inbox_prefix(format!("_INBOX_{org}"))
+            .max_reconnects(1);
+        let client = options.connect(nats_url).await?;
+        self.read(client, &format!("{org}-{key}")).await
+    }
+
     async fn read(&mut self, client: Client, durable: &str) -> Result<(), Failure> {
         let context = jetstream::with_prefix(client, "tga.api");
         let source: Consumer<pull::Config> =
             context.get_consumer_from_stream(durable, STREAM).await?;
         loop {
             let batch = source.batch().max_messages(BATCH).expires(WAIT);
-            let messages: Vec<jetstream::Message> = batch.messages().await?.try_collect().await?;
-            for message in &messages {
+            let mut messages = batch.messages().await?;
+            while let Some(message) = messages.try_next().await? {
                 self.take(std::str::from_utf8(&message.payload)?).await?;
-            }
-            self.save()?;
-            // Only now: what is not acknowledged comes again.
-            for message in messages {
+                self.save()?;
+                // Only now: what is not acknowledged comes again.
                 message.ack().await?;
             }
         }
@@ -188,30 +199,27 @@ async fn main() -> Result<(), Failure> {
     };
     let http = reqwest::Client::new();
     let api = Api { http, url, key };
-    let (org, key) = (api.id("/orgs/self").await?, api.id("/api-keys/self").await?);
-    let durable = format!("{org}-{key}");
     let mut reader = Reader {
         api,
         path,
         checkpoint,
     };
+    let mut rest = REST;
     loop {
-        let options = ConnectOptions::with_token(reader.api.key.clone())
-            .custom_inbox_prefix(format!("_INBOX_{org}"));
-        let read = match options.connect(&nats_url).await {
-            Ok(client) => reader.read(client, &durable).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = read {
+        let before = reader.last("decisions").version;
+        if let Err(error) = reader.connect_and_read(&nats_url).await {
             if error.is::<Over>() {
                 return Err(error);
             }
             eprintln!("not connected: {error}");
         }
-        // Every connection ends after a while. Whether this was the last one the API says.
-        match reader.api.id("/api-keys/self").await {
-            Err(error) if error.is::<Over>() => return Err(error),
-            _ => Clock::system().sleep(REST).await,
-        }
+        // Every connection ends after a while.
+        let has_read = reader.last("decisions").version > before;
+        rest = if has_read {
+            REST
+        } else {
+            LONGEST_REST.min(2 * rest)
+        };
+        Clock::system().sleep(rest).await;
     }
 }

@@ -118,3 +118,42 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use runtime::nats::NatsUrl;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_its_owners_and_is_never_made_over() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("keys");
+        let make = || {
+            let new_keys = NewKeys {
+                folder: folder.clone(),
+                address: "n1:4222".to_owned(),
+            };
+            new_keys.run(&Entropy::os())
+        };
+        make().unwrap();
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        for name in ["nats.env", "account.key", "callout.xkey", "system.url"] {
+            let mode = folder.join(name).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        for name in ["system.url", "durables.url"] {
+            read(name).parse::<NatsUrl>().unwrap();
+        }
+        let (account, curve) = (read("account.key").into(), read("callout.xkey").into());
+        let keys = SubscriberKeys::from_seeds(&account, &curve).unwrap();
+        assert!(read("nats.env").contains(&keys.issuer()));
+        assert!(make().is_err());
+        let again = SubscriberKeys::from_seeds(&read("account.key").into(), &curve).unwrap();
+        assert_eq!(again.issuer(), keys.issuer());
+    }
+}

@@ -258,12 +258,11 @@ impl QueryPart<'_> {
         log: Option<&EventLog>,
         stages: &Stages,
     ) -> Result<QueryService, ServeError> {
-        let subscribers = match &self.subscribers {
-            Some(access) => Some(access.connect().await?),
-            None => {
-                tracing::info!("no subscribers over NATS: their secrets are not given");
-                None
-            }
+        let subscribers = if let Some(access) = &self.subscribers {
+            Some(access.connect().await?)
+        } else {
+            tracing::info!("no subscribers over NATS: their secrets are not given");
+            None
         };
         let primary = pool(&self.database_url).map_err(ServeError::DatabaseUrl)?;
         let (clock, entropy) = (shared.clock.clone(), shared.entropy.clone());

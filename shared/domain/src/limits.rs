@@ -91,7 +91,7 @@ pub const SUBSCRIBER_WAITING: i64 = 16;
 /// Most events of one such question.
 pub const SUBSCRIBER_BATCH: i64 = 512;
 /// Seconds until an event that was not acknowledged is sent again.
-pub const SUBSCRIBER_ACK_SECONDS: u64 = 30;
+pub const SUBSCRIBER_ACK_SECONDS: u64 = 10;
 /// Hours after which a subscriber's durable that nobody asks is taken away.
 pub const SUBSCRIBER_IDLE_HOURS: u64 = 3 * 24;
 /// How long a session lasts, in days.

@@ -168,7 +168,11 @@ impl Callout {
 fn read(message: &Message, keys: &SubscriberKeys) -> Result<AuthRequest, NotAsked> {
     let headers = message.headers.as_ref();
     let curve = headers.and_then(|headers| headers.get(CURVE));
-    AuthRequest::read(&message.payload, curve.map(|value| value.as_str()), keys)
+    AuthRequest::read(
+        &message.payload,
+        curve.map(async_nats::HeaderValue::as_str),
+        keys,
+    )
 }
 
 /// The credential as a request would present it.

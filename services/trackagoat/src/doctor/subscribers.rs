@@ -44,10 +44,11 @@ pub async fn look(
             return;
         }
     }
-    findings.add(match lists(&access.system_url, clock).await {
-        true => Finding::fine(WHAT, "both logins are there, and connections are listed"),
-        false => Finding::broken(WHAT, "the server lists no connections")
-            .mend("`subscribers` belongs into the system account: deploy/nats.conf"),
+    findings.add(if lists(&access.system_url, clock).await {
+        Finding::fine(WHAT, "both logins are there, and connections are listed")
+    } else {
+        Finding::broken(WHAT, "the server lists no connections")
+            .mend("`subscribers` belongs into the system account: deploy/nats.conf")
     });
 }
 
