@@ -284,7 +284,8 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let inner = error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    error.is::<rustls::Error>()
+        || inner.is_some_and(|it| it.downcast_ref::<rustls::Error>().is_some())
 }
 
 fn tls(authorities: Option<&Authorities>) -> ClientConfig {
