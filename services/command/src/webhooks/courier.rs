@@ -280,11 +280,12 @@ fn broken(error: &reqwest::Error) -> DeliveryError {
     DeliveryError::Protocol
 }
 
+/// An error of IO may hold another one, which its `source` leaves out.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let inner = error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);
-    error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    error.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
 }
 
 fn tls(authorities: Option<&Authorities>) -> ClientConfig {

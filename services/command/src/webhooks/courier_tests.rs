@@ -53,7 +53,7 @@ impl Lookup for Nowhere {
     }
 }
 
-async fn sent(lookup: Arc<dyn Lookup>, allowed: &[&str]) -> impl FnMut() -> Sending {
+fn sent(lookup: Arc<dyn Lookup>, allowed: &[&str]) -> impl FnMut() -> Sending {
     let allowed: Vec<Allowed> = allowed.iter().map(|it| it.parse().unwrap()).collect();
     let config = CourierConfig {
         guard: Guard::new(&allowed),
@@ -81,7 +81,7 @@ type Sending = std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>>;
 async fn a_name_that_leads_inside_the_second_time_is_not_followed_there() {
     // Nobody listens at the first address, which stands for a public one here.
     let lookup = Rebinding::new(&[&["127.0.0.2"], &["127.0.0.1"]]);
-    let mut send = sent(Arc::clone(&lookup) as Arc<dyn Lookup>, &["127.0.0.2"]).await;
+    let mut send = sent(Arc::clone(&lookup) as Arc<dyn Lookup>, &["127.0.0.2"]);
     assert_eq!(send().await, Outcome::Failed(DeliveryError::Connection));
     assert_eq!(
         lookup.asked.load(Ordering::SeqCst),
@@ -98,7 +98,7 @@ async fn one_address_inside_among_others_is_enough_to_refuse() {
     let inside = TcpListener::bind("127.0.0.1:0").unwrap();
     inside.set_nonblocking(true).unwrap();
     let answers: &[&'static [&'static str]] = &[&["127.0.0.2", "127.0.0.1"]];
-    let mut send = sent(Rebinding::new(answers), &["127.0.0.2"]).await;
+    let mut send = sent(Rebinding::new(answers), &["127.0.0.2"]);
     let refused = Outcome::Failed(DeliveryError::AddressRefused);
     assert_eq!(send().await, refused);
     assert_eq!(
@@ -110,9 +110,9 @@ async fn one_address_inside_among_others_is_enough_to_refuse() {
 #[tokio::test]
 async fn a_name_that_leads_nowhere_is_told() {
     let nowhere = Outcome::Failed(DeliveryError::NameNotResolved);
-    let mut send = sent(Arc::new(Nowhere), &[]).await;
+    let mut send = sent(Arc::new(Nowhere), &[]);
     assert_eq!(send().await, nowhere);
-    let mut send = sent(Rebinding::new(&[&[]]), &[]).await;
+    let mut send = sent(Rebinding::new(&[&[]]), &[]);
     assert_eq!(send().await, nowhere);
 }
 

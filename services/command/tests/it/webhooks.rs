@@ -104,7 +104,7 @@ async fn a_secret_is_told_once_and_stands_nowhere_else() {
     for told in [&secret, &new_secret] {
         let encoded = told.strip_prefix("whsec_").unwrap();
         let bytes = STANDARD.decode(encoded).unwrap();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = runtime::files::hex(&bytes);
         for schema in ["log", "gate", "hooks"] {
             let dump = app.dump_of(schema).await;
             assert!(!dump.contains(encoded) && !dump.contains(&hex), "{schema}");

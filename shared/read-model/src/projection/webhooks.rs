@@ -2,6 +2,7 @@
 
 use domain::ids::{OrgId, WebhookId};
 use domain::org::Webhook;
+use domain::text::WebhookDescription;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -67,7 +68,10 @@ async fn store(
         id,
         org.as_uuid(),
         webhook.url.as_str(),
-        webhook.description.as_ref().map(|it| it.as_str()),
+        webhook
+            .description
+            .as_ref()
+            .map(WebhookDescription::as_str),
         &types,
         webhook.enabled,
         webhook.disabled.map(|(reason, _)| reason.name()),

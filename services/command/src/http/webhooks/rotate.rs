@@ -45,7 +45,7 @@ pub(in crate::http) async fn handle(
     });
     let show = async move |done: Done, minted: Option<Minted>| {
         let object = done.webhook(webhook_id).await?;
-        telling(object, minted.as_ref(), |kept| Answer::ok(kept))
+        telling(object, minted.as_ref(), Answer::ok)
     };
     carry::once_beside(app, asked, org, body.fingerprint, prepare, show).await
 }
