@@ -80,7 +80,8 @@ async fn append(log: &EventLog) {
 /// The same columns, as Postgres sends them.
 async fn copy(database: &testkit::TestDatabase) -> usize {
     let mut connection = database.pool().acquire().await.unwrap();
-    let copy = "COPY (SELECT position, event_id, org_id, stream, version, type, schema_version, subject,
+    let copy =
+        "COPY (SELECT position, event_id, org_id, stream, version, type, schema_version, subject,
         actor, correlation_id, recorded_at, auth_prev, prev_hash, hash, data
         FROM log.events ORDER BY position) TO STDOUT";
     let mut rows = connection.copy_out_raw(copy).await.unwrap();
@@ -92,11 +93,7 @@ async fn copy(database: &testkit::TestDatabase) -> usize {
 }
 
 /// As `trackagoat log replay` does: pages are read while others are written out.
-async fn tell(
-    log: &EventLog,
-    head: GlobalPosition,
-    tasks: &runtime::lifecycle::Tasks,
-) -> usize {
+async fn tell(log: &EventLog, head: GlobalPosition, tasks: &runtime::lifecycle::Tasks) -> usize {
     let mut replay = log.replay(GlobalPosition::ZERO, head, Selection::default());
     let (sender, mut pages) = mpsc::channel(4);
     tasks.spawn(TaskKind::Disposable, "pages", async move {

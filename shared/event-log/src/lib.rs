@@ -7,7 +7,8 @@
 //! call, because their rows must be as fresh as the log itself. NATS is never asked what is true.
 //!
 //! Where to look: `append` is the one way in (group commit under the lock of `log.head`),
-//! [`EventLog`] reads, [`Replay`] reads again, [`Feed`] follows from any position without gaps, [`Mirror`] publishes.
+//! [`EventLog`] reads, [`Replay`] reads again, [`Feed`] follows from any position without gaps,
+//! [`Mirror`] publishes.
 #![warn(missing_docs)]
 
 mod append;
