@@ -185,23 +185,32 @@ impl<'a> Builds<'a> {
     /// [`BuildError::Serves`], [`BuildError::Busy`], [`BuildError::Unknown`], or if the database does
     /// not answer.
     pub async fn drop(&mut self, build: Build) -> Result<(), BuildError> {
+        self.drop_beside(build, ProjectionVersion::CURRENT).await
+    }
+
+    /// The same, for a program of this version.
+    async fn drop_beside(
+        &mut self,
+        build: Build,
+        current: ProjectionVersion,
+    ) -> Result<(), BuildError> {
         let listed = self.list().await?;
         let status = listed.iter().find(|status| status.build == build);
         let status = status.ok_or(BuildError::Unknown(build))?;
-        if status.serves && build.version() >= ProjectionVersion::CURRENT {
+        let is_old = build.version() < current;
+        if status.serves && !is_old {
             return Err(BuildError::Serves(build));
         }
         if !schema::try_lock(self.connection, build).await? {
             return Err(BuildError::Busy(build));
         }
-        let dropped = self.drop_locked(build).await;
+        let dropped = self.drop_locked(build, is_old).await;
         schema::unlock(self.connection, build).await?;
         dropped
     }
 
-    async fn drop_locked(&mut self, build: Build) -> Result<(), BuildError> {
+    async fn drop_locked(&mut self, build: Build, is_old: bool) -> Result<(), BuildError> {
         let (version, number) = (build.version().get(), build.number());
-        let is_old = build.version() < ProjectionVersion::CURRENT;
         let mut tx = self.connection.begin().await?;
         // It may have been switched to meanwhile.
         let gone = sqlx::query_scalar!(
@@ -339,7 +348,7 @@ pub(crate) async fn drop_outlived(
     let mut dropped = Vec::new();
     for row in outlived {
         let build = Build::new(ProjectionVersion::new(row.version), row.build);
-        match Builds::new(connection).drop(build).await {
+        match Builds::new(connection).drop_beside(build, current).await {
             Ok(()) => dropped.push(build),
             // Somebody still writes to it, or to another build of its version.
             Err(BuildError::Busy(_) | BuildError::Serves(_) | BuildError::Unknown(_)) => {}

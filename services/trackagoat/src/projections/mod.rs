@@ -102,9 +102,9 @@ impl Projections {
         };
         match self.action {
             Action::Status => workshop.status().await,
-            Action::Rebuild => workshop.as_owner().await?.rebuild().await,
-            Action::Switch { build } => workshop.as_owner().await?.switch(build).await,
-            Action::Drop { build } => workshop.as_owner().await?.drop(build).await,
+            Action::Rebuild => workshop.owning().await?.rebuild().await,
+            Action::Switch { build } => workshop.owning().await?.switch(build).await,
+            Action::Drop { build } => workshop.owning().await?.drop(build).await,
         }
     }
 }
@@ -123,7 +123,7 @@ impl Workshop {
     }
 
     /// The same as the role that owns what answers, so that services can go on with what is made.
-    async fn as_owner(mut self) -> Result<Self, Failure> {
+    async fn owning(mut self) -> Result<Self, Failure> {
         let mut connection = self.connect().await?;
         let owner = Builds::new(&mut connection).owner().await?;
         let owner = owner.ok_or(BuildError::NotServed(ProjectionVersion::CURRENT))?;

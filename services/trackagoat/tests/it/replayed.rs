@@ -233,8 +233,8 @@ async fn an_endpoint_gets_every_event_though_it_fails_now_and_then() {
     let bodies = |requests: Vec<(HeaderMap, Value)>| requests.into_iter().map(|(_, body)| body);
     assert_eq!(bodies(one_by_one).collect::<Vec<_>>(), all);
 
-    let batched = [&to_endpoint[..4], &["--batch", "3"]].concat();
-    assert!(replay(&dev, &batched).await.status.success());
+    let in_threes = [&to_endpoint[..4], &["--batch", "3"]].concat();
+    assert!(replay(&dev, &in_threes).await.status.success());
     let batches = std::mem::take(&mut *endpoint.requests.lock().unwrap());
     let kind = batches[0].0["content-type"].to_str().unwrap();
     assert!(

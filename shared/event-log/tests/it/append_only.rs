@@ -91,6 +91,7 @@ async fn each_role_does_its_own_and_no_more() {
                 "delete from log.head",
                 "delete from log.streams",
                 "delete from log.reading_keys",
+                "delete from auth.subject_keys",
                 "delete from gate.credentials",
                 "truncate gate.credentials",
                 "insert into gate.leases values (gen_random_uuid(), '', 1, 0, 0, gen_random_uuid(), '')",

@@ -59,18 +59,15 @@ impl Retention {
         connection: &mut PgConnection,
         now: Timestamp,
     ) -> Result<(), ProjectorError> {
-        match &mut self.sweep {
-            Some(sweep) => {
-                if !sweep.step(connection).await? {
-                    sweep.conclude(connection, now).await?;
-                    self.sweep = None;
-                }
+        if let Some(sweep) = &mut self.sweep {
+            if sweep.step(connection).await? {
+                return Ok(());
             }
-            None if self.next.is_none_or(|next| now >= next) => {
-                self.next = Some(now.plus(EVERY));
-                self.sweep = Sweep::begin(connection, now).await?;
-            }
-            None => {}
+            sweep.conclude(connection, now).await?;
+            self.sweep = None;
+        } else if self.next.is_none_or(|next| now >= next) {
+            self.next = Some(now.plus(EVERY));
+            self.sweep = Sweep::begin(connection, now).await?;
         }
         Ok(())
     }

@@ -162,7 +162,8 @@ fn build(number: i32) -> Build {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_question_goes_unanswered_or_back_while_a_rebuild_is_switched_to() {
     let system = System::start(50).await;
-    let spoil = "UPDATE projects SET removed = true WHERE project_id = (SELECT min(project_id::text)::uuid FROM projects)";
+    let spoil = "UPDATE projects SET removed = true
+        WHERE project_id = (SELECT min(project_id::text)::uuid FROM projects)";
     sqlx::query(spoil).execute(system.pool()).await.unwrap();
     assert_eq!(system.ask().await, (50, 48), "one of 49 is lost");
 

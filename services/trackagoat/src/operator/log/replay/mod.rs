@@ -221,7 +221,7 @@ impl Telling {
             let mut rest = page.events.as_slice();
             while !rest.is_empty() {
                 let count = match &mut self.pace {
-                    Some(pace) => pace.wait_for_some(rest).await,
+                    Some(holds_back) => holds_back.wait_for_some(rest).await,
                     None => rest.len(),
                 };
                 let (due, later) = rest.split_at(count);
