@@ -106,7 +106,10 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     options.say("fanout: the product, and orgs with keys");
     let stage = Arc::new(Stage::set(effort.orgs, setting).await?);
     if !stage.is_by_key() {
-        report.not_done("NATS lets no keys in: subscribers have the operator's login there");
+        report.not_done(
+            "no key may subscribe to its org's subjects: on NATS subscribers have the operator's \
+             login, and what keys read there from durables of their own is not measured",
+        );
     }
     let mut all: [Found; CASES.len()] = Default::default();
     for repeat in 0..effort.repeats {

@@ -51,7 +51,7 @@ pub struct Stage {
     /// Where NATS listens.
     nats: String,
     operator: Login,
-    /// Whether NATS lets keys in. This is the one place that knows.
+    /// Whether a key may subscribe to its org's subjects. This is the one place that knows.
     by_key: bool,
 }
 
@@ -108,7 +108,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Whether subscribers over NATS are let in by their keys, and not as the operator.
+    /// Whether subscribers over NATS have keys, and not the operator's login.
     pub const fn is_by_key(&self) -> bool {
         self.by_key
     }
