@@ -136,7 +136,7 @@ pub(super) struct Problem {
 }
 
 /// The groups of operations, in the contract's order.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("Schema", "The data model and this document"),
     ("Limits", "The org's plan and how far it is used"),
     ("API keys", "Credentials of programs"),
@@ -155,6 +155,7 @@ const TAGS: [(&str, &str); 15] = [
     ("Annotations", "Marks on the time axis"),
     ("Analytics", "Every series, and summaries of a project"),
     ("Goals", "What creators are to reach, and how far they are"),
+    ("Audit", "What happened in the org, and how it stood when"),
 ];
 
 pub(super) fn tags() -> Vec<Tag> {
@@ -186,6 +187,7 @@ pub(super) fn tag_of(path: &str) -> Option<&'static str> {
         "annotations" => Some("Annotations"),
         "goals" | "goal-compliance" => Some("Goals"),
         "analytics" => Some("Analytics"),
+        "audit" => Some("Audit"),
         _ => None,
     };
     words.find_map(of_word)
