@@ -1,6 +1,7 @@
 //! A subscriber of `GET /audit/stream`.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
@@ -13,6 +14,9 @@ use crate::bench::error::BenchError;
 
 /// Longer than any event: what is longer is no line.
 const LINE_BYTES_MAX: usize = 4 << 20;
+/// How often a service is asked for a stream, and the wait in between.
+const ASKED_MAX: u32 = 40;
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// An open stream.
 pub struct EventStream {
@@ -30,29 +34,42 @@ struct Lines {
 }
 
 impl EventStream {
-    /// Returns once the service has answered; none if it has no such endpoint.
+    /// Returns once the service has answered; none if it has no such endpoint. A service that is
+    /// busy, or has not noticed that earlier streams of the org are closed, is asked again.
     pub async fn open(
         client: &Client,
         api: &str,
         key: &str,
         after: u64,
+        clock: &Clock,
     ) -> Result<Option<Self>, BenchError> {
-        let answer = client
-            .get(format!("{api}/audit/stream?after_position={after}"))
-            .header(AUTHORIZATION, format!("Bearer {key}"))
-            .send()
-            .await
-            .map_err(failed)?;
-        match answer.status() {
-            StatusCode::OK => Ok(Some(Self {
-                body: Box::pin(answer.bytes_stream()),
-                lines: Lines::default(),
-            })),
-            StatusCode::NOT_FOUND => Ok(None),
-            status => {
-                let text = answer.text().await.unwrap_or_default();
-                let text = format!("a stream was answered {status}: {text}");
-                Err(BenchError::Wrong(text))
+        let mut asked = 0;
+        loop {
+            let answer = client
+                .get(format!("{api}/audit/stream?after_position={after}"))
+                .header(AUTHORIZATION, format!("Bearer {key}"))
+                .send()
+                .await
+                .map_err(failed)?;
+            asked += 1;
+            match answer.status() {
+                StatusCode::OK => {
+                    return Ok(Some(Self {
+                        body: Box::pin(answer.bytes_stream()),
+                        lines: Lines::default(),
+                    }));
+                }
+                StatusCode::NOT_FOUND => return Ok(None),
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+                    if asked < ASKED_MAX =>
+                {
+                    clock.sleep(AGAIN).await;
+                }
+                status => {
+                    let text = answer.text().await.unwrap_or_default();
+                    let text = format!("a stream was answered {status}: {text}");
+                    return Err(BenchError::Wrong(text));
+                }
             }
         }
     }

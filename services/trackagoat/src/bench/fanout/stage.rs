@@ -8,6 +8,7 @@ use domain::time::Timestamp;
 use event_log::{Mirror, MirrorConfig, subject_of_org};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::{Client, Url};
+use runtime::clock::Clock;
 use runtime::lifecycle::TaskKind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -48,6 +49,7 @@ pub struct Stage {
     pub tenants: Vec<Tenant>,
     product: Product,
     client: Client,
+    clock: Clock,
     /// Where NATS listens.
     nats: String,
     operator: Login,
@@ -93,6 +95,7 @@ impl Stage {
             open_log,
             tenants,
             product,
+            clock: clock.clone(),
             nats,
             operator,
             by_key: true,
@@ -147,7 +150,8 @@ impl Stage {
 
     async fn stream(&self, org: usize, after: u64) -> Result<Option<EventStream>, BenchError> {
         let api = &self.product.ready.api;
-        EventStream::open(&self.client, api, &self.tenants[org].key, after).await
+        let key = &self.tenants[org].key;
+        EventStream::open(&self.client, api, key, after, &self.clock).await
     }
 
     async fn subscribe(&self, org: usize) -> Result<Subscription, BenchError> {
