@@ -170,13 +170,12 @@ impl Webhooks {
     pub async fn test(
         &self,
         org: OrgId,
-        webhook: WebhookId,
+        (webhook, id): (WebhookId, DeliveryId),
         url: &WebhookUrl,
         secret: WebhookSecretId,
         turn: Turn,
     ) -> Result<Delivery, WebhookError> {
         let began = self.now();
-        let id = DeliveryId::generate(began, self.0.entropy.bytes());
         let event_id = EventId::from_uuid(id.as_uuid());
         let secret = rows::secret(&self.0.primary, secret).await?;
         let body = test_event(org, webhook, event_id, began);

@@ -44,9 +44,15 @@ pub(super) fn decide(state: &OrgState, command: &WebhookCommand) -> Result<Decis
             webhook_id,
             secret_id,
         } => rotate(state, *webhook_id, *secret_id),
-        WebhookCommand::Test { webhook_id } => {
+        WebhookCommand::Test {
+            webhook_id,
+            delivery_id,
+        } => {
             live(state, *webhook_id)?;
-            Ok(Decision::done(vec![]))
+            Ok(Decision {
+                events: vec![],
+                outcome: Outcome::Created(delivery_id.as_uuid()),
+            })
         }
         WebhookCommand::Resend { webhook_id } => resend(state, *webhook_id),
         WebhookCommand::Disable { webhook_id, reason } => Ok(disable(state, *webhook_id, *reason)),

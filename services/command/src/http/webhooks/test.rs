@@ -6,7 +6,7 @@ use api::input::body::{NoFields, OptionalJson};
 use api::input::path::PathId;
 use api::v1::WebhookDelivery;
 use axum::extract::State;
-use domain::ids::WebhookId;
+use domain::ids::{DeliveryId, WebhookId};
 use domain::org::{Command, WebhookCommand};
 
 use super::{refusal, wire};
@@ -41,10 +41,14 @@ pub(in crate::http) async fn handle(
 ) -> Result<Success, ApiError> {
     let org = asked.org;
     let (webhooks, jitter) = (app.webhooks().clone(), app.jitter());
+    let delivery_id = app.new_id(DeliveryId::generate);
     let prepare = Box::pin(async move {
         let turn = webhooks.turn().await;
         let turn = turn.map_err(|error| refusal(error, jitter))?;
-        let command = Command::Webhook(WebhookCommand::Test { webhook_id });
+        let command = Command::Webhook(WebhookCommand::Test {
+            webhook_id,
+            delivery_id,
+        });
         Ok((command, turn))
     });
     let show = async move |done: Done, turn: Option<Turn>| {
@@ -54,14 +58,21 @@ pub(in crate::http) async fn handle(
             (webhook.url.clone(), webhook.secret_id)
         };
         let webhooks = done.app.webhooks();
+        let id = done.created().map_or(delivery_id, DeliveryId::from_uuid);
         let turn = match turn {
             Some(turn) => turn,
-            // The process that took the request died before it knew what became of its test.
-            None => webhooks.turn().await.map_err(unanswered)?,
+            // The process that took the request died before it told what became of the test; it may
+            // have sent it.
+            None => {
+                let earlier = webhooks.delivery(done.org, webhook_id, id).await;
+                if let Some(earlier) = earlier.map_err(unanswered)? {
+                    return Answer::ok(&wire(earlier));
+                }
+                webhooks.turn().await.map_err(unanswered)?
+            }
         };
-        let tested = webhooks
-            .test(done.org, webhook_id, &url, secret, turn)
-            .await;
+        let of = (webhook_id, id);
+        let tested = webhooks.test(done.org, of, &url, secret, turn).await;
         Answer::ok(&wire(tested.map_err(unanswered)?))
     };
     carry::once_beside(app, asked, org, body.fingerprint, prepare, show).await

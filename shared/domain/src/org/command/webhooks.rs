@@ -1,7 +1,7 @@
 //! What can be asked about webhooks.
 
 use super::super::Required;
-use crate::ids::{WebhookId, WebhookSecretId};
+use crate::ids::{DeliveryId, WebhookId, WebhookSecretId};
 use crate::scope::Scope;
 use crate::text::WebhookDescription;
 use crate::webhook::{DisabledReason, TypePattern, WebhookUrl};
@@ -25,9 +25,10 @@ pub enum WebhookCommand {
         webhook_id: WebhookId,
         secret_id: WebhookSecretId,
     },
-    /// Changes nothing: asks whether a test may be sent there.
+    /// Changes nothing: asks whether a test of this id may be sent there.
     Test {
         webhook_id: WebhookId,
+        delivery_id: DeliveryId,
     },
     /// Changes nothing: asks whether a delivery may be sent there again.
     Resend {
