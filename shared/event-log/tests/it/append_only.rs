@@ -81,6 +81,7 @@ async fn the_trigger_stands_when_triggers_are_off() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a list of statements by role")]
 async fn each_role_does_its_own_and_no_more() {
     let db = postgres().await;
     let forbidden: [(&'static str, &[&'static str]); 3] = [

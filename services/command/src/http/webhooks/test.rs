@@ -59,17 +59,16 @@ pub(in crate::http) async fn handle(
         };
         let webhooks = done.app.webhooks();
         let id = done.created().map_or(delivery_id, DeliveryId::from_uuid);
-        let turn = match turn {
-            Some(turn) => turn,
+        let turn = if let Some(turn) = turn {
+            turn
+        } else {
             // The process that took the request died before it told what became of the test; it may
             // have sent it.
-            None => {
-                let earlier = webhooks.delivery(done.org, webhook_id, id).await;
-                if let Some(earlier) = earlier.map_err(unanswered)? {
-                    return Answer::ok(&wire(earlier));
-                }
-                webhooks.turn().await.map_err(unanswered)?
+            let earlier = webhooks.delivery(done.org, webhook_id, id).await;
+            if let Some(earlier) = earlier.map_err(unanswered)? {
+                return Answer::ok(&wire(earlier));
             }
+            webhooks.turn().await.map_err(unanswered)?
         };
         let of = (webhook_id, id);
         let tested = webhooks.test(done.org, of, &url, secret, turn).await;
