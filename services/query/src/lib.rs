@@ -27,6 +27,5 @@ pub mod subscribers;
 
 pub use self::config::{Config, parse_lease};
 pub use self::http::Front;
-pub use self::routes::Sealing;
 pub use self::routes::openapi;
 pub use self::service::{Parts, QueryService};

@@ -23,7 +23,6 @@ mod sessions;
 mod videos;
 mod webhooks;
 
-pub use self::audit::seal::Sealing;
 use api::BASE_PATH;
 use api::error::ApiError;
 use axum::Router;

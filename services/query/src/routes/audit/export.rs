@@ -23,6 +23,7 @@ use utoipa::IntoParams;
 use super::events::SpanDoc;
 use super::params::{self, Bounds, Span, StreamChoice};
 use super::require_reached;
+use super::seal::Sealing;
 use crate::ahead::{Ahead, Goal, Reader};
 use crate::app::Shared;
 use crate::call::Call;
@@ -61,6 +62,11 @@ pub struct ExportEvents {
     /// Of this stream of the org.
     #[param(value_type = Option<AnyStreams>, inline)]
     stream: StreamChoice,
+    /// Whether the file ends with a seal: one more line, with what the log's key signed about the ends
+    /// of the org's streams, by which the file alone proves that nothing is missing at its end. It
+    /// holds all events after `after_position` then, and neither `to_position` nor a filter goes with it.
+    #[param(value_type = Option<bool>, default = false, example = false)]
+    seal: bool,
     #[param(ignore)]
     span: Span,
 }
@@ -75,19 +81,36 @@ impl FromQuery for ExportEvents {
         let to_position = params::position(params, "to_position");
         let types = params::types(params);
         let stream = StreamChoice::read(params, StreamChoice::All);
+        let seal = params.optional("seal", |it| it.one_of(&[true, false], yes_or_no));
         let span = Span::read(params);
         let (after_position, to_position) = (after_position?, to_position?);
         if to_position.is_some_and(|to| to < after_position.unwrap_or_default()) {
             return Err(params.invalid("to_position", "must not be before after_position"));
         }
+        let (types, stream, span) = (types?, stream?, span?);
+        let seal = seal?.unwrap_or(false);
+        let is_part = to_position.is_some()
+            || types.is_some()
+            || stream != StreamChoice::All
+            || !span.is_open();
+        if seal && is_part {
+            let message =
+                "is about all events up to now: not with to_position, type, stream, from or to";
+            return Err(params.invalid("seal", message));
+        }
         Ok(Self {
             after_position,
             to_position,
-            types: types?,
-            stream: stream?,
-            span: span?,
+            types,
+            stream,
+            seal,
+            span,
         })
     }
+}
+
+const fn yes_or_no(yes: bool) -> &'static str {
+    if yes { "true" } else { "false" }
 }
 
 /// Exports what happened in the org as a file: one event a line, by position.
@@ -116,13 +139,20 @@ pub async fn handle(
     let head = app.head().await?.position;
     require_reached("after_position", params.after_position, head)?;
     require_reached("to_position", params.to_position, head)?;
-    let end = params.to_position.unwrap_or(head);
+    let place = app.exports.enter(call.org());
+    let place = place.map_err(|_| app.unavailable())?;
+    let sealing = if params.seal {
+        let sealing = Sealing::ask(&app.log, &app.entropy, call.org()).await;
+        Some(sealing.map_err(|error| ApiError::not_signed(app.jitter()).because(error))?)
+    } else {
+        None
+    };
+    let sealed = sealing.as_ref().map(|sealing| sealing.until);
+    let end = sealed.or(params.to_position).unwrap_or(head);
     let Bounds { after, to } = params.span.bounds(&app, &call, end).await?;
     let after = after.max(params.after_position.unwrap_or_default());
     let wanted = params::wanted(params.stream, params.types);
     app.require_kept(&call, after).await?;
-    let place = app.exports.enter(call.org());
-    let place = place.map_err(|_| app.unavailable())?;
     let walk = app
         .log
         .walk_org(call.org(), &wanted.streams, after, to.max(after));
@@ -138,6 +168,7 @@ pub async fn handle(
         guard,
         ahead: reader.start(walk, &app.tasks),
         page: Vec::new().into_iter(),
+        seal: sealing.map(|sealing| sealing.line),
         is_read: false,
         is_over: false,
         _place: place,
@@ -168,6 +199,8 @@ struct Export {
     guard: Guard,
     ahead: mpsc::Receiver<Ahead>,
     page: vec::IntoIter<StoredEvent>,
+    /// The last line, if it was asked for.
+    seal: Option<String>,
     /// There is nothing more to come.
     is_read: bool,
     /// Its body has ended or was broken off.
@@ -214,6 +247,10 @@ impl Export {
                 }
             }
             if self.is_read {
+                if let Some(seal) = self.seal.take() {
+                    part.extend_from_slice(seal.as_bytes());
+                    part.push(b'\n');
+                }
                 return Ok(part);
             }
             let next = tokio::select! {

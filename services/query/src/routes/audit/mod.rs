@@ -7,7 +7,7 @@ pub mod events;
 pub mod export;
 mod params;
 pub mod proof;
-pub mod seal;
+mod seal;
 pub mod stream;
 
 use api::error::ApiError;

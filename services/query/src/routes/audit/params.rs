@@ -24,7 +24,7 @@ use crate::hub::Wanted;
 const TICK: TimeDelta = TimeDelta::microseconds(1);
 
 /// What subjects begin with whose end is an id.
-const SUBJECTS: [&str; 11] = [
+const SUBJECTS: [&str; 12] = [
     "orgs",
     "members",
     "invitations",
@@ -36,6 +36,7 @@ const SUBJECTS: [&str; 11] = [
     "campaigns",
     "goals",
     "annotations",
+    "webhooks",
 ];
 
 /// A day, or an instant.
@@ -201,6 +202,11 @@ impl Span {
             from: from?,
             to: to?,
         })
+    }
+
+    /// Whether it leaves out nothing.
+    pub const fn is_open(&self) -> bool {
+        self.from.is_none() && self.to.is_none()
     }
 
     /// Whether the org's zone says what is meant.
