@@ -1,6 +1,6 @@
 //! Deleting what is known of a person.
 
-use domain::ids::{InvitationId, OrgId, UserId};
+use domain::ids::{InvitationId, InviteeId, OrgId, UserId};
 use sqlx::PgPool;
 
 use super::super::PeopleError;
@@ -31,6 +31,26 @@ pub async fn invitations_to(
         )
     });
     Ok(rows.collect())
+}
+
+/// What orgs know the person's address by.
+pub async fn invitees_of(pool: &PgPool, person: UserId) -> Result<Vec<InviteeId>, PeopleError> {
+    let invitees = sqlx::query_scalar!(
+        "select e.id from auth.users u join auth.invitees e on e.email = u.email where u.id = $1",
+        person.as_uuid()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(invitees.into_iter().map(InviteeId::from_uuid).collect())
+}
+
+/// Deletes invited addresses, and with them all invitations to them.
+pub async fn erase_invitees(pool: &PgPool, invitees: &[InviteeId]) -> Result<(), PeopleError> {
+    let invitees: Vec<_> = invitees.iter().map(|invitee| invitee.as_uuid()).collect();
+    sqlx::query!("delete from auth.invitees where id = any($1)", &invitees)
+        .execute(pool)
+        .await?;
+    Ok(())
 }
 
 /// Deletes a person and all rows that tell of them; false if they belong to an org.
