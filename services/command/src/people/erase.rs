@@ -79,17 +79,18 @@ impl People {
 
     /// Deletes what is known of a person: name, address, password, from where they signed in, and
     /// invitations to their address, of whatever org and whatever became of them. False if they
-    /// belong to an org meanwhile: then nothing is deleted.
+    /// belong to an org meanwhile: then nothing is deleted, unless `even_members` says that they were
+    /// shut out where they could not leave.
     ///
     /// # Errors
     /// [`PeopleError`]
-    pub async fn erase(&self, person: UserId) -> Result<bool, PeopleError> {
+    pub async fn erase(&self, person: UserId, even_members: bool) -> Result<bool, PeopleError> {
         let Some(known) = self.person(person).await? else {
             return Ok(true);
         };
         // Before, for whoever is killed in between: nobody knows the address afterwards.
         self.forget_answers(person, &known.email).await?;
-        if !rows::erase(self.pool(), person).await? {
+        if !rows::erase(self.pool(), person, even_members).await? {
             return Ok(false);
         }
         self.forget_answers(person, &known.email).await?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testkit::eventually;
 
@@ -59,7 +59,7 @@ impl World {
         };
         let services = world.serve().await;
         world.creator = world.add_creator(&services).await;
-        world.add_person(&services).await;
+        world.add_admin(&services, EMAIL, NAME).await;
         services.terminate().await;
         world.given.back_up().await;
         world
@@ -129,15 +129,16 @@ impl World {
         creator
     }
 
-    async fn add_person(&self, services: &Services) {
+    /// An admin more.
+    async fn add_admin(&self, services: &Services, email: &str, name: &str) {
         let origin = services.writes.strip_suffix("/api/v1").unwrap();
         let place = ["--role", "admin", "--public-url", origin];
-        let invite = [&["members", "invite", &self.org, EMAIL][..], &place].concat();
+        let invite = [&["members", "invite", &self.org, email][..], &place].concat();
         let link = self.given.told(&invite).await;
         let (_, token) = link.split_once("token=").unwrap();
-        let accept = json!({"token": token, "name": NAME, "password": "correct horse battery"});
-        let accepted = client().request(Method::POST, format!("{origin}/auth/invitations/accept"));
-        let joined = answer(accepted.json(&accept)).await;
+        let accept = json!({"token": token, "name": name, "password": "correct horse battery"});
+        let url = format!("{origin}/auth/invitations/accept");
+        let joined = answer(client().post(url).json(&accept)).await;
         assert_eq!(joined.status, StatusCode::CREATED, "{}", joined.body);
     }
 
@@ -155,6 +156,10 @@ impl World {
     }
 
     async fn erase_both(&self) {
+        // Whom the backup does not know: there the one who is erased is the only admin.
+        let services = self.serve().await;
+        self.add_admin(&services, "ada@example.com", "Ada").await;
+        services.terminate().await;
         let creator = ["erase", "creator", &self.org, &self.creator];
         let person = ["erase", "user", EMAIL];
         for erase in [&creator[..], &person] {
@@ -243,11 +248,11 @@ async fn what_was_erased_since_the_backup_stays_erased() {
     assert!(world.erasures().await.starts_with("BROKEN"));
     stays_closed(&world.given, world.command_service().await).await;
     let rehearsed = world.replay(&["--dry-run"], &world.ledger()).await;
-    assert!(rehearsed.succeeded, "{}", rehearsed.said);
+    assert!(!rehearsed.succeeded, "{}", rehearsed.said);
     for said in [
         &*counts(2, 0),
         "would erase the person",
-        "nothing was changed",
+        "cannot be applied 1",
     ] {
         assert!(rehearsed.said.contains(said), "{}", rehearsed.said);
     }
@@ -263,11 +268,9 @@ async fn what_was_erased_since_the_backup_stays_erased() {
         }
     }
     let halfway = world.replay(&[], &half).await;
-    assert!(
-        halfway.succeeded && halfway.said.contains(&counts(1, 0)),
-        "{}",
-        halfway.said
-    );
+    for said in [&*counts(1, 0), "cannot be applied 1", "must stay closed"] {
+        assert!(halfway.said.contains(said), "{}", halfway.said);
+    }
     let said = stays_closed(&world.given, world.command_service().await).await;
     assert!(
         said.contains(&format!("the creator {}", world.creator)),

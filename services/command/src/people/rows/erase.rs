@@ -53,8 +53,9 @@ pub async fn erase_invitees(pool: &PgPool, invitees: &[InviteeId]) -> Result<(),
     Ok(())
 }
 
-/// Deletes a person and all rows that tell of them; false if they belong to an org.
-pub async fn erase(pool: &PgPool, person: UserId) -> Result<bool, PeopleError> {
+/// Deletes a person and all rows that tell of them; false if they belong to an org, unless that does
+/// not matter.
+pub async fn erase(pool: &PgPool, person: UserId, even_members: bool) -> Result<bool, PeopleError> {
     let mut tx = pool.begin().await?;
     // Whoever adds a session or answers an invitation of theirs has done so before this, or finds
     // nobody after it.
@@ -70,7 +71,7 @@ pub async fn erase(pool: &PgPool, person: UserId) -> Result<bool, PeopleError> {
     )
     .fetch_one(&mut *tx)
     .await?;
-    if belongs {
+    if belongs && !even_members {
         return Ok(false);
     }
     sqlx::query!(

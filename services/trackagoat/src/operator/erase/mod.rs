@@ -96,14 +96,6 @@ pub async fn again(operator: &Operator, erasure: &Erasure) -> Result<(), Operato
     }
 }
 
-/// Whether [`again`] would be refused.
-pub async fn rehearse(operator: &Operator, erasure: &Erasure) -> Result<(), OperatorError> {
-    match erasure {
-        Erasure::Person { user_id, .. } => person::rehearse(operator, *user_id).await,
-        Erasure::Creator { .. } => Ok(()),
-    }
-}
-
 /// A second copy of the intent, before anything is destroyed.
 async fn begin(operator: &Operator, erasure: &Erasure) -> Result<(), EraseError> {
     let Some(erasures) = &operator.erasures else {

@@ -48,7 +48,7 @@ impl EraseUser {
             invitees: has.invitees,
         };
         begin(operator, &erasure).await?;
-        forget(operator, person).await?;
+        forget(operator, person, false).await?;
         finish(operator, &erasure).await?;
         people.vacuum().await;
         say(format_args!(
@@ -68,7 +68,9 @@ impl Keys {
 }
 
 /// Erases somebody again whom a restored database knows. Keys that they own once more are revoked
-/// unless they were to be kept: what is lost can be given again.
+/// unless they were to be kept: what is lost can be given again. Of an org whose only admin they are
+/// once more they stay a member without a name, shut out: nobody can join it in their place while
+/// services are closed.
 pub async fn again(
     operator: &Operator,
     person: UserId,
@@ -76,20 +78,20 @@ pub async fn again(
     invitees: &[InviteeId],
 ) -> Result<(), OperatorError> {
     let has = operator.people.belongings(person).await;
-    let has = has.map_err(EraseError::from)?;
-    refuse_only_admin(person, &has)?;
+    let mut has = has.map_err(EraseError::from)?;
+    for org in &has.only_admin_of {
+        let ban = Command::BanMember {
+            user_id: person,
+            reason: None,
+        };
+        decide(operator, *org, &ban).await?;
+    }
+    has.orgs.retain(|org| !has.only_admin_of.contains(org));
     let keys = if keeps_keys { Keys::Keep } else { Keys::Revoke };
     leave(operator, person, &has, Some(keys.disposition())).await?;
-    forget(operator, person).await?;
+    forget(operator, person, !has.only_admin_of.is_empty()).await?;
     let forgotten = operator.people.erase_invitees(invitees).await;
     Ok(forgotten.map_err(EraseError::from)?)
-}
-
-/// Whether [`again`] would be refused.
-pub async fn rehearse(operator: &Operator, person: UserId) -> Result<(), OperatorError> {
-    let has = operator.people.belongings(person).await;
-    let has = has.map_err(EraseError::from)?;
-    Ok(refuse_only_admin(person, &has)?)
 }
 
 fn refuse_only_admin(person: UserId, has: &Belongings) -> Result<(), EraseError> {
@@ -123,8 +125,8 @@ async fn leave(
     Ok(())
 }
 
-async fn forget(operator: &Operator, person: UserId) -> Result<(), EraseError> {
-    if operator.people.erase(person).await? {
+async fn forget(operator: &Operator, person: UserId, even_members: bool) -> Result<(), EraseError> {
+    if operator.people.erase(person, even_members).await? {
         Ok(())
     } else {
         Err(EraseError::Joined(person))

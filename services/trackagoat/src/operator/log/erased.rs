@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Failure;
 use crate::operator::OperatorError;
 use crate::operator::connection::Operator;
-use crate::operator::erase::{EraseError, again, rehearse};
+use crate::operator::erase::again;
 use crate::terminal::say;
 
 /// How many came to what.
@@ -47,7 +47,7 @@ pub async fn erase(
     };
     for erasure in left {
         let outcome = if dry_run {
-            rehearse(operator, &erasure).await
+            Ok(())
         } else {
             again(operator, &erasure).await
         };
@@ -57,7 +57,8 @@ pub async fn erase(
                 tally.again += 1;
                 say(format_args!("{verb} {erasure}"));
             }
-            Err(error) if is_refusal(&error) => {
+            // Somebody must decide: to try again would not help.
+            Err(error @ OperatorError::Command(CommandError::Rejected(_))) => {
                 tally.refused += 1;
                 say(format_args!("cannot be erased: {erasure}: {error}"));
             }
@@ -68,15 +69,6 @@ pub async fn erase(
         operator.people.vacuum().await;
     }
     Ok(tally)
-}
-
-/// Whether somebody must decide, and trying again would not help.
-const fn is_refusal(error: &OperatorError) -> bool {
-    matches!(
-        error,
-        OperatorError::Command(CommandError::Rejected(_))
-            | OperatorError::Erase(EraseError::OnlyAdmin { .. })
-    )
 }
 
 impl Together {
