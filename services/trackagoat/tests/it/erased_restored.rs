@@ -19,13 +19,17 @@ use crate::serve::{CURSOR_SECRET, Given, Service, text};
 const SOON: Duration = Duration::from_secs(40);
 const EMAIL: &str = "grace.canary@example.com";
 const NAME: &str = "Grace Canary";
+/// Invited when the backup was made, and a member later.
+const INVITED: &str = "linus.canary@example.com";
 const OPEN: &str = "services may be started";
-/// A creator and a person, of whom a backup tells.
+/// A creator, a person and an invited one, of whom a backup tells.
 struct World {
     given: Given,
     org: String,
     key: String,
     creator: String,
+    /// What the invited one joins with.
+    invitation: String,
 }
 
 /// Both services.
@@ -56,10 +60,13 @@ impl World {
             org,
             key,
             creator: String::new(),
+            invitation: String::new(),
         };
         let services = world.serve().await;
         world.creator = world.add_creator(&services).await;
-        world.add_admin(&services, EMAIL, NAME).await;
+        let invitation = world.invite(EMAIL, "admin").await;
+        accept(&services, &invitation, NAME).await;
+        world.invitation = world.invite(INVITED, "member").await;
         services.terminate().await;
         world.given.back_up().await;
         world
@@ -129,17 +136,11 @@ impl World {
         creator
     }
 
-    /// An admin more.
-    async fn add_admin(&self, services: &Services, email: &str, name: &str) {
-        let origin = services.writes.strip_suffix("/api/v1").unwrap();
-        let place = ["--role", "admin", "--public-url", origin];
-        let invite = [&["members", "invite", &self.org, email][..], &place].concat();
+    /// The token of an invitation.
+    async fn invite(&self, email: &str, role: &str) -> String {
+        let invite = ["members", "invite", &self.org, email, "--role", role];
         let link = self.given.told(&invite).await;
-        let (_, token) = link.split_once("token=").unwrap();
-        let accept = json!({"token": token, "name": name, "password": "correct horse battery"});
-        let url = format!("{origin}/auth/invitations/accept");
-        let joined = answer(client().post(url).json(&accept)).await;
-        assert_eq!(joined.status, StatusCode::CREATED, "{}", joined.body);
+        link.split_once("token=").unwrap().1.to_owned()
     }
 
     async fn operate(&self, arguments: &[&str], ledger: Option<&Path>) -> Ran {
@@ -155,14 +156,16 @@ impl World {
         }
     }
 
-    async fn erase_both(&self) {
+    async fn erase_all(&self) {
         // Whom the backup does not know: there the one who is erased is the only admin.
         let services = self.serve().await;
-        self.add_admin(&services, "ada@example.com", "Ada").await;
+        let ada = self.invite("ada@example.com", "admin").await;
+        accept(&services, &ada, "Ada").await;
+        accept(&services, &self.invitation, "Linus").await;
         services.terminate().await;
         let creator = ["erase", "creator", &self.org, &self.creator];
-        let person = ["erase", "user", EMAIL];
-        for erase in [&creator[..], &person] {
+        let [grace, linus] = [EMAIL, INVITED].map(|person| ["erase", "user", person]);
+        for erase in [&creator[..], &grace, &linus] {
             let erased = self.operate(erase, Some(&self.ledger())).await;
             assert!(erased.succeeded, "{}", erased.said);
             assert!(!erased.said.contains("warning"), "{}", erased.said);
@@ -179,7 +182,7 @@ impl World {
     async fn tells(&self) -> Vec<String> {
         let url = self.given.operator_url();
         let mut rows = Vec::new();
-        for canary in CANARIES.iter().chain(&[EMAIL, NAME]) {
+        for canary in CANARIES.iter().chain(&[EMAIL, NAME, INVITED]) {
             rows.extend(rows_in(&url, canary).await);
         }
         rows
@@ -220,6 +223,14 @@ impl Services {
     }
 }
 
+async fn accept(services: &Services, invitation: &str, name: &str) {
+    let origin = services.writes.strip_suffix("/api/v1").unwrap();
+    let accept = json!({"token": invitation, "name": name, "password": "correct horse battery"});
+    let url = format!("{origin}/auth/invitations/accept");
+    let joined = answer(client().post(url).json(&accept)).await;
+    assert_eq!(joined.status, StatusCode::CREATED, "{}", joined.body);
+}
+
 fn counts(again: usize, already: usize) -> String {
     format!("erased again {again}, already erased {already}, cannot be erased 0")
 }
@@ -227,22 +238,22 @@ fn counts(again: usize, already: usize) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_erased_since_the_backup_stays_erased() {
     let world = World::new("erased_restored").await;
-    world.erase_both().await;
+    world.erase_all().await;
     assert!(world.erasures().await.starts_with("ok"));
-    let [creator, person] = &world.files()[..] else {
+    let [creator, grace, linus] = &world.files()[..] else {
         panic!("{:?}", world.files());
     };
-    for file in [creator, person] {
+    for file in [creator, grace, linus] {
         let text = fs::read_to_string(file).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
-        for canary in CANARIES.iter().chain(&[EMAIL, NAME, CHANNEL]) {
+        for canary in CANARIES.iter().chain(&[EMAIL, NAME, INVITED, CHANNEL]) {
             assert!(!text.contains(canary), "{text}");
         }
     }
 
     world.given.restore().await;
     let back = world.tells().await;
-    for told in [CANARIES[0], EMAIL] {
+    for told in [CANARIES[0], EMAIL, INVITED] {
         assert!(back.iter().any(|row| row.contains(told)), "{back:?}");
     }
     assert!(world.erasures().await.starts_with("BROKEN"));
@@ -250,7 +261,7 @@ async fn what_was_erased_since_the_backup_stays_erased() {
     let rehearsed = world.replay(&["--dry-run"], &world.ledger()).await;
     assert!(!rehearsed.succeeded, "{}", rehearsed.said);
     for said in [
-        &*counts(2, 0),
+        &*counts(3, 0),
         "would erase the person",
         "cannot be applied 1",
     ] {
@@ -258,7 +269,7 @@ async fn what_was_erased_since_the_backup_stays_erased() {
     }
     assert_eq!(world.tells().await, back);
 
-    // As if it were killed on its way: denials are in force, and one of the two is erased.
+    // As if it were killed on its way: denials are in force, and all but one are erased.
     let half = world.given.folder.path().join("half");
     fs::create_dir(&half).unwrap();
     for entry in fs::read_dir(world.ledger()).unwrap() {
@@ -268,7 +279,7 @@ async fn what_was_erased_since_the_backup_stays_erased() {
         }
     }
     let halfway = world.replay(&[], &half).await;
-    for said in [&*counts(1, 0), "cannot be applied 1", "must stay closed"] {
+    for said in [&*counts(2, 0), "cannot be applied 1", "must stay closed"] {
         assert!(halfway.said.contains(said), "{}", halfway.said);
     }
     let said = stays_closed(&world.given, world.command_service().await).await;
@@ -278,14 +289,14 @@ async fn what_was_erased_since_the_backup_stays_erased() {
     );
     let whole = world.replay(&[], &world.ledger()).await;
     assert!(
-        whole.succeeded && whole.said.contains(&counts(1, 1)),
+        whole.succeeded && whole.said.contains(&counts(1, 2)),
         "{}",
         whole.said
     );
     assert!(whole.said.contains(OPEN), "{}", whole.said);
     let again = world.replay(&[], &world.ledger()).await;
     assert!(
-        again.succeeded && again.said.contains(&counts(0, 2)),
+        again.succeeded && again.said.contains(&counts(0, 3)),
         "{}",
         again.said
     );
@@ -316,7 +327,7 @@ async fn is_told_nowhere(world: &World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erasure_of_which_only_the_beginning_is_known_is_made_good_too() {
     let world = World::new("half_erased").await;
-    world.erase_both().await;
+    world.erase_all().await;
     // Without a ledger nobody could tell.
     let creator = ["erase", "creator", &world.org, &world.creator];
     let unrecorded = world.operate(&creator, None).await;
@@ -332,7 +343,9 @@ async fn an_erasure_of_which_only_the_beginning_is_known_is_made_good_too() {
 
     // As if the command had been killed before it came to its end.
     world.given.restore().await;
-    fs::remove_file(&files[1]).unwrap();
+    for file in &files[1..] {
+        fs::remove_file(file).unwrap();
+    }
     fs::write(&files[0], begun).unwrap();
     let broken = world.erasures().await;
     assert!(
