@@ -49,7 +49,7 @@ pub async fn erase(
         let outcome = if dry_run {
             Ok(())
         } else {
-            again(operator, &erasure).await
+            Box::pin(again(operator, &erasure)).await
         };
         let verb = if dry_run { "would erase" } else { "erased" };
         match outcome {
