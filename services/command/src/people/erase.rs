@@ -74,7 +74,7 @@ impl People {
 
     /// Deletes what is known of a person: name, address, password, from where they signed in, and
     /// invitations to their address, of whatever org and whatever became of them. False if they
-    /// belong to an org meanwhile: then nothing is deleted.
+    /// belong to an org meanwhile: then nothing is deleted but answers kept for who asks again.
     ///
     /// # Errors
     /// [`PeopleError`]
@@ -82,16 +82,25 @@ impl People {
         let Some(known) = self.person(person).await? else {
             return Ok(true);
         };
+        // Before, since who was killed afterwards finds nobody the next time; and afterwards, for what
+        // was kept in between.
+        let names = [person.to_string(), known.email];
+        self.forget_answers(&names).await?;
         if !rows::erase(self.pool(), person).await? {
             return Ok(false);
         }
-        // Answers that are kept for who asks again may name them.
+        self.forget_answers(&names).await?;
+        Ok(true)
+    }
+
+    /// Answers that are kept for who asks again may name them.
+    async fn forget_answers(&self, names: &[String]) -> Result<(), PeopleError> {
         let log = self.commander().log();
-        for text in [person.to_string(), known.email] {
-            let forgotten = log.forget_answers(None, &text).await;
+        for text in names {
+            let forgotten = log.forget_answers(None, text).await;
             forgotten.map_err(CommandError::Unread)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Frees what deleted rows and destroyed keys took, where this login may.
