@@ -19,6 +19,7 @@ mod people;
 mod proofs;
 mod refusals;
 mod replicas;
+mod retained;
 mod routes;
 mod strings;
 mod subscriber;

@@ -45,18 +45,26 @@ impl EraseCreator {
         let videos = commander
             .inspect(org, |state| videos(state, creator))
             .await?;
-        let mut subjects = comments(log, org, &videos).await?;
-        let comments = subjects.len();
-        subjects.push(creator.as_uuid());
-        let subjects = readable_first(log, org, subjects).await?;
-        let erasure = Erasure::Creator {
-            org_id: org,
-            creator_id: creator,
-            subjects: subjects.clone(),
-        };
-        begin(operator, &erasure).await?;
-        destroy(operator, org, creator, &subjects).await?;
-        finish(operator, &erasure).await?;
+        let mut looked = StreamVersion::ZERO;
+        let mut subjects = comments(log, org, &videos, &mut looked).await?;
+        subjects.insert(creator.as_uuid());
+        let mut erased = HashSet::new();
+        // What was judged before the removal may be recorded after the look: then there is another.
+        while !subjects.is_empty() {
+            erased.extend(subjects.iter().copied());
+            let these = readable_first(log, org, subjects.into_iter().collect()).await?;
+            let erasure = Erasure::Creator {
+                org_id: org,
+                creator_id: creator,
+                subjects: these.clone(),
+            };
+            begin(operator, &erasure).await?;
+            destroy(operator, org, creator, &these).await?;
+            finish(operator, &erasure).await?;
+            subjects = comments(log, org, &videos, &mut looked).await?;
+            subjects.retain(|subject| !erased.contains(subject));
+        }
+        let comments = erased.len() - 1;
         operator.people.vacuum().await;
         say(format_args!(
             "{creator} is erased, and {comments} comments under its videos; the read model lets go \
@@ -158,21 +166,22 @@ fn videos(state: &OrgState, creator: CreatorId) -> HashSet<VideoId> {
     videos.map(|(id, _)| *id).collect()
 }
 
-/// The comments under videos that were ever recorded.
+/// The comments under videos that were ever recorded after a version of the org's observations, which
+/// then is the newest.
 async fn comments(
     log: &EventLog,
     org: OrgId,
     videos: &HashSet<VideoId>,
-) -> Result<Vec<Uuid>, EraseError> {
+    after: &mut StreamVersion,
+) -> Result<HashSet<Uuid>, EraseError> {
     let bar = ProgressBar::new_spinner().with_prefix("looking for comments");
     let mut found = HashSet::new();
-    let mut after = StreamVersion::ZERO;
     while !videos.is_empty() {
         let page = log
-            .read_stream(org, Stream::Observations, after, PAGE)
+            .read_stream(org, Stream::Observations, *after, PAGE)
             .await?;
         let Some(last) = page.last() else { break };
-        after = last.version;
+        *after = last.version;
         for event in &page {
             let recorded = event.decode().map_err(|source| EraseError::Undecodable {
                 position: event.position,
@@ -196,5 +205,5 @@ async fn comments(
         bar.inc(page.len() as u64);
     }
     bar.finish_and_clear();
-    Ok(found.into_iter().collect())
+    Ok(found)
 }
