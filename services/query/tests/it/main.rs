@@ -10,6 +10,7 @@ mod audit_stream;
 mod bad_input;
 mod campaigns;
 mod contract_of_events;
+mod deliveries;
 mod docs;
 mod furnished;
 mod kept;
