@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::GlobalPosition;
-use domain::ids::OrgId;
-use event_log::{EventLog, OrgWalk, ReadError, StoredEvent};
+use domain::ids::{GlobalPosition, LogEpoch, OrgId};
+use event_log::{EventLog, Head, OrgWalk, ReadError, StoredEvent};
 use runtime::clock::{Clock, Monotonic};
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{TaskKind, Tasks};
@@ -21,9 +20,11 @@ const WAITING: usize = 1;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two questions in that time.
 const AGAIN: Duration = Duration::from_millis(200);
-/// So near to the head, in events of all orgs, a reader goes over to what happens: while it reads the
-/// rest, what happens waits.
-const NEAR: u64 = 2_000;
+/// Once its org did so little while a reader read what there was, in bytes, it goes over to what
+/// happens: while it reads the rest, what happens waits. What other orgs do does not count.
+const NEAR: usize = 1024 * 1024;
+/// What an event takes beside its data, roughly.
+const ENVELOPE: usize = 1024;
 
 /// What comes next.
 #[derive(Debug)]
@@ -54,14 +55,30 @@ pub struct Reader {
     pub entropy: Entropy,
     /// Whose events.
     pub org: OrgId,
+    /// The life of the log in which it began.
+    pub epoch: LogEpoch,
     /// Which of them.
     pub wanted: Wanted,
     /// Where it ends.
     pub goal: Goal,
 }
 
+/// The log cannot be read, or is not the one that was begun with.
+struct Lost;
+
+impl From<ReadError> for Lost {
+    fn from(_: ReadError) -> Self {
+        Self
+    }
+}
+
+fn size_of(event: &StoredEvent) -> usize {
+    event.data.len() + ENVELOPE
+}
+
 impl Reader {
-    /// Begins to read. The channel ends without [`Ahead::End`] if the log cannot be read for too long.
+    /// Begins to read. The channel ends without [`Ahead::End`] if the log cannot be read for too long,
+    /// or was restored meanwhile.
     pub fn start(self, walk: OrgWalk, tasks: &Tasks) -> mpsc::Receiver<Ahead> {
         let (pages, received) = mpsc::channel(WAITING);
         let reading = async move {
@@ -77,17 +94,21 @@ impl Reader {
 
     async fn read(self, mut walk: OrgWalk, pages: mpsc::Sender<Ahead>) {
         let mut mailbox = None;
+        // What was read since it was last looked where the log ends.
+        let mut bytes = 0;
         loop {
             let Ok(mut page) = self.next_page(&mut walk).await else {
                 return;
             };
             let next = if page.is_empty() {
-                match self.arrived(&mut walk, &mut mailbox).await {
+                let lap = std::mem::take(&mut bytes);
+                match self.arrived(&mut walk, &mut mailbox, lap).await {
                     Ok(Some(next)) => next,
                     Ok(None) => continue,
-                    Err(_) => return,
+                    Err(Lost) => return,
                 }
             } else {
+                bytes += page.iter().map(size_of).sum::<usize>();
                 page.retain(|event| self.wanted.covers(event.stream, &event.type_name));
                 if page.is_empty() {
                     continue;
@@ -106,21 +127,29 @@ impl Reader {
         &self,
         walk: &mut OrgWalk,
         mailbox: &mut Option<Mailbox>,
-    ) -> Result<Option<Ahead>, ReadError> {
-        let Goal::Now(hub) = &self.goal else {
-            return Ok(Some(Ahead::End));
-        };
+        lap: usize,
+    ) -> Result<Option<Ahead>, Lost> {
         if let Some(mailbox) = mailbox.take() {
             return Ok(Some(Ahead::Live(mailbox, walk.to())));
         }
+        // First it is heard of, then the rest is read: nothing falls between.
+        let joined = match &self.goal {
+            Goal::Now(hub) if lap < NEAR => Some(hub.join(self.org, self.wanted.clone())),
+            Goal::Now(_) | Goal::Walk => None,
+        };
         let head = self.head().await?;
-        if head.get().saturating_sub(walk.to().get()) > NEAR {
-            walk.extend(head);
-        } else {
-            // First it is heard of, then the rest is read: nothing falls between.
-            let (joined, followed) = hub.join(self.org, self.wanted.clone());
+        if head.epoch != self.epoch || head.position < walk.to() {
+            tracing::info!(org = %self.org, "an audit answer ends: the log has another past");
+            return Err(Lost);
+        }
+        if matches!(self.goal, Goal::Walk) {
+            return Ok(Some(Ahead::End));
+        }
+        if let Some((joined, followed)) = joined {
             *mailbox = Some(joined);
             walk.extend(followed);
+        } else {
+            walk.extend(head.position);
         }
         Ok(None)
     }
@@ -135,11 +164,11 @@ impl Reader {
         }
     }
 
-    async fn head(&self) -> Result<GlobalPosition, ReadError> {
+    async fn head(&self) -> Result<Head, ReadError> {
         let began = self.clock.monotonic();
         loop {
             match self.log.head().await {
-                Ok(head) => return Ok(head.position),
+                Ok(head) => return Ok(head),
                 Err(error) => self.bear(error, began).await?,
             }
         }
@@ -154,5 +183,58 @@ impl Reader {
         }
         tracing::warn!(error = %chain(&error), "an audit answer ends: the log cannot be read");
         Err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use domain::event::Stream;
+    use runtime::lifecycle::Lifecycle;
+    use sqlx::Executor;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// However much other orgs do: each look at the head finds it thousands of events further.
+    #[tokio::test]
+    async fn a_reader_goes_over_to_what_happens_also_if_the_log_is_busy() {
+        let db = testkit::postgres().await;
+        for statement in [
+            "create sequence log.busy",
+            "alter table log.head rename to head_at_rest",
+            "create view log.head as
+             select position + 5000 * nextval('log.busy') as position, auth_position, recorded_at, epoch
+             from log.head_at_rest",
+        ] {
+            db.pool().execute(statement).await.unwrap();
+        }
+        let (clock, entropy) = (Clock::system(), Entropy::os());
+        let config = event_log::Config::default();
+        let pool = db.pool().clone();
+        let (log, _) = EventLog::new(pool, clock.clone(), entropy.clone(), config);
+        let head = log.head().await.unwrap();
+        let org = OrgId::from_uuid(Uuid::from_u128(1));
+        let wanted = Wanted {
+            streams: vec![Stream::Decisions, Stream::Observations],
+            types: None,
+        };
+        let walk = log.walk_org(org, &wanted.streams, GlobalPosition::ZERO, head.position);
+        let reader = Reader {
+            log,
+            clock: clock.clone(),
+            entropy,
+            org,
+            epoch: head.epoch,
+            wanted,
+            goal: Goal::Now(Arc::new(Hub::default())),
+        };
+        let lifecycle = Lifecycle::new(clock.clone());
+        let mut ahead = reader.start(walk, &lifecycle.handle());
+        let next = clock.timeout(SOON, ahead.recv()).await;
+        assert!(matches!(next.unwrap(), Some(Ahead::Live(..))));
     }
 }

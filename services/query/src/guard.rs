@@ -9,6 +9,8 @@ use domain::ids::GlobalPosition;
 use gate::{Gate, Lapse, Lasting};
 use http::request::Parts;
 use runtime::clock::{Clock, Monotonic};
+use runtime::entropy::Entropy;
+use runtime::retry::Policy;
 use tokio::sync::watch;
 
 use crate::app::Shared;
@@ -22,14 +24,15 @@ const LOOK: Duration = Duration::from_secs(1);
 const LOOK_APART: Duration = Duration::from_millis(50);
 /// For how long an answer waits while it is not known whether it may go on.
 const UNKNOWN: Duration = Duration::from_secs(10);
-/// Between two questions in that time.
-const AGAIN: Duration = Duration::from_millis(50);
+/// Between two questions in that time: whatever makes all ask at once must not be asked ever more.
+const AGAIN: Policy = Policy::exponential(Duration::from_millis(50), Duration::from_millis(800));
 
 /// The caller of an answer that goes on.
 pub struct Guard {
     gate: Gate,
     caller: Lasting,
     clock: Clock,
+    entropy: Entropy,
     applied: watch::Receiver<GlobalPosition>,
     looked_at: Monotonic,
 }
@@ -69,6 +72,7 @@ impl Guard {
     /// [`Over`]; then nothing more may be sent.
     pub async fn admit(&mut self) -> Result<(), Over> {
         let began = self.clock.monotonic();
+        let mut waits = AGAIN.waits(&self.entropy);
         loop {
             self.applied.mark_unchanged();
             let lapse = self.gate.still_allows(&self.caller).await;
@@ -80,7 +84,9 @@ impl Guard {
                     if self.looked_at.saturating_since(began) >= UNKNOWN {
                         return Err(Over::Unknown);
                     }
-                    self.clock.sleep(AGAIN).await;
+                    if let Some(wait) = waits.next() {
+                        self.clock.sleep(wait).await;
+                    }
                 }
             }
         }
@@ -120,6 +126,7 @@ impl FromRequestParts<Shared> for Guard {
             gate: app.gate.clone(),
             caller,
             clock: app.clock.clone(),
+            entropy: app.entropy.clone(),
             applied: app.gate.applied_changes(),
             looked_at: app.clock.monotonic(),
         })

@@ -11,6 +11,7 @@
 //! [`subscribers`] lets in who reads events over NATS.
 
 mod ahead;
+mod answer;
 mod app;
 mod cache;
 mod call;

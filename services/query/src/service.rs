@@ -42,6 +42,10 @@ const STREAMS: usize = 4_096;
 /// Exports of all orgs together, each of which holds a few MiB of events.
 const EXPORTS: usize = 32;
 
+/// Questions of the audit trail that are asked of the log at once. They share its connections with
+/// those that verify credentials and follow the log, which must not wait behind them.
+const AUDIT_QUESTIONS: usize = 4;
+
 /// What the service is given: connections, the process's limiter, secrets, the document.
 pub struct Parts {
     /// The log, on the primary.
@@ -126,7 +130,7 @@ impl QueryService {
             cursors: parts.cursors,
             clock: parts.clock,
             entropy: parts.entropy,
-            log: parts.log,
+            log: parts.log.with_places(AUDIT_QUESTIONS),
             gate: gate.clone(),
             hub,
             streams: Places::new(ORG_STREAMS, STREAMS),

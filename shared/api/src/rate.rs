@@ -18,6 +18,8 @@ pub enum Policy {
     SessionMinute,
     /// An org's open event streams.
     OrgStreams,
+    /// An org's exports under way.
+    OrgExports,
 }
 
 impl Policy {
@@ -28,6 +30,7 @@ impl Policy {
             Self::OrgDay => "org-day",
             Self::SessionMinute => "session-minute",
             Self::OrgStreams => "org-streams",
+            Self::OrgExports => "org-exports",
         }
     }
 
@@ -36,7 +39,7 @@ impl Policy {
         match self {
             Self::KeyMinute | Self::SessionMinute => Some(60),
             Self::OrgDay => Some(86_400),
-            Self::OrgStreams => None,
+            Self::OrgStreams | Self::OrgExports => None,
         }
     }
 }
@@ -71,6 +74,9 @@ impl Refusal {
             }
             Policy::OrgStreams => {
                 format!("Rate limit exceeded: {limit} open streams for this org")
+            }
+            Policy::OrgExports => {
+                format!("Rate limit exceeded: {limit} exports at once for this org")
             }
         }
     }
@@ -144,7 +150,7 @@ struct Line {
 }
 
 impl Line {
-    /// All four policies with the largest numbers fit.
+    /// Any four policies with the largest numbers fit.
     const CAPACITY: usize = 256;
 
     fn text(&mut self, text: &str) {
@@ -258,14 +264,14 @@ mod tests {
             Policy::KeyMinute,
             Policy::OrgDay,
             Policy::SessionMinute,
-            Policy::OrgStreams,
+            Policy::OrgExports,
         ]
         .map(largest);
         let state = state_value(&all);
         let state = state.as_ref().and_then(|value| value.to_str().ok());
         assert!(
             state.is_some_and(|text| {
-                text.ends_with(r#""org-streams";r=18446744073709551615;t=4294967295"#)
+                text.ends_with(r#""org-exports";r=18446744073709551615;t=4294967295"#)
             }),
             "{state:?}"
         );

@@ -13,7 +13,7 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::append::{
@@ -67,6 +67,8 @@ pub struct EventLog {
     entropy: Entropy,
     queue: Queue,
     recent: Arc<Recent>,
+    /// Of questions that are asked at once, where those are bounded.
+    places: Option<Arc<Semaphore>>,
 }
 
 /// An append that lacks nothing but its place in the log.
@@ -92,8 +94,19 @@ impl EventLog {
             entropy,
             queue,
             recent,
+            places: None,
         };
         (log, appender)
+    }
+
+    /// The same log for readers who must not take the pool's connections from others: of it and its
+    /// clones so many questions are asked at once, the others wait.
+    #[must_use]
+    pub fn with_places(&self, places: usize) -> Self {
+        Self {
+            places: Some(Arc::new(Semaphore::new(places))),
+            ..self.clone()
+        }
     }
 
     /// Appends all events of the request, or none. Dropping the future does not take it back: it
@@ -296,12 +309,20 @@ impl EventLog {
         self.recent.committed()
     }
 
-    /// Asks on a connection of the pool, for at most [`ANSWER`].
+    /// Asks on a connection of the pool, for at most [`ANSWER`]; that long each it may take until there
+    /// is a place, and a connection.
     pub(crate) async fn ask<T>(
         &self,
         question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
         let late = |late| ReadError::Database(io::Error::new(io::ErrorKind::TimedOut, late).into());
+        let _place = match &self.places {
+            Some(places) => {
+                let place = self.clock.timeout(ANSWER, places.acquire());
+                Some(place.await.map_err(late)?)
+            }
+            None => None,
+        };
         // Boxed: they are large, and part of everything that waits for them.
         let acquire = self.clock.timeout(ANSWER, Box::pin(self.pool.acquire()));
         let mut lent = Lent {

@@ -23,20 +23,35 @@ impl EventLog {
             .await
     }
 
-    /// Up to `limit` (5,000 at most) events of one stream of an org after a version, in their order.
+    /// Up to `limit` (5,000 at most) events of one stream of an org after a version, in their order;
+    /// none after the one with which their data takes `bytes` or more.
     pub async fn read_org_stream(
         &self,
         org: OrgId,
         stream: Stream,
         after: StreamVersion,
         limit: u16,
+        bytes: usize,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        self.ask(async |c| after_version(c, org, stream, after, limit).await)
+        self.ask(async |c| after_version(c, org, stream, after, limit, bytes).await)
+            .await
+    }
+
+    /// Whether the event of a stream of an org that follows a version is not kept online, although
+    /// the stream has one.
+    pub async fn is_org_event_missing(
+        &self,
+        org: OrgId,
+        stream: Stream,
+        after: StreamVersion,
+    ) -> Result<bool, ReadError> {
+        self.ask(async |c| is_missing_after(c, org, stream, after).await)
             .await
     }
 
     /// The version that a stream of an org had at a position, as far as it is kept: 0 before its
-    /// first event, and the one before the first that is kept where older ones are not.
+    /// first event, the one before the first that is kept where older ones are not, and its last
+    /// where none is.
     pub async fn org_version_at(
         &self,
         org: OrgId,
@@ -90,6 +105,7 @@ async fn after_version(
     stream: Stream,
     after: StreamVersion,
     limit: u16,
+    bytes: usize,
 ) -> Result<Vec<StoredEvent>, ReadError> {
     let mut tx = begin(connection, org).await?;
     let rows = sqlx::query_as!(
@@ -99,17 +115,47 @@ async fn after_version(
                schema_version as "schema_version!", subject as "subject!", actor as "actor!",
                correlation_id as "correlation_id!", recorded_at as "recorded_at!", auth_prev,
                prev_hash as "prev_hash!", hash as "hash!", data::text as "data!"
-           from log.org_events
-           where stream = $1 and version > $2 and version <= $2 + $3::bigint
+           from (
+               select *, sum(octet_length(data::text)) over (
+                             order by version rows between unbounded preceding and 1 preceding
+                         ) as bytes_before
+               from log.org_events
+               where stream = $1 and version > $2 and version <= $2 + $3::bigint
+           ) page
+           where coalesce(bytes_before, 0) < $4
            order by version"#,
         stream.number(),
         after.as_i64(),
-        i64::from(limit.min(PAGE_MAX))
+        i64::from(limit.min(PAGE_MAX)),
+        i64::try_from(bytes).unwrap_or(i64::MAX)
     )
     .fetch_all(&mut *tx)
     .await?;
     tx.commit().await?;
     Ok(convert(rows)?)
+}
+
+async fn is_missing_after(
+    connection: &mut PgConnection,
+    org: OrgId,
+    stream: Stream,
+    after: StreamVersion,
+) -> Result<bool, ReadError> {
+    let mut tx = begin(connection, org).await?;
+    let is_missing = sqlx::query_scalar!(
+        r#"select coalesce(
+               (select version from log.org_events where stream = $1 and version > $2
+                order by version limit 1) > $2 + 1,
+               (select version from log.org_streams where stream = $1) > $2,
+               false
+           ) as "is_missing!""#,
+        stream.number(),
+        after.as_i64(),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(is_missing)
 }
 
 /// A binary search, inside the database: an event that is not kept any more stands before every
@@ -123,8 +169,9 @@ async fn version_at(
     let mut tx = begin(connection, org).await?;
     let version = sqlx::query_scalar!(
         r#"with recursive search (low, high) as (
-               select 0::bigint, coalesce((select version from log.org_events where stream = $1
-                                           order by version desc limit 1), 0)
+               select 0::bigint, coalesce(
+                   (select version from log.org_events where stream = $1 order by version desc limit 1),
+                   (select version from log.org_streams where stream = $1), 0)
                union all
                select case when e.is_after then s.low else s.middle end,
                       case when e.is_after then s.middle - 1 else s.high end

@@ -12,11 +12,14 @@ use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 use crate::stored::StoredEvent;
 
-/// Events of one page.
+/// Most events of a stream that are asked for at once.
 const PAGE: u16 = 2_048;
-/// Fewest events of one page, however large they are.
+/// Fewest, however large they are.
 const PAGE_MIN: u16 = 8;
-/// Bytes of one page that are aimed at.
+/// How many at first; then up to twice as many as the last time, if they were small.
+const PAGE_FIRST: u16 = 64;
+/// Bytes of data with which a page of all streams ends; each goes beyond its share by one event at
+/// most.
 const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A walk; made by [`EventLog::walk_org`].
@@ -40,6 +43,8 @@ struct Lane {
     /// It has nothing more up to where the walk goes.
     is_over: bool,
     page: u16,
+    /// Bytes of data with which a page of it ends.
+    bytes: usize,
 }
 
 impl EventLog {
@@ -57,7 +62,8 @@ impl EventLog {
             read: None,
             waiting: VecDeque::new(),
             is_over: false,
-            page: PAGE,
+            page: PAGE_FIRST,
+            bytes: PAGE_BYTES / streams.len().max(1),
         };
         OrgWalk {
             log: self.clone(),
@@ -73,6 +79,18 @@ impl OrgWalk {
     /// Where the walk ends.
     pub const fn to(&self) -> GlobalPosition {
         self.to
+    }
+
+    /// Fixes which events it begins with, which the first page does otherwise: what is taken offline
+    /// from here on is missed.
+    ///
+    /// # Errors
+    /// [`ReadError`]: call again, it may pass.
+    pub async fn begin(&mut self) -> Result<(), ReadError> {
+        for lane in &mut self.lanes {
+            lane.begin(&self.log, self.org, self.after).await?;
+        }
+        Ok(())
     }
 
     /// Goes on further, once it has ended; `to` must not lie beyond the head.
@@ -111,6 +129,21 @@ impl Lane {
         self.is_over || !self.waiting.is_empty()
     }
 
+    /// How far it was read, which is up to `after` at first.
+    async fn begin(
+        &mut self,
+        log: &EventLog,
+        org: OrgId,
+        after: GlobalPosition,
+    ) -> Result<StreamVersion, ReadError> {
+        if let Some(read) = self.read {
+            return Ok(read);
+        }
+        let read = log.org_version_at(org, self.stream, after).await?;
+        self.read = Some(read);
+        Ok(read)
+    }
+
     async fn fill(
         &mut self,
         log: &EventLog,
@@ -121,25 +154,39 @@ impl Lane {
         if self.is_known() {
             return Ok(());
         }
-        let read = match self.read {
-            Some(read) => read,
-            None => log.org_version_at(org, self.stream, after).await?,
+        let read = self.begin(log, org, after).await?;
+        let page = log.read_org_stream(org, self.stream, read, self.page, self.bytes);
+        let page = match page.await {
+            Ok(page) => page,
+            Err(error) => {
+                // It may have been too much for the time that there is.
+                self.page = (self.page / 2).max(PAGE_MIN);
+                return Err(error);
+            }
         };
-        self.read = Some(read);
-        let page = log
-            .read_org_stream(org, self.stream, read, self.page)
-            .await?;
-        let is_last = page.len() < usize::from(self.page);
-        let mut read = read;
-        let mut is_over = is_last;
+        // The page says nothing about what comes after it, where a part of the log may be missing.
+        if page.is_empty() && log.is_org_event_missing(org, self.stream, read).await? {
+            return Err(missing(org, read.next()));
+        }
+        self.take(org, page, read, to)
+    }
+
+    /// Takes a page of what follows `read`.
+    fn take(
+        &mut self,
+        org: OrgId,
+        page: Vec<StoredEvent>,
+        mut read: StreamVersion,
+        to: GlobalPosition,
+    ) -> Result<(), ReadError> {
+        let mut is_over = page.is_empty();
         for event in page {
+            if event.version != read.next() {
+                return Err(missing(org, read.next()));
+            }
             if event.position > to {
                 is_over = true;
                 break;
-            }
-            if event.version != read.next() {
-                let missing = format!("{org} {}", read.next());
-                return Err(CorruptRow::new("log.events", "version", missing, "is missing").into());
             }
             read = event.version;
             self.waiting.push_back(event);
@@ -147,9 +194,15 @@ impl Lane {
         self.read = Some(read);
         self.is_over = is_over;
         let bytes: usize = self.waiting.iter().map(StoredEvent::text_bytes).sum();
-        if let Some(fits) = (PAGE_BYTES * self.waiting.len()).checked_div(bytes) {
-            self.page = u16::try_from(fits).unwrap_or(PAGE).clamp(PAGE_MIN, PAGE);
+        if let Some(fits) = (self.bytes * self.waiting.len()).checked_div(bytes) {
+            let most = self.page.saturating_mul(2).min(PAGE);
+            self.page = u16::try_from(fits).unwrap_or(PAGE).clamp(PAGE_MIN, most);
         }
         Ok(())
     }
+}
+
+fn missing(org: OrgId, version: StreamVersion) -> ReadError {
+    let key = format!("{org} {version}");
+    CorruptRow::new("log.events", "version", key, "is missing").into()
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::event::Stream;
@@ -11,6 +12,10 @@ use domain::limits::STREAM_BEHIND_BYTES;
 use event_log::StoredEvent;
 use read_model::TypeFilter;
 use tokio::sync::Notify;
+
+/// Bytes of events that wait for all readers of the process together: beyond, whoever is furthest behind
+/// is let go as if it were too far behind by itself.
+const WAITING_BYTES: usize = 256 * 1024 * 1024;
 
 /// Which events of its org somebody wants.
 #[derive(Debug, Clone)]
@@ -30,6 +35,15 @@ pub struct Told {
     pub type_name: Cow<'static, str>,
     /// Its public form, on one line.
     pub json: String,
+    /// Counts it, while it waits for anybody.
+    _held: Option<Held>,
+}
+
+/// So many bytes that are held, until it is dropped.
+#[derive(Debug)]
+struct Held {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
 }
 
 /// Why nothing more comes.
@@ -42,8 +56,13 @@ pub enum Closed {
 }
 
 /// Where streams hear of events.
-#[derive(Debug, Default)]
-pub struct Hub(Mutex<State>);
+#[derive(Debug)]
+pub struct Hub {
+    state: Mutex<State>,
+    /// Bytes of what waits, each event once.
+    held: Arc<AtomicUsize>,
+    most: usize,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -88,11 +107,48 @@ impl From<&StoredEvent> for Told {
             position: event.position,
             type_name: event.type_name.clone(),
             json: event.to_cloud_event(),
+            _held: None,
         }
     }
 }
 
+impl Told {
+    fn counted(event: &StoredEvent, all: &Arc<AtomicUsize>) -> Self {
+        let told = Self::from(event);
+        let bytes = told.json.len();
+        all.fetch_add(bytes, Ordering::Relaxed);
+        let held = Held {
+            all: Arc::clone(all),
+            bytes,
+        };
+        Self {
+            _held: Some(held),
+            ..told
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::holding(WAITING_BYTES)
+    }
+}
+
 impl Hub {
+    fn holding(most: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            held: Arc::default(),
+            most,
+        }
+    }
+
     /// Begins to hear of an org's events: of all above the returned position, which may lie behind
     /// the head.
     pub fn join(self: &Arc<Self>, org: OrgId, wanted: Wanted) -> (Mailbox, GlobalPosition) {
@@ -121,10 +177,13 @@ impl Hub {
             let mut told = None;
             for inbox in inboxes {
                 if inbox.wanted.covers(event.stream, &event.type_name) {
-                    let told = told.get_or_insert_with(|| Arc::new(Told::from(event)));
+                    let told =
+                        told.get_or_insert_with(|| Arc::new(Told::counted(event, &self.held)));
                     inbox.push(told);
                 }
             }
+            drop(told);
+            self.make_room(&state);
         }
         if let Some(last) = batch.last() {
             state.followed = last.position;
@@ -141,6 +200,18 @@ impl Hub {
         state.followed = head;
     }
 
+    /// Lets go of who is furthest behind, while more waits than may.
+    fn make_room(&self, state: &State) {
+        while self.held.load(Ordering::Relaxed) > self.most {
+            let inboxes = state.orgs.values().flatten();
+            let furthest = inboxes.map(|inbox| (inbox.queue().bytes, inbox));
+            match furthest.max_by_key(|(bytes, _)| *bytes) {
+                Some((bytes, inbox)) if bytes > 0 => inbox.close(Closed::Slow),
+                _ => return,
+            }
+        }
+    }
+
     fn leave(&self, org: OrgId, inbox: &Arc<Inbox>) {
         let mut state = self.state();
         if let Some(inboxes) = state.orgs.get_mut(&org) {
@@ -152,7 +223,7 @@ impl Hub {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use domain::event::{Actor, ChainHash, Stream};
 use domain::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
@@ -117,4 +118,40 @@ fn a_log_that_is_followed_anew_ends_every_mailbox() {
     );
     let (_next, from) = hub.join(org(1), everything());
     assert_eq!(from, GlobalPosition::new(3));
+}
+
+/// However many readers and orgs there are.
+#[test]
+fn what_waits_for_all_together_is_bounded() {
+    let hub = Arc::new(Hub::holding(100_000));
+    let data = format!("\"{}\"", "x".repeat(9_000));
+    let mut orgs: Vec<_> = (0..8)
+        .map(|number| {
+            // What waits for several of an org waits once.
+            let (one, _) = hub.join(org(number), everything());
+            let (other, _) = hub.join(org(number), everything());
+            [one, other]
+        })
+        .collect();
+    // The first is furthest behind.
+    for position in 1..=4 {
+        hub.publish(&[event(org(0), position, "key.created", &data)]);
+    }
+    for number in 1..8 {
+        let position = 4 + u64::try_from(number).unwrap();
+        hub.publish(&[event(org(number), position, "key.created", &data)]);
+        assert!(hub.held.load(Ordering::Relaxed) <= 100_000);
+    }
+    let mut closed = |index: usize| {
+        let mailboxes = orgs[index].iter_mut();
+        let firsts = mailboxes.map(|mailbox| mailbox.next().now_or_never().unwrap());
+        let closed = firsts.filter(|first| matches!(first, Err(Closed::Slow)));
+        closed.count()
+    };
+    assert_eq!(closed(0), 2);
+    for index in 1..8 {
+        assert_eq!(closed(index), 0);
+    }
+    drop(orgs);
+    assert_eq!(hub.held.load(Ordering::Relaxed), 0);
 }

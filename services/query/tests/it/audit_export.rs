@@ -3,13 +3,21 @@
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use domain::event::{KeyRevoked, RevocationReason};
+use domain::event::{Event, KeyRevoked, ProjectAdded, RevocationReason};
+use domain::ids::ProjectId;
+use domain::limits::README_CHARS;
 use domain::scope::{Scope, Scopes};
+use domain::text::{Metadata, ProjectName, Readme};
 use event_log::StoredEvent;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http_body_util::BodyExt;
+use runtime::http::{HttpConfig, serve};
+use runtime::lifecycle::{Lifecycle, Outcome, ShutdownPolicy, TaskKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::audit::whole_log;
+use crate::audit_stream::begin_another_log;
 use crate::furnished::furnished;
 use crate::support::{Database, Org, PATIENCE, World, bearer};
 
@@ -153,12 +161,145 @@ async fn who_reads_nothing_costs_little_and_keeps_a_place() {
         unread.push(open(&world, &org.key, "").await);
     }
     let refused = world.get(&org.key, "/audit/export").await;
-    assert_eq!(refused.code(), "projection_unavailable");
+    assert_eq!(
+        (refused.status.as_u16(), refused.header("retry-after")),
+        (429, "60")
+    );
+    let meta = refused.json()["meta"].clone();
+    assert_eq!(meta["policy"], "org-exports");
+    assert_eq!(meta["limit"], domain::limits::ORG_EXPORTS);
     let another = world.org().await;
     assert_eq!(exported(&world, &another.key, "").await.len(), 4);
     unread.pop();
+    unread.pop();
+    has_place(&world, &org).await;
     let all = exported(&world, &org.key, "?type=key.created").await;
     assert_eq!(all.len(), 4_001);
+}
+
+/// Waits until the org has a place for one more export.
+async fn has_place(world: &World, org: &Org) {
+    testkit::eventually(PATIENCE, "there is a place", async || {
+        let path = "/audit/export?type=goal.removed";
+        let reply = world.replica.get(&org.key, path).await;
+        (reply.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Nobody takes anything, so nothing is sent; that the key has ended is seen all the same.
+#[tokio::test]
+async fn a_key_that_ends_frees_what_is_held_by_exports_that_nobody_reads() {
+    let world = World::start().await;
+    let org = world.org().await;
+    fill(&world, &org, 4_000).await;
+    let (key_id, key, event) = world.new_key(Scopes::NONE.with(Scope::Audit), 1_000);
+    world.append(&org, vec![event]).await;
+    let mut unread = Vec::new();
+    for _ in 0..domain::limits::ORG_EXPORTS {
+        unread.push(open(&world, &key, "").await);
+    }
+    assert_eq!(world.get(&org.key, "/audit/export").await.status, 429);
+    let reason = RevocationReason::Requested;
+    let revoked = KeyRevoked { key_id, reason };
+    world.append(&org, vec![revoked.into()]).await;
+    has_place(&world, &org).await;
+    for response in unread {
+        let (rest, is_whole) = drained(response.into_body()).await;
+        assert_eq!((rest.len(), is_whole), (0, false));
+    }
+}
+
+/// An event of 80 kB.
+fn large(world: &World) -> Event {
+    let readme = "\u{1f410}".repeat(README_CHARS);
+    let added = ProjectAdded {
+        project_id: ProjectId::generate(world.now(), world.entropy.bytes()),
+        name: ProjectName::parse("Large").unwrap(),
+        readme: Some(Readme::parse(&readme).unwrap()),
+        metadata: Metadata::empty(),
+    };
+    added.into()
+}
+
+/// The same on sockets, whose buffers are full.
+#[tokio::test]
+async fn a_key_that_ends_frees_what_is_held_for_sockets_that_do_not_read() {
+    let world = World::start().await;
+    let org = world.org().await;
+    for _ in 0..12 {
+        let events = (0..20).map(|_| large(&world)).collect();
+        world.append(&org, events).await;
+    }
+    let (key_id, key, event) = world.new_key(Scopes::NONE.with(Scope::Audit), 1_000);
+    world.append(&org, vec![event]).await;
+    world.get(&key, "/audit/events").await.data();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_, authorization) = bearer(&key);
+    let lifecycle = Lifecycle::new(world.clock.clone());
+    let config = HttpConfig::new(world.entropy.clone());
+    let router = world.replica.router.clone();
+    let tasks = lifecycle.handle();
+    tasks.spawn(
+        TaskKind::Critical,
+        "http",
+        serve(listener, router, config, tasks.clone()),
+    );
+    let mut sockets = Vec::new();
+    for _ in 0..domain::limits::ORG_EXPORTS {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let mut socket = socket.connect(address).await.unwrap();
+        let request = format!(
+            "GET /api/v1/audit/export HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\r\n"
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        socket.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        sockets.push(socket);
+    }
+    assert_eq!(world.get(&org.key, "/audit/export").await.status, 429);
+    let reason = RevocationReason::Requested;
+    let revoked = KeyRevoked { key_id, reason };
+    world.append(&org, vec![revoked.into()]).await;
+    has_place(&world, &org).await;
+    // What the connection had is read; the body does not end as if it were whole.
+    for mut socket in sockets {
+        let mut rest = Vec::new();
+        // An end of the connection is an answer too.
+        let _ = socket.read_to_end(&mut rest).await;
+        assert!(!rest.ends_with(b"0\r\n\r\n"));
+    }
+}
+
+/// A process that stops does not wait for it, and it is not told to be whole.
+#[tokio::test]
+async fn a_process_that_stops_breaks_it_off() {
+    let world = World::start().await;
+    let org = world.org().await;
+    fill(&world, &org, 4_000).await;
+    let (replica, ending) = world.replica_apart(&["--projector", "false"]).await;
+    let response = replica.open("/audit/export", &[bearer(&org.key)]).await;
+    assert_eq!(response.status(), 200);
+    let outcome = ending.shutdown(ShutdownPolicy::default()).await;
+    assert_eq!(outcome, Outcome::Clean);
+    let (rest, is_whole) = drained(response.into_body()).await;
+    assert_eq!((rest.len(), is_whole), (0, false));
+}
+
+/// What was read before a restore and what is read after it are not one file.
+#[tokio::test]
+async fn a_log_that_is_restored_meanwhile_breaks_it_off() {
+    let world = World::start().await;
+    let org = world.org().await;
+    fill(&world, &org, 4_000).await;
+    let mut body = open(&world, &org.key, "").await.into_body();
+    body.frame().await.unwrap().unwrap();
+    begin_another_log(&world).await;
+    let (_, is_whole) = drained(body).await;
+    assert!(!is_whole);
 }
 
 /// While the log cannot be read it waits; once it can, it goes on as if nothing had been.

@@ -32,6 +32,8 @@ struct Message {
 struct Tap {
     body: Body,
     text: String,
+    /// How many parts have come.
+    parts: usize,
 }
 
 impl Tap {
@@ -42,6 +44,7 @@ impl Tap {
         Self {
             body: response.into_body(),
             text: String::new(),
+            parts: 0,
         }
     }
 
@@ -56,6 +59,7 @@ impl Tap {
             let frame = world.clock.timeout(PATIENCE, self.body.frame()).await;
             let bytes = frame.expect("something comes in time")?.unwrap();
             let bytes = bytes.into_data().unwrap();
+            self.parts += 1;
             self.text.push_str(std::str::from_utf8(&bytes).unwrap());
         }
     }
@@ -295,7 +299,16 @@ async fn an_org_has_twenty_streams_and_another_one_has_its_own() {
     let another = world.org().await;
     open(&world.replica, &another.key, "").await;
     taps.pop();
-    open(&world.replica, &org.key, "").await;
+    has_place(&world, &org).await;
+}
+
+/// Waits until the org has a place for one more stream.
+async fn has_place(world: &World, org: &Org) {
+    testkit::eventually(PATIENCE, "there is a place", async || {
+        let reply = world.get(&org.key, "/audit/stream").await;
+        (reply.status == 200).then_some(())
+    })
+    .await;
 }
 
 /// What a reader does not take is not kept for it for ever: it stands in the log.
@@ -367,6 +380,87 @@ async fn a_stream_survives_postgres_or_is_gone_on_with() {
     let log = own(&whole_log(&world).await, &org);
     let seen: Vec<u64> = seen.iter().map(|id| id.parse().unwrap()).collect();
     assert_eq!(seen, log[4..]);
+}
+
+/// From here on the log is another one, as after a restore.
+pub async fn begin_another_log(world: &World) {
+    sqlx::query("update log.head set epoch = gen_random_uuid()")
+        .execute(&world.database.pool_as("tga_command"))
+        .await
+        .unwrap();
+}
+
+/// Whoever was reading the past of one life of the log is not led over into another.
+#[tokio::test]
+async fn a_log_that_is_restored_meanwhile_ends_a_stream_that_reads_its_past() {
+    let world = World::start().await;
+    let org = world.org().await;
+    for _ in 0..10 {
+        let made = (0..400).map(|_| world.new_key(Scopes::DEFAULT, 1).2);
+        world.append(&org, made.collect()).await;
+    }
+    let mut tap = open(&world.replica, &org.key, "?after_position=0").await;
+    tap.event(&world).await.unwrap();
+    begin_another_log(&world).await;
+    let ends = async { while tap.event(&world).await.is_some() {} };
+    world.clock.timeout(PATIENCE, ends).await.unwrap();
+}
+
+/// A strict caller is verified for each part, so a part is all that is at hand.
+#[tokio::test]
+async fn what_is_at_hand_is_one_part() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let headers = [bearer(&org.key), ("tga-consistency", "strict")];
+    let opened = world.replica.open("/audit/stream", &headers).await;
+    let mut tap = Tap::new(opened);
+    tap.message(&world).await.unwrap();
+    let made = (0..300).map(|_| world.new_key(Scopes::DEFAULT, 1).2);
+    let last = world.append(&org, made.collect()).await;
+    assert_eq!(tap.until(&world, last).await.len(), 300);
+    assert!(tap.parts <= 10, "{}", tap.parts);
+    let end = KeyRevoked {
+        key_id: org.key_id,
+        reason: RevocationReason::Requested,
+    };
+    let last = world.append(&org, vec![end.into()]).await;
+    world.project(&org, "After").await;
+    tap.ends(&world, "invalid_api_key", last).await;
+}
+
+/// No lease and no primary: nothing is sent on the word of a cache, and that is told.
+#[tokio::test]
+async fn a_stream_whose_caller_nobody_can_vouch_for_ends() {
+    let server = testkit::private_postgres().await;
+    let mut world = World::start_on(Database::Own(Box::new(server))).await;
+    let org = world.org().await;
+    let mut tap = open(&world.replica, &org.key, "").await;
+    world.project(&org, "Before").await;
+    let before = tap.event(&world).await.unwrap();
+    let last = GlobalPosition::new(before.id.parse().unwrap());
+    world.database.server().stop().await;
+    tap.ends(&world, "verification_unavailable", last).await;
+}
+
+/// Nobody takes anything, so nothing is sent; that the key has ended is seen all the same.
+#[tokio::test]
+async fn a_key_that_ends_frees_the_places_of_streams_that_nobody_reads() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let (key_id, key) = audit_key(&world, &org).await;
+    let mut unread = Vec::new();
+    for _ in 0..ORG_STREAMS {
+        unread.push(open(&world.replica, &key, "?after_position=0").await);
+    }
+    assert_eq!(world.get(&org.key, "/audit/stream").await.status, 429);
+    let reason = RevocationReason::Requested;
+    let revoked = KeyRevoked { key_id, reason };
+    world.append(&org, vec![revoked.into()]).await;
+    has_place(&world, &org).await;
+    for mut tap in unread {
+        tap.ends(&world, "invalid_api_key", GlobalPosition::ZERO)
+            .await;
+    }
 }
 
 #[tokio::test]

@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 
 use chrono::TimeDelta;
-use domain::event::{Event, ObservationRecorded, Stream};
-use domain::ids::{GlobalPosition, OrgId};
+use domain::event::{Event, ObservationRecorded, ProjectAdded, Stream};
+use domain::ids::{GlobalPosition, OrgId, ProjectId};
+use domain::limits::{EVENT_DATA_BYTES, README_CHARS};
+use domain::text::{Metadata, ProjectName, Readme};
 use event_log::{EventLog, StoredEvent};
+use runtime::entropy::Entropy;
 use sqlx::Executor;
 use testkit::postgres;
 
-use crate::support::{Process, append, event, org, position, whole_log};
+use crate::support::{Process, append, event, org, position, version, whole_log};
 
 const BOTH: [Stream; 2] = [Stream::Decisions, Stream::Observations];
 
@@ -214,4 +217,129 @@ async fn what_is_not_kept_online_is_told() {
     let walked = walked(log, one, &BOTH, 0, head.position.get()).await;
     let positions: Vec<_> = walked.iter().map(|event| event.position).collect();
     assert_eq!(positions, [first, first.next(), first.plus(2)]);
+}
+
+/// A log whose first partition is full, as far as the head says, with `first` events of an org in it and
+/// three in the next.
+async fn of_two_partitions(pool: &sqlx::PgPool, first: usize) -> (Process, OrgId) {
+    let one = org();
+    {
+        let process = Process::start(pool.clone());
+        let events = (0..first).map(|_| event()).collect();
+        append(&process.log, one, events).await;
+        process.stop().await;
+    }
+    sqlx::query("update log.head set position = 10000000")
+        .execute(pool)
+        .await
+        .unwrap();
+    let process = Process::start(pool.clone());
+    append(&process.log, one, vec![event(), event(), event()]).await;
+    (process, one)
+}
+
+async fn detach_first(pool: &sqlx::PgPool) {
+    pool.execute("alter table log.events detach partition log.events_000000")
+        .await
+        .unwrap();
+}
+
+/// However much of it is gone, a walk never ends as if it had been whole.
+#[tokio::test]
+async fn what_goes_offline_under_a_walk_is_missed() {
+    // Less than a page, and more.
+    for count in [3, 70, 200] {
+        for to in [position(10_000_000), position(10_000_003)] {
+            let db = postgres().await;
+            let (process, one) = of_two_partitions(db.pool(), count).await;
+            let mut walk = process.log.walk_org(one, &BOTH, GlobalPosition::ZERO, to);
+            walk.begin().await.unwrap();
+            detach_first(db.pool()).await;
+            assert!(walk.next_page().await.is_err(), "{count} to {to}");
+        }
+    }
+}
+
+/// Also if nothing of the stream is online any more: its fold says that it was there.
+#[tokio::test]
+async fn a_stream_of_which_nothing_is_online_is_missed_or_gone_on_with() {
+    let db = postgres().await;
+    let (process, one) = of_two_partitions(db.pool(), 3).await;
+    let log = &process.log;
+    let quiet = org();
+    sqlx::query("insert into log.streams values ($1, 0, 2, sha256(''))")
+        .bind(quiet.as_uuid())
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let start = log.org_version_at(quiet, Stream::Decisions, position(10_000_000));
+    assert_eq!(start.await.unwrap().get(), 2);
+    let head = log.head().await.unwrap().position;
+    assert_eq!(walked(log, quiet, &BOTH, head.get(), head.get()).await, []);
+    let missing = async |org: OrgId, after| {
+        let missing = log.is_org_event_missing(org, Stream::Decisions, version(after));
+        missing.await.unwrap()
+    };
+    assert!(missing(quiet, 0).await && missing(quiet, 1).await);
+    assert!(!missing(quiet, 2).await && !missing(one, 2).await && !missing(one, 6).await);
+    detach_first(db.pool()).await;
+    assert!(missing(one, 2).await && !missing(one, 3).await);
+    // What an org does after all that goes on from there.
+    let mut walk = log.walk_org(quiet, &BOTH, head, head);
+    assert_eq!(walk.next_page().await.unwrap(), []);
+    let done = append(log, quiet, vec![event()]).await;
+    assert_eq!(done.version, Some(version(3)));
+    walk.extend(done.last);
+    assert_eq!(walk.next_page().await.unwrap().len(), 1);
+    // The fold is behind the same wall.
+    let pool = db.pool_as("tga_query");
+    let rows: i64 = sqlx::query_scalar("select count(*) from log.org_streams")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 0);
+}
+
+/// An event of 80 kB.
+fn large() -> Event {
+    let readme = "\u{1f410}".repeat(README_CHARS);
+    Event::ProjectAdded(ProjectAdded {
+        project_id: ProjectId::from_uuid(Entropy::os().uuid_v4()),
+        name: ProjectName::parse("Large").unwrap(),
+        readme: Some(Readme::parse(&readme).unwrap()),
+        metadata: Metadata::empty(),
+    })
+}
+
+/// Whether large events come first, last, or after so many small ones that pages are long.
+#[tokio::test]
+async fn a_page_of_a_walk_is_bounded_in_bytes() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let one = org();
+    let many = |count: usize, event: fn() -> Event| (0..count).map(|_| event()).collect();
+    for events in [
+        many(20, large),
+        many(20, large),
+        many(500, event),
+        many(500, event),
+        many(20, large),
+        many(40, observation),
+        many(20, large),
+    ] {
+        append(&process.log, one, events).await;
+    }
+    let head = process.log.head().await.unwrap().position;
+    let mut walk = process.log.walk_org(one, &BOTH, GlobalPosition::ZERO, head);
+    let mut seen = Vec::new();
+    loop {
+        let page = walk.next_page().await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        let bytes: usize = page.iter().map(|event| event.data.len()).sum();
+        assert!(bytes <= 1024 * 1024 + 2 * EVENT_DATA_BYTES, "{bytes}");
+        seen.extend(page.iter().map(|event| event.position.get()));
+    }
+    assert!(seen.into_iter().eq(1..=head.get()));
 }

@@ -8,6 +8,7 @@ mod counters;
 mod faults;
 mod forgery;
 mod hold;
+mod lasting;
 mod ledger;
 mod letters;
 mod quota;

@@ -1,6 +1,8 @@
 //! `GET /audit/export`.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 use std::vec;
 
 use api::envelope::Streamed;
@@ -8,23 +10,27 @@ use api::error::ApiError;
 use api::header::{APPLICATION_NDJSON, PRIVATE_NO_STORE, QueryHeaders, TGA_POSITION};
 use api::input::issue::Invalid;
 use api::input::query::{FromQuery, Params, StrictQuery};
+use api::rate::Policy;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
 use domain::ids::GlobalPosition;
-use event_log::StoredEvent;
+use domain::limits::ORG_EXPORTS;
+use event_log::{Head, StoredEvent};
 use futures_util::stream;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use read_model::TypeFilter;
+use runtime::lifecycle::TaskKind;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
 use super::events::SpanDoc;
 use super::params::{self, Bounds, Span, StreamChoice};
-use super::require_reached;
 use super::seal::Sealing;
+use super::{PART_BYTES, not_now, require_reached};
 use crate::ahead::{Ahead, Goal, Reader};
+use crate::answer::{Giver, Taker, hand_over};
 use crate::app::Shared;
 use crate::call::Call;
 use crate::guard::Guard;
@@ -32,8 +38,8 @@ use crate::metrics::EXPORTS;
 use crate::places::Place;
 use crate::routes::choices::choices;
 
-/// Bytes of one part, before which the caller is looked at again.
-const PART_BYTES: usize = 128 * 1024;
+/// How long a part waits to be full once it holds something, while the log is slow.
+const LINGER: Duration = Duration::from_secs(2);
 
 const EXAMPLE: &str = "{\"actor\":\"system\",\"correlationid\":\"0192f0c1-2b7e-7c00-8000-00000000abcd\",\
     \"data\":{},\"datacontenttype\":\"application/json\",\
@@ -116,8 +122,8 @@ const fn yes_or_no(yes: bool) -> &'static str {
 /// Exports what happened in the org as a file: one event a line, by position.
 ///
 /// The file is whole if the body ended as HTTP says that it does. One that was broken off, because
-/// the credential ended or the log could not be read, is gone on with after the position of the last
-/// whole line.
+/// the credential ended, the log could not be read or nothing was taken for a minute, is gone on with
+/// after the position of the last whole line.
 #[utoipa::path(
     get,
     path = "/audit/export",
@@ -136,11 +142,15 @@ pub async fn handle(
 ) -> Result<Response, ApiError> {
     let params = query.value;
     app.wait_for(asked.min_position).await?;
-    let head = app.head().await?.position;
+    let Head {
+        position: head,
+        epoch,
+        ..
+    } = app.head().await?;
     require_reached("after_position", params.after_position, head)?;
     require_reached("to_position", params.to_position, head)?;
     let place = app.exports.enter(call.org());
-    let place = place.map_err(|_| app.unavailable())?;
+    let place = place.map_err(|full| not_now(&app, full, Policy::OrgExports, ORG_EXPORTS))?;
     let sealing = if params.seal {
         let sealing = Sealing::ask(&app.log, &app.entropy, call.org()).await;
         Some(sealing.map_err(|error| ApiError::not_signed(app.jitter()).because(error))?)
@@ -152,32 +162,47 @@ pub async fn handle(
     let Bounds { after, to } = params.span.bounds(&app, &call, end).await?;
     let after = after.max(params.after_position.unwrap_or_default());
     let wanted = params::wanted(params.stream, params.types);
-    app.require_kept(&call, after).await?;
-    let walk = app
+    let mut walk = app
         .log
         .walk_org(call.org(), &wanted.streams, after, to.max(after));
+    // It is fixed where it begins before it is asked what is kept: what goes offline later is missed.
+    walk.begin().await.map_err(|error| app.log_error(error))?;
+    app.require_kept(&call, after).await?;
     let reader = Reader {
         log: app.log.clone(),
         clock: app.clock.clone(),
         entropy: app.entropy.clone(),
         org: call.org(),
+        epoch,
         wanted,
         goal: Goal::Walk,
     };
+    let (giver, taker) = hand_over(app.clock.clone());
     let export = Export {
         guard,
         ahead: reader.start(walk, &app.tasks),
         page: Vec::new().into_iter(),
         seal: sealing.map(|sealing| sealing.line),
         is_read: false,
-        is_over: false,
+        app: Arc::clone(&app),
         _place: place,
     };
-    let parts = stream::unfold(export, async |mut export| {
-        let part = export.next_part().await?;
-        Some((part, export))
-    });
-    Ok(respond(Body::from_stream(parts), after, to, end))
+    let sending = export.run(giver);
+    app.tasks
+        .spawn(TaskKind::Disposable, "audit export", sending);
+    Ok(respond(body(taker), after, to, end))
+}
+
+/// The parts as a body, which ends as HTTP says only after the last word that it is whole.
+fn body(taker: Taker<Piece>) -> Body {
+    Body::from_stream(stream::unfold(Some(taker), async |taker| {
+        let mut taker = taker?;
+        match taker.next().await.unwrap_or(Piece::BrokenOff) {
+            Piece::Part(part) => Some((Ok(part), Some(taker))),
+            Piece::Whole => None,
+            Piece::BrokenOff => Some((Err(io::Error::from(io::ErrorKind::UnexpectedEof)), None)),
+        }
+    }))
 }
 
 fn respond(body: Body, after: GlobalPosition, to: GlobalPosition, end: GlobalPosition) -> Response {
@@ -194,8 +219,19 @@ fn respond(body: Body, after: GlobalPosition, to: GlobalPosition, end: GlobalPos
     response
 }
 
+/// What becomes of the body next.
+enum Piece {
+    Part(Bytes),
+    Whole,
+    BrokenOff,
+}
+
+/// It cannot be whole.
+struct BrokenOff;
+
 /// An export under way.
 struct Export {
+    app: Shared,
     guard: Guard,
     ahead: mpsc::Receiver<Ahead>,
     page: vec::IntoIter<StoredEvent>,
@@ -203,42 +239,55 @@ struct Export {
     seal: Option<String>,
     /// There is nothing more to come.
     is_read: bool,
-    /// Its body has ended or was broken off.
-    is_over: bool,
     _place: Place,
 }
 
 impl Export {
-    /// The next part of the body; an error breaks it off.
-    async fn next_part(&mut self) -> Option<io::Result<Bytes>> {
-        if self.is_over {
-            return None;
-        }
-        let mut part = self.fill().await;
-        // The end, too, is told only to whom it may be.
-        if part.is_ok() && self.guard.admit().await.is_err() {
-            part = Err(broken_off("the credential ended"));
-        }
-        let ended = match &part {
-            Ok(part) if part.is_empty() => Some("whole"),
-            Ok(_) => None,
-            Err(_) => Some("broken_off"),
+    /// Makes the parts of the body, to the end; then nothing is left of the export but its last word.
+    async fn run(mut self, mut giver: Giver<Piece>) {
+        let (draining, gone) = (self.app.tasks.draining(), giver.gone());
+        let sent = tokio::select! {
+            biased;
+            () = gone => return,
+            () = draining.cancelled() => Err(BrokenOff),
+            sent = self.send(&mut giver) => sent,
         };
-        if let Some(outcome) = ended {
-            self.is_over = true;
-            metrics::counter!(EXPORTS, "outcome" => outcome).increment(1);
-        }
-        let is_whole = ended == Some("whole");
-        (!is_whole).then(|| part.map(Bytes::from))
+        let (outcome, last) = match sent {
+            Ok(()) => ("whole", Piece::Whole),
+            Err(BrokenOff) => ("broken_off", Piece::BrokenOff),
+        };
+        metrics::counter!(EXPORTS, "outcome" => outcome).increment(1);
+        giver.give(last);
     }
 
-    /// Lines until they are a part; none at the end.
-    async fn fill(&mut self) -> io::Result<Vec<u8>> {
+    async fn send(&mut self, giver: &mut Giver<Piece>) -> Result<(), BrokenOff> {
+        loop {
+            let asked = giver.asked(&mut self.guard).await;
+            asked.map_err(|_| BrokenOff)?;
+            let part = self.fill().await?;
+            // The end, too, is told only to whom it may be.
+            self.admit().await?;
+            if part.is_empty() {
+                return Ok(());
+            }
+            giver.give(Piece::Part(part.into()));
+        }
+    }
+
+    async fn admit(&mut self) -> Result<(), BrokenOff> {
+        self.guard.admit().await.map_err(|_| BrokenOff)
+    }
+
+    /// Lines until they are a part, or more of them are slow to come; none at the end.
+    async fn fill(&mut self) -> Result<Vec<u8>, BrokenOff> {
         let mut part = Vec::new();
+        let clock = self.app.clock.clone();
+        let mut linger = clock.monotonic() + LINGER;
         loop {
             for event in self.page.by_ref() {
                 if part.is_empty() {
                     part.reserve(PART_BYTES + PART_BYTES / 8);
+                    linger = clock.monotonic() + LINGER;
                 }
                 part.extend_from_slice(event.to_cloud_event().as_bytes());
                 part.push(b'\n');
@@ -257,23 +306,16 @@ impl Export {
                 biased;
                 next = self.ahead.recv() => next,
                 () = self.guard.stirred() => {
-                    if self.guard.admit().await.is_err() {
-                        return Err(broken_off("the credential ended"));
-                    }
+                    self.admit().await?;
                     continue;
                 }
+                () = clock.sleep_until(linger), if !part.is_empty() => return Ok(part),
             };
             match next {
                 Some(Ahead::Page(page)) => self.page = page.into_iter(),
                 Some(Ahead::End) => self.is_read = true,
-                Some(Ahead::Live(..)) | None => {
-                    return Err(broken_off("the log could not be read"));
-                }
+                Some(Ahead::Live(..)) | None => return Err(BrokenOff),
             }
         }
     }
-}
-
-fn broken_off(why: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, why)
 }

@@ -12,6 +12,7 @@ pub mod stream;
 
 use api::error::ApiError;
 use api::input::issue::Issues;
+use api::rate::{Policy, Refusal};
 use domain::ids::{GlobalPosition, OrgId};
 use domain::time::Timestamp;
 use event_log::{Head, ReadError, SignedCheckpoint, StoredEvent};
@@ -19,9 +20,12 @@ use read_model::AuditFilter;
 
 use crate::app::App;
 use crate::call::Call;
+use crate::places::Full;
 
-/// Seconds after which a caller may ask for a stream again whose org has all it may.
-const STREAM_AGAIN_SECONDS: u64 = 60;
+/// Seconds after which a caller may ask again for what goes on, of which its org has all it may.
+const AGAIN_SECONDS: u64 = 60;
+/// Bytes with which a part of an answer that goes on ends. The caller is looked at before each.
+const PART_BYTES: usize = 128 * 1024;
 
 impl App {
     /// The end of the log.
@@ -97,6 +101,18 @@ impl App {
         Err(ApiError::internal(
             "the log has no event where the projection says that one is",
         ))
+    }
+}
+
+/// 429 if the org has all answers that go on that it may, 503 if all orgs together do.
+fn not_now(app: &App, full: Full, policy: Policy, limit: usize) -> ApiError {
+    match full {
+        Full::Org => ApiError::rate_limited(Refusal {
+            policy,
+            limit: limit as u64,
+            retry_after_seconds: AGAIN_SECONDS,
+        }),
+        Full::All => app.unavailable(),
     }
 }
 

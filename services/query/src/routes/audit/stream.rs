@@ -10,34 +10,37 @@ use api::error::ApiError;
 use api::header::{PRIVATE_NO_STORE, QueryHeaders, TGA_POSITION};
 use api::input::issue::{Invalid, Issues};
 use api::input::query::{FromQuery, Params, StrictQuery};
-use api::rate::{Policy, Refusal};
+use api::rate::Policy;
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::sse::Event;
-use axum::response::{IntoResponse, Response, Sse};
+use axum::response::Response;
 use domain::ids::GlobalPosition;
 use domain::limits::{ORG_STREAMS, STREAM_COMMENT_SECONDS};
-use event_log::StoredEvent;
-use futures_util::stream;
-use http::header::CACHE_CONTROL;
+use event_log::{Head, StoredEvent};
+use futures_util::{FutureExt, stream};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use read_model::TypeFilter;
 use runtime::clock::Monotonic;
+use runtime::lifecycle::TaskKind;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
 use super::params::{self, StreamChoice};
-use super::{STREAM_AGAIN_SECONDS, require_reached};
+use super::{PART_BYTES, not_now, require_reached};
 use crate::ahead::{Ahead, Goal, Reader};
+use crate::answer::{Giver, Taker, Unasked, hand_over};
 use crate::app::Shared;
 use crate::call::Call;
-use crate::guard::Guard;
+use crate::guard::{Guard, Over};
 use crate::hub::{Closed, Mailbox, Told};
 use crate::metrics::STREAMS_ENDED;
-use crate::places::{Full, Place};
+use crate::places::Place;
 use crate::routes::choices::choices;
 
 /// `Last-Event-ID`: where a client that comes back has stopped.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// Between two comments, while nothing else is sent.
 const COMMENT: Duration = Duration::from_secs(STREAM_COMMENT_SECONDS);
 
@@ -81,8 +84,8 @@ impl FromQuery for StreamEvents {
 /// back with `Last-Event-ID` goes on after it; the header counts before `after_position`. A comment
 /// comes every 15 s. An event `end` says why the stream ends: `{"code": "invalid_api_key"}` once the
 /// credential may have it no more, `{"code": "verification_unavailable"}` if that could not be
-/// found out for too long, `{"code": "slow_consumer"}` for a reader more than 4 MiB behind. Whatever
-/// else ends it, it is gone on with from the last `id`.
+/// found out for too long, `{"code": "slow_consumer"}` for a reader more than 4 MiB behind, or who
+/// takes nothing for a minute. Whatever else ends it, it is gone on with from the last `id`.
 #[utoipa::path(
     get,
     path = "/audit/stream",
@@ -103,7 +106,11 @@ pub async fn handle(
     let params = query.value;
     let last = last_event_id(&headers)?;
     app.wait_for(asked.min_position).await?;
-    let head = app.head().await?.position;
+    let Head {
+        position: head,
+        epoch,
+        ..
+    } = app.head().await?;
     if last.is_some_and(|last| last > head) {
         let issues = Issues::one("Last-Event-ID", "is beyond the head of the log");
         return Err(ApiError::invalid_query(&issues));
@@ -111,45 +118,46 @@ pub async fn handle(
     require_reached("after_position", params.after_position, head)?;
     let after = last.or(params.after_position).unwrap_or(head);
     let wanted = params::wanted(params.stream, params.types);
-    app.require_kept(&call, after).await?;
     let place = app.streams.enter(call.org());
-    let place = place.map_err(|full| match full {
-        Full::Org => ApiError::rate_limited(Refusal {
-            policy: Policy::OrgStreams,
-            limit: ORG_STREAMS as u64,
-            retry_after_seconds: STREAM_AGAIN_SECONDS,
-        }),
-        Full::All => app.unavailable(),
-    })?;
-    let walk = app
+    let place = place.map_err(|full| not_now(&app, full, Policy::OrgStreams, ORG_STREAMS))?;
+    let mut walk = app
         .log
         .walk_org(call.org(), &wanted.streams, after, head.max(after));
+    // It is fixed where it begins before it is asked what is kept: what goes offline later is missed.
+    walk.begin().await.map_err(|error| app.log_error(error))?;
+    app.require_kept(&call, after).await?;
     let reader = Reader {
         log: app.log.clone(),
         clock: app.clock.clone(),
         entropy: app.entropy.clone(),
         org: call.org(),
+        epoch,
         wanted,
         goal: Goal::Now(Arc::clone(&app.hub)),
     };
+    let (giver, taker) = hand_over(app.clock.clone());
     let open = Open {
         source: Source::Log {
             ahead: reader.start(walk, &app.tasks),
             page: Vec::new().into_iter(),
         },
+        waiting: None,
         comment_at: app.clock.monotonic(),
-        app,
+        app: Arc::clone(&app),
         guard,
-        is_over: false,
         _place: place,
     };
-    let events = stream::unfold(open, async |mut open| {
-        let event = open.next_event().await?;
-        Some((Ok::<_, Infallible>(event), open))
+    let sending = open.run(giver);
+    app.tasks
+        .spawn(TaskKind::Disposable, "audit stream", sending);
+    let parts = stream::unfold(taker, async |mut taker: Taker<String>| {
+        let part = taker.next().await?;
+        Some((Ok::<_, Infallible>(part), taker))
     });
-    let mut response = Sse::new(events).into_response();
+    let mut response = Response::new(Body::from_stream(parts));
     response.extensions_mut().insert(Streamed);
     let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, PRIVATE_NO_STORE);
     headers.insert(TGA_POSITION, HeaderValue::from(after.get()));
     Ok(response)
@@ -178,8 +186,9 @@ struct Open {
     app: Shared,
     guard: Guard,
     source: Source,
+    /// What came when no more went into the part before.
+    waiting: Option<Woken>,
     comment_at: Monotonic,
-    is_over: bool,
     _place: Place,
 }
 
@@ -203,51 +212,124 @@ enum Woken {
     Slow,
     Stirred,
     Comment,
-    /// The process stops, or the log is followed anew or not at all.
+    /// The log is followed anew or not at all.
     Ends,
 }
 
-impl Open {
-    /// What is sent next; nothing at the end. The caller is looked at last of all, with the event at
-    /// hand: one that was recorded after the credential's end is never sent.
-    async fn next_event(&mut self) -> Option<Event> {
-        if self.is_over {
-            return None;
+/// Why it ends.
+enum Ended {
+    Over(Over),
+    /// The reader is too far behind, or takes nothing at all.
+    Slow,
+    /// By itself: it may be gone on with.
+    Stopped,
+}
+
+impl Ended {
+    /// For counting.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Over(over) => over.name(),
+            Self::Slow => "slow",
+            Self::Stopped => "stopped",
         }
+    }
+
+    /// What the reader is told.
+    const fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Over(over) => Some(over.code()),
+            Self::Slow => Some("slow_consumer"),
+            Self::Stopped => None,
+        }
+    }
+}
+
+impl From<Unasked> for Ended {
+    fn from(unasked: Unasked) -> Self {
+        match unasked {
+            Unasked::Over(over) => Self::Over(over),
+            Unasked::Untaken => Self::Slow,
+        }
+    }
+}
+
+impl Open {
+    /// Makes what is sent, to the end; then nothing is left of the stream but its last word.
+    async fn run(mut self, mut giver: Giver<String>) {
+        let (draining, gone) = (self.app.tasks.draining(), giver.gone());
+        let ended = tokio::select! {
+            biased;
+            () = gone => return,
+            () = draining.cancelled() => Ended::Stopped,
+            ended = self.send(&mut giver) => ended,
+        };
+        metrics::counter!(STREAMS_ENDED, "reason" => ended.name()).increment(1);
+        if let Some(code) = ended.code() {
+            giver.give(format!("event: end\ndata: {{\"code\": \"{code}\"}}\n\n"));
+        }
+    }
+
+    async fn send(&mut self, giver: &mut Giver<String>) -> Ended {
         loop {
-            let event = match self.woken().await {
-                Woken::Ends => {
-                    self.is_over = true;
-                    ended("stopped");
-                    return None;
-                }
-                Woken::Told(told) => Some(event_of(&told)),
-                Woken::Comment => Some(Event::default().comment("open")),
-                Woken::Stirred => None,
-                Woken::Slow => {
-                    self.is_over = true;
-                    ended("slow");
-                    Some(end("slow_consumer"))
-                }
-            };
-            if let Err(over) = self.guard.admit().await {
-                self.is_over = true;
-                ended(over.name());
-                return Some(end(over.code()));
+            if let Err(unasked) = giver.asked(&mut self.guard).await {
+                return unasked.into();
             }
-            if let Some(event) = event {
+            match self.next_part().await {
+                Ok(part) => giver.give(part),
+                Err(ended) => return ended,
+            }
+        }
+    }
+
+    /// What is sent next: all events that are at hand. The caller is looked at last of all, with them
+    /// at hand: one that was recorded after the credential's end is never sent.
+    async fn next_part(&mut self) -> Result<String, Ended> {
+        loop {
+            let mut part = String::new();
+            let woken = match self.waiting.take() {
+                Some(woken) => woken,
+                None => self.woken().await,
+            };
+            let mut is_slow = false;
+            match woken {
+                Woken::Ends => return Err(Ended::Stopped),
+                Woken::Told(told) => {
+                    told.write_to(&mut part);
+                    self.fill(&mut part);
+                }
+                Woken::Comment => part.push_str(": open\n\n"),
+                Woken::Stirred => {}
+                Woken::Slow => is_slow = true,
+            }
+            self.guard.admit().await.map_err(Ended::Over)?;
+            if is_slow {
+                return Err(Ended::Slow);
+            }
+            if !part.is_empty() {
                 self.comment_at = self.app.clock.monotonic() + COMMENT;
-                return Some(event);
+                return Ok(part);
+            }
+        }
+    }
+
+    /// Adds what need not be waited for.
+    fn fill(&mut self, part: &mut String) {
+        while part.len() < PART_BYTES {
+            match self.source.next().now_or_never() {
+                Some(Woken::Told(told)) => told.write_to(part),
+                woken => {
+                    self.waiting = woken;
+                    return;
+                }
             }
         }
     }
 
     async fn woken(&mut self) -> Woken {
-        let draining = self.app.tasks.draining();
         let told = self.source.next();
         tokio::select! {
             biased;
-            () = draining.cancelled() => Woken::Ends,
             () = self.guard.stirred() => Woken::Stirred,
             told = told => told,
             () = self.app.clock.sleep_until(self.comment_at) => Woken::Comment,
@@ -284,20 +366,21 @@ impl Source {
     }
 }
 
-fn event_of(told: &Told) -> Event {
-    Event::default()
-        .id(told.position.to_string())
-        .event(&*told.type_name)
-        .data(&*told.json)
-}
-
-fn ended(reason: &'static str) {
-    metrics::counter!(STREAMS_ENDED, "reason" => reason).increment(1);
-}
-
-/// Why nothing more comes.
-fn end(code: &'static str) -> Event {
-    Event::default()
-        .event("end")
-        .data(format!("{{\"code\": \"{code}\"}}"))
+impl Told {
+    /// Adds it as a message; none of its parts holds the end of a line.
+    fn write_to(&self, part: &mut String) {
+        let (position, type_name, json) = (self.position, &self.type_name, &self.json);
+        part.reserve(json.len() + 128);
+        for piece in [
+            "id: ",
+            &position.to_string(),
+            "\nevent: ",
+            type_name,
+            "\ndata: ",
+            json,
+            "\n\n",
+        ] {
+            part.push_str(piece);
+        }
+    }
 }
