@@ -20,6 +20,7 @@ mod proofs;
 mod refusals;
 mod replicas;
 mod routes;
+mod stranger;
 mod strings;
 mod subscriber;
 mod subscribers;
