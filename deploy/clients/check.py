@@ -141,16 +141,6 @@ async def reaches(subscriber, position):
         await asyncio.sleep(0.1)
 
 
-def has_export():
-    try:
-        call("HEAD", "/audit/export?to_position=1")
-    except urllib.error.HTTPError as error:
-        return error.code != 404
-    except ValueError:
-        pass
-    return True
-
-
 async def loses_its_checkpoint(subscriber, project):
     """What was acknowledged does not come again, so that what an older checkpoint lacks must be asked of the API."""
     await subscriber.kill()
@@ -185,18 +175,14 @@ async def main():
     until = time.monotonic() + SECONDS
     troubles = [trouble(one, random.Random(SEED + n), until) for n, one in enumerate(subscribers)]
     (position, made), *done = await asyncio.gather(make_events(until), *troubles)
-    export = await in_a_thread(has_export)
     for subscriber, happened in zip(subscribers, done):
         await reaches(subscriber, position)
-        if export:
-            await loses_its_checkpoint(subscriber, ready["demo"]["project_id"])
+        await loses_its_checkpoint(subscriber, ready["demo"]["project_id"])
         last, repeated = subscriber.judge()
         assert last["decisions"] > made, f"{subscriber.name}: {last}"
         took = await is_put_out(subscriber)
         counts = ", ".join(f"{happened.count(what)} {what}" for what in sorted(set(happened)))
         print(f"{subscriber.name}: {last}, {repeated} repeated, {counts}; put out {took * 1000:.0f} ms after the revocation")
-    if not export:
-        print("skipped: this build has no /audit/export, by which what is missing is made up for")
 
 
 asyncio.run(main())

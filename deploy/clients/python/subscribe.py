@@ -5,6 +5,7 @@ between it and the checkpoint has the last events handled again, so it must be a
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -84,6 +85,11 @@ class Checkpoint:
         beside.replace(self.path)
 
 
+def inboxes(key):
+    """What only the key's holder can tell, since nobody else may have answers sent there."""
+    return f"_INBOX_{hashlib.sha256(f'inbox:{key}'.encode()).hexdigest()[:32]}"
+
+
 def handle(event):
     print(json.dumps(event, separators=(",", ":")), flush=True)
 
@@ -145,7 +151,7 @@ async def main(api_url, nats_url, checkpoint_path):
             # The key is asked for each time: a connection that is refused does not say whether it has ended.
             org, key = api.data("/orgs/self")["id"], api.data("/api-keys/self")["id"]
             await connection.connect(
-                nats_url, token=api.key, inbox_prefix=f"_INBOX_{org}".encode(), allow_reconnect=False, error_cb=quiet
+                nats_url, token=api.key, inbox_prefix=inboxes(api.key).encode(), allow_reconnect=False, error_cb=quiet
             )
             print("connected", file=sys.stderr)
             await read(connection, f"{org}-{key}", checkpoint, api)

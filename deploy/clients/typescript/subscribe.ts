@@ -3,6 +3,7 @@
 // Each event is a line on standard output. That is what "handled" means here: put your own work in place of `handle`. A
 // crash between it and the checkpoint has the last events handled again, so it must be able to bear that.
 
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as rest } from "node:timers/promises";
 import { jetstream, type JsMsg } from "@nats-io/jetstream";
@@ -94,6 +95,11 @@ class Checkpoint {
   }
 }
 
+/** What only the key's holder can tell, since nobody else may have answers sent there. */
+function inboxes(key: string): string {
+  return `_INBOX_${createHash("sha256").update(`inbox:${key}`).digest("hex").slice(0, 32)}`;
+}
+
 function handle(event: Event): void {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }
@@ -153,7 +159,7 @@ async function main(apiUrl: string, natsUrl: string, checkpointPath: string): Pr
     try {
       // The key is asked for each time: a connection that is refused does not say whether it has ended.
       const [org, key] = [await api.id("/orgs/self"), await api.id("/api-keys/self")];
-      const inboxPrefix = `_INBOX_${org}`;
+      const inboxPrefix = inboxes(api.key);
       connection = await connect({ servers: natsUrl, token: api.key, inboxPrefix, reconnect: false });
       console.error("connected");
       await read(connection, `${org}-${key}`, checkpoint, api);

@@ -80,6 +80,10 @@ pub const KEY_RATE_DEFAULT: u64 = 60;
 pub const SESSION_RATE: u64 = 600;
 /// How long a connection over NATS lasts before it must be made again, in seconds.
 pub const SUBSCRIPTION_SECONDS: i64 = 10 * 60;
+/// Most connections over NATS at a time with one key.
+pub const SUBSCRIBER_CONNECTIONS_OF_KEY: usize = 10;
+/// Most connections over NATS at a time with all keys of an org.
+pub const SUBSCRIBER_CONNECTIONS_OF_ORG: usize = 100;
 /// Most subscriptions of one connection over NATS.
 pub const SUBSCRIPTIONS: i64 = 32;
 /// Longest message that a subscriber may send over NATS, in bytes: it asks and acknowledges.

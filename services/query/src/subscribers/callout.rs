@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
-use domain::ids::OrgId;
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use futures_util::StreamExt;
@@ -19,11 +18,12 @@ use runtime::nats_keys::SubscriberKeys;
 use runtime::retry::Policy;
 use runtime::telemetry::chain;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::durables::{DurableError, Durables};
 use super::grant::{self, Grant};
+use super::held::Held;
+use super::queue::Queue;
 use super::request::{AuthRequest, NotAsked, Presented};
 use crate::metrics::SUBSCRIBER_CONNECTS;
 
@@ -33,8 +33,6 @@ const SUBJECT: &str = "$SYS.REQ.USER.AUTH";
 const QUEUE: &str = "subscribers";
 /// In which a server says under which key it seals.
 const CURVE: &str = "Nats-Server-Xkey";
-/// Most that are looked at at once; beyond them nobody answers, and the server refuses.
-const AT_ONCE: usize = 64;
 /// What a connection is counted as: it is the stream of events by another way.
 const PURPOSE: Purpose = Purpose {
     method: "GET",
@@ -51,6 +49,8 @@ pub struct Callout {
     pub system: Client,
     /// What must be there before a subscriber is.
     pub durables: Durables,
+    /// How many connections there are.
+    pub held: Arc<Held>,
     /// Under which the server takes answers.
     pub keys: SubscriberKeys,
     /// Time.
@@ -68,6 +68,10 @@ enum Refusal {
     Scope(#[from] InsufficientScope),
     #[error("a session is no subscriber")]
     Session,
+    #[error("the key or its org has as many connections as it may")]
+    Full,
+    #[error("too many ask at once")]
+    Crowded,
     #[error("the durable cannot be had")]
     Durable(#[from] DurableError),
 }
@@ -101,21 +105,22 @@ impl Callout {
     }
 
     async fn answer_all(self: &Arc<Self>, mut asked: Subscriber, tasks: &Tasks) {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+        let queue = Queue::new(self.clock.clone());
         while let Some(message) = asked.next().await {
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let Some(waiting) = queue.join() else {
                 count("crowded");
                 continue;
             };
             let callout = Arc::clone(self);
             tasks.spawn(TaskKind::Request, "subscriber", async move {
-                callout.answer(message).await;
-                drop(place);
+                let turn = waiting.turn().await;
+                callout.answer(message, turn.is_some()).await;
+                drop(turn);
             });
         }
     }
 
-    async fn answer(&self, message: Message) {
+    async fn answer(&self, message: Message, has_turn: bool) {
         let Some(reply) = message.reply.clone() else {
             return;
         };
@@ -129,7 +134,11 @@ impl Callout {
         };
         // The message holds what was sealed, and nobody needs it.
         drop(message);
-        let admitted = self.admit(&request).await;
+        let admitted = if has_turn {
+            self.admit(&request).await
+        } else {
+            Err(Refusal::Crowded)
+        };
         note(&admitted, request.peer);
         let now = self.now();
         let grant = admitted.ok();
@@ -155,9 +164,13 @@ impl Callout {
             return Err(missing.into());
         }
         self.gate.count(&admission, PURPOSE);
+        if !self.held.take(org, id) {
+            return Err(Refusal::Full);
+        }
         self.durables.ensure(org, id).await?;
-        let ends = admission.key_expires_at;
-        Ok(Grant::new(org, id, ends, self.now(), &self.entropy))
+        let (presented, ends) = (&request.presented, admission.key_expires_at);
+        let grant = Grant::new(org, id, presented, ends, self.now(), &self.entropy);
+        Ok(grant)
     }
 
     fn now(&self) -> Timestamp {
@@ -192,16 +205,20 @@ fn note(admitted: &Result<Grant, Refusal>, peer: IpAddr) {
     match admitted {
         Ok(grant) => {
             count("admitted");
-            let Grant { org, key, until } = *grant;
-            let org: OrgId = org;
+            let Grant {
+                org, key, until, ..
+            } = grant;
             tracing::info!(%org, %key, %peer, %until, "a subscriber is let in");
         }
         Err(refusal) => {
-            let is_away = matches!(
-                refusal,
-                Refusal::Durable(_) | Refusal::Gate(Denial::VerificationUnavailable)
-            );
-            count(if is_away { "unavailable" } else { "refused" });
+            count(match refusal {
+                Refusal::Durable(_) | Refusal::Gate(Denial::VerificationUnavailable) => {
+                    "unavailable"
+                }
+                Refusal::Crowded => "crowded",
+                Refusal::Full => "full",
+                Refusal::Gate(_) | Refusal::Scope(_) | Refusal::Session => "refused",
+            });
             tracing::info!(%peer, why = %chain(refusal), "a subscriber is not let in");
         }
     }

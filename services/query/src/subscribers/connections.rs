@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
+use chrono::{DateTime, Utc};
 use domain::ids::{KeyId, OrgId};
 use futures_util::StreamExt;
 use runtime::clock::Clock;
@@ -36,6 +37,8 @@ pub enum ConnectionsError {
 pub struct Connection {
     /// The server's own number of it.
     pub id: u64,
+    /// Since when it is there; none: the server does not say.
+    pub since: Option<DateTime<Utc>>,
     /// From where it comes; none: the server does not say.
     pub peer: Option<IpAddr>,
     /// Whose events it reads.
@@ -51,6 +54,8 @@ pub struct Page {
     pub server: String,
     /// Some of its connections.
     pub connections: Vec<Connection>,
+    /// Others, by the server's own numbers: in that account, but under no name that was given here.
+    pub strangers: Vec<u64>,
 }
 
 /// Lists connections and ends them.
@@ -90,6 +95,10 @@ struct Data {
 #[derive(Deserialize)]
 struct Listed {
     cid: u64,
+    #[serde(default)]
+    start: String,
+    #[serde(default)]
+    uptime: String,
     #[serde(default)]
     ip: String,
     #[serde(default)]
@@ -160,6 +169,7 @@ impl Listing<'_> {
             return Ok(Some(Page {
                 server: server.id,
                 connections: listed.iter().filter_map(Listed::read).collect(),
+                strangers: listed.iter().filter_map(Listed::stranger).collect(),
             }));
         }
         tracing::warn!("more connections than are looked at: the rest ends by itself");
@@ -182,9 +192,48 @@ impl Listed {
         let (org, key) = Grant::parse_name(&self.authorized_user)?;
         Some(Connection {
             id: self.cid,
+            since: self.start.parse().ok(),
             peer: self.ip.parse().ok(),
             org,
             key,
         })
+    }
+
+    /// None if it is a subscriber's. A server binds a connection to the account and names it right
+    /// after that, so one that has just come is looked at the next time.
+    fn stranger(&self) -> Option<u64> {
+        let is_new = self.uptime == "0s";
+        (!is_new && Grant::parse_name(&self.authorized_user).is_none()).then_some(self.cid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn listed(user: &str, uptime: &str) -> Listed {
+        let start = "2026-01-05T05:37:52.123456789Z";
+        let listed = json!({
+            "cid": 7, "ip": "203.0.113.9", "start": start, "uptime": uptime, "authorized_user": user
+        });
+        serde_json::from_value(listed).unwrap()
+    }
+
+    #[test]
+    fn a_connection_is_a_subscribers_or_a_strangers() {
+        let id = "0190163d-8694-739b-aea5-966c26f8ad90";
+        let subscriber = listed(&format!("tga:{id}:{id}"), "1m2s");
+        assert_eq!(subscriber.stranger(), None);
+        let read = subscriber.read().unwrap();
+        assert_eq!((read.id, read.key), (7, id.parse().unwrap()));
+        assert!(read.since.is_some() && read.peer.is_some());
+        for name in ["", "[REDACTED]", "command", &format!("tga:{id}")] {
+            assert_eq!(listed(name, "1s").read(), None);
+            assert_eq!(listed(name, "1s").stranger(), Some(7), "{name}");
+            assert_eq!(listed(name, "").stranger(), Some(7), "{name}");
+            assert_eq!(listed(name, "0s").stranger(), None, "{name}");
+        }
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::stream::DeleteStatus;
+use async_nats::jetstream::{self, Context, ErrorCode};
 use domain::ids::{KeyId, OrgId};
 use domain::limits::{
     SUBSCRIBER_ACK_SECONDS, SUBSCRIBER_BATCH, SUBSCRIBER_IDLE_HOURS, SUBSCRIBER_UNACKNOWLEDGED,
@@ -101,11 +102,17 @@ impl Durables {
 
     /// Takes one away, if it is there.
     pub async fn remove(&self, name: &str) -> Result<(), DurableError> {
-        let removed = self.context.delete_consumer_from_stream(name, STREAM_NAME);
+        let subject = format!("CONSUMER.DELETE.{STREAM_NAME}.{name}");
+        let nothing = json!({});
+        let removed = self.context.request(subject, &nothing);
         let removed = self.clock.timeout(WITHIN, removed).await;
         let removed = removed.map_err(|_| DurableError::Late)?;
-        removed.map_err(refused("take a durable away"))?;
-        Ok(())
+        match removed.map_err(refused("take a durable away"))? {
+            Response::Ok::<DeleteStatus>(_) => Ok(()),
+            // Another service was quicker.
+            Response::Err { error } if is_gone(error.error_code()) => Ok(()),
+            Response::Err { error } => Err(refused("take a durable away")(error)),
+        }
     }
 
     /// The names of all consumers of the stream; those beyond a bound wait for the next time.
@@ -130,6 +137,10 @@ impl Durables {
         }
         Ok(names)
     }
+}
+
+fn is_gone(code: ErrorCode) -> bool {
+    [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND].contains(&code)
 }
 
 fn refused<E>(what: &'static str) -> impl FnOnce(E) -> DurableError

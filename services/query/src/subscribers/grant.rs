@@ -8,12 +8,14 @@ use domain::limits::{SUBSCRIBER_MESSAGE_BYTES, SUBSCRIPTION_SECONDS, SUBSCRIPTIO
 use domain::time::Timestamp;
 use event_log::STREAM_NAME;
 use runtime::entropy::Entropy;
+use runtime::files::hex;
 use runtime::nats_keys::SubscriberKeys;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::durables;
 use super::jwt::{self, Claims};
-use super::request::AuthRequest;
+use super::request::{AuthRequest, Presented};
 
 /// The account of subscribers, by its name in the server's configuration. It is none in which events
 /// are kept: the server answers to wherever a question says, and there that could be the stream.
@@ -23,8 +25,14 @@ const API: &str = "tga.api";
 /// What stands before org and key in the name under which a connection is listed.
 const PREFIX: &str = "tga";
 
+/// What stands before a key where the prefix of its inboxes is made of both: the hash is then none
+/// by which keys are found.
+const OF_INBOXES: &[u8] = b"inbox:";
+/// Bytes of that hash which stand in the prefix.
+const INBOX_BYTES: usize = 16;
+
 /// A key that was let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Grant {
     /// Whose events it reads.
     pub org: OrgId,
@@ -32,6 +40,8 @@ pub struct Grant {
     pub key: KeyId,
     /// When the server ends the connection.
     pub until: Timestamp,
+    /// What its inboxes begin with, which is told to nobody.
+    inboxes: String,
 }
 
 #[derive(Serialize)]
@@ -74,6 +84,7 @@ impl Grant {
     pub fn new(
         org: OrgId,
         key: KeyId,
+        presented: &Presented,
         ends: Option<Timestamp>,
         now: Timestamp,
         entropy: &Entropy,
@@ -86,6 +97,7 @@ impl Grant {
             org,
             key,
             until: ends.map_or(until, |ends| ends.min(until)),
+            inboxes: inboxes(presented),
         }
     }
 
@@ -104,7 +116,7 @@ impl Grant {
     }
 
     fn user(&self) -> User {
-        let (org, durable) = (self.org, durables::name(self.org, self.key));
+        let durable = durables::name(self.org, self.key);
         let publish = vec![
             format!("{API}.CONSUMER.MSG.NEXT.{STREAM_NAME}.{durable}"),
             format!("{API}.CONSUMER.INFO.{STREAM_NAME}.{durable}"),
@@ -115,7 +127,7 @@ impl Grant {
             version: 2,
             publish: Allowed { allow: publish },
             subscribe: Allowed {
-                allow: vec![format!("_INBOX_{org}.>")],
+                allow: vec![format!("{}.>", self.inboxes)],
             },
             subs: SUBSCRIPTIONS,
             data: -1,
@@ -123,6 +135,17 @@ impl Grant {
             allowed_connection_types: ["STANDARD", "WEBSOCKET"],
         }
     }
+}
+
+/// What the inboxes of a connection begin with that presents this key. A server sends an answer
+/// wherever who asks wants it, also to what another one listens to. So nobody may listen where
+/// others can guess it, and only who has the key can tell this.
+fn inboxes(presented: &Presented) -> String {
+    let hash = Sha256::new()
+        .chain_update(OF_INBOXES)
+        .chain_update(presented.reveal())
+        .finalize();
+    format!("_INBOX_{}", hex(&hash[..INBOX_BYTES]))
 }
 
 /// The answer to a server, sealed for it: what the connection may do, or that it may not be.
@@ -180,11 +203,15 @@ mod tests {
         (org, "0190163d-8694-739b-aea5-966c26f8ad91".parse().unwrap())
     }
 
+    fn presented() -> Presented {
+        serde_json::from_value("tga_x".into()).unwrap()
+    }
+
     #[test]
     fn a_name_tells_whose_connection_it_is() {
         let (org, key) = ids();
         let now = Timestamp::parse("2026-01-05T05:37:52Z").unwrap();
-        let grant = Grant::new(org, key, None, now, &Entropy::seeded(1));
+        let grant = Grant::new(org, key, &presented(), None, now, &Entropy::seeded(1));
         assert_eq!(Grant::parse_name(&grant.name()), Some((org, key)));
         for other in ["command", "", "tga:", "tga:a:b", &format!("tga:{org}")] {
             assert_eq!(Grant::parse_name(other), None, "{other}");
@@ -199,11 +226,11 @@ mod tests {
         let most = now.plus(TimeDelta::seconds(SUBSCRIPTION_SECONDS));
         let least = now.plus(TimeDelta::seconds(SUBSCRIPTION_SECONDS * 8 / 10));
         for _ in 0..1_000 {
-            let until = Grant::new(org, key, None, now, &entropy).until;
+            let until = Grant::new(org, key, &presented(), None, now, &entropy).until;
             assert!(until <= most && until >= least, "{until}");
         }
         let soon = now.plus(TimeDelta::seconds(5));
-        let grant = Grant::new(org, key, Some(soon), now, &entropy);
+        let grant = Grant::new(org, key, &presented(), Some(soon), now, &entropy);
         assert_eq!(grant.until, soon);
     }
 
@@ -212,9 +239,11 @@ mod tests {
     fn a_connection_may_read_its_own_and_nothing_else() {
         let (org, key) = ids();
         let now = Timestamp::parse("2026-01-05T05:37:52Z").unwrap();
-        let user = Grant::new(org, key, None, now, &Entropy::seeded(1)).user();
-        let (o, d) = (org.to_string(), format!("{org}-{key}"));
-        assert_eq!(user.subscribe.allow, [format!("_INBOX_{o}.>")]);
+        let user = Grant::new(org, key, &presented(), None, now, &Entropy::seeded(1)).user();
+        let d = format!("{org}-{key}");
+        // printf inbox:tga_x | sha256sum | cut -c -32
+        let inboxes = "_INBOX_cf9064a95faad0acb0b06beecde8b511.>";
+        assert_eq!(user.subscribe.allow, [inboxes]);
         assert_eq!(
             user.publish.allow,
             [

@@ -12,7 +12,9 @@ mod callout;
 mod connections;
 mod durables;
 mod grant;
+mod held;
 mod jwt;
+mod queue;
 mod request;
 mod warden;
 
@@ -29,6 +31,7 @@ use tokio::sync::Notify;
 use self::callout::Callout;
 use self::connections::Connections;
 use self::durables::Durables;
+use self::held::Held;
 use self::warden::Warden;
 
 /// Of the inboxes of [`Subscribers::system`]; it may use no others.
@@ -65,10 +68,12 @@ impl Subscribers {
     pub fn start(self, means: Means, tasks: &Tasks) {
         let durables = Durables::new(self.durables, means.clock.clone());
         let connections = Connections::new(self.system.clone(), means.clock.clone());
+        let held = Arc::new(Held::default());
         let callout = Callout {
             gate: means.gate,
             system: self.system,
             durables: durables.clone(),
+            held: Arc::clone(&held),
             keys: self.keys,
             clock: means.clock.clone(),
             entropy: means.entropy.clone(),
@@ -81,6 +86,7 @@ impl Subscribers {
         let warden = Warden {
             connections,
             durables,
+            held,
             primary: means.primary,
             changed: means.changed,
             clock: means.clock,

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::{KeyId, OrgId};
+use domain::ids::KeyId;
 use domain::scope::Scope;
 use domain::time::Timestamp;
 use gate::{KEYS_AT_ONCE, KeyTerms, StoreError};
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 
 use super::connections::{Connection, Connections, ConnectionsError, Page};
 use super::durables::{self, DurableError, Durables};
+use super::held::Held;
 use crate::metrics::{SUBSCRIBER_DURABLES, SUBSCRIBERS, SUBSCRIBERS_ENDED};
 
 /// How often it looks though nothing happened. Who was being let in while a key ended is seen then.
@@ -33,12 +34,17 @@ const TIDY: Duration = Duration::from_secs(5);
 /// How long the primary may take over keys.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
+/// After so many durables that could not be made or taken away the rest waits for the next time.
+const FAILURES: usize = 8;
+
 /// Ends connections, and looks after durables.
 pub struct Warden {
     /// Where connections are listed and ended.
     pub connections: Connections,
     /// What each of them asks.
     pub durables: Durables,
+    /// How many connections there are.
+    pub held: Arc<Held>,
     /// What says what keys may do.
     pub primary: PgPool,
     /// Told whenever an event changed that.
@@ -62,8 +68,8 @@ enum LookError {
     Late,
 }
 
-/// Those who are connected and may be.
-type Connected = HashSet<(OrgId, KeyId)>;
+/// Those who are connected and may be, by server.
+type Connected = Vec<(String, Connection)>;
 
 impl Warden {
     /// Looks until the stage stops.
@@ -105,12 +111,14 @@ impl Warden {
     async fn end_what_may_not_be(&self) -> Result<Connected, LookError> {
         let mut connected = Connected::new();
         let mut listed = 0;
+        self.held.begin();
         let mut listing = self.connections.list().await?;
         while let Some(page) = listing.next().await? {
             listed += page.connections.len();
             self.judge(&page, &mut connected).await?;
         }
         metrics::gauge!(SUBSCRIBERS).set(listed as f64);
+        self.end_what_is_too_many(&mut connected).await?;
         Ok(connected)
     }
 
@@ -125,13 +133,39 @@ impl Warden {
                 terms.is_some_and(|terms| terms.allow(org, peer, Scope::Audit, now))
             });
             if may {
-                connected.insert((org, key));
+                connected.push((page.server.clone(), *one));
                 continue;
             }
-            self.connections.end(&page.server, one.id).await?;
-            metrics::counter!(SUBSCRIBERS_ENDED).increment(1);
+            self.end(&page.server, one.id).await?;
             tracing::info!(%org, %key, "a subscriber's connection is ended");
         }
+        for one in &page.strangers {
+            self.end(&page.server, *one).await?;
+            tracing::warn!("a connection is ended that nobody let in under its name");
+        }
+        Ok(())
+    }
+
+    /// The newest of a key, or of an org, go. All services take the same ones.
+    async fn end_what_is_too_many(&self, connected: &mut Connected) -> Result<(), LookError> {
+        // Of what a server does not tell the time nothing is older.
+        connected.sort_by(|(server, one), (other, two)| {
+            let time = |one: &Connection| (one.since.is_none(), one.since);
+            (time(one), server, one.id).cmp(&(time(two), other, two.id))
+        });
+        let seen = connected.iter().map(|(_, one)| (one.org, one.key));
+        let mut stay = self.held.see(seen).into_iter();
+        let stays = |_: &mut (String, Connection)| !stay.next().unwrap_or(true);
+        for (server, Connection { id, org, key, .. }) in connected.extract_if(.., stays) {
+            self.end(&server, id).await?;
+            tracing::info!(%org, %key, "a subscriber's connection is ended, one too many");
+        }
+        Ok(())
+    }
+
+    async fn end(&self, server: &str, connection: u64) -> Result<(), LookError> {
+        self.connections.end(server, connection).await?;
+        metrics::counter!(SUBSCRIBERS_ENDED).increment(1);
         Ok(())
     }
 
@@ -141,10 +175,14 @@ impl Warden {
     async fn tidy(&self, connected: &Connected) -> Result<(), LookError> {
         let names = self.durables.names().await?;
         metrics::gauge!(SUBSCRIBER_DURABLES).set(names.len() as f64);
-        for (org, key) in connected {
-            if !names.contains(&durables::name(*org, *key)) {
-                self.durables.ensure(*org, *key).await?;
-                tracing::info!(%org, %key, "a subscriber's durable was gone, and is made anew");
+        let mut failures = Failures::default();
+        let connected = connected.iter().map(|(_, one)| (one.org, one.key));
+        for (org, key) in connected.collect::<HashSet<_>>() {
+            if !names.contains(&durables::name(org, key)) {
+                let made = self.durables.ensure(org, key).await;
+                if failures.bear(made)? {
+                    tracing::info!(%org, %key, "a subscriber's durable was gone, and is made anew");
+                }
             }
         }
         let owned = names
@@ -157,11 +195,13 @@ impl Warden {
         let now = self.now();
         for (name, key) in owned {
             if terms.get(&key).is_none_or(|terms| terms.is_over(now)) {
-                self.durables.remove(name).await?;
-                tracing::info!(%key, "the durable of a key that has ended is taken away");
+                let removed = self.durables.remove(name).await;
+                if failures.bear(removed)? {
+                    tracing::info!(%key, "the durable of a key that has ended is taken away");
+                }
             }
         }
-        Ok(())
+        failures.last.map_or(Ok(()), |error| Err(error.into()))
     }
 
     async fn terms(&self, keys: Vec<KeyId>) -> Result<HashMap<KeyId, KeyTerms>, LookError> {
@@ -176,5 +216,47 @@ impl Warden {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_datetime(self.clock.now())
+    }
+}
+
+/// What went wrong with single durables, which does not keep the others waiting: they come in
+/// another order each time, so that some which always fail stand in nobody's way for long.
+#[derive(Default)]
+struct Failures {
+    count: usize,
+    last: Option<DurableError>,
+}
+
+impl Failures {
+    /// Whether it went well.
+    ///
+    /// # Errors
+    /// If it was one failure too many.
+    fn bear(&mut self, done: Result<(), DurableError>) -> Result<bool, DurableError> {
+        let Err(error) = done else {
+            return Ok(true);
+        };
+        self.count += 1;
+        if self.count == FAILURES {
+            return Err(error);
+        }
+        self.last = Some(error);
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_failures_are_borne_and_not_forgotten() {
+        let mut failures = Failures::default();
+        assert!(matches!(failures.bear(Ok(())), Ok(true)));
+        for _ in 1..FAILURES {
+            assert!(matches!(failures.bear(Err(DurableError::Late)), Ok(false)));
+        }
+        assert!(failures.last.is_some());
+        assert!(failures.bear(Err(DurableError::Late)).is_err());
     }
 }

@@ -22,6 +22,7 @@ mod refusals;
 mod replicas;
 mod retained;
 mod routes;
+mod stranger;
 mod strings;
 mod subscriber;
 mod subscribers;

@@ -5,7 +5,9 @@ use async_nats::jetstream::{self, Message};
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event as Change};
 use domain::ids::{KeyId, OrgId};
 use futures_util::StreamExt;
+use runtime::files::hex;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy};
+use sha2::{Digest, Sha256};
 use testkit::{TestNats, eventually};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
@@ -25,6 +27,12 @@ pub struct Subscriber {
     org: OrgId,
     key: KeyId,
     changes: UnboundedReceiver<Change>,
+}
+
+/// What the inboxes of this key's connections begin with.
+pub fn inboxes(secret: &str) -> String {
+    let hash = Sha256::digest(format!("inbox:{secret}"));
+    format!("_INBOX_{}", &hex(&hash)[..32])
 }
 
 impl Scene {
@@ -83,7 +91,7 @@ impl Scene {
         let (sender, changes) = mpsc::unbounded_channel();
         let options = |sender: UnboundedSender<Change>| {
             ConnectOptions::with_token(secret.to_owned())
-                .custom_inbox_prefix(format!("_INBOX_{org}"))
+                .custom_inbox_prefix(inboxes(secret))
                 .event_callback(move |change| {
                     let _ = sender.send(change);
                     async {}

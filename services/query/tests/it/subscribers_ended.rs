@@ -5,10 +5,12 @@ use domain::event::{
     Event, KeyChanged, KeyCreated, KeyRevoked, OrgReinstated, OrgSuspended, RevocationReason,
 };
 use domain::ids::KeyId;
+use domain::limits::SUBSCRIBER_CONNECTIONS_OF_KEY;
 use domain::scope::{Scope, Scopes};
 use event_log::STREAM_NAME;
 use testkit::eventually;
 
+use crate::stranger::Stranger;
 use crate::subscriber::{Scene, Subscriber};
 use crate::support::{Org, PATIENCE};
 
@@ -146,4 +148,52 @@ async fn the_durable_of_a_key_goes_with_it() {
     })
     .await;
     stream.consumer_info(bystander.durable()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_has_so_many_connections_and_no_more() {
+    let scene = Scene::start().await;
+    let org = scene.org().await;
+    let mut all = Vec::new();
+    for _ in 0..SUBSCRIBER_CONNECTIONS_OF_KEY {
+        all.push(scene.subscriber(&org).await);
+    }
+    scene.is_refused(&org.key).await;
+    // Another key of the org is not in its way.
+    let (_, mut other) = another(&scene, &org).await;
+    all.pop();
+    scene.is_let_in(&org.key).await;
+    assert!(all.iter_mut().all(Subscriber::was_never_ended));
+    assert!(other.was_never_ended());
+}
+
+/// Two services that let in do not know of each other's at once.
+#[tokio::test]
+async fn of_connections_that_are_too_many_the_newest_are_ended() {
+    let mut scene = Scene::start().await;
+    let org = scene.org().await;
+    // Nobody looks while the second service has not seen the first one's.
+    let mut all = Vec::new();
+    for _ in 0..SUBSCRIBER_CONNECTIONS_OF_KEY {
+        all.push(scene.subscriber(&org).await);
+    }
+    scene.stop_replica().await;
+    let stranger = Stranger::start(&scene, &format!("tga:{}:{}", org.id, org.key_id)).await;
+    let mut newest = scene.subscriber(&org).await;
+    drop(stranger);
+    let _later = scene.world.replica_for_subscribers(&scene.nats).await;
+    newest.ended().await;
+    assert!(all.iter_mut().all(Subscriber::was_never_ended));
+}
+
+#[tokio::test]
+async fn who_is_in_the_account_under_no_name_of_ours_is_ended() {
+    let mut scene = Scene::start().await;
+    let org = scene.org().await;
+    scene.stop_replica().await;
+    let stranger = Stranger::start(&scene, "stranger").await;
+    let mut connected = scene.subscriber(&org).await;
+    drop(stranger);
+    let _later = scene.world.replica_for_subscribers(&scene.nats).await;
+    connected.ended().await;
 }

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use domain::ids::{KeyId, OrgId};
 use runtime::nats::NatsUrl;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::subscriber::Scene;
+use crate::subscriber::{Scene, inboxes};
 use crate::support::Org;
 
 /// The protocol itself, which tells of every refusal before it answers what was asked after it.
@@ -123,7 +122,7 @@ fn login(url: &str) -> String {
 }
 
 /// Everything that somebody might try, about these orgs and their durables.
-fn subjects(orgs: [(OrgId, KeyId); 2]) -> BTreeSet<String> {
+fn subjects(orgs: [&Org; 2]) -> BTreeSet<String> {
     let fixed = "> * *.> tga.> tga.*.> tga.events.> tga.events.* tga.events.*.> tga.events.*.key.revoked \
          tga.gate.> tga.gate.* tga.gate.ack.* tga.gate.ack.1 tga.gate.counts.* tga.gate.counts.1 \
          tga.gate.settled tga.gate.auth tga.checkpoints tga.other tga.api.> tga.api.INFO $JS.> $JS.API.> $JS.API.INFO $JS.ACK.> \
@@ -145,7 +144,9 @@ fn subjects(orgs: [(OrgId, KeyId); 2]) -> BTreeSet<String> {
          $SYS._INBOX.a.b _INBOX.> _INBOX.a _INBOX_*.> _INBOX_durables.> _INBOX_durables.a \
          _INBOX_subscribers.> _INBOX_subscribers.a _R_.> _R_.a $MQTT.> $LDS.a $GR.a";
     let mut all: BTreeSet<String> = fixed.split_whitespace().map(str::to_owned).collect();
-    for (org, key) in orgs {
+    for org in orgs {
+        let (inboxes, key) = (inboxes(&org.key), org.key_id);
+        let org = org.id;
         let durable = format!("{org}-{key}");
         all.extend([
             format!("tga.events.{org}"),
@@ -154,7 +155,9 @@ fn subjects(orgs: [(OrgId, KeyId); 2]) -> BTreeSet<String> {
             format!("tga.events.{org}.key.revoked"),
             format!("_INBOX_{org}.>"),
             format!("_INBOX_{org}.a"),
-            format!("_INBOX_{org}x.>"),
+            format!("{inboxes}.>"),
+            format!("{inboxes}.a"),
+            format!("{inboxes}x.>"),
             format!("$JS.ACK.TGA_EVENTS.{durable}.1.1.1.1.1"),
             format!("$JS.ACK.TGA_EVENTS.{durable}.>"),
             format!("$JS.ACK.a.b.TGA_EVENTS.{durable}.1.1.1.1.1"),
@@ -172,16 +175,21 @@ fn subjects(orgs: [(OrgId, KeyId); 2]) -> BTreeSet<String> {
 }
 
 /// All that a subscriber may do.
-fn of_subscriber(org: OrgId, key: KeyId) -> BTreeSet<(Verb, String)> {
-    let durable = format!("{org}-{key}");
+fn of_subscriber(org: &Org) -> BTreeSet<(Verb, String)> {
+    let durable = durable(org);
     let ask = [
         format!("tga.api.CONSUMER.MSG.NEXT.TGA_EVENTS.{durable}"),
         format!("tga.api.CONSUMER.INFO.TGA_EVENTS.{durable}"),
         format!("$JS.ACK.TGA_EVENTS.{durable}.1.1.1.1.1"),
         format!("$JS.ACK.TGA_EVENTS.{durable}.>"),
     ];
-    let hear = [format!("_INBOX_{org}.>"), format!("_INBOX_{org}.a")];
+    let inboxes = inboxes(&org.key);
+    let hear = [format!("{inboxes}.>"), format!("{inboxes}.a")];
     pairs(&ask, &hear)
+}
+
+fn durable(org: &Org) -> String {
+    format!("{}-{}", org.id, org.key_id)
 }
 
 fn pairs<T: AsRef<str>>(ask: &[T], hear: &[T]) -> BTreeSet<(Verb, String)> {
@@ -244,13 +252,13 @@ async fn two_orgs(scene: &Scene) -> (Org, Org) {
 async fn a_subscriber_may_ask_its_own_durable_and_nothing_else() {
     let scene = Scene::start().await;
     let (one, other) = two_orgs(&scene).await;
-    let subjects = subjects([(one.id, one.key_id), (other.id, other.key_id)]);
+    let subjects = subjects([&one, &other]);
     for org in [&one, &other] {
         let port = scene.nats.port();
         let mut raw = Raw::connect(port, &token(&org.key)).await.unwrap();
-        let inbox = format!("_INBOX_{}", org.id);
+        let inbox = inboxes(&org.key);
         let may = allowed(&mut raw, &subjects, &inbox).await;
-        are_equal(&may, &of_subscriber(org.id, org.key_id));
+        are_equal(&may, &of_subscriber(org));
     }
 }
 
@@ -258,19 +266,14 @@ async fn a_subscriber_may_ask_its_own_durable_and_nothing_else() {
 async fn logins_of_ours_may_do_what_is_written_and_nothing_else() {
     let scene = Scene::start().await;
     let (one, other) = two_orgs(&scene).await;
-    let subjects = subjects([(one.id, one.key_id), (other.id, other.key_id)]);
+    let subjects = subjects([&one, &other]);
     let port = scene.nats.port();
     let may = async |url: String, inbox: &str| {
         let mut raw = Raw::connect(port, &login(&url)).await.unwrap();
         allowed(&mut raw, &subjects, inbox).await
     };
     let of_durables = may(scene.nats.durables_url(), "_INBOX_durables").await;
-    let durable = |org: &Org| {
-        format!(
-            "$JS.API.CONSUMER.DELETE.TGA_EVENTS.{}-{}",
-            org.id, org.key_id
-        )
-    };
+    let delete = |org: &Org| format!("$JS.API.CONSUMER.DELETE.TGA_EVENTS.{}", durable(org));
     let create = |org: &Org| {
         format!(
             "$JS.API.CONSUMER.CREATE.TGA_EVENTS.mine.tga.events.{}.>",
@@ -279,8 +282,8 @@ async fn logins_of_ours_may_do_what_is_written_and_nothing_else() {
     };
     let ask = [
         "$JS.API.CONSUMER.NAMES.TGA_EVENTS".to_owned(),
-        durable(&one),
-        durable(&other),
+        delete(&one),
+        delete(&other),
         create(&one),
         create(&other),
     ];
@@ -353,13 +356,13 @@ async fn an_answer_reaches_nothing_but_who_asked() {
         .await
         .unwrap();
     victim
-        .send(&format!("SUB _INBOX_{}.> 1\r\n", other.id))
+        .send(&format!("SUB {}.> 1\r\n", inboxes(&other.key)))
         .await;
-    victim.settle().await;
+    assert_eq!(victim.settle().await, Vec::<String>::new());
     let mut raw = Raw::connect(scene.nats.port(), &token(&one.key))
         .await
         .unwrap();
-    let durable = format!("{}-{}", one.id, one.key_id);
+    let durable = durable(&one);
     let before = scene.world.log.head().await.unwrap().position;
     let replies = [
         format!("tga.events.{}.key.revoked", other.id),
@@ -367,9 +370,13 @@ async fn an_answer_reaches_nothing_but_who_asked() {
         "$JS.API.STREAM.DELETE.TGA_EVENTS".to_owned(),
         "$JS.API.STREAM.PURGE.TGA_EVENTS".to_owned(),
         format!(
-            "$JS.API.CONSUMER.DELETE.TGA_EVENTS.{}-{}",
-            other.id, other.key_id
+            "$JS.API.CONSUMER.DELETE.TGA_EVENTS.{}",
+            self::durable(&other)
         ),
+        format!("_INBOX_{}.x", other.id),
+        format!("_INBOX_{}.x", other.key_id),
+        "_INBOX_*.x".to_owned(),
+        format!("{}.x", inboxes(&one.key)),
         "tga.gate.settled".to_owned(),
         "$SYS.REQ.SERVER.PING".to_owned(),
     ];
@@ -394,4 +401,39 @@ async fn an_answer_reaches_nothing_but_who_asked() {
     assert_eq!(state.messages, before.get() + 1);
     victim.settle().await;
     assert_eq!(victim.heard, Vec::<String>::new());
+}
+
+/// The account of subscribers takes an answer too, where its subject is one that they ask under: with
+/// it one could acknowledge for another, or ask for it.
+#[tokio::test]
+async fn an_answer_takes_no_event_from_another() {
+    let scene = Scene::start().await;
+    let (one, other) = two_orgs(&scene).await;
+    let victim = scene.subscriber(&other).await;
+    let port = scene.nats.port();
+    let mut raw = Raw::connect(port, &token(&one.key)).await.unwrap();
+    let theirs = durable(&other);
+    let pending = victim.described().await.cached_info().num_pending;
+    let sent = victim
+        .described()
+        .await
+        .cached_info()
+        .delivered
+        .consumer_sequence;
+    let replies = [
+        format!("tga.api.CONSUMER.MSG.NEXT.TGA_EVENTS.{theirs}"),
+        format!("$JS.ACK.TGA_EVENTS.{theirs}.1.1.1.1.1"),
+    ];
+    for reply in &replies {
+        for asked in ["INFO", "MSG.NEXT"] {
+            let asked = format!("tga.api.CONSUMER.{asked}.TGA_EVENTS.{}", durable(&one));
+            raw.send(&format!("PUB {asked} {reply} 0\r\n\r\n")).await;
+        }
+    }
+    raw.settle().await;
+    scene.subscriber(&one).await.described().await;
+    let after = victim.described().await;
+    let after = after.cached_info();
+    assert_eq!(after.num_pending, pending);
+    assert_eq!(after.delivered.consumer_sequence, sent);
 }

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use super::LocalError;
 use super::account::Account;
 use super::nats_access::{
-    DURABLES_PERMISSIONS, REPLICA_PERMISSIONS, SUBSCRIBERS_EXPORTS, SUBSCRIBERS_IMPORTS,
-    SUBSCRIBERS_PERMISSIONS, Subscribers,
+    DURABLES_PERMISSIONS, REPLICA_PERMISSIONS, SERVER_LIMITS, SUBSCRIBERS_EXPORTS,
+    SUBSCRIBERS_IMPORTS, SUBSCRIBERS_LIMITS, SUBSCRIBERS_PERMISSIONS, Subscribers,
 };
 use super::postgres::until_ended;
 use super::process::{FolderLock, Program, Watchdog};
@@ -341,7 +341,7 @@ impl NatsServer {
         let quoted = |path: &Path| format!("{:?}", path.display().to_string());
         format!(
             "listen: \"{address}\"\n\
-             max_payload: {max_payload}\n\
+             max_payload: {max_payload}\n{SERVER_LIMITS}\
              jetstream {{ store_dir: {store}, max_mem: 0, max_file: {max_store} }}\n\
              accounts {{\n\
              \x20 TGA {{ jetstream: enabled, users: [\n\
@@ -349,7 +349,7 @@ impl NatsServer {
              \x20   {{ user: {REPLICA_USER}, password: \"{replica}\", permissions: {REPLICA_PERMISSIONS} }}\n\
              \x20   {{ user: {DURABLES_USER}, password: \"{durables}\", permissions: {DURABLES_PERMISSIONS} }}\n\
              \x20 ], exports: {SUBSCRIBERS_EXPORTS} }}\n\
-             \x20 SUBSCRIBERS {{ imports: {SUBSCRIBERS_IMPORTS} }}\n\
+             \x20 SUBSCRIBERS {{ limits: {SUBSCRIBERS_LIMITS}, imports: {SUBSCRIBERS_IMPORTS} }}\n\
              \x20 SYS {{ users: [\n\
              \x20   {{ user: {SYSTEM_USER}, password: \"{system}\" }}\n\
              \x20   {{ user: {SUBSCRIBERS_USER}, password: \"{subscribers}\", permissions: {SUBSCRIBERS_PERMISSIONS} }}\n\
@@ -419,6 +419,8 @@ mod tests {
         }
         assert!(text.contains(&format!("exports: {SUBSCRIBERS_EXPORTS}")));
         assert!(text.contains(&format!("imports: {SUBSCRIBERS_IMPORTS}")));
+        assert!(text.contains(&format!("limits: {SUBSCRIBERS_LIMITS}")));
+        assert!(text.contains(SERVER_LIMITS));
         let keys = SubscriberKeys::generate(&Entropy::seeded(1));
         let checked = Command::new(binary::nats_server().unwrap())
             .arg("-t")

@@ -54,6 +54,18 @@ pub const SUBSCRIBERS_IMPORTS: &str = r#"[
       { service: { account: TGA, subject: "$JS.ACK.TGA_EVENTS.>" } }
     ]"#;
 
+/// What bounds the server: connections in all, what waits for a reader in bytes, how long it may take
+/// nothing, and how soon one that is gone is missed, which takes a place until then.
+pub const SERVER_LIMITS: &str = "\
+max_connections: 10000
+max_pending: 16MB
+write_deadline: \"5s\"
+ping_interval: \"20s\"
+";
+
+/// What bounds the account of subscribers: services of ours find a place whatever is in it.
+pub const SUBSCRIBERS_LIMITS: &str = "{ max_connections: 9000, max_leafnodes: 0 }";
+
 /// By what subscribers are let in.
 pub(super) struct Subscribers {
     pub durables_password: SecretString,
