@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::guard::{Guard, Over};
 
 /// How long a part may not be asked for: then the connection's buffers have been full that long.
-const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+const TAKEN_WITHIN: Duration = Duration::from_mins(1);
 
 /// The end that makes parts.
 #[derive(Debug)]
