@@ -367,7 +367,6 @@ async fn an_erasure_that_is_killed_leaves_no_answer_behind_that_names_its_person
 #[tokio::test]
 async fn an_erased_person_leaves_an_id_that_nothing_else_knows() {
     let dev = Dev::start(&[]).await;
-    let org = dev.ready["demo"]["org_id"].as_str().unwrap();
     let joined = join(&dev).await;
     let session = joined.body["data"]["token"].as_str().unwrap().to_owned();
     let person = joined.body["data"]["user_id"].as_str().unwrap().to_owned();
