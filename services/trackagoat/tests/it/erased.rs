@@ -271,8 +271,8 @@ async fn a_comment_that_is_recorded_after_the_look_for_comments_is_erased_too() 
     log.subject_keys(org_id, &[subject]).await.unwrap();
 
     let mut held = pool.begin().await.unwrap();
-    let hold = "lock table auth.subject_keys in share mode";
-    sqlx::query(hold).execute(&mut *held).await.unwrap();
+    let lock = "lock table auth.subject_keys in share mode";
+    sqlx::query(lock).execute(&mut *held).await.unwrap();
     let recording = async {
         eventually(SOON, "keys are about to be destroyed", async || {
             let waits = "select exists (select from pg_locks
@@ -344,9 +344,9 @@ async fn an_erasure_that_is_killed_leaves_no_answer_behind_that_names_its_person
 
     // Nothing can be deleted of her meanwhile.
     let mut held = pool.begin().await.unwrap();
-    let hold = "select from auth.users where id = $1::uuid for no key update";
-    let hold = sqlx::query(hold).bind(person).execute(&mut *held);
-    assert_eq!(hold.await.unwrap().rows_affected(), 1);
+    let lock = "select from auth.users where id = $1::uuid for no key update";
+    let locked = sqlx::query(lock).bind(person).execute(&mut *held);
+    assert_eq!(locked.await.unwrap().rows_affected(), 1);
     let mut erasing = dev.operate(&["erase", "user", EMAIL]).spawn().unwrap();
     eventually(SOON, "she is about to be deleted", async || {
         let waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock'
@@ -371,7 +371,6 @@ async fn an_erasure_that_is_killed_leaves_no_answer_behind_that_names_its_person
 #[tokio::test]
 async fn an_erased_person_leaves_an_id_that_nothing_else_knows() {
     let dev = Dev::start(&[]).await;
-    let org = dev.ready["demo"]["org_id"].as_str().unwrap();
     let joined = join(&dev).await;
     let session = joined.body["data"]["token"].as_str().unwrap().to_owned();
     let person = joined.body["data"]["user_id"].as_str().unwrap().to_owned();

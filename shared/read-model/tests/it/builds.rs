@@ -424,8 +424,8 @@ async fn who_is_erased_during_a_switch_does_not_stop_it() {
     system.name(begun, creator).await;
 
     let mut held = system.pool().begin().await.unwrap();
-    let hold = "SELECT FROM read.versions FOR UPDATE";
-    sqlx::query(hold).execute(&mut *held).await.unwrap();
+    let lock = "SELECT FROM read.versions FOR UPDATE";
+    sqlx::query(lock).execute(&mut *held).await.unwrap();
     let erasing = async {
         eventually(SOON, "the switch takes its last step", async || {
             let holds = "SELECT build, position, log_epoch FROM read.versions%";
