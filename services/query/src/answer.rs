@@ -133,7 +133,7 @@ mod tests {
         let (clock, hand) = Clock::manual(chrono::DateTime::UNIX_EPOCH);
         let (mut giver, mut taker) = hand_over(clock);
         for _ in 0..3 {
-            hand.advance(TAKEN_WITHIN - SECOND);
+            hand.advance(TAKEN_WITHIN.saturating_sub(SECOND));
             assert_eq!(giver.taken().now_or_never(), None);
             let mut next = Box::pin(taker.next());
             assert_eq!(next.as_mut().now_or_never(), None);

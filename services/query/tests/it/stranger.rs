@@ -6,12 +6,14 @@ use futures_util::StreamExt;
 use nkeys::XKey;
 use runtime::nats_keys::SubscriberKeys;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::subscriber::Scene;
 
 /// Answers the server until it is dropped: everybody is let in under one name.
-pub struct Stranger(JoinHandle<()>);
+pub struct Stranger {
+    _answering: JoinSet<()>,
+}
 
 impl Stranger {
     pub async fn start(scene: &Scene, name: &str) -> Self {
@@ -21,7 +23,8 @@ impl Stranger {
         let asked = system.subscribe("$SYS.REQ.USER.AUTH").await.unwrap();
         system.flush().await.unwrap();
         let name = name.to_owned();
-        Self(tokio::spawn(async move {
+        let mut answering = JoinSet::new();
+        answering.spawn(async move {
             let mut asked = asked;
             while let Some(message) = asked.next().await {
                 let curve = message
@@ -42,13 +45,10 @@ impl Stranger {
                 let reply = message.reply.unwrap();
                 system.publish(reply, answer.into()).await.unwrap();
             }
-        }))
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        self.0.abort();
+        });
+        Self {
+            _answering: answering,
+        }
     }
 }
 
