@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::guard::{Guard, Over};
 
 /// How long a part may not be asked for: then the connection's buffers have been full that long.
-const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+const TAKEN_WITHIN: Duration = Duration::from_mins(1);
 
 /// The end that makes parts.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ mod tests {
         let (clock, hand) = Clock::manual(chrono::DateTime::UNIX_EPOCH);
         let (mut giver, mut taker) = hand_over(clock);
         for _ in 0..3 {
-            hand.advance(TAKEN_WITHIN - SECOND);
+            hand.advance(TAKEN_WITHIN.saturating_sub(SECOND));
             assert_eq!(giver.taken().now_or_never(), None);
             let mut next = Box::pin(taker.next());
             assert_eq!(next.as_mut().now_or_never(), None);
