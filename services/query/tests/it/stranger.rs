@@ -16,10 +16,6 @@ pub struct Stranger {
 }
 
 impl Stranger {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a task of a test, which ends with it"
-    )]
     pub async fn start(scene: &Scene, name: &str) -> Self {
         let keys = scene.nats.subscriber_keys();
         let keys = SubscriberKeys::from_seeds(&keys.account_seed(), &keys.curve_seed()).unwrap();
