@@ -59,7 +59,7 @@ async fn of_several_statuses_the_newest_come_first_and_each_once() {
             .unwrap();
         made.insert(0, (id.to_string(), status));
     }
-    let key = world.key(&org, Scopes::NONE.with(Scope::Read)).await;
+    let key = world.key(&org, Scopes::NONE.with(Scope::Keys)).await;
     for wanted in [
         &["delivered", "failed"][..],
         &["abandoned"],
