@@ -1,6 +1,7 @@
 //! The last line of a sealed export: a CloudEvent that is no event of the log.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::ids::{EventId, OrgId};
@@ -21,13 +22,14 @@ pub enum InvalidSealedLine {
     /// It is of nobody.
     #[error("its source is no org")]
     Source,
+    /// It says the same in other bytes, or something more.
+    #[error("not written as lines that seal an export are")]
+    Altered,
 }
 
 /// A seal and the checkpoint that it is of, as an export ends with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedLine {
-    /// The line's own id.
-    pub id: EventId,
     /// Whose events the export holds.
     pub org: OrgId,
     /// When it was signed.
@@ -59,6 +61,14 @@ struct Notes {
 }
 
 impl SealedLine {
+    /// The line's own id. It is made of the seal, so that nothing in the line can be another thing
+    /// unnoticed: the same seal told twice is the same event.
+    fn id(&self) -> EventId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&Sha256::digest(&self.seal)[..16]);
+        EventId::from_uuid(uuid::Builder::from_custom_bytes(id).into_uuid())
+    }
+
     /// The line, without its end.
     pub fn to_json(&self) -> String {
         let wire = Wire {
@@ -67,7 +77,7 @@ impl SealedLine {
                 seal: self.seal.clone(),
             },
             datacontenttype: "application/json".to_owned(),
-            id: self.id,
+            id: self.id(),
             source: format!("/orgs/{}", self.org),
             specversion: "1.0".to_owned(),
             time: self.at,
@@ -96,14 +106,19 @@ impl SealedLine {
             return Err(InvalidSealedLine::Type(wire.event_type));
         }
         let org = wire.source.strip_prefix("/orgs/");
-        Ok(Self {
-            id: wire.id,
+        let line = Self {
             org: org
                 .and_then(|id| id.parse().ok())
                 .ok_or(InvalidSealedLine::Source)?,
             at: wire.time,
             seal: wire.data.seal,
             checkpoint: wire.data.checkpoint,
-        })
+        };
+        // What stands beside the notes is under no signature.
+        if line.to_json().as_bytes() == json {
+            Ok(line)
+        } else {
+            Err(InvalidSealedLine::Altered)
+        }
     }
 }
