@@ -269,14 +269,22 @@ fn the_line_of_a_seal_is_read_as_it_was_written() {
         ("export.sealed", "export.closed"),
         ("/orgs/", "/"),
         ("seal\"", "x\""),
+    ] {
+        let other = json.replacen(from, to, 1);
+        assert!(SealedLine::parse(other.as_bytes()).is_err(), "{other}");
+    }
+    assert!(line.is_written_as(json.as_bytes()));
+    for (from, to) in [
         ("2026-12-02T10", "2026-12-02T11"),
-        ("\"id\":\"", "\"id\":\"0"),
+        ("\"id\":\"", "\"jd\":\""),
         ("\"specversion\":\"1.0\",", ""),
         ("{", "{\"more\":1,"),
         ("{", "{ "),
     ] {
         let other = json.replacen(from, to, 1);
-        assert!(SealedLine::parse(other.as_bytes()).is_err(), "{other}");
+        let is_taken = SealedLine::parse(other.as_bytes())
+            .is_ok_and(|read| read.is_written_as(other.as_bytes()) && read == line);
+        assert!(!is_taken, "{other}");
     }
 }
 

@@ -113,7 +113,7 @@ async fn whatever_is_done_to_a_file_is_found() {
             &|lines| lines[3].insert_str(1, "\"note\":\"approved\","),
         ),
         (
-            "the seal cannot be believed: not written as lines that seal an export are",
+            "it is not written as an export writes the line of a seal (line 7)",
             &|lines| lines[6] = lines[6].replacen('{', "{ ", 1),
         ),
         ("the seal is of another org", &|lines| {

@@ -105,17 +105,19 @@ impl Exported<'_> {
         self.chains.follow(&Link::from(&event))
     }
 
-    fn sealed(&mut self, line: &[u8]) -> Result<(), Fault> {
+    fn sealed(&mut self, text: &[u8]) -> Result<(), Fault> {
         let keys = &self.asked.keys;
         let wrong = |what: &str, error: &dyn std::error::Error| {
             Fault::beside(format!("the {what} cannot be believed: {error}"))
         };
-        let line = SealedLine::parse(line).map_err(|error| wrong("seal", &error))?;
+        let line = SealedLine::parse(text).map_err(|error| wrong("seal", &error))?;
         let seal = Seal::open(&line.seal, keys).map_err(|error| wrong("seal", &error))?;
         let checkpoint = Checkpoint::open(&line.checkpoint, keys);
         let checkpoint = checkpoint.map_err(|error| wrong("checkpoint", &error))?;
-        if line.at != seal.at {
-            return Err(Fault::beside("the seal is of another time than its line"));
+        if line.at != seal.at || !line.is_written_as(text) {
+            return Err(Fault::beside(
+                "it is not written as an export writes the line of a seal",
+            ));
         }
         if seal.org != line.org || self.org.is_some_and(|org| org != seal.org) {
             return Err(Fault::beside("the seal is of another org"));
