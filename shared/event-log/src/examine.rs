@@ -44,6 +44,7 @@ pub struct Credential {
 }
 
 /// A credential that may call, as the gate has it.
+#[expect(clippy::struct_excessive_bools, reason = "columns of one row")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// The key or session.

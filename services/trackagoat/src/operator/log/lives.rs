@@ -119,7 +119,7 @@ impl Lives {
     /// What is to be said: of the life that ended, and of those that went on from it in a database that is gone.
     fn said(&self, begun: &Restoration, all: &[Restoration]) -> Vec<Restoration> {
         let origin = self.signer.as_ref().map(|signer| signer.name().clone());
-        let origin = origin.unwrap_or_else(LogName::default);
+        let origin = origin.unwrap_or_default();
         let known = |life| self.largest.get(&life).copied().unwrap_or_default();
         let mut said = vec![Restoration {
             known: begun.known.max(known(begun.former)),

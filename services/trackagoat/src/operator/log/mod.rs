@@ -61,10 +61,7 @@ impl Log {
     /// Carries it out, and says what to exit with.
     pub async fn run(self, target: &Target, clock: Clock, entropy: Entropy) -> ExitCode {
         let done: Result<(), Box<dyn Error>> = match self {
-            Self::Restored(restored) => {
-                let done = Box::pin(restored.begin(target, clock, entropy)).await;
-                done
-            }
+            Self::Restored(restored) => Box::pin(restored.begin(target, clock, entropy)).await,
             Self::Verify(verify) => match Box::pin(verify.run(target, clock, entropy)).await {
                 Ok(exit_code) => return exit_code,
                 Err(error) => Err(error.into()),

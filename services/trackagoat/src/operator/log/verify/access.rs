@@ -219,7 +219,7 @@ async fn standings(log: &EventLog) -> Result<Vec<Standing>, ReadError> {
             Standing {
                 networks: one
                     .networks
-                    .map(|texts| texts.iter().map(written).collect()),
+                    .map(|texts| texts.iter().map(|text| written(text)).collect()),
                 ..one
             }
         }));
@@ -230,9 +230,9 @@ async fn standings(log: &EventLog) -> Result<Vec<Standing>, ReadError> {
 }
 
 /// A network as this program writes it.
-fn written(text: &String) -> String {
+fn written(text: &str) -> String {
     let network = text.parse::<IpNet>();
-    network.map_or_else(|_| text.clone(), |network| network.to_string())
+    network.map_or_else(|_| text.to_owned(), |network| network.to_string())
 }
 
 fn texts(networks: &[IpNet]) -> Vec<String> {
