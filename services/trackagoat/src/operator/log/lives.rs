@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{LogEpoch, TreeSize};
-use domain::signed::{LogName, NoteSigner, Restoration};
+use domain::signed::{NoteSigner, Restoration};
 use event_log::{
     CheckpointCopy, CheckpointFolder, FolderError, LogRestoration, ReadError,
     checkpoints_of_stream, note_restoration_in_tx, sign_restorations_in_tx,
