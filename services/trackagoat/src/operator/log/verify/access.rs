@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::event::{Event, KeyChanged};
-use domain::ids::{GlobalPosition, OrgId};
+use domain::ids::{GlobalPosition, OrgId, UserId};
 use domain::limits::SESSION_RATE;
 use event_log::{EventLog, ReadError, Standing, StoredEvent};
 use ipnet::IpNet;
@@ -39,7 +39,7 @@ impl Access {
     fn apply(&mut self, org: OrgId, event: &Event) {
         match event {
             Event::KeyCreated(key) => {
-                let owner = key.owner_id.map(|owner| owner.as_uuid());
+                let owner = key.owner_id.map(UserId::as_uuid);
                 self.add(Standing {
                     scopes: i16::from(key.scopes.bits()),
                     strict: key.strict,
@@ -72,13 +72,13 @@ impl Access {
             Event::MemberJoined(joined) => {
                 let scopes = joined.role.scopes().bits();
                 self.each_session(org, joined.user_id.as_uuid(), |one| {
-                    one.scopes = scopes.into()
+                    one.scopes = scopes.into();
                 });
             }
             Event::MemberRoleChanged(changed) => {
                 let scopes = changed.role.scopes().bits();
                 self.each_session(org, changed.user_id.as_uuid(), |one| {
-                    one.scopes = scopes.into()
+                    one.scopes = scopes.into();
                 });
             }
             Event::MemberRemoved(removed) => {
@@ -128,7 +128,7 @@ impl Access {
     }
 
     fn alter(&mut self, org: OrgId, to: &KeyChanged) {
-        let owner = to.owner_id.map(|owner| owner.map(|owner| owner.as_uuid()));
+        let owner = to.owner_id.map(|owner| owner.map(UserId::as_uuid));
         let is_banned = owner.map(|owner| self.is_banned(org, owner));
         let Some(key) = self.of(org, to.key_id.as_uuid()) else {
             return;
