@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -46,7 +47,8 @@ class Key:
     """`name+id+base64`, as tools for signed notes have it."""
 
     def __init__(self, text):
-        self.name, key_id, key = text.strip().split("+", 2)
+        self.text = text.strip()
+        self.name, key_id, key = self.text.split("+", 2)
         key = base64.b64decode(key)
         expect(key[0] == 1 and len(key) == 33, "not an Ed25519 key")
         self.id, self.key = sha256(self.name.encode(), b"\n", key)[:4], key[1:]
@@ -213,13 +215,24 @@ def story(api, key):
         wrong = sha256(b"\x00", leaf)
         expect(not includes(wrong, index, size, bytes_of(proof), root), "anything is proven")
     expect(api.is_refused("/audit/proof?position=9007199254740991", 400), "what is not there is proven")
+    expect(verdict(lines, key) == 0, "`log verify` does not find an export whole that is")
     for changed in spoiled(lines):
+        expect(verdict(changed, key) != 0, "`log verify` takes an export for whole that was changed")
         try:
             sealed(changed, key)
         except Found:
             continue
         raise Found("an export that was changed is taken for whole")
     print(f"{len(events)} events under one seal, {size} under one head: all is proven")
+
+
+def verdict(lines, key):
+    """What the program itself says of an export: 0 only if all of it is proven."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".ndjson") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+        file.flush()
+        asked = [os.environ["TGA_BINARY"], "log", "verify", "--file", file.name, "--public-key", key.text]
+        return subprocess.run(asked, check=False, capture_output=True).returncode
 
 
 def spoiled(lines):

@@ -7,7 +7,7 @@
     reason = "a measurement, run by hand"
 )]
 
-#[path = "../tests/it/support.rs"]
+#[path = "../tests/it/support/mod.rs"]
 #[expect(dead_code, reason = "made for tests")]
 mod support;
 

@@ -237,9 +237,9 @@ impl CloudEvent {
         EventType::from_name(&self.type_name)
     }
 
-    /// Whether the hash is that of the envelope, the data and the previous hash.
-    pub fn is_intact(&self) -> bool {
-        let envelope = Envelope {
+    /// Everything around its data.
+    pub fn envelope(&self) -> Envelope<'_> {
+        Envelope {
             event_id: self.event_id,
             org_id: self.org_id,
             type_name: &self.type_name,
@@ -251,7 +251,19 @@ impl CloudEvent {
             version: self.version,
             actor: self.actor,
             correlation_id: &self.correlation_id,
-        };
-        envelope.hash(self.prev_hash, self.data.get()) == self.hash
+        }
+    }
+
+    /// Whether a text is its public form byte for byte: members that are not hashed by themselves are
+    /// those of no other event, and there are no others.
+    pub fn is_written_as(&self, json: &[u8]) -> bool {
+        let envelope = self.envelope();
+        let due = envelope.to_json(self.prev_hash, self.hash, self.data.get());
+        due.as_bytes() == json
+    }
+
+    /// Whether the hash is that of the envelope, the data and the previous hash.
+    pub fn is_intact(&self) -> bool {
+        self.envelope().hash(self.prev_hash, self.data.get()) == self.hash
     }
 }

@@ -4,6 +4,7 @@
 use domain::event::Stream;
 use domain::ids::{GlobalPosition, OrgId, StreamVersion, TreeSize};
 use domain::merkle::{Frontier, Grown};
+use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -42,7 +43,46 @@ pub struct Credential {
     pub sha256: String,
 }
 
+/// A credential that may call, as the gate has it.
+#[expect(clippy::struct_excessive_bools, reason = "columns of one row")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The key or session.
+    pub id: Uuid,
+    /// Whose it is.
+    pub org: OrgId,
+    /// Whether it is a session.
+    pub is_session: bool,
+    /// Whether it was replaced.
+    pub is_rotating: bool,
+    /// One bit for each scope.
+    pub scopes: i16,
+    /// Whether every request is checked on the primary.
+    pub strict: bool,
+    /// The person behind it.
+    pub owner: Option<Uuid>,
+    /// Whether that person is shut out.
+    pub is_banned: bool,
+    /// Requests in any trailing 60 s.
+    pub rate: i64,
+    /// Networks from which it may call; none: anywhere.
+    pub networks: Option<Vec<String>>,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it ends as a replaced one.
+    pub overlap_ends_at: Option<Timestamp>,
+}
+
 impl EventLog {
+    /// Up to `limit` credentials that may call, ordered by their ids, with all that is said of them.
+    pub async fn standings(
+        &self,
+        after: Option<Uuid>,
+        limit: u16,
+    ) -> Result<Vec<Standing>, ReadError> {
+        self.ask(async |c| standings(c, after, limit).await).await
+    }
+
     /// Where the log begins and ends.
     pub async fn extent(&self) -> Result<Extent, ReadError> {
         self.ask(async |c| extent(c).await).await
@@ -189,6 +229,39 @@ async fn made(
         })
     });
     Ok(made.collect())
+}
+
+async fn standings(
+    connection: &mut PgConnection,
+    after: Option<Uuid>,
+    limit: u16,
+) -> Result<Vec<Standing>, ReadError> {
+    let rows = sqlx::query!(
+        r#"select id, org_id, kind, status, scopes, strict, owner_id, owner_banned,
+               rate_limit_per_minute, ip_allowlist::text[] as "networks: Vec<String>",
+               expires_at, overlap_ends_at
+           from gate.credentials
+           where status in (1, 2) and ($1::uuid is null or id > $1) order by id limit $2"#,
+        after,
+        i64::from(limit)
+    )
+    .fetch_all(connection)
+    .await?;
+    let standings = rows.into_iter().map(|row| Standing {
+        id: row.id,
+        org: OrgId::from_uuid(row.org_id),
+        is_session: row.kind == 2,
+        is_rotating: row.status == 2,
+        scopes: row.scopes,
+        strict: row.strict,
+        owner: row.owner_id,
+        is_banned: row.owner_banned,
+        rate: row.rate_limit_per_minute,
+        networks: row.networks,
+        expires_at: row.expires_at.map(Timestamp::from_datetime),
+        overlap_ends_at: row.overlap_ends_at.map(Timestamp::from_datetime),
+    });
+    Ok(standings.collect())
 }
 
 async fn active(

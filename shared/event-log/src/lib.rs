@@ -29,6 +29,7 @@ mod read;
 mod readings;
 mod recent;
 mod replay;
+mod restorations;
 mod signer;
 mod snapshots;
 mod stored;
@@ -44,7 +45,7 @@ pub use self::append::{
 };
 pub use self::epoch::begin_epoch_in_tx;
 pub use self::error::{CorruptRow, ReadError};
-pub use self::examine::{Credential, Extent, WrongSubtree};
+pub use self::examine::{Credential, Extent, Standing, WrongSubtree};
 pub use self::feed::{Feed, FeedConfig, FeedError};
 pub use self::log::{EventLog, Head, PreparedAppend};
 pub use self::migrate::{MigrateError, migrate, pending_migrations};
@@ -54,6 +55,7 @@ pub use self::mirror::{
 pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
 pub use self::replay::{InvalidPattern, Replay, ReplayedPage, Selection, TypePattern};
+pub use self::restorations::{LogRestoration, note_restoration_in_tx, sign_restorations_in_tx};
 pub use self::signer::{
     CHECKPOINT_STREAM, CHECKPOINT_SUBJECT, CheckpointCopy, CheckpointFolder, FolderError,
     InvalidCopy, Signer, SignerConfig, SignerError, StreamCopyError, checkpoints_of_stream,

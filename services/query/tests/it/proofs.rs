@@ -9,6 +9,7 @@ use domain::signed::{Checkpoint, Seal, SealedLine, VerifierKey};
 use event_log::{Signer, SignerConfig};
 use runtime::lifecycle::TaskKind;
 use serde_json::Value;
+use sqlx::Executor;
 
 use crate::support::{Reply, World, sign, signing_key};
 
@@ -46,6 +47,13 @@ async fn a_caller_can_prove_that_its_event_is_in_the_log_and_that_the_log_has_on
         (&first["origin"], &first["key_name"]),
         (&"trackagoat".into(), &"trackagoat".into())
     );
+
+    // One that is too old says nothing of now.
+    let old = "update log.newest_checkpoint set signed_at = signed_at - interval '1 minute'";
+    let pool = world.database.pool_as("tga_command");
+    pool.execute(old).await.unwrap();
+    let refused = ask(&world, &org.key, "/audit/checkpoint").await;
+    assert_eq!(refused.code(), "projection_unavailable");
 
     world.project(&other, "Another").await;
     world.project(&org, "Ours").await;

@@ -34,7 +34,7 @@ pub enum Action {
     /// A token for the first admin.
     SetupToken,
     Keys(Keys),
-    Restored(log::Restored),
+    Restored(log::Restored, log::Lives),
     Erase(Erase),
 }
 
@@ -115,7 +115,7 @@ impl Action {
                     }
                 }
             },
-            Self::Restored(restored) => restored.run(operator, clock).await?,
+            Self::Restored(restored, lives) => restored.run(operator, &lives, clock).await?,
             Self::Erase(erase) => erase.run(operator).await?,
             Self::Members(action) => action.run(operator, entropy).await?,
             Self::SetupToken => setup_token(operator).await?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::event::EventType;
-use domain::ids::{EventId, OrgId};
+use domain::ids::OrgId;
 use domain::signed::SealedLine;
 use domain::time::Timestamp;
 use serde_json::Value;
@@ -57,7 +57,6 @@ fn members(value: &Value) -> Vec<&str> {
 fn the_line_that_seals_an_export_is_as_it_is_described() {
     let id = uuid::Uuid::nil();
     let line = SealedLine {
-        id: EventId::from_uuid(id),
         org: OrgId::from_uuid(id),
         at: Timestamp::parse("2026-03-02T12:00:00Z").unwrap(),
         seal: String::new(),

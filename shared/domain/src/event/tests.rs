@@ -562,5 +562,21 @@ fn the_public_form_reads_back_and_is_intact_until_a_byte_changes() {
         assert_eq!(parsed.data.get(), recorded.event.data());
         let changed = json.replace("req-1", "req-2");
         assert!(!CloudEvent::parse(changed.as_bytes()).unwrap().is_intact());
+        // Whatever is changed in the text, be it hashed or not.
+        for place in 0..json.len() {
+            for by in [1, 0x20] {
+                let mut bytes = json.clone().into_bytes();
+                bytes[place] ^= by;
+                let is_taken = CloudEvent::parse(&bytes)
+                    .is_ok_and(|event| event.is_intact() && event.is_written_as(&bytes));
+                assert!(!is_taken, "{}", String::from_utf8_lossy(&bytes));
+            }
+        }
+        let more = json.replacen('{', "{\"more\":1,", 1);
+        assert!(
+            !CloudEvent::parse(more.as_bytes())
+                .unwrap()
+                .is_written_as(more.as_bytes())
+        );
     }
 }

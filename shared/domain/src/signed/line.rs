@@ -1,6 +1,7 @@
 //! The last line of a sealed export: a CloudEvent that is no event of the log.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::ids::{EventId, OrgId};
@@ -26,8 +27,6 @@ pub enum InvalidSealedLine {
 /// A seal and the checkpoint that it is of, as an export ends with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedLine {
-    /// The line's own id.
-    pub id: EventId,
     /// Whose events the export holds.
     pub org: OrgId,
     /// When it was signed.
@@ -59,6 +58,14 @@ struct Notes {
 }
 
 impl SealedLine {
+    /// The line's own id. It is made of the seal, so that nothing in the line can be another thing
+    /// unnoticed: the same seal told twice is the same event.
+    fn id(&self) -> EventId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&Sha256::digest(&self.seal)[..16]);
+        EventId::from_uuid(uuid::Builder::from_custom_bytes(id).into_uuid())
+    }
+
     /// The line, without its end.
     pub fn to_json(&self) -> String {
         let wire = Wire {
@@ -67,7 +74,7 @@ impl SealedLine {
                 seal: self.seal.clone(),
             },
             datacontenttype: "application/json".to_owned(),
-            id: self.id,
+            id: self.id(),
             source: format!("/orgs/{}", self.org),
             specversion: "1.0".to_owned(),
             time: self.at,
@@ -97,7 +104,6 @@ impl SealedLine {
         }
         let org = wire.source.strip_prefix("/orgs/");
         Ok(Self {
-            id: wire.id,
             org: org
                 .and_then(|id| id.parse().ok())
                 .ok_or(InvalidSealedLine::Source)?,
@@ -105,5 +111,11 @@ impl SealedLine {
             seal: wire.data.seal,
             checkpoint: wire.data.checkpoint,
         })
+    }
+
+    /// Whether a line says this and no more, byte for byte: what stands beside the notes is under no
+    /// signature.
+    pub fn is_written_as(&self, json: &[u8]) -> bool {
+        self.to_json().as_bytes() == json
     }
 }

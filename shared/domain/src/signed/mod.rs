@@ -1,13 +1,14 @@
 //! What is said of the log under a signature: [`Checkpoint`], the head of the tree over all events,
-//! and [`Seal`], the ends of one org's streams as of a checkpoint. Both are texts of a signed note
-//! (c2sp.org/signed-note), under Ed25519.
+//! [`Seal`], the ends of one org's streams as of a checkpoint, and [`Restoration`], why the log has begun
+//! a new life. They are texts of a signed note (c2sp.org/signed-note), under Ed25519.
 //!
-//! The two cannot be taken for one another: the second line of a checkpoint is a number, that of a
-//! seal is not.
+//! None can be taken for another: the second line of a checkpoint is a number, that of a seal begins with
+//! `org`, and that of a restoration with `former`.
 
 mod checkpoint;
 mod line;
 mod note;
+mod restoration;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use self::note::{
     InvalidKey, InvalidLogName, LogName, NOTE_BYTES, NotVerified, NoteSigner, SEED_BYTES,
     SIGNATURES_MAX, VerifierKey, opened,
 };
+pub use self::restoration::Restoration;
 pub use self::seal::{Seal, StreamEnd};
 
 use thiserror::Error;

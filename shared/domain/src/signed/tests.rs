@@ -5,8 +5,8 @@ use proptest::sample::Index;
 use zeroize::Zeroizing;
 
 use super::{
-    Checkpoint, LogName, NOTE_BYTES, NotVerified, NoteError, NoteSigner, Seal, SealedLine,
-    StreamEnd, VerifierKey, opened,
+    Checkpoint, LogName, NOTE_BYTES, NotVerified, NoteError, NoteSigner, Restoration, Seal,
+    SealedLine, StreamEnd, VerifierKey, opened,
 };
 use crate::event::ChainHash;
 use crate::ids::{LogEpoch, OrgId, StreamVersion, TreeSize};
@@ -195,11 +195,68 @@ fn lines_have_one_form_only() {
     }
 }
 
+fn life(n: u128) -> LogEpoch {
+    LogEpoch::from_uuid(uuid::Uuid::from_u128(n))
+}
+
+fn restoration(former: u128, epoch: u128, size: u64) -> Restoration {
+    Restoration {
+        origin: LogName::default(),
+        former: life(former),
+        size: TreeSize::new(size),
+        known: TreeSize::new(912),
+        epoch: life(epoch),
+        at: checkpoint().at,
+    }
+}
+
+#[test]
+fn a_restoration_is_written_for_ever_like_this() {
+    let signer = signer("trackagoat", 1);
+    let said = restoration(6, 7, 900);
+    assert_eq!(
+        said.text(),
+        "trackagoat restored\nformer 00000000-0000-0000-0000-000000000006\ntree 900\nknown 912\n\
+         epoch 00000000-0000-0000-0000-000000000007\ntime 2026-12-02T10:00:00.000000Z\n"
+    );
+    let (note, keys) = (said.sign(&signer), [signer.verifier()]);
+    assert_eq!(Restoration::open(&note, &keys).unwrap(), said);
+    assert!(Restoration::is_meant(&note));
+    assert!(Checkpoint::open(&note, &keys).is_err());
+    assert!(Seal::open(&note, &keys).is_err());
+    for other in [checkpoint().sign(&signer), seal().sign(&signer)] {
+        assert!(!Restoration::is_meant(&other));
+        assert!(Restoration::open(&other, &keys).is_err());
+    }
+}
+
+#[test]
+fn lives_have_in_common_what_every_restore_between_them_left() {
+    // 2 went on from 1 twice, the second time by way of 3; nothing leads back.
+    let all = [
+        restoration(1, 2, 90),
+        restoration(2, 1, 80),
+        restoration(1, 3, 70),
+        restoration(3, 4, 85),
+    ];
+    for (former, epoch, common) in [
+        (1, 1, Some(u64::MAX)),
+        (1, 2, Some(90)),
+        (1, 4, Some(70)),
+        (2, 4, Some(70)),
+        (3, 4, Some(85)),
+        (4, 3, None),
+        (5, 4, None),
+    ] {
+        let found = Restoration::common(&all, life(former), life(epoch));
+        assert_eq!(found.map(TreeSize::get), common, "{former} {epoch}");
+    }
+}
+
 #[test]
 fn the_line_of_a_seal_is_read_as_it_was_written() {
     let signer = signer("trackagoat", 1);
     let line = SealedLine {
-        id: crate::ids::EventId::from_uuid(uuid::Uuid::from_u128(3)),
         org: seal().org,
         at: seal().at,
         seal: seal().sign(&signer),
@@ -215,6 +272,19 @@ fn the_line_of_a_seal_is_read_as_it_was_written() {
     ] {
         let other = json.replacen(from, to, 1);
         assert!(SealedLine::parse(other.as_bytes()).is_err(), "{other}");
+    }
+    assert!(line.is_written_as(json.as_bytes()));
+    for (from, to) in [
+        ("2026-12-02T10", "2026-12-02T11"),
+        ("\"id\":\"", "\"jd\":\""),
+        ("\"specversion\":\"1.0\",", ""),
+        ("{", "{\"more\":1,"),
+        ("{", "{ "),
+    ] {
+        let other = json.replacen(from, to, 1);
+        let is_taken = SealedLine::parse(other.as_bytes())
+            .is_ok_and(|read| read.is_written_as(other.as_bytes()) && read == line);
+        assert!(!is_taken, "{other}");
     }
 }
 

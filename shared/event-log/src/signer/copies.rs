@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use domain::ids::{LogEpoch, TreeSize};
-use domain::signed::{Checkpoint, NoteError, VerifierKey};
+use domain::merkle::NodeHash;
+use domain::signed::{Checkpoint, NoteError, Restoration, VerifierKey};
 use runtime::clock::TimedOut;
 use runtime::telemetry::chain;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::SignerConfig;
 use super::folder::{CheckpointFolder, FolderError};
 use super::stream::{CheckpointStream, StreamCopyError};
+use super::{Signed, SignerConfig};
 use crate::error::ReadError;
 use crate::log::EventLog;
 use crate::metrics as names;
@@ -29,7 +30,7 @@ const CARRIED: Duration = Duration::from_secs(2);
 #[error("not a copy of a checkpoint")]
 pub struct InvalidCopy(#[source] serde_json::Error);
 
-/// A signed head outside the database: one line of JSON.
+/// A signed head outside the database, or that a life of the log ended: one line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointCopy {
     /// Life of the log.
@@ -62,16 +63,49 @@ impl CheckpointCopy {
         Checkpoint::open(&self.note, keys)
     }
 
+    /// Whether it is no head, but says that a life of the log ended.
+    pub fn is_restoration(&self) -> bool {
+        Restoration::is_meant(&self.note)
+    }
+
+    /// Why a life of the log ended, verified as in [`open`](Self::open).
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn restoration(&self, keys: &[VerifierKey]) -> Result<Restoration, NoteError> {
+        let own: Vec<VerifierKey> = self.public_key.parse().into_iter().collect();
+        let keys = if keys.is_empty() { &own } else { keys };
+        Restoration::open(&self.note, keys)
+    }
+
+    /// What it says was signed, if one of the keys signed it. A life that has begun has no event of its own.
+    fn signed(&self, keys: &[VerifierKey]) -> Result<Signed, NoteError> {
+        if self.is_restoration() {
+            return Ok(Signed {
+                epoch: self.restoration(keys)?.epoch,
+                size: TreeSize::ZERO,
+                root: NodeHash::of_nothing(),
+            });
+        }
+        let head = self.open(keys)?;
+        Ok(Signed {
+            epoch: head.epoch,
+            size: head.size,
+            root: head.root,
+        })
+    }
+
     /// The line, without its end.
     pub(super) fn line(&self) -> String {
         serde_json::to_string(self).expect("names and strings are JSON")
     }
 
     /// Where in a life of the log it stands.
-    pub(super) const fn place(&self) -> Place {
+    fn place(&self) -> Place {
+        let size = (!self.is_restoration()).then(|| TreeSize::new(self.tree_size));
         Place {
             epoch: self.epoch,
-            size: TreeSize::new(self.tree_size),
+            size,
         }
     }
 }
@@ -89,9 +123,10 @@ impl From<SignedCheckpoint> for CheckpointCopy {
 
 /// The newest copy somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub epoch: LogEpoch,
-    pub size: TreeSize,
+struct Place {
+    epoch: LogEpoch,
+    /// None: that the life has begun.
+    size: Option<TreeSize>,
 }
 
 /// Why a copy was not carried.
@@ -147,6 +182,36 @@ impl Copies {
         }
     }
 
+    /// The newest that each place has under one of these keys: none of it may be gone from the log. A place
+    /// that does not answer is passed over, since the log must be signed without it too.
+    pub async fn newest(&self, keys: &[VerifierKey]) -> Vec<Signed> {
+        let mut known = Vec::new();
+        for place in &self.places {
+            let name = place.destination.name();
+            let asking = Box::pin(place.destination.newest());
+            let newest = self.log.clock().timeout(CARRIED, asking).await;
+            match newest.unwrap_or_else(|late| Err(CopyError::Late(late))) {
+                Ok(newest) => {
+                    let signed = newest.map(|newest| newest.signed(keys)).transpose();
+                    match signed {
+                        Ok(signed) => known.extend(signed),
+                        Err(error) => tracing::warn!(
+                            place = name,
+                            error = %chain(&error),
+                            "the newest copy there is not of this log's key"
+                        ),
+                    }
+                }
+                Err(error) => tracing::warn!(
+                    place = name,
+                    error = %chain(&error),
+                    "the log is not held to the copies there"
+                ),
+            }
+        }
+        known
+    }
+
     /// Carries what each place lacks of a life of the log. What fails is tried again in the next round.
     pub async fn carry(&mut self, epoch: LogEpoch) {
         for place in &mut self.places {
@@ -181,12 +246,19 @@ impl Copied {
         for _ in 0..PAGES {
             let newest = match self.newest {
                 Some(newest) => newest,
-                None => self.destination.newest().await?,
+                None => self.destination.newest().await?.map(|copy| copy.place()),
             };
             let after = newest.filter(|newest| newest.epoch == epoch);
+            if after.is_none() {
+                // Before any head of a new life.
+                let all = log.restorations().await?.into_iter().rev();
+                self.destination
+                    .add(all.filter_map(|one| one.copy).collect())
+                    .await?;
+            }
             let from = LogCheckpoints {
                 epoch,
-                after: after.map(|newest| newest.size),
+                after: after.and_then(|newest| newest.size),
             };
             self.newest = Some(newest);
             let page = log.checkpoints(from, PAGE).await?;
@@ -209,7 +281,7 @@ impl Destination {
         }
     }
 
-    async fn newest(&self) -> Result<Option<Place>, CopyError> {
+    async fn newest(&self) -> Result<Option<CheckpointCopy>, CopyError> {
         Ok(match self {
             Self::Folder(folder) => folder.newest().await?,
             Self::Stream(stream) => stream.newest().await?,

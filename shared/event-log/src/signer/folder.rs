@@ -9,7 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use super::copies::{CheckpointCopy, Place};
+use super::copies::CheckpointCopy;
 
 /// As much of a file's end as is looked at for its last line.
 const TAIL_BYTES: u64 = 64 * 1024;
@@ -70,14 +70,14 @@ impl CheckpointFolder {
     }
 
     /// The newest copy.
-    pub(super) async fn newest(&self) -> Result<Option<Place>, FolderError> {
+    pub(super) async fn newest(&self) -> Result<Option<CheckpointCopy>, FolderError> {
         self.blocking(|folder| {
             for path in folder.files()?.into_iter().rev() {
                 let failed = |source| failure(&path, "read", source);
                 let tail = tail(&path).map_err(failed)?;
                 let mut lines = tail.split(|byte| *byte == b'\n').rev();
                 if let Some(copy) = lines.find_map(|line| CheckpointCopy::parse(line).ok()) {
-                    return Ok(Some(copy.place()));
+                    return Ok(Some(copy));
                 }
             }
             Ok(None)
@@ -87,6 +87,9 @@ impl CheckpointFolder {
 
     /// Adds copies; they are on the disk when this returns.
     pub(super) async fn add(&self, copies: Vec<CheckpointCopy>) -> Result<(), FolderError> {
+        if copies.is_empty() {
+            return Ok(());
+        }
         self.blocking(move |folder| {
             for month in copies.chunk_by(|a, b| month(a) == month(b)) {
                 let first = month.first().map_or_else(String::new, self::month);

@@ -117,6 +117,16 @@ pub enum SignerError {
         /// The first event under the wrong hash.
         first: GlobalPosition,
     },
+    /// The log is said to have begun a new life, and nothing under the log's key says why: whoever changed
+    /// the log could have changed its epoch too.
+    #[error(
+        "what was signed of the life {0} of the log is not of this one, and no signed note says that it was \
+         restored: run `trackagoat log restored` with the log's key if it was"
+    )]
+    Unattested(domain::ids::LogEpoch),
+    /// Another root was signed for this size in this life of the log.
+    #[error("another tree over the first {0} events was signed before: the log was changed")]
+    Forked(TreeSize),
     /// Another process signs.
     #[error("another process signs")]
     Busy,
@@ -130,7 +140,12 @@ impl SignerError {
     pub const fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Cut { .. } | Self::Changed { .. } | Self::Incomplete(_) | Self::Tile { .. }
+            Self::Cut { .. }
+                | Self::Changed { .. }
+                | Self::Incomplete(_)
+                | Self::Tile { .. }
+                | Self::Unattested(_)
+                | Self::Forked(_)
         )
     }
 }
@@ -192,13 +207,14 @@ impl Signer {
         if !self.try_lock(&mut connection).await? {
             return Err(SignerError::Busy);
         }
+        let mut copies = Copies::new(self.log.clone(), self.client.clone(), &self.config);
+        let known = copies.newest(&[self.config.key.verifier()]).await;
         let mut round = Round::new(&mut connection, &self.config.key, self.log.clock());
         let asked = round.requests().await?;
-        let signed = round.sign(None, || true).await?;
+        let signed = round.sign(&known, true, || true).await?;
         let signed = signed.ok_or(SignerError::Late)?;
         round.seal(&signed, &asked).await?;
         let head = signed.head();
-        let mut copies = Copies::new(self.log.clone(), self.client.clone(), &self.config);
         copies.carry(head.epoch).await;
         Ok(head.size)
     }
@@ -220,17 +236,25 @@ impl Signer {
         }
         let clock = self.log.clock().clone();
         let mut copies = Copies::new(self.log.clone(), self.client.clone(), &self.config);
+        // What others signed must not be gone from the database either.
+        let mut known = copies.newest(&[self.config.key.verifier()]).await;
+        known.extend(*last);
         let mut due = clock.monotonic();
         loop {
             let mut round = Round::new(&mut connection, &self.config.key, &clock);
             let asked = round.requests().await?;
-            if !asked.is_empty() || clock.monotonic() >= due {
+            // Whoever asks for seals must not make the history longer with each.
+            let is_due = clock.monotonic() >= due;
+            if is_due {
                 due = clock.monotonic() + self.config.every;
+            }
+            if is_due || !asked.is_empty() {
                 let going_on = || !tasks.is_stopping();
-                let signed = round.sign(last.as_ref(), going_on).await?;
+                let signed = round.sign(&known, is_due, going_on).await?;
                 let Some(signed) = signed else { return Ok(()) };
                 round.seal(&signed, &asked).await?;
                 *last = Some(signed.head());
+                known = vec![signed.head()];
                 *has_signed = true;
                 copies.carry(signed.head().epoch).await;
             }

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 
+use chrono::TimeDelta;
 use domain::event::Stream;
 use domain::ids::{GlobalPosition, OrgId, TreeSize};
-use domain::merkle::{Frontier, Grown, TILE_LEVELS, TILE_WIDTH};
-use domain::signed::{Checkpoint, NoteSigner, Seal};
+use domain::merkle::{Frontier, Grown, NodeHash, TILE_LEVELS, TILE_WIDTH};
+use domain::signed::{Checkpoint, NoteSigner, Restoration, Seal};
 use domain::time::Timestamp;
 use runtime::clock::Clock;
 use sqlx::PgConnection;
@@ -14,12 +15,16 @@ use super::{Asked, STATEMENT, Signed, SignerError};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::Head;
 use crate::metrics as names;
+use crate::restorations::restorations;
 use crate::{read, tree};
 
 /// Events of one step, so that no statement lasts long.
 const STEP: u64 = 8_192;
 /// Most seals of one round; the others wait for the next.
 const SEALS: i64 = 64;
+/// How long an org waits for its next seal, so that it has 20 a minute at most; whoever asks meanwhile
+/// gets the same one.
+const SEAL_AGAIN: TimeDelta = TimeDelta::seconds(3);
 
 /// A connection that holds the signer's lock, and what to sign with.
 pub struct Round<'a> {
@@ -58,12 +63,19 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Who waits for a seal, the longest waiting first.
+    /// Who waits for a seal and may have one, the longest waiting first.
     pub async fn requests(&mut self) -> Result<Vec<Asked>, SignerError> {
         let clock = self.clock;
+        let now = clock.now();
         let asked = sqlx::query!(
-            "select org_id, asked_at from log.seal_requests order by asked_at limit $1",
-            SEALS
+            // A seal of a clock that went ahead holds up nobody.
+            "select r.org_id, r.asked_at from log.seal_requests r
+             where not exists (select from log.seals s
+                 where s.org_id = r.org_id and s.signed_at > $2 and s.signed_at <= $3)
+             order by r.asked_at limit $1",
+            SEALS,
+            now - SEAL_AGAIN,
+            now
         )
         .fetch_all(&mut *self.connection);
         let asked = in_time(clock, asked).await?.into_iter();
@@ -75,15 +87,17 @@ impl<'a> Round<'a> {
             .collect())
     }
 
-    /// Signs the log as it is now; none if it may not go on meanwhile.
+    /// Signs the log as it is now, which must go on from what is known to have been signed; none if it may
+    /// not go on meanwhile. What is not kept in the history is the newest all the same.
     pub async fn sign(
         &mut self,
-        last: Option<&Signed>,
+        known: &[Signed],
+        is_kept: bool,
         may_go_on: impl Fn() -> bool,
     ) -> Result<Option<NewCheckpoint>, SignerError> {
         let clock = self.clock;
         let head = in_time(clock, read::head(self.connection)).await?;
-        let mut edge = self.beginning(last, &head).await?;
+        let mut edge = self.beginning(known, &head).await?;
         let end = TreeSize::new(head.position.get());
         while edge.size() < end.get() {
             if !may_go_on() {
@@ -91,6 +105,7 @@ impl<'a> Round<'a> {
             }
             self.grow(&mut edge, end).await?;
         }
+        self.fork(&head, edge.root()).await?;
         let checkpoint = Checkpoint {
             origin: self.key.name().clone(),
             size: end,
@@ -100,47 +115,91 @@ impl<'a> Round<'a> {
         };
         let note = checkpoint.sign(self.key);
         let signed = NewCheckpoint { checkpoint, note };
-        self.keep(&signed).await?;
+        self.keep(&signed, is_kept).await?;
         names::record_checkpoint(end);
         Ok(Some(signed))
     }
 
     /// The edge to go on from: that of what was signed last, or of what was grown since. Fails if what was
     /// signed is no longer the beginning of the log.
-    async fn beginning(
-        &mut self,
-        last: Option<&Signed>,
-        head: &Head,
-    ) -> Result<Frontier, SignerError> {
+    async fn beginning(&mut self, known: &[Signed], head: &Head) -> Result<Frontier, SignerError> {
         let clock = self.clock;
-        let newest = in_time(clock, tree::newest(self.connection)).await?;
-        let newest = newest.map(|newest| Signed {
-            epoch: newest.epoch,
-            size: newest.size,
-            root: newest.root,
+        let kept = [
+            in_time(clock, tree::newest(self.connection)).await?,
+            in_time(clock, tree::largest(self.connection, head.epoch)).await?,
+        ];
+        let kept = kept.into_iter().flatten().map(|kept| Signed {
+            epoch: kept.epoch,
+            size: kept.size,
+            root: kept.root,
         });
-        // What this process signed in this life must not be gone with its row.
-        let last = last.filter(|last| last.epoch == head.epoch);
         let mut signed = TreeSize::ZERO;
-        for known in newest.iter().chain(last) {
-            if known.size.get() > head.position.get() {
-                return Err(SignerError::Cut {
-                    head: head.position,
-                    signed: known.size,
-                });
+        for known in kept.chain(known.iter().copied()) {
+            if known.epoch != head.epoch && !self.is_common(&known, head).await? {
+                continue;
             }
-            let found = self.edge(known.size).await?.root();
-            if found != known.root {
-                return Err(SignerError::Changed {
-                    size: known.size,
-                    signed: known.root,
-                    found,
-                });
-            }
+            self.require(&known, head).await?;
             signed = signed.max(known.size);
         }
         let grown = self.grown().await?;
+        if grown.get() > head.position.get() {
+            return Err(SignerError::Cut {
+                head: head.position,
+                signed: grown,
+            });
+        }
         self.edge(signed.max(grown)).await
+    }
+
+    /// Whether what was signed in another life must still be the beginning of this one.
+    async fn is_common(&mut self, known: &Signed, head: &Head) -> Result<bool, SignerError> {
+        let clock = self.clock;
+        let keys = [self.key.verifier()];
+        let all = in_time(clock, restorations(self.connection)).await?;
+        let copies = all.into_iter().filter_map(|one| one.copy);
+        let notes: Vec<_> = copies
+            .filter_map(|copy| copy.restoration(&keys).ok())
+            .collect();
+        let common = Restoration::common(&notes, known.epoch, head.epoch);
+        let common = common.ok_or(SignerError::Unattested(known.epoch))?;
+        Ok(known.size <= common)
+    }
+
+    /// What was signed must be the beginning of the log.
+    async fn require(&mut self, known: &Signed, head: &Head) -> Result<(), SignerError> {
+        if known.size.get() > head.position.get() {
+            return Err(SignerError::Cut {
+                head: head.position,
+                signed: known.size,
+            });
+        }
+        let found = self.edge(known.size).await?.root();
+        if found == known.root {
+            return Ok(());
+        }
+        Err(SignerError::Changed {
+            size: known.size,
+            signed: known.root,
+            found,
+        })
+    }
+
+    /// Fails if another root was signed for this size in this life.
+    async fn fork(&mut self, head: &Head, root: NodeHash) -> Result<(), SignerError> {
+        let clock = self.clock;
+        let asking = sqlx::query_scalar!(
+            r#"select exists (
+                   select from log.checkpoints where tree_size = $1 and epoch = $2 and root <> $3
+               ) as "is_other!""#,
+            head.position.as_i64(),
+            head.epoch.as_uuid(),
+            root.as_bytes().as_slice()
+        )
+        .fetch_one(&mut *self.connection);
+        if in_time(clock, asking).await? {
+            return Err(SignerError::Forked(TreeSize::new(head.position.get())));
+        }
+        Ok(())
     }
 
     async fn edge(&mut self, size: TreeSize) -> Result<Frontier, SignerError> {
@@ -229,14 +288,14 @@ impl<'a> Round<'a> {
     }
 
     /// Keeps it as the newest, unless the log has begun another life since.
-    async fn keep(&mut self, signed: &NewCheckpoint) -> Result<(), SignerError> {
+    async fn keep(&mut self, signed: &NewCheckpoint, is_kept: bool) -> Result<(), SignerError> {
         let clock = self.clock;
         let NewCheckpoint { checkpoint, note } = signed;
         let keeping = sqlx::query!(
             "with life as (select from log.head where epoch = $1),
              kept as (
                  insert into log.checkpoints (epoch, tree_size, root, signed_at, public_key, note)
-                 select $1, $2, $3, $4, $5, $6 from life on conflict do nothing
+                 select $1, $2, $3, $4, $5, $6 from life where $7 on conflict do nothing
              )
              insert into log.newest_checkpoint as n (epoch, tree_size, root, signed_at, public_key, note)
              select $1, $2, $3, $4, $5, $6 from life
@@ -248,7 +307,8 @@ impl<'a> Round<'a> {
             checkpoint.root.as_bytes().as_slice(),
             checkpoint.at.datetime(),
             self.key.verifier().to_string(),
-            note
+            note,
+            is_kept
         )
         .execute(&mut *self.connection);
         match in_time(clock, keeping).await?.rows_affected() {

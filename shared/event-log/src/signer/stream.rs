@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use runtime::clock::Clock;
 use thiserror::Error;
 
-use super::copies::{CheckpointCopy, Place};
+use super::copies::CheckpointCopy;
 
 /// The stream.
 pub const CHECKPOINT_STREAM: &str = "TGA_CHECKPOINTS";
@@ -48,7 +48,7 @@ impl CheckpointStream {
     }
 
     /// The newest copy; the stream is made unless it is there.
-    pub async fn newest(&self) -> Result<Option<Place>, StreamCopyError> {
+    pub async fn newest(&self) -> Result<Option<CheckpointCopy>, StreamCopyError> {
         let newest = async {
             let stream = self.ensure().await?;
             let last = stream.get_last_raw_message_by_subject(CHECKPOINT_SUBJECT);
@@ -58,8 +58,7 @@ impl CheckpointStream {
                 Err(error) => Err(failure("read", error)),
             }
         };
-        let newest = self.in_time("read", newest).await?;
-        Ok(newest.map(|copy| copy.place()))
+        self.in_time("read", newest).await
     }
 
     /// Publishes copies; NATS has acknowledged them when this returns.

@@ -115,6 +115,22 @@ pub(crate) async fn newest(
     Ok(row.map(SignedCheckpoint::try_from).transpose()?)
 }
 
+/// The signed head of the largest size of all lives; of two of one size that of this life.
+pub(crate) async fn largest(
+    connection: &mut PgConnection,
+    epoch: LogEpoch,
+) -> Result<Option<SignedCheckpoint>, ReadError> {
+    let row = sqlx::query_as!(
+        Row,
+        "select epoch, tree_size, root, signed_at, public_key, note from log.checkpoints
+         order by tree_size desc, epoch <> $1 limit 1",
+        epoch.as_uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(SignedCheckpoint::try_from).transpose()?)
+}
+
 async fn all_after(
     connection: &mut PgConnection,
     after: Option<(TreeSize, LogEpoch)>,

@@ -14,8 +14,8 @@ use sqlx::PgConnection;
 use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 
-pub(crate) use self::checkpoints::newest;
 pub use self::checkpoints::{LogCheckpoints, SignedCheckpoint};
+pub(crate) use self::checkpoints::{largest, newest};
 pub(crate) use self::seals::ends;
 pub use self::seals::{SealError, SealedEnds};
 

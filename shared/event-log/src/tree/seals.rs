@@ -119,41 +119,32 @@ pub(crate) async fn ends(
     stream: Stream,
     size: TreeSize,
 ) -> Result<StreamEnd, ReadError> {
+    // The last event that is online and in the tree; what the first one behind the tree follows; and the
+    // fold, for events that are no longer online, as long as it has not come further than the tree.
     let row = sqlx::query!(
-        "select version, hash from log.events
-         where org_id = $1 and stream = $2 and position <= $3 order by version desc limit 1",
+        r#"select version as "version!", hash as "hash!" from (
+               (select version, hash from log.events
+                where org_id = $1 and stream = $2 and position <= $3 order by version desc limit 1)
+               union all
+               (select version - 1, prev_hash from log.events
+                where org_id = $1 and stream = $2 and position > $3 order by version limit 1)
+               union all
+               (select s.version, s.hash from log.streams s, log.folded f
+                where s.org_id = $1 and s.stream = $2 and f.progress <= $3)
+           ) as known (version, hash)
+           order by version desc limit 1"#,
         org.as_uuid(),
         stream.number(),
         size.as_i64()
     )
-    .fetch_optional(&mut *connection)
+    .fetch_optional(connection)
     .await?;
-    let (version, hash) = match row {
-        Some(row) => (row.version, row.hash),
-        // Events that are no longer kept online have been folded.
-        None => match folded(connection, org, stream).await? {
-            Some(end) => end,
-            None => return Ok(StreamEnd::EMPTY),
-        },
+    let Some(row) = row else {
+        return Ok(StreamEnd::EMPTY);
     };
     let corrupt = |column| CorruptRow::new("log.events", column, org, "is no end of a stream");
     Ok(StreamEnd {
-        version: StreamVersion::try_from_i64(version).ok_or_else(|| corrupt("version"))?,
-        hash: ChainHash::try_from_slice(&hash).ok_or_else(|| corrupt("hash"))?,
+        version: StreamVersion::try_from_i64(row.version).ok_or_else(|| corrupt("version"))?,
+        hash: ChainHash::try_from_slice(&row.hash).ok_or_else(|| corrupt("hash"))?,
     })
-}
-
-async fn folded(
-    connection: &mut PgConnection,
-    org: OrgId,
-    stream: Stream,
-) -> Result<Option<(i64, Vec<u8>)>, sqlx::Error> {
-    let row = sqlx::query!(
-        "select version, hash from log.streams where org_id = $1 and stream = $2",
-        org.as_uuid(),
-        stream.number()
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| (row.version, row.hash)))
 }

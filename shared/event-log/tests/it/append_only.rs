@@ -37,6 +37,8 @@ async fn nobody_changes_the_log() {
             "truncate log.merkle",
             "update log.checkpoints set note = ''",
             "delete from log.checkpoints",
+            "update log.restorations set note = ''",
+            "delete from log.restorations",
             "insert into log.events select * from log.events on conflict (position) do update set actor = ''",
         ] {
             assert_eq!(
@@ -213,6 +215,13 @@ async fn only_who_signs_writes_what_is_signed_and_nobody_changes_it() {
             true,
         ),
         ("tga_command", "delete from log.seal_requests", true),
+        ("tga_command", "select * from log.restorations", true),
+        (
+            "tga_command",
+            "insert into log.restorations values (gen_random_uuid(), gen_random_uuid(), 0, 0, now())",
+            false,
+        ),
+        ("tga_query", "select * from log.restorations", false),
         (
             "tga_query",
             "insert into log.merkle values (8, 1, sha256(''))",

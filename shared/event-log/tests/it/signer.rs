@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::event::Stream;
-use domain::ids::{OrgId, TreeSize};
+use domain::ids::{LogEpoch, OrgId, TreeSize};
 use domain::merkle::proof::{proves_consistency, proves_inclusion};
 use domain::merkle::{CompactRange, NodeHash};
-use domain::signed::{Checkpoint, NoteSigner, Seal, StreamEnd, VerifierKey};
+use domain::signed::{Checkpoint, NoteSigner, Restoration, Seal, StreamEnd, VerifierKey};
 use event_log::{
     CHECKPOINT_STREAM, CheckpointCopy, CheckpointFolder, EventLog, LogCheckpoints, SealError,
     SignedCheckpoint, Signer, SignerConfig, SignerError, StoredEvent, begin_epoch_in_tx,
-    checkpoints_of_stream,
+    checkpoints_of_stream, note_restoration_in_tx,
 };
 use runtime::clock::Clock;
 use runtime::lifecycle::TaskKind;
@@ -273,6 +273,47 @@ async fn a_tree_that_was_kept_wrong_is_not_signed_over() {
     process.stop().await;
 }
 
+fn between() -> LogEpoch {
+    LogEpoch::from_uuid(uuid::Uuid::from_u128(7))
+}
+
+#[tokio::test]
+async fn another_tree_is_not_signed_whatever_is_left_of_what_was_signed() {
+    let flipped = "update log.events set hash = sha256(hash) where position = 300; ";
+    let newest = "delete from log.newest_checkpoint";
+    let all = "delete from log.newest_checkpoint; delete from log.checkpoints";
+    let cut = "delete from log.events where position > 200; update log.head set position = 200; \
+        delete from log.newest_checkpoint; delete from log.checkpoints";
+    for (statement, has_folder, is_cut) in [
+        (format!("{flipped}{newest}"), false, false),
+        (format!("{flipped}{all}"), true, false),
+        // A tile that is kept goes further.
+        (cut.to_owned(), false, true),
+    ] {
+        let db = postgres().await;
+        let process = Process::start(db.pool_as("tga_command"));
+        let home = tempfile::tempdir().unwrap();
+        let config = SignerConfig {
+            folder: has_folder.then(|| home.path().join("checkpoints")),
+            ..SignerConfig::new(key())
+        };
+        let signer = Signer::new(process.log.clone(), None, config);
+        fill(&process.log, org(), 310).await;
+        signer.sign_once().await.unwrap();
+        for statement in statement.split("; ") {
+            tamper(db.pool(), statement).await;
+        }
+        let refused = signer.sign_once().await.unwrap_err();
+        let is_due = match refused {
+            SignerError::Cut { head, signed } => is_cut && (head.get(), signed.get()) == (200, 256),
+            SignerError::Changed { size, .. } => !is_cut && size.get() == 310,
+            _ => false,
+        };
+        assert!(is_due, "{statement}: {refused}");
+        process.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_new_life_of_the_log_has_a_history_of_its_own() {
     let db = postgres().await;
@@ -283,6 +324,28 @@ async fn a_new_life_of_the_log_has_a_history_of_its_own() {
     let former = newest(log).await;
     let mut connection = db.pool().acquire().await.unwrap();
     let epoch = begin_epoch_in_tx(&mut connection).await.unwrap();
+    let refused = signer(log).sign_once().await.unwrap_err();
+    assert!(matches!(refused, SignerError::Unattested(life) if life == former.epoch));
+    assert!(refused.is_refusal());
+    let mut restoration = Restoration {
+        origin: "trackagoat".parse().unwrap(),
+        former: former.epoch,
+        size: former.size,
+        known: former.size,
+        epoch,
+        at: former.signed_at,
+    };
+    let stranger = NoteSigner::new("trackagoat".parse().unwrap(), &[8; 32].into());
+    let noted = note_restoration_in_tx(&mut connection, &restoration, Some(&stranger)).await;
+    noted.unwrap();
+    assert!(signer(log).sign_once().await.is_err());
+    // By way of a life that was never signed.
+    for (life, next) in [(former.epoch, between()), (between(), epoch)] {
+        (restoration.former, restoration.epoch) = (life, next);
+        note_restoration_in_tx(&mut connection, &restoration, Some(&key()))
+            .await
+            .unwrap();
+    }
     signer(log).sign_once().await.unwrap();
     let signed = newest(log).await;
     assert_eq!((signed.epoch, signed.root), (epoch, former.root));
@@ -307,8 +370,21 @@ async fn a_seal_says_where_the_streams_of_one_org_end() {
     append(log, other, vec![event()]).await;
 
     let tasks = process.tasks.clone();
-    let signs = Signer::new(log.clone(), None, SignerConfig::new(key())).run(tasks);
+    let rarely = SignerConfig {
+        every: Duration::from_hours(1),
+        ..SignerConfig::new(key())
+    };
+    let signs = Signer::new(log.clone(), None, rarely).run(tasks);
     process.tasks.spawn(TaskKind::Critical, "signer", signs);
+    // The fold may have come further than the tree that is signed: it says nothing of an end within it.
+    for statement in [
+        format!(
+            "insert into log.streams (org_id, stream, version, hash) values ('{acme}', 1, 5, sha256('x'))"
+        ),
+        "update log.folded set progress = 1000000".to_owned(),
+    ] {
+        db.pool().execute(AssertSqlSafe(statement)).await.unwrap();
+    }
     let ends = reader.log.seal(acme, SOON).await.unwrap();
     let seal = Seal::open(&ends.seal, &keys()).unwrap();
     assert_eq!((seal.org, seal.size.get()), (acme, 4));
@@ -325,6 +401,9 @@ async fn a_seal_says_where_the_streams_of_one_org_end() {
     let ends = reader.log.seal(acme, SOON).await.unwrap();
     let seal = Seal::open(&ends.seal, &keys()).unwrap();
     assert_eq!((seal.size.get(), seal.decisions.version.get()), (5, 3));
+    // The history is no longer for it.
+    assert_eq!(newest(log).await.size, seal.size);
+    assert_eq!(history(log).await.len(), 1);
     let waiting: i64 = sqlx::query_scalar("select count(*) from log.seal_requests")
         .fetch_one(db.pool())
         .await

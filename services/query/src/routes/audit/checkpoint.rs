@@ -8,6 +8,7 @@ use api::openapi;
 use api::v1::Checkpoint;
 use axum::extract::State;
 use axum::response::Response;
+use chrono::TimeDelta;
 
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
@@ -32,6 +33,9 @@ pub async fn handle(
     app.answer(&call, &asked, Newest).await
 }
 
+/// The newest head is 10 s old at most while somebody signs; the rest is for clocks and slow answers.
+const OLDEST: TimeDelta = TimeDelta::seconds(15);
+
 struct Newest;
 
 impl Question for Newest {
@@ -39,7 +43,12 @@ impl Question for Newest {
     const RESTS_ON: Option<Topics> = None;
 
     async fn answer(self, snapshot: &mut Snapshot<'_>) -> Result<Answer, ApiError> {
-        let newest = snapshot.app.newest_checkpoint().await?;
+        let app = snapshot.app;
+        let newest = app.newest_checkpoint().await?;
+        let age = app.clock.now() - newest.signed_at.datetime();
+        if age > OLDEST {
+            return Err(ApiError::not_signed(app.jitter()));
+        }
         // The row stands beside its note; what is told is what was signed.
         let signed = newest.open(&[]).map_err(ApiError::internal)?;
         let wire = Checkpoint {

@@ -152,7 +152,7 @@ pub async fn handle(
     let place = app.exports.enter(call.org());
     let place = place.map_err(|full| not_now(&app, full, Policy::OrgExports, ORG_EXPORTS))?;
     let sealing = if params.seal {
-        let sealing = Sealing::ask(&app.log, &app.entropy, call.org()).await;
+        let sealing = Sealing::ask(&app.log, call.org()).await;
         Some(sealing.map_err(|error| ApiError::not_signed(app.jitter()).because(error))?)
     } else {
         None

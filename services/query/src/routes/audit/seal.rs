@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use domain::ids::{EventId, GlobalPosition, OrgId};
+use domain::ids::{GlobalPosition, OrgId};
 use domain::signed::SealedLine;
 use event_log::{EventLog, SealError};
-use runtime::entropy::Entropy;
 
 /// How long the signer may take: it looks twice a second, and signs in milliseconds.
 const SIGNED_WITHIN: Duration = Duration::from_secs(5);
@@ -26,10 +25,9 @@ impl Sealing {
     ///
     /// # Errors
     /// [`SealError`]; if nobody signs, after 5 s.
-    pub async fn ask(log: &EventLog, entropy: &Entropy, org: OrgId) -> Result<Self, SealError> {
+    pub async fn ask(log: &EventLog, org: OrgId) -> Result<Self, SealError> {
         let sealed = log.seal(org, SIGNED_WITHIN).await?;
         let line = SealedLine {
-            id: EventId::generate(sealed.signed_at, entropy.public_bytes()),
             org,
             at: sealed.signed_at,
             seal: sealed.seal,

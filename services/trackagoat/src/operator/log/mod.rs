@@ -3,6 +3,7 @@
 mod again;
 mod checkpoint;
 mod erased;
+mod lives;
 mod lost;
 mod replay;
 mod signing_key;
@@ -15,7 +16,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use domain::ids::{GlobalPosition, LogEpoch};
+use domain::ids::{GlobalPosition, LogEpoch, TreeSize};
+use domain::signed::{LogName, Restoration};
+use domain::time::Timestamp;
 use event_log::begin_epoch_in_tx;
 use gate::core::clocks::wait_bound;
 use gate::{
@@ -29,12 +32,14 @@ use sqlx::{Connection, PgPool};
 use self::again::{Rehearsal, Replay, Tally};
 use self::checkpoint::Checkpoint;
 use self::erased::{Erased, erase};
+pub use self::lives::Lives;
 use self::replay::Replay as ReplayLog;
 use self::signing_key::NewSigningKey;
 use self::state::State;
 use self::verify::Verify;
 use super::connection::{Operator, Target};
 use super::{Action, OperatorError};
+use crate::arguments::SignerArgs;
 use crate::terminal::{complain, remark, say};
 
 /// The log as a whole.
@@ -59,11 +64,7 @@ impl Log {
     /// Carries it out, and says what to exit with.
     pub async fn run(self, target: &Target, clock: Clock, entropy: Entropy) -> ExitCode {
         let done: Result<(), Box<dyn Error>> = match self {
-            Self::Restored(restored) => {
-                let action = Action::Restored(restored);
-                let done = action.run(target, clock, entropy).await;
-                done.map_err(Into::into)
-            }
+            Self::Restored(restored) => Box::pin(restored.begin(target, clock, entropy)).await,
             Self::Verify(verify) => match Box::pin(verify.run(target, clock, entropy)).await {
                 Ok(exit_code) => return exit_code,
                 Err(error) => Err(error.into()),
@@ -101,6 +102,8 @@ pub struct Restored {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    signer: SignerArgs,
 }
 
 /// Why services must not be started.
@@ -133,8 +136,25 @@ pub enum Failure {
 }
 
 impl Restored {
+    /// Connects, and does it.
+    async fn begin(
+        self,
+        target: &Target,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Result<(), Box<dyn Error>> {
+        let lives = Lives::known(&target.place()?, &self.signer, &clock).await?;
+        let action = Action::Restored(self, lives);
+        Ok(action.run(target, clock, entropy).await?)
+    }
+
     /// Does it; may be killed at any point and run again.
-    pub async fn run(self, operator: &Operator, clock: &Clock) -> Result<(), Failure> {
+    pub async fn run(
+        self,
+        operator: &Operator,
+        lives: &Lives,
+        clock: &Clock,
+    ) -> Result<(), Failure> {
         let recorded = self.read(operator)?;
         if self.dry_run {
             let lost = lost::of(operator, recorded.denials).await?;
@@ -152,7 +172,7 @@ impl Restored {
         if running > 0 {
             return Err(Failure::Running(running));
         }
-        let (epoch, longest_term) = begin(&operator.pool).await?;
+        let (epoch, longest_term) = begin(operator, lives, clock).await?;
         let begun = clock.monotonic();
         say(format_args!("the log has begun the life {epoch}"));
         let lost = lost::of(operator, recorded.denials).await?;
@@ -214,12 +234,29 @@ async fn running(pool: &PgPool) -> Result<i64, StoreError> {
 }
 
 /// The former life ends, and with it all that was noted of positions which it alone had.
-async fn begin(pool: &PgPool) -> Result<(LogEpoch, Duration), StoreError> {
-    let mut connection = pool.acquire().await?;
-    let mut tx = connection.begin().await?;
+async fn begin(
+    operator: &Operator,
+    lives: &Lives,
+    clock: &Clock,
+) -> Result<(LogEpoch, Duration), Failure> {
+    let log = operator.commander.log();
+    let (former, newest) = (log.head().await?, log.newest_checkpoint().await?);
+    let noted = log.restorations().await?;
+    let mut connection = operator.pool.acquire().await.map_err(StoreError::from)?;
+    let mut tx = connection.begin().await.map_err(StoreError::from)?;
     let longest_term = forget_former_life_in_tx(&mut tx).await?;
-    let epoch = begin_epoch_in_tx(&mut tx).await?;
-    tx.commit().await?;
+    let epoch = begin_epoch_in_tx(&mut tx).await.map_err(StoreError::from)?;
+    let known = newest.filter(|newest| newest.epoch == former.epoch);
+    let begun = Restoration {
+        origin: LogName::default(),
+        former: former.epoch,
+        size: TreeSize::new(former.position.get()),
+        known: known.map_or(TreeSize::ZERO, |newest| newest.size),
+        epoch,
+        at: Timestamp::from_datetime(clock.now()),
+    };
+    lives.note_in_tx(&mut tx, &begun, noted).await?;
+    tx.commit().await.map_err(StoreError::from)?;
     Ok((epoch, longest_term))
 }
 

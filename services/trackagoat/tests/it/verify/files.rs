@@ -74,7 +74,7 @@ async fn whatever_is_done_to_a_file_is_found() {
         more.hash = more.computed_hash();
         lines.insert(6, more.to_cloud_event());
     };
-    let cases: [(&str, Change); 12] = [
+    let cases: [(&str, Change); 14] = [
         (
             "position 7: its hash is not that of its content: it was changed (line 4)",
             &|lines| {
@@ -108,6 +108,14 @@ async fn whatever_is_done_to_a_file_is_found() {
                 lines[6] = lines[6].replace("decisions 6", "decisions 5");
             },
         ),
+        (
+            "position 7: it is not written as an export writes it: its text was changed (line 4)",
+            &|lines| lines[3].insert_str(1, "\"note\":\"approved\","),
+        ),
+        (
+            "it is not written as an export writes the line of a seal (line 7)",
+            &|lines| lines[6] = lines[6].replacen('{', "{ ", 1),
+        ),
         ("the seal is of another org", &|lines| {
             lines[6].clone_from(&foreign[6]);
         }),
@@ -132,12 +140,16 @@ async fn whatever_is_done_to_a_file_is_found() {
 #[tokio::test]
 async fn what_a_file_cannot_show_is_said() {
     let (world, [org, _]) = World::filled(6, false).await;
-    let (_, lines) = exported(&world, org).await;
+    let (events, lines) = exported(&world, org).await;
     let unsealed = &lines[..6];
     world
         .verify_file(unsealed, &[])
         .await
         .is(3, "nothing is missing at the end: the file has no seal");
+    world.verify_file(unsealed, &[]).await.is(
+        3,
+        "that the log ever had these events: no signature is over them",
+    );
     let later = &lines[2..];
     let later = world.verify_file(later, &[]).await;
     later.is(
@@ -152,6 +164,23 @@ async fn what_a_file_cannot_show_is_said() {
         .is(1, "version 2 is missing");
     let partial = world.verify_file(&filtered, &["--partial"]).await;
     partial.is(3, "only what a filter leaves out is missing: 3 events");
+    partial.is(
+        3,
+        "that the log ever had 2 of these events: no signature is over them",
+    );
+    assert!(!partial.text.contains("sealed as of"), "{}", partial.text);
+    // Up to the end nothing is left out.
+    let end: Vec<_> = lines[3..].to_vec();
+    let end = world.verify_file(&end, &["--partial"]).await;
+    end.is(3, "sealed as of");
+    // Of events that were made up nothing is sealed.
+    let mut invented = events[2].clone();
+    invented.data = invented.data.replace("Acme & Sons", "Somebody").into();
+    invented.hash = invented.computed_hash();
+    let invented = [invented.to_cloud_event(), lines[6].clone()];
+    let invented = world.verify_file(&invented, &["--partial"]).await;
+    invented.is(3, "that the log ever had 1 of these events");
+    assert!(!invented.text.contains("sealed as of"), "{}", invented.text);
     // Somebody else's key.
     let mut stranger = key().verifier().to_string();
     stranger = stranger.replace("trackagoat", "other");

@@ -1,6 +1,12 @@
 //! The log in its database.
 
-use domain::ids::GlobalPosition;
+use domain::event::{Event, KeyChanged, KeyRevoked, RevocationReason};
+use domain::ids::{GlobalPosition, TreeSize};
+use domain::signed::Restoration;
+use event_log::{
+    Signer, SignerConfig, SignerError, begin_epoch_in_tx, note_restoration_in_tx,
+    sign_restorations_in_tx,
+};
 
 use super::{World, key, rewritten};
 
@@ -38,6 +44,16 @@ async fn a_log_that_nobody_changed_is_sound() {
         said.is(3, "decisions: 6 events, up to version 6");
         said.is(3, "nothing wrong was found");
     }
+    // With nothing from outside the database.
+    let doubted = world.verify(&[]).await;
+    doubted.is(
+        3,
+        "not proven: that the log's own key signed what is signed",
+    );
+    doubted.is(
+        3,
+        "not proven: that what was signed was not changed with the events",
+    );
     // What is not signed yet could have been rewritten with its hashes.
     world.append(orgs[0], vec![super::project()]).await;
     world
@@ -62,6 +78,7 @@ async fn whatever_is_done_to_an_event_is_found_where_it_was_done() {
     let auth = "update log.events set auth_prev = 2 where position = 5";
     let unmarked = "update log.events set auth_prev = null where position = 5";
     let marked = "update log.events set auth_prev = 5 where position = 9";
+    let beginning = "delete from log.events where position <= 4";
     let cut = "delete from log.events where position > 10;
         update log.head set position = 10";
     let quiet_cut = "delete from log.events where position > 10";
@@ -74,6 +91,7 @@ async fn whatever_is_done_to_an_event_is_found_where_it_was_done() {
         (unreadable, "position 9: its actor is no actor"),
         (short, "position 9: its hash is not 32 bytes"),
         (delete, "position 9: it is missing"),
+        (beginning, "positions 1 to 4: the log lacks its beginning"),
         (swap, "position 8: its hash is not that of its content"),
         (
             auth,
@@ -154,7 +172,7 @@ async fn an_event_that_was_rewritten_with_its_hashes_is_found_by_what_was_signed
 #[tokio::test]
 async fn what_stands_beside_the_events_is_looked_at_too() {
     let (world, _) = World::filled(300, false).await;
-    world.verify(&[]).await.is(0, "306 events");
+    world.sound().await.is(0, "306 events");
     let tile = "update log.merkle set hash = sha256(hash)";
     let no_tile = "delete from log.merkle";
     let root = "update log.checkpoints set root = sha256(root)";
@@ -195,6 +213,155 @@ async fn what_stands_beside_the_events_is_looked_at_too() {
         said.is(1, "WRONG at ");
         assert!(said.text.contains(found), "{statement}: {}", said.text);
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_call_is_what_the_events_say() {
+    let (world, orgs) = World::filled(2, false).await;
+    let made = world.events(orgs[0]).await;
+    let made = made.iter().find(|event| &*event.type_name == "key.created");
+    let Event::KeyCreated(key) = made.unwrap().decode().unwrap().event else {
+        panic!("another event");
+    };
+    let end = super::now();
+    let narrowed = KeyChanged {
+        expires_at: Some(Some(end)),
+        ip_allowlist: Some(Some(vec!["10.0.0.0/8".parse().unwrap()])),
+        narrowed: true,
+        ..KeyChanged::nothing(key.key_id)
+    };
+    world.append(orgs[0], vec![narrowed.into()]).await;
+    world.sign().await;
+    world
+        .sound()
+        .await
+        .is(0, "everything is as it was recorded");
+    let id = key.key_id;
+    for change in [
+        "expires_at = null",
+        "ip_allowlist = null",
+        "scopes = 63",
+        "strict = true",
+        "org_id = gen_random_uuid()",
+    ] {
+        let change = format!("update gate.credentials set {change} where id = '{id}'");
+        world.tamper(change).await;
+        let said = world.verify(&[]).await;
+        said.is(1, &format!("WRONG at credential {id}"));
+        world
+            .tamper(format!(
+                "update gate.credentials set expires_at = '{end}', ip_allowlist = '{{10.0.0.0/8}}',
+                     scopes = {}, strict = false, org_id = '{}' where id = '{id}'",
+                key.scopes.bits(),
+                orgs[0]
+            ))
+            .await;
+        world
+            .sound()
+            .await
+            .is(0, "everything is as it was recorded");
+    }
+    let revoked = KeyRevoked {
+        key_id: id,
+        reason: RevocationReason::Requested,
+    };
+    world.append(orgs[0], vec![revoked.into()]).await;
+    world.sign().await;
+    world
+        .sound()
+        .await
+        .is(0, "everything is as it was recorded");
+    let again = format!("update gate.credentials set status = 1 where id = '{id}'");
+    world.tamper(again).await;
+    world.verify(&[]).await.is(
+        1,
+        "may call, and by the events of the log it ended (1 such)",
+    );
+    world.stop().await;
+}
+
+/// A log that is changed and given another epoch is still held to what was signed of the former one.
+#[tokio::test]
+async fn a_new_epoch_hides_nothing() {
+    let (world, orgs) = World::filled(MORE, true).await;
+    world
+        .tamper("update log.head set epoch = gen_random_uuid()")
+        .await;
+    let refused = world.signer().sign_once().await.unwrap_err();
+    assert!(matches!(refused, SignerError::Unattested(_)), "{refused}");
+    world
+        .sound()
+        .await
+        .is(3, "of the log ended with a restore: nothing says so");
+
+    let events = world.events(orgs[0]).await;
+    let other = rewritten(events.last().unwrap());
+    world
+        .tamper(format!(
+            "update log.events set data = '{}', hash = '\\x{}' where position = 11;
+             delete from log.checkpoints; delete from log.newest_checkpoint",
+            other.data, other.hash
+        ))
+        .await;
+    let refused = world.signer().sign_once().await.unwrap_err();
+    assert!(matches!(refused, SignerError::Unattested(_)), "{refused}");
+    // One that cannot see the copies signs it; whoever has them is not deceived.
+    let blind = Signer::new(world.log.clone(), None, SignerConfig::new(key()));
+    blind.sign_once().await.unwrap();
+    world.sound().await.is(
+        1,
+        "position 11: not the events over which the head in the folder of checkpoints was",
+    );
+    world.stop().await;
+}
+
+/// What was signed after the moment to which a database is restored is gone with a note of it alone.
+#[tokio::test]
+async fn a_log_that_was_restored_is_sound_if_a_signed_note_says_so() {
+    let (world, _) = World::filled(MORE, true).await;
+    let former = world.log.head().await.unwrap().epoch;
+    world
+        .tamper(
+            "delete from log.events where position > 10; update log.head set position = 10;
+             delete from log.checkpoints where tree_size > 10; delete from log.newest_checkpoint",
+        )
+        .await;
+    world.sound().await.is(1, "positions 11 to 12: missing");
+    let mut connection = world.db.pool().acquire().await.unwrap();
+    let epoch = begin_epoch_in_tx(&mut connection).await.unwrap();
+    let restoration = Restoration {
+        origin: "trackagoat".parse().unwrap(),
+        former,
+        size: TreeSize::new(10),
+        known: TreeSize::new(12),
+        epoch,
+        at: super::now(),
+    };
+    world.sound().await.is(1, "positions 11 to 12: missing");
+    note_restoration_in_tx(&mut connection, &restoration, None)
+        .await
+        .unwrap();
+    let refused = world.signer().sign_once().await.unwrap_err();
+    assert!(matches!(refused, SignerError::Unattested(_)), "{refused}");
+    world
+        .sound()
+        .await
+        .is(3, "what says so is under no signature");
+    let signed = sign_restorations_in_tx(&mut connection, &key()).await;
+    assert_eq!(signed.unwrap(), 1);
+    world.sign().await;
+    let sound = world.sound().await;
+    sound.is(
+        0,
+        "2 signed heads are of events that are gone since the log was restored",
+    );
+    // The note stands with the copies too.
+    world.tamper("delete from log.restorations").await;
+    world
+        .sound()
+        .await
+        .is(0, "everything is as it was recorded");
     world.stop().await;
 }
 

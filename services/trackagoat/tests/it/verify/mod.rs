@@ -14,7 +14,7 @@ use std::time::Duration;
 use domain::credential::{CredentialKind, CredentialSecret};
 use domain::event::Stream;
 use domain::event::{Actor, Event, KeyCreated, OrgChanged, OrgCreated, ProjectAdded};
-use domain::ids::{EventId, GlobalPosition, KeyId, OrgId, ProjectId, StreamVersion};
+use domain::ids::{GlobalPosition, KeyId, OrgId, ProjectId, StreamVersion};
 use domain::plan::Plan;
 use domain::scope::Scopes;
 use domain::signed::{NoteSigner, SealedLine};
@@ -143,7 +143,13 @@ impl World {
     /// As somebody who can do anything in the database.
     async fn tamper(&self, statement: impl Into<String>) {
         let mut tx = self.db.pool().begin().await.unwrap();
-        for table in ["events", "events_000000", "merkle", "checkpoints"] {
+        for table in [
+            "events",
+            "events_000000",
+            "merkle",
+            "checkpoints",
+            "restorations",
+        ] {
             let off = format!("alter table log.{table} disable trigger append_only");
             tx.execute(AssertSqlSafe(off)).await.unwrap();
         }
@@ -157,6 +163,14 @@ impl World {
         let mut command = verify(arguments);
         command.env("TGA_DATABASE_URL", self.db.url());
         said(command).await
+    }
+
+    /// With all that is kept outside the database.
+    async fn sound(&self) -> Said {
+        let (public, copies) = (key().verifier().to_string(), self.copies());
+        let copies = copies.to_str().unwrap();
+        self.verify(&["--public-key", &public, "--checkpoint-dir", copies])
+            .await
     }
 
     /// All events of an org, by position.
@@ -181,7 +195,6 @@ impl World {
         let sealed = self.log.seal(org, SOON).await.unwrap();
         lifecycle.shutdown(ShutdownPolicy::default()).await;
         let line = SealedLine {
-            id: EventId::from_uuid(Entropy::os().uuid_v4()),
             org,
             at: sealed.signed_at,
             seal: sealed.seal,

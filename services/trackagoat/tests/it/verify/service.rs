@@ -63,4 +63,22 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
     assert!(well.contains("signatures"), "{well}");
     assert!(!well.contains("cannot be proven"), "{well}");
     third.terminate().await;
+
+    // A new life is signed if a note says under the log's key why it began.
+    let ledger = given.folder.path().join("ledger");
+    std::fs::create_dir_all(&ledger).unwrap();
+    let (ledger, copies) = (ledger.to_str().unwrap(), copies.to_str().unwrap());
+    let restored = ["log", "restored", ledger, "--checkpoint-dir", copies];
+    let unsigned = given.operate(&restored).await;
+    let warned = String::from_utf8_lossy(&unsigned.stderr).into_owned();
+    assert!(unsigned.status.success(), "{warned}");
+    assert!(warned.contains("the log's key is not at hand"), "{warned}");
+    let doubted = given.operate(&verify).await;
+    assert_eq!(doubted.status.code(), Some(3), "{}", text(&doubted));
+    let with_key = ["--log-signing-key-file", key.to_str().unwrap()];
+    given.told(&[&restored[..], &with_key].concat()).await;
+    let fourth = service().await;
+    given.told(&["orgs", "create", "--name", "Ducks"]).await;
+    all_signed().await;
+    fourth.terminate().await;
 }

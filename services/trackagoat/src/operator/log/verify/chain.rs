@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::cloud_event::{CloudEvent, Envelope};
+use domain::cloud_event::CloudEvent;
 use domain::event::{ChainHash, Stream};
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 use domain::signed::StreamEnd;
@@ -42,19 +42,6 @@ impl From<&StoredEvent> for Link {
 
 impl From<&CloudEvent> for Link {
     fn from(event: &CloudEvent) -> Self {
-        let envelope = Envelope {
-            event_id: event.event_id,
-            org_id: event.org_id,
-            type_name: &event.type_name,
-            schema_version: event.schema_version,
-            subject: &event.subject,
-            time: event.time,
-            position: event.position,
-            stream: event.stream,
-            version: event.version,
-            actor: event.actor,
-            correlation_id: &event.correlation_id,
-        };
         Self {
             position: event.position,
             org: event.org_id,
@@ -63,7 +50,7 @@ impl From<&CloudEvent> for Link {
             time: event.time,
             prev_hash: event.prev_hash,
             hash: event.hash,
-            computed: envelope.hash(event.prev_hash, event.data.get()),
+            computed: event.envelope().hash(event.prev_hash, event.data.get()),
         }
     }
 }
@@ -88,6 +75,8 @@ pub struct Chains {
     /// Streams that do not begin with version 1: the version that they begin with.
     anchors: HashMap<(OrgId, Stream), StreamVersion>,
     left_out: u64,
+    /// Events of each stream since the last gap: those that its end binds.
+    bound: HashMap<(OrgId, Stream), u64>,
     count: u64,
 }
 
@@ -100,6 +89,7 @@ impl Chains {
             ends: HashMap::new(),
             anchors: HashMap::new(),
             left_out: 0,
+            bound: HashMap::new(),
             count: 0,
         }
     }
@@ -134,6 +124,7 @@ impl Chains {
         let (version, hash) = (link.version, link.hash);
         let key = (link.org, link.stream);
         self.ends.insert(key, StreamEnd { version, hash });
+        *self.bound.entry(key).or_default() += 1;
         self.count += 1;
         Ok(())
     }
@@ -163,6 +154,7 @@ impl Chains {
                 self.anchors.insert(key, version);
             } else {
                 self.left_out += version.get() - due.get();
+                self.bound.remove(&key);
             }
             return Ok(());
         }
@@ -202,6 +194,12 @@ impl Chains {
     /// Versions that were left out between others.
     pub const fn left_out(&self) -> u64 {
         self.left_out
+    }
+
+    /// How many events of a stream follow each other up to its end without a gap, so that whoever signed the
+    /// end has signed them.
+    pub fn bound(&self, org: OrgId, stream: Stream) -> u64 {
+        self.bound.get(&(org, stream)).copied().unwrap_or_default()
     }
 
     /// The last event's place and time.

@@ -1,5 +1,7 @@
 //! The whole log, from its database.
 
+use std::fmt;
+use std::mem;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,8 +59,9 @@ pub async fn verify(
     let extent = log.extent().await?;
     let mut copies = copies(place, &outside, &extent, &clock, &mut report).await?;
     let newest = log.newest_checkpoint().await?;
-    copies.add_newest(newest.as_ref(), &outside.keys);
-    let expected = Expected::new(log.clone(), outside.keys.clone(), copies);
+    copies.add_newest(newest.as_ref());
+    let kept = log.restorations().await?;
+    let expected = Expected::new(log.clone(), copies, kept, &mut report);
     let checked = Examination {
         log,
         extent,
@@ -68,8 +71,9 @@ pub async fn verify(
     };
     let mut report = Box::pin(checked.run(expected)).await?;
     if outside.keys.is_empty() {
-        report.tell(
-            "signatures were verified with the keys that stand beside them: see --public-key",
+        report.doubt(
+            "that the log's own key signed what is signed: it was verified with the keys that stand beside it \
+             (see --public-key)",
         );
     }
     let took = clock.monotonic().saturating_since(began);
@@ -89,8 +93,7 @@ async fn copies(
     clock: &Clock,
     report: &mut Report,
 ) -> Result<Copies, VerifyError> {
-    let epoch = extent.head.epoch;
-    let mut copies = Copies::default();
+    let mut copies = Copies::new(extent.head.epoch, outside.keys.clone());
     let mut folders = outside.folders.clone();
     if folders.is_empty() {
         let of_dev = place.dev_folder.iter().map(|dev| dev.join("checkpoints"));
@@ -98,36 +101,38 @@ async fn copies(
     }
     for folder in folders {
         let folder = CheckpointFolder::new(folder);
-        let keys = &outside.keys;
-        folder.read(|copy| copies.add(&copy, Source::Folder, epoch, keys))?;
+        folder.read(|copy| copies.add(&copy, Source::Folder))?;
     }
-    let Ok(Some(url)) = &place.nats else {
-        return Ok(copies);
+    let url = match &place.nats {
+        Ok(Some(url)) => url,
+        Ok(None) => return Ok(copies),
+        Err(error) => {
+            unasked(report, &chain(error));
+            return Ok(copies);
+        }
     };
     let client = match clock.timeout(NATS_WITHIN, nats::connect(url)).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => {
-            report.tell(format!(
-                "the stream of checkpoints was not compared: {}",
-                chain(&error)
-            ));
+            unasked(report, &chain(&error));
             return Ok(copies);
         }
         Err(late) => {
-            report.tell(format!(
-                "the stream of checkpoints was not compared: {late}"
-            ));
+            unasked(report, &late);
             return Ok(copies);
         }
     };
-    let take = |copy| copies.add(&copy, Source::Stream, epoch, &outside.keys);
+    let take = |copy| copies.add(&copy, Source::Stream);
     if let Err(error) = checkpoints_of_stream(client, clock, take).await {
-        report.tell(format!(
-            "the stream of checkpoints was not compared: {}",
-            chain(&error)
-        ));
+        unasked(report, &chain(&error));
     }
     Ok(copies)
+}
+
+fn unasked(report: &mut Report, why: &dyn fmt::Display) {
+    report.doubt(format!(
+        "that the log agrees with the stream of checkpoints, which could not be read: {why}"
+    ));
 }
 
 struct Examination {
@@ -143,6 +148,17 @@ impl Examination {
         let end = self.extent.head.position;
         let first = self.extent.first.unwrap_or(end.next());
         let before = GlobalPosition::new(first.get() - 1);
+        // Nothing says that they are kept elsewhere, and what is kept of the tree could have been changed
+        // with them.
+        if before > GlobalPosition::ZERO {
+            let missing = Fault::between(
+                GlobalPosition::new(1),
+                before,
+                "the log lacks its beginning",
+            );
+            self.report.fault = Some(missing);
+            return Ok(self.report);
+        }
         let Some(tree) = self.beginning(before).await? else {
             let what = "what is kept of the tree does not reach the oldest event";
             self.report.fault = Some(Fault::at(first, what));
@@ -268,7 +284,13 @@ impl Examination {
             return Ok(Some(Fault::beside(what)));
         }
         if self.extent.first.is_none_or(|first| first.get() == 1) {
-            return Ok(self.unmade.fault());
+            if let Some(unmade) = self.unmade.fault() {
+                return Ok(Some(unmade));
+            }
+            let access = mem::take(&mut walk.access);
+            return access
+                .compare(&self.log, head.position, &mut self.report)
+                .await;
         }
         if self.unmade.len() > 0 {
             self.report.doubt(format!(
@@ -293,6 +315,12 @@ impl Examination {
         report.tell(format!(
             "signed heads that agree: {database} in the database, {folder} in folders, {stream} on the stream"
         ));
+        if folder + stream == 0 {
+            report.doubt(
+                "that what was signed was not changed with the events: no signed head outside the database \
+                 agrees with them (see --checkpoint-dir)",
+            );
+        }
         if walk.unknown_types > 0 {
             let count = walk.unknown_types;
             report.tell(format!(

@@ -1,14 +1,14 @@
 //! Signed heads, from wherever they are kept, in the order of their sizes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use domain::ids::{GlobalPosition, LogEpoch, TreeSize};
 use domain::merkle::NodeHash;
-use domain::signed::VerifierKey;
-use event_log::{CheckpointCopy, EventLog, ReadError, SignedCheckpoint};
+use domain::signed::{Restoration, VerifierKey};
+use event_log::{CheckpointCopy, EventLog, LogRestoration, ReadError, SignedCheckpoint};
 
-use super::report::Fault;
+use super::report::{Fault, Report};
 
 /// Heads of one read.
 const PAGE: u16 = 2_000;
@@ -40,47 +40,111 @@ pub struct Signed {
     pub root: Result<NodeHash, String>,
 }
 
-/// Copies from outside the database; of this life of the log, since others may have had other events.
-#[derive(Debug, Default)]
+/// Copies from outside the database, also of former lives of the log, and what is said of those.
+#[derive(Debug)]
 pub struct Copies {
+    epoch: LogEpoch,
+    keys: Vec<VerifierKey>,
     heads: Vec<Signed>,
-    /// Those of other lives.
-    pub others: u64,
+    former: Vec<(LogEpoch, Signed)>,
+    notes: Vec<Restoration>,
 }
 
 impl Copies {
+    /// None yet, of a log in this life.
+    pub const fn new(epoch: LogEpoch, keys: Vec<VerifierKey>) -> Self {
+        Self {
+            epoch,
+            keys,
+            heads: Vec::new(),
+            former: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     /// Adds the newest of the database, which has a place of its own.
-    pub fn add_newest(&mut self, newest: Option<&SignedCheckpoint>, keys: &[VerifierKey]) {
+    pub fn add_newest(&mut self, newest: Option<&SignedCheckpoint>) {
+        let keys = &self.keys;
         self.heads.extend(newest.map(|newest| of_row(newest, keys)));
     }
 
     /// Adds one.
-    pub fn add(
-        &mut self,
-        copy: &CheckpointCopy,
-        source: Source,
-        epoch: LogEpoch,
-        keys: &[VerifierKey],
-    ) {
-        let opened = copy.open(keys);
-        // What stands beside the note says where it belongs only if there is no note.
-        let of = opened.as_ref().map_or(copy.epoch, |head| head.epoch);
-        if of != epoch {
-            self.others += 1;
+    pub fn add(&mut self, copy: &CheckpointCopy, source: Source) {
+        let size = TreeSize::new(copy.tree_size);
+        if copy.is_restoration() {
+            match copy.restoration(&self.keys) {
+                Ok(note) => self.notes.push(note),
+                Err(error) => self.heads.push(Signed {
+                    size,
+                    source,
+                    root: Err(error.to_string()),
+                }),
+            }
             return;
         }
-        self.heads.push(match opened {
-            Ok(head) => Signed {
-                size: head.size,
-                source,
-                root: Ok(head.root),
-            },
-            Err(error) => Signed {
-                size: TreeSize::new(copy.tree_size),
-                source,
-                root: Err(error.to_string()),
-            },
-        });
+        let opened = copy.open(&self.keys);
+        // What stands beside the note says where it belongs only if there is no note.
+        let of = opened.as_ref().map_or(self.epoch, |head| head.epoch);
+        let head = Signed {
+            size: opened.as_ref().map_or(size, |head| head.size),
+            source,
+            root: opened
+                .map(|head| head.root)
+                .map_err(|error| error.to_string()),
+        };
+        if of == self.epoch {
+            self.heads.push(head);
+        } else {
+            self.former.push((of, head));
+        }
+    }
+
+    /// Decides which heads of former lives must agree with the log: all up to where a signed note says that it
+    /// was restored to. Without a note that is all of them.
+    fn settle(&mut self, kept: Vec<LogRestoration>, report: &mut Report) {
+        let mut noted = Vec::new();
+        for one in kept {
+            let note = one.copy.map(|copy| copy.restoration(&self.keys));
+            self.notes.extend(note.and_then(Result::ok));
+            noted.push(one.said);
+        }
+        noted.extend(self.notes.iter().cloned());
+        let (mut gone, mut unsigned, mut unsaid) = (0_u64, BTreeSet::new(), BTreeSet::new());
+        for (life, head) in self.former.drain(..) {
+            let signed = Restoration::common(&self.notes, life, self.epoch);
+            let common = signed.or_else(|| {
+                let common = Restoration::common(&noted, life, self.epoch);
+                let lives = if common.is_some() {
+                    &mut unsigned
+                } else {
+                    &mut unsaid
+                };
+                lives.insert(life);
+                common
+            });
+            if common.is_some_and(|common| head.size > common) {
+                gone += 1;
+            } else {
+                self.heads.push(head);
+            }
+        }
+        if gone > 0 {
+            report.tell(format!(
+                "{gone} signed heads are of events that are gone since the log was restored"
+            ));
+        }
+        for life in unsigned {
+            report.doubt(format!(
+                "that the life {life} of the log ended with a restore: what says so is under no signature \
+                 (run `log restored` with the log's key)"
+            ));
+        }
+        for life in unsaid {
+            report.doubt(format!(
+                "that the life {life} of the log ended with a restore: nothing says so, and whoever changes \
+                 the log can change its epoch"
+            ));
+        }
     }
 }
 
@@ -99,12 +163,19 @@ pub struct Expected {
 }
 
 impl Expected {
-    pub fn new(log: EventLog, keys: Vec<VerifierKey>, copies: Copies) -> Self {
+    /// `kept` are the restorations that the database tells of.
+    pub fn new(
+        log: EventLog,
+        mut copies: Copies,
+        kept: Vec<LogRestoration>,
+        report: &mut Report,
+    ) -> Self {
+        copies.settle(kept, report);
         let mut outside = copies.heads;
         outside.sort_by_key(|head| (head.size, head.source));
         Self {
             log,
-            keys,
+            keys: copies.keys,
             outside: outside.into(),
             inside: VecDeque::new(),
             after: None,

@@ -91,6 +91,10 @@ impl Exported<'_> {
             return Err(Fault::at(event.position, what));
         }
         self.org = Some(event.org_id);
+        if !event.is_written_as(line) {
+            let what = "it is not written as an export writes it: its text was changed";
+            return Err(Fault::at(event.position, what));
+        }
         if self
             .asked
             .stream
@@ -101,15 +105,20 @@ impl Exported<'_> {
         self.chains.follow(&Link::from(&event))
     }
 
-    fn sealed(&mut self, line: &[u8]) -> Result<(), Fault> {
+    fn sealed(&mut self, text: &[u8]) -> Result<(), Fault> {
         let keys = &self.asked.keys;
         let wrong = |what: &str, error: &dyn std::error::Error| {
             Fault::beside(format!("the {what} cannot be believed: {error}"))
         };
-        let line = SealedLine::parse(line).map_err(|error| wrong("seal", &error))?;
+        let line = SealedLine::parse(text).map_err(|error| wrong("seal", &error))?;
         let seal = Seal::open(&line.seal, keys).map_err(|error| wrong("seal", &error))?;
         let checkpoint = Checkpoint::open(&line.checkpoint, keys);
         let checkpoint = checkpoint.map_err(|error| wrong("checkpoint", &error))?;
+        if line.at != seal.at || !line.is_written_as(text) {
+            return Err(Fault::beside(
+                "it is not written as an export writes the line of a seal",
+            ));
+        }
         if seal.org != line.org || self.org.is_some_and(|org| org != seal.org) {
             return Err(Fault::beside("the seal is of another org"));
         }
@@ -145,12 +154,10 @@ impl Exported<'_> {
             let what = "it is not under the seal, which is of an earlier moment";
             return Some(Fault::at(last, what));
         }
-        if self.asked.is_partial {
-            return None;
-        }
         self.streams().find_map(|stream| {
             let (found, due) = (self.chains.end(seal.org, stream), seal.end(stream));
-            (found != due).then(|| wrong_end(stream, found, due))
+            let may_lack = self.asked.is_partial && found.version < due.version;
+            (found != due && !may_lack).then(|| wrong_end(stream, found, due))
         })
     }
 
@@ -210,19 +217,37 @@ impl Exported<'_> {
                 "that only what a filter leaves out is missing: {left_out} events between others are"
             ));
         }
-        match &self.seal {
-            Some(seal) if report.unproven.is_empty() => report.tell(format!(
-                "complete as of {}, position {} of the log",
-                seal.at, seal.size
-            )),
-            Some(seal) => report.tell(format!(
-                "sealed as of {}, position {} of the log",
-                seal.at, seal.size
-            )),
-            None => report.doubt(
+        let Some(seal) = &self.seal else {
+            report.doubt(
                 "that nothing is missing at the end: the file has no seal (GET /audit/export?seal=true)",
-            ),
+            );
+            report.doubt(
+                "that the log ever had these events: no signature is over them, and whoever knows how \
+                 hashes are made can make such a file",
+            );
+            return;
+        };
+        let (at, size, unsigned) = (seal.at, seal.size, self.unsigned(seal));
+        if unsigned > 0 {
+            report.doubt(format!(
+                "that the log ever had {unsigned} of these events: no signature is over them, since they are \
+                 not followed without a gap up to an end that the seal names"
+            ));
+        } else if report.unproven.is_empty() {
+            report.tell(format!("complete as of {at}, position {size} of the log"));
+        } else {
+            report.tell(format!("sealed as of {at}, position {size} of the log"));
         }
+    }
+
+    /// How many events do not lead up to what the seal names.
+    fn unsigned(&self, seal: &Seal) -> u64 {
+        let is_bound = |stream: &Stream| self.chains.end(seal.org, *stream) == seal.end(*stream);
+        let bound = self.streams().filter(is_bound);
+        let bound: u64 = bound
+            .map(|stream| self.chains.bound(seal.org, stream))
+            .sum();
+        self.chains.count() - bound
     }
 }
 

@@ -1,6 +1,7 @@
 //! `trackagoat log verify`: whether the log, one org's part of it, or an exported file is what was
 //! recorded, complete and unaltered.
 
+mod access;
 mod chain;
 mod credentials;
 mod database;

@@ -5,6 +5,7 @@ use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::{Frontier, Grown, NodeHash, leaf_index};
 use event_log::{StoredEvent, WrongSubtree};
 
+use super::access::Access;
 use super::chain::{Beginning, Chains, Link};
 use super::expected::Expected;
 use super::report::Fault;
@@ -13,6 +14,7 @@ use super::report::Fault;
 pub struct Walk {
     pub chains: Chains,
     pub expected: Expected,
+    pub access: Access,
     /// The tree so far, and where it goes on: after a log whose beginning is kept elsewhere, in its
     /// first whole tile.
     tree: Frontier,
@@ -40,6 +42,7 @@ impl Walk {
         Self {
             chains: Chains::new(beginning),
             expected,
+            access: Access::default(),
             tree,
             auth: is_whole.then_some(GlobalPosition::ZERO),
             unknown_types: 0,
@@ -67,6 +70,7 @@ impl Walk {
     fn past(&mut self, event: &StoredEvent, grown: &mut Vec<Grown>) -> Result<(), Fault> {
         self.chains.follow(&Link::from(event))?;
         self.changes_access(event)?;
+        self.access.past(event);
         if leaf_index(event.position) == self.tree.size() {
             let leaf = NodeHash::of_leaf(&event.hash);
             self.tree.push(leaf, |subtree| grown.push(subtree));

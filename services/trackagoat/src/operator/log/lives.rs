@@ -1,0 +1,166 @@
+//! Lives of the log that ended with a restore: what is known of them outside the database, and what is said of
+//! them when a new one begins.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::{LogEpoch, TreeSize};
+use domain::signed::{NoteSigner, Restoration};
+use event_log::{
+    CheckpointCopy, CheckpointFolder, FolderError, LogRestoration, ReadError,
+    checkpoints_of_stream, note_restoration_in_tx, sign_restorations_in_tx,
+};
+use runtime::clock::Clock;
+use runtime::config::{SecretError, secret};
+use runtime::telemetry::chain;
+use sqlx::PgConnection;
+
+use crate::arguments::{LogSigningKey, SecretArgument, SignerArgs, SigningKeyError};
+use crate::nats;
+use crate::operator::{ConnectError, Place};
+use crate::terminal::remark;
+
+const NATS_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is known of all lives.
+#[derive(Debug, Default)]
+pub struct Lives {
+    /// By what is signed; none: no key is at hand.
+    signer: Option<Arc<NoteSigner>>,
+    /// The largest signed size of each.
+    largest: BTreeMap<LogEpoch, TreeSize>,
+    notes: Vec<Restoration>,
+}
+
+/// Why it cannot be known.
+#[derive(Debug, thiserror::Error)]
+pub enum LivesError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Key(#[from] SigningKeyError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+impl Lives {
+    /// What copies outside the database tell, as far as they can be had and the key signed them.
+    pub async fn known(
+        place: &Place,
+        given: &SignerArgs,
+        clock: &Clock,
+    ) -> Result<Self, LivesError> {
+        let mut lives = Self {
+            signer: signer(place, given)?,
+            ..Self::default()
+        };
+        let of_dev = place.dev_folder.iter().map(|dev| dev.join("checkpoints"));
+        let folders: Vec<PathBuf> = given.checkpoint_dir.iter().cloned().chain(of_dev).collect();
+        for folder in folders {
+            CheckpointFolder::new(folder).read(|copy| lives.learn(&copy))?;
+        }
+        if let Ok(Some(url)) = &place.nats {
+            let missed = match clock.timeout(NATS_WITHIN, nats::connect(url)).await {
+                Ok(Ok(client)) => checkpoints_of_stream(client, clock, |copy| lives.learn(&copy))
+                    .await
+                    .err()
+                    .map(|error| chain(&error).to_string()),
+                Ok(Err(error)) => Some(chain(&error).to_string()),
+                Err(late) => Some(late.to_string()),
+            };
+            if let Some(why) = missed {
+                remark(format_args!(
+                    "warning: what was signed is not looked up on the stream of checkpoints: {why}"
+                ));
+            }
+        }
+        Ok(lives)
+    }
+
+    fn learn(&mut self, copy: &CheckpointCopy) {
+        let keys: Vec<_> = self.signer.iter().map(|signer| signer.verifier()).collect();
+        if copy.is_restoration() {
+            self.notes.extend(copy.restoration(&keys));
+        } else if let Ok(head) = copy.open(&keys) {
+            let largest = self.largest.entry(head.epoch).or_default();
+            *largest = head.size.max(*largest);
+        }
+    }
+
+    /// Says in the database that a life which had so many events has ended with `begun`, and signs what was said
+    /// without a key before.
+    pub async fn note_in_tx(
+        &self,
+        connection: &mut PgConnection,
+        begun: &Restoration,
+        noted: Vec<LogRestoration>,
+    ) -> Result<(), ReadError> {
+        if let Some(signer) = &self.signer {
+            sign_restorations_in_tx(&mut *connection, signer).await?;
+        } else if !self.largest.is_empty() || begun.known > TreeSize::ZERO {
+            remark(
+                "warning: the log's key is not at hand (TGA_LOG_SIGNING_KEY_FILE): nothing signed says that \
+                 the log was restored. `log verify` doubts it and command services do not sign the log until \
+                 `log restored` was run with the key",
+            );
+        }
+        let all: Vec<_> = noted.into_iter().map(|one| one.said).collect();
+        let all = [&all[..], &self.notes].concat();
+        for said in self.said(begun, &all) {
+            note_restoration_in_tx(&mut *connection, &said, self.signer.as_deref()).await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be said: of the life that ended, and of those that went on from it in a database that is gone.
+    fn said(&self, begun: &Restoration, all: &[Restoration]) -> Vec<Restoration> {
+        let origin = self.signer.as_ref().map(|signer| signer.name().clone());
+        let origin = origin.unwrap_or_default();
+        let known = |life| self.largest.get(&life).copied().unwrap_or_default();
+        let mut said = vec![Restoration {
+            known: begun.known.max(known(begun.former)),
+            origin: origin.clone(),
+            ..begun.clone()
+        }];
+        for (life, largest) in &self.largest {
+            if Restoration::common(all, *life, begun.former).is_some() {
+                continue;
+            }
+            let Some(common) = Restoration::common(all, begun.former, *life) else {
+                remark(format_args!(
+                    "warning: heads of the life {life} of the log were signed, and nothing says how that is \
+                     related to this log: nothing is said of it"
+                ));
+                continue;
+            };
+            said.push(Restoration {
+                former: *life,
+                size: begun.size.min(common),
+                known: *largest,
+                origin: origin.clone(),
+                ..begun.clone()
+            });
+        }
+        said
+    }
+}
+
+/// With the key that was given, else that of a running `dev`.
+fn signer(place: &Place, given: &SignerArgs) -> Result<Option<Arc<NoteSigner>>, LivesError> {
+    if let Some(config) = given.config()? {
+        return Ok(Some(config.key));
+    }
+    let file = place
+        .dev_folder
+        .iter()
+        .map(|dev| dev.join("log-signing.key"));
+    let Some(file) = file.into_iter().find(|file| file.exists()) else {
+        return Ok(None);
+    };
+    let text = secret(LogSigningKey::VARIABLE, None, Some(&file))?;
+    Ok(Some(given.config_with(&text)?.key))
+}

@@ -1,0 +1,118 @@
+//! `log.restorations`: why the log has begun a new life.
+
+use domain::ids::{LogEpoch, TreeSize};
+use domain::signed::{LogName, NoteSigner, Restoration};
+use domain::time::Timestamp;
+use sqlx::PgConnection;
+
+use crate::error::{CorruptRow, ReadError};
+use crate::log::EventLog;
+use crate::signer::CheckpointCopy;
+
+/// Most restorations that are looked at, the newest.
+const MOST: i64 = 1_000;
+
+/// One of them, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRestoration {
+    /// What its row says.
+    pub said: Restoration,
+    /// The note, as it is carried out of the database; none: it is under no signature.
+    pub copy: Option<CheckpointCopy>,
+}
+
+impl EventLog {
+    /// The restorations of the log, the newest first and 1,000 at most.
+    pub async fn restorations(&self) -> Result<Vec<LogRestoration>, ReadError> {
+        self.ask(async |c| restorations(c).await).await
+    }
+}
+
+/// Notes that a life of the log ended; under a signature if there is a key. For the owner's connection.
+///
+/// # Errors
+/// If the database does not answer, or refuses.
+pub async fn note_restoration_in_tx(
+    connection: &mut PgConnection,
+    said: &Restoration,
+    signer: Option<&NoteSigner>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into log.restorations
+             (epoch, former, tree_size, known, restored_at, public_key, note)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        said.epoch.as_uuid(),
+        said.former.as_uuid(),
+        said.size.as_i64(),
+        said.known.as_i64(),
+        said.at.datetime(),
+        signer.map(|signer| signer.verifier().to_string()),
+        signer.map(|signer| said.sign(signer))
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Signs what was noted without a key. Returns how many.
+///
+/// # Errors
+/// If the database does not answer, or refuses.
+pub async fn sign_restorations_in_tx(
+    connection: &mut PgConnection,
+    signer: &NoteSigner,
+) -> Result<usize, ReadError> {
+    let all = restorations(&mut *connection).await?;
+    let is_signed = |one: &LogRestoration| {
+        let same = |other: &&LogRestoration| {
+            (other.said.former, other.said.epoch) == (one.said.former, one.said.epoch)
+        };
+        all.iter().filter(same).any(|other| other.copy.is_some())
+    };
+    let mut count = 0;
+    for one in all.iter().filter(|one| !is_signed(one)) {
+        let said = Restoration {
+            origin: signer.name().clone(),
+            ..one.said.clone()
+        };
+        note_restoration_in_tx(&mut *connection, &said, Some(signer)).await?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+pub(crate) async fn restorations(
+    connection: &mut PgConnection,
+) -> Result<Vec<LogRestoration>, ReadError> {
+    let rows = sqlx::query!(
+        "select epoch, former, tree_size, known, restored_at, public_key, note
+         from log.restorations order by restored_at desc, epoch, former, note nulls last limit $1",
+        MOST
+    )
+    .fetch_all(connection)
+    .await?;
+    let size = |size: i64, column| {
+        TreeSize::try_from_i64(size)
+            .ok_or_else(|| CorruptRow::new("log.restorations", column, size, "is negative"))
+    };
+    let all = rows.into_iter().map(|row| {
+        let epoch = LogEpoch::from_uuid(row.epoch);
+        let said = Restoration {
+            origin: LogName::default(),
+            former: LogEpoch::from_uuid(row.former),
+            size: size(row.tree_size, "tree_size")?,
+            known: size(row.known, "known")?,
+            epoch,
+            at: Timestamp::from_datetime(row.restored_at),
+        };
+        let copy = row.public_key.zip(row.note);
+        let copy = copy.map(|(public_key, note)| CheckpointCopy {
+            epoch,
+            tree_size: said.size.get(),
+            public_key,
+            note,
+        });
+        Ok(LogRestoration { said, copy })
+    });
+    Ok(all.collect::<Result<_, CorruptRow>>()?)
+}
