@@ -8,7 +8,7 @@
 )]
 
 #[path = "../tests/it/support/mod.rs"]
-#[expect(dead_code, reason = "made for tests")]
+#[expect(dead_code, unused_imports, reason = "made for tests")]
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr};
