@@ -2,7 +2,7 @@
 //! server asks (auth callout), the gate decides as about any request, and the answer says what that
 //! one connection may do: read its org's events, and ask its own durable for them.
 //!
-//! What a key may do is looked at again for as long as a connection lasts: [`Warden`] lists the
+//! What a key may do is looked at again for as long as a connection lasts: a warden lists the
 //! connections and ends those whose key may not have them any more, whoever let them in. A
 //! connection ends by itself after [`SUBSCRIPTION_SECONDS`], however little of us is left.
 //!
