@@ -13,6 +13,8 @@ STATE = json.loads(Path(os.environ["TGA_FUZZ_STATE"]).read_text())
 MEMBERS = ["data", "error", "meta"]
 # Headers with what lives to the end of the run.
 LIVING = {f"Bearer {credential}" for credential in (*STATE["keys"].values(), *STATE["sessions"])}
+# What is served as it is.
+DOCUMENTS = ("GET /openapi.json", "GET /asyncapi.json")
 # Who makes a key or gives a role gives no scope that they lack.
 GRANTING = {
     "POST /api-keys",
@@ -85,6 +87,18 @@ BEYOND_SCHEMA = (
     # Where events may be sent, and that a type exists.
     (r"^(POST|PATCH) /webhooks", rf"^url: must {WHERE}"),
     (r"^(POST|PATCH) /webhooks", r"^types\[\d+\]: must be an event type such as video\.discovered, or all of one kind"),
+    # Of the trail: what there is, days of the calendar, and what goes with what.
+    (r"^GET /audit/", r"^type: must be "),
+    (r"^GET /audit/", r"^subject: must be <kind>/<id>, where <kind> is one of "),
+    (r"^GET /audit/", r"^(from|to|at): not (a date of the form|an instant)"),
+    (r"^GET /audit/", r"^(after_position|to_position|position|from_size|to_size|tree_size): is beyond "),
+    (r"^GET /audit/as-of$", r"^at: (must not be given beside position|is required, unless position is given|must not lie ahead)$"),
+    (r"^GET /audit/export$", r"^to_position: must not be before after_position$"),
+    (r"^GET /audit/export$", r"^seal: is about all events up to now: not with "),
+    (r"^GET /audit/proof$", r"^position: give either position, with tree_size if need be, or from_size and to_size$"),
+    (r"^GET /audit/proof$", r"^tree_size: must not be below position$"),
+    (r"^GET /audit/proof$", r"^(from_size: is required with to_size|to_size: is required with from_size)$"),
+    (r"^GET /audit/proof$", r"^from_size: must not be above to_size$"),
     (r" /", r"^(timezone|tz): not an IANA time zone"),
 )
 
@@ -107,7 +121,7 @@ def one_envelope(_context, response, case):
     """Every JSON answer is `{"data", "error", "meta"}`, of an error with a code that the document names for its status."""
     if "application/json" not in "".join(response.headers.get("content-type", [])):
         return
-    if case.operation.label == "GET /openapi.json" and response.status_code == 200:
+    if case.operation.label in DOCUMENTS and response.status_code == 200:
         return
     body = json.loads(response.content)
     if list(body) != MEMBERS:

@@ -17,25 +17,46 @@ const PROSE: &str =
 const SEARCH: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 /// At least one line that is not blank.
 const LINES: &str = r"[^ \t\r\n]";
+/// Filters of the audit trail, by their parameters.
+const FILTERS: [(&str, &str); 5] = [
+    ("type", TYPES),
+    ("actor", ACTOR),
+    ("subject", SUBJECT),
+    ("from", MOMENT),
+    ("to", MOMENT),
+];
+/// Up to [`domain::limits::AUDIT_TYPES`] types, or `<entity>.*`.
+const TYPES: &str = r"^[a-z]+\.(\*|[a-z_]+)(,[a-z]+\.(\*|[a-z_]+)){0,19}$";
+/// As the log writes who caused something.
+const ACTOR: &str = r"^(system|(user|key):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
+/// As the log writes what something is about.
+const SUBJECT: &str = r"^[a-z]+/[^/]+(/[^/]+)?$";
+/// A day, or an instant.
+const MOMENT: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$";
 
 const NAMES: [&str; 4] = ["name", "org_name", "label", "display_name"];
 const NOTES: [&str; 3] = ["readme", "description", "body"];
+/// Whose `description` is one line, not notes.
+const WITH_LABELS: [&str; 2] = ["CreateWebhook", "ChangeWebhook"];
 
 /// Adds them to a document.
 pub(super) fn add(document: &mut OpenApi) {
     if let Some(components) = &mut document.components {
         add_to_objects(components);
     }
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
+        let is_trail = path.starts_with("/audit/");
         let operations = [&mut item.get, &mut item.post];
         for operation in operations.into_iter().flatten() {
-            add_to_operation(operation);
+            add_to_parameters(operation, is_trail);
+            add_to_body(operation);
         }
     }
 }
 
 fn add_to_objects(components: &mut Components) {
-    for schema in components.schemas.values_mut() {
+    for (name, schema) in &mut components.schemas {
+        let has_label = WITH_LABELS.contains(&name.as_str());
         let RefOr::T(Schema::Object(object)) = schema else {
             continue;
         };
@@ -49,6 +70,9 @@ fn add_to_objects(components: &mut Components) {
                 continue;
             };
             add_to_property(name, property, is_request);
+            if has_label && name == "description" {
+                property.pattern = Some(LINE.to_owned());
+            }
         }
     }
 }
@@ -66,7 +90,7 @@ fn add_to_property(name: &str, property: &mut Object, is_request: bool) {
     }
 }
 
-fn add_to_operation(operation: &mut Operation) {
+fn add_to_parameters(operation: &mut Operation, is_trail: bool) {
     for parameter in operation.parameters.iter_mut().flatten() {
         let RefOr::T(Parameter {
             name,
@@ -79,7 +103,14 @@ fn add_to_operation(operation: &mut Operation) {
         if name == "search" {
             schema.pattern = Some(SEARCH.to_owned());
         }
+        let filter = FILTERS.iter().find(|(of, _)| is_trail && of == name);
+        if let Some((_, pattern)) = filter {
+            schema.pattern = Some((*pattern).to_owned());
+        }
     }
+}
+
+fn add_to_body(operation: &mut Operation) {
     let Some(RefOr::T(body)) = operation.request_body.as_mut() else {
         return;
     };
