@@ -1,6 +1,8 @@
 //! The public form of an event, CloudEvents 1.0 as structured JSON, and its hash
 //! (v1-contract.md 19.1). One mapping serves the mirror and every event stream.
 
+use std::fmt::{Arguments, Display, Write};
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -11,6 +13,8 @@ use crate::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
 use crate::jcs;
 use crate::time::Timestamp;
 
+/// More than the envelope of most events takes, in bytes.
+const ENVELOPE_BYTES: usize = 640;
 const TYPE_PREFIX: &str = "com.trackagoat.";
 
 /// Everything that stands around an event's data and is hashed with it.
@@ -45,56 +49,113 @@ impl Envelope<'_> {
     pub fn hash(&self, previous: ChainHash, data: &str) -> ChainHash {
         let mut hash = Sha256::new();
         hash.update(previous.as_bytes());
-        hash.update(self.canonical(None).as_bytes());
+        hash.update(self.canonical().as_bytes());
         hash.update(data.as_bytes());
         ChainHash::from_bytes(hash.finalize().into())
     }
 
     /// The whole public event as canonical JSON.
     pub fn to_json(&self, previous: ChainHash, hash: ChainHash, data: &str) -> String {
-        self.canonical(Some((previous, hash, data)))
+        let mut out = String::with_capacity(ENVELOPE_BYTES + data.len());
+        self.write_json(&mut out, previous, hash, data);
+        out
+    }
+
+    /// The same at the end of a text.
+    pub fn write_json(&self, out: &mut String, previous: ChainHash, hash: ChainHash, data: &str) {
+        self.write_canonical(out, Some((previous, hash, data)));
+    }
+
+    fn canonical(&self) -> String {
+        let mut out = String::with_capacity(ENVELOPE_BYTES);
+        self.write_canonical(&mut out, None);
+        out
     }
 
     /// Members in the order of RFC 8785; the sealed ones only in the public form.
-    fn canonical(&self, sealed: Option<(ChainHash, ChainHash, &str)>) -> String {
-        let mut out = String::with_capacity(640 + sealed.map_or(0, |(_, _, data)| data.len()));
-        let text = |out: &mut String, name: &str, value: &str| {
-            out.push(if out.is_empty() { '{' } else { ',' });
-            out.push('"');
-            out.push_str(name);
-            out.push_str("\":");
-            jcs::write_string(out, value);
-        };
-        let event_type = format!("{TYPE_PREFIX}{}.v{}", self.type_name, self.schema_version);
-        let schema = format!(
-            "/schemas/events/{}.v{}.json",
-            self.type_name, self.schema_version
-        );
-        text(&mut out, "actor", &self.actor.to_string());
-        text(&mut out, "correlationid", self.correlation_id);
+    fn write_canonical(&self, out: &mut String, sealed: Option<(ChainHash, ChainHash, &str)>) {
+        let (name, version) = (self.type_name, self.schema_version);
+        let mut members = Members::begin(out);
+        members.plain("actor", self.actor);
+        members.text("correlationid", self.correlation_id);
         if let Some((_, _, data)) = sealed {
-            out.push_str(",\"data\":");
-            out.push_str(data);
+            members.name("data");
+            members.out.push_str(data);
         }
-        text(&mut out, "datacontenttype", "application/json");
-        text(&mut out, "dataschema", &schema);
+        members.plain("datacontenttype", "application/json");
+        members.typed(
+            "dataschema",
+            "/schemas/events/",
+            name,
+            format_args!(".v{version}.json"),
+        );
         if let Some((_, hash, _)) = sealed {
-            text(&mut out, "hash", &hash.to_string());
+            members.plain("hash", hash);
         }
-        text(&mut out, "id", &self.event_id.to_string());
-        text(&mut out, "position", &self.position.to_string());
+        members.plain("id", self.event_id);
+        members.plain("position", self.position);
         if let Some((previous, _, _)) = sealed {
-            text(&mut out, "prevhash", &previous.to_string());
+            members.plain("prevhash", previous);
         }
-        text(&mut out, "source", &format!("/orgs/{}", self.org_id));
-        text(&mut out, "specversion", "1.0");
-        text(&mut out, "stream", self.stream.name());
-        text(&mut out, "streamversion", &self.version.to_string());
-        text(&mut out, "subject", self.subject);
-        text(&mut out, "time", &self.time.to_string());
-        text(&mut out, "type", &event_type);
+        members.plain("source", format_args!("/orgs/{}", self.org_id));
+        members.plain("specversion", "1.0");
+        members.plain("stream", self.stream.name());
+        members.plain("streamversion", self.version);
+        members.text("subject", self.subject);
+        members.plain("time", self.time);
+        members.typed("type", TYPE_PREFIX, name, format_args!(".v{version}"));
         out.push('}');
-        out
+    }
+}
+
+/// Members of an object, written where the text ends without a text of their own: this is done for
+/// every event that is read.
+struct Members<'a> {
+    out: &'a mut String,
+    separator: char,
+}
+
+impl<'a> Members<'a> {
+    const fn begin(out: &'a mut String) -> Self {
+        Self {
+            out,
+            separator: '{',
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.out.push(self.separator);
+        self.separator = ',';
+        self.out.push('"');
+        self.out.push_str(name);
+        self.out.push_str("\":");
+    }
+
+    /// A text of any characters.
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        jcs::write_string(self.out, value);
+    }
+
+    /// A text without any that are escaped.
+    fn plain(&mut self, name: &str, value: impl Display) {
+        self.name(name);
+        self.write(format_args!("\"{value}\""));
+    }
+
+    /// A text with an event type's name in it, which may be of any characters.
+    fn typed(&mut self, name: &str, before: &str, type_name: &str, after: Arguments<'_>) {
+        self.name(name);
+        self.out.push('"');
+        self.out.push_str(before);
+        jcs::write_escaped(self.out, type_name);
+        self.write(after);
+        self.out.push('"');
+    }
+
+    fn write(&mut self, text: Arguments<'_>) {
+        // A text in memory takes everything.
+        let _ = self.out.write_fmt(text);
     }
 }
 

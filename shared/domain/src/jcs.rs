@@ -23,6 +23,12 @@ pub fn from_value(value: &Value) -> String {
 /// Writes a string as RFC 8785 3.2.2.2 has it: the shortest escapes, everything else as it is.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
+    write_escaped(out, text);
+    out.push('"');
+}
+
+/// The same without the quotes.
+pub(crate) fn write_escaped(out: &mut String, text: &str) {
     let mut plain_from = 0;
     for (index, byte) in text.bytes().enumerate() {
         let escape = match byte {
@@ -48,7 +54,6 @@ pub fn write_string(out: &mut String, text: &str) {
         }
     }
     out.push_str(&text[plain_from..]);
-    out.push('"');
 }
 
 fn write_value(out: &mut String, value: &Value) {

@@ -105,10 +105,9 @@ async fn tell(log: &EventLog, head: GlobalPosition, tasks: &runtime::lifecycle::
     });
     let mut bytes = 0;
     while let Some(page) = pages.recv().await {
-        let mut lines = Vec::new();
+        let mut lines = String::new();
         for event in &page.events {
-            lines.extend_from_slice(event.to_cloud_event().as_bytes());
-            lines.push(b'\n');
+            event.write_line(&mut lines);
         }
         bytes += lines.len();
     }

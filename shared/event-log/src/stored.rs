@@ -78,6 +78,13 @@ impl StoredEvent {
             .to_json(self.prev_hash, self.hash, &self.data)
     }
 
+    /// The same as a line at the end of a text.
+    pub fn write_line(&self, out: &mut String) {
+        self.envelope()
+            .write_json(out, self.prev_hash, self.hash, &self.data);
+        out.push('\n');
+    }
+
     /// The hash that its content and the previous hash give; equal to `hash` unless altered.
     pub fn computed_hash(&self) -> ChainHash {
         self.envelope().hash(self.prev_hash, &self.data)

@@ -279,8 +279,8 @@ impl Export {
     }
 
     /// Lines until they are a part, or more of them are slow to come; none at the end.
-    async fn fill(&mut self) -> Result<Vec<u8>, BrokenOff> {
-        let mut part = Vec::new();
+    async fn fill(&mut self) -> Result<String, BrokenOff> {
+        let mut part = String::new();
         let clock = self.app.clock.clone();
         let mut linger = clock.monotonic() + LINGER;
         loop {
@@ -289,16 +289,15 @@ impl Export {
                     part.reserve(PART_BYTES + PART_BYTES / 8);
                     linger = clock.monotonic() + LINGER;
                 }
-                part.extend_from_slice(event.to_cloud_event().as_bytes());
-                part.push(b'\n');
+                event.write_line(&mut part);
                 if part.len() >= PART_BYTES {
                     return Ok(part);
                 }
             }
             if self.is_read {
                 if let Some(seal) = self.seal.take() {
-                    part.extend_from_slice(seal.as_bytes());
-                    part.push(b'\n');
+                    part.push_str(&seal);
+                    part.push('\n');
                 }
                 return Ok(part);
             }

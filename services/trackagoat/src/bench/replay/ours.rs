@@ -181,15 +181,15 @@ async fn by_library(
     let (sender, mut pages) = mpsc::channel(READ_AHEAD);
     let mut reading = JoinSet::new();
     reading.spawn(read_ahead(log.clone(), head, sender));
-    let mut last = GlobalPosition::ZERO;
+    let (mut last, mut line) = (GlobalPosition::ZERO, String::new());
     while let Some(page) = pages.recv().await {
         for event in &page.map_err(BenchError::Read)? {
             if let Some(chains) = &mut chains {
                 chains.check(event)?;
             }
             last = event.position;
-            let mut line = event.to_cloud_event();
-            line.push('\n');
+            line.clear();
+            event.write_line(&mut line);
             out.write_all(line.as_bytes()).map_err(failed())?;
         }
     }

@@ -2,6 +2,7 @@
 //! waits for them must still be able to end.
 
 use std::io::{self, ErrorKind, Write};
+use std::mem;
 use std::thread;
 use std::time::Duration;
 
@@ -12,13 +13,15 @@ use tokio::sync::{mpsc, watch};
 
 use super::sink::SinkError;
 
-/// Chunks, of about 2 MiB each, that may wait to be written.
-const WAITING: usize = 2;
+/// Bytes with which a chunk is handed on: few enough that their memory is used again and again.
+const CHUNK_BYTES: usize = 128 * 1024;
+/// Chunks that may wait to be written.
+const WAITING: usize = 16;
 /// How long the end waits for what is being written.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// Lines, and the position of the last of them.
-type Chunk = (Vec<u8>, GlobalPosition);
+type Chunk = (String, GlobalPosition);
 
 /// Prints events.
 pub struct Stdout {
@@ -50,16 +53,25 @@ impl Stdout {
     }
 
     pub async fn send(&mut self, events: &[StoredEvent]) -> Result<(), SinkError> {
-        let (Some(last), Some(chunks)) = (events.last(), &self.chunks) else {
+        let mut lines = String::new();
+        for (index, event) in events.iter().enumerate() {
+            if lines.is_empty() {
+                lines.reserve(CHUNK_BYTES + CHUNK_BYTES / 8);
+            }
+            event.write_line(&mut lines);
+            if lines.len() >= CHUNK_BYTES || index + 1 == events.len() {
+                self.give((mem::take(&mut lines), event.position)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn give(&mut self, chunk: Chunk) -> Result<(), SinkError> {
+        let Some(chunks) = &self.chunks else {
             return Ok(());
         };
-        let mut lines = Vec::new();
-        for event in events {
-            lines.extend_from_slice(event.to_cloud_event().as_bytes());
-            lines.push(b'\n');
-        }
-        self.given = Some(last.position);
-        match chunks.send((lines, last.position)).await {
+        self.given = Some(chunk.1);
+        match chunks.send(chunk).await {
             Ok(()) => Ok(()),
             Err(_) => self.finish().await,
         }
@@ -92,7 +104,7 @@ impl Stdout {
 fn write_all(mut chunks: mpsc::Receiver<Chunk>, state: &watch::Sender<State>) {
     let mut out = io::stdout().lock();
     while let Some((lines, last)) = chunks.blocking_recv() {
-        let written = out.write_all(&lines).and_then(|()| out.flush());
+        let written = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
         let is_over = written.is_err();
         state.send_modify(|state| match written {
             Ok(()) => state.written = Some(last),
