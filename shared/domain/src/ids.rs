@@ -165,6 +165,8 @@ counters! {
     GlobalPosition,
     /// Number of events in one stream of an org, equally the version of its last event.
     StreamVersion,
+    /// Number of leaves of the tree over the log, equally the position of its last event.
+    TreeSize,
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@
 //!
 //! Where to look: [`event`] lists everything that can happen, [`org`] decides and folds,
 //! [`observation`] judges what ingest brings, [`plan`] and [`limits`] hold every bound a caller
-//! can meet, [`credential`] the form of a key, [`cloud_event`] what leaves and how it is hashed.
+//! can meet, [`credential`] the form of a key, [`cloud_event`] what leaves and how it is hashed,
+//! [`merkle`] the tree over all of it, [`signed`] what is said of the tree under a signature.
 #![warn(missing_docs)]
 
 pub mod cloud_event;
@@ -18,6 +19,7 @@ pub mod event;
 pub mod ids;
 pub mod jcs;
 pub mod limits;
+pub mod merkle;
 mod named;
 pub mod observation;
 pub mod org;
@@ -25,5 +27,6 @@ pub mod plan;
 pub mod platform;
 pub mod scope;
 pub mod sealed;
+pub mod signed;
 pub mod text;
 pub mod time;
