@@ -19,7 +19,7 @@ create table log.checkpoints (
     signed_at timestamptz not null,
     public_key text not null,
     note text not null,
-    primary key (epoch, tree_size)
+    primary key (tree_size, epoch)
 );
 comment on table log.checkpoints is 'signed heads of the tree, one for each size that was signed in a life of the log; append-only';
 comment on column log.checkpoints.epoch is 'life of the log; a restored log still has the checkpoints of former lives up to where it was restored to';
@@ -31,7 +31,7 @@ comment on column log.checkpoints.note is 'the signed note (c2sp.org/tlog-checkp
 
 -- A log that stands still is signed anew all the time; its history must not grow by that.
 create table log.newest_checkpoint (
-    only boolean not null default true primary key check (only),
+    one boolean not null default true primary key check (one),
     epoch uuid not null,
     tree_size bigint not null check (tree_size >= 0),
     root bytea not null check (length(root) = 32),
@@ -40,7 +40,7 @@ create table log.newest_checkpoint (
     note text not null
 ) with (fillfactor = 20);
 comment on table log.newest_checkpoint is 'one row at most: the newest signature, of the newest size in log.checkpoints, at most 10 s old while a signer runs';
-comment on column log.newest_checkpoint.only is 'there is one';
+comment on column log.newest_checkpoint.one is 'there is one';
 comment on column log.newest_checkpoint.epoch is 'as in log.checkpoints, so are the others';
 comment on column log.newest_checkpoint.signed_at is 'when it was last signed';
 

@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod append;
+pub mod archive;
 mod epoch;
 mod error;
 mod feed;

@@ -34,6 +34,22 @@ impl CompactRange {
         self.size += Subtree { level, index: 0 }.width();
     }
 
+    /// From the roots of the complete subtrees that a tree of this size consists of, the largest first;
+    /// none if it does not consist of so many.
+    pub fn try_from_peaks(size: u64, peaks: &[NodeHash]) -> Option<Self> {
+        let subtrees = Subtree::of_range(0, size);
+        let levels = subtrees.iter().map(|subtree| subtree.level);
+        (subtrees.len() == peaks.len()).then(|| Self {
+            size,
+            roots: levels.zip(peaks.iter().copied()).collect(),
+        })
+    }
+
+    /// The roots of the complete subtrees that it consists of, the largest first.
+    pub fn peaks(&self) -> impl Iterator<Item = NodeHash> + '_ {
+        self.roots.iter().map(|(_, root)| *root)
+    }
+
     /// The root of the tree over all leaves.
     pub fn root(&self) -> NodeHash {
         fold(self.roots.iter().map(|(_, root)| *root))

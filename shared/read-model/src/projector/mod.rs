@@ -30,6 +30,9 @@ use crate::schema::{self, Checkpoint, ProjectionVersion, SchemaError};
 
 /// How long another projector's lock is waited for before it is tried again.
 const LOCK_AGAIN: Duration = Duration::from_secs(1);
+/// How long to wait before events are looked for again that stand in an archive which is not at hand:
+/// only the operator can bring it.
+const ARCHIVED_AGAIN: Duration = Duration::from_mins(1);
 /// How long the connection may be silent: afterwards the server ends it and frees the lock, so
 /// that a stopped process does not stop the projection.
 const IDLE_SECONDS: u32 = 30;
@@ -137,11 +140,21 @@ impl Projector {
             };
             metrics::counter!(names::RESTARTS, "reason" => error.reason()).increment(1);
             let chain = runtime::telemetry::chain(&error).to_string();
-            tracing::error!(error = chain, "the projector begins anew");
+            if error.is_archived() {
+                tracing::error!(
+                    error = chain,
+                    "the projector waits for the archive of the log"
+                );
+            } else {
+                tracing::error!(error = chain, "the projector begins anew");
+            }
             if has_moved {
                 waits = RETRY.waits(&self.entropy);
             }
-            let wait = waits.next().unwrap_or(LOCK_AGAIN);
+            let wait = match error.is_archived() {
+                true => ARCHIVED_AGAIN,
+                false => waits.next().unwrap_or(LOCK_AGAIN),
+            };
             tokio::select! {
                 () = tasks.stopping() => {}
                 () = self.clock.sleep(wait) => {}
@@ -359,7 +372,21 @@ impl Session<'_> {
 }
 
 impl ProjectorError {
+    /// Whether what comes next is archived, and the archive not at hand.
+    const fn is_archived(&self) -> bool {
+        let (Self::Feed(FeedError::Log(error)) | Self::Log(error)) = self else {
+            return matches!(self, Self::Feed(FeedError::Archived { .. }));
+        };
+        matches!(
+            error,
+            event_log::ReadError::Archived { .. } | event_log::ReadError::Archive { .. }
+        )
+    }
+
     const fn reason(&self) -> &'static str {
+        if self.is_archived() {
+            return "archived";
+        }
         match self {
             Self::Schema(_) => "schema",
             Self::Apply { .. } => "apply",
