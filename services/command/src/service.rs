@@ -1,5 +1,6 @@
 //! The service: what it is made of, and the tasks that keep it going.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Resources {
     pub nats: Option<Client>,
     /// The second copy of what takes access away; without one a restore may lose some.
     pub ledger: Option<Ledger>,
+    /// Folder of the log's archives, if they are to be read.
+    pub archive: Option<PathBuf>,
     /// The process's counts of requests: one for all its gates.
     pub limiter: Limiter,
     /// The time.
@@ -64,6 +67,7 @@ impl CommandService {
             verify,
             nats,
             ledger,
+            archive,
             limiter,
             clock,
             entropy,
@@ -77,6 +81,7 @@ impl CommandService {
             entropy.clone(),
             config.append(),
         );
+        let log = log.with_archive(archive);
         base.spawn(TaskKind::Critical, "appender", appender.run(base.clone()));
         if let Some(nats) = &nats {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());

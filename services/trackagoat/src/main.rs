@@ -61,7 +61,7 @@ enum Command {
     SetupToken(operator::Target),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
-    /// The log as a whole, after a restore.
+    /// The log as a whole: after a restore, and what is old of it.
     Log(OperatorCommand<operator::Log>),
     /// How long replicas may trust their caches.
     Leases(OperatorCommand<leases::Leases>),

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use crate::arguments::{AdminArgs, LedgerArgs};
+use crate::arguments::{AdminArgs, ArchiveArgs, LedgerArgs};
 use crate::database::{connect_options, pool, pool_options};
 use crate::nats::{self, NatsError};
 
@@ -54,6 +54,8 @@ pub struct Services<'a> {
     pub command: Option<&'a command::Config>,
     /// For the command service's second copy of revocations.
     pub ledger: LedgerArgs,
+    /// Where old events are read from.
+    pub archive: ArchiveArgs,
     pub query: Option<QueryPart<'a>>,
     pub nats: Option<SecretString>,
     pub proxies: Proxies,
@@ -200,6 +202,7 @@ impl Services<'_> {
             ledger: self
                 .ledger
                 .open(&shared.clock, &shared.entropy, &stages.log)?,
+            archive: shared.archive.archive_dir.clone(),
             limiter: shared.limiter.clone(),
             clock: shared.clock.clone(),
             entropy: shared.entropy.clone(),
@@ -214,6 +217,7 @@ impl Services<'_> {
 struct Shared {
     primary: PgPool,
     nats: Option<async_nats::Client>,
+    archive: ArchiveArgs,
     limiter: Limiter,
     clock: Clock,
     entropy: Entropy,
@@ -229,6 +233,7 @@ impl Shared {
         };
         Ok(Self {
             nats,
+            archive: services.archive.clone(),
             limiter: Limiter::start(primary.clone(), clock.clone(), &stages.log),
             primary,
             clock,
@@ -249,7 +254,8 @@ impl QueryPart<'_> {
         let (clock, entropy) = (shared.clock.clone(), shared.entropy.clone());
         let log = log.cloned().unwrap_or_else(|| {
             let config = event_log::Config::default();
-            EventLog::new(primary.clone(), clock.clone(), entropy.clone(), config).0
+            let (log, _) = EventLog::new(primary.clone(), clock.clone(), entropy.clone(), config);
+            log.with_archive(shared.archive.archive_dir.clone())
         });
         let reads = ProjectionVersion::CURRENT.connect_options(self.reads_url.expose_secret());
         let reads = pool_options().connect_lazy_with(reads.map_err(ServeError::DatabaseUrl)?);

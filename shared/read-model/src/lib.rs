@@ -15,6 +15,7 @@ pub mod analytics;
 pub mod compliance;
 mod error;
 pub mod metrics;
+mod passed;
 mod position;
 pub mod projection;
 mod projector;
@@ -24,6 +25,7 @@ mod schema;
 mod text;
 
 pub use self::error::{CorruptRow, ReadError};
+pub use self::passed::passed_by_all;
 pub use self::position::{PositionFollower, Positions, TooFar};
 pub use self::projection::keyring::SubjectKeyring;
 pub use self::projector::{Projector, ProjectorConfig, ProjectorError};

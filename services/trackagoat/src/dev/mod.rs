@@ -28,7 +28,7 @@ use tokio::net::TcpListener;
 use self::ready_file::ReadyFile;
 use self::replicas::Template;
 use self::servers::{DatabaseUrls, Servers, ServersError};
-use crate::arguments::{AdminArgs, LedgerArgs, ProxyArgs};
+use crate::arguments::{AdminArgs, ArchiveArgs, LedgerArgs, ProxyArgs};
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret,
@@ -58,6 +58,8 @@ pub struct Dev {
     command: command::Config,
     #[command(flatten)]
     ledger: LedgerArgs,
+    #[command(flatten)]
+    archive: ArchiveArgs,
     #[command(flatten)]
     query: query::Config,
     #[command(flatten)]
@@ -274,6 +276,7 @@ impl Dev {
             ledger: LedgerArgs {
                 ledger_dir: Some(self.ledger_dir()),
             },
+            archive: self.archive.clone(),
             query: Some(query),
             nats: Some(access.nats_url.clone().into()),
             proxies: self.proxies.proxies(),
@@ -290,6 +293,7 @@ impl Dev {
             folder: &self.data_dir,
             access,
             query: &self.query,
+            archive: &self.archive,
             proxies: &self.proxies,
         };
         let mut replicas = vec![Replica {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::arguments::{DatabaseUrl, LedgerArgs, NatsUrl, SecretArgument};
+use crate::arguments::{ArchiveArgs, DatabaseUrl, LedgerArgs, NatsUrl, SecretArgument};
 use crate::database::connect_options;
 use crate::nats::{self, NatsError};
 use crate::terminal::remark;
@@ -45,6 +45,8 @@ pub struct Target {
     nats: NatsUrl,
     #[command(flatten)]
     ledger: LedgerArgs,
+    #[command(flatten)]
+    archive: ArchiveArgs,
     /// Folder of a running `trackagoat dev`, where no database is named.
     #[arg(long, env = "TGA_DATA_DIR", default_value = ".data", global = true)]
     data_dir: PathBuf,
@@ -240,6 +242,7 @@ impl Operator {
             entropy.clone(),
             Config::default(),
         );
+        let log = log.with_archive(target.archive.archive_dir.clone());
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
         let parts = CoordinatorParts {
             primary: pool.clone(),

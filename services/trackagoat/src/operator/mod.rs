@@ -71,6 +71,8 @@ pub enum OperatorError {
     SetupToken(#[from] SetupError),
     #[error(transparent)]
     Log(#[from] log::Failure),
+    #[error(transparent)]
+    Archive(#[from] log::ArchiveFailure),
     #[error("the orgs could not be listed")]
     List(#[source] event_log::ReadError),
 }
@@ -83,6 +85,9 @@ impl Action {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<(), OperatorError> {
+        if let Self::Log(Log::VerifyArchive(verify)) = self {
+            return Ok(verify.run().await?);
+        }
         let operator = Operator::connect(target, &clock, &entropy).await?;
         let done = self.carry_out(&operator, &clock, &entropy).await;
         operator.close().await;
@@ -111,6 +116,8 @@ impl Action {
                 }
             },
             Self::Log(Log::Restored(restored)) => restored.run(operator, clock).await?,
+            Self::Log(Log::Archive(archive)) => archive.run(operator, clock).await?,
+            Self::Log(Log::VerifyArchive(verify)) => verify.run().await?,
             Self::Members(action) => action.run(operator, entropy).await?,
             Self::SetupToken => setup_token(operator).await?,
             Self::Keys(Keys::Create(create)) => {

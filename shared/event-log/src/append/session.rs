@@ -263,7 +263,10 @@ impl Session {
 
     /// Makes the partition that holds a position and the one behind it, unless they are there; returns
     /// from where on it is time to look again.
-    pub async fn make_room(&mut self, here: GlobalPosition) -> Result<GlobalPosition, NotCommitted> {
+    pub async fn make_room(
+        &mut self,
+        here: GlobalPosition,
+    ) -> Result<GlobalPosition, NotCommitted> {
         let query = sqlx::query_scalar!(r#"select log.make_room($1) as "again!""#, here.as_i64())
             .fetch_one(&mut self.connection);
         let again = within(&self.clock, self.step, "make a partition", query).await?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::event::ChainHash;
-use domain::ids::{GlobalPosition, LogEpoch, TreeSize};
+use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::{Grown, NodeHash};
 use domain::time::Timestamp;
 use sqlx::error::DatabaseError;
@@ -16,7 +16,7 @@ use super::check::{Checker, Start};
 use super::error::{ArchiveError, Behind};
 use super::keep::{self, Subjects};
 use super::manifest::{Manifest, Stretch, Sum, manifest_path};
-use super::rows::{self, Newest};
+use super::rows;
 use super::tiles;
 use super::volume::Volume;
 use super::write::Writer;
@@ -52,24 +52,15 @@ pub enum Before {
     Instant(Timestamp),
 }
 
-/// What there is to archive.
-#[derive(Debug)]
-pub enum Found {
+/// What stands next in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
     /// A partition that may be archived.
-    Full(Full),
-    /// The next partition is not full: it begins there.
-    Growing(GlobalPosition),
-    /// The next partition is not old enough.
+    Due(Stretch),
+    /// A partition that is not old enough.
     Young(Stretch),
-}
-
-/// A full partition that may be archived.
-#[derive(Debug)]
-pub struct Full {
-    /// Its positions.
-    pub stretch: Stretch,
-    before: Start,
-    epoch: LogEpoch,
+    /// The partition that begins there is not full.
+    Growing(GlobalPosition),
 }
 
 /// An archive that was read back and found sound.
@@ -103,13 +94,12 @@ pub struct Archiver {
 }
 
 impl Archiver {
-    /// Takes the lock of whoever archives, on a connection of its own, and clears away what an earlier
-    /// attempt left. The log's login must be able to act as its owner.
+    /// Takes the lock of whoever archives, on a connection of its own, which ends with this. The log's
+    /// login must be able to act as its owner.
     ///
     /// # Errors
     /// [`ArchiveError::Busy`] if another process archives; or if the database does not answer.
     pub async fn begin(log: &EventLog, folder: PathBuf) -> Result<Self, ArchiveError> {
-        std::fs::create_dir_all(&folder).map_err(ArchiveError::file(&folder))?;
         let mut connection = log.pool().acquire().await?.detach();
         let limit = format!("{}ms", STATEMENT.as_millis());
         sqlx::query_scalar!("select set_config('statement_timeout', $1, false)", limit)
@@ -121,54 +111,52 @@ impl Archiver {
         if !locked {
             return Err(ArchiveError::Busy);
         }
-        let mut archiver = Self {
+        Ok(Self {
             log: log.clone(),
             connection,
             folder,
-        };
-        if let Some(newest) = rows::newest(&mut archiver.connection).await? {
-            archiver.forget(newest.stretch).await?;
-        }
-        Ok(archiver)
+        })
     }
 
-    /// The next partition, if it is full, old enough, and nobody needs it online any more. Every
-    /// projection must have `passed` it.
+    /// The last position that is archived; drops what an attempt left that was broken off behind it.
+    pub async fn resume(&mut self) -> Result<GlobalPosition, ArchiveError> {
+        let Some(newest) = rows::newest(&mut self.connection).await? else {
+            return Ok(GlobalPosition::ZERO);
+        };
+        self.forget(newest.stretch).await?;
+        Ok(newest.stretch.last)
+    }
+
+    /// What comes after a position that is archived, or is going to be: a partition that is full, old
+    /// enough, and needed online by nobody any more. Every projection must have `passed` it.
     ///
     /// # Errors
     /// [`ArchiveError::Behind`] if something has to come first.
-    pub async fn find(
+    pub async fn next(
         &mut self,
+        after: GlobalPosition,
         before: Before,
         passed: GlobalPosition,
-    ) -> Result<Found, ArchiveError> {
-        let newest = rows::newest(&mut self.connection).await?;
-        let from = newest
-            .as_ref()
-            .map_or(0, |newest| newest.stretch.last.get());
+    ) -> Result<Next, ArchiveError> {
         let state = sqlx::query!(
-            r#"select s.partition_size as "size!", f.position as "folded!",
+            r#"select s.partition_size as "size!", f.position as "folded!", h.position as "head!",
                    (select max(tree_size) from log.newest_checkpoint) as signed
-               from log.settings s, log.folded f"#
+               from log.settings s, log.folded f, log.head h"#
         )
         .fetch_one(&mut self.connection)
         .await?;
-        let head = read::head(&mut self.connection).await?;
         let count = |value: i64| u64::try_from(value).unwrap_or_default();
-        let stretch = Stretch {
-            first: GlobalPosition::new(from + 1),
-            last: GlobalPosition::new(from + count(state.size)),
-        };
-        let last = stretch.last;
-        if head.position < last {
-            return Ok(Found::Growing(stretch.first));
+        let (first, last) = (after.next(), after.plus(count(state.size)));
+        if count(state.head) < last.get() {
+            return Ok(Next::Growing(first));
         }
+        let stretch = Stretch { first, last };
         let is_old = match before {
             Before::Position(position) => last < position,
             Before::Instant(instant) => self.recorded_at(last).await? < instant,
         };
         if !is_old {
-            return Ok(Found::Young(stretch));
+            return Ok(Next::Young(stretch));
         }
         let folded = GlobalPosition::new(count(state.folded));
         let signed = state.signed.map(|signed| TreeSize::new(count(signed)));
@@ -180,14 +168,10 @@ impl Archiver {
             let behind = signed.filter(|signed| signed.get() < last.get());
             behind.map(Behind::Tree)
         };
-        if let Some(source) = behind {
-            return Err(ArchiveError::Behind { last, source });
+        match behind {
+            Some(source) => Err(ArchiveError::Behind { last, source }),
+            None => Ok(Next::Due(stretch)),
         }
-        Ok(Found::Full(Full {
-            stretch,
-            before: self.start(newest).await?,
-            epoch: head.epoch,
-        }))
     }
 
     /// Writes the file, unless an earlier attempt has, and reads it back. `progress` is told how far
@@ -198,16 +182,17 @@ impl Archiver {
     /// [`ArchiveError::Damaged`] if it is not sound, [`ArchiveError::Log`] if the log is not.
     pub async fn write(
         &mut self,
-        full: &Full,
+        stretch: Stretch,
         mut progress: impl FnMut(Step, GlobalPosition) + Send + 'static,
     ) -> Result<Written, ArchiveError> {
-        let path = self.folder.join(full.stretch.file_name());
+        let path = self.folder.join(stretch.file_name());
+        let before = self.start().await?;
         let was_there = manifest_path(&path).exists();
         if !was_there {
-            self.write_file(full, &mut progress).await?;
+            self.write_file(stretch, before.clone(), &mut progress)
+                .await?;
         }
-        let mut frontier = tiles::edge(&mut self.connection, full.before.tree.size()).await?;
-        let before = full.before.clone();
+        let mut frontier = tiles::edge(&mut self.connection, before.tree.size()).await?;
         let read_back = move || {
             let volume = Volume::open(&path)?;
             if volume.manifest().before.start() != Some(before.clone()) {
@@ -337,12 +322,15 @@ impl Archiver {
 
     async fn write_file(
         &mut self,
-        full: &Full,
+        stretch: Stretch,
+        before: Start,
         progress: &mut (impl FnMut(Step, GlobalPosition) + Send),
     ) -> Result<(), ArchiveError> {
-        let Stretch { first, last } = full.stretch;
-        let writer = Writer::create(&self.folder, full.stretch, full.epoch, full.before.clone());
-        let mut writer = writer?;
+        let Stretch { first, last } = stretch;
+        let folder = &self.folder;
+        std::fs::create_dir_all(folder).map_err(ArchiveError::file(folder))?;
+        let epoch = read::head(&mut self.connection).await?.epoch;
+        let mut writer = Writer::create(folder, stretch, epoch, before)?;
         let mut page_limit = PAGE_MIN;
         let mut after = GlobalPosition::new(first.get() - 1);
         let mut page = self.page(after, page_limit, last).await?;
@@ -424,8 +412,9 @@ impl Archiver {
         Ok(kept)
     }
 
-    async fn start(&mut self, newest: Option<Newest>) -> Result<Start, ArchiveError> {
-        let Some(newest) = newest else {
+    /// What stands before the next partition.
+    async fn start(&mut self) -> Result<Start, ArchiveError> {
+        let Some(newest) = rows::newest(&mut self.connection).await? else {
             return Ok(Start::of_log());
         };
         Ok(Start {

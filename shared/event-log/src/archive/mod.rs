@@ -21,7 +21,7 @@ mod tiles;
 mod volume;
 mod write;
 
-pub use self::archiver::{Archiver, Before, Found, Full, Step, Written};
+pub use self::archiver::{Archiver, Before, Next, Step, Written};
 pub use self::check::{BadEvent, Checker, Flaw, Start};
 pub use self::error::{ArchiveError, Behind};
 pub use self::manifest::{Frame, Manifest, Stretch};

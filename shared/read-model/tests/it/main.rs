@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod answers;
+mod archived;
 mod breakdown;
 mod campaigns;
 mod figure_plans;

@@ -172,6 +172,7 @@ impl TestApp {
         let ledger = setup.ledger.as_deref();
         let resources = Resources {
             ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
+            archive: None,
             primary: setup.primary,
             limiter: Limiter::start(setup.verify.clone(), still, &base),
             verify: setup.verify,

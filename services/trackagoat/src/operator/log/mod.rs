@@ -1,7 +1,9 @@
 //! `trackagoat log`: what an operator does about the log as a whole.
 
+mod archive;
 mod lost;
 mod replay;
+mod verify_archive;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +18,9 @@ use gate::{
 use runtime::clock::Clock;
 use sqlx::{Connection, PgPool};
 
+pub use self::archive::{ArchiveFailure, ArchiveLog};
 use self::replay::{Rehearsal, Replay, Tally};
+pub use self::verify_archive::VerifyArchive;
 use super::connection::Operator;
 use crate::terminal::{remark, say};
 
@@ -26,6 +30,11 @@ pub enum Log {
     /// After the database was restored to an earlier moment, and before services are started: takes
     /// away again what the revocation ledgers know to have been taken away since.
     Restored(Restored),
+    /// Move old partitions into files, and keep of them online what has to be: every decision, and the
+    /// newest observations.
+    Archive(ArchiveLog),
+    /// Tell whether such files are sound, by themselves and as they follow one another.
+    VerifyArchive(VerifyArchive),
 }
 
 /// What knows of it.

@@ -1,0 +1,175 @@
+//! Old partitions leave the database by the command line, and a query service reads them from the folder.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use domain::event::{Actor, Event, ProjectAdded};
+use domain::ids::{OrgId, ProjectId};
+use domain::text::{Metadata, ProjectName};
+use event_log::{AppendRequest, Config, EventLog, Sweeper};
+use reqwest::{Method, StatusCode};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
+use testkit::eventually;
+
+use crate::dev::{answer, client};
+use crate::serve::{CURSOR_SECRET, Given, Service, text};
+
+const SOON: Duration = Duration::from_secs(60);
+/// Events of a partition.
+const SIZE: i64 = 50;
+
+/// What a command that must fail complained of.
+async fn refused(given: &Given, arguments: &[&str]) -> String {
+    let output = given.operate(arguments).await;
+    assert!(!output.status.success(), "{arguments:?}: {}", text(&output));
+    text(&output) + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Projects of an org, until two partitions are full and folded.
+async fn fill(given: &Given, org: OrgId) {
+    let (clock, entropy) = (Clock::system(), Entropy::os());
+    let pool = PgPool::connect(&given.operator_url()).await.unwrap();
+    let (log, appender) = EventLog::new(pool, clock.clone(), entropy.clone(), Config::default());
+    let lifecycle = Lifecycle::new(clock);
+    let tasks = lifecycle.handle();
+    tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
+    let mut last = 0;
+    while last <= 2 * SIZE {
+        let project = ProjectAdded {
+            project_id: ProjectId::from_uuid(entropy.uuid_v4()),
+            name: ProjectName::parse(&format!("Project {last}")).unwrap(),
+            readme: None,
+            metadata: Metadata::empty(),
+        };
+        let request = AppendRequest {
+            org_id: org,
+            expected: None,
+            events: vec![Event::ProjectAdded(project)],
+            actor: Actor::System,
+            correlation_id: "test".to_owned(),
+            idempotency: None,
+            guard: None,
+        };
+        last = log.append(request).await.unwrap().last.as_i64();
+    }
+    Sweeper::new(log.clone()).fold().await.unwrap();
+    drop(log);
+    lifecycle.shutdown(ShutdownPolicy::default()).await;
+}
+
+/// A query service, with the folder or without.
+async fn query(given: &Given, projector: &str, archive: Option<&PathBuf>) -> (Service, String) {
+    let mut query = given.command(&given.login("tga_query").await);
+    query
+        .env("TGA_PROJECTOR_DATABASE_URL", projector)
+        .env("TGA_CURSOR_SECRET", CURSOR_SECRET)
+        .stdout(Stdio::null());
+    if let Some(folder) = archive {
+        query.env("TGA_ARCHIVE_DIR", folder);
+    }
+    given.serve("query", query).await
+}
+
+async fn projects(reads: &str, key: &str) -> (StatusCode, usize) {
+    let url = format!("{reads}/projects?limit=100");
+    let request = client().request(Method::GET, url).bearer_auth(key);
+    let answer = answer(request).await;
+    let items = answer.body["data"].as_array();
+    (answer.status, items.map_or(0, Vec::len))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
+    let given = Given::new("archived").await;
+    given.told(&["migrate"]).await;
+    let mut administrator = PgConnection::connect(&given.operator_url()).await.unwrap();
+    administrator
+        .execute("select log.resize_partitions(50)")
+        .await
+        .unwrap();
+    let org = given
+        .told(&["orgs", "create", "--name", "Goats", "--plan", "ultra"])
+        .await;
+    let make = [
+        "keys", "create", &org, "--name", "Script", "--scopes", "read",
+    ];
+    let key = given.told(&make).await;
+    fill(&given, org.parse().unwrap()).await;
+
+    let folder = given.folder.path().join("archive");
+    let to = ["log", "archive", "--to", folder.to_str().unwrap()];
+    let archive = [&to[..], &["--before", "1000"]].concat();
+    let error = refused(&given, &archive).await;
+    assert!(error.contains("no projection is known"), "{error}");
+    let projector = given.login("tga_projector").await;
+    let (service, reads) = query(&given, &projector, None).await;
+    let before = eventually(SOON, "projects are read", async || {
+        let read = projects(&reads, &key).await;
+        (read.0 == StatusCode::OK).then_some(read)
+    })
+    .await;
+    assert!(before.1 > 90, "{before:?}");
+    service.terminate().await;
+
+    let said = given.told(&to).await;
+    assert_eq!(said, "1 to 50 are not old enough");
+    let rehearse = [&archive[..], &["--dry-run"]].concat();
+    let said = given.told(&rehearse).await;
+    assert_eq!(
+        said,
+        "would archive 1 to 50: events-1-50.ndjson.zst\n\
+         would archive 51 to 100: events-51-100.ndjson.zst\n\
+         the partition from 101 on is not full"
+    );
+    assert!(!folder.exists());
+    let said = given.told(&archive).await;
+    assert!(
+        said.contains("archived 1 to 50: events-1-50.ndjson.zst ("),
+        "{said}"
+    );
+    assert!(said.contains("archived 51 to 100"), "{said}");
+    let again = given.told(&archive).await;
+    assert_eq!(again, "the partition from 101 on is not full");
+
+    let files = ["events-51-100.ndjson.zst", "events-1-50.ndjson.zst"];
+    let files = files.map(|name| folder.join(name));
+    let names: Vec<_> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    let verify = [&["log", "verify-archive"][..], &names].concat();
+    // No database is asked.
+    let mut command = given.command("postgres://nobody@127.0.0.1:1/nothing");
+    command.args(&verify);
+    let sound = text(&crate::dev::run(command).await);
+    assert_eq!(sound.matches(": sound, events").count(), 2, "{sound}");
+    let bytes = fs::read(&files[0]).unwrap();
+    fs::write(&files[0], &bytes[..bytes.len() / 2]).unwrap();
+    let error = refused(&given, &verify).await;
+    assert!(
+        error.contains("is damaged")
+            && error.contains("the event at position")
+            && error.contains("1 files are not sound"),
+        "{error}"
+    );
+    fs::write(&files[0], &bytes).unwrap();
+
+    // The read model is lost, and built anew from decisions that stayed and from the folder.
+    let schemas: Vec<String> =
+        sqlx::query_scalar("select nspname::text from pg_namespace where nspname like 'read%'")
+            .fetch_all(&mut administrator)
+            .await
+            .unwrap();
+    for schema in schemas {
+        let drop = format!("drop schema {schema} cascade");
+        // Names of schemas cannot be bound.
+        let drop = sqlx::AssertSqlSafe(drop);
+        administrator.execute(drop).await.unwrap();
+    }
+    let (service, reads) = query(&given, &projector, Some(&folder)).await;
+    assert_eq!(projects(&reads, &key).await, before);
+    service.terminate().await;
+}
