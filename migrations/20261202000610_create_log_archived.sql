@@ -40,8 +40,8 @@ begin
     execute format('drop table if exists log.%I', name);
     perform log.make_partition(name);
     -- With it, attaching looks at no row.
-    execute format('alter table log.%I add constraint stretch check (position >= %s and position <= %s)',
-        name, first, upto);
+    execute format('alter table log.%I add constraint stretch
+        check (position >= %s::bigint and position < %s::bigint)', name, first, upto + 1);
 end
 $$;
 comment on function log.begin_kept(bigint, bigint) is
