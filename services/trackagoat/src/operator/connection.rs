@@ -104,6 +104,8 @@ pub struct Place {
     /// An address that cannot be read fails only those who need NATS.
     pub nats: Result<Option<SecretString>, SecretError>,
     pub ledger: LedgerArgs,
+    /// Where old events are read from.
+    pub archive: ArchiveArgs,
     /// The folder of the `trackagoat dev` whose servers they are.
     pub dev_folder: Option<PathBuf>,
     /// Where people reach that `trackagoat dev`.
@@ -114,11 +116,13 @@ impl Target {
     /// What is named, else what a running `dev` says.
     pub fn place(&self) -> Result<Place, ConnectError> {
         let (nats, ledger) = (self.nats.optional(), self.ledger.clone());
+        let archive = self.archive.clone();
         if let Some(database) = self.database.optional()? {
             return Ok(Place {
                 database,
                 nats,
                 ledger,
+                archive,
                 dev_folder: None,
                 public_url: None,
             });
@@ -131,6 +135,7 @@ impl Target {
             ledger: LedgerArgs {
                 ledger_dir: ledger.ledger_dir.or(found.ledger_dir),
             },
+            archive,
             dev_folder: Some(self.data_dir.clone()),
             public_url: found.public_url,
         })
@@ -242,7 +247,7 @@ impl Operator {
             entropy.clone(),
             Config::default(),
         );
-        let log = log.with_archive(target.archive.archive_dir.clone());
+        let log = log.with_archive(place.archive.archive_dir.clone());
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
         let parts = CoordinatorParts {
             primary: pool.clone(),

@@ -56,6 +56,28 @@ pub async fn holding(
     }))
 }
 
+/// All stretches, the oldest first.
+pub async fn all(connection: &mut PgConnection) -> Result<Vec<Archived>, ReadError> {
+    let rows = sqlx::query!(
+        r#"select first, upto, manifest_sha256, max(upto) over () as "newest!"
+           from log.archived order by upto"#
+    )
+    .fetch_all(connection)
+    .await?;
+    let archived = rows.into_iter().map(|row| {
+        let stretch = Stretch {
+            first: position("first", row.first)?,
+            last: position("upto", row.upto)?,
+        };
+        Ok(Archived {
+            stretch,
+            manifest_sum: sum(&stretch, &row.manifest_sha256)?,
+            upto: position("upto", row.newest)?,
+        })
+    });
+    Ok(archived.collect::<Result<_, CorruptRow>>()?)
+}
+
 /// The last position that stands whole in files alone, or 0.
 pub async fn upto(connection: &mut PgConnection) -> Result<GlobalPosition, ReadError> {
     let upto = sqlx::query_scalar!(r#"select coalesce(max(upto), 0) as "upto!" from log.archived"#)

@@ -118,14 +118,28 @@ impl Volume {
             sum.update(&packed);
             self.verify_frame(index, &packed, checker, &mut done)?;
         }
+        self.check_length()?;
         let last = self.manifest.last;
-        let length = self.file.metadata().map_err(self.unreadable())?.len();
-        if length != self.manifest.bytes {
-            return Err(self.damaged(last.next(), Flaw::Extra));
-        }
         let is_file = self.manifest.sha256.0 == Sum(sum.finalize().into());
         if self.manifest.after.start() != Some(checker.end()) || !is_file {
             return Err(self.damaged(last, Flaw::Tree));
+        }
+        Ok(())
+    }
+
+    /// Whether the file is as long as it must be.
+    pub(super) fn check_length(&self) -> Result<(), ArchiveError> {
+        let length = self.file.metadata().map_err(self.unreadable())?.len();
+        if length < self.manifest.bytes {
+            let frames = &self.manifest.frames;
+            let whole = frames.partition_point(|frame| frame.offset + frame.bytes <= length);
+            let first = frames
+                .get(whole)
+                .map_or(self.manifest.last, |torn| torn.first);
+            return Err(self.damaged(first, Flaw::Frame));
+        }
+        if length > self.manifest.bytes {
+            return Err(self.damaged(self.manifest.last.next(), Flaw::Extra));
         }
         Ok(())
     }

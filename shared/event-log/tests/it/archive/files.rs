@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use event_log::archive::{ArchiveError, BadEvent, Checker, Flaw, Volume};
+use event_log::archive::{BadEvent, Checker, Flaw, Volume, survey};
 use runtime::telemetry::chain;
 use serde_json::{Value, json};
 
@@ -278,7 +278,19 @@ async fn a_reader_says_what_is_wrong_with_the_folder() {
     let from = usize::try_from(SIZE).unwrap();
     assert_eq!(read().await.unwrap(), whole[from..from + 10]);
 
+    let wrong = async || {
+        let mut connection = world.db.pool().acquire().await.unwrap();
+        let found = survey(&mut connection, Some(&world.path())).await.unwrap();
+        assert_eq!((found.files, found.upto.get()), (2, 2 * SIZE));
+        found.wrong.len()
+    };
+    assert_eq!(wrong().await, 0);
+    fs::write(&file, &sound.0[..sound.0.len() - 1]).unwrap();
+    assert_eq!(wrong().await, 1);
+    fs::write(&file, &sound.0).unwrap();
+
     fs::remove_file(&manifest).unwrap();
+    assert_eq!(wrong().await, 1);
     let error = read().await.unwrap_err();
     assert!(
         error.contains("cannot be used") && error.contains("No such file"),

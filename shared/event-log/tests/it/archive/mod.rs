@@ -11,8 +11,8 @@ use chrono::TimeDelta;
 use domain::event::{Event, ObservationRecorded, Reading, Stream, VideoStats};
 use domain::ids::{GlobalPosition, OrgId, StreamVersion, VideoId};
 use domain::time::Timestamp;
-use event_log::archive::{Archiver, Before, Next, Stretch};
-use event_log::{EventLog, FeedConfig, FeedError, ReadError, StoredEvent, Sweeper};
+use event_log::archive::{ArchiveError, Archiver, Before, Next, Stretch};
+use event_log::{EventLog, FeedConfig, FeedError, ReadError, STREAM_NAME, StoredEvent, Sweeper};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use tempfile::TempDir;
@@ -118,19 +118,26 @@ impl World {
     }
 
     async fn archiver(&self) -> Archiver {
-        Archiver::begin(self.log(), self.path()).await.unwrap()
+        // The lock of one that was dropped goes once the server has noticed.
+        testkit::eventually(SOON, "nobody else archives", async || {
+            Archiver::begin(self.log(), self.path()).await
+        })
+        .await
     }
 
     /// Archives what is full; returns the last position that is archived.
     async fn archive(&self) -> GlobalPosition {
-        self.fold().await;
         let mut archiver = self.archiver().await;
         loop {
+            self.fold().await;
             let after = archiver.resume().await.unwrap();
-            let Next::Due(stretch) = due(&mut archiver, after).await else {
-                return after;
-            };
-            archive(&mut archiver, stretch).await;
+            match next(&mut archiver, after).await {
+                Ok(Next::Due(stretch)) => archive(&mut archiver, stretch).await,
+                Ok(_) => return after,
+                // It became full since.
+                Err(ArchiveError::Behind { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 
@@ -169,12 +176,13 @@ async fn resize(db: &TestDatabase, size: u64) {
 }
 
 /// Everything is old enough, and projected.
+async fn next(archiver: &mut Archiver, after: GlobalPosition) -> Result<Next, ArchiveError> {
+    let end = position(u64::MAX >> 1);
+    archiver.next(after, Before::Position(end), end).await
+}
+
 async fn due(archiver: &mut Archiver, after: GlobalPosition) -> Next {
-    let end = Before::Position(position(u64::MAX >> 1));
-    archiver
-        .next(after, end, position(u64::MAX >> 1))
-        .await
-        .unwrap()
+    next(archiver, after).await.unwrap()
 }
 
 async fn archive(archiver: &mut Archiver, stretch: Stretch) {
@@ -375,4 +383,20 @@ async fn a_size_is_chosen_before_the_first_event_only() {
         let code = refused.as_database_error().unwrap().code();
         assert_eq!(code.as_deref(), Some("42501"), "{statement}");
     }
+}
+
+/// Nobody has to read the archive to publish.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_mirror_begins_with_what_is_online() {
+    let (world, nats) = (World::new(SIZE + 10).await, testkit::nats().await);
+    world.archive().await;
+    world.process.mirror(nats.client().await);
+    let context = async_nats::jetstream::new(nats.client().await);
+    let head = world.log().head().await.unwrap().position.get();
+    let first = testkit::eventually(SOON, "everything is published", async || {
+        let stream = context.get_stream(STREAM_NAME).await.ok()?;
+        let state = &stream.cached_info().state;
+        (state.last_sequence == head).then_some(state.first_sequence)
+    });
+    assert_eq!(first.await, SIZE + 1);
 }
