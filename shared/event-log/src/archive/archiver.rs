@@ -19,7 +19,7 @@ use super::manifest::{Manifest, Stretch, Sum, manifest_path};
 use super::rows;
 use super::tiles;
 use super::volume::Volume;
-use super::write::Writer;
+use super::write::{Writer, sync_folder};
 use crate::error::CorruptRow;
 use crate::log::EventLog;
 use crate::read;
@@ -329,6 +329,7 @@ impl Archiver {
         let Stretch { first, last } = stretch;
         let folder = &self.folder;
         std::fs::create_dir_all(folder).map_err(ArchiveError::file(folder))?;
+        sync_folder(folder)?;
         let epoch = read::head(&mut self.connection).await?.epoch;
         let mut writer = Writer::create(folder, stretch, epoch, before)?;
         let mut page_limit = PAGE_MIN;

@@ -167,8 +167,8 @@ fn create(path: &Path) -> Result<File, ArchiveError> {
         .map_err(ArchiveError::file(path))
 }
 
-/// A rename is on the disk once its folder is.
-fn sync_folder(file: &Path) -> Result<(), ArchiveError> {
+/// What is new in a folder is on the disk once the folder is.
+pub fn sync_folder(file: &Path) -> Result<(), ArchiveError> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
