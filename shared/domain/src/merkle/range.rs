@@ -63,3 +63,21 @@ pub fn fold(roots: impl DoubleEndedIterator<Item = NodeHash>) -> NodeHash {
         .reduce(|right, left| NodeHash::over(&left, &right))
         .unwrap_or_else(NodeHash::of_nothing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{CompactRange, NodeHash};
+
+    #[test]
+    fn a_range_comes_back_from_its_peaks() {
+        let mut range = CompactRange::default();
+        for size in 0..300 {
+            let peaks: Vec<_> = range.peaks().collect();
+            let back = CompactRange::try_from_peaks(size, &peaks);
+            assert_eq!(back, Some(range.clone()));
+            assert_eq!(CompactRange::try_from_peaks(size ^ 1, &peaks), None);
+            let leaf = NodeHash::from_bytes([u8::try_from(size % 251).unwrap_or(0); 32]);
+            range.push(leaf);
+        }
+    }
+}
