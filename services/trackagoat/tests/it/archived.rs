@@ -22,8 +22,8 @@ use crate::dev::{answer, client};
 use crate::serve::{CURSOR_SECRET, Given, Service, text};
 
 const SOON: Duration = Duration::from_secs(60);
-/// Events of a partition.
-const SIZE: i64 = 50;
+/// Events of a partition: more than a tile of the tree, behind which all stay online.
+const SIZE: i64 = 300;
 
 /// What a command that must fail complained of.
 async fn refused(given: &Given, arguments: &[&str]) -> String {
@@ -118,7 +118,7 @@ async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
     given.told(&["migrate"]).await;
     let mut administrator = PgConnection::connect(&given.operator_url()).await.unwrap();
     administrator
-        .execute("select log.resize_partitions(50)")
+        .execute("select log.resize_partitions(300)")
         .await
         .unwrap();
     let org = given
@@ -142,38 +142,38 @@ async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
         (read.0 == StatusCode::OK).then_some(read)
     })
     .await;
-    assert!(before.1 > 45, "{before:?}");
+    assert_eq!(before.1, 100, "a page");
     service.terminate().await;
 
     assert!(doctor(&given, None).await.contains("nothing is archived"));
     let said = given.told(&to).await;
-    assert_eq!(said, "1 to 50 are not old enough");
+    assert_eq!(said, "1 to 300 are not old enough");
     let rehearse = [&archive[..], &["--dry-run"]].concat();
     let said = given.told(&rehearse).await;
     assert_eq!(
         said,
-        "would archive 1 to 50: events-1-50.ndjson.zst\n\
-         would archive 51 to 100: events-51-100.ndjson.zst\n\
-         the partition from 101 on is not full"
+        "would archive 1 to 300: events-1-300.ndjson.zst\n\
+         would archive 301 to 600: events-301-600.ndjson.zst\n\
+         the partition from 601 on is not full"
     );
     assert!(!folder.exists());
     let said = given.told(&archive).await;
     assert!(
-        said.contains("archived 1 to 50: events-1-50.ndjson.zst ("),
+        said.contains("archived 1 to 300: events-1-300.ndjson.zst ("),
         "{said}"
     );
-    assert!(said.contains("archived 51 to 100"), "{said}");
+    assert!(said.contains("archived 301 to 600"), "{said}");
     let again = given.told(&archive).await;
-    assert_eq!(again, "the partition from 101 on is not full");
+    assert_eq!(again, "the partition from 601 on is not full");
     let said = doctor(&given, None).await;
     assert!(
-        said.contains("up to 100 are archived, and no folder"),
+        said.contains("up to 600 are archived, and no folder"),
         "{said}"
     );
     let said = doctor(&given, Some(&folder)).await;
     assert!(said.contains("2 files in"), "{said}");
 
-    let files = ["events-51-100.ndjson.zst", "events-1-50.ndjson.zst"];
+    let files = ["events-301-600.ndjson.zst", "events-1-300.ndjson.zst"];
     let files = files.map(|name| folder.join(name));
     let names: Vec<_> = files.iter().map(|file| file.to_str().unwrap()).collect();
     let verify = [&["log", "verify-archive"][..], &names].concat();

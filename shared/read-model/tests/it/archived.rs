@@ -17,8 +17,8 @@ use crate::projector::{Process, drop_schema, wait_for};
 use crate::support::{dump, roll_all, sample};
 
 const SOON: Duration = Duration::from_secs(30);
-/// Events of a partition.
-const SIZE: i64 = 100;
+/// Events of a partition: more than a tile of the tree, behind which all stay online.
+const SIZE: i64 = 300;
 
 /// Videos that are read again and again, until two partitions are full.
 async fn history(process: &Process, org: OrgId) -> GlobalPosition {
