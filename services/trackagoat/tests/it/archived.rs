@@ -21,7 +21,7 @@ use testkit::eventually;
 use crate::dev::{answer, client};
 use crate::serve::{CURSOR_SECRET, Given, Service, text};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// Events of a partition: more than a tile of the tree, behind which all stay online.
 const SIZE: i64 = 300;
 

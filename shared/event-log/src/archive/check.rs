@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::event::{ChainHash, Stream};
+use domain::event::{ChainHash, EventType, Stream};
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 use domain::merkle::{CompactRange, NodeHash};
 use domain::time::Timestamp;
@@ -183,7 +183,7 @@ impl Checker {
         if event.recorded_at < self.recorded_at {
             return Some(Flaw::Time);
         }
-        let is_auth = event.event_type().map(|known| known.is_auth());
+        let is_auth = event.event_type().map(EventType::is_auth);
         let names_former = event.auth_prev.is_none_or(|former| former == self.auth);
         if is_auth.is_some_and(|is_auth| is_auth != event.is_auth()) || !names_former {
             return Some(Flaw::Auth);

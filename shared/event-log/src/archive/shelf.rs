@@ -71,13 +71,12 @@ impl Shelf {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, ArchiveError> {
         let wanted = after.next();
-        let events = match self.unpacked(&archived, wanted) {
-            Some(events) => events,
-            None => {
-                let shelf = Arc::clone(self);
-                let unpack = move || shelf.unpack(&archived, wanted);
-                tokio::task::spawn_blocking(unpack).await??
-            }
+        let events = if let Some(events) = self.unpacked(&archived, wanted) {
+            events
+        } else {
+            let shelf = Arc::clone(self);
+            let unpack = move || shelf.unpack(&archived, wanted);
+            tokio::task::spawn_blocking(unpack).await??
         };
         let first = events.first().map_or(wanted, |event| event.position);
         let skipped = wanted.get().saturating_sub(first.get());

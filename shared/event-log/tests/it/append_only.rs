@@ -97,15 +97,6 @@ async fn each_role_does_its_own_and_no_more() {
                 "alter table log.events disable trigger append_only",
                 "alter table log.events detach partition log.events_000000",
                 "create table log.mine ()",
-                "insert into log.archived select * from log.archived",
-                "select log.resize_partitions(1)",
-                "select log.make_partition('mine')",
-                "select log.begin_kept(1, 1)",
-                "select log.keep_decisions(1, 0, 1)",
-                "select log.keep_positions(1, '{1}')",
-                "select log.lacks_decisions(1)",
-                "select log.put_away(null)",
-                "select log.forget_put_away(1)",
             ],
         ),
         (
@@ -115,10 +106,6 @@ async fn each_role_does_its_own_and_no_more() {
                 "select * from log.events",
                 "insert into log.events (position) values (1)",
                 "select log.ensure_partition(1)",
-                "select log.make_room(1)",
-                "select * from log.settings",
-                "select log.put_away(null)",
-                "insert into log.archived select * from log.archived",
                 "update log.head set position = 0",
                 "select * from log.idempotency",
                 "select * from log.snapshots",
@@ -137,8 +124,6 @@ async fn each_role_does_its_own_and_no_more() {
                 "select metadata from log.events",
                 "select gate.state()",
                 "select * from gate.verify('')",
-                "select log.put_away(null)",
-                "insert into log.archived select * from log.archived",
                 "select * from gate.credentials",
                 "update log.head set position = 0",
                 "delete from auth.subject_keys",
@@ -162,15 +147,11 @@ async fn each_role_does_its_own_and_no_more() {
                 "select * from gate.leases",
                 "update gate.head set settled = settled",
                 "select log.ensure_partition(1)",
-                "select log.make_room(1)",
-                "select * from log.settings",
-                "select * from log.archived",
             ],
         ),
         (
             "tga_query",
             &[
-                "select * from log.archived",
                 "select position, data from log.events",
                 "select * from log.head",
                 "select * from gate.state()",
@@ -180,7 +161,6 @@ async fn each_role_does_its_own_and_no_more() {
         (
             "tga_projector",
             &[
-                "select * from log.archived",
                 "select position, data from log.events",
                 "select * from log.head",
                 "select * from auth.subject_keys",
@@ -195,6 +175,41 @@ async fn each_role_does_its_own_and_no_more() {
                 "accepted",
                 "{role}: {statement}"
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_operator_archives_and_every_service_knows_what_is_archived() {
+    let db = postgres().await;
+    let forbidden = [
+        "insert into log.archived select * from log.archived",
+        "select log.resize_partitions(1)",
+        "select log.make_partition('mine')",
+        "select log.partition_name(1)",
+        "select log.begin_kept(1, 1)",
+        "select log.keep_decisions(1, 0, 1)",
+        "select log.keep_positions(1, '{1}')",
+        "select log.lacks_decisions(1)",
+        "select log.put_away(null)",
+        "select log.forget_put_away(1)",
+    ];
+    for role in ["tga_command", "tga_query", "tga_projector"] {
+        let pool = db.pool_as(role);
+        for statement in forbidden {
+            let refused = refusal(&pool, statement).await;
+            assert_eq!(refused, "42501", "{role}: {statement}");
+        }
+        let read = refusal(&pool, "select * from log.archived").await;
+        assert_eq!(read, "accepted", "{role}");
+        let appends = if role == "tga_command" {
+            "accepted"
+        } else {
+            "42501"
+        };
+        for statement in ["select log.make_room(1)", "select * from log.settings"] {
+            let answer = refusal(&pool, statement).await;
+            assert_eq!(answer, appends, "{role}: {statement}");
         }
     }
 }

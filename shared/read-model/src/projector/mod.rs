@@ -151,9 +151,10 @@ impl Projector {
             if has_moved {
                 waits = RETRY.waits(&self.entropy);
             }
-            let wait = match error.is_archived() {
-                true => ARCHIVED_AGAIN,
-                false => waits.next().unwrap_or(LOCK_AGAIN),
+            let wait = if error.is_archived() {
+                ARCHIVED_AGAIN
+            } else {
+                waits.next().unwrap_or(LOCK_AGAIN)
             };
             tokio::select! {
                 () = tasks.stopping() => {}

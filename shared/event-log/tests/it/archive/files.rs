@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// What is done to the lines of a file.
+type Change<'a> = Box<dyn FnOnce(&mut Vec<String>) + 'a>;
+
 /// Two partitions in files.
 async fn archived() -> (World, Vec<StoredEvent>) {
     let world = World::new(2 * SIZE + 10).await;
@@ -172,14 +175,13 @@ async fn the_first_bad_position_is_named() {
         .iter()
         .find(|event| event.org_id == early.org_id && event.stream == early.stream);
     let next_in_stream = next_in_stream.unwrap().position.get();
-    type Change<'a> = Box<dyn FnOnce(&mut Vec<String>) + 'a>;
     let changes: Vec<(&str, (u64, Flaw), Change<'_>)> = vec![
         (
             "altered",
             (51, Flaw::Hash),
             Box::new(|lines| {
-                lines[50] =
-                    lines[50].replacen("\"correlationid\":\"test", "\"correlationid\":\"tesu", 1)
+                let (sent, other) = ("correlationid\":\"test", "correlationid\":\"tesu");
+                lines[50] = lines[50].replacen(sent, other, 1);
             }),
         ),
         (

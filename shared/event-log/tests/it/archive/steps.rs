@@ -122,7 +122,7 @@ async fn readers_and_appenders_go_on_meanwhile() {
         }
     };
     let all = async { tokio::join!(follow, read_again, world.fill(goal.get()), world.archive()) };
-    let done = Clock::system().timeout(3 * SOON, all).await;
+    let done = Clock::system().timeout(3 * SOON, Box::pin(all)).await;
     let (seen, (), (), archived) = done.unwrap();
     assert!(archived >= position(4 * SIZE), "{archived}");
     assert_sound(&seen);
