@@ -208,10 +208,7 @@ fn the_edge_keeps_what_every_proof_is_made_of() {
             let first = usize::try_from(tile.first()).unwrap();
             return all[first..all.len().min(first + 256)].to_vec();
         }
-        let mut found: Vec<_> = kept
-            .iter()
-            .filter(|kept| kept.level == tile.level)
-            .collect();
+        let mut found: Vec<_> = kept.iter().filter(|kept| kept.level == tile.level).collect();
         found.retain(|kept| kept.index / 256 == tile.index);
         found.iter().map(|kept| kept.hash).collect()
     };
@@ -235,13 +232,7 @@ fn the_edge_keeps_what_every_proof_is_made_of() {
             .map(|part| part.hash(|subtree| tiles.root(subtree)))
             .collect();
         let leaf = all[usize::try_from(index).unwrap()];
-        assert!(proves_inclusion(
-            leaf,
-            index,
-            size,
-            &proof.unwrap(),
-            root_of_all
-        ));
+        assert!(proves_inclusion(leaf, index, size, &proof.unwrap(), root_of_all));
     }
 }
 

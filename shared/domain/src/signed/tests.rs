@@ -91,10 +91,7 @@ fn what_was_signed_is_read_with_the_key_and_with_no_other() {
     let other = signer("trackagoat", 2).verifier();
     let renamed = signer("elsewhere", 1).verifier();
     let note = checkpoint().sign(&signer_a);
-    assert_eq!(
-        Checkpoint::open(&note, &[other.clone(), key.clone()]),
-        Ok(checkpoint())
-    );
+    assert_eq!(Checkpoint::open(&note, &[other.clone(), key.clone()]), Ok(checkpoint()));
     for keys in [vec![], vec![other], vec![renamed]] {
         let refused = Checkpoint::open(&note, &keys);
         assert_eq!(refused, Err(NotVerified::UnknownKey.into()));
