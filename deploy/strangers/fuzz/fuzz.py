@@ -25,7 +25,10 @@ RUNS = {"read": 5, "write": 5, "read+write": 6, "keys": 4, SESSION: 6, "ingest":
 # In so many seconds chance may leave out as many operations; without a limit it leaves out none.
 MISSED_BY_CHANCE = 4
 # Operations that no run need have done, and why.
-NEVER_DONE = {}
+NEVER_DONE = {
+    # Whatever is sent to nobody waits for three days, and what waits is not sent again.
+    "POST /webhooks/{id}/deliveries/{delivery_id}/resend",
+}
 ALL_SCOPES = ["read", "write", "keys", "ingest", "audit"]
 LIMITS = {
     "max_creators_per_org": 100_000,
@@ -68,6 +71,10 @@ def make_more(chief, pools):
         return [chief.call("POST", path, body=body).data["id"] for body in bodies]
 
     pools["campaigns"] = made(f"/projects/{project}/campaigns", [{"name": f"Campaign {n}"} for n in range(6)])
+    # Where nobody is: what is sent there fails at once. The org has but twenty, for all runs.
+    nowhere = {"url": "http://127.0.0.1:9/", "types": ["goal.*"]}
+    there = [one["id"] for one in chief.pages("/webhooks")]
+    pools["webhooks"] = there[:NEEDED] or made("/webhooks", [nowhere] * NEEDED)
     pools["goals"] = made(f"/projects/{project}/goals", [{**weekly, "creator_id": creator} for creator in creators[:6]])
     pools["annotations"] = made("/analytics/annotations", [{**mark, "label": f"Mark {n}"} for n in range(6)])
     pools["invitations"] = made("/invitations", [{"email": people.address()} for _ in range(6)])
@@ -181,7 +188,7 @@ def state_of(name, setting, seed):
     pools |= {"members": members, "sessions": ids, "orgs": [setting.elsewhere["org_id"]]}
     protected = [chief.get("/api-keys/self").data["id"], *(key["id"] for key in keys.values()), pools["projects"][0]]
     protected += [*members, *ids, *pools["invitations"]]
-    for kind in ("creators", "videos", "campaigns", "goals", "annotations"):
+    for kind in ("creators", "videos", "campaigns", "goals", "annotations", "webhooks"):
         protected += pools[kind][:NEEDED]
     return {
         "api": setting.api,

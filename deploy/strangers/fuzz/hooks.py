@@ -127,11 +127,24 @@ def disposable(case, kind, id):
     if kind == "goals":
         goal = {"creator_id": disposable(case, "creators", id), "metric": "posts", "period": "daily", "target_value": 9}
         return make(f"/projects/{project}/goals", goal)["id"]
+    if kind == "webhooks":
+        return spare_webhook()
     if kind == "annotations":
         body = {"project_id": project, "date": "2026-01-13", "label": "To be removed"}
         return make("/analytics/annotations", body)["id"]
     with CHIEF_LOCK:
         return PEOPLE.disposable(kind, is_answer=case.operation.label in people.ANSWERS) or id
+
+
+def spare_webhook():
+    """An org has but twenty: when they are made, one of those that nobody needs."""
+    nowhere = {"url": "http://127.0.0.1:9/", "types": ["goal.*"]}
+    with CHIEF_LOCK:
+        made = CHIEF.call("POST", "/webhooks", body=nowhere, expect=(201, 409))
+        if made.status == 201:
+            return made.data["id"]
+        others = [one["id"] for one in CHIEF.pages("/webhooks") if one["id"] not in STATE["protected"]]
+    return random.SystemRandom().choice(others)
 
 
 @schemathesis.hook

@@ -40,6 +40,10 @@ RANGE = (
     r"(be a range such as 203\.0\.113\.0/24 or 2001:db8::/32, or an address"
     r"|have host bits of 0: 203\.0\.113\.0/24, not 203\.0\.113\.7/24)$"
 )
+WHERE = (
+    r"(begin with https://|be on port 443|not lead to an internal or reserved address|be plain ASCII"
+    r"|not hold a user or a password|not have a fragment|name a host|have a port from 1 to 65535)"
+)
 BEYOND_SCHEMA = (
     # A cursor is opaque, and belongs to one list.
     (r"^GET /", r"^cursor: not a cursor of this list"),
@@ -78,6 +82,9 @@ BEYOND_SCHEMA = (
     (r"^(POST|PATCH) /api-keys", r"^expires_at: must lie 60 seconds to 10 years ahead$"),
     # Of an address or a range of either family a pattern says only the characters.
     (r"^(POST|PATCH) /api-keys", rf"^ip_allowlist\[\d+\]: must {RANGE}"),
+    # Where events may be sent, and that a type exists.
+    (r"^(POST|PATCH) /webhooks", rf"^url: must {WHERE}"),
+    (r"^(POST|PATCH) /webhooks", r"^types\[\d+\]: must be an event type such as video\.discovered, or all of one kind"),
     (r" /", r"^(timezone|tz): not an IANA time zone"),
 )
 

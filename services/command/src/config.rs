@@ -1,9 +1,13 @@
 //! What an operator may set about a command service.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Args;
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::webhooks::{Allowed, Authorities, CourierConfig, Guard};
 
 /// Where people reach a service that says nothing else.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
@@ -62,6 +66,25 @@ pub struct Config {
     )]
     pub public_url: Option<String>,
 
+    /// Where webhooks may lead beside public addresses, by plain HTTP too and on any port: ranges of
+    /// addresses and names of hosts, separated by commas.
+    #[arg(
+        long = "webhook-allow",
+        env = "TGA_WEBHOOK_ALLOW",
+        value_name = "RANGE_OR_HOST",
+        value_delimiter = ','
+    )]
+    pub webhook_allow: Vec<Allowed>,
+
+    /// A file with certificates of authorities, in PEM form, that webhooks may prove themselves by
+    /// beside the public ones.
+    #[arg(
+        long = "webhook-ca-file",
+        env = "TGA_WEBHOOK_CA_FILE",
+        value_name = "PATH"
+    )]
+    pub webhook_ca_file: Option<Authorities>,
+
     /// Copies of the event stream in a NATS cluster.
     #[arg(
         long = "stream-replicas",
@@ -104,6 +127,26 @@ impl Config {
     pub fn verify(&self) -> gate::VerifyConfig {
         gate::VerifyConfig {
             places: usize::from(self.verify_places),
+        }
+    }
+
+    /// Lets webhooks lead to this machine, for a system that is tried out, unless the operator says
+    /// where they may lead.
+    pub fn allow_loopback_webhooks(&mut self) {
+        if self.webhook_allow.is_empty() {
+            let loopback = [
+                IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+                IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
+            ];
+            self.webhook_allow = loopback.map(Allowed::Range).to_vec();
+        }
+    }
+
+    /// Where webhooks may lead, and whom they are believed.
+    pub fn courier(&self) -> CourierConfig {
+        CourierConfig {
+            guard: Guard::new(&self.webhook_allow),
+            authorities: self.webhook_ca_file.clone(),
         }
     }
 
@@ -162,6 +205,8 @@ mod tests {
             ("--ingest-places", "0"),
             ("--append-deadline-ms", "1"),
             ("--stream-replicas", "9"),
+            ("--webhook-allow", "10.0.0.0/40"),
+            ("--webhook-ca-file", "/nowhere.pem"),
             ("--public-url", "app.example.com"),
             ("--public-url", "https://app.example.com/?a=b"),
         ] {

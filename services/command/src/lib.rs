@@ -4,11 +4,13 @@
 //! May depend on `domain`, `event-log`, `gate`, `api`, `runtime`.
 //!
 //! Architecture invariant: this crate holds no rule of the business (those stand in `domain`), and
-//! no SQL but that of [`people`]. It does not know the read model: what an answer shows comes from the org's state and
+//! no SQL but that of [`people`] and
+//! [`webhooks`]. It does not know the read model: what an answer shows comes from the org's state and
 //! from the log.
 //!
 //! Where to look: [`app`] takes commands without HTTP, [`people`] signs persons in and knows what
-//! the log must not hold of them, `http` has one file per endpoint,
+//! the log must not hold of them, [`webhooks`] sends events to where
+//! orgs want them, `http` has one file per endpoint,
 //! [`CommandService`] puts both together.
 
 pub mod app;
@@ -17,6 +19,7 @@ mod http;
 pub mod metrics;
 pub mod people;
 mod service;
+pub mod webhooks;
 
 pub use self::config::{Config, PUBLIC_URL, public_url};
 pub use self::http::openapi;

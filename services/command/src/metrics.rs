@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use domain::webhook::DeliveryError;
 use http::StatusCode;
 use metrics::{counter, gauge, histogram};
+
+use crate::webhooks::Sent;
 
 /// Counter by `service`, `route`, `status`: answers.
 pub const REQUESTS: &str = "tga_http_requests_total";
@@ -20,6 +23,13 @@ pub const ORG_BYTES: &str = "tga_command_org_bytes";
 /// Counter by `outcome` (`stored`, `failed`): snapshots.
 pub const SNAPSHOTS: &str = "tga_command_snapshots_total";
 
+/// Counter by `outcome` (`taken`, or why not): attempts at deliveries to webhooks.
+pub const DELIVERIES: &str = "tga_webhook_attempts_total";
+/// Histogram: seconds of an attempt at a delivery.
+pub const DELIVERY_SECONDS: &str = "tga_webhook_attempt_seconds";
+/// Gauge: deliveries to webhooks that this process has under way.
+pub const DELIVERIES_UNDER_WAY: &str = "tga_webhook_deliveries_under_way";
+
 /// Describes every metric of this service, once.
 pub fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
@@ -35,6 +45,19 @@ pub fn describe() {
         "Bytes that their states take, about"
     );
     describe_counter!(SNAPSHOTS, "Snapshots of orgs");
+    describe_counter!(
+        DELIVERIES,
+        "What became of attempts at deliveries to webhooks"
+    );
+    describe_histogram!(
+        DELIVERY_SECONDS,
+        Unit::Seconds,
+        "Time of an attempt at a delivery"
+    );
+    describe_gauge!(
+        DELIVERIES_UNDER_WAY,
+        "Deliveries to webhooks that are under way"
+    );
 }
 
 /// Counts an answer; `route` none: the path leads nowhere, or its caller was refused.
@@ -66,6 +89,18 @@ pub(crate) fn count_lines(answer: &api::v1::IngestAnswer) {
 pub(crate) fn count_snapshot(is_stored: bool) {
     let outcome = if is_stored { "stored" } else { "failed" };
     counter!(SNAPSHOTS, "outcome" => outcome).increment(1);
+}
+
+/// Counts an attempt at a delivery.
+pub(crate) fn count_delivery(sent: &Sent, took: Duration) {
+    let outcome = sent.error().map_or("taken", DeliveryError::name);
+    counter!(DELIVERIES, "outcome" => outcome).increment(1);
+    histogram!(DELIVERY_SECONDS).record(took.as_secs_f64());
+}
+
+/// Says how many deliveries are under way.
+pub(crate) fn gauge_webhooks_under_way(count: usize) {
+    gauge!(DELIVERIES_UNDER_WAY).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 /// Says how much of memory orgs take.

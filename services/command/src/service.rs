@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_nats::Client;
 use axum::Router;
-use event_log::{EventLog, Mirror, Sweeper};
+use event_log::{EventLog, Mirror, Signer, SignerConfig, Sweeper};
 use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Gate, Ledger, LedgerAhead, Limiter};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::http::{self, App};
 use crate::metrics;
 use crate::people::People;
+use crate::webhooks::{Courier, Sender, Webhooks};
 
 /// How often the log is tried until it answers.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -37,6 +38,8 @@ pub struct Resources {
     pub ledger: Option<Ledger>,
     /// Folder of the log's archives, if they are to be read.
     pub archive: Option<PathBuf>,
+    /// By what the log is signed; without it nobody can prove what the log holds.
+    pub signer: Option<SignerConfig>,
     /// The process's counts of requests: one for all its gates.
     pub limiter: Limiter,
     /// The time.
@@ -68,6 +71,7 @@ impl CommandService {
             nats,
             ledger,
             archive,
+            signer,
             limiter,
             clock,
             entropy,
@@ -87,6 +91,16 @@ impl CommandService {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());
             base.spawn(TaskKind::Critical, "mirror", mirror.run(base.clone()));
         }
+        if let Some(signer) = signer {
+            let signer = Signer::new(log.clone(), nats.clone(), signer);
+            base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
+        } else {
+            tracing::warn!(
+                "no key to sign the log with: what it holds cannot be proven; `trackagoat log \
+                 new-signing-key` makes one"
+            );
+        }
+        let mirrored = nats.clone();
         let sweeper = Sweeper::new(log.clone());
         base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
         let parts = CoordinatorParts {
@@ -118,7 +132,20 @@ impl CommandService {
             clock.clone(),
             entropy.clone(),
         );
+        let courier = Courier::try_new(&config.courier(), clock.clone());
+        let courier = courier.expect("a client of constants, and of roots that parse");
+        let sender = Sender::new(
+            primary.clone(),
+            commander.clone(),
+            courier.clone(),
+            mirrored,
+            clock.clone(),
+            entropy.clone(),
+        );
+        base.spawn(TaskKind::Critical, "webhooks", sender.run(base.clone()));
+        let webhooks = Webhooks::new(primary.clone(), courier, clock.clone(), entropy.clone());
         let app = App::new(http::Parts {
+            webhooks,
             commander: commander.clone(),
             people: people.clone(),
             public_url: config.public_url(),

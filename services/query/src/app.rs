@@ -11,18 +11,23 @@ use api::header::QueryHeaders;
 use axum::response::Response;
 use domain::ids::{CampaignId, CreatorId, GlobalPosition, KeyId, ProjectId, SessionId, VideoId};
 use domain::time::Timestamp;
+use event_log::EventLog;
+use gate::Gate;
 use read_model::{
     ApiKey, Org, OrgReader, Positions, ReadError, ReadModel, STATEMENT_WITHIN, Session,
 };
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use runtime::lifecycle::Tasks;
 use sqlx::PgPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::cache::{Boarding, Entry, Flight, Mark, ResponseCache, Topics};
 use crate::call::Call;
 use crate::http::Packed;
+use crate::hub::Hub;
 use crate::metrics::{CacheMetrics, HttpMetrics, POSITION_WAITS};
+use crate::places::Places;
 
 /// How long a request waits for its position.
 const POSITION_WAIT: Duration = Duration::from_secs(2);
@@ -55,6 +60,18 @@ pub struct App {
     pub clock: Clock,
     /// Chance.
     pub entropy: Entropy,
+    /// The log, for what is asked of it itself.
+    pub log: EventLog,
+    /// Who may call, for answers that go on.
+    pub gate: Gate,
+    /// Where open streams hear of events.
+    pub hub: Arc<Hub>,
+    /// Places of open streams.
+    pub streams: Arc<Places>,
+    /// Places of exports.
+    pub exports: Arc<Places>,
+    /// Tasks that read ahead, and what ends answers that go on.
+    pub tasks: Tasks,
     /// What is counted of requests.
     pub http: HttpMetrics,
     /// What is counted of the cache.
@@ -180,7 +197,8 @@ impl App {
         }
     }
 
-    async fn wait_for(&self, position: GlobalPosition) -> Result<(), ApiError> {
+    /// Waits until the projection has the position that the caller asks for.
+    pub async fn wait_for(&self, position: GlobalPosition) -> Result<(), ApiError> {
         if position == GlobalPosition::ZERO {
             return Ok(());
         }
@@ -196,7 +214,8 @@ impl App {
         }
     }
 
-    async fn open(&self, call: &Call) -> Result<OrgReader, ApiError> {
+    /// One snapshot of the caller's org.
+    pub async fn open(&self, call: &Call) -> Result<OrgReader, ApiError> {
         let reader = self.reads.org(call.org()).await;
         reader.map_err(|error| self.read_error(error))
     }

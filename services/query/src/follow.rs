@@ -1,4 +1,5 @@
-//! Follows the log, for the response cache: which org's answers may have changed, and where.
+//! Follows the log, for the response cache: which org's answers may have changed, and where; and for
+//! open streams, which hear of it here.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
 use runtime::retry::Policy;
 use runtime::telemetry::chain;
+use tokio::sync::Notify;
 
 use crate::cache::{Freshness, ResponseCache, Topics};
+use crate::hub::Hub;
 use crate::metrics::{CACHE_BYTES, CACHE_ENTRIES, FOLLOWED_POSITION, FOLLOWER_RESTARTS};
 
 /// For how long kept answers are still given while the log does not answer: a stall of Postgres
@@ -36,6 +39,10 @@ pub struct Follower {
     pub entropy: Entropy,
     /// What it keeps true.
     pub cache: Arc<ResponseCache>,
+    /// Where open streams hear of events.
+    pub hub: Arc<Hub>,
+    /// Told whenever something happened that changes who may call.
+    pub changed: Arc<Notify>,
 }
 
 impl Follower {
@@ -65,6 +72,7 @@ impl Follower {
             .expect("the policy never gives up");
         self.freshness().restart(head.position, head.auth_position);
         self.cache.clear();
+        self.hub.restart(head.position);
         let config = FeedConfig {
             nats: self.nats.clone(),
             epoch: Some(head.epoch),
@@ -136,6 +144,10 @@ impl Follower {
             }
         }
         freshness.followed_to(last.position);
+        self.hub.publish(batch);
+        if batch.iter().any(StoredEvent::is_auth) {
+            self.changed.notify_one();
+        }
     }
 
     fn freshness(&self) -> &Freshness {

@@ -20,8 +20,21 @@ pub const CACHE_BYTES: &str = "tga_query_cache_bytes";
 pub const FOLLOWED_POSITION: &str = "tga_query_followed_position";
 /// Counter by `outcome` (`reached`, `late`): requests that waited for a position.
 pub const POSITION_WAITS: &str = "tga_query_position_waits_total";
+/// Counter by `reason` (`credential`, `unknown`, `slow`, `stopped`): event streams that ended here.
+pub const STREAMS_ENDED: &str = "tga_query_streams_ended_total";
+/// Counter by `outcome` (`whole`, `broken_off`): exports that ended here.
+pub const EXPORTS: &str = "tga_query_exports_total";
 /// Counter: times that the follower had to begin again because the log has another past.
 pub const FOLLOWER_RESTARTS: &str = "tga_query_follower_restarts_total";
+/// Counter by `outcome` (`admitted`, `refused`, `unavailable`, `malformed`, `crowded`): who asked to
+/// connect over NATS.
+pub const SUBSCRIBER_CONNECTS: &str = "tga_subscriber_connects_total";
+/// Gauge: connections of subscribers at the last look.
+pub const SUBSCRIBERS: &str = "tga_subscribers";
+/// Counter: connections that were ended because their key may not have them any more.
+pub const SUBSCRIBERS_ENDED: &str = "tga_subscribers_ended_total";
+/// Gauge: consumers of the stream of events at the last look.
+pub const SUBSCRIBER_DURABLES: &str = "tga_subscriber_durables";
 
 const SERVICE: &str = "query";
 /// What stands for the reference for people and its files.
@@ -45,10 +58,19 @@ pub(crate) fn describe() {
         "Position up to which this replica knows what changed"
     );
     describe_counter!(POSITION_WAITS, "Requests that waited for a position");
+    describe_counter!(STREAMS_ENDED, "Event streams that ended here");
+    describe_counter!(EXPORTS, "Exports that ended here");
     describe_counter!(
         FOLLOWER_RESTARTS,
         "Times that the follower had to begin again"
     );
+    describe_counter!(SUBSCRIBER_CONNECTS, "Who asked to connect over NATS");
+    describe_gauge!(SUBSCRIBERS, "Connections of subscribers");
+    describe_counter!(
+        SUBSCRIBERS_ENDED,
+        "Connections ended because their key may not have them"
+    );
+    describe_gauge!(SUBSCRIBER_DURABLES, "Consumers of the stream of events");
 }
 
 /// Handles of every route.

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::Request;
 use bytes::Bytes;
 use domain::ids::GlobalPosition;
+use domain::limits::{ORG_EXPORTS, ORG_STREAMS};
 use event_log::EventLog;
 use gate::{Gate, Limiter, ReplicaConfig, ReplicaParts, VerifyConfig};
 use read_model::{
@@ -19,18 +20,27 @@ use runtime::http::Respond;
 use runtime::lifecycle::{TaskKind, Tasks};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::app::{App, MEETINGS};
 use crate::cache::ResponseCache;
 use crate::config::Config;
 use crate::follow::Follower;
 use crate::http::{Documents, Front};
+use crate::hub::Hub;
 use crate::metrics::{self, CacheMetrics, HttpMetrics};
+use crate::places::Places;
 use crate::routes;
+use crate::subscribers::{Means, Subscribers};
 
 /// How often it is looked whether the service stops, while the projection is built.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Open streams of all orgs together; each may have [`ORG_STREAMS`].
+const STREAMS: usize = 4_096;
+
+/// Exports of all orgs together, each of which holds a few MiB of events.
+const EXPORTS: usize = 32;
 
 /// What the service is given: connections, the process's limiter, secrets, the document.
 pub struct Parts {
@@ -44,6 +54,8 @@ pub struct Parts {
     pub projector: PgConnectOptions,
     /// NATS; without it answers are up to 250 ms behind the log, and revocations take up to 0.6 s.
     pub nats: Option<async_nats::Client>,
+    /// By what subscribers over NATS are let in; without it this service answers for none.
+    pub subscribers: Option<Subscribers>,
     /// The one limiter of the process.
     pub limiter: Limiter,
     /// Secrets under which cursors are written; every replica has the same.
@@ -72,18 +84,32 @@ struct Ready {
 impl QueryService {
     /// Puts the service together and starts its tasks, which must stop after whatever takes
     /// requests.
-    pub fn start(config: &Config, parts: Parts, tasks: &Tasks) -> Self {
+    pub fn start(config: &Config, mut parts: Parts, tasks: &Tasks) -> Self {
         metrics::describe();
         let gate = start_gate(config, &parts, tasks);
         let cache = Arc::new(ResponseCache::new(config.response_cache_bytes()));
-        start_follower(&parts, &cache, tasks);
+        let hub = Arc::new(Hub::default());
+        let changed = Arc::new(Notify::new());
+        start_follower(&parts, &cache, &hub, &changed, tasks);
+        if let Some(subscribers) = parts.subscribers.take() {
+            let means = Means {
+                gate: gate.clone(),
+                primary: parts.primary.clone(),
+                changed,
+                clock: parts.clock.clone(),
+                entropy: parts.entropy.clone(),
+            };
+            subscribers.start(means, tasks);
+        }
         if config.projector {
             start_projector(&parts, tasks);
         }
-        let model = ReadModel::new(parts.reads);
+        let model = ReadModel::new(parts.reads.clone());
         let (follower, positions) = PositionFollower::new(model.clone(), parts.clock.clone());
         let following = follower.run(tasks.clone());
         tasks.spawn(TaskKind::Critical, "query positions", following);
+        let forgetting = forget_former_tables(positions.clone(), Arc::clone(&cache), tasks.clone());
+        tasks.spawn(TaskKind::Critical, "query tables", forgetting);
         let projection = watch::Sender::new(false);
         let ready = Ready {
             gate: gate.ready(),
@@ -100,6 +126,12 @@ impl QueryService {
             cursors: parts.cursors,
             clock: parts.clock,
             entropy: parts.entropy,
+            log: parts.log,
+            gate: gate.clone(),
+            hub,
+            streams: Places::new(ORG_STREAMS, STREAMS),
+            exports: Places::new(ORG_EXPORTS, EXPORTS),
+            tasks: tasks.clone(),
             http: HttpMetrics::new(),
             lookups: CacheMetrics::new(),
         });
@@ -152,12 +184,20 @@ fn start_gate(config: &Config, parts: &Parts, tasks: &Tasks) -> Gate {
     )
 }
 
-fn start_follower(parts: &Parts, cache: &Arc<ResponseCache>, tasks: &Tasks) {
+fn start_follower(
+    parts: &Parts,
+    cache: &Arc<ResponseCache>,
+    hub: &Arc<Hub>,
+    changed: &Arc<Notify>,
+    tasks: &Tasks,
+) {
     let follower = Follower {
         log: parts.log.clone(),
         nats: parts.nats.clone(),
         entropy: parts.entropy.clone(),
         cache: Arc::clone(cache),
+        hub: Arc::clone(hub),
+        changed: Arc::clone(changed),
     };
     let following = follower.run(tasks.clone());
     tasks.spawn(TaskKind::Critical, "query follower", following);
@@ -176,6 +216,27 @@ fn start_projector(parts: &Parts, tasks: &Tasks) {
         "projector",
         projector.run(tasks.clone()),
     );
+}
+
+/// Lets go of kept answers whenever other tables answer than those they were computed from: an
+/// operator does not switch because the former ones were right, and who was erased is gone at once.
+async fn forget_former_tables(positions: Positions, cache: Arc<ResponseCache>, tasks: Tasks) {
+    let forget = async {
+        let mut known = None;
+        loop {
+            let tables = positions.other_tables(known).await;
+            if known.replace(tables).is_some() {
+                cache.freshness().forget();
+                cache.clear();
+                let build = tables.build;
+                tracing::info!(%build, "kept answers are void: tables changed without an event");
+            }
+        }
+    };
+    tokio::select! {
+        () = forget => {}
+        () = tasks.stopping() => {}
+    }
 }
 
 /// Says once that the projection is built.

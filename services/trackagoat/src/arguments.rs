@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use domain::signed::{LogName, NoteSigner, SEED_BYTES};
+use event_log::SignerConfig;
 use gate::{Ledger, LedgerError};
 use ipnet::IpNet;
 use runtime::clock::Clock;
@@ -13,7 +15,8 @@ use runtime::config::{SecretError, optional_secret, secret};
 use runtime::entropy::Entropy;
 use runtime::http::{Proxies, ProxyHeader};
 use runtime::lifecycle::Tasks;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 /// A secret that is given from outside.
 pub trait SecretArgument {
@@ -90,9 +93,24 @@ secret_arguments! {
     NatsUrl:
         "URL of NATS, or of several of its servers with commas between",
         "TGA_NATS_URL", nats_url_file;
+    NatsSystemUrl:
+        "URL of NATS's system account for who lets subscribers in, with the login `subscribers`",
+        "TGA_NATS_SYSTEM_URL", nats_system_url_file;
+    NatsDurablesUrl:
+        "URL of NATS for who makes what subscribers ask, with the login `durables`",
+        "TGA_NATS_DURABLES_URL", nats_durables_url_file;
+    NatsAccountKey:
+        "seed of the key that signs what a subscriber may do, whose public half NATS knows as issuer",
+        "TGA_NATS_ACCOUNT_KEY", nats_account_key_file;
+    NatsCalloutXkey:
+        "seed of the key for which NATS seals what it asks about subscribers, and knows as xkey",
+        "TGA_NATS_CALLOUT_XKEY", nats_callout_xkey_file;
     CursorSecret:
         "64 hexadecimal digits under which cursors are written; the same on every replica",
         "TGA_CURSOR_SECRET", cursor_secret_file;
+    LogSigningKey:
+        "64 hexadecimal digits that make the key under which the log is signed",
+        "TGA_LOG_SIGNING_KEY", log_signing_key_file;
 }
 
 /// Where the operator's port is.
@@ -176,6 +194,69 @@ impl LedgerArgs {
         let name = format!("{began}-{}", entropy.uuid_v4());
         Ledger::open(folder, &name, tasks).map(Some)
     }
+}
+
+/// By what the log is signed, and where copies of what was signed are kept.
+#[derive(Args, Clone, Debug)]
+pub struct SignerArgs {
+    #[command(flatten)]
+    pub key: LogSigningKey,
+    #[command(flatten)]
+    pub name: LogNameArgs,
+    /// A folder, on another volume or host than the database's, for a copy of every signed head of the
+    /// log: with it a log that was rewritten as a whole is found out.
+    #[arg(long = "checkpoint-dir", env = "TGA_CHECKPOINT_DIR")]
+    pub checkpoint_dir: Option<PathBuf>,
+}
+
+/// As what the log is known.
+#[derive(Args, Clone, Debug)]
+pub struct LogNameArgs {
+    /// The log's name in everything that is signed: the same for all command services, for ever.
+    #[arg(long, env = "TGA_LOG_NAME", default_value_t)]
+    pub log_name: LogName,
+}
+
+/// Why nothing can be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningKeyError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("{} must be 64 hexadecimal digits", LogSigningKey::VARIABLE)]
+    Form,
+}
+
+impl SignerArgs {
+    /// For the signer, if a key was given.
+    pub fn config(&self) -> Result<Option<SignerConfig>, SigningKeyError> {
+        let Some(text) = self.key.optional()? else {
+            return Ok(None);
+        };
+        Ok(Some(self.config_with(&text)?))
+    }
+
+    /// For the signer, with this key.
+    pub fn config_with(&self, text: &SecretString) -> Result<SignerConfig, SigningKeyError> {
+        let seed = seed(text).ok_or(SigningKeyError::Form)?;
+        let key = NoteSigner::new(self.name.log_name.clone(), &seed);
+        Ok(SignerConfig {
+            folder: self.checkpoint_dir.clone(),
+            ..SignerConfig::new(key)
+        })
+    }
+}
+
+/// 32 bytes as 64 hexadecimal digits.
+pub fn seed(text: &SecretString) -> Option<Zeroizing<[u8; SEED_BYTES]>> {
+    let text = text.expose_secret();
+    if text.len() != 2 * SEED_BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut seed = Zeroizing::new([0; SEED_BYTES]);
+    for (n, byte) in seed.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
+    }
+    Some(seed)
 }
 
 #[cfg(test)]

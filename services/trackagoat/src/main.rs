@@ -16,9 +16,12 @@ mod migrate;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod nats;
+mod new_keys;
 mod operator;
+mod projections;
 mod serve;
 mod services;
+mod subscribers;
 mod terminal;
 
 use std::process::ExitCode;
@@ -61,14 +64,21 @@ enum Command {
     SetupToken(operator::Target),
     /// API keys of an org.
     Keys(OperatorCommand<operator::Keys>),
-    /// The log as a whole: after a restore, and what is old of it.
+    /// Persons and creators whose data is to be readable no more.
+    Erase(OperatorCommand<operator::Erase>),
+    /// The log as a whole: told again, looked into, archived, and after a restore.
     Log(OperatorCommand<operator::Log>),
+    /// Builds of the read model: listed, made anew beside the one that answers, switched to, dropped.
+    Projections(projections::Projections),
     /// How long replicas may trust their caches.
     Leases(OperatorCommand<leases::Leases>),
     /// Bring a database of the log up to date.
     Migrate(migrate::Migrate),
     /// Say what is missing or misconfigured, and what mends it.
     Doctor(doctor::Doctor),
+    /// What NATS and query services need for subscribers.
+    #[command(subcommand)]
+    Nats(new_keys::Nats),
     /// Send real data through the public API.
     #[command(subcommand)]
     Import(import::Import),
@@ -130,11 +140,20 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Keys(OperatorCommand { target, action }) => {
             operate(&target, Action::Keys(action), clock, entropy).await
         }
+        Command::Erase(OperatorCommand { target, action }) => {
+            operate(&target, Action::Erase(action), clock, entropy).await
+        }
         Command::Log(OperatorCommand { target, action }) => {
-            operate(&target, Action::Log(action), clock, entropy).await
+            Box::pin(action.run(&target, clock, entropy)).await
         }
         Command::Leases(OperatorCommand { target, action }) => {
             match action.run(&target, &clock).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error),
+            }
+        }
+        Command::Projections(projections) => {
+            match Box::pin(projections.run(&clock, &entropy)).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error),
             }
@@ -144,6 +163,10 @@ async fn run(cli: Cli) -> ExitCode {
             Err(error) => fail(&error),
         },
         Command::Doctor(doctor) => doctor.run(&clock).await,
+        Command::Nats(new_keys::Nats::NewKeys(new_keys)) => match new_keys.run(&entropy) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        },
         Command::Import(import) => match import.run(clock, entropy).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,

@@ -24,6 +24,30 @@ pub async fn connect(url: &SecretString) -> Result<Client, NatsError> {
     url.connect().await.map_err(NatsError::Connect)
 }
 
+/// The same, and says what else the server says.
+pub async fn connect_and_hear<Heard: Future<Output = ()> + Send + Sync + 'static>(
+    url: &SecretString,
+    hear: impl Fn(async_nats::Event) -> Heard + Send + Sync + 'static,
+) -> Result<Client, NatsError> {
+    let url: NatsUrl = url.expose_secret().parse()?;
+    let options = url.options().event_callback(hear);
+    let connected = options.connect(url.addresses()).await;
+    connected.map_err(NatsError::Connect)
+}
+
+/// Connects as soon as it answers, with inboxes of its own.
+pub async fn connect_apart(url: &SecretString, inbox: &str) -> Result<Client, NatsError> {
+    let url: NatsUrl = url.expose_secret().parse()?;
+    let options = url
+        .options()
+        .retry_on_initial_connect()
+        .custom_inbox_prefix(inbox);
+    options
+        .connect(url.addresses())
+        .await
+        .map_err(NatsError::Connect)
+}
+
 /// Connects if it answers in time: a service never needs it to begin, and finds it again when it
 /// is back.
 pub async fn connect_if_there(

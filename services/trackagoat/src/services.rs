@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use command::{CommandService, Resources};
-use event_log::EventLog;
+use event_log::{EventLog, SignerConfig};
 use gate::{LedgerError, Limiter};
 use http::{Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,9 +30,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use crate::arguments::{AdminArgs, ArchiveArgs, LedgerArgs};
+use crate::arguments::{AdminArgs, ArchiveArgs, LedgerArgs, SigningKeyError};
 use crate::database::{connect_options, pool, pool_options};
 use crate::nats::{self, NatsError};
+use crate::subscribers::{SubscriberAccess, SubscriberError};
 
 /// How long each part may take to stop.
 pub const GRACE: Duration = Duration::from_secs(15);
@@ -45,6 +46,8 @@ pub struct QueryPart<'a> {
     pub projector_url: SecretString,
     /// Under which cursors are written; the same on every replica.
     pub cursor_secret: [u8; 32],
+    /// By what it lets subscribers in, if it does.
+    pub subscribers: Option<SubscriberAccess>,
 }
 
 /// The services of one process.
@@ -56,6 +59,8 @@ pub struct Services<'a> {
     pub ledger: LedgerArgs,
     /// Where old events are read from.
     pub archive: ArchiveArgs,
+    /// By what the command service signs the log.
+    pub signer: Option<SignerConfig>,
     pub query: Option<QueryPart<'a>>,
     pub nats: Option<SecretString>,
     pub proxies: Proxies,
@@ -86,7 +91,11 @@ pub enum ServeError {
         source: std::io::Error,
     },
     #[error(transparent)]
+    Subscribers(#[from] SubscriberError),
+    #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
     #[error("the cursor secret must be 64 hexadecimal digits")]
     CursorSecret,
     #[error("signals cannot be listened for")]
@@ -157,7 +166,7 @@ impl Services<'_> {
         };
         let log = command.as_ref().map(CommandService::log);
         let query = match &self.query {
-            Some(part) => Some(part.start(&shared, log, stages)?),
+            Some(part) => Some(part.start(&shared, log, stages).await?),
             None => None,
         };
         let readiness = Readiness::default();
@@ -203,6 +212,10 @@ impl Services<'_> {
                 .ledger
                 .open(&shared.clock, &shared.entropy, &stages.log)?,
             archive: shared.archive.archive_dir.clone(),
+            signer: self.signer.clone().map(|signer| SignerConfig {
+                stream_replicas: usize::from(config.stream_replicas),
+                ..signer
+            }),
             limiter: shared.limiter.clone(),
             clock: shared.clock.clone(),
             entropy: shared.entropy.clone(),
@@ -244,12 +257,18 @@ impl Shared {
 
 impl QueryPart<'_> {
     /// `log` is that of the process's command service: who follows it hears at once.
-    fn start(
+    async fn start(
         &self,
         shared: &Shared,
         log: Option<&EventLog>,
         stages: &Stages,
     ) -> Result<QueryService, ServeError> {
+        let subscribers = if let Some(access) = &self.subscribers {
+            Some(access.connect().await?)
+        } else {
+            tracing::info!("no subscribers over NATS: their secrets are not given");
+            None
+        };
         let primary = pool(&self.database_url).map_err(ServeError::DatabaseUrl)?;
         let (clock, entropy) = (shared.clock.clone(), shared.entropy.clone());
         let log = log.cloned().unwrap_or_else(|| {
@@ -266,6 +285,7 @@ impl QueryPart<'_> {
             reads,
             projector: projector.map_err(ServeError::DatabaseUrl)?,
             nats: shared.nats.clone(),
+            subscribers,
             limiter: shared.limiter.clone(),
             cursors: Cursors::new(self.cursor_secret, None),
             openapi: openapi(),

@@ -11,6 +11,12 @@ pub fn say(text: impl Display) {
     println!("{text}");
 }
 
+/// Prints a text that ends its own lines.
+#[expect(clippy::print_stdout, reason = "what commands are run for")]
+pub fn say_exactly(text: impl Display) {
+    print!("{text}");
+}
+
 /// Prints what may interest whoever watches, and nobody who reads the output.
 #[expect(
     clippy::print_stderr,

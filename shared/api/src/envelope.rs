@@ -183,6 +183,10 @@ pub struct Success {
 #[derive(Debug, Clone, Copy)]
 pub struct HoldsSecret;
 
+/// Extension of a response whose parts must leave as they are made: it is never compressed.
+#[derive(Debug, Clone, Copy)]
+pub struct Streamed;
+
 /// Whether an answer may be compressed; a predicate for `tower_http::compression`.
 pub fn may_compress(
     _: StatusCode,
@@ -190,7 +194,7 @@ pub fn may_compress(
     _: &HeaderMap,
     extensions: &Extensions,
 ) -> bool {
-    extensions.get::<HoldsSecret>().is_none()
+    extensions.get::<HoldsSecret>().is_none() && extensions.get::<Streamed>().is_none()
 }
 
 impl Success {

@@ -69,6 +69,8 @@ ids! {
     CampaignId,
     /// A followed account on a platform, within one project.
     CreatorId,
+    /// One event on its way to a webhook.
+    DeliveryId,
     /// One event of the log.
     EventId,
     /// What a creator is to reach in each day, week or month.
@@ -93,6 +95,10 @@ ids! {
     UserId,
     /// A tracked video, within one project.
     VideoId,
+    /// Where events of an org are sent.
+    WebhookId,
+    /// What signs the events that are sent to a webhook; the secret itself stands outside the log.
+    WebhookSecretId,
 }
 
 fn uuid_v7(at: Timestamp, random: [u8; 10]) -> Uuid {

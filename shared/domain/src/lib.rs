@@ -9,7 +9,8 @@
 //! Where to look: [`event`] lists everything that can happen, [`org`] decides and folds,
 //! [`observation`] judges what ingest brings, [`plan`] and [`limits`] hold every bound a caller
 //! can meet, [`credential`] the form of a key, [`cloud_event`] what leaves and how it is hashed,
-//! [`merkle`] the tree over all of it, [`signed`] what is said of the tree under a signature.
+//! [`merkle`] the tree over all of it, [`signed`] what is said of the tree under a signature,
+//! [`webhook`] where events may be sent.
 #![warn(missing_docs)]
 
 pub mod cloud_event;
@@ -30,3 +31,4 @@ pub mod sealed;
 pub mod signed;
 pub mod text;
 pub mod time;
+pub mod webhook;

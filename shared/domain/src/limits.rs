@@ -62,6 +62,8 @@ pub const TITLE_CHARS: usize = 4_000;
 pub const DISPLAY_NAME_CHARS: usize = 200;
 /// Longest URL, in characters.
 pub const URL_CHARS: usize = 2_048;
+/// Longest description of a webhook, in characters.
+pub const WEBHOOK_DESCRIPTION_CHARS: usize = 200;
 /// Longest reason an operator may give, in characters.
 pub const REASON_CHARS: usize = 500;
 
@@ -76,6 +78,22 @@ pub const IP_ALLOWLIST_ENTRIES: usize = 50;
 pub const KEY_RATE_DEFAULT: u64 = 60;
 /// A session's requests in any trailing 60 s.
 pub const SESSION_RATE: u64 = 600;
+/// How long a connection over NATS lasts before it must be made again, in seconds.
+pub const SUBSCRIPTION_SECONDS: i64 = 10 * 60;
+/// Most subscriptions of one connection over NATS.
+pub const SUBSCRIPTIONS: i64 = 32;
+/// Longest message that a subscriber may send over NATS, in bytes: it asks and acknowledges.
+pub const SUBSCRIBER_MESSAGE_BYTES: i64 = 4 * 1024;
+/// Most events that a subscriber's durable has under way without an acknowledgement.
+pub const SUBSCRIBER_UNACKNOWLEDGED: i64 = 1_024;
+/// Most questions for events that wait at a subscriber's durable.
+pub const SUBSCRIBER_WAITING: i64 = 16;
+/// Most events of one such question.
+pub const SUBSCRIBER_BATCH: i64 = 512;
+/// Seconds until an event that was not acknowledged is sent again.
+pub const SUBSCRIBER_ACK_SECONDS: u64 = 10;
+/// Hours after which a subscriber's durable that nobody asks is taken away.
+pub const SUBSCRIBER_IDLE_HOURS: u64 = 3 * 24;
 /// How long a session lasts, in days.
 pub const SESSION_DAYS: i64 = 7;
 /// Most live sessions of one person in one org; the oldest ends for the next.
@@ -103,6 +121,27 @@ pub const KEY_LIFE_MAX_DAYS: i64 = 3_653;
 pub const ROTATION_OVERLAP_MAX_SECONDS: i64 = 2_592_000;
 /// Default overlap of a rotation, in seconds (one day).
 pub const ROTATION_OVERLAP_DEFAULT_SECONDS: i64 = 86_400;
+
+/// Most webhooks of an org.
+pub const WEBHOOKS_PER_ORG: usize = 20;
+/// Most patterns of event types of one webhook.
+pub const WEBHOOK_TYPES: usize = 50;
+/// How long the former secret of a webhook signs beside the new one, in hours.
+pub const WEBHOOK_OVERLAP_HOURS: i64 = 24;
+/// Attempts at a delivery: the first at once, the last about three days later.
+pub const DELIVERY_ATTEMPTS: usize = 10;
+/// Most deliveries that wait for one webhook; one more, and it is switched off.
+pub const DELIVERIES_WAITING: i64 = 100_000;
+/// How long deliveries are kept, in days.
+pub const DELIVERY_DAYS: i64 = 30;
+/// Most deliveries kept of one webhook beside those that wait.
+pub const DELIVERIES_KEPT: i64 = 100_000;
+/// Seconds within which whoever takes a delivery must have answered.
+pub const DELIVERY_SECONDS: u64 = 15;
+/// What is read of the answer to a delivery, in bytes.
+pub const DELIVERY_ANSWER_BYTES: usize = 16 * 1024;
+/// What is shown of the answer to a delivery, in characters.
+pub const DELIVERY_ANSWER_CHARS: usize = 1_000;
 
 /// Most readings in one event.
 pub const EVENT_READINGS: usize = 500;
@@ -143,5 +182,19 @@ pub const OVERLAP_MEMBERS: usize = 500;
 pub const SCOPE_UNUSED_DAYS: i64 = 30;
 /// How many days back the use of a key may be asked for.
 pub const USAGE_DAYS: u64 = 90;
+/// Most names in one `type` filter of the audit trail.
+pub const AUDIT_TYPES: usize = 20;
+/// Longest subject of an event, in characters.
+pub const AUDIT_SUBJECT_CHARS: usize = 200;
+/// Bytes of events after which a page of the audit trail ends, however few they are.
+pub const AUDIT_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Open event streams of one org, on each replica.
+pub const ORG_STREAMS: usize = 20;
+/// Seconds between two comments on a stream on which nothing happens.
+pub const STREAM_COMMENT_SECONDS: u64 = 15;
+/// How far a reader of a stream may be behind, in bytes of events.
+pub const STREAM_BEHIND_BYTES: usize = 4 * 1024 * 1024;
+/// Exports of one org that are under way at once, on each replica.
+pub const ORG_EXPORTS: usize = 4;
 /// Days of a range when `from` is not given.
 pub const RANGE_DEFAULT_DAYS: i64 = 30;

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::jcs;
 use crate::limits::{
     ANNOTATION_BODY_CHARS, CAMPAIGN_NAME_CHARS, LABEL_CHARS, METADATA_BYTES, METADATA_DEPTH,
-    NAME_CHARS, PROJECT_NAME_CHARS, README_CHARS,
+    NAME_CHARS, PROJECT_NAME_CHARS, README_CHARS, WEBHOOK_DESCRIPTION_CHARS,
 };
 
 /// Why a text is not accepted; the message says what is allowed.
@@ -52,6 +52,8 @@ pub type ProjectName = Line<PROJECT_NAME_CHARS>;
 pub type CampaignName = Line<CAMPAIGN_NAME_CHARS>;
 /// An annotation's label, 1 to 200 characters.
 pub type Label = Line<LABEL_CHARS>;
+/// What a webhook is for, 1 to 200 characters.
+pub type WebhookDescription = Line<WEBHOOK_DESCRIPTION_CHARS>;
 
 impl<const MAX: usize> Line<MAX> {
     /// Trims and checks.

@@ -56,6 +56,23 @@ pub fn cutoff(now: DateTime<Utc>) -> DateTime<Utc> {
     now - TimeDelta::hours(IDEMPOTENCY_HOURS)
 }
 
+/// Forgets the answers in which a text stands, of one org or of all.
+pub async fn forget(
+    connection: &mut PgConnection,
+    org: Option<OrgId>,
+    holding: &str,
+) -> Result<u64, ReadError> {
+    let forgotten = sqlx::query!(
+        "delete from log.idempotency
+         where ($1::uuid is null or org_id = $1) and position($2::bytea in answer) > 0",
+        org.map(OrgId::as_uuid),
+        holding.as_bytes()
+    )
+    .execute(connection)
+    .await?;
+    Ok(forgotten.rows_affected())
+}
+
 /// The answer that is remembered under a key.
 pub async fn find(
     connection: &mut PgConnection,

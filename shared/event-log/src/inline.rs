@@ -161,6 +161,10 @@ pub fn change_of(event: &Event) -> Option<Change> {
         | Event::AnnotationAdded(_)
         | Event::AnnotationChanged(_)
         | Event::AnnotationRemoved(_)
+        | Event::WebhookAdded(_)
+        | Event::WebhookChanged(_)
+        | Event::WebhookRemoved(_)
+        | Event::WebhookDisabled(_)
         | Event::LimitWarned(_)
         | Event::ObservationRecorded(_) => return None,
     })

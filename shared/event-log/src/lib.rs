@@ -7,13 +7,15 @@
 //! call, because their rows must be as fresh as the log itself. NATS is never asked what is true.
 //!
 //! Where to look: `append` is the one way in (group commit under the lock of `log.head`),
-//! [`EventLog`] reads, [`Feed`] follows from any position without gaps, [`Mirror`] publishes.
+//! [`EventLog`] reads, [`Replay`] reads again, [`Feed`] follows from any position without gaps,
+//! [`Mirror`] publishes, [`Signer`] grows the Merkle tree over it and signs its head.
 #![warn(missing_docs)]
 
 mod append;
 pub mod archive;
 mod epoch;
 mod error;
+mod examine;
 mod feed;
 mod fold;
 mod idempotency;
@@ -22,14 +24,20 @@ mod log;
 pub mod metrics;
 mod migrate;
 mod mirror;
+mod org_events;
 mod provision;
 mod read;
 mod readings;
 mod recent;
+mod replay;
+mod signer;
 mod snapshots;
 mod stored;
 mod subject_keys;
 mod sweep;
+mod times;
+mod tree;
+mod walk;
 
 pub use self::append::{
     AppendError, AppendRequest, Appended, Appender, Config, Guard, IdempotencyRecord, NotCommitted,
@@ -37,14 +45,27 @@ pub use self::append::{
 };
 pub use self::epoch::begin_epoch_in_tx;
 pub use self::error::{CorruptRow, ReadError};
+pub use self::examine::{Credential, Extent};
 pub use self::feed::{Feed, FeedConfig, FeedError};
 pub use self::log::{EventLog, Head, PreparedAppend};
 pub use self::migrate::{MigrateError, migrate, pending_migrations};
 pub use self::mirror::{
     EPOCH_KEY, LARGEST_MESSAGE, Mirror, MirrorConfig, MirrorError, STREAM_NAME, subject_of_org,
 };
+pub use self::org_events::Located;
 pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
+pub use self::replay::{InvalidPattern, Replay, ReplayedPage, Selection, TypePattern};
+pub use self::signer::{
+    CHECKPOINT_STREAM, CHECKPOINT_SUBJECT, CheckpointCopy, CheckpointFolder, FolderError,
+    InvalidCopy, Signer, SignerConfig, SignerError, StreamCopyError, checkpoints_of_stream,
+};
 pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;
+pub use self::subject_keys::{Erased, FoundKeys};
 pub use self::sweep::Sweeper;
+pub use self::times::Moment;
+pub use self::tree::{
+    InclusionProof, LogCheckpoints, SealError, SealedEnds, SignedCheckpoint, WrongSubtree,
+};
+pub use self::walk::OrgWalk;

@@ -25,6 +25,7 @@ use crate::readings::{KnownReading, ReadingKey};
 use crate::recent::Recent;
 use crate::snapshots::Snapshot;
 use crate::stored::StoredEvent;
+use crate::subject_keys::{Erased, FoundKeys};
 use crate::{idempotency, read, readings, snapshots, subject_keys};
 
 /// The end of the log.
@@ -242,13 +243,13 @@ impl EventLog {
             .await
     }
 
-    /// The keys of these subjects' personal data; who has none gets one, committed before this
-    /// returns.
+    /// The keys of these subjects' personal data; who has none and was not erased gets one,
+    /// committed before this returns.
     pub async fn subject_keys(
         &self,
         org: OrgId,
         subjects: &[Uuid],
-    ) -> Result<Vec<(Uuid, SubjectKey)>, ReadError> {
+    ) -> Result<FoundKeys, ReadError> {
         self.ask(async |c| subject_keys::find_or_make(c, &self.entropy, org, subjects).await)
             .await
     }
@@ -259,7 +260,36 @@ impl EventLog {
         org: OrgId,
         subjects: &[Uuid],
     ) -> Result<Vec<(Uuid, SubjectKey)>, ReadError> {
-        self.ask(async |c| subject_keys::find(c, org, subjects).await)
+        self.ask(async |c| Ok(subject_keys::find(c, org, subjects).await?.keys))
+            .await
+    }
+
+    /// Destroys the keys of these subjects, for good: what was sealed under them cannot be read any
+    /// more, and they never get others. How many keys there were.
+    pub async fn erase_subjects(&self, org: OrgId, subjects: &[Uuid]) -> Result<u64, ReadError> {
+        self.ask(async |c| subject_keys::erase(c, org, subjects).await)
+            .await
+    }
+
+    /// Up to `limit` subjects that were erased, in the order of [`Erased`] from after one of them.
+    /// An erasure under way may come into the order a moment late.
+    pub async fn erased_after(
+        &self,
+        after: Option<Erased>,
+        limit: u16,
+    ) -> Result<Vec<Erased>, ReadError> {
+        self.ask(async |c| subject_keys::erased_after(c, after, limit).await)
+            .await
+    }
+
+    /// Forgets the answers kept under `Idempotency-Key` in which a text stands, in one org or in all.
+    /// How many there were.
+    pub async fn forget_answers(
+        &self,
+        org: Option<OrgId>,
+        holding: &str,
+    ) -> Result<u64, ReadError> {
+        self.ask(async |c| idempotency::forget(c, org, holding).await)
             .await
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::ids::TreeSize;
 use metrics::{Unit, counter, gauge, histogram};
 
 use crate::append::{AppendError, NotCommitted};
@@ -34,6 +35,16 @@ pub const STREAMS_MADE: &str = "tga_log_streams_made_total";
 pub const FED: &str = "tga_log_feed_events_total";
 /// Counter: gaps in the live stream that were filled from the log.
 pub const FEED_GAPS: &str = "tga_log_feed_gaps_total";
+/// Counter: heads of the tree that were signed.
+pub const CHECKPOINTS: &str = "tga_log_checkpoints_signed_total";
+/// Gauge: events under the newest head that this process signed.
+pub const CHECKPOINT_SIZE: &str = "tga_log_checkpoint_tree_size";
+/// Counter: times that nothing was signed because the log is not the one that was signed before.
+pub const SIGNING_REFUSED: &str = "tga_log_signing_refused_total";
+/// Counter by `place` (folder, stream): times that copies of signed heads could not be carried there.
+pub const COPIES_FAILED: &str = "tga_log_checkpoint_copies_failed_total";
+/// Counter: signed ends of an org's streams.
+pub const SEALS: &str = "tga_log_seals_signed_total";
 
 /// Describes all of them to the installed recorder; once, at start.
 pub fn describe() {
@@ -62,6 +73,22 @@ pub fn describe() {
     metrics::describe_counter!(STREAMS_MADE, "Streams made anew");
     metrics::describe_counter!(FED, "Events given to subscribers, by source");
     metrics::describe_counter!(FEED_GAPS, "Gaps in the live stream filled from the log");
+    metrics::describe_counter!(CHECKPOINTS, "Heads of the tree that were signed");
+    metrics::describe_gauge!(CHECKPOINT_SIZE, "Events under the newest signed head");
+    metrics::describe_counter!(
+        SIGNING_REFUSED,
+        "Times that nothing was signed because the log was changed"
+    );
+    metrics::describe_counter!(
+        COPIES_FAILED,
+        "Times that copies of signed heads were not carried, by place"
+    );
+    metrics::describe_counter!(SEALS, "Signed ends of an org's streams");
+}
+
+pub(crate) fn record_checkpoint(size: TreeSize) {
+    counter!(CHECKPOINTS).increment(1);
+    gauge!(CHECKPOINT_SIZE).set(as_f64(usize::try_from(size.get()).unwrap_or(usize::MAX)));
 }
 
 pub(crate) fn record_queue(waiting: usize) {

@@ -12,28 +12,29 @@ use uuid::Uuid;
 use crate::archive::{self, Archived};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::Head;
+use crate::replay::{Selection, TypePattern};
 use crate::stored::{StoredEvent, type_name};
 
 /// Most events of one page.
 pub const PAGE_MAX: u16 = 5_000;
 
 /// A row of `log.events` without its metadata, which no reader sees.
-struct Row {
-    position: i64,
-    event_id: Uuid,
-    org_id: Uuid,
-    stream: i16,
-    version: i64,
-    type_name: String,
-    schema_version: i16,
-    subject: String,
-    actor: String,
-    correlation_id: String,
-    recorded_at: DateTime<Utc>,
-    auth_prev: Option<i64>,
-    prev_hash: Vec<u8>,
-    hash: Vec<u8>,
-    data: String,
+pub struct Row {
+    pub position: i64,
+    pub event_id: Uuid,
+    pub org_id: Uuid,
+    pub stream: i16,
+    pub version: i64,
+    pub type_name: String,
+    pub schema_version: i16,
+    pub subject: String,
+    pub actor: String,
+    pub correlation_id: String,
+    pub recorded_at: DateTime<Utc>,
+    pub auth_prev: Option<i64>,
+    pub prev_hash: Vec<u8>,
+    pub hash: Vec<u8>,
+    pub data: String,
 }
 
 impl TryFrom<Row> for StoredEvent {
@@ -196,6 +197,35 @@ pub async fn at_positions(
     Ok(convert(rows)?)
 }
 
+/// The selected events after a position and up to another one.
+pub async fn selected(
+    connection: &mut PgConnection,
+    after: GlobalPosition,
+    to: GlobalPosition,
+    selection: &Selection,
+    limit: u16,
+) -> Result<Vec<StoredEvent>, ReadError> {
+    let types: Vec<_> = selection.types.iter().map(TypePattern::like).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
+               subject, actor, correlation_id, recorded_at, auth_prev, prev_hash, hash,
+               data::text as "data!"
+           from log.events
+           where position > $1 and position <= $2 and ($3::uuid is null or org_id = $3)
+             and (cardinality($4::text[]) = 0 or type like any ($4))
+           order by position limit $5"#,
+        after.as_i64(),
+        to.as_i64(),
+        selection.org.map(OrgId::as_uuid),
+        &types,
+        i64::from(limit.min(PAGE_MAX))
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(convert(rows)?)
+}
+
 /// The events of one stream after a version, without gaps. Of a stream of observations the next may be
 /// archived: then nothing is given but where it stands.
 pub async fn stream(
@@ -293,7 +323,8 @@ pub async fn auth_after(
     Ok(convert(rows)?)
 }
 
-fn convert(rows: Vec<Row>) -> Result<Vec<StoredEvent>, CorruptRow> {
+/// Rows as events.
+pub fn convert(rows: Vec<Row>) -> Result<Vec<StoredEvent>, CorruptRow> {
     rows.into_iter().map(StoredEvent::try_from).collect()
 }
 

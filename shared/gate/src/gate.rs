@@ -130,6 +130,14 @@ impl Gate {
         }
     }
 
+    /// Tells whenever more auth events are applied here, and up to where.
+    pub fn applied_changes(&self) -> watch::Receiver<GlobalPosition> {
+        match &self.0.mode {
+            Mode::Cached(live) => live.applied(),
+            Mode::VerifyAlways => watch::Sender::new(self.applied()).subscribe(),
+        }
+    }
+
     /// Steps 1 to 3 of the order of checks (v1-contract.md 4): authenticate, window, day. To be
     /// called once the headers are complete, for every request anew (pitfall 16).
     pub async fn authorize(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Admission, Denial> {
@@ -166,10 +174,7 @@ impl Gate {
     ) -> Result<Admission, Denial> {
         let hash = self.presented(headers)?;
         let at = Moment::read(&self.0.clock);
-        let known = match &self.0.mode {
-            Mode::Cached(live) if !strictly => self.look_up(live, &hash, peer, at.wall),
-            Mode::Cached(_) | Mode::VerifyAlways => Known::Ask,
-        };
+        let known = self.known(&hash, peer, strictly, at.wall);
         // Apart, so that requests answered from the cache do not carry these futures.
         let cached = match known {
             Known::Allowed(entry) => Some(entry),
@@ -226,6 +231,20 @@ impl Gate {
         credential.state().usage.call(purpose, admission.at);
     }
 
+    /// What is known of a credential without the primary; strictly nothing is.
+    pub(crate) fn known(
+        &self,
+        hash: &CredentialHash,
+        peer: IpAddr,
+        strictly: bool,
+        now: Timestamp,
+    ) -> Known {
+        match &self.0.mode {
+            Mode::Cached(live) if !strictly => self.look_up(live, hash, peer, now),
+            Mode::Cached(_) | Mode::VerifyAlways => Known::Ask,
+        }
+    }
+
     /// R4, as far as it goes without the primary.
     fn look_up(&self, live: &Live, hash: &CredentialHash, peer: IpAddr, now: Timestamp) -> Known {
         let mut reads = LiveReads {
@@ -244,7 +263,7 @@ impl Gate {
     }
 
     /// What is no credential at all is refused at no cost, and only counted.
-    fn presented(&self, headers: &HeaderMap) -> Result<CredentialHash, Denial> {
+    pub(crate) fn presented(&self, headers: &HeaderMap) -> Result<CredentialHash, Denial> {
         presented(headers).inspect_err(|denial| {
             if *denial == Denial::Invalid {
                 self.0.limiter.brake().malformed();
@@ -253,7 +272,11 @@ impl Gate {
     }
 
     /// VERIFY, unless the brake forbids it; what it found is offered to the apply task.
-    async fn verify(&self, hash: &CredentialHash, peer: IpAddr) -> Result<EntryRef, Denial> {
+    pub(crate) async fn verify(
+        &self,
+        hash: &CredentialHash,
+        peer: IpAddr,
+    ) -> Result<EntryRef, Denial> {
         let live = match &self.0.mode {
             Mode::Cached(live) => Some(live),
             Mode::VerifyAlways => None,
@@ -291,7 +314,7 @@ impl Gate {
 
     /// Tells a denial that the cache knows of. What is not known to hold everywhere is asked of the
     /// primary if there is no lease: without renewals nobody else says what is settled.
-    async fn refuse(&self, denied: Denied) -> Result<(), Denial> {
+    pub(crate) async fn refuse(&self, denied: Denied) -> Result<(), Denial> {
         match self.tell(denied).await {
             Denial::RevocationInProgress if !self.is_leased() => Ok(()),
             denial => Err(denial),
@@ -321,7 +344,7 @@ impl Gate {
         }
     }
 
-    async fn pass(&self, rests_on: Option<RestsOn>) -> Result<(), Denial> {
+    pub(crate) async fn pass(&self, rests_on: Option<RestsOn>) -> Result<(), Denial> {
         match rests_on {
             Some(rests_on) if self.0.hold.pass(rests_on).await.is_err() => {
                 Err(Denial::RevocationInProgress)
@@ -350,7 +373,7 @@ impl Gate {
         self.pass(entry.narrowed_at()).await
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_datetime(self.0.clock.now())
     }
 }

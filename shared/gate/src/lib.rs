@@ -24,6 +24,7 @@ mod drill;
 mod follow;
 mod gate;
 mod hold;
+mod lasting;
 mod ledger;
 mod limiter;
 pub mod metrics;
@@ -45,11 +46,13 @@ pub use self::core::usage::Purpose;
 pub use self::follow::ReplicaConfig;
 pub use self::gate::{Gate, ReplicaParts};
 pub use self::hold::Hold;
+pub use self::lasting::{Lapse, Lasting};
 pub use self::ledger::{Damaged, Ledger, LedgerAhead, LedgerError, Recorded, read_ledger};
 pub use self::limiter::Limiter;
 pub use self::store::{
-    Person, Received, SessionPlace, StoreError, Used, UsedDay, UsedRoute, allow_lease, find_people,
-    forget_former_life_in_tx, invited, last_seen, orgs_of, people, received, remember_replayed,
-    replayed, session_places, settled_at, used, used_by_org, used_days, used_routes, used_scopes,
+    KEYS_AT_ONCE, KeyTerms, Person, Received, SessionPlace, StoreError, Used, UsedDay, UsedRoute,
+    allow_lease, find_people, forget_former_life_in_tx, invited, keys, last_seen, orgs_of, people,
+    received, remember_replayed, replayed, session_places, settled_at, used, used_by_org,
+    used_days, used_routes, used_scopes,
 };
 pub use self::verifier::VerifyConfig;

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod analytics;
+mod builds;
 pub mod compliance;
 mod error;
 pub mod metrics;
@@ -24,16 +25,20 @@ mod reader;
 mod schema;
 mod text;
 
+pub use self::builds::{BuildError, BuildStatus, Builds};
 pub use self::error::{CorruptRow, ReadError};
 pub use self::passed::passed_by_all;
 pub use self::position::{PositionFollower, Positions, TooFar};
 pub use self::projection::keyring::SubjectKeyring;
-pub use self::projector::{Projector, ProjectorConfig, ProjectorError};
+pub use self::projector::{
+    Progress, Projector, ProjectorConfig, ProjectorError, SwitchError, prune,
+};
 pub use self::queries::analytics::{
     AnalyticsAnswer, AnalyticsRequest, EntityRef, EntitySeries, Source,
 };
 pub use self::queries::annotations::{Annotation, AnnotationFilter, DayCursor, ListedAnnotations};
 pub use self::queries::api_keys::{ApiKey, KeyFilter};
+pub use self::queries::audit::{AuditFilter, TypeFilter};
 pub use self::queries::campaign_leaderboard::CampaignStanding;
 pub use self::queries::campaigns::{Campaign, CampaignFigures, CampaignItem};
 pub use self::queries::cards::{CreatorCard, VideoCard};
@@ -42,6 +47,7 @@ pub use self::queries::creator_figures::{CreatorFigure, Gains};
 pub use self::queries::creator_leaderboard::CreatorStanding;
 pub use self::queries::creator_scatter::CreatorPlace;
 pub use self::queries::creators::{Creator, CreatorFilter};
+pub use self::queries::deliveries::{Delivery, deliveries};
 pub use self::queries::goals::{Goal, GoalFilter};
 pub use self::queries::inbox::{CreatorName, InboxFilter, InboxVideo};
 pub use self::queries::invitations::Invitation;
@@ -56,5 +62,6 @@ pub use self::queries::projects::Project;
 pub use self::queries::rows::{Ranked, Rows};
 pub use self::queries::video_leaderboard::VideoOrder;
 pub use self::queries::videos::{Video, VideoFilter};
-pub use self::reader::{OrgReader, ReadModel};
-pub use self::schema::{ProjectionVersion, STATEMENT_WITHIN, SchemaError};
+pub use self::queries::webhooks::Webhook;
+pub use self::reader::{OrgReader, ReadModel, Tables};
+pub use self::schema::{Build, InvalidBuild, ProjectionVersion, STATEMENT_WITHIN, SchemaError};

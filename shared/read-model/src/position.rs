@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::error::ReadError;
-use crate::reader::ReadModel;
+use crate::reader::{ReadModel, Standing, Tables};
 
 /// What the projector notifies after each batch. A notice is a hint; the table is the truth.
 pub(crate) const CHANNEL: &str = "tga_read";
@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// How far the projection has come, as this process last saw it; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Positions(watch::Receiver<Option<GlobalPosition>>);
+pub struct Positions(watch::Receiver<Option<Standing>>);
 
 /// The projection did not reach a position in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -38,13 +38,28 @@ pub struct TooFar {
 pub struct PositionFollower {
     model: ReadModel,
     clock: Clock,
-    sender: watch::Sender<Option<GlobalPosition>>,
+    sender: watch::Sender<Option<Standing>>,
 }
 
 impl Positions {
     /// The newest position seen; `None` before the projection was ever seen built.
     pub fn newest(&self) -> Option<GlobalPosition> {
-        *self.0.borrow()
+        self.0.borrow().map(|standing| standing.position)
+    }
+
+    /// Waits until other tables answer than these, and says which. The first ones are others than
+    /// none; it waits for ever if nobody follows any more.
+    pub async fn other_tables(&self, than: Option<Tables>) -> Tables {
+        let mut receiver = self.0.clone();
+        let other = |standing: &Option<Standing>| {
+            standing.is_some_and(|standing| Some(standing.tables) != than)
+        };
+        let found = receiver.wait_for(other).await;
+        let found = found.ok().and_then(|standing| *standing);
+        match found {
+            Some(standing) => standing.tables,
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits until the projection has every event up to `wanted`.
@@ -58,11 +73,13 @@ impl Positions {
         limit: Duration,
     ) -> Result<GlobalPosition, TooFar> {
         let mut receiver = self.0.clone();
-        let reached = |position: &Option<GlobalPosition>| position.is_some_and(|at| at >= wanted);
-        let position = match clock.timeout(limit, receiver.wait_for(reached)).await {
-            Ok(Ok(position)) => *position,
+        let reached =
+            |standing: &Option<Standing>| standing.is_some_and(|it| it.position >= wanted);
+        let standing = match clock.timeout(limit, receiver.wait_for(reached)).await {
+            Ok(Ok(standing)) => *standing,
             Ok(Err(_)) | Err(_) => None,
         };
+        let position = standing.map(|standing| standing.position);
         position.ok_or_else(|| TooFar {
             wanted,
             reached: self.newest(),
@@ -111,11 +128,11 @@ impl PositionFollower {
         let mut listener = PgListener::connect_with(self.model.pool()).await?;
         listener.listen(CHANNEL).await?;
         loop {
-            match self.model.position().await {
-                Ok(position) => {
+            match self.model.standing().await {
+                Ok(standing) => {
                     self.sender.send_if_modified(|newest| {
-                        let moved = *newest != Some(position);
-                        *newest = Some(position);
+                        let moved = *newest != Some(standing);
+                        *newest = Some(standing);
                         moved
                     });
                 }

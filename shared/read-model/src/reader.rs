@@ -3,19 +3,32 @@
 use std::fmt;
 
 use domain::ids::{GlobalPosition, OrgId};
-use sqlx::error::DatabaseError;
 use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::error::ReadError;
-use crate::schema::ProjectionVersion;
-
-/// Postgres: a table, or a schema, that is not there.
-const UNDEFINED: [&str; 2] = ["42P01", "3F000"];
+use crate::schema::{Build, ProjectionVersion, is_undefined};
 
 /// The projection of this build; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ReadModel {
     pool: PgPool,
+}
+
+/// What answers at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub position: GlobalPosition,
+    pub tables: Tables,
+}
+
+/// The tables that answer, as far as what they say can change without an event: another build took
+/// their place, or somebody was erased from them. What was computed from other ones is not to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// Which build.
+    pub build: Build,
+    /// How often its rows changed without an event.
+    pub changes: i64,
 }
 
 /// Answers questions about one org as of one position of the log. Whatever is asked through one
@@ -43,9 +56,13 @@ impl ReadModel {
             .pool
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await?;
+        // Tables' plain names mean those of the build that answers as of this very snapshot.
         let position = sqlx::query_scalar!(
             r#"SELECT position FROM read.versions,
-                      LATERAL set_config('tga.org_id', $2, true) AS setting
+                      LATERAL set_config('tga.org_id', $2, true) AS setting,
+                      LATERAL set_config('search_path', CASE WHEN build > 1
+                          THEN 'read_' || version || '_b' || build
+                          ELSE current_setting('search_path') END, true) AS path
                WHERE version = $1 AND caught_up_at IS NOT NULL"#,
             ProjectionVersion::CURRENT.get(),
             org.to_string(),
@@ -65,14 +82,30 @@ impl ReadModel {
     /// # Errors
     /// [`ReadError::NotBuilt`] until the projection has reached the head of the log once.
     pub async fn position(&self) -> Result<GlobalPosition, ReadError> {
-        let position = sqlx::query_scalar!(
-            "SELECT position FROM read.versions WHERE version = $1 AND caught_up_at IS NOT NULL",
+        Ok(self.standing().await?.position)
+    }
+
+    /// Which build answers, and its position.
+    ///
+    /// # Errors
+    /// As [`position`](Self::position).
+    pub(crate) async fn standing(&self) -> Result<Standing, ReadError> {
+        let row = sqlx::query!(
+            "SELECT position, build, changes FROM read.versions
+             WHERE version = $1 AND caught_up_at IS NOT NULL",
             ProjectionVersion::CURRENT.get(),
         )
         .fetch_optional(&self.pool)
         .await
         .map_err(absent_is_not_built)?;
-        built(position)
+        let row = row.ok_or(ReadError::NotBuilt)?;
+        Ok(Standing {
+            position: built(Some(row.position))?,
+            tables: Tables {
+                build: Build::new(ProjectionVersion::CURRENT, row.build),
+                changes: row.changes,
+            },
+        })
     }
 
     pub(crate) const fn pool(&self) -> &PgPool {
@@ -121,8 +154,7 @@ fn built(position: Option<i64>) -> Result<GlobalPosition, ReadError> {
 }
 
 fn absent_is_not_built(error: sqlx::Error) -> ReadError {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    if code.is_some_and(|code| UNDEFINED.contains(&code.as_ref())) {
+    if is_undefined(&error) {
         ReadError::NotBuilt
     } else {
         ReadError::Database(error)

@@ -17,6 +17,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod local;
 pub mod nats;
+pub mod nats_keys;
 pub mod process;
 pub mod retry;
 pub mod telemetry;

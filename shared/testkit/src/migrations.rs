@@ -9,7 +9,7 @@ use sqlx::{Connection, Executor, PgConnection};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
 
 /// The schema of the version of the read model that `migrations/read/` makes.
-const READ_SCHEMA: &str = "read_3";
+const READ_SCHEMA: &str = "read_4";
 
 /// Runs `migrations/` and, in the read model's schema, `migrations/read/`.
 pub(crate) async fn run(database: &PgConnectOptions) {

@@ -4,6 +4,7 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::local::{NatsConfig, NatsServer};
 use runtime::nats::NatsUrl;
+use runtime::nats_keys::SubscriberKeys;
 
 use crate::reachable_folder;
 
@@ -46,6 +47,37 @@ impl TestNats {
     pub async fn replica_client(&self) -> Client {
         let url = self.0.replica_url();
         connected(&url.parse().expect("the launcher writes URLs")).await
+    }
+
+    /// A URL for query services.
+    pub fn replica_url(&self) -> String {
+        self.0.replica_url()
+    }
+
+    /// A new connection in the system account, which may do everything there.
+    pub async fn system_client(&self) -> Client {
+        let url = self.0.system_url();
+        connected(&url.parse().expect("the launcher writes URLs")).await
+    }
+
+    /// A URL for whoever makes the durables of subscribers.
+    pub fn durables_url(&self) -> String {
+        self.0.durables_url()
+    }
+
+    /// A URL for whoever lets subscribers in.
+    pub fn subscribers_url(&self) -> String {
+        self.0.subscribers_url()
+    }
+
+    /// The keys of whoever lets subscribers in.
+    pub fn subscriber_keys(&self) -> &SubscriberKeys {
+        self.0.subscriber_keys()
+    }
+
+    /// Where subscribers connect, with credentials of their own.
+    pub fn open_url(&self) -> String {
+        self.0.open_url()
     }
 
     /// JetStream on a new connection.

@@ -337,9 +337,11 @@ impl Inner {
         keys: &mut SubjectKeys,
     ) -> Result<(), CommandError> {
         let found = self.log.subject_keys(org.id, subjects).await;
-        keys.extend(found.map_err(CommandError::Unread)?);
+        let found = found.map_err(CommandError::Unread)?;
+        keys.extend(found.keys);
+        keys.add_erased(found.erased);
         // Else the same question would come again for ever.
-        if subjects.iter().all(|subject| keys.get(*subject).is_some()) {
+        if subjects.iter().all(|subject| keys.knows(*subject)) {
             Ok(())
         } else {
             Err(CommandError::Died("finding subject keys"))

@@ -25,6 +25,7 @@ mod sessions;
 mod show;
 mod show_people;
 mod videos;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ use utoipa_axum::routes;
 use self::once::Running;
 use crate::app::Commander;
 use crate::people::{OneTimeToken, People};
+use crate::webhooks::Webhooks;
 
 /// How long a command waits for the service to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(1);
@@ -69,6 +71,8 @@ pub struct Parts {
     pub commander: Commander,
     /// Signs people in.
     pub people: People,
+    /// Keeps what signs, sends tests.
+    pub webhooks: Webhooks,
     /// Lets callers in.
     pub gate: Gate,
     /// Where people reach the service, without a slash at its end.
@@ -100,6 +104,10 @@ impl App {
 
     fn people(&self) -> &People {
         &self.0.parts.people
+    }
+
+    fn webhooks(&self) -> &Webhooks {
+        &self.0.parts.webhooks
     }
 
     /// The link of an invitation.
@@ -226,5 +234,10 @@ fn commands() -> OpenApiRouter<App> {
         ))
         .routes(routes!(goals::create::handle))
         .routes(routes!(goals::change::handle, goals::remove::handle))
+        .routes(routes!(webhooks::create::handle))
+        .routes(routes!(webhooks::change::handle, webhooks::remove::handle))
+        .routes(routes!(webhooks::rotate::handle))
+        .routes(routes!(webhooks::test::handle))
+        .routes(routes!(webhooks::resend::handle))
         .routes(routes!(ingest::observations::handle))
 }

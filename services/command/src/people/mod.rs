@@ -4,6 +4,7 @@
 //! Beside event-log, this is where the command service's SQL is.
 
 mod accept;
+mod erase;
 mod invite;
 mod password;
 mod password_change;
@@ -24,6 +25,7 @@ use runtime::entropy::Entropy;
 use sqlx::PgPool;
 
 pub use self::accept::AcceptError;
+pub use self::erase::Belongings;
 pub use self::invite::{InviteError, Invited};
 use self::password::{Hasher, PasswordHash};
 pub use self::password::{Password, PasswordError};

@@ -9,6 +9,7 @@ mod strings;
 mod support;
 
 mod creators;
+mod deliveries;
 mod examples;
 mod faults;
 mod idempotency;
@@ -28,3 +29,4 @@ mod sessions;
 mod sign_in;
 mod snapshots;
 mod videos;
+mod webhooks;

@@ -99,6 +99,12 @@ async fn without_a_credential_every_path_answers_alike() {
 async fn without_its_scope_a_route_is_refused_before_its_input_is_looked_at() {
     let app = TestApp::new().await;
     let world = app.world().await;
+    // A key for each route is more than a plan has.
+    let room = domain::org::Command::SetLimit {
+        limit_key: domain::plan::LimitKey::MaxApiKeysPerOrg,
+        value: Some(1_000),
+    };
+    app.operate(world.org.id, room).await;
     let before = app.head().await;
     for route in command_routes() {
         let Access::Scope(required) = route.access else {

@@ -40,15 +40,18 @@ impl Freshness {
     /// past. Whatever was cached before is no longer valid.
     pub fn restart(&self, head: GlobalPosition, auth_head: GlobalPosition) {
         let mut marks = self.marks.write().unwrap_or_else(PoisonError::into_inner);
-        for mark in marks.values() {
-            mark.touch(Topics::ALL, GlobalPosition::new(u64::MAX));
-        }
-        marks.clear();
+        void(&mut marks);
         self.announced.store(head.get(), Ordering::SeqCst);
         self.followed.store(head.get(), Ordering::SeqCst);
         self.auth_followed.store(auth_head.get(), Ordering::SeqCst);
         drop(marks);
         self.see();
+    }
+
+    /// Whatever was cached before is no longer valid, though no event says so: other tables answer
+    /// now. What is being computed from the former ones is not kept either, for its mark is older.
+    pub fn forget(&self) {
+        void(&mut self.marks.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Says that nothing was missed up to now.
@@ -120,6 +123,14 @@ impl Freshness {
     }
 }
 
+/// No answer that holds one of these marks is ever fresh again.
+fn void(marks: &mut HashMap<OrgId, Arc<Mark>>) {
+    for mark in marks.values() {
+        mark.touch(Topics::ALL, GlobalPosition::new(u64::MAX));
+    }
+    marks.clear();
+}
+
 impl Mark {
     /// The newest position that touches one of these topics.
     pub fn newest(&self, topics: Topics) -> GlobalPosition {
@@ -177,6 +188,20 @@ mod tests {
         assert_eq!(mark.newest(PROJECTS), at(u64::MAX));
         assert_eq!(freshness.mark(org(1)).newest(PROJECTS), at(3));
         assert_eq!(freshness.followed(), at(3));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_void_and_what_was_followed_stays() {
+        let freshness = Freshness::default();
+        freshness.restart(at(10), at(9));
+        let mark = freshness.mark(org(1));
+        freshness.announce(at(12));
+        freshness.followed_to(at(12));
+        freshness.forget();
+        assert_eq!(mark.newest(PROJECTS), at(u64::MAX));
+        assert_eq!(freshness.mark(org(1)).newest(PROJECTS), at(12));
+        assert_eq!(freshness.followed(), at(12));
+        assert_eq!(freshness.auth_followed(), at(9));
     }
 
     #[test]

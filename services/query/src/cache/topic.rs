@@ -22,6 +22,8 @@ pub enum Topic {
     Goals,
     /// Marks on the time axis.
     Annotations,
+    /// Where events are sent.
+    Webhooks,
 }
 
 /// A set of topics.
@@ -30,7 +32,7 @@ pub struct Topics(u16);
 
 impl Topic {
     /// How many there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 }
 
 impl Topics {
@@ -122,6 +124,10 @@ impl Topics {
             Event::AnnotationAdded(_)
             | Event::AnnotationChanged(_)
             | Event::AnnotationRemoved(_) => Self::of(&[Topic::Annotations]),
+            Event::WebhookAdded(_)
+            | Event::WebhookChanged(_)
+            | Event::WebhookRemoved(_)
+            | Event::WebhookDisabled(_) => Self::of(&[Topic::Webhooks]),
             Event::ObservationRecorded(recorded) => recorded
                 .readings
                 .iter()

@@ -22,11 +22,12 @@ use axum::response::Response;
 use domain::ids::GlobalPosition;
 use gate::{Admission, Denial, Gate, Principal, Purpose, Rate};
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{Extensions, HeaderMap, HeaderValue, Method};
 use runtime::clock::Monotonic;
 use runtime::http::{Notes, PeerAddr, REQUEST_TARGET, RequestId, Respond, X_REQUEST_ID};
 use tower::ServiceExt;
 
+pub use self::denial::refused;
 pub use self::document::{Described, Documents};
 use self::packed::Coding;
 pub use self::packed::Packed;
@@ -116,7 +117,10 @@ impl Inner {
         if docs::has(request.uri().path()) || schemas::has(request.uri().path()) {
             return Box::pin(self.explain(request, coding)).await;
         }
-        let admission = match self.admit(request.headers(), peer_of(&request)).await {
+        let admission = match self
+            .admit(request.headers(), peer_of(request.extensions()))
+            .await
+        {
             Ok(admission) => admission,
             Err(denial) => return self.refuse(denial, request.headers()),
         };
@@ -309,8 +313,8 @@ fn target(request: &Request) -> std::borrow::Cow<'_, str> {
 }
 
 /// Who is at the other end; a request that came over no connection comes from this machine.
-fn peer_of(request: &Request) -> IpAddr {
-    let peer = request.extensions().get::<PeerAddr>();
+pub fn peer_of(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<PeerAddr>();
     peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0)
 }
 

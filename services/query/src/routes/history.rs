@@ -30,14 +30,17 @@ impl History {
         };
         let days = org.history_days(now);
         let kept = org.kept_history.map(|kept| kept.until);
+        let of_plan = days.map(|days| {
+            let first = day_of(tz, now).checked_sub_days(Days::new(days));
+            first.unwrap_or(NaiveDate::MIN)
+        });
+        // What went under a shorter plan does not come back with a longer one.
+        let of_rows = org.pruned_before.map(|before| first_day_from(tz, before));
         Ok(Self {
             tz,
             now,
             days,
-            earliest: days.map(|days| {
-                let first = day_of(tz, now).checked_sub_days(Days::new(days));
-                first.unwrap_or(NaiveDate::MIN)
-            }),
+            earliest: of_plan.max(of_rows),
             until: kept.filter(|until| now < *until),
             tier: org.profile.limits.max(LimitKey::StatsHistoryRetentionDays),
         })
@@ -76,7 +79,9 @@ impl History {
     /// 402.
     pub fn exceeded(&self) -> ApiError {
         let earliest = self.earliest.unwrap_or(NaiveDate::MIN);
-        ApiError::retention_exceeded(self.days.unwrap_or_default(), earliest)
+        // Under an unlimited plan, what is there.
+        let there = (self.today() - earliest).num_days().unsigned_abs();
+        ApiError::retention_exceeded(self.days.unwrap_or(there), earliest)
     }
 
     /// When a day leaves it by time alone; `None`: never, or it has left.
@@ -94,7 +99,38 @@ impl History {
     }
 }
 
+/// The first day that begins at an instant or later.
+fn first_day_from(tz: Tz, instant: Timestamp) -> NaiveDate {
+    let day = day_of(tz, instant);
+    if day_start(tz, day) >= instant {
+        return day;
+    }
+    day.succ_opt().unwrap_or(day)
+}
+
 fn zone_of(org: &Org) -> Result<Tz, ApiError> {
     let zone = org.profile.timezone.parse();
     zone.map_err(|_| ApiError::internal("the org's zone is none that this build knows"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use chrono_tz::Tz;
+    use domain::time::Timestamp;
+
+    use super::first_day_from;
+
+    #[test]
+    fn the_first_day_that_can_be_told_of_begins_once_everything_is_there() {
+        let before = Timestamp::parse("2026-03-01T00:00:00Z").unwrap();
+        for (tz, first) in [
+            (Tz::UTC, "2026-03-01"),
+            (Tz::Europe__Berlin, "2026-03-02"),
+            (Tz::America__New_York, "2026-03-01"),
+        ] {
+            assert_eq!(first_day_from(tz, before).to_string(), first, "{tz}");
+        }
+    }
 }

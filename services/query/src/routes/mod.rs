@@ -3,6 +3,7 @@
 mod aggregate;
 mod analytics;
 mod annotations;
+mod audit;
 mod campaigns;
 mod choices;
 mod creators;
@@ -20,6 +21,7 @@ mod removed;
 mod schema;
 mod sessions;
 mod videos;
+mod webhooks;
 
 use api::BASE_PATH;
 use api::error::ApiError;
@@ -85,7 +87,14 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(annotations::handle))
         .routes(routes!(goals::list::handle))
         .routes(routes!(goals::compliance::handle))
+        .routes(routes!(webhooks::list::handle))
+        .routes(routes!(webhooks::get::handle))
+        .routes(routes!(webhooks::deliveries::handle))
         .routes(routes!(analytics::handle))
+        .routes(routes!(audit::events::handle))
+        .routes(routes!(audit::stream::handle))
+        .routes(routes!(audit::export::handle))
+        .routes(routes!(audit::as_of::handle))
         .routes(routes!(aggregate::video_leaderboard::handle))
         .routes(routes!(aggregate::creator_leaderboard::handle))
         .routes(routes!(aggregate::campaign_leaderboard::handle))
@@ -96,6 +105,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(aggregate::view_distribution::handle))
         .routes(routes!(aggregate::outliers::handle))
         .routes(routes!(aggregate::creator_scatter::handle))
+        .routes(routes!(audit::checkpoint::handle))
+        .routes(routes!(audit::proof::handle))
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub struct Ids {
     pub other_campaign: Uuid,
     pub key: Uuid,
     pub user: Uuid,
+    pub webhook: Uuid,
 }
 
 /// A path, and who may ask.
@@ -50,6 +51,7 @@ impl Ids {
             other_campaign: Uuid::from_u128(id.as_u128() + 1),
             key: id,
             user: id,
+            webhook: id,
         }
     }
 
@@ -60,6 +62,7 @@ impl Ids {
             Some("videos") => self.video,
             Some("campaigns") => self.campaign,
             Some("api-keys") => self.key,
+            Some("webhooks") => self.webhook,
             other => panic!("{other:?} is nothing that is asked for by its id"),
         }
     }
@@ -205,6 +208,11 @@ pub async fn furnished(world: &World, mark: &str) -> Furnished {
         ));
     }
     world.append(&org, events).await;
+    let webhook = world.webhook(&org, &format!("Webhook {mark}")).await;
+    world.webhook(&org, &format!("Second {mark}")).await;
+    for _ in 0..2 {
+        world.delivery(&org, webhook, mark).await;
+    }
     let ids = Ids {
         project: project.as_uuid(),
         creator: creator.as_uuid(),
@@ -213,6 +221,7 @@ pub async fn furnished(world: &World, mark: &str) -> Furnished {
         other_campaign: other_campaign.as_uuid(),
         key: org.key_id.as_uuid(),
         user: admin.id.as_uuid(),
+        webhook: webhook.as_uuid(),
     };
     Furnished { org, admin, ids }
 }

@@ -16,6 +16,9 @@ pub fn query(path: &str, project: &str) -> String {
         "/analytics/aggregate/goal-compliance" | "/analytics/aggregate/member-overlap" => {
             format!("?project_id={project}")
         }
+        // The first event of all is that of the first org.
+        "/audit/as-of" => "?position=1".to_owned(),
+        "/audit/proof" => "?from_size=0&to_size=0".to_owned(),
         path if path.starts_with("/analytics/aggregate/") => {
             format!("?project_id={project}&from=2026-01-01&to=2026-01-31")
         }
@@ -28,6 +31,7 @@ async fn every_route_needs_its_scope_and_nothing_else() {
     let world = World::start().await;
     let org = world.org().await;
     let [project, creator, video, key, campaign] = furnish(&world, &org).await;
+    let webhook = world.webhook(&org, "To the pager").await.as_uuid();
     let mut keys = Vec::new();
     for scope in Scope::ALL {
         keys.push((scope, world.key(&org, Scopes::NONE.with(scope)).await));
@@ -41,6 +45,7 @@ async fn every_route_needs_its_scope_and_nothing_else() {
             Some("creators") => creator,
             Some("videos") => video,
             Some("campaigns") => campaign,
+            Some("webhooks") => webhook,
             _ => key,
         };
         let path = route.path.replace("{id}", &id.to_string());

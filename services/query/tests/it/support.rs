@@ -7,37 +7,44 @@ use std::time::Duration;
 use api::cursor::Cursors;
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use bytes::Bytes;
 use clap::Parser;
 use domain::credential::{CredentialHash, CredentialKind, CredentialSecret};
 use domain::event::{
     Actor, CampaignAdded, CreatorAdded, Event, InvitationCreated, KeyCreated, LimitChanged,
     MediaType, MemberJoined, OrgCreated, ProjectAdded, Role, SessionOpened, TrackingMode,
-    TrackingStatus, VideoDiscovered, VideoStats,
+    TrackingStatus, VideoDiscovered, VideoStats, WebhookAdded,
 };
 use domain::ids::{
     CampaignId, CreatorId, GlobalPosition, InvitationId, InviteeId, KeyId, OrgId, ProjectId,
-    SessionId, UserId, VideoId,
+    SessionId, UserId, VideoId, WebhookId, WebhookSecretId,
 };
 use domain::plan::{LimitKey, Plan};
 use domain::platform::{Handle, Platform, PlatformVideoId};
 use domain::scope::Scopes;
-use domain::text::{CampaignName, Metadata, Name, ProjectName};
+use domain::signed::NoteSigner;
+use domain::text::{CampaignName, Metadata, Name, ProjectName, WebhookDescription};
 use domain::time::Timestamp;
-use event_log::{AppendRequest, EventLog};
+use domain::webhook::WebhookUrl;
+use event_log::{AppendRequest, EventLog, Mirror, MirrorConfig, Signer, SignerConfig};
 use gate::Limiter;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use query::subscribers::{DURABLES_INBOX, SYSTEM_INBOX, Subscribers};
 use query::{Config, Parts, QueryService};
 use read_model::ProjectionVersion;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
+use runtime::nats::NatsUrl;
+use runtime::nats_keys::SubscriberKeys;
 use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use testkit::{Proxy, TestDatabase, TestPostgres};
+use testkit::{Proxy, TestDatabase, TestNats, TestPostgres};
 use tower::ServiceExt;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -122,6 +129,17 @@ impl Database {
     }
 }
 
+/// By what the log is signed.
+pub fn signing_key() -> NoteSigner {
+    NoteSigner::new("trackagoat".parse().unwrap(), &[7; 32].into())
+}
+
+/// Signs the log as it is.
+pub async fn sign(log: &EventLog) {
+    let signer = Signer::new(log.clone(), None, SignerConfig::new(signing_key()));
+    signer.sign_once().await.unwrap();
+}
+
 impl World {
     pub async fn start() -> Self {
         Self::start_on(Database::Shared(Box::new(testkit::postgres().await))).await
@@ -137,6 +155,7 @@ impl World {
         let writer = database.pool_as("tga_command");
         let (log, appender) = EventLog::new(writer, clock.clone(), entropy.clone(), config);
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
+        sign(&log).await;
         let replica = replica(&database, &log, &tasks, &[]).await;
         Self {
             database,
@@ -146,6 +165,11 @@ impl World {
             replica,
             lifecycle,
         }
+    }
+
+    /// Tasks that end with it.
+    pub fn tasks(&self) -> Tasks {
+        self.lifecycle.handle()
     }
 
     /// One more replica in this process, on the same log.
@@ -162,6 +186,26 @@ impl World {
         let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
         let replica = replica(&self.database, &log, &lifecycle.handle(), flags).await;
         (replica, lifecycle)
+    }
+
+    /// A replica as in a process of its own, that lets subscribers in on this server.
+    pub async fn replica_for_subscribers(&self, nats: &TestNats) -> (Replica, Lifecycle) {
+        let lifecycle = Lifecycle::new(self.clock.clone());
+        let reader = self.database.pool_as("tga_query");
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let tasks = lifecycle.handle();
+        let flags = ["--projector", "false"];
+        let replica = replica_on(&self.database, &log, &tasks, &flags, Some(nats)).await;
+        (replica, lifecycle)
+    }
+
+    /// Has what is appended from now on mirrored on this server.
+    pub async fn mirror(&self, nats: &TestNats) {
+        let client = nats.client().await;
+        let mirror = Mirror::new(self.log.clone(), client, MirrorConfig::default());
+        let tasks = self.lifecycle.handle();
+        tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
     }
 
     /// The same, with its log behind a proxy, which a test may stall; nothing else of it is.
@@ -354,6 +398,39 @@ impl World {
         campaign_id
     }
 
+    pub async fn webhook(&self, org: &Org, description: &str) -> WebhookId {
+        let webhook_id = WebhookId::generate(self.now(), self.entropy.bytes());
+        let added = WebhookAdded {
+            webhook_id,
+            url: WebhookUrl::parse("https://hooks.example.com/in").unwrap(),
+            description: Some(WebhookDescription::parse(description).unwrap()),
+            types: vec![],
+            secret_id: WebhookSecretId::generate(self.now(), self.entropy.bytes()),
+        };
+        self.append(org, vec![added.into()]).await;
+        webhook_id
+    }
+
+    /// Keeps a delivery to a webhook, to which this was answered; gives its id.
+    pub async fn delivery(&self, org: &Org, webhook: WebhookId, answer: &str) -> uuid::Uuid {
+        let id = self.entropy.uuid_v7(self.now().datetime());
+        sqlx::query(
+            "insert into hooks.deliveries (delivery_id, webhook_id, org_id, position, event_id,
+                    event_type, subject, status, ready, apart, attempts, tries, last_attempt_at,
+                    last_status, last_error, last_answer, created_at)
+             values ($1, $2, $3, (select count(*) from hooks.deliveries), $1, 'key.revoked', 'keys/x',
+                    'abandoned', false, false, 10, 10, now(), 500, 'status', $4, now())",
+        )
+        .bind(id)
+        .bind(webhook.as_uuid())
+        .bind(org.id.as_uuid())
+        .bind(answer)
+        .execute(&self.database.pool_as("tga_command"))
+        .await
+        .unwrap();
+        id
+    }
+
     pub async fn creator(&self, org: &Org, project_id: ProjectId, handle: &str) -> CreatorId {
         let creator_id = CreatorId::generate(self.now(), self.entropy.bytes());
         let added = CreatorAdded {
@@ -438,12 +515,41 @@ impl Replica {
         }
         let request = request.body(Body::empty()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, mut body) = response.into_parts();
+        // What never ends is looked at once.
+        let goes_on = parts
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|it| it == "text/event-stream");
+        let body = if goes_on {
+            let first = body.frame().await.unwrap().unwrap();
+            first.into_data().unwrap()
+        } else {
+            body.collect().await.unwrap().to_bytes()
+        };
         Reply {
             status: parts.status,
             headers: parts.headers,
-            body: body.collect().await.unwrap().to_bytes(),
+            body,
         }
+    }
+
+    /// An answer whose body is read by the test, once the primary could be asked.
+    pub async fn open(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        testkit::eventually(PATIENCE, "the gate says yes or no", async || {
+            let response = self.open_once(path, headers).await;
+            (response.status() != StatusCode::SERVICE_UNAVAILABLE).then_some(response)
+        })
+        .await
+    }
+
+    async fn open_once(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut request = Request::builder().uri(format!("/api/v1{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Asks for whatever there is now.
@@ -543,6 +649,16 @@ fn key_created(key_id: KeyId, scopes: Scopes, per_minute: u64, hash: CredentialH
 }
 
 async fn replica(database: &Database, log: &EventLog, tasks: &Tasks, flags: &[&str]) -> Replica {
+    replica_on(database, log, tasks, flags, None).await
+}
+
+async fn replica_on(
+    database: &Database,
+    log: &EventLog,
+    tasks: &Tasks,
+    flags: &[&str],
+    nats: Option<&TestNats>,
+) -> Replica {
     let (clock, entropy) = (tasks.clock().clone(), Entropy::os());
     let config = Cli::try_parse_from(["query"].iter().chain(flags))
         .unwrap()
@@ -553,7 +669,14 @@ async fn replica(database: &Database, log: &EventLog, tasks: &Tasks, flags: &[&s
         primary: reader.clone(),
         reads: reads.clone(),
         projector: ProjectionVersion::CURRENT.in_schema(database.options()),
-        nats: None,
+        nats: match nats {
+            Some(nats) => Some(nats.replica_client().await),
+            None => None,
+        },
+        subscribers: match nats {
+            Some(nats) => Some(subscribers(nats).await),
+            None => None,
+        },
         limiter: Limiter::start(reader, clock.clone(), tasks),
         cursors: Cursors::new([7; 32], None),
         openapi: Bytes::from_static(b"{\"openapi\":\"3.1.0\"}"),
@@ -569,4 +692,19 @@ async fn replica(database: &Database, log: &EventLog, tasks: &Tasks, flags: &[&s
     }
     let router = service.router();
     Replica { reads, router }
+}
+
+/// By what a replica lets subscribers in on this server.
+async fn subscribers(nats: &TestNats) -> Subscribers {
+    let keys = nats.subscriber_keys();
+    let connect = async |url: String, inbox: &str| {
+        let url: NatsUrl = url.parse().unwrap();
+        let options = url.options().custom_inbox_prefix(inbox);
+        options.connect(url.addresses()).await.unwrap()
+    };
+    Subscribers {
+        system: connect(nats.subscribers_url(), SYSTEM_INBOX).await,
+        durables: connect(nats.durables_url(), DURABLES_INBOX).await,
+        keys: SubscriberKeys::from_seeds(&keys.account_seed(), &keys.curve_seed()).unwrap(),
+    }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use domain::credential::{CredentialKind, CredentialSecret};
+use domain::scope::{Scope, Scopes};
 use runtime::clock::Clock;
 use runtime::local::NatsServer;
 use sqlx::{Connection, PgConnection};
@@ -29,7 +30,7 @@ const ORG: &str = "insert into gate.orgs (org_id, plan, requests_per_day,
     values ($1, 'ultra', $2, $3, false, 0)";
 const KEY: &str = "insert into gate.credentials (hash, id, org_id, kind, status, scopes, strict,
         owner_banned, rate_limit_per_minute, position)
-    values ($1, $2, $3, 1, 1, 1, false, false, $4, 0)";
+    values ($1, $2, $3, 1, 1, $5, false, false, $4, 0)";
 
 /// An org that is not there yet, and its limits.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +59,21 @@ impl Org {
         }
     }
 
-    /// Writes it, with so many keys; those.
+    /// Writes it, with so many keys that may read; those.
     pub async fn write(
         self,
+        url: &str,
+        keys: usize,
+        setting: &Setting,
+    ) -> Result<Vec<String>, BenchError> {
+        let scopes = Scopes::from_iter([Scope::Read]);
+        self.write_with(scopes, url, keys, setting).await
+    }
+
+    /// Writes it, with so many keys of these scopes; those.
+    pub async fn write_with(
+        self,
+        scopes: Scopes,
         url: &str,
         keys: usize,
         setting: &Setting,
@@ -84,6 +97,7 @@ impl Org {
                 .bind(entropy.uuid_v4())
                 .bind(self.id)
                 .bind(per_minute)
+                .bind(i16::from(scopes.bits()))
                 .execute(&mut connection)
                 .await?;
             made.push(secret.reveal().to_owned());

@@ -8,7 +8,10 @@ mod aim;
 mod analytics;
 mod append;
 mod conditions;
+mod copy;
 mod error;
+mod export;
+mod fanout;
 mod fleet;
 mod folder;
 mod gate;
@@ -19,9 +22,12 @@ mod million;
 mod mirror;
 mod open_log;
 mod pace;
+mod peer;
 mod product;
 mod quota;
 mod read;
+mod rebuild;
+mod replay;
 mod revoke;
 mod stats;
 mod subscribe;
@@ -58,6 +64,10 @@ enum Name {
     Analytics(Options),
     /// Events appended to the log.
     Append(Options),
+    /// An org's whole trail through the public API, beside what Postgres needs for the same rows.
+    Export(Options),
+    /// From the commit of an event to a thousand subscribers.
+    Fanout(Options),
     /// What a decision about a request costs, and whether refusals can be told apart by their time.
     Gate(Options),
     /// Real readings through the public API, and a projection rebuilt from them.
@@ -70,6 +80,10 @@ enum Name {
     Quota(Options),
     /// Authenticated reads with a million active keys.
     Read(Options),
+    /// A projection built anew from the log, and from ten times as much.
+    Rebuild(Options),
+    /// The whole log told again, beside what Postgres needs for the same rows.
+    Replay(Options),
     /// Time from the call that revokes a key until nobody accepts it, without faults and with.
     Revoke(Options),
     /// Events given to a subscriber, and how long they take to reach one.
@@ -93,6 +107,9 @@ struct Options {
     /// Everything once and for a moment: to see that it works, not to measure.
     #[arg(long)]
     quick: bool,
+    /// With a log of five million events too, for `replay`.
+    #[arg(long, env = "TGA_BENCH_LARGE")]
+    large: bool,
     /// Folder with the lists of trending videos, for `import`.
     #[arg(long, env = "TGA_BENCH_DATA")]
     data: Option<PathBuf>,
@@ -118,6 +135,14 @@ impl Bench {
                 let measure = async |setting: &Setting| append::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
+            Name::Export(options) => {
+                let measure = async |setting: &Setting| export::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Fanout(options) => {
+                let measure = async |setting: &Setting| fanout::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
             Name::Gate(options) => {
                 let measure = async |setting: &Setting| gate::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
@@ -140,6 +165,14 @@ impl Bench {
             }
             Name::Read(options) => {
                 let measure = async |setting: &Setting| read::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Rebuild(options) => {
+                let measure = async |setting: &Setting| rebuild::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Replay(options) => {
+                let measure = async |setting: &Setting| replay::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
             Name::Revoke(options) => {

@@ -1,6 +1,6 @@
 //! Our log in the benchmark's own process, and filling it.
 
-use domain::event::Actor;
+use domain::event::{Actor, Event};
 use domain::ids::{GlobalPosition, OrgId};
 use domain::time::Timestamp;
 use event_log::{AppendRequest, Config, EventLog};
@@ -48,31 +48,63 @@ impl OpenLog {
     ) -> Result<GlobalPosition, BenchError> {
         let template = Template::new(payload_bytes)?;
         let mut last = GlobalPosition::ZERO;
-        let mut missing = events;
-        while missing > 0 {
-            let count = missing.min(EVENTS_EACH);
-            missing -= count;
+        for count in appends(events) {
             let now = Timestamp::from_datetime(clock.now());
-            let request = AppendRequest {
-                org_id: OrgId::generate(now, random.bytes()),
-                expected: None,
-                events: (0..count).map(|_| template.event(random.bytes())).collect(),
-                actor: Actor::System,
-                correlation_id: CORRELATION_ID.to_owned(),
-                idempotency: None,
-                guard: None,
-            };
-            last = self
-                .log
-                .append(request)
-                .await
-                .map_err(BenchError::Append)?
-                .last;
+            let org_id = OrgId::generate(now, random.bytes());
+            let events = (0..count).map(|_| template.event(random.bytes()));
+            last = self.append(org_id, events.collect()).await?;
         }
         Ok(last)
+    }
+
+    /// The same, all of one org.
+    pub async fn fill_org(
+        &self,
+        org_id: OrgId,
+        events: u64,
+        payload_bytes: usize,
+        random: &mut Random,
+    ) -> Result<GlobalPosition, BenchError> {
+        let template = Template::new(payload_bytes)?;
+        let mut last = GlobalPosition::ZERO;
+        for count in appends(events) {
+            let events = (0..count).map(|_| template.event(random.bytes()));
+            last = self.append(org_id, events.collect()).await?;
+        }
+        Ok(last)
+    }
+
+    /// Appends these events of one org; the last position.
+    pub async fn append(
+        &self,
+        org_id: OrgId,
+        events: Vec<Event>,
+    ) -> Result<GlobalPosition, BenchError> {
+        let request = Self::request(org_id, events);
+        let appended = self.log.append(request).await;
+        Ok(appended.map_err(BenchError::Append)?.last)
+    }
+
+    /// An append of these events of one org, whatever its stream has.
+    pub fn request(org_id: OrgId, events: Vec<Event>) -> AppendRequest {
+        AppendRequest {
+            org_id,
+            expected: None,
+            events,
+            actor: Actor::System,
+            correlation_id: CORRELATION_ID.to_owned(),
+            idempotency: None,
+            guard: None,
+        }
     }
 
     pub async fn close(self) {
         self.lifecycle.shutdown(ShutdownPolicy::default()).await;
     }
+}
+
+/// How many events each append has.
+fn appends(events: u64) -> impl Iterator<Item = u64> {
+    let begins = (0..events).step_by(usize::try_from(EVENTS_EACH).unwrap_or(usize::MAX));
+    begins.map(move |begin| EVENTS_EACH.min(events - begin))
 }

@@ -58,6 +58,7 @@ pub struct Serve<'a> {
 pub struct Ready {
     pub api: String,
     pub database_url: String,
+    pub nats_url: String,
     pub query_replicas: Vec<Replica>,
     pub demo: Demo,
 }
@@ -302,6 +303,29 @@ pub fn resident_bytes(pid: u32) -> Result<u64, BenchError> {
     Ok(pages * rustix::param::page_size() as u64)
 }
 
+/// The most memory that a process has had resident since it began, or since
+/// [`forget_peak`], in bytes.
+pub fn peak_bytes(pid: u32) -> Result<u64, BenchError> {
+    let path = PathBuf::from(format!("/proc/{pid}/status"));
+    let text = fs::read_to_string(&path).map_err(BenchError::io("read", &path))?;
+    let peak = peak_kilobytes(&text);
+    let peak = peak.ok_or_else(|| BenchError::Wrong("status has another form".into()))?;
+    Ok(peak * 1_024)
+}
+
+/// Has the kernel begin anew with what [`peak_bytes`] tells.
+pub fn forget_peak(pid: u32) -> Result<(), BenchError> {
+    let path = PathBuf::from(format!("/proc/{pid}/clear_refs"));
+    fs::write(&path, "5").map_err(BenchError::io("write to", &path))
+}
+
+fn peak_kilobytes(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
 /// User and system time: fields 14 and 15, counted from behind the name, which may hold anything.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -326,9 +350,17 @@ mod tests {
     }
 
     #[test]
+    fn the_peak_is_found_among_what_the_kernel_says() {
+        let status = "Name:\ta\nVmPeak:\t  900 kB\nVmHWM:\t  123456 kB\nVmRSS:\t  99 kB\n";
+        assert_eq!(peak_kilobytes(status), Some(123_456));
+        assert_eq!(peak_kilobytes("Name:\ta\n"), None);
+    }
+
+    #[test]
     fn this_process_has_memory_and_time() -> Result<(), BenchError> {
         assert!(resident_bytes(std::process::id())? > 100_000);
         assert!(cpu_seconds(std::process::id())? >= 0.0);
+        assert!(peak_bytes(std::process::id())? >= resident_bytes(std::process::id())? / 2);
         Ok(())
     }
 }

@@ -52,6 +52,11 @@ impl Random {
         float(self.u64() >> 11) / 9_007_199_254_740_992.0
     }
 
+    /// From 0 to below `n`, which must not be zero.
+    pub fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.u64() % n as u64).unwrap_or_default()
+    }
+
     /// True with the given probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use command::people::SetupError;
+use event_log::SignerConfig;
 use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::clock::Clock;
 use runtime::config::secret;
@@ -22,18 +23,22 @@ use runtime::entropy::Entropy;
 use runtime::files;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy, Tasks};
 use runtime::local::{FolderLock, LocalError};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
 use self::ready_file::ReadyFile;
 use self::replicas::Template;
 use self::servers::{DatabaseUrls, Servers, ServersError};
-use crate::arguments::{AdminArgs, ArchiveArgs, LedgerArgs, ProxyArgs};
+use crate::arguments::{
+    AdminArgs, ArchiveArgs, CursorSecret, LedgerArgs, LogSigningKey, ProxyArgs, SecretArgument,
+    SignerArgs,
+};
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret,
     local_address, public_url, url,
 };
+use crate::subscribers::SubscriberAccess;
 use crate::terminal::say;
 
 /// Everything in one directory, for trying out and for development.
@@ -61,6 +66,8 @@ pub struct Dev {
     #[command(flatten)]
     archive: ArchiveArgs,
     #[command(flatten)]
+    signer: SignerArgs,
+    #[command(flatten)]
     query: query::Config,
     #[command(flatten)]
     proxies: ProxyArgs,
@@ -80,6 +87,7 @@ struct Access {
     nats_url: String,
     urls: DatabaseUrls,
     cursor_secret_file: PathBuf,
+    subscribers: SubscriberAccess,
 }
 
 /// Why `dev` does not run.
@@ -114,11 +122,12 @@ pub enum DevError {
 impl Dev {
     /// Runs until a signal, then stops everything in order.
     pub async fn run(
-        self,
+        mut self,
         metrics: PrometheusHandle,
         clock: Clock,
         entropy: Entropy,
     ) -> Result<ExitCode, DevError> {
+        self.command.allow_loopback_webhooks();
         let admin_port = AdminPort {
             arguments: &self.admin,
             metrics,
@@ -204,6 +213,7 @@ impl Dev {
             nats_url: servers.nats.url(),
             urls: servers.urls.clone(),
             cursor_secret_file: self.data_dir.join("cursor.secret"),
+            subscribers: SubscriberAccess::of(&servers.nats),
         };
         servers.supervise(&handles.servers);
         let dev_file = DevFile {
@@ -261,6 +271,20 @@ impl Dev {
         named.unwrap_or_else(|| self.data_dir.join("ledger"))
     }
 
+    /// With a key and a folder of its own, unless others are named.
+    fn signer(&self, entropy: &Entropy) -> Result<SignerConfig, DevError> {
+        let mut signer = self.signer.clone();
+        let folder = || self.data_dir.join("checkpoints");
+        signer.checkpoint_dir = Some(signer.checkpoint_dir.unwrap_or_else(folder));
+        let named = signer.config().map_err(ServeError::SigningKey)?;
+        if let Some(named) = named {
+            return Ok(named);
+        }
+        let file = self.data_dir.join("log-signing.key");
+        let kept = kept_secret(LogSigningKey::VARIABLE, &file, entropy)?;
+        Ok(signer.config_with(&kept).map_err(ServeError::SigningKey)?)
+    }
+
     fn services(&self, access: &Access, entropy: &Entropy) -> Result<Services<'_>, DevError> {
         let urls = &access.urls;
         let query = QueryPart {
@@ -268,7 +292,12 @@ impl Dev {
             database_url: urls.query.clone(),
             reads_url: urls.query.clone(),
             projector_url: urls.projector.clone(),
-            cursor_secret: kept_cursor_secret(&access.cursor_secret_file, entropy)?,
+            cursor_secret: cursor_secret(&kept_secret(
+                CursorSecret::VARIABLE,
+                &access.cursor_secret_file,
+                entropy,
+            )?)?,
+            subscribers: Some(access.subscribers.clone()),
         };
         Ok(Services {
             primary_url: urls.command.clone(),
@@ -277,6 +306,7 @@ impl Dev {
                 ledger_dir: Some(self.ledger_dir()),
             },
             archive: self.archive.clone(),
+            signer: Some(self.signer(entropy)?),
             query: Some(query),
             nats: Some(access.nats_url.clone().into()),
             proxies: self.proxies.proxies(),
@@ -320,8 +350,12 @@ impl Dev {
     }
 }
 
-/// The same on every start, so that cursors outlive them.
-fn kept_cursor_secret(path: &Path, entropy: &Entropy) -> Result<[u8; 32], DevError> {
+/// 64 hexadecimal digits, the same on every start, so that what is made with them outlives them.
+fn kept_secret(
+    name: &'static str,
+    path: &Path,
+    entropy: &Entropy,
+) -> Result<SecretString, DevError> {
     if !path.exists() {
         let hex = files::hex(&entropy.bytes::<32>());
         files::write_private(path, hex.as_bytes()).map_err(|source| DevError::File {
@@ -329,8 +363,7 @@ fn kept_cursor_secret(path: &Path, entropy: &Entropy) -> Result<[u8; 32], DevErr
             source,
         })?;
     }
-    let text = secret("TGA_CURSOR_SECRET", None, Some(path)).map_err(ServeError::Secret)?;
-    Ok(cursor_secret(&text)?)
+    Ok(secret(name, None, Some(path)).map_err(ServeError::Secret)?)
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), DevError> {

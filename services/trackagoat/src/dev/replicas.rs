@@ -23,6 +23,9 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long it may take to end: one grace for each of its stages is more than it needs.
 const END_WITHIN: Duration = GRACE;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The variables of ours that are meant for replicas too: what they write to their logs. What begins
+/// alike may be a secret.
+const KEPT: [&str; 2] = ["TGA_LOG", "TGA_LOG_FORMAT"];
 
 /// Why a replica does not run.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +70,7 @@ impl Template<'_> {
         // What is meant for us may be wrong for it: a database, an address, a role.
         let variables = std::env::vars_os().map(|(name, _)| name);
         for name in variables.filter(|name| name.as_encoded_bytes().starts_with(b"TGA_")) {
-            if !name.as_encoded_bytes().starts_with(b"TGA_LOG") {
+            if !KEPT.iter().any(|kept| name == *kept) {
                 command.env_remove(name);
             }
         }
@@ -91,11 +94,13 @@ impl Template<'_> {
             .process_group(0)
             .kill_on_drop(true);
         let nats = SecretString::from(self.access.nats_url.as_str());
-        for (name, secret) in [
+        let secrets = [
             ("TGA_DATABASE_URL", &self.access.urls.query),
             ("TGA_PROJECTOR_DATABASE_URL", &self.access.urls.projector),
             ("TGA_NATS_URL", &nats),
-        ] {
+        ];
+        let subscribers = self.access.subscribers.variables();
+        for (name, secret) in secrets.into_iter().chain(subscribers) {
             let path = folder.join(name.to_lowercase());
             files::write_private(&path, secret.expose_secret().as_bytes()).map_err(file(&path))?;
             command.env(format!("{name}_FILE"), path);

@@ -80,6 +80,7 @@ async fn examine(
         }
     }
     let log = head(connection, findings).await?;
+    findings.add(super::signatures::look(connection).await?);
     logins(connection, findings).await?;
     transactions(connection, findings).await?;
     replicas(connection, findings).await?;

@@ -6,6 +6,8 @@ mod database;
 mod finding;
 mod host;
 mod nats;
+mod signatures;
+mod subscribers;
 
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ use runtime::telemetry::chain;
 
 use self::finding::{Finding, Findings};
 use crate::operator::{ConnectError, Place, Target, connect};
+use crate::subscribers::SubscriberArgs;
 
 /// Looks at this machine, and at the servers that are named or that a running `trackagoat dev` has.
 /// Exit code 1 if something must be mended.
@@ -22,6 +25,8 @@ use crate::operator::{ConnectError, Place, Target, connect};
 pub struct Doctor {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    subscribers: SubscriberArgs,
 }
 
 impl Doctor {
@@ -33,6 +38,7 @@ impl Doctor {
             Ok(place) => servers(&place, clock, &mut findings).await,
             Err(error) => findings.add(nowhere(&error)),
         }
+        subscribers::look(self.subscribers.access(), clock, &mut findings).await;
         findings.print();
         if findings.is_healthy() {
             ExitCode::SUCCESS

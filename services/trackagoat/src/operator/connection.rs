@@ -143,6 +143,14 @@ impl Target {
 }
 
 impl Place {
+    /// Connections for one command, none of which is made yet.
+    pub fn pool(&self) -> Result<PgPool, ConnectError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(CONNECT_WITHIN);
+        Ok(pool.connect_lazy_with(self.options()?))
+    }
+
     fn options(&self) -> Result<PgConnectOptions, ConnectError> {
         let options = connect_options(&self.database);
         options.map_err(|error| ConnectError::Url(cause(error)))
@@ -200,6 +208,22 @@ fn cause(error: sqlx::Error) -> Cause {
     }
 }
 
+/// The log, to be read alone: nobody appends here. Any login that may read it will do.
+pub async fn open_log(
+    place: &Place,
+    clock: &Clock,
+    entropy: &Entropy,
+) -> Result<EventLog, ConnectError> {
+    drop(connect(place, clock).await?);
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(CONNECT_WITHIN)
+        .connect_lazy_with(place.options()?);
+    let (clock, entropy) = (clock.clone(), entropy.clone());
+    let (log, _) = EventLog::new(pool, clock, entropy, Config::default());
+    Ok(log.with_archive(place.archive.archive_dir.clone()))
+}
+
 fn read_dev_file(folder: &Path) -> Option<DevFile> {
     serde_json::from_slice(&std::fs::read(folder.join(DEV_FILE)).ok()?).ok()
 }
@@ -226,10 +250,7 @@ impl Operator {
         let place = target.place()?;
         // A pool alone tries again until its time is over, and then says only that it is.
         drop(connect(&place, clock).await?);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(CONNECT_WITHIN)
-            .connect_lazy_with(place.options()?);
+        let pool = place.pool()?;
         let nats = match place.nats? {
             // That NATS is away delays the barrier, no more.
             Some(url) => match clock.timeout(NATS_WITHIN, nats::connect(&url)).await {

@@ -1,6 +1,7 @@
 //! Operator commands: the same decisions as everyone's, made by the operator, straight on the log.
 
 mod connection;
+mod erase;
 mod keys;
 mod log;
 mod members;
@@ -16,7 +17,8 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 
 use self::connection::Operator;
-pub use self::connection::{ConnectError, DEV_FILE, DevFile, Place, Target, connect};
+pub use self::connection::{ConnectError, DEV_FILE, DevFile, Place, Target, connect, open_log};
+pub use self::erase::Erase;
 pub use self::keys::Keys;
 pub use self::log::Log;
 pub use self::members::Members;
@@ -32,7 +34,9 @@ pub enum Action {
     /// A token for the first admin.
     SetupToken,
     Keys(Keys),
-    Log(Log),
+    Restored(log::Restored),
+    Archive(log::ArchiveLog),
+    Erase(Erase),
 }
 
 /// Why an operator command came to nothing.
@@ -73,6 +77,8 @@ pub enum OperatorError {
     Log(#[from] log::Failure),
     #[error(transparent)]
     Archive(#[from] log::ArchiveFailure),
+    #[error(transparent)]
+    Erase(#[from] erase::EraseError),
     #[error("the orgs could not be listed")]
     List(#[source] event_log::ReadError),
 }
@@ -85,9 +91,6 @@ impl Action {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<(), OperatorError> {
-        if let Self::Log(Log::VerifyArchive(verify)) = self {
-            return Ok(verify.run().await?);
-        }
         let operator = Operator::connect(target, &clock, &entropy).await?;
         let done = self.carry_out(&operator, &clock, &entropy).await;
         operator.close().await;
@@ -115,9 +118,9 @@ impl Action {
                     }
                 }
             },
-            Self::Log(Log::Restored(restored)) => restored.run(operator, clock).await?,
-            Self::Log(Log::Archive(archive)) => archive.run(operator, clock).await?,
-            Self::Log(Log::VerifyArchive(verify)) => verify.run().await?,
+            Self::Restored(restored) => restored.run(operator, clock).await?,
+            Self::Archive(archive) => archive.run(operator, clock).await?,
+            Self::Erase(erase) => erase.run(operator).await?,
             Self::Members(action) => action.run(operator, entropy).await?,
             Self::SetupToken => setup_token(operator).await?,
             Self::Keys(Keys::Create(create)) => {

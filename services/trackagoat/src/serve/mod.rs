@@ -14,11 +14,12 @@ use tokio::net::TcpListener;
 
 use crate::arguments::{
     AdminArgs, ArchiveArgs, CursorSecret, DatabaseUrl, LedgerArgs, NatsUrl, ProjectorDatabaseUrl,
-    ProxyArgs, ReadDatabaseUrl, SecretArgument,
+    ProxyArgs, ReadDatabaseUrl, SecretArgument, SignerArgs,
 };
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, ServeError, Services, Stages, cursor_secret,
 };
+use crate::subscribers::SubscriberArgs;
 
 /// One role against servers that are given.
 #[derive(Debug, Subcommand)]
@@ -71,6 +72,8 @@ pub struct ServeCommand {
     command: command::Config,
     #[command(flatten)]
     ledger: LedgerArgs,
+    #[command(flatten)]
+    signer: SignerArgs,
 }
 
 /// A query service of its own; its login must be in `tga_query`.
@@ -84,6 +87,8 @@ pub struct ServeQuery {
     read_database: ReadDatabaseUrl,
     #[command(flatten)]
     cursor_secret: CursorSecret,
+    #[command(flatten)]
+    subscribers: SubscriberArgs,
     #[command(flatten)]
     query: query::Config,
 }
@@ -148,6 +153,7 @@ impl ServeCommand {
             command: Some(&self.command),
             ledger: self.ledger.clone(),
             archive: self.common.archive.clone(),
+            signer: self.signer.config()?,
             query: None,
             nats: self.common.nats.optional()?,
             proxies: self.common.proxies.proxies(),
@@ -165,12 +171,14 @@ impl ServeQuery {
             reads_url: reads.unwrap_or_else(|| database_url.clone()),
             projector_url: self.projector_database.required()?,
             cursor_secret: cursor_secret(&self.cursor_secret.required()?)?,
+            subscribers: self.subscribers.access()?,
         };
         Ok(Services {
             primary_url: database_url,
             command: None,
             ledger: LedgerArgs::default(),
             archive: self.common.archive.clone(),
+            signer: None,
             query: Some(query),
             nats: self.common.nats.optional()?,
             proxies: self.common.proxies.proxies(),

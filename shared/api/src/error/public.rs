@@ -448,6 +448,15 @@ impl ApiError {
         )
     }
 
+    /// 503: nobody has signed what was asked for.
+    pub fn not_signed(jitter: Jitter) -> Self {
+        Self::unavailable(
+            ErrorCode::ProjectionUnavailable,
+            "The log is not signed at this moment; try again",
+            jitter,
+        )
+    }
+
     /// 503: the log could not be written; nothing was changed.
     pub fn not_committed(jitter: Jitter) -> Self {
         Self::unavailable(

@@ -64,6 +64,7 @@ const fn existing(what: Existing) -> &'static str {
         Existing::Project => "A project with this id",
         Existing::Session => "A session with this id",
         Existing::Video => "This video",
+        Existing::Webhook => "A webhook with this id",
     }
 }
 

@@ -133,7 +133,8 @@ fn add_parameters(operation: &mut Operation, route: &Route) {
         (Service::Command, _) if route.verb == Verb::Post => common.push("Idempotency-Key"),
         _ => {}
     }
-    if operation.responses.responses.contains_key("202") {
+    // What takes access away is waited for, unless the caller would rather not.
+    if route.verb == Verb::Delete && operation.responses.responses.contains_key("202") {
         common.push("Prefer");
     }
     parameters.extend(
@@ -234,7 +235,7 @@ fn complete_successes(operation: &mut Operation, route: &Route, components: &Com
         }
         match status.as_str() {
             "201" => add_headers(response, &["Location"]),
-            "202" => add_headers(response, &["Preference-Applied"]),
+            "202" if route.verb == Verb::Delete => add_headers(response, &["Preference-Applied"]),
             _ => {}
         }
         for (media_type, content) in &mut response.content {

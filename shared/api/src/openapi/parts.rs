@@ -136,7 +136,7 @@ pub(super) struct Problem {
 }
 
 /// The groups of operations, in the contract's order.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 17] = [
     ("Schema", "The data model and this document"),
     ("Limits", "The org's plan and how far it is used"),
     ("API keys", "Credentials of programs"),
@@ -155,6 +155,8 @@ const TAGS: [(&str, &str); 15] = [
     ("Annotations", "Marks on the time axis"),
     ("Analytics", "Every series, and summaries of a project"),
     ("Goals", "What creators are to reach, and how far they are"),
+    ("Audit", "What happened in the org, and how it stood when"),
+    ("Webhooks", "Where events are sent, and how that goes"),
 ];
 
 pub(super) fn tags() -> Vec<Tag> {
@@ -171,7 +173,7 @@ pub(super) fn tags() -> Vec<Tag> {
 pub(super) fn tag_of(path: &str) -> Option<&'static str> {
     let mut words = path.split('/').rev();
     let of_word = |word: &str| match word {
-        "openapi.json" | "schema" | "stats" => Some("Schema"),
+        "asyncapi.json" | "openapi.json" | "schema" | "stats" => Some("Schema"),
         "limits" => Some("Limits"),
         "api-keys" => Some("API keys"),
         "orgs" => Some("Orgs"),
@@ -185,7 +187,9 @@ pub(super) fn tag_of(path: &str) -> Option<&'static str> {
         "campaigns" => Some("Campaigns"),
         "annotations" => Some("Annotations"),
         "goals" | "goal-compliance" => Some("Goals"),
+        "webhooks" => Some("Webhooks"),
         "analytics" => Some("Analytics"),
+        "audit" => Some("Audit"),
         _ => None,
     };
     words.find_map(of_word)

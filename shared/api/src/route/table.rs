@@ -7,15 +7,16 @@ use super::Access::{Any, Public, Session};
 use super::Verb::{Delete, Get, Patch, Post};
 use super::{Access, Route};
 use crate::error::ErrorCode::{
-    AlreadyMember, CampaignCycle, CreatorBanned, CrossProject, Duplicate, Forbidden, HandleTaken,
-    InsufficientScope, InvalidHandle, InvitationClosed, KeyNotActive, LastAdmin, LimitReached,
-    MemberHasKeys, NoChange, NotFound, RetentionExceeded, StateConflict,
+    AlreadyMember, CampaignCycle, CreatorBanned, CrossProject, Duplicate, Forbidden, Gone,
+    HandleTaken, InsufficientScope, InvalidHandle, InvitationClosed, KeyNotActive, LastAdmin,
+    LimitReached, MemberHasKeys, NoChange, NotFound, RetentionExceeded, StateConflict,
 };
 
 const READ: Access = Access::Scope(Scope::Read);
 const WRITE: Access = Access::Scope(Scope::Write);
 const KEYS: Access = Access::Scope(Scope::Keys);
 const INGEST: Access = Access::Scope(Scope::Ingest);
+const AUDIT: Access = Access::Scope(Scope::Audit);
 
 const ANALYTICS: &str = "/api/v1/analytics";
 const OPENAPI: &str = "/api/v1/openapi.json";
@@ -140,6 +141,23 @@ pub static ROUTES: &[Route] = &[
     Route::new(Get, "/analytics/aggregate/outliers", READ).own(&[NotFound, RetentionExceeded]),
     Route::new(Get, "/analytics/aggregate/creator-scatter", READ)
         .own(&[NotFound, RetentionExceeded]),
+    // 19
+    Route::new(Get, "/audit/events", AUDIT).own(&[Gone]),
+    Route::new(Get, "/audit/stream", AUDIT).own(&[Gone]),
+    Route::new(Get, "/audit/export", AUDIT).own(&[Gone]),
+    Route::new(Get, "/audit/as-of", AUDIT).own(&[Gone, NotFound]),
+    Route::new(Get, "/audit/checkpoint", AUDIT),
+    Route::new(Get, "/audit/proof", AUDIT).own(&[Gone, NotFound]),
+    // Webhooks
+    Route::new(Get, "/webhooks", KEYS),
+    Route::new(Post, "/webhooks", KEYS).own(&[StateConflict]),
+    Route::new(Get, "/webhooks/{id}", KEYS),
+    Route::new(Patch, "/webhooks/{id}", KEYS),
+    Route::new(Delete, "/webhooks/{id}", KEYS),
+    Route::new(Post, "/webhooks/{id}/rotate-secret", KEYS),
+    Route::new(Post, "/webhooks/{id}/test", KEYS),
+    Route::new(Get, "/webhooks/{id}/deliveries", KEYS),
+    Route::new(Post, "/webhooks/{id}/deliveries/{delivery_id}/resend", KEYS).own(&[StateConflict]),
     // 18.3
     Route::new(Get, "/analytics/schema", READ).removed(OPENAPI),
     Route::new(Get, "/campaigns/{id}/stats", READ).removed(ANALYTICS),

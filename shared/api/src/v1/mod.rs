@@ -4,6 +4,7 @@
 mod aggregate;
 mod analytics;
 mod annotations;
+mod audit;
 mod bulk;
 mod campaigns;
 mod compliance;
@@ -17,12 +18,14 @@ mod names;
 mod orgs;
 mod people;
 mod projects;
+mod proofs;
 mod receipt;
 pub mod request;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod videos;
+mod webhooks;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -34,6 +37,7 @@ pub use self::aggregate::{
 };
 pub use self::analytics::{Analytics, CSV_HEADER, EntityRef, Figure, Point, Series};
 pub use self::annotations::{Annotation, AnnotationEntity};
+pub use self::audit::{AsOf, AuditEvent, KeyAsOf, MemberAsOf, OrgAsOf};
 pub use self::bulk::{BulkAnswer, BulkResult, BulkStatus, BulkSummary};
 pub use self::campaigns::{Campaign, CampaignItem, CampaignWithFigures};
 pub use self::compliance::{
@@ -50,11 +54,12 @@ pub use self::keys::{
 pub use self::limits::{LimitAnswer, LimitsAnswer};
 pub use self::names::{
     ActorKindName, AnalyticsEntityName, AnnotationKindName, AnnotationSourceName, BaseMetricName,
-    CreatorStatusName, FreshnessName, GoalMetricName, GoalPeriodName, GoalStatusName,
-    GranularityName, InvitationStatusName, ItemTypeName, KeyDispositionName, KeyStatusName,
-    LimitKeyName, LimitUnitName, LineCodeName, MediaTypeName, MetricName, ModeName,
-    PeoplesAnnotationKindName, PlanName, PlatformName, RoleName, ScopeName,
-    TrackingDisabledReasonName, TrackingModeName, TrackingStatusName, UnitName,
+    CreatorStatusName, DeliveryErrorName, DeliveryStatusName, DisabledReasonName, FreshnessName,
+    GoalMetricName, GoalPeriodName, GoalStatusName, GranularityName, InvitationStatusName,
+    ItemTypeName, KeyDispositionName, KeyStatusName, LimitKeyName, LimitUnitName, LineCodeName,
+    MediaTypeName, MetricName, ModeName, PeoplesAnnotationKindName, PlanName, PlatformName,
+    RoleName, ScopeName, TrackingDisabledReasonName, TrackingModeName, TrackingStatusName,
+    UnitName,
 };
 pub use self::orgs::{Org, OrgOfPerson};
 pub use self::people::{
@@ -63,11 +68,13 @@ pub use self::people::{
     SessionContext, SessionCreated, SessionSelf, SignedIn, UserRef,
 };
 pub use self::projects::Project;
+pub use self::proofs::{Checkpoint, ConsistencyProof, InclusionProof, Proof};
 pub use self::receipt::{Barrier, Ledger, Receipt, ReplicaState, ReplicaWait};
 pub use self::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
 pub use self::videos::{InboxVideo, Video, VideoReadings};
+pub use self::webhooks::{Webhook, WebhookCreated, WebhookDelivery};
 
 /// The agents' own object, passed on as the bytes that are stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]

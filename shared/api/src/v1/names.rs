@@ -12,6 +12,7 @@ use domain::org::{InvitationStatus, KeyStatus, MarkKind};
 use domain::plan::{LimitKey, Plan};
 use domain::platform::Platform;
 use domain::scope::Scope;
+use domain::webhook::{DeliveryError, DeliveryStatus, DisabledReason};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -55,6 +56,12 @@ names! {
     BaseMetricName as "BaseMetric": ["views", "likes", "comments", "shares", "saves", "followers", "posts"];
     /// Whether a creator is followed.
     CreatorStatusName as "CreatorStatus": ["active", "auto_disabled"];
+    /// Why an attempt at a delivery failed.
+    DeliveryErrorName as "DeliveryError": DeliveryError::ALL.map(DeliveryError::name);
+    /// What became of an event on its way to a webhook.
+    DeliveryStatusName as "DeliveryStatus": DeliveryStatus::ALL.map(DeliveryStatus::name);
+    /// Why the service switched a webhook off.
+    DisabledReasonName as "DisabledReason": DisabledReason::ALL.map(DisabledReason::name);
     /// Whether readings are as new as they should be.
     FreshnessName as "Freshness": ["fresh", "stale", "overdue"];
     /// What a goal measures.

@@ -67,6 +67,10 @@ impl Event {
             | Self::AnnotationAdded(_)
             | Self::AnnotationChanged(_)
             | Self::AnnotationRemoved(_)
+            | Self::WebhookAdded(_)
+            | Self::WebhookChanged(_)
+            | Self::WebhookRemoved(_)
+            | Self::WebhookDisabled(_)
             | Self::LimitWarned(_)
             | Self::ObservationRecorded(_) => false,
         }

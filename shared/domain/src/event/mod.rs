@@ -23,6 +23,7 @@ mod sessions;
 mod tests;
 mod upcast;
 mod videos;
+mod webhooks;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,7 @@ pub use self::videos::{
     MediaType, TrackingDisabledReason, TrackingStatus, VideoAdded, VideoChanged, VideoDiscovered,
     VideoPromoted, VideoRemoved, VideoReviewed, VideoTrackingDisabled, VideoTrackingEnabled,
 };
+pub use self::webhooks::{WebhookAdded, WebhookChanged, WebhookDisabled, WebhookRemoved};
 
 use crate::credential::CredentialHash;
 use crate::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
@@ -233,6 +235,10 @@ events! {
     AnnotationAdded(AnnotationAdded) = "annotation", "added", v 1;
     AnnotationChanged(AnnotationChanged) = "annotation", "changed", v 1;
     AnnotationRemoved(AnnotationRemoved) = "annotation", "removed", v 1;
+    WebhookAdded(WebhookAdded) = "webhook", "added", v 1;
+    WebhookChanged(WebhookChanged) = "webhook", "changed", v 1;
+    WebhookRemoved(WebhookRemoved) = "webhook", "removed", v 1;
+    WebhookDisabled(WebhookDisabled) = "webhook", "disabled", v 1;
     LimitWarned(LimitWarned) = "limit", "warned", v 1;
     ObservationRecorded(ObservationRecorded) = "observation", "recorded", v 1;
 }
@@ -344,6 +350,12 @@ impl Event {
             | Self::AnnotationChanged(AnnotationChanged { annotation_id, .. })
             | Self::AnnotationRemoved(AnnotationRemoved { annotation_id, .. }) => {
                 format!("annotations/{annotation_id}")
+            }
+            Self::WebhookAdded(WebhookAdded { webhook_id, .. })
+            | Self::WebhookChanged(WebhookChanged { webhook_id, .. })
+            | Self::WebhookRemoved(WebhookRemoved { webhook_id })
+            | Self::WebhookDisabled(WebhookDisabled { webhook_id, .. }) => {
+                format!("webhooks/{webhook_id}")
             }
         }
     }

@@ -19,18 +19,22 @@ use super::{
     SessionEndReason, SessionEnded, SessionOpened, TrackingDisabledReason, TrackingMode,
     TrackingStatus, VideoAdded, VideoChanged, VideoDetails, VideoDiscovered, VideoPromoted,
     VideoRemoved, VideoReviewed, VideoStats, VideoTrackingDisabled, VideoTrackingEnabled,
+    WebhookAdded, WebhookChanged, WebhookDisabled, WebhookRemoved,
 };
 use crate::cloud_event::CloudEvent;
 use crate::ids::{
     AnnotationId, CampaignId, CreatorId, EventId, GlobalPosition, GoalId, InvitationId, InviteeId,
-    KeyId, OrgId, ProjectId, SessionId, StreamVersion, UserId, VideoId,
+    KeyId, OrgId, ProjectId, SessionId, StreamVersion, UserId, VideoId, WebhookId, WebhookSecretId,
 };
 use crate::plan::{LimitKey, Plan};
 use crate::platform::{Handle, Platform, PlatformVideoId};
 use crate::scope::Scopes;
 use crate::sealed::SubjectKey;
-use crate::text::{AnnotationBody, CampaignName, Label, Metadata, Name, ProjectName, Readme};
+use crate::text::{
+    AnnotationBody, CampaignName, Label, Metadata, Name, ProjectName, Readme, WebhookDescription,
+};
 use crate::time::Timestamp;
+use crate::webhook::{DisabledReason, TypePattern, WebhookUrl};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("events")
@@ -72,6 +76,9 @@ fn sample(event_type: EventType) -> Event {
         EntityRef::Campaign(CampaignId::from_uuid(uuid(13))),
     ];
     let day = |text: &str| text.parse().unwrap();
+    let webhook_id = WebhookId::from_uuid(uuid(14));
+    let hook_url = |path| WebhookUrl::parse(&format!("https://hooks.example.com/{path}")).unwrap();
+    let types = vec![TypePattern::parse("key.*").unwrap()];
     match event_type {
         EventType::CampaignAdded => CampaignAdded {
             campaign_id,
@@ -133,6 +140,29 @@ fn sample(event_type: EventType) -> Event {
         }
         .into(),
         EventType::AnnotationRemoved => AnnotationRemoved { annotation_id }.into(),
+        EventType::WebhookAdded => WebhookAdded {
+            webhook_id,
+            url: hook_url("in"),
+            description: Some(WebhookDescription::parse("To the pager").unwrap()),
+            types,
+            secret_id: WebhookSecretId::from_uuid(uuid(15)),
+        }
+        .into(),
+        EventType::WebhookChanged => WebhookChanged {
+            webhook_id,
+            url: Some(hook_url("other?a=b")),
+            description: Some(None),
+            types: Some(types),
+            enabled: Some(true),
+            secret_id: Some(WebhookSecretId::from_uuid(uuid(16))),
+        }
+        .into(),
+        EventType::WebhookRemoved => WebhookRemoved { webhook_id }.into(),
+        EventType::WebhookDisabled => WebhookDisabled {
+            webhook_id,
+            reason: DisabledReason::Failing,
+        }
+        .into(),
         EventType::OrgCreated => OrgCreated {
             name: Name::parse("Goats & Co").unwrap(),
             plan: Plan::Ultra,

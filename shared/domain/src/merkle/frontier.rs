@@ -52,10 +52,15 @@ impl Frontier {
     /// # Errors
     /// If one is not as wide as it must be.
     pub fn try_new(size: u64, edges: Vec<Vec<NodeHash>>) -> Result<Self, MisshapenFrontier> {
-        let mut given = edges.iter();
-        for level in Self::levels(size) {
-            let found = given.next().map_or(0, Vec::len) as u64;
-            let wanted = Self::width(size, level);
+        let levels = Self::levels(size).count();
+        for step in 0..levels.max(edges.len()) {
+            let level = u8::try_from(step).unwrap_or(u8::MAX) * TILE_LEVELS;
+            let found = edges.get(step).map_or(0, Vec::len) as u64;
+            let wanted = if step < levels {
+                Self::width(size, level)
+            } else {
+                0
+            };
             if found != wanted {
                 return Err(MisshapenFrontier {
                     level,

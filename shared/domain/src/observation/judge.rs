@@ -387,12 +387,12 @@ impl<'a> Judge<'a> {
         field: &str,
         text: Option<&str>,
     ) -> Option<crate::sealed::Sealed> {
-        let text = text?;
-        let key = self.context.subject_keys.get(subject);
-        if key.is_none() {
+        let (text, keys) = (text?, self.context.subject_keys);
+        // Of who was erased nothing of the kind is kept again; the rest of the line is.
+        if !keys.knows(subject) {
             self.missing.push(subject);
         }
-        key.map(|key| key.seal(field, text))
+        keys.get(subject).map(|key| key.seal(field, text))
     }
 }
 

@@ -66,27 +66,51 @@ pub struct Authority {
     pub owner_id: Option<UserId>,
 }
 
-/// Keys of subjects by subject.
+/// Keys of subjects by subject; none for those who were erased.
 #[derive(Debug, Default)]
-pub struct SubjectKeys(HashMap<Uuid, SubjectKey>);
+pub struct SubjectKeys(HashMap<Uuid, Option<SubjectKey>>);
 
 impl SubjectKeys {
     /// Adds keys that were loaded.
     pub fn extend(&mut self, keys: impl IntoIterator<Item = (Uuid, SubjectKey)>) {
-        self.0.extend(keys);
+        let keys = keys.into_iter();
+        self.0
+            .extend(keys.map(|(subject, key)| (subject, Some(key))));
+    }
+
+    /// Adds subjects that were erased: their data is not kept again.
+    pub fn add_erased(&mut self, subjects: impl IntoIterator<Item = Uuid>) {
+        let subjects = subjects.into_iter();
+        self.0.extend(subjects.map(|subject| (subject, None)));
+    }
+
+    /// Whether it is known if the subject has a key.
+    pub fn knows(&self, subject: Uuid) -> bool {
+        self.0.contains_key(&subject)
     }
 
     /// The subject's key, if it was loaded.
     pub fn get(&self, subject: Uuid) -> Option<&SubjectKey> {
-        self.0.get(&subject)
+        self.0.get(&subject)?.as_ref()
     }
 
-    /// Seals a text of the subject, or asks for the key.
-    pub(crate) fn seal(&self, subject: Uuid, field: &str, text: &str) -> Result<Sealed, Rejection> {
-        let key = self
-            .get(subject)
-            .ok_or_else(|| Rejection::SubjectKeysNeeded(vec![subject]))?;
-        Ok(key.seal(field, text))
+    /// Seals a text of the subject, or asks for the key. What somebody wants kept of a subject who
+    /// was erased is refused.
+    pub(crate) fn seal(
+        &self,
+        subject: Uuid,
+        field: &'static str,
+        text: &str,
+    ) -> Result<Sealed, Rejection> {
+        match self.0.get(&subject) {
+            Some(Some(key)) => Ok(key.seal(field, text)),
+            Some(None) => Err(Rejection::Invalid {
+                field,
+                message: "who it is of was erased, and nothing of the kind is kept again"
+                    .to_owned(),
+            }),
+            None => Err(Rejection::SubjectKeysNeeded(vec![subject])),
+        }
     }
 }
 

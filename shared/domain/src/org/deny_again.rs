@@ -124,6 +124,10 @@ pub fn deny_again(state: &OrgState, lost: &Event, now: Timestamp) -> Result<Agai
         | Event::AnnotationAdded(_)
         | Event::AnnotationChanged(_)
         | Event::AnnotationRemoved(_)
+        | Event::WebhookAdded(_)
+        | Event::WebhookChanged(_)
+        | Event::WebhookRemoved(_)
+        | Event::WebhookDisabled(_)
         | Event::LimitWarned(_)
         | Event::ObservationRecorded(_) => Again::Holds,
     })

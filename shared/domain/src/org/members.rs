@@ -172,14 +172,18 @@ pub(super) fn grants(role: Role, authority: &Authority) -> Result<(), Rejection>
 }
 
 fn keep_an_admin(state: &OrgState, leaving: UserId) -> Result<(), Rejection> {
-    let another = state
-        .members
-        .iter()
-        .any(|(id, member)| *id != leaving && member.role == Role::Admin);
-    if another {
-        Ok(())
-    } else {
+    if state.is_only_admin(leaving) {
         Err(Rejection::LastAdmin)
+    } else {
+        Ok(())
+    }
+}
+
+impl OrgState {
+    /// Whether a member is an admin, and nobody else is.
+    pub fn is_only_admin(&self, person: UserId) -> bool {
+        let mut admins = self.members.iter().filter(|(_, it)| it.role == Role::Admin);
+        admins.next().is_some_and(|(id, _)| *id == person) && admins.next().is_none()
     }
 }
 

@@ -24,6 +24,7 @@ mod sessions;
 mod state;
 mod videos;
 mod videos_evolve;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -35,8 +36,8 @@ pub use self::campaigns::Campaign;
 pub use self::command::{
     AnnotationPatch, CampaignPatch, Command, CreatorPatch, Founding, GoalPatch, InvitationCommand,
     KeyDisposition, KeyPatch, NewAnnotation, NewCampaign, NewCreator, NewGoal, NewInvitation,
-    NewKey, NewSession, NewVideo, ProjectPatch, ReviewDecision, Rotation, SessionCommand,
-    VideoPatch,
+    NewKey, NewSession, NewVideo, NewWebhook, ProjectPatch, ReviewDecision, Rotation,
+    SessionCommand, VideoPatch, WebhookCommand, WebhookPatch,
 };
 pub use self::denials::Denials;
 pub use self::deny_again::{Again, NotAgain, deny_again};
@@ -48,6 +49,7 @@ pub use self::state::{
     Creator, CreatorStatus, Denial, Key, KeyStatus, Member, OrgState, Profile, Project, Recorded,
     Review, SNAPSHOT_FORMAT, Video,
 };
+pub use self::webhooks::Webhook;
 
 use crate::event::Event;
 use crate::plan::LimitKey;
@@ -187,6 +189,7 @@ pub fn decide(
             patch,
         } => annotations::change(state, *annotation_id, patch),
         Command::RemoveAnnotation { annotation_id } => annotations::remove(state, *annotation_id),
+        Command::Webhook(command) => webhooks::decide(state, command),
     }
 }
 
@@ -261,6 +264,10 @@ pub fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {
         Event::AnnotationAdded(_) | Event::AnnotationChanged(_) | Event::AnnotationRemoved(_) => {
             annotations::evolve(state, recorded);
         }
+        Event::WebhookAdded(_)
+        | Event::WebhookChanged(_)
+        | Event::WebhookRemoved(_)
+        | Event::WebhookDisabled(_) => webhooks::evolve(state, recorded),
         // Observations are the other stream; they decide nothing.
         Event::ObservationRecorded(_) => state.events -= 1,
     }

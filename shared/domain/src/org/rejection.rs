@@ -97,6 +97,8 @@ pub enum Existing {
     Session,
     /// A video of the same platform and id.
     Video,
+    /// A webhook with the same id.
+    Webhook,
 }
 
 /// Why a command is refused. Nothing was changed.

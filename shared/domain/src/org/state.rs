@@ -13,13 +13,14 @@ use super::denials::Denials;
 use super::goals::Goal;
 use super::invitations::Invitation;
 use super::sessions::Session;
+use super::webhooks::Webhook;
 use crate::event::{
     Actor, EntityRef, Event, MediaType, RecordedEvent, RevocationReason, Role,
     TrackingDisabledReason, TrackingMode, TrackingStatus,
 };
 use crate::ids::{
     AnnotationId, CampaignId, CreatorId, GlobalPosition, GoalId, InvitationId, KeyId, ProjectId,
-    SessionId, UserId, VideoId,
+    SessionId, UserId, VideoId, WebhookId,
 };
 use crate::named::named;
 use crate::plan::{LimitKey, Limits, Plan};
@@ -91,6 +92,8 @@ pub struct OrgState {
     pub annotations: HashMap<AnnotationId, Annotation>,
     /// Annotations of the system, with their project.
     pub marks: BTreeMap<AnnotationId, ProjectId>,
+    /// Webhooks, removed ones too.
+    pub webhooks: BTreeMap<WebhookId, Webhook>,
     /// UTC day of the last warning by limit.
     pub warned: BTreeMap<LimitKey, NaiveDate>,
     /// Removed ones too, in the order of their ids.
@@ -473,6 +476,7 @@ struct Stored {
     goals: HashMap<GoalId, Goal>,
     annotations: HashMap<AnnotationId, Annotation>,
     marks: BTreeMap<AnnotationId, ProjectId>,
+    webhooks: BTreeMap<WebhookId, Webhook>,
     warned: BTreeMap<LimitKey, NaiveDate>,
 }
 
@@ -496,6 +500,7 @@ impl From<Stored> for OrgState {
             goals: stored.goals,
             annotations: stored.annotations,
             marks: stored.marks,
+            webhooks: stored.webhooks,
             warned: stored.warned,
             ..Self::default()
         };
@@ -528,4 +533,4 @@ impl From<Stored> for OrgState {
 }
 
 /// The number of a snapshot's form: another one is ignored and the state folded anew.
-pub const SNAPSHOT_FORMAT: i16 = 4;
+pub const SNAPSHOT_FORMAT: i16 = 5;

@@ -10,3 +10,4 @@ mod members_and_plan;
 mod properties;
 mod sessions;
 mod tracking;
+mod webhooks;

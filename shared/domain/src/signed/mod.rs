@@ -6,12 +6,14 @@
 //! seal is not.
 
 mod checkpoint;
+mod line;
 mod note;
 mod seal;
 #[cfg(test)]
 mod tests;
 
 pub use self::checkpoint::Checkpoint;
+pub use self::line::{InvalidSealedLine, SealedLine};
 pub use self::note::{
     InvalidKey, InvalidLogName, LogName, NOTE_BYTES, NotVerified, NoteSigner, SEED_BYTES,
     SIGNATURES_MAX, VerifierKey, opened,
@@ -44,7 +46,7 @@ pub enum NoteError {
 /// The lines of a text, each read once and in order.
 struct Lines<'a> {
     what: &'static str,
-    lines: std::str::Split<'a, char>,
+    left: std::str::Split<'a, char>,
     number: usize,
 }
 
@@ -53,7 +55,7 @@ impl<'a> Lines<'a> {
     fn of(what: &'static str, text: &'a str) -> Self {
         Self {
             what,
-            lines: text.strip_suffix('\n').unwrap_or(text).split('\n'),
+            left: text.strip_suffix('\n').unwrap_or(text).split('\n'),
             number: 0,
         }
     }
@@ -68,7 +70,7 @@ impl<'a> Lines<'a> {
     /// The next line as `read` has it.
     fn next<T>(&mut self, read: impl FnOnce(&'a str) -> Option<T>) -> Result<T, Malformed> {
         self.number += 1;
-        let line = self.lines.next();
+        let line = self.left.next();
         line.and_then(read).ok_or_else(|| self.malformed())
     }
 
@@ -84,7 +86,7 @@ impl<'a> Lines<'a> {
     /// Nothing may follow.
     fn end(mut self) -> Result<(), Malformed> {
         self.number += 1;
-        match self.lines.next() {
+        match self.left.next() {
             None => Ok(()),
             Some(_) => Err(self.malformed()),
         }

@@ -199,15 +199,15 @@ pub fn opened<'a, 'k>(
     let lines = signatures.strip_suffix('\n').ok_or(NotVerified::Form)?;
     let mut signer = None;
     for (n, line) in lines.split('\n').enumerate() {
-        let (name, signed) = line
+        let (name, base64) = line
             .strip_prefix(DASH)
             .and_then(|line| line.split_once(' '))
             .ok_or(NotVerified::Form)?;
-        let signed = STANDARD.decode(signed).map_err(|_| NotVerified::Form)?;
-        if n >= SIGNATURES_MAX || signed.len() <= KEY_ID_BYTES {
+        let bytes = STANDARD.decode(base64).map_err(|_| NotVerified::Form)?;
+        if n >= SIGNATURES_MAX || bytes.len() <= KEY_ID_BYTES {
             return Err(NotVerified::Form);
         }
-        let (id, signature) = signed.split_at(KEY_ID_BYTES);
+        let (id, signature) = bytes.split_at(KEY_ID_BYTES);
         let of = |key: &&VerifierKey| key.name.as_str() == name && key.id() == id;
         let Some(key) = keys.iter().find(of) else {
             continue;

@@ -5,8 +5,8 @@ use proptest::sample::Index;
 use zeroize::Zeroizing;
 
 use super::{
-    Checkpoint, LogName, NOTE_BYTES, NotVerified, NoteError, NoteSigner, Seal, StreamEnd,
-    VerifierKey, opened,
+    Checkpoint, LogName, NOTE_BYTES, NotVerified, NoteError, NoteSigner, Seal, SealedLine,
+    StreamEnd, VerifierKey, opened,
 };
 use crate::event::ChainHash;
 use crate::ids::{LogEpoch, OrgId, StreamVersion, TreeSize};
@@ -91,7 +91,10 @@ fn what_was_signed_is_read_with_the_key_and_with_no_other() {
     let other = signer("trackagoat", 2).verifier();
     let renamed = signer("elsewhere", 1).verifier();
     let note = checkpoint().sign(&signer_a);
-    assert_eq!(Checkpoint::open(&note, &[other.clone(), key.clone()]), Ok(checkpoint()));
+    assert_eq!(
+        Checkpoint::open(&note, &[other.clone(), key.clone()]),
+        Ok(checkpoint())
+    );
     for keys in [vec![], vec![other], vec![renamed]] {
         let refused = Checkpoint::open(&note, &keys);
         assert_eq!(refused, Err(NotVerified::UnknownKey.into()));
@@ -189,6 +192,29 @@ fn lines_have_one_form_only() {
         good.replace("decisions 912", "decisions -1"),
     ] {
         assert!(Seal::parse(&bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_line_of_a_seal_is_read_as_it_was_written() {
+    let signer = signer("trackagoat", 1);
+    let line = SealedLine {
+        id: crate::ids::EventId::from_uuid(uuid::Uuid::from_u128(3)),
+        org: seal().org,
+        at: seal().at,
+        seal: seal().sign(&signer),
+        checkpoint: checkpoint().sign(&signer),
+    };
+    let json = line.to_json();
+    assert!(SealedLine::is_meant(json.as_bytes()));
+    assert_eq!(SealedLine::parse(json.as_bytes()).unwrap(), line);
+    for (from, to) in [
+        ("export.sealed", "export.closed"),
+        ("/orgs/", "/"),
+        ("seal\"", "x\""),
+    ] {
+        let other = json.replacen(from, to, 1);
+        assert!(SealedLine::parse(other.as_bytes()).is_err(), "{other}");
     }
 }
 

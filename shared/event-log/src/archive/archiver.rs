@@ -5,9 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::event::ChainHash;
+use domain::event::{ChainHash, Stream};
 use domain::ids::{GlobalPosition, TreeSize};
-use domain::merkle::{Grown, NodeHash};
+use domain::merkle::{Frontier, Grown, NodeHash};
 use domain::time::Timestamp;
 use sqlx::error::DatabaseError;
 use sqlx::{Connection, PgConnection};
@@ -17,13 +17,12 @@ use super::error::{ArchiveError, Behind};
 use super::keep::{self, Subjects};
 use super::manifest::{Manifest, Stretch, Sum, manifest_path};
 use super::rows;
-use super::tiles;
 use super::volume::Volume;
 use super::write::{Writer, sync_folder};
 use crate::error::CorruptRow;
 use crate::log::EventLog;
-use crate::read;
 use crate::stored::StoredEvent;
+use crate::{read, tree};
 
 /// Number of the advisory lock that whoever archives holds ("tga_arch").
 const LOCK: i64 = 0x7467_615f_6172_6368;
@@ -140,8 +139,12 @@ impl Archiver {
     ) -> Result<Next, ArchiveError> {
         let state = sqlx::query!(
             r#"select s.partition_size as "size!", f.position as "folded!", h.position as "head!",
-                   (select max(tree_size) from log.newest_checkpoint) as signed
-               from log.settings s, log.folded f, log.head h"#
+                   (select max(tree_size) from log.newest_checkpoint) as signed,
+                   least(c.position, (select min(d.position) - 1 from hooks.deliveries d
+                                      join log.events e using (position)
+                                      where d.status = 'pending' and e.stream = $1)) as "hooked!"
+               from log.settings s, log.folded f, log.head h, hooks.cursor c"#,
+            Stream::Observations.number()
         )
         .fetch_one(&mut self.connection)
         .await?;
@@ -159,11 +162,14 @@ impl Archiver {
             return Ok(Next::Young(stretch));
         }
         let folded = GlobalPosition::new(count(state.folded));
+        let hooked = GlobalPosition::new(count(state.hooked));
         let signed = state.signed.map(|signed| TreeSize::new(count(signed)));
         let behind = if folded < last {
             Some(Behind::Fold(folded))
         } else if passed < last {
             Some(Behind::Projection(passed))
+        } else if hooked < last {
+            Some(Behind::Webhooks(hooked))
         } else {
             let behind = signed.filter(|signed| signed.get() < last.get());
             behind.map(Behind::Tree)
@@ -192,7 +198,7 @@ impl Archiver {
             self.write_file(stretch, before.clone(), &mut progress)
                 .await?;
         }
-        let mut frontier = tiles::edge(&mut self.connection, before.tree.size()).await?;
+        let mut frontier = self.edge(before.tree.size()).await?;
         let read_back = move || {
             let volume = Volume::open(&path)?;
             if volume.manifest().before.start() != Some(before.clone()) {
@@ -216,7 +222,7 @@ impl Archiver {
         };
         let written = tokio::task::spawn_blocking(read_back).await??;
         self.compare(&written).await?;
-        tiles::keep(&mut self.connection, &written.grown).await?;
+        self.keep_tree(&written.grown).await?;
         Ok(written)
     }
 
@@ -393,6 +399,29 @@ impl Archiver {
             if usize::try_from(same).ok() != Some(ends.len()) {
                 let path = self.folder.join(&written.manifest.file);
                 return Err(ArchiveError::Foreign { path });
+            }
+        }
+        Ok(())
+    }
+
+    /// The edge of the tree up to a position.
+    async fn edge(&mut self, size: u64) -> Result<Frontier, ArchiveError> {
+        let edge = tree::frontier(&mut self.connection, TreeSize::new(size)).await?;
+        edge.ok_or_else(|| {
+            let corrupt = CorruptRow::new("log.merkle", "hash", size, "is not there for its tree");
+            ArchiveError::Read(corrupt.into())
+        })
+    }
+
+    /// Grows the tree that is kept over what is archived: it must be whole up to there, since its leaves
+    /// leave the database. What is kept of it already must be the same.
+    async fn keep_tree(&mut self, grown: &[Grown]) -> Result<(), ArchiveError> {
+        for grown in grown.chunks(KEPT_AT_ONCE) {
+            tree::keep(&mut self.connection, grown).await?;
+            let wrong = tree::wrong_subtrees(&mut self.connection, grown).await?;
+            if let Some(wrong) = wrong.first() {
+                let last = (wrong.due.index + 1) << wrong.due.level;
+                return Err(ArchiveError::Tree(GlobalPosition::new(last)));
             }
         }
         Ok(())

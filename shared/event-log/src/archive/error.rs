@@ -18,6 +18,12 @@ pub enum Behind {
     /// A projection.
     #[error("a projection has come to {0} only: it would need the archive to go on")]
     Projection(GlobalPosition),
+    /// Webhooks.
+    #[error(
+        "webhooks were given events up to {0} only: start a command service, and wait, or switch off \
+         those that are not reached"
+    )]
+    Webhooks(GlobalPosition),
     /// The signed tree.
     #[error(
         "the tree is signed up to {0} only: start a command service with the signing key, and wait"

@@ -24,6 +24,27 @@ pub struct Newest {
     pub auth: GlobalPosition,
 }
 
+/// What the log keeps of where its archives end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArchiveEdge {
+    /// The last position that stands whole in files alone.
+    pub upto: GlobalPosition,
+    /// The root of the tree over all events up to there.
+    pub root: NodeHash,
+    /// The newest event up to there that changes who may call, or 0.
+    pub auth: GlobalPosition,
+}
+
+/// Where archives end; none if nothing is archived.
+pub async fn edge(connection: &mut PgConnection) -> Result<Option<ArchiveEdge>, ReadError> {
+    let newest = newest(connection).await?;
+    Ok(newest.map(|newest| ArchiveEdge {
+        upto: newest.stretch.last,
+        root: newest.tree.root(),
+        auth: newest.auth,
+    }))
+}
+
 fn position(column: &'static str, value: i64) -> Result<GlobalPosition, CorruptRow> {
     GlobalPosition::try_from_i64(value)
         .ok_or_else(|| CorruptRow::new("log.archived", column, value, "is negative"))

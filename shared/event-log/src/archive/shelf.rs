@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::ids::GlobalPosition;
+use domain::ids::{GlobalPosition, OrgId};
+use tokio::sync::Semaphore;
 
 use super::error::ArchiveError;
 use super::manifest::Sum;
@@ -17,13 +18,18 @@ use crate::stored::StoredEvent;
 /// each frame page by page. Each has at most 10,000 events or 8 MiB of text.
 const FRAMES_KEPT: usize = 4;
 
+/// Frames that are unpacked at once: readers of the archive take no more of the processors than so many
+/// threads, and the others wait.
+const UNPACKED_AT_ONCE: usize = 2;
+
 /// Where archives are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shelf {
     folder: Option<PathBuf>,
     /// How far archives went when they were last met; only spares a look at the table.
     met: AtomicU64,
     open: Mutex<Open>,
+    unpacking: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +50,9 @@ impl Shelf {
     pub fn new(folder: Option<PathBuf>) -> Self {
         Self {
             folder,
-            ..Self::default()
+            met: AtomicU64::new(0),
+            open: Mutex::default(),
+            unpacking: Arc::new(Semaphore::new(UNPACKED_AT_ONCE)),
         }
     }
 
@@ -71,17 +79,59 @@ impl Shelf {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, ArchiveError> {
         let wanted = after.next();
-        let events = if let Some(events) = self.unpacked(&archived, wanted) {
-            events
-        } else {
-            let shelf = Arc::clone(self);
-            let unpack = move || shelf.unpack(&archived, wanted);
-            tokio::task::spawn_blocking(unpack).await??
-        };
+        let events = self.frame(archived, wanted).await?;
         let first = events.first().map_or(wanted, |event| event.position);
         let skipped = wanted.get().saturating_sub(first.get());
         let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
         Ok(events.iter().skip(skipped).take(limit).cloned().collect())
+    }
+
+    /// The frame that holds a position.
+    pub async fn frame(
+        self: &Arc<Self>,
+        archived: Archived,
+        wanted: GlobalPosition,
+    ) -> Result<Arc<[StoredEvent]>, ArchiveError> {
+        if let Some(events) = self.unpacked(&archived, wanted) {
+            return Ok(events);
+        }
+        let shelf = Arc::clone(self);
+        self.in_turn(move || match shelf.unpacked(&archived, wanted) {
+            Some(events) => Ok(events),
+            None => shelf.unpack(&archived, wanted),
+        })
+        .await
+    }
+
+    /// The events of an org in the frame that holds a position, and where that frame ends. Other lines
+    /// of it are passed over unread.
+    pub async fn frame_of_org(
+        self: &Arc<Self>,
+        archived: Archived,
+        wanted: GlobalPosition,
+        org: OrgId,
+    ) -> Result<(Vec<StoredEvent>, GlobalPosition), ArchiveError> {
+        let shelf = Arc::clone(self);
+        self.in_turn(move || {
+            let volume = shelf.volume(&archived)?;
+            let (index, last) = volume.frame_of(wanted)?;
+            Ok((volume.read_frame_of_org(index, org)?, last))
+        })
+        .await
+    }
+
+    /// Reads off the executor, once others have.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
+    ) -> Result<T, ArchiveError> {
+        let turn = Arc::clone(&self.unpacking).acquire_owned().await;
+        let read = move || {
+            // Held until it is done, even if nobody waits for it any more.
+            let _turn = turn;
+            read()
+        };
+        tokio::task::spawn_blocking(read).await?
     }
 
     fn unpacked(&self, archived: &Archived, wanted: GlobalPosition) -> Option<Arc<[StoredEvent]>> {
@@ -101,10 +151,7 @@ impl Shelf {
         wanted: GlobalPosition,
     ) -> Result<Arc<[StoredEvent]>, ArchiveError> {
         let volume = self.volume(archived)?;
-        let Some((index, _)) = volume.manifest().frame_of(wanted) else {
-            let problem = "has no frame of an event that it should hold";
-            return Err(ArchiveError::manifest(volume.path(), problem));
-        };
+        let (index, _) = volume.frame_of(wanted)?;
         let events: Arc<[StoredEvent]> = volume.read_frame(index)?.into();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.frames.truncate(FRAMES_KEPT - 1);
@@ -130,5 +177,11 @@ impl Shelf {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.volume = Some(Arc::clone(&volume));
         Ok(volume)
+    }
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self::new(None)
     }
 }

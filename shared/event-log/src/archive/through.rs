@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::ids::GlobalPosition;
 
-use super::rows::{self, Archived};
+use super::rows::{self, ArchiveEdge, Archived};
 use super::shelf::Shelf;
 use crate::error::ReadError;
 use crate::log::EventLog;
@@ -25,6 +25,16 @@ impl EventLog {
     pub async fn earliest(&self) -> Result<GlobalPosition, ReadError> {
         let upto = self.ask(async |c| rows::upto(c).await).await?;
         Ok(upto.next())
+    }
+
+    /// Whether archived events can be read: whether there is a folder.
+    pub fn has_archive(&self) -> bool {
+        self.shelf().is_there()
+    }
+
+    /// Where archives end; none if nothing is archived.
+    pub async fn archive_edge(&self) -> Result<Option<ArchiveEdge>, ReadError> {
+        self.ask(async |c| rows::edge(c).await).await
     }
 
     /// The events after a position: those that are online, and archived ones if there is a folder.
@@ -130,7 +140,8 @@ impl EventLog {
 }
 
 impl Archived {
-    fn out_of_reach(self, position: GlobalPosition) -> ReadError {
+    /// Without a folder.
+    pub(super) fn out_of_reach(self, position: GlobalPosition) -> ReadError {
         ReadError::Archived {
             position,
             earliest: self.upto.next(),

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use domain::ids::GlobalPosition;
+use domain::ids::{GlobalPosition, OrgId};
 use sha2::{Digest, Sha256};
 
 use super::check::{BadEvent, Checker, Flaw};
@@ -73,17 +73,53 @@ impl Volume {
         self.manifest_sum
     }
 
+    /// Number of the frame that holds a position, and its last position.
+    pub(super) fn frame_of(
+        &self,
+        wanted: GlobalPosition,
+    ) -> Result<(usize, GlobalPosition), ArchiveError> {
+        let problem = "has no frame of an event that it should hold";
+        let found = self.manifest.frame_of(wanted);
+        found.ok_or_else(|| ArchiveError::manifest(&self.path, problem))
+    }
+
+    /// The lines of one frame, whose bytes must be those of the manifest.
+    fn unpacked(&self, index: usize) -> Result<Vec<u8>, ArchiveError> {
+        let frame = &self.manifest.frames[index];
+        let bad = || self.damaged(frame.first, Flaw::Frame);
+        let packed = self.packed(index)?;
+        if Sum::of(&packed) != frame.sha256.0 {
+            return Err(bad());
+        }
+        zstd::bulk::decompress(&packed, FRAME_BYTES_MAX).map_err(|_| bad())
+    }
+
+    /// The events of an org in one frame. Who knows the frame by its hash need not read all of it.
+    pub(super) fn read_frame_of_org(
+        &self,
+        index: usize,
+        org: OrgId,
+    ) -> Result<Vec<StoredEvent>, ArchiveError> {
+        let first = self.manifest.frames[index].first;
+        let lines = self.unpacked(index)?;
+        let unreadable = || self.damaged(first, Flaw::Unreadable);
+        let lines = std::str::from_utf8(&lines).map_err(|_| unreadable())?;
+        let source = format!("\"source\":\"/orgs/{org}\"");
+        let mut events = Vec::new();
+        for line in lines.lines().filter(|line| line.contains(&source)) {
+            let event = line::to_event(line).ok_or_else(unreadable)?;
+            // What is recorded may hold the same text.
+            if event.org_id == org {
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
     /// The events of one frame, whose bytes must be those of the manifest.
     pub(super) fn read_frame(&self, index: usize) -> Result<Vec<StoredEvent>, ArchiveError> {
-        let first = self.manifest.frames[index].first;
-        let bad = |flaw| self.damaged(first, flaw);
-        let packed = self.packed(index)?;
-        if Sum::of(&packed) != self.manifest.frames[index].sha256.0 {
-            return Err(bad(Flaw::Frame));
-        }
-        let lines = zstd::bulk::decompress(&packed, FRAME_BYTES_MAX);
-        let lines = lines.map_err(|_| bad(Flaw::Frame))?;
-        let mut due = first;
+        let lines = self.unpacked(index)?;
+        let mut due = self.manifest.frames[index].first;
         let mut events = Vec::new();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             let event = std::str::from_utf8(line).ok().and_then(line::to_event);

@@ -35,6 +35,11 @@ async fn nobody_changes_the_log() {
             "update log.archived set file = ''",
             "delete from log.archived",
             "truncate log.archived",
+            "update log.merkle set hash = hash",
+            "delete from log.merkle",
+            "truncate log.merkle",
+            "update log.checkpoints set note = ''",
+            "delete from log.checkpoints",
             "insert into log.events select * from log.events on conflict (position) do update set actor = ''",
         ] {
             assert_eq!(
@@ -79,6 +84,7 @@ async fn the_trigger_stands_when_triggers_are_off() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a list of statements by role")]
 async fn each_role_does_its_own_and_no_more() {
     let db = postgres().await;
     let forbidden: [(&'static str, &[&'static str]); 3] = [
@@ -89,10 +95,14 @@ async fn each_role_does_its_own_and_no_more() {
                 "delete from log.head",
                 "delete from log.streams",
                 "delete from log.reading_keys",
+                "delete from auth.subject_keys",
                 "delete from gate.credentials",
                 "truncate gate.credentials",
                 "insert into gate.leases values (gen_random_uuid(), '', 1, 0, 0, gen_random_uuid(), '')",
                 "update gate.head set lease_max_ms = 1",
+                "update auth.webhook_secrets set secret = ''",
+                "delete from hooks.cursor",
+                "truncate hooks.deliveries",
                 "drop table log.events",
                 "alter table log.events disable trigger append_only",
                 "alter table log.events detach partition log.events_000000",
@@ -116,17 +126,24 @@ async fn each_role_does_its_own_and_no_more() {
                 "select * from gate.head",
                 "delete from auth.subject_keys",
                 "insert into auth.subject_keys values (gen_random_uuid(), gen_random_uuid(), '')",
+                "select * from auth.webhook_secrets",
+                "select * from hooks.deliveries",
+                "select * from hooks.endpoints",
+                "update hooks.cursor set position = 0",
             ],
         ),
         (
             "tga_projector",
             &[
+                "update auth.subject_keys set key = null",
                 "select metadata from log.events",
                 "select gate.state()",
                 "select * from gate.verify('')",
                 "select * from gate.credentials",
                 "update log.head set position = 0",
                 "delete from auth.subject_keys",
+                "select * from auth.webhook_secrets",
+                "select * from hooks.deliveries",
             ],
         ),
     ];
@@ -215,11 +232,71 @@ async fn only_the_operator_archives_and_every_service_knows_what_is_archived() {
 }
 
 #[tokio::test]
+async fn only_who_signs_writes_what_is_signed_and_nobody_changes_it() {
+    let db = postgres().await;
+    for (role, statement, is_allowed) in [
+        ("tga_command", "update log.merkle set hash = hash", false),
+        ("tga_command", "delete from log.checkpoints", false),
+        ("tga_command", "truncate log.checkpoints", false),
+        ("tga_command", "delete from log.newest_checkpoint", false),
+        ("tga_command", "delete from log.seals", false),
+        (
+            "tga_command",
+            "insert into log.seal_requests values (gen_random_uuid(), now())",
+            false,
+        ),
+        (
+            "tga_command",
+            "insert into log.merkle values (8, 0, sha256(''))",
+            true,
+        ),
+        ("tga_command", "delete from log.seal_requests", true),
+        (
+            "tga_query",
+            "insert into log.merkle values (8, 1, sha256(''))",
+            false,
+        ),
+        (
+            "tga_query",
+            "insert into log.checkpoints values (gen_random_uuid(), 0, sha256(''), now(), '', '')",
+            false,
+        ),
+        (
+            "tga_query",
+            "update log.newest_checkpoint set note = ''",
+            false,
+        ),
+        ("tga_query", "select * from log.seal_requests", false),
+        (
+            "tga_query",
+            "insert into log.seal_requests values (gen_random_uuid(), now())",
+            false,
+        ),
+        ("tga_query", "update log.seals set seal = ''", false),
+        (
+            "tga_query",
+            "select * from log.merkle, log.checkpoints, log.newest_checkpoint, log.seals",
+            true,
+        ),
+        ("tga_projector", "select * from log.checkpoints", false),
+        (
+            "tga_projector",
+            "select log.request_seal(gen_random_uuid())",
+            false,
+        ),
+    ] {
+        let found = refusal(&db.pool_as(role), statement).await;
+        let due = if is_allowed { "accepted" } else { "42501" };
+        assert_eq!(found, due, "{role}: {statement}");
+    }
+}
+
+#[tokio::test]
 async fn no_function_of_ours_trusts_a_search_path() {
     let db = postgres().await;
     let open: Vec<String> = sqlx::query_scalar(
         "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-         where n.nspname in ('log', 'gate', 'auth')
+         where n.nspname in ('log', 'gate', 'auth', 'hooks')
              and not coalesce(p.proconfig, '{}') @> array['search_path=pg_catalog, pg_temp']",
     )
     .fetch_all(db.pool())

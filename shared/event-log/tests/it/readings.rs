@@ -331,15 +331,59 @@ async fn subjects_get_one_key_each_whoever_asks() {
         keys.sort_unstable();
         keys
     };
-    let first = bytes(asked[0].as_ref().unwrap());
+    let first = bytes(&asked[0].as_ref().unwrap().keys);
     assert_eq!(first.len(), 20);
-    for keys in &asked {
-        assert_eq!(bytes(keys.as_ref().unwrap()), first);
+    for found in &asked {
+        let found = found.as_ref().unwrap();
+        assert_eq!((bytes(&found.keys), found.erased.len()), (first.clone(), 0));
     }
     let other = process
         .log
         .subject_keys(crate::support::org(), &subjects)
         .await
         .unwrap();
-    assert_ne!(bytes(&other), first);
+    assert_ne!(bytes(&other.keys), first);
+}
+
+#[tokio::test]
+async fn who_is_erased_never_gets_another_key() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let (log, org) = (&process.log, org());
+    let subjects: Vec<Uuid> = (0..6).map(|_| Entropy::os().uuid_v4()).collect();
+    log.subject_keys(org, &subjects[..4]).await.unwrap();
+    // With a key, without one, and while others make them.
+    let gone = [subjects[0], subjects[1], subjects[4]];
+    let (erased, ..) = tokio::join!(
+        log.erase_subjects(org, &gone),
+        log.subject_keys(org, &subjects),
+        log.subject_keys(org, &subjects),
+    );
+    assert!((2..=3).contains(&erased.unwrap()));
+    assert_eq!(
+        log.erase_subjects(org, &gone).await.unwrap(),
+        0,
+        "once is enough"
+    );
+    for _ in 0..2 {
+        let mut found = log.subject_keys(org, &subjects).await.unwrap();
+        found.erased.sort_unstable();
+        let mut expected = gone;
+        expected.sort_unstable();
+        assert_eq!(found.erased, expected);
+        assert_eq!(found.keys.len(), 3);
+    }
+    let left = log.find_subject_keys(org, &subjects).await.unwrap();
+    assert!(left.iter().all(|(subject, _)| !gone.contains(subject)));
+
+    let all = log.erased_after(None, 10).await.unwrap();
+    assert_eq!(all.len(), 3);
+    let first = log.erased_after(None, 2).await.unwrap();
+    let rest = log.erased_after(first.last().copied(), 2).await.unwrap();
+    assert_eq!([first, rest].concat(), all);
+    let other = log
+        .subject_keys(crate::support::org(), &gone)
+        .await
+        .unwrap();
+    assert_eq!(other.keys.len(), 3, "another org's data is its own");
 }

@@ -8,6 +8,7 @@ mod task;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ids::GlobalPosition;
 use metrics::counter;
 use runtime::clock::Clock;
 use runtime::lifecycle::{TaskKind, Tasks};
@@ -63,6 +64,7 @@ pub struct Live {
     pub trusted: Arc<Trusted<Credentials>>,
     offers: mpsc::Sender<Offer>,
     ready: watch::Sender<bool>,
+    applied: watch::Sender<GlobalPosition>,
 }
 
 impl Live {
@@ -76,6 +78,11 @@ impl Live {
     /// Becomes true once.
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.ready.subscribe()
+    }
+
+    /// Changes with everything that is applied.
+    pub fn applied(&self) -> watch::Receiver<GlobalPosition> {
+        self.applied.subscribe()
     }
 }
 
@@ -92,6 +99,7 @@ pub fn start(
     let cache = Credentials::new(config.cache_bytes, config.refused_entries);
     let trusted = Arc::new(Trusted::new(cache));
     let ready = watch::Sender::new(false);
+    let applied = watch::Sender::new(GlobalPosition::ZERO);
     let replica = Replica::new(config.term);
     let driver = Driver::new(Parts {
         core: Follower::new(Arc::clone(&trusted), Arc::clone(&registry), replica),
@@ -104,11 +112,13 @@ pub fn start(
         tasks: tasks.clone(),
         offers: offered,
         ready: ready.clone(),
+        applied: applied.clone(),
     });
     tasks.spawn(TaskKind::Critical, "gate apply", driver.run());
     Live {
         trusted,
         offers,
         ready,
+        applied,
     }
 }

@@ -4,6 +4,7 @@
 mod barrier;
 mod connection;
 mod fleet;
+mod keys;
 mod lease;
 mod load;
 mod people;
@@ -19,6 +20,7 @@ use thiserror::Error;
 pub use self::barrier::{Registered, collect, note_copies, registered, settle, settled_at};
 pub use self::connection::connection;
 pub use self::fleet::{FleetRows, fleet};
+pub use self::keys::{KEYS_AT_ONCE, KeyTerms, keys};
 pub use self::lease::{Answer, LeaseLine, allow_lease};
 pub use self::load::Snapshot;
 pub use self::people::{

@@ -43,6 +43,7 @@ pub(super) struct Decisions {
     pub campaigns: Vec<(Uuid, OrgId)>,
     pub goals: Vec<(Uuid, OrgId)>,
     pub annotations: Vec<(Uuid, OrgId)>,
+    pub webhooks: Vec<(Uuid, OrgId)>,
     pub marks: Vec<MarkRow>,
     /// What campaigns written back held before the batch.
     pub items_before: HashMap<CampaignId, Items>,
@@ -75,6 +76,7 @@ impl Decisions {
             campaigns: pairs(&touched.campaigns),
             goals: pairs(&touched.goals),
             annotations: pairs(&touched.annotations),
+            webhooks: pairs(&touched.webhooks),
             marks: Vec::new(),
             items_before: HashMap::new(),
             videos_before: HashMap::new(),
@@ -91,6 +93,7 @@ impl Decisions {
         decisions.load_campaigns(connection, touched).await?;
         decisions.load_goals(connection, touched).await?;
         decisions.load_annotations(connection, touched).await?;
+        decisions.load_webhooks(connection, touched).await?;
         decisions.load_creators(connection, touched).await?;
         decisions
             .load_projects(connection, touched, &concerned)

@@ -9,6 +9,7 @@
 //! follow what campaigns hold later, in transactions of their own: see `roll`.
 
 mod annotations;
+mod audit;
 mod campaigns;
 mod changes;
 mod decisions;
@@ -27,6 +28,7 @@ pub(crate) mod slots;
 mod store;
 mod touched;
 mod video_readings;
+mod webhooks;
 
 use domain::event::{Event, Reading, RecordedEvent};
 use domain::time::Timestamp;
@@ -34,6 +36,7 @@ use sqlx::PgConnection;
 use thiserror::Error;
 use uuid::Uuid;
 
+pub use self::audit::{Indexed, index_in_tx};
 use self::changes::SlotChanges;
 use self::decisions::Decisions;
 use self::details::Details;

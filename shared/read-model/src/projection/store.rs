@@ -32,6 +32,7 @@ impl Decisions {
         self.store_campaigns(connection).await?;
         self.store_goals(connection).await?;
         self.store_annotations(connection).await?;
+        self.store_webhooks(connection).await?;
         self.store_creators_removed(connection).await
     }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::event::{Event, Reading, RecordedEvent};
-use domain::ids::{AnnotationId, CampaignId, GoalId, InvitationId, OrgId, SessionId, UserId};
+use domain::ids::{
+    AnnotationId, CampaignId, GoalId, InvitationId, OrgId, SessionId, UserId, WebhookId,
+};
 use domain::org::Mark;
 use domain::time::Timestamp;
 use uuid::Uuid;
@@ -25,6 +27,7 @@ pub(super) struct Touched {
     pub campaigns: BTreeMap<Uuid, OrgId>,
     pub goals: BTreeMap<Uuid, OrgId>,
     pub annotations: BTreeMap<Uuid, OrgId>,
+    pub webhooks: BTreeMap<Uuid, OrgId>,
     /// Orgs whose zone says on which day something happened.
     pub zones: BTreeSet<Uuid>,
     /// Projects and creators that decisions rest on without changing them.
@@ -60,6 +63,7 @@ impl Touched {
             &self.campaigns,
             &self.goals,
             &self.annotations,
+            &self.webhooks,
         ] {
             orgs.extend(ids.values().map(|org| org.as_uuid()));
         }
@@ -135,6 +139,10 @@ impl Touched {
             Event::AnnotationAdded(event) => self.annotation(org, event.annotation_id),
             Event::AnnotationChanged(event) => self.annotation(org, event.annotation_id),
             Event::AnnotationRemoved(event) => self.annotation(org, event.annotation_id),
+            Event::WebhookAdded(event) => self.webhook(org, event.webhook_id),
+            Event::WebhookChanged(event) => self.webhook(org, event.webhook_id),
+            Event::WebhookRemoved(event) => self.webhook(org, event.webhook_id),
+            Event::WebhookDisabled(event) => self.webhook(org, event.webhook_id),
             Event::ObservationRecorded(event) => self.readings(org, &event.readings),
             // Nothing of these is asked of the read model.
             Event::MemberBanned(_)
@@ -196,6 +204,10 @@ impl Touched {
 
     fn annotation(&mut self, org: OrgId, id: AnnotationId) {
         self.annotations.insert(id.as_uuid(), org);
+    }
+
+    fn webhook(&mut self, org: OrgId, id: WebhookId) {
+        self.webhooks.insert(id.as_uuid(), org);
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::ProjectorError;
 use crate::metrics as names;
+use crate::projection::Indexed;
 
 /// Pages of the feed, at most 2 MiB each, that may wait.
 const WAITING: usize = 8;
@@ -19,6 +20,8 @@ const BATCH_EVENTS: usize = 20_000;
 /// Events that are applied together.
 pub(super) struct Batch {
     pub events: Vec<RecordedEvent>,
+    /// Of all of them, whether this build knows their types or not.
+    pub indexed: Vec<Indexed>,
     /// The last event's, whether this build knows its type or not.
     pub position: GlobalPosition,
     pub hash: ChainHash,
@@ -89,6 +92,7 @@ impl Batches {
 impl Batch {
     fn extend(&mut self, page: Self) {
         self.events.extend(page.events);
+        self.indexed.extend(page.indexed);
         self.position = page.position;
         self.hash = page.hash;
         self.bytes += page.bytes;
@@ -101,6 +105,7 @@ fn decode(stored: &[StoredEvent]) -> Result<Option<Batch>, ProjectorError> {
     };
     let mut batch = Batch {
         events: Vec::with_capacity(stored.len()),
+        indexed: stored.iter().map(Indexed::from).collect(),
         position: last.position,
         hash: last.hash,
         bytes: 0,
@@ -161,6 +166,7 @@ mod tests {
         let events = [stored(4, "org.reinstated", 1), stored(5, "moon.landed", 1)];
         let batch = decode(&events).unwrap().unwrap();
         assert_eq!(batch.events.len(), 1);
+        assert_eq!(batch.indexed.len(), 2, "the trail has all of them");
         assert_eq!(batch.position, GlobalPosition::new(5));
         assert_eq!(batch.hash, ChainHash::from_bytes([7; 32]));
         assert!(decode(&[]).unwrap().is_none());

@@ -1,10 +1,14 @@
-//! Follows the log and applies it, one projector at a time for each version.
+//! Follows the log and applies it, one projector at a time for each build of a version.
 //!
 //! Level-triggered: it reads its checkpoint, applies what follows it and moves it in the same
 //! transaction. Whatever goes wrong, it begins again at the checkpoint. The connection that applies
-//! holds the version's lock too, so a projector that lost one has lost both.
+//! holds the build's lock too, so a projector that lost one has lost both. It follows the build that
+//! answers: once another one does, it goes on with that.
 
+mod beside;
+mod erasures;
 mod feeder;
+mod retention;
 mod turns;
 
 use std::time::Duration;
@@ -21,24 +25,30 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use thiserror::Error;
 
+pub use self::beside::{Progress, SwitchError};
+use self::erasures::Erasures;
 use self::feeder::{Batch, Batches, Feeder};
+use self::retention::Retention;
+pub use self::retention::prune;
 use self::turns::Turns;
+use crate::builds::{self, BuildError};
 use crate::metrics as names;
 use crate::position::CHANNEL;
-use crate::projection::{ApplyError, apply_in_tx, keyring::SubjectKeyring, roll_in_tx};
-use crate::schema::{self, Checkpoint, ProjectionVersion, SchemaError};
+use crate::projection::{
+    ApplyError, apply_in_tx, index_in_tx, keyring::SubjectKeyring, roll_in_tx,
+};
+use crate::schema::{self, Build, Checkpoint, ProjectionVersion, SchemaError};
 
-/// How long another projector's lock is waited for before it is tried again.
-const LOCK_AGAIN: Duration = Duration::from_secs(1);
 /// How long to wait before events are looked for again that stand in an archive which is not at hand:
 /// only the operator can bring it.
 const ARCHIVED_AGAIN: Duration = Duration::from_mins(1);
+/// How long another projector's lock is waited for before it is tried again: whoever made another
+/// build the one that answers lets go of it at once, and waits for none.
+const LOCK_AGAIN: Duration = Duration::from_millis(250);
 /// How long the connection may be silent: afterwards the server ends it and frees the lock, so
 /// that a stopped process does not stop the projection.
 const IDLE_SECONDS: u32 = 30;
-/// How often a silent connection says that it lives.
-const ALIVE: Duration = Duration::from_secs(10);
-/// How often the distance to the head is measured.
+/// How often the distance to the head is measured, and looked whether the build still answers.
 const MEASURE: Duration = Duration::from_secs(1);
 /// How often outlived versions are looked for.
 const CLEAN: Duration = Duration::from_hours(1);
@@ -86,6 +96,9 @@ pub enum ProjectorError {
         #[source]
         source: ApplyError,
     },
+    /// Builds could not be looked after.
+    #[error("outlived builds could not be dropped")]
+    Builds(#[from] BuildError),
     /// Another projector has moved the checkpoint.
     #[error("the checkpoint is not at position {expected} any more")]
     Overtaken {
@@ -135,8 +148,10 @@ impl Projector {
         let mut waits = RETRY.waits(&self.entropy);
         while !tasks.is_stopping() {
             let mut has_moved = false;
-            let Err(error) = self.session(&tasks, &mut has_moved).await else {
-                return;
+            let error = match self.session(&tasks, &mut has_moved).await {
+                Ok(Ended::Stopped) => return,
+                Ok(Ended::Switched) => continue,
+                Err(error) => error,
             };
             metrics::counter!(names::RESTARTS, "reason" => error.reason()).increment(1);
             let chain = runtime::telemetry::chain(&error).to_string();
@@ -163,27 +178,24 @@ impl Projector {
         }
     }
 
-    /// Projects with one connection until told to stop, or until something fails.
-    async fn session(&self, tasks: &Tasks, has_moved: &mut bool) -> Result<(), ProjectorError> {
+    /// Projects with one connection until told to stop, until another build answers, or until
+    /// something fails.
+    async fn session(&self, tasks: &Tasks, has_moved: &mut bool) -> Result<Ended, ProjectorError> {
         let mut connection = self.connect().await?;
-        while !schema::try_lock(&mut connection, self.config.version).await? {
+        let build = loop {
+            let build = schema::serving(&mut connection, self.config.version).await?;
+            if schema::try_lock(&mut connection, build).await? {
+                break build;
+            }
             tokio::select! {
-                () = tasks.stopping() => return Ok(()),
+                () = tasks.stopping() => return Ok(Ended::Stopped),
                 () = self.clock.sleep(self.entropy.jitter(LOCK_AGAIN, 0.2)) => {}
             }
-        }
-        let (checkpoint, epoch) = self.begin(&mut connection).await?;
-        let nats = self.config.nats.clone();
-        let (feeder, batches) = Feeder::new(&self.log, nats, checkpoint.position, epoch);
-        let session = Session {
-            projector: self,
-            connection,
-            checkpoint,
-            epoch,
-            turns: Turns::default(),
-            measure_at: self.clock.monotonic(),
-            clean_at: self.clock.monotonic(),
         };
+        let (session, feeder, batches) = self.begin(connection, build).await?;
+        if !session.checkpoint.serves {
+            return Ok(Ended::Switched);
+        }
         tokio::select! {
             biased;
             ended = session.apply_all(batches, tasks, has_moved) => ended,
@@ -191,23 +203,36 @@ impl Projector {
         }
     }
 
-    /// Where to go on. A log that was restored to another past leaves a projection of a future that
-    /// never was: it is built anew.
+    /// Begins where the build is. A log that was restored to another past leaves a projection of a
+    /// future that never was: it is built anew. The connection must hold the build's lock.
     async fn begin(
         &self,
-        connection: &mut PgConnection,
-    ) -> Result<(Checkpoint, LogEpoch), ProjectorError> {
-        let version = self.config.version;
+        mut connection: PgConnection,
+        build: Build,
+    ) -> Result<(Session<'_>, Feeder, Batches), ProjectorError> {
         let head = self.log.head().await?;
-        let checkpoint = schema::prepare(connection, version, self.now()).await?;
-        if self.is_of_this_log(&checkpoint, &head).await? {
-            return Ok((checkpoint, head.epoch));
+        let mut checkpoint = schema::prepare(&mut connection, build, self.now()).await?;
+        if !self.is_of_this_log(&checkpoint, &head).await? {
+            tracing::warn!(position = %checkpoint.position, "another log was projected: building anew");
+            metrics::counter!(names::RESTARTS, "reason" => "another_log").increment(1);
+            schema::empty(&mut connection, build, self.now()).await?;
+            checkpoint = schema::prepare(&mut connection, build, self.now()).await?;
         }
-        tracing::warn!(position = %checkpoint.position, "another log was projected: building anew");
-        metrics::counter!(names::RESTARTS, "reason" => "another_log").increment(1);
-        schema::drop_version(connection, version).await?;
-        let checkpoint = schema::prepare(connection, version, self.now()).await?;
-        Ok((checkpoint, head.epoch))
+        let nats = self.config.nats.clone();
+        let (feeder, batches) = Feeder::new(&self.log, nats, checkpoint.position, head.epoch);
+        let session = Session {
+            projector: self,
+            connection,
+            build,
+            checkpoint,
+            epoch: head.epoch,
+            turns: Turns::default(),
+            erasures: Erasures::default(),
+            retention: Retention::default(),
+            measure_at: self.clock.monotonic(),
+            clean_at: self.clock.monotonic(),
+        };
+        Ok((session, feeder, batches))
     }
 
     async fn is_of_this_log(
@@ -245,7 +270,7 @@ impl Projector {
             ("tcp_keepalives_interval", "5".to_owned()),
             ("tcp_keepalives_count", "3".to_owned()),
         ]);
-        self.config.version.in_schema(options).connect().await
+        options.connect().await
     }
 
     fn now(&self) -> Timestamp {
@@ -253,13 +278,23 @@ impl Projector {
     }
 }
 
-/// One connection's life: it holds the lock of the version.
+/// Why a session ended without an error.
+enum Ended {
+    Stopped,
+    /// Another build answers now.
+    Switched,
+}
+
+/// One connection's life: it holds the lock of the build.
 struct Session<'a> {
     projector: &'a Projector,
     connection: PgConnection,
+    build: Build,
     checkpoint: Checkpoint,
     epoch: LogEpoch,
     turns: Turns,
+    erasures: Erasures,
+    retention: Retention,
     measure_at: Monotonic,
     clean_at: Monotonic,
 }
@@ -270,33 +305,55 @@ impl Session<'_> {
         mut batches: Batches,
         tasks: &Tasks,
         has_moved: &mut bool,
-    ) -> Result<(), ProjectorError> {
+    ) -> Result<Ended, ProjectorError> {
         loop {
-            self.settle().await?;
-            if self.turns.is_due() {
-                self.roll().await?;
+            if !self.settle().await? {
+                return Ok(Ended::Switched);
             }
-            let wait = if self.turns.has_work() {
-                Duration::ZERO
-            } else {
-                ALIVE
-            };
-            let next = tokio::select! {
-                biased;
-                () = tasks.stopping() => return Ok(()),
-                next = self.projector.clock.timeout(wait, batches.next()) => next,
-            };
-            match next {
-                Ok(Some(batch)) => {
-                    self.apply(batch).await?;
-                    *has_moved = true;
+            match self.step(&mut batches, tasks).await {
+                Ok(Step::Applied) => *has_moved = true,
+                Ok(Step::Nothing) => {}
+                Ok(Step::Stopped) => return Ok(Ended::Stopped),
+                Err(ProjectorError::Overtaken { .. }) if !self.serves().await? => {
+                    return Ok(Ended::Switched);
                 }
-                // The feeder has failed, and says why itself.
-                Ok(None) => std::future::pending().await,
-                Err(_) if self.turns.has_work() => self.roll().await?,
-                Err(_) => self.connection.ping().await?,
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Applies what has come, or lets roll-ups follow; waits a second at most if there is neither.
+    async fn step(&mut self, batches: &mut Batches, tasks: &Tasks) -> Result<Step, ProjectorError> {
+        if self.turns.is_due() {
+            self.roll().await?;
+        }
+        let wait = if self.turns.has_work() {
+            Duration::ZERO
+        } else {
+            MEASURE
+        };
+        let next = tokio::select! {
+            biased;
+            () = tasks.stopping() => return Ok(Step::Stopped),
+            next = self.projector.clock.timeout(wait, batches.next()) => next,
+        };
+        match next {
+            Ok(Some(batch)) => {
+                self.apply(batch).await?;
+                return Ok(Step::Applied);
+            }
+            // The feeder has failed, and says why itself.
+            Ok(None) => std::future::pending().await,
+            Err(_) if self.turns.has_work() => self.roll().await?,
+            Err(_) => {}
+        }
+        Ok(Step::Nothing)
+    }
+
+    /// Whether it is the build that answers, or will.
+    async fn serves(&mut self) -> Result<bool, sqlx::Error> {
+        let serving = schema::serving(&mut self.connection, self.build.version()).await?;
+        Ok(serving == self.build)
     }
 
     async fn apply(&mut self, batch: Batch) -> Result<(), ProjectorError> {
@@ -308,13 +365,16 @@ impl Session<'_> {
         let applied = apply_in_tx(&mut tx, &batch.events, &keys)
             .await
             .map_err(|source| ProjectorError::Apply { after, source })?;
+        index_in_tx(&mut tx, &batch.indexed)
+            .await
+            .map_err(|source| ProjectorError::Apply { after, source })?;
         let reached = Checkpoint {
             position: batch.position,
             hash: Some(batch.hash),
             log_epoch: Some(self.epoch),
             ..self.checkpoint
         };
-        if !schema::advance_in_tx(&mut tx, self.projector.config.version, after, reached).await? {
+        if !schema::advance_in_tx(&mut tx, self.build, after, reached).await? {
             return Err(ProjectorError::Overtaken { expected: after });
         }
         sqlx::query!("SELECT pg_notify($1, '')", CHANNEL)
@@ -343,33 +403,64 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Notes when the head is reached for the first time; now and then measures how far it is, and
-    /// drops outlived versions.
-    async fn settle(&mut self) -> Result<(), ProjectorError> {
-        let version = self.projector.config.version;
+    /// Notes when the head is reached for the first time; once a second measures how far it is, looks
+    /// whether this build still answers (false if not), lets go of who was erased and of a little of
+    /// what is too old; now and then drops outlived versions.
+    async fn settle(&mut self) -> Result<bool, ProjectorError> {
         let now = self.projector.clock.monotonic();
         if !self.checkpoint.is_caught_up || now >= self.measure_at {
+            if now >= self.measure_at && !self.serves().await? {
+                return Ok(false);
+            }
             self.measure_at = now + MEASURE;
             let head = self.projector.log.head().await?.position;
             let position = self.checkpoint.position;
             names::lag(head.get().saturating_sub(position.get()));
-            if head <= position && !self.checkpoint.is_caught_up {
+            self.let_go_of_erased().await?;
+            self.note_if_caught_up(head).await?;
+            if self.checkpoint.is_caught_up {
                 let now = self.projector.now();
-                schema::mark_caught_up(&mut self.connection, version, now).await?;
-                self.checkpoint.is_caught_up = true;
-                tracing::info!(%version, %position, "the projection is current");
+                self.retention.step(&mut self.connection, now).await?;
             }
         }
         if self.checkpoint.is_caught_up && now >= self.clean_at {
             self.clean_at = now + CLEAN;
             let before = self.projector.now().minus(OLD_VERSION_STAYS);
-            let dropped = schema::drop_outlived(&mut self.connection, version, before).await?;
-            for version in dropped {
-                tracing::info!(%version, "an outlived projection was dropped");
+            let version = self.build.version();
+            let dropped = builds::drop_outlived(&mut self.connection, version, before).await?;
+            for build in dropped {
+                tracing::info!(%build, "an outlived projection was dropped");
             }
+        }
+        Ok(true)
+    }
+
+    /// Lets go of what is opened of those who were erased meanwhile. Batches load their keys when
+    /// they are applied, one after another on this connection: what comes later finds none.
+    async fn let_go_of_erased(&mut self) -> Result<(), ProjectorError> {
+        let log = &self.projector.log;
+        self.erasures
+            .follow(log, &mut self.connection, self.build)
+            .await
+    }
+
+    async fn note_if_caught_up(&mut self, head: GlobalPosition) -> Result<(), ProjectorError> {
+        let (build, position) = (self.build, self.checkpoint.position);
+        if head <= position && !self.checkpoint.is_caught_up {
+            let now = self.projector.now();
+            schema::mark_caught_up(&mut self.connection, build, now).await?;
+            self.checkpoint.is_caught_up = true;
+            tracing::info!(%build, %position, "the projection is current");
         }
         Ok(())
     }
+}
+
+/// What a session did last.
+enum Step {
+    Applied,
+    Nothing,
+    Stopped,
 }
 
 impl ProjectorError {
@@ -389,7 +480,7 @@ impl ProjectorError {
             return "archived";
         }
         match self {
-            Self::Schema(_) => "schema",
+            Self::Schema(_) | Self::Builds(_) => "schema",
             Self::Apply { .. } => "apply",
             Self::Overtaken { .. } => "overtaken",
             Self::Feed(_) | Self::Log(_) => "log",

@@ -21,6 +21,9 @@ pub struct Org {
     pub profile: Profile,
     /// What a downgrade left standing for a while.
     pub kept_history: Option<KeptHistory>,
+    /// Readings before this are gone but for the last ones, or are about to go: days that begin before
+    /// it cannot be told of, whatever the plan is by now.
+    pub pruned_before: Option<Timestamp>,
 }
 
 /// Days of history that answers reach back after a downgrade (v1-contract.md 15.6).
@@ -91,6 +94,7 @@ pub(crate) struct OrgRow {
     pub updated_at: chrono::DateTime<chrono::Utc>,
     pub kept_history_days: Option<i64>,
     pub kept_history_until: Option<chrono::DateTime<chrono::Utc>>,
+    pub pruned_before: Option<chrono::DateTime<chrono::Utc>>,
     pub limit_keys: Vec<String>,
     pub limit_values: Vec<i64>,
 }
@@ -168,7 +172,7 @@ pub(crate) async fn rows(
     sqlx::query_as!(
         OrgRow,
         r#"SELECT o.org_id, o.name, o.plan, o.timezone, o.suspended, o.created_at, o.updated_at,
-                  o.kept_history_days, o.kept_history_until,
+                  o.kept_history_days, o.kept_history_until, o.pruned_before,
                   coalesce(l.keys, '{}') AS "limit_keys!", coalesce(l.values, '{}') AS "limit_values!"
            FROM orgs o
            LEFT JOIN LATERAL (
@@ -213,6 +217,7 @@ impl OrgRow {
                 updated_at: timestamp(self.updated_at),
             },
             kept_history: self.kept_history_until.map(kept),
+            pruned_before: self.pruned_before.map(timestamp),
         })
     }
 }

@@ -191,6 +191,84 @@ fn a_rebuilt_projection_equals_the_one_that_grew() {
     });
 }
 
+/// Pruned now and then while it grows, answers about days that are kept are as if nothing had gone, to
+/// the digit; and what is left in the end is what is left of a rebuilt projection.
+#[test]
+fn what_goes_changes_no_answer_about_what_is_kept() {
+    let runtime = runtime();
+    let (grown, rebuilt) = runtime.block_on(async { (projection().await, projection().await) });
+    let model = read_model(&grown);
+    let went = AtomicU64::new(0);
+    run(48, |(steps, cuts, mut questions)| {
+        let mut world = World::new(next_case());
+        world.run(&steps);
+        let org = world.journal.org;
+        runtime.block_on(async {
+            // So many days are kept; the history is of a month.
+            let kept_from = instant("2018-11-05T00:00:00Z");
+            let now = kept_from.plus(chrono::TimeDelta::days(33));
+            for (number, (events, cut)) in batches(&world, &cuts).enumerate() {
+                apply_and_roll(grown.pool(), events, cut).await;
+                limit_history(grown.pool(), org).await;
+                // The window moves on.
+                let days = i64::try_from(number).unwrap().min(4) - 5;
+                let earlier = now.plus(chrono::TimeDelta::days(days));
+                prune_all(grown.pool(), earlier).await;
+            }
+            roll_all(grown.pool()).await;
+            prune_all(grown.pool(), now).await;
+            apply(rebuilt.pool(), &world.journal.events).await;
+            roll_all(rebuilt.pool()).await;
+            let before = readings(rebuilt.pool(), org).await.len();
+            limit_history(rebuilt.pool(), org).await;
+            prune_all(rebuilt.pool(), now).await;
+            let left = readings(grown.pool(), org).await;
+            went.fetch_add((before - left.len()) as u64, Ordering::Relaxed);
+            prop_assert_eq!(&left, &readings(rebuilt.pool(), org).await);
+            for question in &mut questions {
+                // From the first day that begins later in every zone.
+                let from = kept_from.date() + Days::new(1);
+                let length = (question.calendar.to() - question.calendar.from()).num_days();
+                let to = from + chrono::TimeDelta::days(length);
+                let (tz, granularity) = (question.calendar.tz(), question.calendar.granularity());
+                question.calendar = Calendar::try_new(from, to, tz, granularity).unwrap();
+                question.now = question.now.plus(chrono::TimeDelta::days(14));
+                question.known_from = Some(0);
+                check(&model, &world, question).await?;
+            }
+            Ok(())
+        })
+    });
+    assert!(went.load(Ordering::Relaxed) > 100, "hardly anything went");
+}
+
+async fn limit_history(pool: &PgPool, org: domain::ids::OrgId) {
+    sqlx::query(
+        "INSERT INTO org_limits (org_id, limit_key, value)
+         VALUES ($1, 'stats_history_retention_days', 31) ON CONFLICT DO NOTHING",
+    )
+    .bind(org.as_uuid())
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+async fn prune_all(pool: &PgPool, now: Timestamp) {
+    let mut connection = pool.acquire().await.unwrap();
+    read_model::prune(&mut connection, now).await.unwrap();
+}
+
+async fn readings(pool: &PgPool, org: domain::ids::OrgId) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT r::text FROM video_readings r WHERE org_id = $1
+         UNION ALL SELECT r::text FROM creator_readings r WHERE org_id = $1 ORDER BY 1",
+    )
+    .bind(org.as_uuid())
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
 /// The history in batches, the last of which has no cut.
 fn batches<'a>(
     world: &'a World,

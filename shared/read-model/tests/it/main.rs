@@ -5,7 +5,9 @@
 mod aggregates;
 mod answers;
 mod archived;
+mod audit;
 mod breakdown;
+mod builds;
 mod campaigns;
 mod figure_plans;
 mod goals;

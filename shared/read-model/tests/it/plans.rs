@@ -290,6 +290,11 @@ async fn the_indexes_that_questions_rest_on_are_there() {
             "CREATE INDEX api_keys_newest ON api_keys USING btree (org_id, created_at DESC, key_id DESC)",
             "CREATE INDEX api_keys_owner ON api_keys USING btree (org_id, owner_id) WHERE \
              (owner_id IS NOT NULL)",
+            "CREATE INDEX audit_events_of_actor ON audit_events USING btree (org_id, actor, type, \
+             \"position\")",
+            "CREATE INDEX audit_events_of_subject ON audit_events USING btree (org_id, subject, type, \
+             \"position\")",
+            "CREATE INDEX audit_events_of_type ON audit_events USING btree (org_id, type, \"position\")",
             "CREATE INDEX campaign_creators_of ON campaign_creators USING btree (campaign_id, \
              creator_id)",
             "CREATE INDEX campaign_items_holders ON campaign_items USING btree (item_id) WHERE \

@@ -3,7 +3,7 @@
 use domain::event::{Actor, ChainHash, Event, RecordedEvent};
 use domain::ids::{EventId, GlobalPosition, OrgId, StreamVersion};
 use domain::time::Timestamp;
-use read_model::projection::{Applied, apply_in_tx, roll_in_tx};
+use read_model::projection::{Applied, Indexed, apply_in_tx, index_in_tx, roll_in_tx};
 use read_model::{ProjectionVersion, ReadModel, SubjectKeyring};
 use sqlx::PgPool;
 use testkit::TestDatabase;
@@ -81,6 +81,8 @@ pub async fn apply(pool: &PgPool, events: &[RecordedEvent]) -> Applied {
 pub async fn apply_with(pool: &PgPool, events: &[RecordedEvent], keys: &SubjectKeyring) -> Applied {
     let mut tx = pool.begin().await.unwrap();
     let applied = apply_in_tx(&mut tx, events, keys).await.unwrap();
+    let indexed: Vec<_> = events.iter().map(Indexed::from).collect();
+    index_in_tx(&mut tx, &indexed).await.unwrap();
     tx.commit().await.unwrap();
     applied
 }
@@ -127,6 +129,8 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
         ("campaign_creators", "true"),
         ("goals", "true"),
         ("annotations", "true"),
+        ("webhooks", "true"),
+        ("audit_events", "true"),
         ("slots", NOT_NOTHING),
         ("days", NOT_NOTHING),
     ] {
@@ -149,13 +153,17 @@ pub mod sample {
     use domain::event::{
         AnnotationAdded, AnnotationKind, CampaignAdded, CreatorAdded, EntityRef, GoalAdded,
         GoalMetric, GoalPeriod, KeyCreated, MediaType, OrgCreated, ProjectAdded, TrackingMode,
-        TrackingStatus, VideoDiscovered, VideoStats,
+        TrackingStatus, VideoDiscovered, VideoStats, WebhookAdded,
     };
-    use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, ProjectId, VideoId};
+    use domain::ids::{
+        AnnotationId, CampaignId, CreatorId, GoalId, KeyId, ProjectId, VideoId, WebhookId,
+        WebhookSecretId,
+    };
     use domain::plan::Plan;
     use domain::platform::{Handle, Platform, PlatformVideoId};
     use domain::scope::Scopes;
     use domain::text::{CampaignName, Label, Metadata, Name, ProjectName};
+    use domain::webhook::{TypePattern, WebhookUrl};
 
     use super::instant;
 
@@ -244,6 +252,16 @@ pub mod sample {
             target_value: 5,
             start_date: None,
             end_date: None,
+        }
+    }
+
+    pub fn webhook(webhook_id: WebhookId) -> WebhookAdded {
+        WebhookAdded {
+            webhook_id,
+            url: WebhookUrl::parse("https://hooks.example.com/in").unwrap(),
+            description: None,
+            types: vec![TypePattern::parse("key.*").unwrap()],
+            secret_id: WebhookSecretId::from_uuid(webhook_id.as_uuid()),
         }
     }
 

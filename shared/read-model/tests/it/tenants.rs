@@ -2,7 +2,9 @@
 
 use chrono_tz::Tz;
 use domain::event::{CampaignItemsAdded, EntityRef, GoalMetric, ObservationRecorded, Reading};
-use domain::ids::{AnnotationId, CampaignId, CreatorId, GoalId, KeyId, OrgId, ProjectId, VideoId};
+use domain::ids::{
+    AnnotationId, CampaignId, CreatorId, GoalId, KeyId, OrgId, ProjectId, VideoId, WebhookId,
+};
 use domain::plan::Plan;
 use read_model::analytics::{
     Calendar, Direction, EntityKind, Granularity, Inputs, Measure, Metric, Mode, Period, Scale,
@@ -17,7 +19,7 @@ use sqlx::{Connection, Row};
 
 use crate::support::{Journal, apply, id, instant, projection, read_model, roll_all, sample};
 
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 24] = [
     "orgs",
     "org_limits",
     "members",
@@ -34,12 +36,14 @@ const TABLES: [&str; 22] = [
     "video_readings",
     "slots",
     "days",
+    "webhooks",
     "campaigns",
     "campaign_items",
     "campaign_videos",
     "campaign_creators",
     "goals",
     "annotations",
+    "audit_events",
 ];
 
 fn org(case: u64) -> OrgId {
@@ -67,6 +71,7 @@ fn journal(case: u64) -> Journal {
     journal.record(sample::goal(creator, goal, GoalMetric::Posts));
     let annotation = AnnotationId::from_uuid(id(8, case, 0));
     journal.record(sample::annotation(project, annotation, None, "2026-01-02"));
+    journal.record(sample::webhook(WebhookId::from_uuid(id(9, case, 0))));
     let reading = sample::views(video, "2026-01-02T00:00:00Z", 5);
     journal.record(ObservationRecorded {
         readings: vec![Reading::VideoStats(reading)],
@@ -146,6 +151,9 @@ async fn asks_for_the_others_campaigns_goals_and_marks(model: &ReadModel) {
     );
     let campaigns = reader.campaigns(None, None, page).await.unwrap();
     assert_eq!(campaigns.items.len(), 1);
+    let webhook = WebhookId::from_uuid(id(9, 2, 0));
+    assert_eq!(reader.webhook(webhook).await.unwrap(), None);
+    assert_eq!(reader.webhooks(page).await.unwrap().items.len(), 1);
     let goals = GoalFilter {
         project_id: ProjectId::from_uuid(project),
         creator_id: None,

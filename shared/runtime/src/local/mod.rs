@@ -7,6 +7,7 @@
 mod account;
 mod binary;
 mod nats;
+mod nats_access;
 mod port;
 mod postgres;
 mod process;
@@ -21,7 +22,11 @@ use std::time::Duration;
 use crate::entropy::Entropy;
 use crate::files;
 
-pub use nats::{NatsConfig, NatsServer, REPLICA_PERMISSIONS};
+pub use nats::{NatsConfig, NatsServer};
+pub use nats_access::{
+    DURABLES_PERMISSIONS, REPLICA_PERMISSIONS, SUBSCRIBERS_EXPORTS, SUBSCRIBERS_IMPORTS,
+    SUBSCRIBERS_PERMISSIONS,
+};
 pub use postgres::{Durability, PostgresConfig, PostgresServer};
 pub use process::FolderLock;
 

@@ -12,28 +12,27 @@ use tokio::net::TcpStream;
 
 use super::LocalError;
 use super::account::Account;
+use super::nats_access::{
+    DURABLES_PERMISSIONS, REPLICA_PERMISSIONS, SUBSCRIBERS_EXPORTS, SUBSCRIBERS_IMPORTS,
+    SUBSCRIBERS_PERMISSIONS, Subscribers,
+};
 use super::postgres::until_ended;
 use super::process::{FolderLock, Program, Watchdog};
 use super::{binary, port, secret_file};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::lifecycle::Tasks;
+use crate::nats_keys::SubscriberKeys;
 
 const NAME: &str = "nats-server";
 const USER: &str = "trackagoat";
 const REPLICA_USER: &str = "replica";
 const SYSTEM_USER: &str = "system";
+const DURABLES_USER: &str = "durables";
+const SUBSCRIBERS_USER: &str = "subscribers";
 const STARTS: usize = 5;
 const GREETING: &[u8; 5] = b"INFO ";
 const GREETING_WITHIN: Duration = Duration::from_secs(1);
-
-/// What a query service may do on NATS: hear events and what gates tell each other, acknowledge, and
-/// tell what it admitted; everything else is said by command services alone. For operators the same stands in
-/// `deploy/nats.conf`.
-pub const REPLICA_PERMISSIONS: &str = r#"{
-        publish: { allow: ["tga.gate.ack.*", "tga.gate.counts.*"] }
-        subscribe: { allow: ["tga.events.>", "tga.gate.*", "tga.gate.counts.*"] }
-      }"#;
 
 /// Where and how to run a private NATS server.
 #[derive(Clone, Debug)]
@@ -63,6 +62,7 @@ pub struct NatsServer {
     password: SecretString,
     replica_password: SecretString,
     system_password: SecretString,
+    subscribers: Subscribers,
     child: Option<Child>,
     watchdog: Watchdog,
     _lock: FolderLock,
@@ -118,6 +118,7 @@ impl NatsServer {
         let password = secret_file::password(&folder.join("password"), &account, entropy)?;
         let replica = secret_file::password(&folder.join("replica.password"), &account, entropy)?;
         let system = secret_file::password(&folder.join("system.password"), &account, entropy)?;
+        let subscribers = Subscribers::kept(&folder, &account, entropy)?;
         let program = Program {
             name: NAME,
             binary,
@@ -137,6 +138,7 @@ impl NatsServer {
             password,
             replica_password: replica,
             system_password: system,
+            subscribers,
             child: None,
             _lock: lock,
         };
@@ -157,6 +159,28 @@ impl NatsServer {
     /// A URL for the system account. It holds the password.
     pub fn system_url(&self) -> String {
         self.url_of(SYSTEM_USER, &self.system_password)
+    }
+
+    /// A URL for whoever makes the durables of subscribers, with [`DURABLES_PERMISSIONS`]. It holds the
+    /// password.
+    pub fn durables_url(&self) -> String {
+        self.url_of(DURABLES_USER, &self.subscribers.durables_password)
+    }
+
+    /// A URL for whoever lets subscribers in, in the system account, with
+    /// [`SUBSCRIBERS_PERMISSIONS`]. It holds the password.
+    pub fn subscribers_url(&self) -> String {
+        self.url_of(SUBSCRIBERS_USER, &self.subscribers.password)
+    }
+
+    /// The keys of whoever lets subscribers in.
+    pub fn subscriber_keys(&self) -> &SubscriberKeys {
+        &self.subscribers.keys
+    }
+
+    /// Where subscribers connect, with credentials of their own.
+    pub fn open_url(&self) -> String {
+        format!("nats://{}", self.address())
     }
 
     fn url_of(&self, user: &str, password: &SecretString) -> String {
@@ -323,10 +347,19 @@ impl NatsServer {
              \x20 TGA {{ jetstream: enabled, users: [\n\
              \x20   {{ user: {USER}, password: \"{password}\" }}\n\
              \x20   {{ user: {REPLICA_USER}, password: \"{replica}\", permissions: {REPLICA_PERMISSIONS} }}\n\
+             \x20   {{ user: {DURABLES_USER}, password: \"{durables}\", permissions: {DURABLES_PERMISSIONS} }}\n\
+             \x20 ], exports: {SUBSCRIBERS_EXPORTS} }}\n\
+             \x20 SUBSCRIBERS {{ imports: {SUBSCRIBERS_IMPORTS} }}\n\
+             \x20 SYS {{ users: [\n\
+             \x20   {{ user: {SYSTEM_USER}, password: \"{system}\" }}\n\
+             \x20   {{ user: {SUBSCRIBERS_USER}, password: \"{subscribers}\", permissions: {SUBSCRIBERS_PERMISSIONS} }}\n\
              \x20 ] }}\n\
-             \x20 SYS {{ users: [{{ user: {SYSTEM_USER}, password: \"{system}\" }}] }}\n\
              }}\n\
-             system_account: SYS\n{lines}",
+             system_account: SYS\n\
+             authorization {{ auth_callout {{\n\
+             \x20 issuer: {issuer}, xkey: {xkey}, account: SYS, allowed_accounts: [SUBSCRIBERS]\n\
+             \x20 auth_users: [{USER}, {REPLICA_USER}, {DURABLES_USER}, {SYSTEM_USER}, {SUBSCRIBERS_USER}]\n\
+             }} }}\n{lines}",
             address = self.address(),
             max_payload = self.config.max_payload,
             store = quoted(&self.store()),
@@ -334,6 +367,10 @@ impl NatsServer {
             password = self.password.expose_secret(),
             replica = self.replica_password.expose_secret(),
             system = self.system_password.expose_secret(),
+            durables = self.subscribers.durables_password.expose_secret(),
+            subscribers = self.subscribers.password.expose_secret(),
+            issuer = self.subscribers.keys.issuer(),
+            xkey = self.subscribers.keys.xkey(),
             lines = self.config.lines,
         )
     }
@@ -373,7 +410,16 @@ mod tests {
     fn what_operators_are_given_is_valid_and_allows_what_is_tested() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/nats.conf");
         let text = fs::read_to_string(&file).unwrap();
-        assert!(text.contains(&format!("permissions: {REPLICA_PERMISSIONS}")));
+        for permissions in [
+            REPLICA_PERMISSIONS,
+            DURABLES_PERMISSIONS,
+            SUBSCRIBERS_PERMISSIONS,
+        ] {
+            assert!(text.contains(&format!("permissions: {permissions}")));
+        }
+        assert!(text.contains(&format!("exports: {SUBSCRIBERS_EXPORTS}")));
+        assert!(text.contains(&format!("imports: {SUBSCRIBERS_IMPORTS}")));
+        let keys = SubscriberKeys::generate(&Entropy::seeded(1));
         let checked = Command::new(binary::nats_server().unwrap())
             .arg("-t")
             .arg("--config")
@@ -381,6 +427,10 @@ mod tests {
             .env("NATS_NAME", "n1")
             .env("NATS_COMMAND_PASSWORD", "secret1")
             .env("NATS_QUERY_PASSWORD", "secret2")
+            .env("NATS_DURABLES_PASSWORD", "secret3")
+            .env("NATS_SUBSCRIBERS_PASSWORD", "secret4")
+            .env("NATS_SUBSCRIBERS_ISSUER", keys.issuer())
+            .env("NATS_SUBSCRIBERS_XKEY", keys.xkey())
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&checked.stderr);

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::LocalError;
 use super::account::Account;
@@ -14,14 +14,22 @@ pub(super) fn password(
     account: &Account,
     entropy: &Entropy,
 ) -> Result<SecretString, LocalError> {
-    if let Ok(password) = fs::read_to_string(file)
-        && !password.is_empty()
+    kept(file, files::hex(&entropy.bytes::<24>()).into(), account)
+}
+
+/// The secret kept in `file`, which is `made` on first use; readable by the account alone.
+pub(super) fn kept(
+    file: &Path,
+    made: SecretString,
+    account: &Account,
+) -> Result<SecretString, LocalError> {
+    if let Ok(secret) = fs::read_to_string(file)
+        && !secret.is_empty()
     {
-        return Ok(SecretString::from(password));
+        return Ok(SecretString::from(secret));
     }
-    let password = files::hex(&entropy.bytes::<24>());
-    write_private(file, password.as_bytes(), account)?;
-    Ok(SecretString::from(password))
+    write_private(file, made.expose_secret().as_bytes(), account)?;
+    Ok(made)
 }
 
 /// Writes a file that only the account can read, whole or not at all.

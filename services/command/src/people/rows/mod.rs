@@ -1,5 +1,6 @@
 //! The rows of `auth.*`, and of what the log keeps beside itself about members.
 
+mod erase;
 mod invitations;
 mod sessions;
 mod setup;
@@ -13,6 +14,7 @@ use gate::Person;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+pub use self::erase::{erase, invitations_to, vacuum};
 pub use self::invitations::{Invitation, add_invitation, invitation_of, remove_invitation};
 pub use self::sessions::{NewRow, add_session, orgs_with_sessions, remove_session};
 pub use self::setup::{

@@ -2,6 +2,7 @@
 
 mod answer;
 mod people;
+mod receiver;
 mod routes;
 mod world;
 
@@ -30,6 +31,7 @@ use tower::ServiceExt;
 
 pub use self::answer::Answer;
 pub use self::people::{PASSWORD, Person};
+pub use self::receiver::{Received, Receiver, Reply};
 pub use self::routes::{Good, command_routes, good, path_with, secret_of, with_id};
 pub use self::world::{Org, World, ingest_line};
 
@@ -171,6 +173,7 @@ impl TestApp {
         let (still, gate_clock) = Clock::manual(Clock::system().now());
         let ledger = setup.ledger.as_deref();
         let resources = Resources {
+            signer: None,
             ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
             archive: None,
             primary: setup.primary,
@@ -182,7 +185,11 @@ impl TestApp {
             base,
             requests,
         };
-        let settings = [&["command"], setup.settings].concat();
+        let settings = [
+            &["command", "--webhook-allow", "127.0.0.0/8"],
+            setup.settings,
+        ]
+        .concat();
         let config = Cli::try_parse_from(settings).unwrap().command;
         let service = CommandService::start(&config, resources);
         Self {
@@ -258,6 +265,11 @@ impl TestApp {
                 .body(Bytes::new())
                 .unwrap(),
         }
+    }
+
+    /// The time of everything but the gate.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now()
     }
 
     /// The end of the log.

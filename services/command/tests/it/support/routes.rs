@@ -80,6 +80,13 @@ pub fn good(route: &Route, world: &World) -> Good {
             (201, Some(mark))
         }
         ("PATCH", "/analytics/annotations/{id}") => (200, Some(json!({"label": "Summer"}))),
+        ("POST", "/webhooks") => (
+            201,
+            Some(json!({"url": "https://hooks.example.com/in", "types": ["key.*"]})),
+        ),
+        ("PATCH", "/webhooks/{id}") => (200, Some(json!({"description": "To the pager"}))),
+        ("POST", "/webhooks/{id}/rotate-secret" | "/webhooks/{id}/test") => (200, Some(json!({}))),
+        ("POST", "/webhooks/{id}/deliveries/{delivery_id}/resend") => (202, Some(json!({}))),
         ("POST", "/ingest/observations")
         | (
             "DELETE",
@@ -96,7 +103,8 @@ pub fn good(route: &Route, world: &World) -> Good {
             | "/campaigns/{id}"
             | "/campaigns/{id}/items"
             | "/goals/{id}"
-            | "/analytics/annotations/{id}",
+            | "/analytics/annotations/{id}"
+            | "/webhooks/{id}",
         ) => (200, None),
         (verb, path) => panic!("{verb} {path} has no test: say here how it succeeds"),
     };
@@ -116,7 +124,8 @@ pub fn good(route: &Route, world: &World) -> Good {
 
 /// The path of the route for a thing, with the parameters that it needs.
 pub fn path_with(route: &Route, world: &World, id: &str) -> String {
-    let path = with_id(route, id);
+    let delivery = world.delivery.to_string();
+    let path = in_path(&route.path.replace("{delivery_id}", &delivery), id);
     match (route.verb, route.path) {
         (Verb::Delete, "/campaigns/{id}/items") => {
             format!("{path}?item_type=creator&item_id={}", world.creator)
@@ -136,7 +145,11 @@ pub fn method_of(route: &Route) -> Method {
 
 /// The route's path with this id in it.
 pub fn with_id(route: &Route, id: &str) -> String {
-    route.path.replace("{id}", id).replace("{user_id}", id)
+    in_path(&route.path.replace("{delivery_id}", id), id)
+}
+
+fn in_path(path: &str, id: &str) -> String {
+    path.replace("{id}", id).replace("{user_id}", id)
 }
 
 /// The credential that a route is for.
@@ -160,6 +173,7 @@ fn id_of(route: &Route, world: &World) -> Uuid {
         Some("creators") => world.creator,
         Some("campaigns") => world.campaign,
         Some("goals") => world.goal,
+        Some("webhooks") => world.webhook,
         Some("analytics") => world.annotation,
         Some("videos") if route.path.ends_with("/review") => world.pending_video,
         Some("videos") => world.direct_video,

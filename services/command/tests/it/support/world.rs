@@ -36,6 +36,10 @@ pub struct World {
     /// A goal of `creator`.
     pub goal: Uuid,
     pub annotation: Uuid,
+    /// Leads where nobody is.
+    pub webhook: Uuid,
+    /// An event that it took.
+    pub delivery: Uuid,
     /// Another key, with scope read.
     pub key: Uuid,
     /// An admin.
@@ -194,6 +198,26 @@ impl TestApp {
         data["video_id"].as_str().unwrap().parse().unwrap()
     }
 
+    /// An event that a webhook took.
+    async fn delivery(&self, org: &Org, webhook: Uuid) -> Uuid {
+        let id = Uuid::from_u128(webhook.as_u128() + 1);
+        sqlx::query(
+            "insert into hooks.deliveries (delivery_id, webhook_id, org_id, position, event_id,
+                    event_type, subject, status, ready, apart, attempts, tries, created_at,
+                    delivered_at)
+             select $1, $2, $3, position, event_id, type, subject, 'delivered', false, false, 1, 1,
+                    now(), now()
+             from log.events where org_id = $3 order by position limit 1",
+        )
+        .bind(id)
+        .bind(webhook)
+        .bind(org.id.as_uuid())
+        .execute(self.pool())
+        .await
+        .unwrap();
+        id
+    }
+
     /// An org with one thing of each kind.
     pub async fn world(&self) -> World {
         let org = self.org().await;
@@ -230,6 +254,9 @@ impl TestApp {
             .post(&org, "/analytics/annotations", mark)
             .await
             .id(201);
+        let hook = json!({"url": "http://127.0.0.1:9/in", "types": ["goal.removed"]});
+        let webhook = self.post(&org, "/webhooks", hook).await.id(201);
+        let delivery = self.delivery(&org, webhook).await;
         let (key, _) = self.key(org.id, Scopes::NONE.with(Scope::Read)).await;
         let admin = self.person(org.id, Role::Admin).await;
         let member = self.person(org.id, Role::Member).await;
@@ -261,6 +288,8 @@ impl TestApp {
             campaign,
             goal,
             annotation,
+            webhook,
+            delivery,
             key: key.as_uuid(),
         }
     }

@@ -2,10 +2,8 @@
 //! deleted afterwards.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use runtime::clock::Clock;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sqlx::{Connection, Executor, PgConnection};
@@ -16,6 +14,7 @@ use super::plain;
 use crate::bench::Setting;
 use crate::bench::error::BenchError;
 use crate::bench::folder::Database;
+use crate::bench::peer::{Peer, Peers, Printed, make_message_db};
 use crate::bench::worker::{Job, Worker, begin_together};
 
 /// One measurement of ours.
@@ -38,18 +37,10 @@ pub struct Figures {
     pub p99_ms: f64,
 }
 
-/// A contestant that is not ours; their names are those of their folders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    MessageDb,
-    Emmett,
-    UmaDb,
-}
-
 pub struct Contest<'a> {
     pub database: Database,
     setting: &'a Setting,
-    peers: Option<PathBuf>,
+    peers: Peers,
     nats_url: String,
     versions: Map<String, Value>,
 }
@@ -64,25 +55,6 @@ impl Run {
             length,
             workload: Workload::NewStreams,
             mirrored: false,
-        }
-    }
-}
-
-impl Peer {
-    pub const ALL: [Self; 3] = [Self::UmaDb, Self::MessageDb, Self::Emmett];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MessageDb => "message-db",
-            Self::Emmett => "emmett",
-            Self::UmaDb => "umadb",
-        }
-    }
-
-    const fn needs(self) -> &'static str {
-        match self {
-            Self::MessageDb => "schema.sql",
-            Self::Emmett | Self::UmaDb => "run",
         }
     }
 }
@@ -107,16 +79,10 @@ impl<'a> Contest<'a> {
         Self {
             database,
             setting,
-            peers,
+            peers: Peers::new(peers),
             nats_url,
             versions: Map::new(),
         }
-    }
-
-    /// The folder of a peer, if it is there.
-    pub fn peer(&self, peer: Peer) -> Option<PathBuf> {
-        let folder = self.peers.as_ref()?.join(peer.name());
-        folder.join(peer.needs()).is_file().then_some(folder)
     }
 
     /// The versions of those that were measured.
@@ -192,30 +158,31 @@ impl<'a> Contest<'a> {
         payload_bytes: usize,
         length: Duration,
     ) -> Result<Option<Figures>, BenchError> {
-        let Some(folder) = self.peer(peer) else {
+        let Some(folder) = self.peers.folder(peer) else {
             return Ok(None);
         };
         let program = Program {
-            peer,
             folder: &folder,
             writers,
             payload_bytes,
             length,
         };
-        let printed = match peer {
+        let clock = &self.setting.clock;
+        let limit = length + Duration::from_mins(1);
+        let printed: Printed<Figures> = match peer {
             Peer::UmaDb => {
                 let mut command = program.command();
                 command.arg("--data-dir").arg(self.setting.folder.path());
-                program.run(command, &self.setting.clock).await?
+                peer.run(command, limit, clock).await?
             }
-            Peer::Emmett => {
+            Peer::Emmett | Peer::Eventsourcing | Peer::PostgresEs => {
                 let url = self.database.empty().await?;
                 let mut command = program.command();
                 // Everyone on the machine can read arguments, and this is a superuser's login.
                 command.env("BENCH_DATABASE_URL", &url);
-                let printed = program.run(command, &self.setting.clock).await?;
+                let printed = peer.run(command, limit, clock).await;
                 self.database.drop(&url).await?;
-                printed
+                printed?
             }
             Peer::MessageDb => self.message_db(&program).await?,
         };
@@ -225,24 +192,13 @@ impl<'a> Contest<'a> {
     }
 
     /// It is SQL, so we are its client.
-    async fn message_db(&mut self, program: &Program<'_>) -> Result<Printed, BenchError> {
-        let read = |name| {
-            let path = program.folder.join(name);
-            std::fs::read_to_string(&path).map_err(BenchError::io("read", &path))
-        };
-        let url = self.database.empty().await?;
-        let mut connection = PgConnection::connect(&url).await?;
-        // The peer's own file, in a database of its own.
-        connection
-            .execute(sqlx::AssertSqlSafe(read("schema.sql")?))
-            .await?;
-        connection.close().await?;
+    async fn message_db(&mut self, program: &Program<'_>) -> Result<Printed<Figures>, BenchError> {
+        let (url, version) = make_message_db(&mut self.database, program.folder).await?;
         let (writers, bytes) = (program.writers, program.payload_bytes);
         let appends = self
             .sql(Contestant::MessageDb, &url, writers, bytes, program.length)
             .await?;
         self.database.drop(&url).await?;
-        let version = read("version")?.trim().to_owned();
         Ok(Printed {
             version,
             figures: Figures::from(&appends),
@@ -274,17 +230,8 @@ impl<'a> Contest<'a> {
     }
 }
 
-/// What a peer's program prints.
-#[derive(Debug, Deserialize)]
-struct Printed {
-    version: String,
-    #[serde(flatten)]
-    figures: Figures,
-}
-
 /// A peer that is a program (deploy/README.md).
 struct Program<'a> {
-    peer: Peer,
     folder: &'a Path,
     writers: usize,
     payload_bytes: usize,
@@ -297,38 +244,9 @@ impl Program<'_> {
         command
             .args(["--writers", &self.writers.to_string()])
             .args(["--seconds", &self.length.as_secs_f64().to_string()])
-            .args(["--payload-bytes", &self.payload_bytes.to_string()])
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+            .args(["--payload-bytes", &self.payload_bytes.to_string()]);
         command
     }
-
-    async fn run(&self, mut command: Command, clock: &Clock) -> Result<Printed, BenchError> {
-        let limit = self.length + Duration::from_mins(1);
-        let output = clock
-            .timeout(limit, command.output())
-            .await
-            .map_err(|source| BenchError::Late {
-                what: "a peer's figures",
-                source,
-            })?
-            .map_err(BenchError::Talk)?;
-        if !output.status.success() {
-            let reason = reason(&String::from_utf8_lossy(&output.stderr));
-            return Err(BenchError::Child {
-                program: self.peer.name().into(),
-                reason,
-            });
-        }
-        serde_json::from_slice(&output.stdout).map_err(BenchError::json)
-    }
-}
-
-/// The line that names the error, in what a program said at its end.
-fn reason(said: &str) -> String {
-    let named = said.lines().find(|line| line.contains("rror:"));
-    let reason = named.or(said.lines().last());
-    reason.unwrap_or("it gave no reason").trim().to_owned()
 }
 
 /// Lets all begin at once and adds up what they did.
@@ -340,17 +258,4 @@ async fn gather(mut workers: Vec<Worker>) -> Result<Appends, BenchError> {
         worker.finish().await?;
     }
     Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::reason;
-
-    #[test]
-    fn the_line_that_names_the_error_is_shown() {
-        let said = "driver.mjs:20\n\nError: no database\n    at driver.mjs:20\n\nNode.js v20";
-        assert_eq!(reason(said), "Error: no database");
-        assert_eq!(reason("it broke"), "it broke");
-        assert_eq!(reason(""), "it gave no reason");
-    }
 }

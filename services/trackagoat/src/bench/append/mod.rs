@@ -15,12 +15,13 @@ use std::time::Duration;
 use runtime::clock::Clock;
 use serde_json::{Map, Value, json};
 
-use self::contest::{Contest, Figures, Peer, Run};
+use self::contest::{Contest, Figures, Run};
 use self::job::{Appends, Workload};
 use self::snapshot::{Holding, Phases};
 use super::aim::{Aim, Report};
 use super::error::BenchError;
 use super::folder::Database;
+use super::peer::Peer;
 use super::stats::{Repeats, float};
 use super::{Options, Setting};
 use crate::nats::connect;
@@ -31,6 +32,8 @@ const AIMS: &[Aim] = &[
     Aim::at_least(TIMES_MESSAGE_DB, "times", 10.0),
     Aim::at_least(TIMES_EMMETT, "times", 10.0),
     Aim::at_least(TIMES_UMADB, "times", 1.0),
+    Aim::at_least(TIMES_EVENTSOURCING, "times", 10.0),
+    Aim::at_least(TIMES_POSTGRES_ES, "times", 3.0),
     Aim::at_least(TWO_PROCESSES, "of it", 0.75),
     Aim::at_least(HELD, "of it", 0.8),
     Aim::at_most(VIOLATIONS, "events", 0.0),
@@ -42,6 +45,8 @@ const OF_PLAIN: &str = "of plain multi-row inserts, 256 writers";
 const TIMES_MESSAGE_DB: &str = "beside message-db, 64 writers";
 const TIMES_EMMETT: &str = "beside Emmett, 64 writers";
 const TIMES_UMADB: &str = "beside UmaDB, at the worst number of writers";
+const TIMES_EVENTSOURCING: &str = "beside eventsourcing, 64 writers";
+const TIMES_POSTGRES_ES: &str = "beside postgres-es, which has no order of all, 64 writers";
 const TWO_PROCESSES: &str = "two processes, of one, 64 writers";
 const HELD: &str = "kept under a snapshot held for a minute";
 const VIOLATIONS: &str = "missed by a reader that tails the log";
@@ -78,12 +83,14 @@ struct Effort {
 struct Table(BTreeMap<(String, String), [Repeats; 3]>);
 
 impl Contestant {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Ours,
         Self::Plain,
         Self::Peer(Peer::UmaDb),
         Self::Peer(Peer::MessageDb),
         Self::Peer(Peer::Emmett),
+        Self::Peer(Peer::Eventsourcing),
+        Self::Peer(Peer::PostgresEs),
     ];
 }
 
@@ -183,7 +190,7 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     lone(options, &mut contest, &effort, setting, &mut report).await?;
     held(options, &mut contest, &effort, clock, &mut report).await?;
 
-    report.not_done("Marten, commanded/eventstore and eventsourcing are not measured beside it");
+    report.not_done("Marten and commanded/eventstore are not measured beside it");
     report.not_done("one machine: clients, servers and disk share its cores");
     nats.shut_down().await.map_err(BenchError::Server)?;
     contest.database.shut_down().await?;
@@ -417,6 +424,12 @@ fn judge(table: &Table, report: &mut Report) {
     report.reached(OF_PLAIN, rate("ours", 256) / ceiling(256));
     report.reached(TIMES_MESSAGE_DB, rate("ours", 64) / rate("message-db", 64));
     report.reached(TIMES_EMMETT, rate("ours", 64) / rate("emmett", 64));
+    for (aim, peer) in [
+        (TIMES_EVENTSOURCING, Peer::Eventsourcing),
+        (TIMES_POSTGRES_ES, Peer::PostgresEs),
+    ] {
+        report.reached(aim, rate("ours", 64) / rate(peer.name(), 64));
+    }
     let beside_umadb = WRITERS.map(|writers| rate("ours", writers) / rate("umadb", writers));
     let worst = beside_umadb.into_iter().fold(f64::INFINITY, f64::min);
     report.reached(TIMES_UMADB, worst);

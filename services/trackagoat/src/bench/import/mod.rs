@@ -1,8 +1,6 @@
 //! `import`: real readings through the public API as a client sends them, and a projection rebuilt
 //! from what came of them.
 
-mod rebuild;
-
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +13,7 @@ use tokio::process::Command;
 use super::aim::{Aim, Report};
 use super::error::BenchError;
 use super::product::Product;
+use super::rebuild::build;
 use super::stats::{Repeats, per_second};
 use super::{Options, Setting, conditions};
 
@@ -80,10 +79,10 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
         }
     }
     connection.close().await?;
-    let total = rebuild::count_readings(&url).await?;
+    let total = build::count_readings(&url).await?;
     for repeat in 0..repeats {
         options.step("import: rebuild", repeat, repeats);
-        let seconds = rebuild::run(&url, clock, entropy).await?;
+        let seconds = build::run(&url, clock, entropy).await?;
         found.rebuilt.push(per_second(total, seconds));
     }
     report.condition("postgres", settings);

@@ -50,7 +50,7 @@ struct Bound(Before);
 #[error("not a position from 1, nor an instant such as 2026-01-05T05:37:52Z")]
 pub struct InvalidBound;
 
-/// Why nothing more was archived, or files are not sound.
+/// Why nothing more was archived.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveFailure {
     #[error(transparent)]
@@ -64,10 +64,6 @@ pub enum ArchiveFailure {
     NoProjection,
     #[error("how far projections have come could not be read")]
     Projections(#[source] sqlx::Error),
-    #[error("{0} files are not sound (see above)")]
-    Unsound(usize),
-    #[error("the work was broken off")]
-    Died(#[from] tokio::task::JoinError),
 }
 
 impl FromStr for Bound {

@@ -1,11 +1,17 @@
 //! `trackagoat log`: what an operator does about the log as a whole.
 
+mod again;
 mod archive;
+mod checkpoint;
 mod lost;
 mod replay;
-mod verify_archive;
+mod signing_key;
+mod state;
+mod verify;
 
+use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -16,13 +22,19 @@ use gate::{
     LedgerError, Recorded, StoreError, forget_former_life_in_tx, read_ledger, remember_replayed,
 };
 use runtime::clock::Clock;
+use runtime::entropy::Entropy;
 use sqlx::{Connection, PgPool};
 
+use self::again::{Rehearsal, Replay, Tally};
 pub use self::archive::{ArchiveFailure, ArchiveLog};
-use self::replay::{Rehearsal, Replay, Tally};
-pub use self::verify_archive::VerifyArchive;
-use super::connection::Operator;
-use crate::terminal::{remark, say};
+use self::checkpoint::Checkpoint;
+use self::replay::Replay as ReplayLog;
+use self::signing_key::NewSigningKey;
+use self::state::State;
+use self::verify::Verify;
+use super::Action;
+use super::connection::{Operator, Target};
+use crate::terminal::{complain, remark, say};
 
 /// The log as a whole.
 #[derive(Debug, Subcommand)]
@@ -33,8 +45,57 @@ pub enum Log {
     /// Move old partitions into files, and keep of them online what has to be: every decision, and the
     /// newest observations.
     Archive(ArchiveLog),
-    /// Tell whether such files are sound, by themselves and as they follow one another.
-    VerifyArchive(VerifyArchive),
+    /// Tell again what happened: print it, one `CloudEvent` a line, or send it somewhere.
+    Replay(ReplayLog),
+    /// Print what an org was at a moment, folded from its events as the services do it.
+    State(State),
+    /// Whether the log, one org's part of it or an exported file is what was recorded.
+    Verify(Box<Verify>),
+    /// The newest signed head of the log.
+    Checkpoint(Checkpoint),
+    /// A new key to sign the log with.
+    NewSigningKey(NewSigningKey),
+}
+
+impl Log {
+    /// Carries it out, and says what to exit with.
+    pub async fn run(self, target: &Target, clock: Clock, entropy: Entropy) -> ExitCode {
+        let done: Result<(), Box<dyn Error>> = match self {
+            Self::Restored(restored) => {
+                let action = Action::Restored(restored);
+                let done = action.run(target, clock, entropy).await;
+                done.map_err(Into::into)
+            }
+            Self::Archive(archive) => {
+                let done = Action::Archive(archive).run(target, clock, entropy).await;
+                done.map_err(Into::into)
+            }
+            Self::Verify(verify) => match Box::pin(verify.run(target, clock, entropy)).await {
+                Ok(exit_code) => return exit_code,
+                Err(error) => Err(error.into()),
+            },
+            Self::Checkpoint(checkpoint) => {
+                let done = checkpoint.run(target, clock, entropy).await;
+                done.map_err(Into::into)
+            }
+            Self::NewSigningKey(new) => new.run(&entropy).map_err(Into::into),
+            Self::Replay(replay) => {
+                let done = Box::pin(replay.run(target, &clock, &entropy)).await;
+                done.map_err(Into::into)
+            }
+            Self::State(state) => {
+                let done = state.run(target, &clock, &entropy).await;
+                done.map_err(Into::into)
+            }
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&*error);
+                ExitCode::FAILURE
+            }
+        }
+    }
 }
 
 /// What knows of it.

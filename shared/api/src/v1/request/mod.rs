@@ -10,6 +10,7 @@ mod keys;
 mod people;
 mod projects;
 mod videos;
+mod webhooks;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +28,7 @@ pub use self::videos::{
     AddManyVideos, AddVideo, AddVideos, ChangeVideo, DecidedStatus, Decision, ReviewVideo,
     ReviewVideos, VideoIds,
 };
+pub use self::webhooks::{ChangeWebhook, CreateWebhook};
 
 /// No field: a command that says everything in its path. The body may be left out.
 #[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]

@@ -2,6 +2,7 @@
 
 mod access;
 mod resources;
+mod webhooks;
 
 pub use self::access::{
     InvitationCommand, KeyDisposition, KeyPatch, NewInvitation, NewKey, NewSession, Rotation,
@@ -11,6 +12,7 @@ pub use self::resources::{
     AnnotationPatch, CampaignPatch, CreatorPatch, GoalPatch, NewAnnotation, NewCampaign,
     NewCreator, NewGoal, NewVideo, ProjectPatch, ReviewDecision, VideoPatch,
 };
+pub use self::webhooks::{NewWebhook, WebhookCommand, WebhookPatch};
 
 use super::{Caller, Required};
 use crate::event::{EntityRef, Role, TrackingDisabledReason};
@@ -207,6 +209,7 @@ pub enum Command {
     RemoveAnnotation {
         annotation_id: AnnotationId,
     },
+    Webhook(WebhookCommand),
 }
 
 impl Command {
@@ -221,6 +224,7 @@ impl Command {
             }
             Self::Invitation(command) => command.required(),
             Self::Session(command) => command.required(),
+            Self::Webhook(command) => command.required(),
             Self::CreateOrg { .. }
             | Self::FoundOrg(_)
             | Self::SetPlan { .. }

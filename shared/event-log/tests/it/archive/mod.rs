@@ -113,8 +113,13 @@ impl World {
         self.log().clone().with_archive(Some(self.path()))
     }
 
+    /// What a command service does all the time.
     async fn fold(&self) {
         Sweeper::new(self.log().clone()).fold().await.unwrap();
+        sqlx::query("update hooks.cursor set position = (select position from log.head)")
+            .execute(self.db.pool())
+            .await
+            .unwrap();
     }
 
     async fn archiver(&self) -> Archiver {

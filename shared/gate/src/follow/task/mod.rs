@@ -56,6 +56,8 @@ pub struct Parts {
     pub offers: mpsc::Receiver<Offer>,
     pub acks: watch::Sender<Newest>,
     pub ready: watch::Sender<bool>,
+    /// Says what is applied, to whom may have to act on it.
+    pub applied: watch::Sender<GlobalPosition>,
 }
 
 /// The apply task.
@@ -225,8 +227,11 @@ impl Driver {
     fn apply(&mut self, events: &[AuthEvent]) {
         let Progress { ack, next } = self.parts.core.apply(events);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        let applied = self.parts.core.replica().applied().get() as f64;
-        self.gauges.applied.set(applied);
+        let gauge = self.parts.core.replica().applied().get() as f64;
+        self.gauges.applied.set(gauge);
+        self.parts
+            .applied
+            .send_replace(self.parts.core.replica().applied());
         if let Some((incarnation, ack)) = ack {
             let key = &self.ack_key;
             let ack = Ack {

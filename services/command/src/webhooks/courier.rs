@@ -1,0 +1,309 @@
+//! One attempt at a delivery. Whoever answers is a stranger: they get little time, little of their
+//! answer is read, and nothing that they say is followed.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ids::EventId;
+use domain::limits::{DELIVERY_ANSWER_BYTES, DELIVERY_ANSWER_CHARS, DELIVERY_SECONDS};
+use domain::text::clean;
+use domain::webhook::{DeliveryError, WebhookHost, WebhookUrl};
+use futures_util::StreamExt;
+use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use reqwest::redirect;
+use runtime::clock::Clock;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::guard::{Authorities, Guard};
+use super::resolve::{GuardedResolver, LeadsInside, LeadsNowhere, Lookup, SystemLookup};
+use super::secret::WebhookSecret;
+
+/// How long it may take until a connection stands.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long an answer may take, from the name to the last byte that is read.
+const ANSWER_WITHIN: Duration = Duration::from_secs(DELIVERY_SECONDS);
+/// Connections kept to one host, for the next delivery.
+const IDLE_PER_HOST: usize = 2;
+/// How long they are kept.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+
+/// What a delivery says it is: a CloudEvent in its structured form.
+const MEDIA_TYPE: &str = "application/cloudevents+json; charset=utf-8";
+const AGENT: &str = concat!("trackagoat/", env!("CARGO_PKG_VERSION"));
+
+/// What an operator says of deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct CourierConfig {
+    /// Where they may go.
+    pub guard: Guard,
+    /// Who is trusted beside the public authorities.
+    pub authorities: Option<Authorities>,
+}
+
+/// Sends deliveries; cheap to clone.
+#[derive(Clone)]
+pub struct Courier {
+    client: reqwest::Client,
+    guard: Guard,
+    clock: Clock,
+}
+
+/// What is sent.
+pub(super) struct Message<'a> {
+    /// By which whoever takes it tells repetitions.
+    pub id: EventId,
+    /// The event.
+    pub body: String,
+    /// Each of them signs.
+    pub secrets: &'a [WebhookSecret],
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was taken.
+    Taken,
+    /// It was not.
+    Failed(DeliveryError),
+    /// 410: nothing is wanted there any more.
+    Gone,
+}
+
+/// What became of an attempt, and what was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// How the answer begins, if it says something.
+    pub answer: Option<String>,
+}
+
+impl Sent {
+    fn failed(error: DeliveryError) -> Self {
+        Self {
+            outcome: Outcome::Failed(error),
+            status: None,
+            answer: None,
+        }
+    }
+
+    /// The service itself was not able to.
+    pub(super) fn internal() -> Self {
+        Self::failed(DeliveryError::Internal)
+    }
+
+    /// Why it failed, if it did.
+    pub const fn error(&self) -> Option<DeliveryError> {
+        match self.outcome {
+            Outcome::Taken => None,
+            Outcome::Failed(error) => Some(error),
+            Outcome::Gone => Some(DeliveryError::Status),
+        }
+    }
+}
+
+impl Courier {
+    /// That asks the system where names lead.
+    ///
+    /// # Errors
+    /// If an authority's certificate is none.
+    pub fn try_new(config: &CourierConfig, clock: Clock) -> Result<Self, reqwest::Error> {
+        Self::with_lookup(config, clock, Arc::new(SystemLookup))
+    }
+
+    /// The same with other names.
+    ///
+    /// # Errors
+    /// As of [`Self::try_new`]
+    pub fn with_lookup(
+        config: &CourierConfig,
+        clock: Clock,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, reqwest::Error> {
+        let resolver = GuardedResolver::new(lookup, config.guard.clone());
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(config.authorities.as_ref()))
+            .dns_resolver(Arc::new(resolver))
+            // Whatever the environment says of proxies: they would connect where they like.
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .http1_only()
+            .connect_timeout(CONNECT_WITHIN)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_idle_timeout(IDLE_FOR)
+            .build()?;
+        Ok(Self {
+            client,
+            guard: config.guard.clone(),
+            clock,
+        })
+    }
+
+    /// Where deliveries may go.
+    pub const fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// One attempt.
+    pub(super) async fn send(&self, url: &WebhookUrl, message: &Message<'_>) -> Sent {
+        // What the operator allows may have changed since the address was given.
+        if self.guard.judge(url).is_err() {
+            return Sent::failed(DeliveryError::AddressRefused);
+        }
+        let attempt = self.attempt(url, message);
+        match self.clock.timeout(ANSWER_WITHIN, attempt).await {
+            Ok(sent) => sent,
+            Err(_) => Sent::failed(DeliveryError::Timeout),
+        }
+    }
+
+    async fn attempt(&self, url: &WebhookUrl, message: &Message<'_>) -> Sent {
+        let Some(target) = same_host(url) else {
+            return Sent::failed(DeliveryError::AddressRefused);
+        };
+        let (id, seconds) = (message.id.to_string(), self.clock.now().timestamp());
+        let signatures: Vec<String> = message
+            .secrets
+            .iter()
+            .map(|secret| secret.sign(&id, seconds, &message.body))
+            .collect();
+        let answer = self
+            .client
+            .post(target)
+            .header(CONTENT_TYPE, MEDIA_TYPE)
+            .header(ACCEPT, "*/*")
+            .header(USER_AGENT, AGENT)
+            .header("webhook-id", id)
+            .header("webhook-timestamp", seconds)
+            .header("webhook-signature", signatures.join(" "))
+            .body(message.body.clone())
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => read(answer).await,
+            Err(error) => Sent::failed(reason(&error)),
+        }
+    }
+}
+
+/// The address as the HTTP client reads it, if that is the host that was judged.
+fn same_host(url: &WebhookUrl) -> Option<reqwest::Url> {
+    let target: reqwest::Url = url.as_str().parse().ok()?;
+    let is_same = match url.host()? {
+        WebhookHost::Name(name) => target.domain() == Some(name),
+        WebhookHost::Address(address) => {
+            let host = target.host_str()?;
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            bare.parse() == Ok(address)
+        }
+    };
+    (is_same && target.port_or_known_default() == Some(url.port())).then_some(target)
+}
+
+/// Reads the beginning of an answer; the rest is not waited for.
+async fn read(answer: reqwest::Response) -> Sent {
+    let status = answer.status();
+    let mut body = Vec::new();
+    let mut chunks = answer.bytes_stream();
+    while body.len() < DELIVERY_ANSWER_BYTES {
+        match chunks.next().await {
+            Some(Ok(chunk)) => {
+                let room = DELIVERY_ANSWER_BYTES - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+            // The status was told: what the body would have said is worth nothing more.
+            Some(Err(_)) | None => break,
+        }
+    }
+    let text = clean(&String::from_utf8_lossy(&body));
+    Sent {
+        outcome: outcome(status),
+        status: Some(status.as_u16()),
+        answer: text.map(|text| text.chars().take(DELIVERY_ANSWER_CHARS).collect()),
+    }
+}
+
+fn outcome(status: StatusCode) -> Outcome {
+    if status.is_success() {
+        Outcome::Taken
+    } else if status == StatusCode::GONE {
+        Outcome::Gone
+    } else if status.is_redirection() {
+        Outcome::Failed(DeliveryError::Redirect)
+    } else {
+        Outcome::Failed(DeliveryError::Status)
+    }
+}
+
+/// Why there was no answer. The error itself names addresses, and goes nowhere.
+fn reason(error: &reqwest::Error) -> DeliveryError {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(one) = cause {
+        if one.is::<LeadsInside>() {
+            return DeliveryError::AddressRefused;
+        }
+        if one.is::<LeadsNowhere>() {
+            return DeliveryError::NameNotResolved;
+        }
+        if is_tls(one) {
+            return DeliveryError::Tls;
+        }
+        cause = one.source();
+    }
+    if error.is_timeout() {
+        DeliveryError::Timeout
+    } else if error.is_connect() {
+        DeliveryError::Connection
+    } else if error.is_request() || error.is_body() {
+        broken(error)
+    } else {
+        DeliveryError::Protocol
+    }
+}
+
+/// A connection that stood and broke, or on which something else than HTTP is spoken.
+fn broken(error: &reqwest::Error) -> DeliveryError {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(one) = cause {
+        let is_cut = |it: &hyper::Error| it.is_incomplete_message() || it.is_closed();
+        if one.is::<std::io::Error>() || one.downcast_ref().is_some_and(is_cut) {
+            return DeliveryError::Connection;
+        }
+        cause = one.source();
+    }
+    DeliveryError::Protocol
+}
+
+/// An error of IO may hold another one, which its `source` leaves out.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let inner = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
+}
+
+fn tls(authorities: Option<&Authorities>) -> ClientConfig {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let more = authorities.map_or(&[][..], Authorities::certificates);
+    let (_, unfit) = roots.add_parsable_certificates(more.iter().cloned());
+    if unfit > 0 {
+        tracing::warn!(
+            unfit,
+            "certificates of authorities that cannot be used are left out"
+        );
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}

@@ -1,0 +1,219 @@
+//! From the queue to whoever takes it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::ids::{GlobalPosition, WebhookId};
+use domain::org::{Command, WebhookCommand};
+use domain::time::Timestamp;
+use domain::webhook::{DeliveryStatus, DisabledReason};
+use event_log::{ReadError, StoredEvent};
+use runtime::telemetry::chain;
+use uuid::Uuid;
+
+use super::{SendError, Sender, Session};
+use crate::app::CommandContext;
+use crate::metrics;
+use crate::webhooks::courier::{Message, Outcome, Sent};
+use crate::webhooks::rows::{self, Due, Settled};
+use crate::webhooks::schedule::wait_after;
+
+/// Deliveries under way at once.
+const PLACES: usize = 128;
+/// Of these, most to one webhook; to one whose last attempt failed, one.
+const PLACES_PER_WEBHOOK: usize = 8;
+/// Webhooks that are switched off in one go.
+const DISABLE_AT_ONCE: i64 = 16;
+/// Deliveries begun in one go.
+const PAGE: usize = 32;
+
+/// An attempt that is over.
+pub(super) struct Done {
+    due: Due,
+    sent: Sent,
+    began: Timestamp,
+    took: Duration,
+}
+
+impl Session<'_> {
+    /// Begins what is due, as far as there is room.
+    pub(super) async fn dispatch(&mut self) -> Result<(), SendError> {
+        let room = PLACES.saturating_sub(self.places.len()).min(PAGE);
+        if room == 0 {
+            return Ok(());
+        }
+        let under_way: Vec<Uuid> = self.places.keys().map(|id| id.as_uuid()).collect();
+        let now = self.sender.now();
+        let (per_webhook, most) = (as_i64(PLACES_PER_WEBHOOK), as_i64(room));
+        let due = rows::due(&mut self.connection, &under_way, per_webhook, most, now).await?;
+        let due = self.fitting(due);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let events = self.sender.events(&due).await?;
+        for due in due {
+            let event = events.get(&due.position).cloned();
+            self.places.insert(due.id, due.webhook);
+            let sender = self.sender;
+            self.under_way.push(Box::pin(sender.attempt(due, event)));
+        }
+        Ok(())
+    }
+
+    /// Leaves out what would be too much for one webhook.
+    fn fitting(&self, due: Vec<Due>) -> Vec<Due> {
+        let mut taken: HashMap<WebhookId, usize> = HashMap::new();
+        for webhook in self.places.values() {
+            *taken.entry(*webhook).or_default() += 1;
+        }
+        due.into_iter()
+            .filter(|due| {
+                let taken = taken.entry(due.webhook).or_default();
+                let most = if due.failures > 0 {
+                    1
+                } else {
+                    PLACES_PER_WEBHOOK
+                };
+                *taken += 1;
+                *taken <= most
+            })
+            .collect()
+    }
+
+    /// Writes down what became of an attempt.
+    pub(super) async fn settle(&mut self, done: Done) -> Result<(), SendError> {
+        let Done {
+            due,
+            sent,
+            began,
+            took,
+        } = done;
+        self.places.remove(&due.id);
+        let now = self.sender.now();
+        let tries = due.tries.saturating_add(1);
+        let (status, wait, disable) = self.sender.verdict(&due, &sent, tries);
+        metrics::count_delivery(&sent, took);
+        let settled = Settled {
+            next_attempt_at: wait.map(|wait| later(now, wait)),
+            due: &due,
+            sent: &sent,
+            status,
+            disable,
+            began,
+            now,
+        };
+        rows::settle(&mut self.connection, &settled).await?;
+        if disable.is_some() {
+            self.disable().await?;
+        }
+        Ok(())
+    }
+
+    /// Switches off what is to be switched off: the event says so to everybody.
+    pub(super) async fn disable(&mut self) -> Result<(), SendError> {
+        let off = rows::to_disable(&mut self.connection, DISABLE_AT_ONCE).await?;
+        for (webhook_id, org, reason) in off {
+            let command = Command::Webhook(WebhookCommand::Disable { webhook_id, reason });
+            let context = CommandContext::operator("webhooks");
+            let commander = &self.sender.commander;
+            match commander.execute(org, &command, &context, None).await {
+                Ok(_) => rows::is_off(&mut self.connection, webhook_id).await?,
+                // It stays to be done.
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "a webhook could not be switched off");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sender {
+    /// The events of deliveries. What is archived and not at hand, so that nobody can repeat it here,
+    /// fails its own delivery and holds up no other.
+    async fn events(&self, due: &[Due]) -> Result<HashMap<GlobalPosition, StoredEvent>, SendError> {
+        let log = self.commander.log();
+        let is_archived = |error: &ReadError| {
+            matches!(
+                error,
+                ReadError::Archived { .. } | ReadError::Archive { .. }
+            )
+        };
+        let positions: Vec<GlobalPosition> = due.iter().map(|due| due.position).collect();
+        let mut found = match log.read_at(&positions).await {
+            Err(error) if is_archived(&error) => Vec::new(),
+            found => return Ok(by_position(found?)),
+        };
+        for position in positions {
+            match log.read_at(&[position]).await {
+                Err(error) if is_archived(&error) => {
+                    tracing::warn!(error = %chain(&error), "an event cannot be delivered again");
+                }
+                event => found.extend(event?),
+            }
+        }
+        Ok(by_position(found))
+    }
+
+    async fn attempt(&self, due: Due, event: Option<StoredEvent>) -> Done {
+        let (began, start) = (self.now(), self.clock.monotonic());
+        let sent = match event {
+            Some(event) if !due.secrets.is_empty() => {
+                let message = Message {
+                    id: due.event_id,
+                    body: event.to_cloud_event(),
+                    secrets: &due.secrets,
+                };
+                self.courier.send(&due.url, &message).await
+            }
+            _ => {
+                tracing::error!(delivery = %due.id, "a delivery's event or secret is not there");
+                Sent::internal()
+            }
+        };
+        Done {
+            due,
+            sent,
+            began,
+            took: self.clock.monotonic().saturating_since(start),
+        }
+    }
+
+    /// What becomes of a delivery, when it is tried again, and whether its webhook is switched off.
+    fn verdict(
+        &self,
+        due: &Due,
+        sent: &Sent,
+        tries: u32,
+    ) -> (DeliveryStatus, Option<Duration>, Option<DisabledReason>) {
+        match sent.outcome {
+            Outcome::Taken => (DeliveryStatus::Delivered, None, None),
+            Outcome::Gone if due.is_apart => {
+                (DeliveryStatus::Failed, None, Some(DisabledReason::Gone))
+            }
+            Outcome::Gone => (DeliveryStatus::Abandoned, None, Some(DisabledReason::Gone)),
+            Outcome::Failed(_) if due.is_apart => (DeliveryStatus::Failed, None, None),
+            Outcome::Failed(_) => match wait_after(tries, &self.entropy) {
+                Some(wait) => (DeliveryStatus::Pending, Some(wait), None),
+                None => (
+                    DeliveryStatus::Abandoned,
+                    None,
+                    Some(DisabledReason::Failing),
+                ),
+            },
+        }
+    }
+}
+
+fn by_position(events: Vec<StoredEvent>) -> HashMap<GlobalPosition, StoredEvent> {
+    events.into_iter().map(|it| (it.position, it)).collect()
+}
+
+fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = chrono::TimeDelta::from_std(wait).unwrap_or(chrono::TimeDelta::MAX);
+    now.plus(wait)
+}
+
+fn as_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,243 @@
+//! The one process that sends.
+//!
+//! One connection holds the advisory lock, reads how far the log was read, and writes everything that
+//! is written about deliveries. Who loses it has lost the lock too, and with it every attempt under
+//! way: another process begins where the rows say, so whatever was not written down is sent again.
+//! Level-triggered as every loop here: it takes no input but the log, the rows and the clock.
+
+mod dispatch;
+mod follow;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::event::DecodeError;
+use domain::ids::{DeliveryId, GlobalPosition, WebhookId};
+use domain::time::Timestamp;
+use event_log::{Feed, FeedConfig, FeedError, ReadError};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use runtime::clock::{Clock, Monotonic};
+use runtime::entropy::Entropy;
+use runtime::lifecycle::Tasks;
+use runtime::retry::Policy;
+use runtime::telemetry::chain;
+use sqlx::{PgConnection, PgPool};
+use thiserror::Error;
+
+use self::dispatch::Done;
+use super::{Courier, WebhookError, rows};
+use crate::app::Commander;
+use crate::metrics;
+
+/// The advisory lock of the one that sends ("tgwh").
+const LOCK: (i32, i32) = (0x7467_7768, 1);
+/// How long another process's lock is waited for before it is tried again.
+const LOCK_AGAIN: Duration = Duration::from_secs(1);
+/// How long to wait after a failure.
+const RETRY: Policy = Policy::exponential(Duration::from_millis(100), Duration::from_secs(10));
+/// How often what is outlived is looked for: one webhook at a time.
+const PRUNE: Duration = Duration::from_secs(1);
+
+/// Sends what the log holds for webhooks.
+pub struct Sender {
+    primary: PgPool,
+    commander: Commander,
+    courier: Courier,
+    nats: Option<async_nats::Client>,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+/// Why the sender begins anew.
+#[derive(Debug, Error)]
+enum SendError {
+    /// Something about the rows.
+    #[error(transparent)]
+    Rows(#[from] WebhookError),
+    /// The primary did not answer.
+    #[error("the primary did not answer")]
+    Database(#[from] sqlx::Error),
+    /// The log cannot be followed.
+    #[error("the log could not be followed")]
+    Feed(#[from] FeedError),
+    /// The log cannot be read.
+    #[error("the log could not be read")]
+    Log(#[from] ReadError),
+    /// A newer build decided something about webhooks: that build shall send.
+    #[error("the event at position {position} cannot be read")]
+    Undecodable {
+        /// Its position.
+        position: GlobalPosition,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+    /// Another process has moved the cursor.
+    #[error("the cursor is not at position {expected} any more")]
+    Overtaken {
+        /// Where it should be.
+        expected: GlobalPosition,
+    },
+}
+
+/// One connection's life: it holds the lock.
+struct Session<'a> {
+    sender: &'a Sender,
+    connection: PgConnection,
+    cursor: GlobalPosition,
+    under_way: FuturesUnordered<BoxFuture<'a, Done>>,
+    /// Deliveries under way, and to which webhook.
+    places: HashMap<DeliveryId, WebhookId>,
+    pruned: Option<WebhookId>,
+    prune_at: Monotonic,
+}
+
+impl Sender {
+    /// That sends with this courier, and decides with this commander.
+    pub const fn new(
+        primary: PgPool,
+        commander: Commander,
+        courier: Courier,
+        nats: Option<async_nats::Client>,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> Self {
+        Self {
+            primary,
+            commander,
+            courier,
+            nats,
+            clock,
+            entropy,
+        }
+    }
+
+    /// Sends until told to stop; what is under way then is waited for. Waits while another process
+    /// sends. A critical task.
+    pub async fn run(self, tasks: Tasks) {
+        let mut waits = RETRY.waits(&self.entropy);
+        while !tasks.is_stopping() {
+            let mut has_worked = false;
+            let Err(error) = self.session(&tasks, &mut has_worked).await else {
+                return;
+            };
+            tracing::warn!(error = %chain(&error), "sending to webhooks begins anew");
+            if has_worked {
+                waits = RETRY.waits(&self.entropy);
+            }
+            let wait = waits.next().unwrap_or(LOCK_AGAIN);
+            tokio::select! {
+                () = tasks.stopping() => {}
+                () = self.clock.sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn session(&self, tasks: &Tasks, has_worked: &mut bool) -> Result<(), SendError> {
+        let mut connection = self.connect().await?;
+        while !try_lock(&mut connection).await? {
+            tokio::select! {
+                () = tasks.stopping() => return Ok(()),
+                () = self.clock.sleep(self.entropy.jitter(LOCK_AGAIN, 0.2)) => {}
+            }
+        }
+        let cursor = rows::cursor(&mut connection).await?;
+        let log = self.commander.log();
+        let feed = log.subscribe(
+            cursor,
+            FeedConfig {
+                nats: self.nats.clone(),
+                // The cursor stands in the log's own database: a restore takes both back together.
+                epoch: None,
+            },
+        );
+        let session = Session {
+            sender: self,
+            connection,
+            cursor,
+            under_way: FuturesUnordered::new(),
+            places: HashMap::new(),
+            pruned: None,
+            prune_at: self.clock.monotonic(),
+        };
+        session.work(feed, tasks, has_worked).await
+    }
+
+    /// A connection that the pool will not lend to anybody else.
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.primary.acquire().await?.detach();
+        // A stopped process must not keep the lock; what is lost in a crash is sent again.
+        sqlx::query!(
+            "select set_config('application_name', 'tga-webhooks', false) as name,
+                    set_config('synchronous_commit', 'off', false) as commits,
+                    set_config('idle_session_timeout', '30s', false) as idle,
+                    set_config('idle_in_transaction_session_timeout', '30s', false) as stuck",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        Ok(connection)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_datetime(self.clock.now())
+    }
+}
+
+async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select pg_try_advisory_lock($1, $2) as "locked!""#,
+        LOCK.0,
+        LOCK.1,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+impl Session<'_> {
+    async fn work(
+        mut self,
+        mut feed: Feed,
+        tasks: &Tasks,
+        has_worked: &mut bool,
+    ) -> Result<(), SendError> {
+        loop {
+            self.dispatch().await?;
+            tokio::select! {
+                () = tasks.stopping() => break,
+                Some(done) = self.under_way.next() => self.settle(done).await?,
+                batch = feed.next_batch() => {
+                    // Empty once a second while nothing happens: then the rows alone are looked at.
+                    self.follow(&batch?).await?;
+                    self.disable().await?;
+                    self.prune().await?;
+                }
+            }
+            *has_worked = true;
+        }
+        while let Some(done) = self.under_way.next().await {
+            self.settle(done).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what is outlived, of one webhook.
+    async fn prune(&mut self) -> Result<(), SendError> {
+        let now = self.sender.clock.monotonic();
+        if now < self.prune_at {
+            return Ok(());
+        }
+        self.prune_at = now + PRUNE;
+        let next = rows::next_endpoint(&mut self.connection, self.pruned).await?;
+        if let Some(webhook) = next {
+            let more = rows::prune(&mut self.connection, webhook, self.sender.now()).await?;
+            if more {
+                return Ok(());
+            }
+        }
+        self.pruned = next;
+        metrics::gauge_webhooks_under_way(self.places.len());
+        Ok(())
+    }
+}

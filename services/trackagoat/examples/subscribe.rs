@@ -1,0 +1,225 @@
+//! Reads an org's events over NATS with an API key: each of a stream once and in order, from a
+//! checkpoint of its own. The same as `deploy/clients` has in Python and TypeScript.
+//!
+//! `TGA_API_KEY=tga_… cargo run -p trackagoat --example subscribe -- API_URL NATS_URL CHECKPOINT`
+//!
+//! Each event is a line on standard output. That is what "handled" means here: put your own work
+//! in place of [`handle`]. A crash between it and the checkpoint has the last events handled again,
+//! so it must be able to bear that.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a terminal"
+)]
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{Consumer, pull};
+use async_nats::{Client, ConnectOptions, jetstream};
+use futures_util::TryStreamExt;
+use runtime::clock::Clock;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+const STREAM: &str = "TGA_EVENTS";
+const BATCH: usize = 100;
+/// A question waits so long for an event.
+const WAIT: Duration = Duration::from_secs(5);
+/// A broken connection is made again after a rest, which grows up to a longest.
+const REST: Duration = Duration::from_millis(500);
+const LONGEST_REST: Duration = Duration::from_secs(5);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Why it ends for good.
+#[derive(Debug, thiserror::Error)]
+enum Over {
+    #[error("the key may not read events any more")]
+    KeyEnded,
+    #[error("position {0} does not follow: the log was restored, and went on from there")]
+    AnotherHistory(String),
+}
+
+#[derive(Deserialize)]
+struct Event {
+    stream: String,
+    streamversion: String,
+    position: String,
+    prevhash: String,
+    hash: String,
+}
+
+/// How far a stream was handled, and the hash that its next event must name.
+#[derive(Clone, Serialize, Deserialize)]
+struct Place {
+    version: u64,
+    position: u64,
+    hash: String,
+}
+
+/// The same events over HTTP, for what NATS does not keep any more.
+struct Api {
+    http: reqwest::Client,
+    url: String,
+    key: String,
+}
+
+struct Reader {
+    api: Api,
+    path: PathBuf,
+    checkpoint: HashMap<String, Place>,
+}
+
+fn handle(text: &str) {
+    println!("{text}");
+}
+
+impl Api {
+    async fn get(&self, path: &str) -> Result<reqwest::Response, Failure> {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let answer = request.bearer_auth(&self.key).send().await?;
+        match answer.status().as_u16() {
+            401 | 403 => Err(Over::KeyEnded.into()),
+            _ => Ok(answer.error_for_status()?),
+        }
+    }
+
+    async fn id(&self, path: &str) -> Result<String, Failure> {
+        let body: Value = self.get(path).await?.json().await?;
+        let id = body["data"]["id"].as_str();
+        Ok(id.ok_or("an object without an id")?.to_owned())
+    }
+}
+
+impl Reader {
+    fn last(&self, stream: &str) -> Place {
+        let nothing = || Place {
+            version: 0,
+            position: 0,
+            hash: "0".repeat(64),
+        };
+        self.checkpoint.get(stream).cloned().unwrap_or_else(nothing)
+    }
+
+    /// Handles an event if it is the next of its stream, and before it what is missing. What was
+    /// handled is dropped.
+    async fn take(&mut self, text: &str) -> Result<(), Failure> {
+        let event: Event = serde_json::from_str(text)?;
+        let (last, version) = (
+            self.last(&event.stream),
+            event.streamversion.parse::<u64>()?,
+        );
+        if version <= last.version {
+            return Ok(());
+        }
+        if version > last.version + 1 {
+            let (stream, after) = (&event.stream, last.position);
+            let to = event.position.parse::<u64>()? - 1;
+            eprintln!(
+                "{stream}: {} to {} are missing",
+                last.version + 1,
+                version - 1
+            );
+            let path =
+                format!("/audit/export?stream={stream}&after_position={after}&to_position={to}");
+            for line in self.api.get(&path).await?.text().await?.lines() {
+                self.take_next(line)?;
+            }
+        }
+        self.take_next(text)
+    }
+
+    fn take_next(&mut self, text: &str) -> Result<(), Failure> {
+        let event: Event = serde_json::from_str(text)?;
+        let (last, version) = (self.last(&event.stream), event.streamversion.parse()?);
+        if version != last.version + 1 || event.prevhash != last.hash {
+            return Err(Over::AnotherHistory(event.position).into());
+        }
+        handle(text);
+        let position = event.position.parse()?;
+        let hash = event.hash;
+        let place = Place {
+            version,
+            position,
+            hash,
+        };
+        self.checkpoint.insert(event.stream, place);
+        Ok(())
+    }
+
+    /// Whole or not at all.
+    fn save(&self) -> Result<(), Failure> {
+        let beside = self.path.with_extension("new");
+        std::fs::write(&beside, serde_json::to_vec(&self.checkpoint)?)?;
+        Ok(std::fs::rename(beside, &self.path)?)
+    }
+
+    async fn connect_and_read(&mut self, nats_url: &str) -> Result<(), Failure> {
+        // The key is asked for each time: a connection that is refused does not say whether it has
+        // ended.
+        let org = self.api.id("/orgs/self").await?;
+        let key = self.api.id("/api-keys/self").await?;
+        let options = ConnectOptions::with_token(self.api.key.clone())
+            .custom_inbox_prefix(format!("_INBOX_{org}"))
+            .max_reconnects(1);
+        let client = options.connect(nats_url).await?;
+        self.read(client, &format!("{org}-{key}")).await
+    }
+
+    async fn read(&mut self, client: Client, durable: &str) -> Result<(), Failure> {
+        let context = jetstream::with_prefix(client, "tga.api");
+        let source: Consumer<pull::Config> =
+            context.get_consumer_from_stream(durable, STREAM).await?;
+        loop {
+            let batch = source.batch().max_messages(BATCH).expires(WAIT);
+            let mut messages = batch.messages().await?;
+            while let Some(message) = messages.try_next().await? {
+                self.take(std::str::from_utf8(&message.payload)?).await?;
+                self.save()?;
+                // Only now: what is not acknowledged comes again.
+                message.ack().await?;
+            }
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().ok_or("usage: API_URL NATS_URL CHECKPOINT");
+    let (url, nats_url, path) = (next()?, next()?, PathBuf::from(next()?));
+    let key = std::env::var("TGA_API_KEY")?;
+    let checkpoint = match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)?,
+        Err(_) => HashMap::new(),
+    };
+    let http = reqwest::Client::new();
+    let api = Api { http, url, key };
+    let mut reader = Reader {
+        api,
+        path,
+        checkpoint,
+    };
+    let mut rest = REST;
+    loop {
+        let before = reader.last("decisions").version;
+        if let Err(error) = reader.connect_and_read(&nats_url).await {
+            if error.is::<Over>() {
+                return Err(error);
+            }
+            eprintln!("not connected: {error}");
+        }
+        // Every connection ends after a while.
+        let has_read = reader.last("decisions").version > before;
+        rest = if has_read {
+            REST
+        } else {
+            LONGEST_REST.min(2 * rest)
+        };
+        Clock::system().sleep(rest).await;
+    }
+}

@@ -1,0 +1,479 @@
+//! The whole log, from its database.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::event::Stream;
+use domain::ids::{GlobalPosition, TreeSize};
+use domain::merkle::{Frontier, TILE_WIDTH};
+use domain::signed::VerifierKey;
+use event_log::archive::{ArchiveEdge, ArchiveError};
+use event_log::{
+    CheckpointFolder, Config, EventLog, Extent, ReadError, StoredEvent, checkpoints_of_stream,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::telemetry::chain;
+
+use super::VerifyError;
+use super::credentials::Unmade;
+use super::expected::{Copies, Expected, Source};
+use super::report::{Fault, Report};
+use super::walk::{Scope, Step, Walk, of_subtree};
+use crate::nats;
+use crate::operator::{Place, connect as connect_once};
+
+/// Events of one read; while they are looked at, the next are read.
+const PAGE: u16 = 5_000;
+/// Positions that one read looks through for what is online of archived events.
+const LOOK_THROUGH: u64 = 50_000;
+const NATS_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the log is held to beside its database.
+pub struct Outside {
+    pub keys: Vec<VerifierKey>,
+    pub folders: Vec<PathBuf>,
+}
+
+/// The log for reading.
+pub async fn connect(
+    place: &Place,
+    clock: Clock,
+    entropy: Entropy,
+) -> Result<EventLog, VerifyError> {
+    drop(connect_once(place, &clock).await?);
+    let (log, _) = EventLog::new(place.pool()?, clock, entropy, Config::default());
+    Ok(log.with_archive(place.archive.archive_dir.clone()))
+}
+
+/// Verifies all of it.
+pub async fn verify(
+    place: &Place,
+    outside: Outside,
+    clock: Clock,
+    entropy: Entropy,
+) -> Result<Report, VerifyError> {
+    let began = clock.monotonic();
+    let log = connect(place, clock.clone(), entropy).await?;
+    let mut report = Report::default();
+    let unmade = Unmade::read(&log).await?;
+    let extent = log.extent().await?;
+    let archived = log.archive_edge().await?;
+    let mut copies = copies(place, &outside, &extent, &clock, &mut report).await?;
+    let newest = log.newest_checkpoint().await?;
+    copies.add_newest(newest.as_ref(), &outside.keys);
+    let expected = Expected::new(log.clone(), outside.keys.clone(), copies);
+    let checked = Examination {
+        log,
+        extent,
+        archived,
+        bar: progress_bar(&extent),
+        unmade,
+        report,
+    };
+    let mut report = Box::pin(checked.run(expected)).await?;
+    if outside.keys.is_empty() {
+        report.tell(
+            "signatures were verified with the keys that stand beside them: see --public-key",
+        );
+    }
+    let took = clock.monotonic().saturating_since(began);
+    let rate = u128::from(extent.head.position.get()) * 1_000 / took.as_millis().max(1);
+    report.tell(format!(
+        "{:.1} s, {rate} events a second",
+        took.as_secs_f64()
+    ));
+    Ok(report)
+}
+
+/// What is kept outside the database.
+async fn copies(
+    place: &Place,
+    outside: &Outside,
+    extent: &Extent,
+    clock: &Clock,
+    report: &mut Report,
+) -> Result<Copies, VerifyError> {
+    let epoch = extent.head.epoch;
+    let mut copies = Copies::default();
+    let mut folders = outside.folders.clone();
+    if folders.is_empty() {
+        let of_dev = place.dev_folder.iter().map(|dev| dev.join("checkpoints"));
+        folders.extend(of_dev);
+    }
+    for folder in folders {
+        let folder = CheckpointFolder::new(folder);
+        let keys = &outside.keys;
+        folder.read(|copy| copies.add(&copy, Source::Folder, epoch, keys))?;
+    }
+    let Ok(Some(url)) = &place.nats else {
+        return Ok(copies);
+    };
+    let client = match clock.timeout(NATS_WITHIN, nats::connect(url)).await {
+        Ok(Ok(client)) => client,
+        Ok(Err(error)) => {
+            report.tell(format!(
+                "the stream of checkpoints was not compared: {}",
+                chain(&error)
+            ));
+            return Ok(copies);
+        }
+        Err(late) => {
+            report.tell(format!(
+                "the stream of checkpoints was not compared: {late}"
+            ));
+            return Ok(copies);
+        }
+    };
+    let take = |copy| copies.add(&copy, Source::Stream, epoch, &outside.keys);
+    if let Err(error) = checkpoints_of_stream(client, clock, take).await {
+        report.tell(format!(
+            "the stream of checkpoints was not compared: {}",
+            chain(&error)
+        ));
+    }
+    Ok(copies)
+}
+
+struct Examination {
+    log: EventLog,
+    extent: Extent,
+    archived: Option<ArchiveEdge>,
+    bar: ProgressBar,
+    unmade: Unmade,
+    report: Report,
+}
+
+impl Examination {
+    async fn run(mut self, mut expected: Expected) -> Result<Report, VerifyError> {
+        let end = self.extent.head.position;
+        let first = self.extent.first.unwrap_or(end.next());
+        let before = GlobalPosition::new(first.get() - 1);
+        let (tree, scope) = match self.beginning(before).await? {
+            Ok(beginning) => beginning,
+            Err(fault) => {
+                self.report.fault = Some(fault);
+                return Ok(self.report);
+            }
+        };
+        expected.skip_below(TreeSize::new(tree.size())).await?;
+        expected.fill(TreeSize::new(tree.size())).await?;
+        let mut walk = Walk::new(expected, tree, scope);
+        // What was signed over no event, or over what is kept elsewhere.
+        let mut fault = walk.agrees().err();
+        let mut at = before;
+        let mut page = self.page(at, scope).await?;
+        while fault.is_none() && at < end {
+            let Page { events, until, gap } = page;
+            walk.expected.fill(TreeSize::new(until.get())).await?;
+            let ahead = async {
+                if gap.is_none() && until < end {
+                    self.page(until, scope).await
+                } else {
+                    Ok(Page::default())
+                }
+            };
+            let through = tokio::task::spawn_blocking(move || walk.through(&events));
+            let (step, ahead) = tokio::join!(through, ahead);
+            let Step {
+                walk: on,
+                grown,
+                fault: found,
+            } = step?;
+            walk = on;
+            let signed = self.signed().await?;
+            let wrong = self.log.wrong_subtrees(&grown).await?;
+            let wrong = wrong.iter().find_map(|one| of_subtree(one, signed));
+            let at_edge = self.at_edge(&walk, until);
+            fault = earlier(earlier(found, wrong), earlier(gap, at_edge));
+            self.unmade.meet(&self.log, at, until).await?;
+            self.bar.inc(until.get() - at.get());
+            at = until;
+            page = ahead?;
+        }
+        self.bar.finish_and_clear();
+        self.report.fault = match fault {
+            Some(fault) => Some(fault),
+            None => self.end(&mut walk).await?,
+        };
+        self.summarize(&walk, scope);
+        Ok(self.report)
+    }
+
+    /// The tree over what is not looked at, and what is looked at.
+    async fn beginning(
+        &self,
+        before: GlobalPosition,
+    ) -> Result<Result<(Frontier, Scope), Fault>, ReadError> {
+        let first = before.next();
+        let incomplete = |last| {
+            let what = "what is kept of the tree does not reach the oldest event";
+            Ok(Err(Fault::between(first, last, what)))
+        };
+        if before > GlobalPosition::ZERO {
+            // In the midst of a tile: up to the end of that, of which one hash is kept.
+            let size = TreeSize::new(before.get().next_multiple_of(TILE_WIDTH));
+            return Ok(match self.log.tree_edge(size).await? {
+                Some(tree) => Ok((tree, Scope::Later)),
+                None => return incomplete(first),
+            });
+        }
+        let Some(archived) = self.archived.filter(|_| !self.log.has_archive()) else {
+            return Ok(Ok((Frontier::default(), Scope::Whole)));
+        };
+        let size = TreeSize::new(archived.upto.get());
+        let Some(tree) = self.log.tree_edge(size).await? else {
+            return incomplete(archived.upto);
+        };
+        if tree.root() != archived.root {
+            let what = "the tree that is kept over them is not the one over what was archived";
+            return Ok(Err(Fault::between(first, archived.upto, what)));
+        }
+        Ok(Ok((tree, Scope::Decisions(archived.upto))))
+    }
+
+    /// The next events, up to where one is missing or cannot be read.
+    async fn page(&self, after: GlobalPosition, scope: Scope) -> Result<Page, ReadError> {
+        if let Scope::Decisions(upto) = scope
+            && after < upto
+        {
+            return self.kept_page(after, upto).await;
+        }
+        let mut left = self.extent.head.position.get() - after.get();
+        let edge = self.archived.map_or(0, |edge| edge.upto.get());
+        let is_archived = after.get() < edge;
+        if is_archived {
+            left = left.min(edge - after.get());
+        }
+        let limit = u16::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let mut page = match self.log.read(after, limit).await {
+            Ok(events) => {
+                let until = after.plus(events.len() as u64);
+                let is_whole = events.len() == usize::from(limit);
+                let gap = (!is_whole).then(|| Fault::at(until.next(), "it is missing"));
+                Page { events, until, gap }
+            }
+            Err(error) => {
+                let gap = gap_of(error)?;
+                let position = gap.first.unwrap_or(after.next());
+                let good = position.get().saturating_sub(after.get() + 1);
+                let good = u16::try_from(good).unwrap_or_default();
+                let events = match good {
+                    0 => Vec::new(),
+                    good => self.log.read(after, good).await?,
+                };
+                let until = after.plus(events.len() as u64);
+                Page {
+                    events,
+                    until,
+                    gap: Some(gap),
+                }
+            }
+        };
+        if is_archived {
+            let kept = self.log.read_online(after, page.until).await?;
+            page.gap = earlier(otherwise_online(&page.events, &kept), page.gap);
+        }
+        Ok(page)
+    }
+
+    /// What is online of the next events, which are archived and not at hand.
+    async fn kept_page(
+        &self,
+        after: GlobalPosition,
+        upto: GlobalPosition,
+    ) -> Result<Page, ReadError> {
+        let end = upto.min(after.plus(LOOK_THROUGH));
+        let events = match self.log.read_online(after, end).await {
+            Ok(events) => events,
+            Err(error) => {
+                let gap = Some(gap_of(error)?);
+                let until = after;
+                return Ok(Page {
+                    gap,
+                    until,
+                    ..Page::default()
+                });
+            }
+        };
+        let is_full = events.len() >= usize::from(PAGE);
+        let last = events.last().map(|last| last.position);
+        Ok(Page {
+            until: last.filter(|_| is_full).unwrap_or(end),
+            events,
+            gap: None,
+        })
+    }
+
+    /// Whether the log says rightly what was archived, once the last of that was met.
+    fn at_edge(&self, walk: &Walk, until: GlobalPosition) -> Option<Fault> {
+        let edge = self.archived.filter(|edge| edge.upto == until)?;
+        let first = GlobalPosition::new(1);
+        if walk.tree() != (edge.upto.get(), edge.root) {
+            let what = "not the events of which log.archived has the tree";
+            return Some(Fault::between(first, edge.upto, what));
+        }
+        let auth = walk.auth().filter(|auth| *auth != edge.auth)?;
+        let what = format!(
+            "the last of them that changes who may call is at {auth}, log.archived says {}",
+            edge.auth
+        );
+        Some(Fault::between(first, edge.upto, what))
+    }
+
+    /// How far the tree must be kept.
+    async fn signed(&self) -> Result<TreeSize, ReadError> {
+        let newest = self.log.newest_checkpoint().await?;
+        Ok(newest.map_or(TreeSize::ZERO, |newest| newest.size))
+    }
+
+    /// What can be said at the end only.
+    async fn end(&mut self, walk: &mut Walk) -> Result<Option<Fault>, ReadError> {
+        let (head, end) = (
+            &self.extent.head,
+            TreeSize::new(self.extent.head.position.get()),
+        );
+        if let Some(cut) = walk.expected.beyond(end).await? {
+            // Signed since this began, if the log has them now.
+            let grown = self.log.head().await?.position;
+            if cut.last.or(cut.first).is_some_and(|last| last > grown) {
+                return Ok(Some(cut));
+            }
+        }
+        if let Some(last) = self.extent.last.filter(|last| *last > head.position) {
+            let what = format!("the log says that it ends at {}", head.position);
+            return Ok(Some(Fault::between(head.position.next(), last, what)));
+        }
+        if let Some(auth) = walk.auth().filter(|auth| *auth != head.auth_position) {
+            let what = format!(
+                "the last event that changes who may call is at {auth}, the log says {}",
+                head.auth_position
+            );
+            return Ok(Some(Fault::beside(what)));
+        }
+        // Decisions are all online, and they make credentials.
+        if self.extent.first.is_none_or(|first| first.get() == 1) {
+            return Ok(self.unmade.fault());
+        }
+        if self.unmade.len() > 0 {
+            self.report.doubt(format!(
+                "that {} credentials were made by events that are no longer kept online",
+                self.unmade.len()
+            ));
+        }
+        Ok(None)
+    }
+
+    fn summarize(&mut self, walk: &Walk, scope: Scope) {
+        let (chains, expected) = (&walk.chains, &walk.expected);
+        let report = &mut self.report;
+        let first = self.extent.first.unwrap_or_default();
+        report.tell(format!(
+            "{} events of {} streams from position {first} on were looked at",
+            chains.count(),
+            chains.streams()
+        ));
+        let [database, folder, stream] =
+            [Source::Database, Source::Folder, Source::Stream].map(|one| expected.agreed(one));
+        report.tell(format!(
+            "signed heads that agree: {database} in the database, {folder} in folders, {stream} on the stream"
+        ));
+        if walk.unknown_types > 0 {
+            let count = walk.unknown_types;
+            report.tell(format!(
+                "{count} events are of types that this build does not know"
+            ));
+        }
+        match scope {
+            Scope::Whole => {}
+            Scope::Decisions(upto) => report.doubt(format!(
+                "observations up to position {upto}, which are archived ({} were not looked at): name the \
+                 folder with --archive-dir. Decisions are all here, and what follows was held to the tree \
+                 over what was archived",
+                chains.left_out()
+            )),
+            Scope::Later => report.doubt(format!(
+                "what came before position {first}: it is kept elsewhere"
+            )),
+        }
+        let (end, signed) = (
+            self.extent.head.position.get(),
+            expected.last_agreed().get(),
+        );
+        if report.fault.is_none() && signed < end {
+            report.doubt(format!(
+                "that events after position {signed} were not changed together with their hashes: they \
+                 are under no signature yet"
+            ));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    events: Vec<StoredEvent>,
+    /// They were looked for up to here.
+    until: GlobalPosition,
+    /// What is wrong behind them.
+    gap: Option<Fault>,
+}
+
+/// An event that is not there, or not readable; any other error goes on.
+fn gap_of(error: ReadError) -> Result<Fault, ReadError> {
+    let corrupt = match error {
+        ReadError::Corrupt(row) if row.table == "log.events" => row,
+        ReadError::Archive { position, source } => {
+            return match *source {
+                ArchiveError::Damaged { path, source } => {
+                    let what = format!("it {} in {}", source.flaw, path.display());
+                    Ok(Fault::at(source.position, what))
+                }
+                other => Err(ReadError::Archive {
+                    position,
+                    source: Box::new(other),
+                }),
+            };
+        }
+        error => return Err(error),
+    };
+    let Ok(position) = corrupt.key.parse::<u64>().map(GlobalPosition::new) else {
+        return Err(corrupt.into());
+    };
+    let what = match (corrupt.column, corrupt.problem) {
+        ("position", "is missing") => "it is missing".to_owned(),
+        (column, problem) => format!("its {column} {problem}"),
+    };
+    Ok(Fault::at(position, what))
+}
+
+/// The first archived event that is online as another, or not at all though it is a decision.
+fn otherwise_online(archived: &[StoredEvent], kept: &[StoredEvent]) -> Option<Fault> {
+    archived.iter().find_map(|event| {
+        let found = kept.binary_search_by_key(&event.position, |kept| kept.position);
+        let what = match found {
+            Ok(place) if kept[place] == *event => return None,
+            Ok(_) => "what is online of it is not what was archived",
+            Err(_) if event.stream == Stream::Observations => return None,
+            Err(_) => "it is a decision, and is archived, but not online any more",
+        };
+        Some(Fault::at(event.position, what))
+    })
+}
+
+/// Of two faults the one that stands earlier in the log.
+fn earlier(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
+    let place = |fault: &Fault| fault.first.map_or(u64::MAX, GlobalPosition::get);
+    one.into_iter().chain(other).min_by_key(place)
+}
+
+/// Shown on a terminal only.
+fn progress_bar(extent: &Extent) -> ProgressBar {
+    let first = extent.first.map_or(0, |first| first.get() - 1);
+    let style = ProgressStyle::with_template(
+        "{elapsed_precise} [{bar:40}] {human_pos}/{human_len} events {per_sec} {msg}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let events = extent.head.position.get().saturating_sub(first);
+    ProgressBar::new(events).with_style(style)
+}

@@ -1,0 +1,239 @@
+//! The log in its database.
+
+use domain::ids::GlobalPosition;
+
+use super::{World, key, rewritten};
+
+/// Six events of two orgs, then as many more.
+const MORE: u64 = 6;
+const ALL: u64 = 6 + MORE;
+
+#[tokio::test]
+async fn a_log_that_nobody_changed_is_sound() {
+    let (world, orgs) = World::filled(MORE, true).await;
+    let copies = world.copies();
+    let public = key().verifier().to_string();
+    let said = world
+        .verify(&[
+            "--public-key",
+            &public,
+            "--checkpoint-dir",
+            copies.to_str().unwrap(),
+        ])
+        .await;
+    said.is(0, "everything is as it was recorded");
+    said.is(0, &format!("{ALL} events of 2 streams from position 1 on"));
+    said.is(0, "7 in the database, 6 in folders, 0 on the stream");
+    // Signed with another key, which is the only one that is believed.
+    let other = super::NoteSigner::new("trackagoat".parse().unwrap(), &[8; 32].into());
+    let other = other.verifier().to_string();
+    let doubted = world.verify(&["--public-key", &other]).await;
+    doubted.is(1, "signed with none of the given keys");
+
+    for arguments in [
+        &["--org", &orgs[0].to_string()][..],
+        &["--org", &orgs[1].to_string(), "--stream", "decisions"],
+    ] {
+        let said = world.verify(arguments).await;
+        said.is(3, "decisions: 6 events, up to version 6");
+        said.is(3, "nothing wrong was found");
+    }
+    // What is not signed yet could have been rewritten with its hashes.
+    world.append(orgs[0], vec![super::project()]).await;
+    world
+        .verify(&[])
+        .await
+        .is(3, &format!("events after position {ALL} were not changed"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_an_event_is_found_where_it_was_done() {
+    let flip = "update log.events set data = replace(data::text, 'Spring', 'Sprinh')::json where position = 9";
+    let actor = "update log.events set actor = 'user:0192f0c1-2b7e-7c00-8000-00000000abcd' where position = 9";
+    let time =
+        "update log.events set recorded_at = recorded_at - interval '1 day' where position = 9";
+    let unreadable = "update log.events set actor = 'nobody' where position = 9";
+    let short = "update log.events set hash = '\\x00' where position = 9";
+    let delete = "delete from log.events where position = 9";
+    let swap = "update log.events set position = 15000000 where position = 8;
+        update log.events set position = 8 where position = 9;
+        update log.events set position = 9 where position = 15000000";
+    let auth = "update log.events set auth_prev = 2 where position = 5";
+    let unmarked = "update log.events set auth_prev = null where position = 5";
+    let marked = "update log.events set auth_prev = 5 where position = 9";
+    let cut = "delete from log.events where position > 10;
+        update log.head set position = 10";
+    let quiet_cut = "delete from log.events where position > 10";
+    let head = "update log.head set position = 10";
+    let head_auth = "update log.head set auth_position = 1";
+    for (statement, found) in [
+        (flip, "position 9: its hash is not that of its content"),
+        (actor, "position 9: its hash is not that of its content"),
+        (time, "position 9: its hash is not that of its content"),
+        (unreadable, "position 9: its actor is no actor"),
+        (short, "position 9: its hash is not 32 bytes"),
+        (delete, "position 9: it is missing"),
+        (swap, "position 8: its hash is not that of its content"),
+        (
+            auth,
+            "position 5: it names 2 as the event before it that changes who may call; that is 4",
+        ),
+        (
+            unmarked,
+            "position 5: it changes who may call, and is not marked as such",
+        ),
+        (
+            marked,
+            "position 9: it is marked to change who may call, and does not",
+        ),
+        (
+            cut,
+            "positions 11 to 12: missing: a head over 12 events was signed",
+        ),
+        (quiet_cut, "position 11: it is missing"),
+        (
+            head,
+            "positions 11 to 12: missing: a head over 12 events was signed",
+        ),
+        (
+            head_auth,
+            "the last event that changes who may call is at 5, the log says 1",
+        ),
+    ] {
+        let (world, _) = World::filled(MORE, true).await;
+        world.tamper(statement).await;
+        let said = world.verify(&[]).await;
+        said.is(1, "WRONG at ");
+        assert!(said.text.contains(found), "{statement}: {}", said.text);
+        world.stop().await;
+    }
+}
+
+/// The rest of its stream is rewritten too, so no chain shows it: only what was signed does.
+#[tokio::test]
+async fn an_event_that_was_rewritten_with_its_hashes_is_found_by_what_was_signed() {
+    let (world, orgs) = World::filled(MORE, true).await;
+    let events = world.events(orgs[0]).await;
+    let last = events.last().unwrap();
+    assert_eq!(last.position, GlobalPosition::new(11));
+    let other = rewritten(last);
+    let rewrite = format!(
+        "update log.events set data = '{}', hash = '\\x{}' where position = 11",
+        other.data, other.hash
+    );
+    world.tamper(&rewrite).await;
+    world
+        .verify(&["--org", &orgs[0].to_string()])
+        .await
+        .is(3, "nothing wrong was found");
+    let said = world.verify(&[]).await;
+    said.is(
+        1,
+        "position 11: not the events over which the head in the database was signed",
+    );
+    // All that was signed is gone from the database as well; copies are not.
+    world
+        .tamper("delete from log.checkpoints; delete from log.newest_checkpoint")
+        .await;
+    world
+        .verify(&[])
+        .await
+        .is(3, "events after position 0 were not changed");
+    let copies = world.copies();
+    let said = world
+        .verify(&["--checkpoint-dir", copies.to_str().unwrap()])
+        .await;
+    said.is(
+        1,
+        "position 11: not the events over which the head in the folder of checkpoints was",
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_stands_beside_the_events_is_looked_at_too() {
+    let (world, _) = World::filled(300, false).await;
+    world.verify(&[]).await.is(0, "306 events");
+    let tile = "update log.merkle set hash = sha256(hash)";
+    let no_tile = "delete from log.merkle";
+    let root = "update log.checkpoints set root = sha256(root)";
+    let note = "update log.newest_checkpoint set note = replace(note, '306', '305')";
+    let credential = "insert into gate.credentials
+        select sha256('x'), gen_random_uuid(), org_id, 1, 1, 31, false, null, false, 60, null, null, null, 1
+        from gate.orgs limit 1";
+    let exchanged = "update gate.credentials set hash = sha256(hash)";
+    let undo = "begin; rollback";
+    for (statement, found) in [
+        (
+            exchanged,
+            "may call, and no event of the log made it as it is (2 such)",
+        ),
+        (
+            credential,
+            "may call, and no event of the log made it as it is (3 such)",
+        ),
+        (
+            note,
+            "the head over 306 events in the database: the signature of trackagoat is wrong",
+        ),
+        (root, "its note says something else than its row"),
+        (
+            tile,
+            "positions 1 to 256: not the events of which the tree keeps a hash at level 8",
+        ),
+        (
+            no_tile,
+            "positions 1 to 256: the tree keeps no hash of them at level 8",
+        ),
+        (undo, ""),
+    ] {
+        if statement != undo {
+            world.tamper(statement).await;
+        }
+        let said = world.verify(&[]).await;
+        said.is(1, "WRONG at ");
+        assert!(said.text.contains(found), "{statement}: {}", said.text);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_newest_head_is_printed_and_keys_are_made_for_their_owner_only() {
+    let (world, _) = World::filled(1, false).await;
+    let mut command = crate::dev::binary();
+    command
+        .env("TGA_DATABASE_URL", world.db.url())
+        .args(["log", "checkpoint"]);
+    let printed = crate::dev::run(command).await;
+    let note = String::from_utf8(printed.stdout).unwrap();
+    let signed = domain::signed::Checkpoint::open(&note, &[key().verifier()]).unwrap();
+    assert_eq!(signed.size.get(), 7);
+
+    let path = world.folder.path().join("signing.key");
+    let new = async || {
+        let mut command = crate::dev::binary();
+        command
+            .args([
+                "log",
+                "new-signing-key",
+                "--log-name",
+                "goats.example/log",
+                "--file",
+            ])
+            .arg(&path);
+        crate::dev::run(command).await
+    };
+    let output = new().await;
+    let public = String::from_utf8(output.stdout).unwrap();
+    let public: domain::signed::VerifierKey = public.trim().parse().unwrap();
+    assert_eq!(public.name().as_str(), "goats.example/log");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.len(), 64);
+    // Never written over: what it signed could not be verified any more.
+    assert!(!new().await.status.success());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    world.stop().await;
+}

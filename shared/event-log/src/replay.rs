@@ -1,0 +1,203 @@
+//! Reading a stretch of the log again, whole or only what is selected of it.
+
+use std::str::FromStr;
+
+use domain::ids::{GlobalPosition, OrgId};
+use thiserror::Error;
+
+use crate::archive::{self, Scanned};
+use crate::error::ReadError;
+use crate::log::EventLog;
+use crate::read::{self, PAGE_MAX};
+use crate::stored::StoredEvent;
+
+/// Bytes of one page that are aimed at.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// Events of the first page, before it is known how large they are: 64 MiB at the very most.
+const FIRST_PAGE: u16 = 256;
+/// Positions that one statement looks through for what is selected, so that none lasts long.
+const LOOK_THROUGH: u64 = 50_000;
+/// Characters of the longest pattern.
+const PATTERN_CHARS: usize = 100;
+
+/// What of the log is wanted; everything by default.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Events of this org alone.
+    pub org: Option<OrgId>,
+    /// Events whose type fits one of these; all if there is none.
+    pub types: Vec<TypePattern>,
+}
+
+/// A type of events by its stable name, `key.revoked`, or all of an entity, `key.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypePattern(String);
+
+/// The text names no type.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("not a type such as key.revoked, nor all of an entity such as key.*")]
+pub struct InvalidPattern;
+
+/// A stretch of the log, read in pages; made by [`EventLog::replay`].
+#[derive(Debug)]
+pub struct Replay {
+    log: EventLog,
+    selection: Selection,
+    after: GlobalPosition,
+    to: GlobalPosition,
+    page: u16,
+}
+
+/// Some events in order.
+#[derive(Debug)]
+pub struct ReplayedPage {
+    /// Those that are selected; there may be none.
+    pub events: Vec<StoredEvent>,
+    /// Everything selected up to here has been given out.
+    pub through: GlobalPosition,
+}
+
+impl EventLog {
+    /// Reads what is selected of the events after `after` and up to `to`.
+    pub fn replay(
+        &self,
+        after: GlobalPosition,
+        to: GlobalPosition,
+        selection: Selection,
+    ) -> Replay {
+        Replay {
+            log: self.clone(),
+            selection,
+            after,
+            to,
+            page: FIRST_PAGE,
+        }
+    }
+}
+
+impl Replay {
+    /// The next page, of about 2 MiB, or of one frame of an archive; none at the end. After an error it
+    /// may be called again.
+    ///
+    /// # Errors
+    /// If the log cannot be read; [`ReadError::Archived`] if the next events are archived, and there is no
+    /// archive here.
+    pub async fn next_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
+        if self.after >= self.to {
+            return Ok(None);
+        }
+        let page = loop {
+            if let Some(page) = self.archived_page().await? {
+                break page;
+            }
+            if let Some(page) = self.online_page().await? {
+                break page;
+            }
+        };
+        self.after = page.through;
+        Ok(Some(page))
+    }
+
+    /// What is selected of the next events online; none if they were archived meanwhile.
+    async fn online_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
+        let to = self.to.min(GlobalPosition::new(
+            self.after.get().saturating_add(LOOK_THROUGH),
+        ));
+        let (after, limit, selection) = (self.after, self.page, &self.selection);
+        let asked = self.log.ask(async |c| {
+            let events = read::selected(&mut *c, after, to, selection, limit).await?;
+            let is_online = archive::holding(c, after.next()).await?.is_none();
+            Ok(is_online.then_some(events))
+        });
+        let Some(events) = asked.await? else {
+            return Ok(None);
+        };
+        let through = match events.last() {
+            Some(last) if events.len() >= usize::from(limit) => last.position,
+            _ => to,
+        };
+        let bytes: usize = events.iter().map(StoredEvent::text_bytes).sum();
+        if let Some(fits) = (PAGE_BYTES * events.len()).checked_div(bytes) {
+            self.page = u16::try_from(fits).unwrap_or(PAGE_MAX).clamp(16, PAGE_MAX);
+        }
+        Ok(Some(ReplayedPage { events, through }))
+    }
+}
+
+impl Replay {
+    /// What is selected of the next archived events; none if they are online.
+    async fn archived_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
+        // Asked each time, as events may be archived meanwhile.
+        let found = self.log.scan_archived(self.selection.org, self.after);
+        let Some(Scanned {
+            mut events,
+            through,
+        }) = found.await?
+        else {
+            return Ok(None);
+        };
+        let types = &self.selection.types;
+        events.retain(|event| {
+            let is_wanted = |pattern: &TypePattern| pattern.fits(&event.type_name);
+            event.position <= self.to && (types.is_empty() || types.iter().any(is_wanted))
+        });
+        Ok(Some(ReplayedPage {
+            events,
+            through: through.min(self.to),
+        }))
+    }
+}
+
+impl TypePattern {
+    /// Whether a type's stable name is meant.
+    fn fits(&self, name: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(entity) => name.starts_with(entity),
+            None => name == self.0,
+        }
+    }
+
+    /// The same for `LIKE`.
+    pub(crate) fn like(&self) -> String {
+        match self.0.strip_suffix('*') {
+            Some(entity) => format!("{}%", entity.replace('_', "\\_")),
+            None => self.0.replace('_', "\\_"),
+        }
+    }
+}
+
+impl FromStr for TypePattern {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        let (entity, event) = text.split_once('.').ok_or(InvalidPattern)?;
+        let is_name = |name: &str| {
+            let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+            !name.is_empty() && name.bytes().all(is_plain)
+        };
+        if text.len() > PATTERN_CHARS || !is_name(entity) || !(event == "*" || is_name(event)) {
+            return Err(InvalidPattern);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{InvalidPattern, TypePattern};
+
+    #[test]
+    fn a_pattern_names_one_type_or_all_of_an_entity() {
+        let like = |text: &str| text.parse().map(|pattern: TypePattern| pattern.like());
+        assert_eq!(like("key.revoked").unwrap(), "key.revoked");
+        assert_eq!(like("api_key.*").unwrap(), "api\\_key.%");
+        let long = format!("key.{}", "a".repeat(100));
+        for text in [
+            "", "key", "*", "*.*", "key.", ".made", "key.r*", "key.%", "k.a.b", "Key.made", &long,
+        ] {
+            assert_eq!(like(text), Err(InvalidPattern), "{text}");
+        }
+    }
+}

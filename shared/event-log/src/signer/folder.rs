@@ -1,0 +1,183 @@
+//! Copies of signed heads in files, one line each, a file for each month of signing. Files are only
+//! added to; whoever wants less may move old ones away.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use super::copies::{CheckpointCopy, Place};
+
+/// As much of a file's end as is looked at for its last line.
+const TAIL_BYTES: u64 = 64 * 1024;
+/// Longest line that is read, in bytes.
+const LINE_BYTES: u64 = 32 * 1024;
+const PREFIX: &str = "checkpoints-";
+const SUFFIX: &str = ".ndjson";
+
+/// The folder cannot be used.
+#[derive(Debug, Error)]
+#[error("the checkpoints in {path} cannot be {what}")]
+pub struct FolderError {
+    path: PathBuf,
+    what: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+/// A folder of copies.
+#[derive(Debug, Clone)]
+pub struct CheckpointFolder {
+    path: PathBuf,
+    /// A volume that hangs must not take one thread after the other.
+    hands: Arc<Semaphore>,
+}
+
+impl CheckpointFolder {
+    /// At this path; it is made with the first copy.
+    pub fn new(path: PathBuf) -> Self {
+        let hands = Arc::new(Semaphore::new(1));
+        Self { path, hands }
+    }
+
+    /// Every copy in the folder, in the order in which they were written, and how many lines broke off as
+    /// they were written. Blocks.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(&self, mut take: impl FnMut(CheckpointCopy)) -> Result<usize, FolderError> {
+        let mut torn = 0;
+        for path in self.files()? {
+            let failed = |source| failure(&path, "read", source);
+            let mut file = BufReader::new(File::open(&path).map_err(failed)?);
+            let mut line = Vec::new();
+            loop {
+                line.clear();
+                let read = file.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line);
+                if read.map_err(failed)? == 0 {
+                    break;
+                }
+                match CheckpointCopy::parse(&line) {
+                    Ok(copy) => take(copy),
+                    Err(_) => torn += 1,
+                }
+            }
+        }
+        Ok(torn)
+    }
+
+    /// The newest copy.
+    pub(super) async fn newest(&self) -> Result<Option<Place>, FolderError> {
+        self.blocking(|folder| {
+            for path in folder.files()?.into_iter().rev() {
+                let failed = |source| failure(&path, "read", source);
+                let tail = tail(&path).map_err(failed)?;
+                let mut lines = tail.split(|byte| *byte == b'\n').rev();
+                if let Some(copy) = lines.find_map(|line| CheckpointCopy::parse(line).ok()) {
+                    return Ok(Some(copy.place()));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Adds copies; they are on the disk when this returns.
+    pub(super) async fn add(&self, copies: Vec<CheckpointCopy>) -> Result<(), FolderError> {
+        self.blocking(move |folder| {
+            for month in copies.chunk_by(|a, b| month(a) == month(b)) {
+                let first = month.first().map_or_else(String::new, self::month);
+                let path = folder.path.join(format!("{PREFIX}{first}{SUFFIX}"));
+                append(&folder.path, &path, month)
+                    .map_err(|source| failure(&path, "written", source))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, FolderError> + Send + 'static,
+    ) -> Result<T, FolderError> {
+        let unused = |error| failure(&self.path, "used", io::Error::other(error));
+        let busy = Arc::clone(&self.hands).try_acquire_owned();
+        let busy = busy.map_err(|_| unused("what was begun before has not ended"))?;
+        let folder = self.clone();
+        let worked = tokio::task::spawn_blocking(move || {
+            let _busy = busy;
+            work(&folder)
+        });
+        worked
+            .await
+            .unwrap_or_else(|_| Err(unused("it was broken off")))
+    }
+
+    /// The files, the oldest first.
+    fn files(&self) -> Result<Vec<PathBuf>, FolderError> {
+        let failed = |source| failure(&self.path, "listed", source);
+        let entries = match fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+                files.push(entry.path());
+            }
+        }
+        files.sort_unstable();
+        Ok(files)
+    }
+}
+
+fn failure(path: &Path, what: &'static str, source: io::Error) -> FolderError {
+    FolderError {
+        path: path.to_owned(),
+        what,
+        source,
+    }
+}
+
+/// Year and month of signing, as the note says it.
+fn month(copy: &CheckpointCopy) -> String {
+    let time = copy
+        .note
+        .lines()
+        .find_map(|line| line.strip_prefix("time "));
+    let month = time.and_then(|time| time.get(..7));
+    month.unwrap_or("0000-00").to_owned()
+}
+
+fn append(folder: &Path, path: &Path, copies: &[CheckpointCopy]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let mut text = String::new();
+    // What broke off before stays a line of its own.
+    if tail(path)?.last().is_some_and(|last| *last != b'\n') {
+        text.push('\n');
+    }
+    for copy in copies {
+        text.push_str(&copy.line());
+        text.push('\n');
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()
+}
+
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut tail = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    Ok(tail)
+}

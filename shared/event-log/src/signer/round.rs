@@ -1,0 +1,298 @@
+//! One round: is what was signed still the beginning of the log; grow the tree to its end; sign that.
+
+use std::future::Future;
+
+use domain::event::Stream;
+use domain::ids::{GlobalPosition, OrgId, TreeSize};
+use domain::merkle::{Frontier, Grown, TILE_LEVELS, TILE_WIDTH};
+use domain::signed::{Checkpoint, NoteSigner, Seal};
+use domain::time::Timestamp;
+use runtime::clock::Clock;
+use sqlx::PgConnection;
+
+use super::{Asked, STATEMENT, Signed, SignerError};
+use crate::error::{CorruptRow, ReadError};
+use crate::log::Head;
+use crate::metrics as names;
+use crate::{read, tree};
+
+/// Events of one step, so that no statement lasts long.
+const STEP: u64 = 8_192;
+/// Most seals of one round; the others wait for the next.
+const SEALS: i64 = 64;
+
+/// A connection that holds the signer's lock, and what to sign with.
+pub struct Round<'a> {
+    connection: &'a mut PgConnection,
+    key: &'a NoteSigner,
+    clock: &'a Clock,
+}
+
+/// What a round signed.
+pub struct NewCheckpoint {
+    checkpoint: Checkpoint,
+    note: String,
+}
+
+impl NewCheckpoint {
+    /// The head alone.
+    pub const fn head(&self) -> Signed {
+        Signed {
+            epoch: self.checkpoint.epoch,
+            size: self.checkpoint.size,
+            root: self.checkpoint.root,
+        }
+    }
+}
+
+impl<'a> Round<'a> {
+    pub const fn new(
+        connection: &'a mut PgConnection,
+        key: &'a NoteSigner,
+        clock: &'a Clock,
+    ) -> Self {
+        Self {
+            connection,
+            key,
+            clock,
+        }
+    }
+
+    /// Who waits for a seal, the longest waiting first.
+    pub async fn requests(&mut self) -> Result<Vec<Asked>, SignerError> {
+        let clock = self.clock;
+        let asked = sqlx::query!(
+            "select org_id, asked_at from log.seal_requests order by asked_at limit $1",
+            SEALS
+        )
+        .fetch_all(&mut *self.connection);
+        let asked = in_time(clock, asked).await?.into_iter();
+        Ok(asked
+            .map(|row| Asked {
+                org: OrgId::from_uuid(row.org_id),
+                at: row.asked_at,
+            })
+            .collect())
+    }
+
+    /// Signs the log as it is now; none if it may not go on meanwhile.
+    pub async fn sign(
+        &mut self,
+        last: Option<&Signed>,
+        may_go_on: impl Fn() -> bool,
+    ) -> Result<Option<NewCheckpoint>, SignerError> {
+        let clock = self.clock;
+        let head = in_time(clock, read::head(self.connection)).await?;
+        let mut edge = self.beginning(last, &head).await?;
+        let end = TreeSize::new(head.position.get());
+        while edge.size() < end.get() {
+            if !may_go_on() {
+                return Ok(None);
+            }
+            self.grow(&mut edge, end).await?;
+        }
+        let checkpoint = Checkpoint {
+            origin: self.key.name().clone(),
+            size: end,
+            root: edge.root(),
+            epoch: head.epoch,
+            at: Timestamp::from_datetime(clock.now()),
+        };
+        let note = checkpoint.sign(self.key);
+        let signed = NewCheckpoint { checkpoint, note };
+        self.keep(&signed).await?;
+        names::record_checkpoint(end);
+        Ok(Some(signed))
+    }
+
+    /// The edge to go on from: that of what was signed last, or of what was grown since. Fails if what was
+    /// signed is no longer the beginning of the log.
+    async fn beginning(
+        &mut self,
+        last: Option<&Signed>,
+        head: &Head,
+    ) -> Result<Frontier, SignerError> {
+        let clock = self.clock;
+        let newest = in_time(clock, tree::newest(self.connection)).await?;
+        let newest = newest.map(|newest| Signed {
+            epoch: newest.epoch,
+            size: newest.size,
+            root: newest.root,
+        });
+        // What this process signed in this life must not be gone with its row.
+        let last = last.filter(|last| last.epoch == head.epoch);
+        let mut signed = TreeSize::ZERO;
+        for known in newest.iter().chain(last) {
+            if known.size.get() > head.position.get() {
+                return Err(SignerError::Cut {
+                    head: head.position,
+                    signed: known.size,
+                });
+            }
+            let found = self.edge(known.size).await?.root();
+            if found != known.root {
+                return Err(SignerError::Changed {
+                    size: known.size,
+                    signed: known.root,
+                    found,
+                });
+            }
+            signed = signed.max(known.size);
+        }
+        let grown = self.grown().await?;
+        self.edge(signed.max(grown)).await
+    }
+
+    async fn edge(&mut self, size: TreeSize) -> Result<Frontier, SignerError> {
+        let clock = self.clock;
+        let edge = in_time(clock, tree::frontier(self.connection, size)).await?;
+        edge.ok_or(SignerError::Incomplete(size))
+    }
+
+    /// How far the kept tree goes: further than the newest checkpoint if a round was broken off.
+    async fn grown(&mut self) -> Result<TreeSize, SignerError> {
+        let clock = self.clock;
+        let newest = sqlx::query_scalar!(
+            "select max(index) from log.merkle where level = $1",
+            i16::from(TILE_LEVELS)
+        )
+        .fetch_one(&mut *self.connection);
+        let tiles = in_time(clock, newest).await?.map_or(0, |index| index + 1);
+        let tiles = u64::try_from(tiles).unwrap_or_default();
+        Ok(TreeSize::new(tiles * TILE_WIDTH))
+    }
+
+    /// Adds the next events, and keeps the subtrees that are complete with them.
+    async fn grow(&mut self, edge: &mut Frontier, end: TreeSize) -> Result<(), SignerError> {
+        let clock = self.clock;
+        let after = GlobalPosition::new(edge.size());
+        let count = STEP.min(end.get() - edge.size());
+        let leaves = tree::leaves_after(self.connection, after, count);
+        let leaves = in_time(clock, leaves).await?;
+        if leaves.len() as u64 != count {
+            let missing = after.plus(leaves.len() as u64).next();
+            let corrupt = CorruptRow::new("log.events", "position", missing, "is missing");
+            return Err(ReadError::from(corrupt).into());
+        }
+        let mut grown = Vec::new();
+        for leaf in leaves {
+            edge.push(leaf, |subtree| grown.push(subtree));
+        }
+        self.keep_subtrees(&grown).await
+    }
+
+    async fn keep_subtrees(&mut self, grown: &[Grown]) -> Result<(), SignerError> {
+        if grown.is_empty() {
+            return Ok(());
+        }
+        let clock = self.clock;
+        let kept = in_time(clock, tree::keep(self.connection, grown)).await?;
+        if kept == grown.len() as u64 {
+            return Ok(());
+        }
+        // Some were there: a round that was broken off made them, or somebody else did.
+        let wrong = in_time(clock, tree::wrong_subtrees(self.connection, grown)).await?;
+        let Some(wrong) = wrong.first() else {
+            return Ok(());
+        };
+        let Grown { level, index, .. } = wrong.due;
+        Err(SignerError::Tile {
+            level,
+            first: GlobalPosition::new(index << level).next(),
+        })
+    }
+
+    /// Keeps it as the newest, unless the log has begun another life since.
+    async fn keep(&mut self, signed: &NewCheckpoint) -> Result<(), SignerError> {
+        let clock = self.clock;
+        let NewCheckpoint { checkpoint, note } = signed;
+        let keeping = sqlx::query!(
+            "with life as (select from log.head where epoch = $1),
+             kept as (
+                 insert into log.checkpoints (epoch, tree_size, root, signed_at, public_key, note)
+                 select $1, $2, $3, $4, $5, $6 from life on conflict do nothing
+             )
+             insert into log.newest_checkpoint as n (epoch, tree_size, root, signed_at, public_key, note)
+             select $1, $2, $3, $4, $5, $6 from life
+             on conflict (one) do update set epoch = excluded.epoch, tree_size = excluded.tree_size,
+                 root = excluded.root, signed_at = excluded.signed_at,
+                 public_key = excluded.public_key, note = excluded.note",
+            checkpoint.epoch.as_uuid(),
+            checkpoint.size.as_i64(),
+            checkpoint.root.as_bytes().as_slice(),
+            checkpoint.at.datetime(),
+            self.key.verifier().to_string(),
+            note
+        )
+        .execute(&mut *self.connection);
+        match in_time(clock, keeping).await?.rows_affected() {
+            1 => Ok(()),
+            _ => Err(SignerError::Epoch),
+        }
+    }
+
+    /// Signs the ends of these orgs' streams as of a checkpoint.
+    pub async fn seal(
+        &mut self,
+        signed: &NewCheckpoint,
+        asked: &[Asked],
+    ) -> Result<(), SignerError> {
+        for one in asked {
+            self.seal_one(signed, *one).await?;
+        }
+        Ok(())
+    }
+
+    async fn seal_one(&mut self, signed: &NewCheckpoint, asked: Asked) -> Result<(), SignerError> {
+        let (clock, checkpoint) = (self.clock, &signed.checkpoint);
+        let (org, size) = (asked.org, checkpoint.size);
+        let mut end = async |stream| {
+            let end = tree::ends(self.connection, org, stream, size);
+            in_time(clock, end).await
+        };
+        let seal = Seal {
+            origin: checkpoint.origin.clone(),
+            org,
+            size,
+            root: checkpoint.root,
+            epoch: checkpoint.epoch,
+            decisions: end(Stream::Decisions).await?,
+            observations: end(Stream::Observations).await?,
+            at: checkpoint.at,
+        };
+        let sealing = sqlx::query!(
+            "with answered as (delete from log.seal_requests where org_id = $1 and asked_at <= $4)
+             insert into log.seals (org_id, epoch, tree_size, asked_at, signed_at, seal, checkpoint)
+             values ($1, $2, $3, $4, $5, $6, $7)
+             on conflict (org_id) do update set epoch = excluded.epoch,
+                 tree_size = excluded.tree_size, asked_at = excluded.asked_at,
+                 signed_at = excluded.signed_at, seal = excluded.seal,
+                 checkpoint = excluded.checkpoint",
+            org.as_uuid(),
+            checkpoint.epoch.as_uuid(),
+            size.as_i64(),
+            asked.at,
+            seal.at.datetime(),
+            seal.sign(self.key),
+            signed.note
+        )
+        .execute(&mut *self.connection);
+        in_time(clock, sealing).await?;
+        metrics::counter!(names::SEALS).increment(1);
+        Ok(())
+    }
+}
+
+/// An interrupted connection lets questions wait for ever.
+async fn in_time<T, E>(
+    clock: &Clock,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, SignerError>
+where
+    SignerError: From<E>,
+{
+    match clock.timeout(STATEMENT, Box::pin(asking)).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(SignerError::Late),
+    }
+}
