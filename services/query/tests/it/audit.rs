@@ -28,7 +28,7 @@ pub async fn whole_log(world: &World) -> Vec<StoredEvent> {
 }
 
 /// The events of an answer, byte for byte.
-fn events(reply: &Reply) -> Vec<String> {
+pub fn events(reply: &Reply) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Page {
         data: Vec<Box<RawValue>>,

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -104,6 +104,33 @@ async fn query(given: &Given, projector: &str, archive: Option<&PathBuf>) -> (Se
     given.serve("query", query).await
 }
 
+/// What is told again, with the folder and without.
+async fn told_again(given: &Given, folder: &Path) {
+    let folder = folder.to_str().unwrap();
+    let with_folder = ["log", "replay", "--archive-dir", folder];
+    let all = given.told(&with_folder).await;
+    let all: Vec<_> = all.lines().collect();
+    let position = |line: &str| -> usize {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        event["position"].as_str().unwrap().parse().unwrap()
+    };
+    assert!(all.len() > 600, "{}", all.len());
+    assert!(all.iter().zip(1..).all(|(line, at)| position(line) == at));
+    let part = [&with_folder[..], &["--from", "290", "--to", "310"]].concat();
+    let part = given.told(&part).await;
+    assert_eq!(part.lines().collect::<Vec<_>>(), all[289..310]);
+    let first: serde_json::Value = serde_json::from_str(all[99]).unwrap();
+    let instant = first["time"].as_str().unwrap();
+    for from in [&[][..], &["--from", "600"], &["--from", instant]] {
+        let replay = [&["log", "replay"][..], from].concat();
+        let error = refused(given, &replay).await;
+        let is_told = error.contains("is archived") && error.contains("begin with 601");
+        assert!(is_told, "{from:?}: {error}");
+    }
+    let rest = given.told(&["log", "replay", "--from", "601"]).await;
+    assert_eq!(rest.lines().collect::<Vec<_>>(), all[600..]);
+}
+
 async fn projects(reads: &str, key: &str) -> (StatusCode, usize) {
     let url = format!("{reads}/projects?limit=100");
     let request = client().request(Method::GET, url).bearer_auth(key);
@@ -144,6 +171,16 @@ async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
     .await;
     assert_eq!(before.1, 100, "a page");
     service.terminate().await;
+    let error = refused(&given, &archive).await;
+    assert!(
+        error.contains("webhooks were given events up to 0"),
+        "{error}"
+    );
+    // What a command service does.
+    administrator
+        .execute("update hooks.cursor set position = (select position from log.head)")
+        .await
+        .unwrap();
 
     assert!(doctor(&given, None).await.contains("nothing is archived"));
     let said = given.told(&to).await;
@@ -176,24 +213,24 @@ async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
     let files = ["events-301-600.ndjson.zst", "events-1-300.ndjson.zst"];
     let files = files.map(|name| folder.join(name));
     let names: Vec<_> = files.iter().map(|file| file.to_str().unwrap()).collect();
-    let verify = [&["log", "verify-archive"][..], &names].concat();
+    let verify = [&["log", "verify", "--archive"][..], &names].concat();
     // No database is asked.
     let mut command = given.command("postgres://nobody@127.0.0.1:1/nothing");
     command.args(&verify);
     let sound = text(&crate::dev::run(command).await);
     assert_eq!(sound.matches(": sound, events").count(), 2, "{sound}");
+    assert!(sound.contains("name a signed head"), "{sound}");
     let bytes = fs::read(&files[0]).unwrap();
     fs::write(&files[0], &bytes[..bytes.len() / 2]).unwrap();
     let said = doctor(&given, Some(&folder)).await;
     assert!(said.contains("1 of 2 files are wrong"), "{said}");
     let error = refused(&given, &verify).await;
     assert!(
-        error.contains("is damaged")
-            && error.contains("the event at position")
-            && error.contains("1 files are not sound"),
+        error.contains("WRONG at position") && error.contains("is damaged"),
         "{error}"
     );
     fs::write(&files[0], &bytes).unwrap();
+    told_again(&given, &folder).await;
 
     // The read model is lost, and built anew from decisions that stayed and from the folder.
     let schemas: Vec<String> =

@@ -2,6 +2,7 @@
 //! the folder, and who has not is told so.
 
 mod files;
+mod orgs;
 mod steps;
 
 use std::collections::BTreeSet;
