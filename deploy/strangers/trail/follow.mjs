@@ -4,7 +4,7 @@ import { EventSource } from "eventsource";
 
 const [api, after, wanted] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const key = process.env.TGA_KEY;
-const CHUNKS_UNTIL_CUT = 5;
+const CHUNKS_UNTIL_CUT = 2;
 const PATIENCE_MS = 30_000;
 
 let cuts = 0;

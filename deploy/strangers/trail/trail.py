@@ -139,15 +139,12 @@ def lists(api, events):
         ({"subject": some["subject"]}, lambda event: event["subject"] == some["subject"]),
         ({"actor": some["actor"]}, lambda event: event["actor"] == some["actor"]),
         ({"from": middle["time"]}, lambda event: event["time"] >= middle["time"]),
-        ({"to": middle["time"]}, lambda event: event["time"] < middle["time"] or event["position"] == middle["position"]),
-        ({"subject": "keys/nothing"}, lambda event: False),
+        ({"to": middle["time"]}, lambda event: event["time"] <= middle["time"]),
+        ({"subject": f"keys/{uuid.uuid4()}"}, lambda event: False),
     ]
     for query, fits in filters:
         got = [event["position"] for event in api.pages("/audit/events", {"after_position": 0, **query})]
         wanted = [event["position"] for event in decisions if fits(event)]
-        if "to" in query:
-            # Whether the instant itself belongs to it is not this check's matter.
-            got, wanted = set(got) - {middle["position"]}, set(wanted) - {middle["position"]}
         expect(got == wanted, f"{query}: {len(got)} events, {len(wanted)} expected")
 
 
@@ -220,12 +217,13 @@ def follow(story, after):
         position = api.call("PATCH", f"/projects/{story.project}", body={"name": f"Followed {n}"}).position
     follower.has(position)
     expect(follower.cuts >= 3, "it was not cut off")
-    receipt = api.call("DELETE", f"/api-keys/{key['id']}").data
+    api.call("DELETE", f"/api-keys/{key['id']}")
+    later = api.call("PATCH", f"/projects/{story.project}", body={"name": "Not for the ended"}).position
     follower.join(SOON)
     expect(follower.end is not None, "the stream goes on behind the end of its key")
     expect(follower.end["code"] in ("invalid_api_key", "refused"), f"it ended with {follower.end}")
-    beyond = [event for event in follower.seen if int(event["position"]) >= receipt["position"]]
-    expect(not beyond, "the end of its key was sent to whoever held it")
+    beyond = [event for event in follower.seen if int(event["position"]) >= later]
+    expect(not beyond, "what happened behind the end of its key was sent to whoever held it")
     lines = exported(api, after_position=after, to_position=int(follower.seen[-1]["position"]))
     expect([json.loads(line) for line in lines] == follower.seen, "stream and export differ")
     return len(follower.seen)
@@ -244,7 +242,7 @@ def follow_by_eventsource(story, after):
     told = json.loads(told)
     lines = exported(story.api, after_position=after, type="project.changed")
     expect([int(json.loads(line)["position"]) for line in lines] == told["seen"], "eventsource missed or repeated something")
-    expect(told["cuts"] >= 3, "eventsource was not cut off")
+    expect(told["cuts"] >= 1, "eventsource was not cut off")
     return changes
 
 

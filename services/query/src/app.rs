@@ -242,6 +242,7 @@ impl App {
         let answered = question.answer(&mut snapshot);
         let answered = self.clock.timeout(ANSWER_WITHIN, answered).await;
         let position = snapshot.reader.position();
+        self.cache.freshness().show(position);
         match answered {
             Ok(Ok(answer)) => Ok((answer, position)),
             Ok(Err(error)) => Err(error.at(position)),

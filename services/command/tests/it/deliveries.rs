@@ -64,8 +64,8 @@ impl TestApp {
 async fn an_event_is_sent_as_it_is_and_once() {
     let app = TestApp::new().await;
     let (org, other) = (app.org().await, app.org().await);
-    let receiver = Receiver::new().await;
-    let (webhook, secret) = app.webhook(&org, &receiver.url("in"), &[]).await;
+    let server = Receiver::new().await;
+    let (webhook, secret) = app.webhook(&org, &server.url("in"), &[]).await;
     app.project(&other).await;
     let project = app.project(&org).await;
     let creator = app.creator(&org, project, "goat", "auto").await;
@@ -82,7 +82,7 @@ async fn an_event_is_sent_as_it_is_and_once() {
         (taken.count() == expected.len()).then_some(()).ok_or(all)
     })
     .await;
-    let received = receiver.received();
+    let received = server.received();
     let mut types: Vec<String> = received.iter().map(Received::event_type).collect();
     types.sort();
     let mut sorted = expected.map(str::to_owned).to_vec();
@@ -144,13 +144,13 @@ async fn patterns_say_what_is_sent_and_observations_come_only_if_asked_for() {
 async fn what_is_about_one_thing_waits_for_what_was_before_it_and_nothing_else_does() {
     let (app, hand) = TestApp::without_time(&[]).await;
     let org = app.org().await;
-    let receiver = Receiver::new().await;
+    let server = Receiver::new().await;
     let [stuck, free] = [app.project(&org).await, app.project(&org).await];
     let (webhook, _) = app
-        .webhook(&org, &receiver.url("in"), &["project.changed"])
+        .webhook(&org, &server.url("in"), &["project.changed"])
         .await;
     let subject = format!("projects/{stuck}");
-    receiver.answer(move |received, _| {
+    server.answer(move |received, _| {
         if received.subject() == subject {
             Reply::Status(503, "later")
         } else {
@@ -163,7 +163,7 @@ async fn what_is_about_one_thing_waits_for_what_was_before_it_and_nothing_else_d
     }
     while_time_passes((&app, &hand), "the free one's events come", async || {
         let of_free = format!("projects/{free}");
-        let received = receiver.received();
+        let received = server.received();
         (received.iter().filter(|it| it.subject() == of_free).count() == 3).then_some(())
     })
     .await;
@@ -183,8 +183,8 @@ async fn what_is_about_one_thing_waits_for_what_was_before_it_and_nothing_else_d
         .then_some(())
     })
     .await;
-    assert_eq!(first_only(&receiver.received()), 1, "the others wait");
-    receiver.answer_all(Reply::Status(200, "ok"));
+    assert_eq!(first_only(&server.received()), 1, "the others wait");
+    server.answer_all(Reply::Status(200, "ok"));
     while_time_passes((&app, &hand), "all is taken", async || {
         let all = app.deliveries(webhook).await;
         all.iter()
@@ -193,7 +193,7 @@ async fn what_is_about_one_thing_waits_for_what_was_before_it_and_nothing_else_d
     })
     .await;
     for project in [stuck, free] {
-        let names = names_in_order(&receiver.received(), project);
+        let names = names_in_order(&server.received(), project);
         assert_eq!(names, ["one", "two", "three"]);
     }
 }
@@ -215,12 +215,12 @@ fn names_in_order(received: &[Received], project: Uuid) -> Vec<String> {
 async fn after_three_days_a_webhook_is_switched_off_and_goes_on_when_it_is_switched_on() {
     let (app, hand) = TestApp::without_time(&[]).await;
     let org = app.org().await;
-    let (receiver, watcher) = (Receiver::new().await, Receiver::new().await);
+    let (server, watcher) = (Receiver::new().await, Receiver::new().await);
     let project = app.project(&org).await;
-    let (webhook, _) = app.webhook(&org, &receiver.url("in"), &["project.*"]).await;
+    let (webhook, _) = app.webhook(&org, &server.url("in"), &["project.*"]).await;
     app.webhook(&org, &watcher.url("in"), &["webhook.disabled"])
         .await;
-    receiver.answer_all(Reply::Status(500, "never"));
+    server.answer_all(Reply::Status(500, "never"));
     app.rename(&org, project, "one").await;
     app.rename(&org, project, "two").await;
     let path = format!("/webhooks/{webhook}");
@@ -229,7 +229,7 @@ async fn after_three_days_a_webhook_is_switched_off_and_goes_on_when_it_is_switc
         (data.data(200)["disabled_reason"] == "failing").then_some(())
     })
     .await;
-    let attempts = receiver.received();
+    let attempts = server.received();
     assert_eq!(attempts.len(), 10, "one event was tried, the other waited");
     let at = |it: &Received| it.header("webhook-timestamp").parse::<i64>().unwrap();
     let took = at(&attempts[9]) - at(&attempts[0]);
@@ -252,12 +252,12 @@ async fn after_three_days_a_webhook_is_switched_off_and_goes_on_when_it_is_switc
 
     // What happens meanwhile is not sent later.
     app.rename(&org, project, "three").await;
-    receiver.answer_all(Reply::Status(200, "ok"));
+    server.answer_all(Reply::Status(200, "ok"));
     let on = app.patch(&org, &path, json!({"enabled": true})).await;
     assert_eq!(on.data(200)["disabled_reason"], Value::Null);
     app.rename(&org, project, "four").await;
     while_time_passes((&app, &hand), "what waited goes on", async || {
-        (names_in_order(&receiver.received(), project) == ["one", "two", "four"]).then_some(())
+        (names_in_order(&server.received(), project) == ["one", "two", "four"]).then_some(())
     })
     .await;
     let pending = app.resend(&org, webhook, abandoned).await;
@@ -274,8 +274,8 @@ async fn after_three_days_a_webhook_is_switched_off_and_goes_on_when_it_is_switc
 async fn what_was_taken_may_be_sent_again_and_what_waits_not() {
     let app = TestApp::new().await;
     let (org, other) = (app.org().await, app.org().await);
-    let receiver = Receiver::new().await;
-    let (webhook, _) = app.webhook(&org, &receiver.url("in"), &["project.*"]).await;
+    let server = Receiver::new().await;
+    let (webhook, _) = app.webhook(&org, &server.url("in"), &["project.*"]).await;
     app.project(&org).await;
     let taken = eventually(SOON, "it is taken", async || {
         let all = app.deliveries(webhook).await;
@@ -284,15 +284,15 @@ async fn what_was_taken_may_be_sent_again_and_what_waits_not() {
     .await;
     app.resend(&org, webhook, taken).await.data(202);
     eventually(SOON, "it comes again", async || {
-        receiver.received().len() == 2
+        server.received().len() == 2
     })
     .await;
-    let [first, second] = &receiver.received()[..] else {
+    let [first, second] = &server.received()[..] else {
         panic!("two came")
     };
     assert_eq!(first.header("webhook-id"), second.header("webhook-id"));
     // A repetition is one attempt.
-    receiver.answer_all(Reply::Status(500, "no"));
+    server.answer_all(Reply::Status(500, "no"));
     eventually(SOON, "it is taken", async || {
         app.deliveries(webhook).await[0].2 == "delivered"
     })
@@ -330,9 +330,9 @@ async fn what_was_taken_may_be_sent_again_and_what_waits_not() {
 async fn whoever_says_that_nothing_is_wanted_gets_nothing_more() {
     let app = TestApp::new().await;
     let org = app.org().await;
-    let receiver = Receiver::new().await;
-    let (webhook, _) = app.webhook(&org, &receiver.url("in"), &["project.*"]).await;
-    receiver.answer_all(Reply::Status(410, "gone"));
+    let server = Receiver::new().await;
+    let (webhook, _) = app.webhook(&org, &server.url("in"), &["project.*"]).await;
+    server.answer_all(Reply::Status(410, "gone"));
     app.project(&org).await;
     let path = format!("/webhooks/{webhook}");
     eventually(SOON, "it is switched off", async || {
@@ -341,15 +341,15 @@ async fn whoever_says_that_nothing_is_wanted_gets_nothing_more() {
     })
     .await;
     app.project(&org).await;
-    assert_eq!(receiver.received().len(), 1);
+    assert_eq!(server.received().len(), 1);
 }
 
 #[tokio::test]
 async fn whoever_lets_too_much_wait_is_switched_off() {
     let app = TestApp::new().await;
     let org = app.org().await;
-    let receiver = Receiver::new().await;
-    let (webhook, _) = app.webhook(&org, &receiver.url("in"), &["project.*"]).await;
+    let server = Receiver::new().await;
+    let (webhook, _) = app.webhook(&org, &server.url("in"), &["project.*"]).await;
     eventually(SOON, "it is known", async || {
         app.db_count("select count(*) from hooks.endpoints").await == 1
     })
@@ -363,32 +363,29 @@ async fn whoever_lets_too_much_wait_is_switched_off() {
         data.data(200)["disabled_reason"] == "backlog"
     })
     .await;
-    assert!(receiver.received().is_empty());
+    assert!(server.received().is_empty());
 }
 
 #[tokio::test]
 async fn a_former_secret_signs_for_a_day() {
     let (app, hand) = TestApp::without_time(&[]).await;
     let org = app.org().await;
-    let receiver = Receiver::new().await;
-    let (webhook, former) = app.webhook(&org, &receiver.url("in"), &["project.*"]).await;
+    let server = Receiver::new().await;
+    let (webhook, former) = app.webhook(&org, &server.url("in"), &["project.*"]).await;
     let path = format!("/webhooks/{webhook}/rotate-secret");
     let rotated = app.post(&org, &path, json!({})).await;
     let secret = rotated.data(200)["secret"].as_str().unwrap().to_owned();
     app.project(&org).await;
-    while_time_passes((&app, &hand), "it comes", async || {
-        receiver.received().pop()
-    })
-    .await;
-    let both = receiver.received().pop().unwrap();
+    while_time_passes((&app, &hand), "it comes", async || server.received().pop()).await;
+    let both = server.received().pop().unwrap();
     assert!(is_signed(&both, &secret) && is_signed(&both, &former));
     hand.advance(Duration::from_hours(24));
     app.project(&org).await;
     while_time_passes((&app, &hand), "it comes", async || {
-        receiver.received().get(1).cloned()
+        server.received().get(1).cloned()
     })
     .await;
-    let one = receiver.received().pop().unwrap();
+    let one = server.received().pop().unwrap();
     assert!(is_signed(&one, &secret) && !is_signed(&one, &former));
     while_time_passes((&app, &hand), "the former one is forgotten", async || {
         let kept = app
@@ -404,14 +401,14 @@ async fn one_process_sends_and_another_goes_on_wherever_it_is_killed() {
     let app = TestApp::new().await;
     let neighbour = app.neighbour();
     let org = app.org().await;
-    let receiver = Receiver::new().await;
+    let server = Receiver::new().await;
     let projects = [
         app.project(&org).await,
         app.project(&org).await,
         app.project(&org).await,
     ];
     let (webhook, _) = app
-        .webhook(&org, &receiver.url("in"), &["project.changed"])
+        .webhook(&org, &server.url("in"), &["project.changed"])
         .await;
     app.rename(&org, projects[0], "0").await;
     eventually(SOON, "the first is taken", async || {
@@ -421,7 +418,7 @@ async fn one_process_sends_and_another_goes_on_wherever_it_is_killed() {
             .any(|it| it.2 == "delivered")
     })
     .await;
-    assert_eq!(receiver.received().len(), 1, "only one of the two sends");
+    assert_eq!(server.received().len(), 1, "only one of the two sends");
     let sender = "from pg_stat_activity where application_name = 'tga-webhooks'
                       and datname = current_database()";
     for round in 1..=15 {
@@ -447,18 +444,18 @@ async fn one_process_sends_and_another_goes_on_wherever_it_is_killed() {
     .await;
     let expected: Vec<String> = (1..=15).map(|round| round.to_string()).collect();
     for (index, project) in projects.into_iter().enumerate() {
-        let mut names = names_in_order(&receiver.received(), project);
+        let mut names = names_in_order(&server.received(), project);
         if index == 0 {
             assert_eq!(names.remove(0), "0");
         }
         assert_eq!(names, expected);
     }
     // The one that is left goes on alone.
-    let before = receiver.received().len();
+    let before = server.received().len();
     drop(neighbour);
     app.rename(&org, projects[1], "last").await;
     eventually(SOON, "the last comes", async || {
-        receiver.received().len() > before
+        server.received().len() > before
     })
     .await;
 }
@@ -467,12 +464,12 @@ async fn one_process_sends_and_another_goes_on_wherever_it_is_killed() {
 async fn what_is_outlived_is_deleted_and_what_waits_behind_it_is_free() {
     let app = TestApp::new().await;
     let org = app.org().await;
-    let receiver = Receiver::new().await;
+    let server = Receiver::new().await;
     let project = app.project(&org).await;
     let (webhook, _) = app
-        .webhook(&org, &receiver.url("in"), &["project.changed"])
+        .webhook(&org, &server.url("in"), &["project.changed"])
         .await;
-    receiver.answer_all(Reply::Status(500, "no"));
+    server.answer_all(Reply::Status(500, "no"));
     app.rename(&org, project, "one").await;
     app.rename(&org, project, "two").await;
     eventually(SOON, "both wait", async || {
@@ -484,7 +481,7 @@ async fn what_is_outlived_is_deleted_and_what_waits_behind_it_is_free() {
         "update hooks.deliveries set created_at = created_at - interval '31 days' where ready",
     )
     .await;
-    receiver.answer_all(Reply::Status(200, "ok"));
+    server.answer_all(Reply::Status(200, "ok"));
     eventually(SOON, "the old one goes, the other is taken", async || {
         let all = app.deliveries(webhook).await;
         all.len() == 1 && all[0].2 == "delivered"

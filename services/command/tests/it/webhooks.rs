@@ -63,8 +63,8 @@ async fn tried(app: &TestApp, hand: &ManualClock, org: &Org, webhook: Uuid) -> A
 async fn a_secret_is_told_once_and_stands_nowhere_else() {
     let app = TestApp::new().await;
     let org = app.org().await;
-    let receiver = Receiver::new().await;
-    let body = json!({"url": receiver.url("in"), "description": " To the pager ",
+    let server = Receiver::new().await;
+    let body = json!({"url": server.url("in"), "description": " To the pager ",
         "types": ["key.*", "video.discovered", "key.*"]});
     let named = |body: &Value| {
         let ask = app
@@ -130,11 +130,11 @@ async fn a_secret_is_told_once_and_stands_nowhere_else() {
 async fn a_secret_that_no_event_names_is_forgotten() {
     let app = TestApp::new().await;
     let org = app.org().await;
-    let receiver = Receiver::new().await;
+    let server = Receiver::new().await;
     for _ in 0..20 {
-        app.webhook(&org, &receiver.url("in"), &["goal.*"]).await;
+        app.webhook(&org, &server.url("in"), &["goal.*"]).await;
     }
-    let body = json!({"url": receiver.url("in")});
+    let body = json!({"url": server.url("in")});
     let full = app.post(&org, "/webhooks", body).await;
     full.refused(409, "state_conflict");
     let nowhere = format!("/webhooks/{}/rotate-secret", Uuid::nil());
@@ -187,10 +187,8 @@ async fn where_nothing_may_be_sent_no_webhook_leads() {
 async fn a_test_says_what_becomes_of_it_whoever_answers() {
     let (app, hand) = TestApp::without_time(&[]).await;
     let org = app.org().await;
-    let receiver = Receiver::new().await;
-    let (webhook, secret) = app
-        .webhook(&org, &receiver.url("in?a=b"), &["goal.*"])
-        .await;
+    let server = Receiver::new().await;
+    let (webhook, secret) = app.webhook(&org, &server.url("in?a=b"), &["goal.*"]).await;
     let answer = tried(&app, &hand, &org, webhook).await;
     let data = answer.data(200);
     assert_eq!(
@@ -201,7 +199,7 @@ async fn a_test_says_what_becomes_of_it_whoever_answers() {
         (&data["last_status"], &data["last_answer"]),
         (&json!(200), &json!("ok"))
     );
-    let received = receiver.received().pop().unwrap();
+    let received = server.received().pop().unwrap();
     assert_eq!(received.path, "/in?a=b");
     assert_eq!(received.event_type(), "webhook.test");
     assert_eq!(received.header("webhook-id"), data["event_id"]);
@@ -224,7 +222,7 @@ async fn a_test_says_what_becomes_of_it_whoever_answers() {
         (Reply::Cut, Value::Null, "connection"),
         (Reply::Hang, Value::Null, "timeout"),
     ] {
-        receiver.answer_all(reply.clone());
+        server.answer_all(reply.clone());
         let answer = tried(&app, &hand, &org, webhook).await;
         let data = answer.data(200);
         assert_eq!(data["status"], "failed", "{reply:?}");
@@ -236,17 +234,17 @@ async fn a_test_says_what_becomes_of_it_whoever_answers() {
     }
     assert!(elsewhere.received().is_empty(), "no redirect is followed");
     // What says yes and then goes on for ever has said yes.
-    receiver.answer_all(Reply::Endless);
+    server.answer_all(Reply::Endless);
     let answer = tried(&app, &hand, &org, webhook).await;
     let data = answer.data(200);
     assert_eq!(data["status"], "delivered");
     assert_eq!(data["last_answer"].as_str().unwrap().len(), 1_000);
     // Where TLS should be spoken and is not, and where nobody is.
     for (url, error) in [
-        (receiver.https_url(), "tls"),
+        (server.https_url(), "tls"),
         ("http://127.0.0.1:9/".to_owned(), "connection"),
     ] {
-        receiver.answer_all(Reply::Garbage);
+        server.answer_all(Reply::Garbage);
         let path = format!("/webhooks/{webhook}");
         app.patch(&org, &path, json!({"url": url})).await.data(200);
         let answer = tried(&app, &hand, &org, webhook).await;

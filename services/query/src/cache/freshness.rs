@@ -26,6 +26,9 @@ pub struct Freshness {
     followed: AtomicU64,
     /// The newest event noted that changes who may call.
     auth_followed: AtomicU64,
+    /// The newest position that an answer of this replica was of. The projection may be ahead of the
+    /// follower; until that has come up, what is kept may be older than what somebody has seen.
+    shown: AtomicU64,
     /// Whether the follower sees what happens; until it begins, and once it cannot read the log,
     /// it does not.
     sees: AtomicBool,
@@ -44,6 +47,7 @@ impl Freshness {
         self.announced.store(head.get(), Ordering::SeqCst);
         self.followed.store(head.get(), Ordering::SeqCst);
         self.auth_followed.store(auth_head.get(), Ordering::SeqCst);
+        self.shown.store(head.get(), Ordering::SeqCst);
         drop(marks);
         self.see();
     }
@@ -67,6 +71,16 @@ impl Freshness {
     /// Whether what is known can be relied on.
     pub fn sees(&self) -> bool {
         self.sees.load(Ordering::Acquire)
+    }
+
+    /// Says that an answer of this position is given.
+    pub fn show(&self, position: GlobalPosition) {
+        self.shown.fetch_max(position.get(), Ordering::SeqCst);
+    }
+
+    /// Whether everything is noted up to what was shown.
+    pub fn is_abreast(&self) -> bool {
+        self.followed.load(Ordering::SeqCst) >= self.shown.load(Ordering::SeqCst)
     }
 
     /// Says that events up to here are about to be noted.

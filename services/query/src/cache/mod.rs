@@ -102,7 +102,8 @@ impl ResponseCache {
         now: impl FnOnce() -> Timestamp,
     ) -> Option<Arc<Entry>> {
         let entry = self.entries.get(&KeyRef { org, target })?;
-        (self.freshness.sees() && entry.is_valid(now)).then_some(entry)
+        let knows = self.freshness.sees() && self.freshness.is_abreast();
+        (knows && entry.is_valid(now)).then_some(entry)
     }
 
     /// Keeps an answer, unless it is out of date already, or of a position that was not followed

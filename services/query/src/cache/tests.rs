@@ -95,6 +95,23 @@ fn an_answer_of_a_position_that_was_not_followed_to_is_not_kept() {
 }
 
 #[test]
+fn nothing_kept_is_given_while_somebody_has_seen_what_is_not_followed_to() {
+    let cache = cache();
+    let mark = cache.freshness().mark(org(1));
+    cache.insert(org(1), "/p", entry(mark, 10));
+    cache.freshness().show(at(12));
+    assert_eq!(found(&cache, 1), None);
+    follow(&cache, 2, PROJECTS, 11);
+    assert_eq!(found(&cache, 1), None);
+    follow(&cache, 2, PROJECTS, 12);
+    assert_eq!(found(&cache, 1), Some(10));
+    cache.freshness().show(at(20));
+    cache.freshness().restart(at(15), at(15));
+    cache.freshness().see();
+    assert!(cache.freshness().is_abreast(), "of a log that is no more");
+}
+
+#[test]
 fn nothing_is_given_of_a_log_that_is_no_more_or_cannot_be_seen() {
     let cache = cache();
     let mark = cache.freshness().mark(org(1));
@@ -192,7 +209,7 @@ fn no_order_of_events_and_requests_gives_an_old_answer() {
 
 #[test]
 fn every_event_touches_what_its_sample_shows() {
-    use Topic::{Annotations, Campaigns, Creators, Goals, Keys, Org, Projects, Videos};
+    use Topic::{Annotations, Campaigns, Creators, Goals, Keys, Org, Projects, Videos, Webhooks};
     use domain::event::{Event, EventType};
 
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/domain/events");
@@ -227,6 +244,7 @@ fn every_event_touches_what_its_sample_shows() {
                 Some("campaign") => Topics::of(&[Campaigns]),
                 Some("goal") => Topics::of(&[Goals]),
                 Some("annotation") => Topics::of(&[Annotations]),
+                Some("webhook") => Topics::of(&[Webhooks]),
                 Some("invitation" | "session") => Topics::NONE,
                 _ => panic!("{name} is an event of nothing that is known here"),
             },

@@ -336,6 +336,8 @@ async fn the_indexes_that_questions_rest_on_are_there() {
             "CREATE INDEX videos_posted ON videos USING btree (project_id, COALESCE(posted_at, \
              created_at)) WHERE ((NOT removed) AND (NOT creator_removed) AND (tracking_status = ANY \
              (ARRAY['auto_tracked'::text, 'included'::text, 'direct_add'::text])))",
+            "CREATE INDEX webhooks_newest ON webhooks USING btree (org_id, created_at DESC, webhook_id \
+             DESC) WHERE (NOT removed)",
         ]
     );
 }

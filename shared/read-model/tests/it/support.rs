@@ -25,6 +25,8 @@ pub struct Journal {
     pub at: Timestamp,
     pub actor: Actor,
     pub events: Vec<RecordedEvent>,
+    /// No position is given twice, whatever was taken out meanwhile.
+    last: u64,
 }
 
 impl Journal {
@@ -34,11 +36,13 @@ impl Journal {
             at: instant("2026-01-01T00:00:00Z"),
             actor: Actor::System,
             events: Vec::new(),
+            last: 0,
         }
     }
 
     pub fn record(&mut self, event: impl Into<Event>) {
-        let number = self.events.len() as u64 + 1;
+        self.last += 1;
+        let number = self.last;
         self.at = self.at.plus(chrono::TimeDelta::seconds(1));
         self.events.push(RecordedEvent {
             position: GlobalPosition::new(number),

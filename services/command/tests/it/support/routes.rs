@@ -51,7 +51,12 @@ pub fn good(route: &Route, world: &World) -> Good {
         }
         ("PATCH", "/videos/{id}") => (200, Some(json!({"tracking_enabled": false}))),
         ("POST", "/videos/{id}/review") => (200, Some(json!({"decision": "include"}))),
-        ("POST", "/videos/{id}/tracking-disable") => (200, Some(json!({}))),
+        (
+            "POST",
+            "/videos/{id}/tracking-disable"
+            | "/webhooks/{id}/rotate-secret"
+            | "/webhooks/{id}/test",
+        ) => (200, Some(json!({}))),
         ("POST", "/projects/{id}/videos/bulk-tracking-disable") => {
             (200, Some(json!({"video_ids": [world.direct_video]})))
         }
@@ -85,7 +90,6 @@ pub fn good(route: &Route, world: &World) -> Good {
             Some(json!({"url": "https://hooks.example.com/in", "types": ["key.*"]})),
         ),
         ("PATCH", "/webhooks/{id}") => (200, Some(json!({"description": "To the pager"}))),
-        ("POST", "/webhooks/{id}/rotate-secret" | "/webhooks/{id}/test") => (200, Some(json!({}))),
         ("POST", "/webhooks/{id}/deliveries/{delivery_id}/resend") => (202, Some(json!({}))),
         ("POST", "/ingest/observations")
         | (
