@@ -131,7 +131,8 @@ async fn without_the_archive_decisions_are_as_they_were_and_the_rest_is_gone() {
     let middle = all[299].position;
     let at = all[299].recorded_at;
     let decided = decisions(&all, &org)
-        .rfind(|event| event.position <= middle)
+        .filter(|event| event.position <= middle)
+        .last()
         .unwrap();
     let as_of = format!("/audit/as-of?position={}", decided.position);
     let stood = world.get(key, &as_of).await.data();

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use domain::event::{Event, ObservationRecorded, Stream};
 use domain::ids::{GlobalPosition, OrgId};
 use event_log::{EventLog, StoredEvent};
+use sqlx::Executor;
 use testkit::postgres;
 
 use crate::support::{Process, append, event, org, position, whole_log};
