@@ -127,6 +127,14 @@ async fn told_again(given: &Given, folder: &Path) {
         let is_told = error.contains("is archived") && error.contains("begin with 601");
         assert!(is_told, "{from:?}: {error}");
     }
+    let org = first["source"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("/orgs/");
+    let state = given
+        .told(&["log", "state", "--org", org, "--at", "100"])
+        .await;
+    assert!(state.contains("Goats"), "{state}");
     let rest = given.told(&["log", "replay", "--from", "601"]).await;
     assert_eq!(rest.lines().collect::<Vec<_>>(), all[600..]);
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
 use domain::ids::GlobalPosition;
 use domain::time::Timestamp;
-use event_log::{EventLog, ReadError};
+use event_log::{EventLog, Head, ReadError};
 
 /// An end of a range, as it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,14 +134,7 @@ impl Range {
                 before.next()
             }
         };
-        let last = match to {
-            None => head.position,
-            Some(Edge::Position(position)) => position,
-            Some(edge) => {
-                log.position_at(edge.end().unwrap_or(head.recorded_at))
-                    .await?
-            }
-        };
+        let last = last(log, &head, to).await?;
         if first > last {
             return Err(RangeError::Backwards { first, last });
         }
@@ -149,9 +142,39 @@ impl Range {
         Ok(Some(Self { first, last }))
     }
 
+    /// Where it ends, for who reads decisions alone, which are online however old they are; none in
+    /// an empty log.
+    pub async fn end(
+        log: &EventLog,
+        to: Option<Edge>,
+    ) -> Result<Option<GlobalPosition>, RangeError> {
+        let (head, first) = (log.head().await?, GlobalPosition::new(1));
+        if head.position == GlobalPosition::ZERO {
+            return Ok(None);
+        }
+        let last = last(log, &head, to).await?;
+        if last < first {
+            return Err(RangeError::Backwards { first, last });
+        }
+        check(last, first, head.position)?;
+        Ok(Some(last))
+    }
+
     /// The position before the first.
     pub const fn before_first(self) -> GlobalPosition {
         GlobalPosition::new(self.first.get().saturating_sub(1))
+    }
+}
+
+/// The position of an end.
+async fn last(log: &EventLog, head: &Head, to: Option<Edge>) -> Result<GlobalPosition, ReadError> {
+    match to {
+        None => Ok(head.position),
+        Some(Edge::Position(position)) => Ok(position),
+        Some(edge) => {
+            let end = edge.end().unwrap_or(head.recorded_at);
+            log.position_at(end).await
+        }
     }
 }
 
