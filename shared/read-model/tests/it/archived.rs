@@ -102,6 +102,20 @@ async fn a_projection_from_the_archive_is_the_one_from_the_log() {
     roll_all(pool).await;
     let before = dump(pool, org).await;
     assert!(before.len() > 500, "{} rows", before.len());
+    let version = ProjectionVersion::CURRENT.get();
+    let beside = sqlx::query(
+        "INSERT INTO read.builds (version, build, position, started_at) VALUES ($1, 9, 17, now())",
+    );
+    beside.bind(version).execute(pool).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    let passed = passed_by_all(&mut connection).await.unwrap();
+    assert_eq!(
+        passed,
+        Some(GlobalPosition::new(17)),
+        "a build needs the rest"
+    );
+    drop(connection);
+    pool.execute("DELETE FROM read.builds").await.unwrap();
 
     // Without the archive nothing is built, and nothing is answered.
     pool.execute(drop_schema()).await.unwrap();

@@ -176,6 +176,23 @@ async fn what_somebody_needs_online_stays() {
     let late = position(SIZE - 1);
     let unprojected = archiver.next(zero, all, late).await.unwrap_err();
     assert_eq!(behind(unprojected), (SIZE, Behind::Projection(late)));
+    // An observation that a webhook is still to get.
+    let queue = "insert into hooks.deliveries (delivery_id, webhook_id, org_id, position, event_id,
+            event_type, subject, status, ready, apart, attempts, tries, created_at)
+        select event_id, event_id, org_id, position, event_id, type, subject, 'pending', true, false,
+            0, 0, now() from log.events where stream = 1 and position > 100 order by position limit 1
+        returning position";
+    let waiting: i64 = sqlx::query_scalar(queue)
+        .fetch_one(world.db.pool())
+        .await
+        .unwrap();
+    let undelivered = archiver.next(zero, all, far).await.unwrap_err();
+    let before = position(u64::try_from(waiting).unwrap() - 1);
+    assert_eq!(behind(undelivered), (SIZE, Behind::Webhooks(before)));
+    sqlx::query("update hooks.deliveries set status = 'delivered'")
+        .execute(world.db.pool())
+        .await
+        .unwrap();
     for (signed, is_due) in [(SIZE - 1, false), (SIZE, true)] {
         sqlx::query(
             "insert into log.newest_checkpoint (epoch, tree_size, root, signed_at, public_key, note)
