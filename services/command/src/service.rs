@@ -207,7 +207,9 @@ async fn seen(
                 seen.send_replace(true);
                 return Ok(());
             }
-            Err(error @ (LedgerAhead::Lacks(_) | LedgerAhead::Ledger(_))) => return Err(error),
+            Err(
+                error @ (LedgerAhead::Lacks(_) | LedgerAhead::Unerased(_) | LedgerAhead::Ledger(_)),
+            ) => return Err(error),
             Err(error) => {
                 tracing::warn!(
                     error = %chain(&error),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use domain::signed::{LogName, NoteSigner, SEED_BYTES};
 use event_log::SignerConfig;
-use gate::{Ledger, LedgerError};
+use gate::{Erasures, Ledger, LedgerError};
 use ipnet::IpNet;
 use runtime::clock::Clock;
 use runtime::config::{SecretError, optional_secret, secret};
@@ -154,11 +154,11 @@ impl ProxyArgs {
     }
 }
 
-/// Where a second copy of revocations is kept.
+/// Where a second copy of revocations and erasures is kept.
 #[derive(Args, Clone, Debug, Default)]
 pub struct LedgerArgs {
     /// A folder, on another volume or host than the database's, for a second copy of everything
-    /// that takes access away: after a restore it is what still knows of revocations.
+    /// that takes access away, and of erasures: after a restore it is what still knows of both.
     #[arg(long = "ledger-dir", env = "TGA_LEDGER_DIR", global = true)]
     pub ledger_dir: Option<PathBuf>,
 }
@@ -190,10 +190,20 @@ impl LedgerArgs {
         let Some(folder) = &self.ledger_dir else {
             return Ok(None);
         };
-        let began = clock.now().format("%Y%m%dT%H%M%SZ");
-        let name = format!("{began}-{}", entropy.uuid_v4());
-        Ledger::open(folder, &name, tasks).map(Some)
+        Ledger::open(folder, &file_name(clock, entropy), tasks).map(Some)
     }
+
+    /// Where this process records what it erases, if there is such a folder.
+    pub fn erasures(&self, clock: &Clock, entropy: &Entropy) -> Option<Erasures> {
+        let folder = self.ledger_dir.as_deref()?;
+        Some(Erasures::new(folder, &file_name(clock, entropy)))
+    }
+}
+
+/// A name that no other process takes.
+fn file_name(clock: &Clock, entropy: &Entropy) -> String {
+    let began = clock.now().format("%Y%m%dT%H%M%SZ");
+    format!("{began}-{}", entropy.uuid_v4())
 }
 
 /// By what the log is signed, and where copies of what was signed are kept.

@@ -264,6 +264,12 @@ impl EventLog {
             .await
     }
 
+    /// Those of these subjects that were erased, and get no key any more.
+    pub async fn erased_of(&self, org: OrgId, subjects: &[Uuid]) -> Result<Vec<Uuid>, ReadError> {
+        self.ask(async |c| Ok(subject_keys::find(c, org, subjects).await?.erased))
+            .await
+    }
+
     /// Destroys the keys of these subjects, for good: what was sealed under them cannot be read any
     /// more, and they never get others. How many keys there were.
     pub async fn erase_subjects(&self, org: OrgId, subjects: &[Uuid]) -> Result<u64, ReadError> {

@@ -47,7 +47,10 @@ pub use self::follow::ReplicaConfig;
 pub use self::gate::{Gate, ReplicaParts};
 pub use self::hold::Hold;
 pub use self::lasting::{Lapse, Lasting};
-pub use self::ledger::{Damaged, Ledger, LedgerAhead, LedgerError, Recorded, read_ledger};
+pub use self::ledger::{
+    Damaged, Erasure, Erasures, Ledger, LedgerAhead, LedgerError, Recorded, erasures_left,
+    read_ledger,
+};
 pub use self::limiter::Limiter;
 pub use self::store::{
     KEYS_AT_ONCE, KeyTerms, Person, Received, SessionPlace, StoreError, Used, UsedDay, UsedRoute,

@@ -1,7 +1,7 @@
 //! Erasing a person: what is known of them beside the ids that events name.
 
 use domain::email::Email;
-use domain::ids::{InvitationId, KeyId, OrgId, UserId};
+use domain::ids::{InvitationId, InviteeId, KeyId, OrgId, UserId};
 use domain::org::{InvitationStatus, KeyStatus};
 use domain::text::Name;
 
@@ -20,6 +20,8 @@ pub struct Belongings {
     pub keys: Vec<(OrgId, KeyId, Name)>,
     /// Invitations to their address that are open, of whatever org.
     pub invitations: Vec<(OrgId, InvitationId)>,
+    /// What orgs know their address by.
+    pub invitees: Vec<InviteeId>,
 }
 
 impl People {
@@ -28,7 +30,10 @@ impl People {
     /// # Errors
     /// [`PeopleError`]
     pub async fn belongings(&self, person: UserId) -> Result<Belongings, PeopleError> {
-        let mut belongings = Belongings::default();
+        let mut belongings = Belongings {
+            invitees: rows::invitees_of(self.pool(), person).await?,
+            ..Belongings::default()
+        };
         for of in self.orgs_of(person).await? {
             belongings.orgs.push(of.id);
             let (is_only_admin, keys) = self.held_in(of.id, person).await?;
@@ -74,24 +79,40 @@ impl People {
 
     /// Deletes what is known of a person: name, address, password, from where they signed in, and
     /// invitations to their address, of whatever org and whatever became of them. False if they
-    /// belong to an org meanwhile: then nothing is deleted.
+    /// belong to an org meanwhile: then nothing is deleted, unless `even_members` says that they were
+    /// shut out where they could not leave.
     ///
     /// # Errors
     /// [`PeopleError`]
-    pub async fn erase(&self, person: UserId) -> Result<bool, PeopleError> {
+    pub async fn erase(&self, person: UserId, even_members: bool) -> Result<bool, PeopleError> {
         let Some(known) = self.person(person).await? else {
             return Ok(true);
         };
-        if !rows::erase(self.pool(), person).await? {
+        // Before, for whoever is killed in between: nobody knows the address afterwards.
+        self.forget_answers(person, &known.email).await?;
+        if !rows::erase(self.pool(), person, even_members).await? {
             return Ok(false);
         }
-        // Answers that are kept for who asks again may name them.
+        self.forget_answers(person, &known.email).await?;
+        Ok(true)
+    }
+
+    /// Deletes these invited addresses of an erased person, with all invitations to them.
+    ///
+    /// # Errors
+    /// [`PeopleError`]
+    pub async fn erase_invitees(&self, invitees: &[InviteeId]) -> Result<(), PeopleError> {
+        rows::erase_invitees(self.pool(), invitees).await
+    }
+
+    /// Answers that are kept for who asks again may name them.
+    async fn forget_answers(&self, person: UserId, email: &str) -> Result<(), PeopleError> {
         let log = self.commander().log();
-        for text in [person.to_string(), known.email] {
-            let forgotten = log.forget_answers(None, &text).await;
+        for text in [&*person.to_string(), email] {
+            let forgotten = log.forget_answers(None, text).await;
             forgotten.map_err(CommandError::Unread)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Frees what deleted rows and destroyed keys took, where this login may.

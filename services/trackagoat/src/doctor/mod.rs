@@ -3,6 +3,7 @@
 
 mod archive;
 mod database;
+mod erasures;
 mod finding;
 mod host;
 mod nats;
@@ -51,7 +52,13 @@ impl Doctor {
 async fn servers(place: &Place, clock: &Clock, findings: &mut Findings) {
     findings.add(ledger(place));
     let log = match connect(place, clock).await {
-        Ok(mut connection) => database::look(&mut connection, place, clock, findings).await,
+        Ok(mut connection) => {
+            let log = database::look(&mut connection, place, clock, findings).await;
+            if log.is_some() {
+                erasures::look(place, clock, findings).await;
+            }
+            log
+        }
         Err(error) => {
             findings.add(
                 Finding::broken("database", chain(&error))
@@ -69,7 +76,7 @@ async fn servers(place: &Place, clock: &Clock, findings: &mut Findings) {
 fn ledger(place: &Place) -> Finding {
     const WHAT: &str = "revocation ledger";
     let Some(folder) = &place.ledger.ledger_dir else {
-        let none = "none: a restore of the database may bring revoked keys back";
+        let none = "none: a restore of the database may bring back what was revoked or erased";
         return Finding::warning(WHAT, none)
             .mend("set TGA_LEDGER_DIR to a folder on another volume");
     };

@@ -10,7 +10,7 @@ use clap::Args;
 use command::app::{Commander, Parts};
 use command::people::People;
 use event_log::{Appender, Config, EventLog};
-use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Hold, LedgerError};
+use gate::{Coordinator, CoordinatorConfig, CoordinatorParts, Erasures, Hold, LedgerError};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
@@ -235,6 +235,8 @@ pub struct Operator {
     pub pool: PgPool,
     /// Where this command keeps its own denials a second time.
     pub ledger_dir: Option<PathBuf>,
+    /// And what it erases.
+    pub erasures: Option<Erasures>,
     /// Where people reach the `trackagoat dev` that it is connected to.
     pub public_url: Option<String>,
     lifecycle: Lifecycle,
@@ -303,6 +305,7 @@ impl Operator {
             commander,
             people,
             pool,
+            erasures: place.ledger.erasures(clock, entropy),
             ledger_dir: place.ledger.ledger_dir,
             public_url: place.public_url,
             lifecycle,

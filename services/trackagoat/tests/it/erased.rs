@@ -15,9 +15,9 @@ use testkit::eventually;
 use crate::dev::{Answer, Dev, answer, client, run};
 
 const SOON: Duration = Duration::from_secs(20);
-const CHANNEL: &str = "UCuAXFkgsw1L7xaCfnd5JJOw";
+pub const CHANNEL: &str = "UCuAXFkgsw1L7xaCfnd5JJOw";
 /// What must not be found afterwards, each from another door.
-const CANARIES: [&str; 4] = [
+pub const CANARIES: [&str; 4] = [
     "Given Canary",
     "Reported Canary",
     "example.com/canary.png",
@@ -36,7 +36,11 @@ async fn operate(dev: &Dev, arguments: &[&str]) -> Result<String, String> {
 
 /// Rows of any table in which a text stands.
 async fn rows_with(dev: &Dev, text: &str) -> Vec<String> {
-    let url = dev.ready["database_url"].as_str().unwrap();
+    rows_in(dev.ready["database_url"].as_str().unwrap(), text).await
+}
+
+/// Rows of any table of a database in which a text stands.
+pub async fn rows_in(url: &str, text: &str) -> Vec<String> {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let tables: Vec<(String, String)> = sqlx::query_as(
         "select table_schema, table_name from information_schema.tables
@@ -104,7 +108,7 @@ async fn ingest(dev: &Dev, lines: &[Value]) -> Answer {
 }
 
 /// What platforms say of the account, and under its video.
-fn lines(day: u8) -> [Value; 3] {
+pub fn lines(day: u8) -> [Value; 3] {
     let at = format!("2026-01-{day:02}T10:00:00Z");
     [
         json!({"kind": "creator_profile", "platform": "youtube", "handle": CHANNEL,

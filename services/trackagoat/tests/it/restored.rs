@@ -3,12 +3,12 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{Connection, PgConnection};
 use testkit::eventually;
 
 use crate::dev::{Answer, answer, client, run};
@@ -20,7 +20,6 @@ const SOON: Duration = Duration::from_secs(40);
 
 /// Servers, two orgs with keys, and a backup from before anything was taken away.
 struct World {
-    database: &'static str,
     given: Given,
     org: String,
     suspended: String,
@@ -57,31 +56,10 @@ impl World {
             of_suspended: key(&given, &suspended, "Of the suspended", ALL).await,
             org,
             suspended,
-            database,
             given,
         };
-        let copy = format!("create database {database}_backup template {database}");
-        world.administer(&copy).await;
+        world.given.back_up().await;
         world
-    }
-
-    async fn administer(&self, statement: &str) {
-        let mut administrator = self.given.administrator().await;
-        // Run at run time: names of databases cannot be bound.
-        let done = administrator.execute(AssertSqlSafe(statement)).await;
-        done.unwrap();
-    }
-
-    /// The backup takes the place of the database, whoever is connected.
-    async fn restore(&self) {
-        let database = self.database;
-        let remove = format!("drop database {database} with (force)");
-        self.administer(&remove).await;
-        let rename = format!("alter database {database}_backup rename to {database}");
-        self.administer(&rename).await;
-        // A base backup would have kept what is granted on the database itself.
-        let grant = format!("grant create on database {database} to tga_projector");
-        self.administer(&grant).await;
     }
 
     fn ledger(&self) -> PathBuf {
@@ -209,10 +187,15 @@ async fn take_away(world: &World, writes: &str) {
 
 /// The command service does not open over a log that lacks what its ledger has.
 async fn is_refused(world: &World) {
-    let log = world.given.folder.path().join("refused.log");
     let mut command = world.given.command(&world.given.login("tga_command").await);
+    command.env("TGA_LEDGER_DIR", world.ledger());
+    stays_closed(&world.given, command).await;
+}
+
+/// A command service ends and names the command that opens it; what it said.
+pub async fn stays_closed(given: &Given, mut command: Command) -> String {
+    let log = given.folder.path().join("refused.log");
     command
-        .env("TGA_LEDGER_DIR", world.ledger())
         .args(["serve", "command", "--listen", "127.0.0.1:0"])
         .stdin(Stdio::null())
         .stderr(File::create(&log).unwrap());
@@ -221,6 +204,7 @@ async fn is_refused(world: &World) {
     let said = fs::read_to_string(log).unwrap();
     assert!(!status.success(), "{said}");
     assert!(said.contains("trackagoat log restored"), "{said}");
+    said
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,7 +220,7 @@ async fn what_was_taken_away_since_the_backup_stays_away() {
     let lost = world.head().await;
 
     // The query service outlives it.
-    world.restore().await;
+    world.given.restore().await;
     let before = world.head().await;
     assert!(before.0 < lost.0);
     is_refused(&world).await;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use testkit::{TestDatabase, TestNats, eventually};
 
 use crate::dev::{answer, binary, client, run};
@@ -56,6 +56,32 @@ impl Given {
     pub async fn administrator(&self) -> PgConnection {
         let url = self.server.admin_url();
         PgConnection::connect(url).await.unwrap()
+    }
+
+    async fn administer(&self, statement: &str) {
+        let mut administrator = self.administrator().await;
+        // Run at run time: names of databases cannot be bound.
+        let done = administrator.execute(AssertSqlSafe(statement)).await;
+        done.unwrap();
+    }
+
+    /// Keeps the database as it is now; nobody may be connected.
+    pub async fn back_up(&self) {
+        let database = self.database;
+        let copy = format!("create database {database}_backup template {database}");
+        self.administer(&copy).await;
+    }
+
+    /// The backup takes the place of the database, whoever is connected.
+    pub async fn restore(&self) {
+        let database = self.database;
+        let remove = format!("drop database {database} with (force)");
+        self.administer(&remove).await;
+        let put_back = format!("create database {database} template {database}_backup");
+        self.administer(&put_back).await;
+        // A base backup would have kept what is granted on the database itself.
+        let grant = format!("grant create on database {database} to tga_projector");
+        self.administer(&grant).await;
     }
 
     /// A URL with a new login in a group.

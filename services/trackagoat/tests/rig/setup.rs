@@ -75,13 +75,26 @@ impl Operator<'_> {
     }
 
     pub fn run(&self, arguments: &[&str]) -> String {
+        told(self.command(arguments))
+    }
+
+    /// What a command exits with, and what it printed.
+    pub fn exit(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(arguments).stdin(Stdio::null()).output();
+        let output = output.expect("the binary was built");
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed).trim().to_owned();
+        (output.status.code(), printed)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trackagoat"));
         command
             .args(arguments)
             .current_dir(self.folder)
             .env("TGA_DATABASE_URL", &self.database_url)
             .env("TGA_NATS_URL", &self.nats_url);
-        told(command)
+        command
     }
 }
 

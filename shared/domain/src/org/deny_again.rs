@@ -301,6 +301,11 @@ fn remove(state: &OrgState, user_id: UserId) -> Again {
     if !state.members.contains_key(&user_id) {
         return Again::Nothing;
     }
+    // Nobody becomes an admin in their place while services are closed; who is shut out has no
+    // access either.
+    if state.is_only_admin(user_id) && state.banned_users.contains(&user_id) {
+        return Again::Holds;
+    }
     Again::Decide(Command::RemoveMember {
         user_id,
         keys: Some(KeyDisposition::Keep),

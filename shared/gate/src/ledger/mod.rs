@@ -3,8 +3,10 @@
 //! (revocation.md 10).
 //!
 //! One file for each process, lines of JSON that are only ever added. A line may be there twice,
-//! and a process that was killed may leave half of one.
+//! and a process that was killed may leave half of one. Erasures stand beside denials, in files of
+//! their own ([`Erasures`]).
 
+mod erasures;
 mod read;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -23,12 +25,15 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, spawn_blocking};
 
+pub use self::erasures::{Erasure, Erasures, erasures_left};
 pub use self::read::{Damaged, LedgerAhead, Recorded, read_ledger};
 
 /// Writes that wait; beyond, a denial's second copy is pending.
 const QUEUE: usize = 4_096;
-/// How files are named.
+/// How files of denials are named.
 const EXTENSION: &str = "ndjson";
+/// How files of erasures are named.
+const ERASURES: &str = "erasures";
 
 /// Where the ledger is written; cheap to clone.
 #[derive(Clone, Debug)]
@@ -106,12 +111,14 @@ impl Ledger {
     }
 
     /// Whether the log has what this process's folder has. To be asked before anything is served: a
-    /// log that was restored, and whose lost denials were not replayed, accepts what they ended.
+    /// log that was restored, and whose lost denials were not replayed, accepts what they ended, and
+    /// what was erased can be read again.
     ///
     /// # Errors
     /// [`LedgerAhead`]: the log was restored, or that is not known.
     pub async fn compare(&self, log: &EventLog, primary: &PgPool) -> Result<(), LedgerAhead> {
-        read::compare(&self.folder, log, primary).await
+        read::compare(&self.folder, log, primary).await?;
+        erasures::compare(&self.folder, log, primary).await
     }
 
     /// Adds denials; returns once they are durable. False if they could not be written.

@@ -12,7 +12,8 @@ use sqlx::PgPool;
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
-use super::{EXTENSION, LedgerError, Line};
+use super::erasures::{self, Erasure};
+use super::{ERASURES, EXTENSION, LedgerError, Line};
 use crate::store::{StoreError, replayed};
 
 /// Files whose ends are compared with the log, those that were written last: as many as processes
@@ -26,6 +27,8 @@ const COMPARED_BYTES: u64 = 65_536;
 pub struct Recorded {
     /// Denials, in the order of the files' names and lines; some perhaps more than once.
     pub denials: Vec<(LogEpoch, StoredEvent)>,
+    /// Erasures that were begun, whether or not they came to their end; each in parts.
+    pub erasures: Vec<Erasure>,
     /// Lines that a crash cut short: nobody was told that they were written.
     pub torn: usize,
     /// Lines that say something else than what was written.
@@ -51,6 +54,12 @@ pub enum LedgerAhead {
          earlier moment, so run `trackagoat log restored` before services are started"
     )]
     Lacks(GlobalPosition),
+    /// What was erased can be read again.
+    #[error(
+        "the database has {0} again, which was erased: it was restored to an earlier moment, so run \
+         `trackagoat log restored` before services are started"
+    )]
+    Unerased(Erasure),
     /// The log could not be asked.
     #[error("the log could not be compared with the ledger")]
     Log(#[from] ReadError),
@@ -62,8 +71,8 @@ pub enum LedgerAhead {
     Ledger(#[source] LedgerError),
 }
 
-/// Why a line is no denial.
-enum Unreadable {
+/// Why a line is none of a ledger's.
+pub(super) enum Unreadable {
     Torn,
     Damaged,
 }
@@ -74,24 +83,41 @@ enum Unreadable {
 /// [`LedgerError`] if the folder or a file cannot be read; a line that cannot is told apart.
 pub fn read_ledger(folder: &Path) -> Result<Recorded, LedgerError> {
     let mut recorded = Recorded::default();
-    for path in files(folder)? {
-        let file = File::open(&path).map_err(failed(&path))?;
-        for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
-            let line = line.map_err(failed(&path))?;
-            if line.is_empty() {
-                continue;
-            }
-            match parse(&line) {
-                Ok(denial) => recorded.denials.push(denial),
-                Err(Unreadable::Torn) => recorded.torn += 1,
-                Err(Unreadable::Damaged) => recorded.damaged.push(Damaged {
-                    path: path.clone(),
-                    line: index + 1,
-                }),
-            }
-        }
+    for path in files(folder, EXTENSION)? {
+        let denials = lines(&path, &mut recorded, parse)?;
+        recorded.denials.extend(denials);
+    }
+    for path in files(folder, ERASURES)? {
+        let erasures = lines(&path, &mut recorded, erasures::parse)?;
+        let begun = erasures.into_iter().filter_map(erasures::Step::begun);
+        recorded.erasures.extend(begun);
     }
     Ok(recorded)
+}
+
+/// What the lines of a file say; counts those that say nothing.
+fn lines<T>(
+    path: &Path,
+    recorded: &mut Recorded,
+    parse: impl Fn(&[u8]) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, LedgerError> {
+    let file = File::open(path).map_err(failed(path))?;
+    let mut found = Vec::new();
+    for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
+        let line = line.map_err(failed(path))?;
+        if line.is_empty() {
+            continue;
+        }
+        match parse(&line) {
+            Ok(one) => found.push(one),
+            Err(Unreadable::Torn) => recorded.torn += 1,
+            Err(Unreadable::Damaged) => recorded.damaged.push(Damaged {
+                path: path.to_owned(),
+                line: index + 1,
+            }),
+        }
+    }
+    Ok(found)
 }
 
 /// Looks for the newest denials in the log, or among those that were replayed.
@@ -115,15 +141,8 @@ pub async fn compare(folder: &Path, log: &EventLog, primary: &PgPool) -> Result<
 
 /// The newest denial in each of the files that were written last. A replay comes to it last.
 fn newest(folder: &Path) -> Result<Vec<StoredEvent>, LedgerError> {
-    let mut files = files(folder)?;
-    let written = |path: &PathBuf| {
-        let changed = fs::metadata(path).and_then(|file| file.modified());
-        changed.unwrap_or(SystemTime::UNIX_EPOCH)
-    };
-    files.sort_by_cached_key(|path| Reverse(written(path)));
     let mut newest = Vec::new();
-    for path in files.into_iter().take(COMPARED_FILES) {
-        let end = end(&path).map_err(failed(&path))?;
+    for end in ends(folder, EXTENSION, COMPARED_FILES, COMPARED_BYTES)? {
         let denials = end.split(|byte| *byte == b'\n').filter_map(|line| {
             let (_, event) = parse(line).ok()?;
             Some(event)
@@ -134,25 +153,40 @@ fn newest(folder: &Path) -> Result<Vec<StoredEvent>, LedgerError> {
     Ok(newest)
 }
 
+/// The last bytes of each of the files that were written last, the newest first.
+pub(super) fn ends(
+    folder: &Path,
+    extension: &str,
+    files_max: usize,
+    bytes: u64,
+) -> Result<Vec<Vec<u8>>, LedgerError> {
+    let mut files = files(folder, extension)?;
+    let written = |path: &PathBuf| {
+        let changed = fs::metadata(path).and_then(|file| file.modified());
+        changed.unwrap_or(SystemTime::UNIX_EPOCH)
+    };
+    files.sort_by_cached_key(|path| Reverse(written(path)));
+    let newest = files.into_iter().take(files_max);
+    let ends = newest.map(|path| end(&path, bytes).map_err(failed(&path)));
+    ends.collect()
+}
+
 /// The last bytes of a file, perhaps from the middle of a line on.
-fn end(path: &Path) -> io::Result<Vec<u8>> {
+fn end(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(COMPARED_BYTES)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
     let mut end = Vec::new();
-    file.take(COMPARED_BYTES).read_to_end(&mut end)?;
+    file.take(bytes).read_to_end(&mut end)?;
     Ok(end)
 }
 
 /// In the order of their names.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, LedgerError> {
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, LedgerError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
         let path = entry.map_err(failed(folder))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == EXTENSION)
-        {
+        if path.extension().is_some_and(|own| own == extension) {
             paths.push(path);
         }
     }
@@ -160,7 +194,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, LedgerError> {
     Ok(paths)
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> LedgerError {
+pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> LedgerError {
     let path = path.to_owned();
     move |source| LedgerError {
         path: path.clone(),

@@ -28,7 +28,9 @@ pub use self::people::{
     session_places,
 };
 pub use self::quota::{give_back, reserve};
-pub use self::restore::{forget_former_life_in_tx, remember_replayed, replayed};
+pub use self::restore::{
+    forget_former_life_in_tx, known_invitees, known_people, remember_replayed, replayed,
+};
 pub use self::usage::{UsageOf, prune, record};
 pub use self::used::{
     Used, UsedDay, UsedRoute, used, used_by_org, used_days, used_routes, used_scopes,

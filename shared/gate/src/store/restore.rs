@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::ids::EventId;
+use domain::ids::{EventId, InviteeId, UserId};
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
@@ -58,4 +58,31 @@ pub async fn replayed(pool: &PgPool, lost: &[EventId]) -> Result<HashSet<EventId
     .fetch_all(pool)
     .await?;
     Ok(replayed.into_iter().map(EventId::from_uuid).collect())
+}
+
+/// Those of these persons of whom something is known.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn known_people(pool: &PgPool, persons: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+    let persons: Vec<_> = persons.iter().map(|person| person.as_uuid()).collect();
+    let known = sqlx::query_scalar!("select id from auth.users where id = any($1)", &persons)
+        .fetch_all(pool)
+        .await?;
+    Ok(known.into_iter().map(UserId::from_uuid).collect())
+}
+
+/// Those of these invited addresses that are known.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn known_invitees(
+    pool: &PgPool,
+    invitees: &[InviteeId],
+) -> Result<Vec<InviteeId>, StoreError> {
+    let invitees: Vec<_> = invitees.iter().map(|invitee| invitee.as_uuid()).collect();
+    let known = sqlx::query_scalar!("select id from auth.invitees where id = any($1)", &invitees)
+        .fetch_all(pool)
+        .await?;
+    Ok(known.into_iter().map(InviteeId::from_uuid).collect())
 }

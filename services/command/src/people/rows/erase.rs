@@ -1,6 +1,6 @@
 //! Deleting what is known of a person.
 
-use domain::ids::{InvitationId, OrgId, UserId};
+use domain::ids::{InvitationId, InviteeId, OrgId, UserId};
 use sqlx::PgPool;
 
 use super::super::PeopleError;
@@ -33,8 +33,29 @@ pub async fn invitations_to(
     Ok(rows.collect())
 }
 
-/// Deletes a person and all rows that tell of them; false if they belong to an org.
-pub async fn erase(pool: &PgPool, person: UserId) -> Result<bool, PeopleError> {
+/// What orgs know the person's address by.
+pub async fn invitees_of(pool: &PgPool, person: UserId) -> Result<Vec<InviteeId>, PeopleError> {
+    let invitees = sqlx::query_scalar!(
+        "select e.id from auth.users u join auth.invitees e on e.email = u.email where u.id = $1",
+        person.as_uuid()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(invitees.into_iter().map(InviteeId::from_uuid).collect())
+}
+
+/// Deletes invited addresses, and with them all invitations to them.
+pub async fn erase_invitees(pool: &PgPool, invitees: &[InviteeId]) -> Result<(), PeopleError> {
+    let invitees: Vec<_> = invitees.iter().map(|invitee| invitee.as_uuid()).collect();
+    sqlx::query!("delete from auth.invitees where id = any($1)", &invitees)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a person and all rows that tell of them; false if they belong to an org, unless that does
+/// not matter.
+pub async fn erase(pool: &PgPool, person: UserId, even_members: bool) -> Result<bool, PeopleError> {
     let mut tx = pool.begin().await?;
     // Whoever adds a session or answers an invitation of theirs has done so before this, or finds
     // nobody after it.
@@ -50,7 +71,7 @@ pub async fn erase(pool: &PgPool, person: UserId) -> Result<bool, PeopleError> {
     )
     .fetch_one(&mut *tx)
     .await?;
-    if belongs {
+    if belongs && !even_members {
         return Ok(false);
     }
     sqlx::query!(

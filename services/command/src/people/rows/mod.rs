@@ -14,7 +14,7 @@ use gate::Person;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use self::erase::{erase, invitations_to, vacuum};
+pub use self::erase::{erase, erase_invitees, invitations_to, invitees_of, vacuum};
 pub use self::invitations::{Invitation, add_invitation, invitation_of, remove_invitation};
 pub use self::sessions::{NewRow, add_session, orgs_with_sessions, remove_session};
 pub use self::setup::{

@@ -3,6 +3,7 @@
 mod again;
 mod archive;
 mod checkpoint;
+mod erased;
 mod lost;
 mod replay;
 mod signing_key;
@@ -19,7 +20,8 @@ use domain::ids::{GlobalPosition, LogEpoch};
 use event_log::begin_epoch_in_tx;
 use gate::core::clocks::wait_bound;
 use gate::{
-    LedgerError, Recorded, StoreError, forget_former_life_in_tx, read_ledger, remember_replayed,
+    Erasure, LedgerAhead, LedgerError, Recorded, StoreError, forget_former_life_in_tx, read_ledger,
+    remember_replayed,
 };
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -28,19 +30,20 @@ use sqlx::{Connection, PgPool};
 use self::again::{Rehearsal, Replay, Tally};
 pub use self::archive::{ArchiveFailure, ArchiveLog};
 use self::checkpoint::Checkpoint;
+use self::erased::{Erased, erase};
 use self::replay::Replay as ReplayLog;
 use self::signing_key::NewSigningKey;
 use self::state::State;
 use self::verify::Verify;
-use super::Action;
 use super::connection::{Operator, Target};
+use super::{Action, OperatorError};
 use crate::terminal::{complain, remark, say};
 
 /// The log as a whole.
 #[derive(Debug, Subcommand)]
 pub enum Log {
     /// After the database was restored to an earlier moment, and before services are started: takes
-    /// away again what the revocation ledgers know to have been taken away since.
+    /// away and erases again what the ledgers know to have been taken away and erased since.
     Restored(Restored),
     /// Move old partitions into files, and keep of them online what has to be: every decision, and the
     /// newest observations.
@@ -127,6 +130,10 @@ pub enum Failure {
     Store(#[from] StoreError),
     #[error("what stood at position {0} could not be taken away again: run the command once more")]
     Decide(GlobalPosition, #[source] command::app::CommandError),
+    #[error("{0} could not be erased again: run the command once more")]
+    Erase(Erasure, #[source] Box<OperatorError>),
+    #[error("the database could not be compared with the ledger: run the command once more")]
+    Compare(#[from] LedgerAhead),
     #[error(
         "{0} of the ledger's lines are not in force (see above): services must stay closed until \
          somebody has taken away what they say"
@@ -146,12 +153,9 @@ impl Restored {
                 let outcome = rehearsal.deny(&lost).await;
                 tally.count("would restore", &lost, outcome)?;
             }
-            return conclude(
-                &tally,
-                recorded.torn,
-                &recorded.damaged,
-                "nothing was changed",
-            );
+            let erased = erase(operator, recorded.erasures, true).await?;
+            let unreadable = (recorded.torn, &*recorded.damaged);
+            return conclude(&tally, &erased, unreadable, "nothing was changed");
         }
         let running = running(&operator.pool).await?;
         if running > 0 {
@@ -172,11 +176,12 @@ impl Restored {
                 done?;
             }
         }
+        let erased = erase(operator, recorded.erasures, false).await?;
         // A replica that outlived the former life may trust its cache so long, and its row need not be
         // among those that were restored.
         clock.sleep_until(begun + wait_bound(longest_term)).await;
-        let done = "services may be started";
-        conclude(&tally, recorded.torn, &recorded.damaged, done)
+        let unreadable = (recorded.torn, &*recorded.damaged);
+        conclude(&tally, &erased, unreadable, "services may be started")
     }
 
     /// All ledgers, before anything is changed.
@@ -193,11 +198,12 @@ impl Restored {
         let mut all = Recorded::default();
         for folder in folders {
             let recorded = read_ledger(folder)?;
-            if recorded.denials.is_empty() {
+            if recorded.denials.is_empty() && recorded.erasures.is_empty() {
                 let folder = folder.display();
                 remark(format_args!("warning: the ledger {folder} holds nothing"));
             }
             all.denials.extend(recorded.denials);
+            all.erasures.extend(recorded.erasures);
             all.torn += recorded.torn;
             all.damaged.extend(recorded.damaged);
         }
@@ -229,20 +235,21 @@ async fn begin(pool: &PgPool) -> Result<(LogEpoch, Duration), StoreError> {
 /// Says what came of all lines.
 fn conclude(
     tally: &Tally,
-    torn: usize,
-    damaged: &[gate::Damaged],
+    erased: &Erased,
+    (torn, damaged): (usize, &[gate::Damaged]),
     done: &str,
 ) -> Result<(), Failure> {
     for line in damaged {
         say(format_args!("cannot read {line}"));
     }
     say(tally);
+    say(erased);
     if torn > 0 {
         remark(format_args!(
             "{torn} lines broke off as they were written: nobody was told that they are there"
         ));
     }
-    match tally.refused + damaged.len() {
+    match tally.refused + erased.refused + damaged.len() {
         0 => {
             say(done);
             Ok(())

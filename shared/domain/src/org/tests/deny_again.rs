@@ -239,10 +239,18 @@ fn what_would_leave_nothing_is_left_to_people() {
     // The heir joined after what was restored.
     let given = Given::org(Plan::Starter).and_member(1, Role::Admin);
     let removed = MemberRemoved { user_id: user(1) };
-    let Ok(Again::Decide(command)) = again(&given, &removed.into()) else {
+    let removed = Event::from(removed);
+    let Ok(Again::Decide(command)) = again(&given, &removed) else {
         panic!("it is to be decided")
     };
     assert_eq!(given.refused(&command), Rejection::LastAdmin);
+    // Nobody can join while services are closed, but whoever is shut out has no access either.
+    let shut_out = MemberBanned {
+        user_id: user(1),
+        reason: None,
+    };
+    let given = given.and(shut_out);
+    assert!(matches!(again(&given, &removed), Ok(Again::Holds)));
 }
 
 fn is_dead(state: &OrgState, n: u8) -> bool {
