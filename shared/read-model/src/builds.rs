@@ -1,5 +1,8 @@
 //! The builds that there are, for an operator: listed, begun, switched to, dropped.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use domain::ids::{GlobalPosition, LogEpoch};
 use domain::time::Timestamp;
@@ -8,6 +11,12 @@ use thiserror::Error;
 
 use crate::position::CHANNEL;
 use crate::schema::{self, Build, ProjectionVersion, SchemaError, is_undefined};
+
+/// How long questions are waited for that may have begun before another build answered: longer than
+/// one takes.
+const LAST_QUESTIONS: Duration = Duration::from_secs(20);
+/// How often it is looked whether they have ended.
+const LOOKS: u64 = LAST_QUESTIONS.as_secs() * 10;
 
 /// The read model's builds, through one connection of a role that owns them.
 #[derive(Debug)]
@@ -52,6 +61,10 @@ pub enum BuildError {
     /// It is the build that answers.
     #[error("{0} is the build that answers")]
     Serves(Build),
+    /// Transactions that began before somebody wanted it dropped have not ended.
+    #[error("{0} may still be read, by what has been under way for {secs} s: drop it later",
+        secs = LAST_QUESTIONS.as_secs())]
+    Read(Build),
     /// This program knows other tables.
     #[error("{build} is of another version than this program's {version}")]
     OtherVersion {
@@ -179,13 +192,14 @@ impl<'a> Builds<'a> {
     }
 
     /// Drops a build that does not answer, and to which nobody writes. Of an older version every
-    /// build may go.
+    /// build may go. Questions that began before another one answered are waited for, 20 s at most.
     ///
     /// # Errors
-    /// [`BuildError::Serves`], [`BuildError::Busy`], [`BuildError::Unknown`], or if the database does
-    /// not answer.
+    /// [`BuildError::Serves`], [`BuildError::Busy`], [`BuildError::Read`], [`BuildError::Unknown`], or
+    /// if the database does not answer.
     pub async fn drop(&mut self, build: Build) -> Result<(), BuildError> {
-        self.drop_beside(build, ProjectionVersion::CURRENT).await
+        self.drop_beside(build, ProjectionVersion::CURRENT, Readers::Awaited)
+            .await
     }
 
     /// The same, for a program of this version.
@@ -193,6 +207,7 @@ impl<'a> Builds<'a> {
         &mut self,
         build: Build,
         current: ProjectionVersion,
+        readers: Readers,
     ) -> Result<(), BuildError> {
         let listed = self.list().await?;
         let status = listed.iter().find(|status| status.build == build);
@@ -204,9 +219,44 @@ impl<'a> Builds<'a> {
         if !schema::try_lock(self.connection, build).await? {
             return Err(BuildError::Busy(build));
         }
-        let dropped = self.drop_locked(build, is_old).await;
+        // As long as its lock is held it does not become the one that answers.
+        let dropped = match readers {
+            Readers::Awaited if !self.outlasts_questions().await? => Err(BuildError::Read(build)),
+            Readers::Awaited | Readers::Gone => self.drop_locked(build, is_old).await,
+        };
         schema::unlock(self.connection, build).await?;
         dropped
+    }
+
+    /// Waits until every transaction of this database has ended that is under way: one whose snapshot
+    /// is older than a switch finds the tables of before it. False if some take too long.
+    async fn outlasts_questions(&mut self) -> Result<bool, sqlx::Error> {
+        let mut under_way = self.transactions().await?;
+        for _ in 0..LOOKS {
+            if under_way.is_empty() {
+                return Ok(true);
+            }
+            sqlx::query!("SELECT pg_sleep(0.1)")
+                .execute(&mut *self.connection)
+                .await?;
+            let now = self.transactions().await?;
+            under_way.retain(|one| now.contains(one));
+        }
+        Ok(under_way.is_empty())
+    }
+
+    /// Others' transactions. Each holds a lock on its own number from its beginning to its end, which
+    /// every role sees; autovacuum, which has no user, reads no build as of a snapshot.
+    async fn transactions(&mut self) -> Result<HashSet<String>, sqlx::Error> {
+        let rows = sqlx::query_scalar!(
+            r#"SELECT l.virtualtransaction AS "transaction!" FROM pg_locks l
+               JOIN pg_stat_activity a ON a.pid = l.pid
+               WHERE l.locktype = 'virtualxid' AND l.virtualxid = l.virtualtransaction
+                 AND a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid()
+                 AND a.datid = (SELECT oid FROM pg_database WHERE datname = current_database())"#
+        );
+        let rows = rows.fetch_all(&mut *self.connection).await?;
+        Ok(rows.into_iter().collect())
     }
 
     async fn drop_locked(&mut self, build: Build, is_old: bool) -> Result<(), BuildError> {
@@ -231,6 +281,14 @@ impl<'a> Builds<'a> {
         schema::drop_schema_in_tx(&mut tx, build).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Whether questions may still be answered from what is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    Awaited,
+    /// For a day another version answers.
+    Gone,
 }
 
 struct StatusRow {
@@ -348,7 +406,8 @@ pub(crate) async fn drop_outlived(
     let mut dropped = Vec::new();
     for row in outlived {
         let build = Build::new(ProjectionVersion::new(row.version), row.build);
-        match Builds::new(connection).drop_beside(build, current).await {
+        let mut builds = Builds::new(connection);
+        match builds.drop_beside(build, current, Readers::Gone).await {
             Ok(()) => dropped.push(build),
             // Somebody still writes to it, or to another build of its version.
             Err(BuildError::Busy(_) | BuildError::Serves(_) | BuildError::Unknown(_)) => {}

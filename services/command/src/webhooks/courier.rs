@@ -24,6 +24,8 @@ use super::secret::WebhookSecret;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long an answer may take, from the name to the last byte that is read.
 const ANSWER_WITHIN: Duration = Duration::from_secs(DELIVERY_SECONDS);
+/// How much of it may pass between the status and the last byte that is read.
+const BODY_WITHIN: Duration = Duration::from_secs(3);
 /// Connections kept to one host, for the next delivery.
 const IDLE_PER_HOST: usize = 2;
 /// How long they are kept.
@@ -112,7 +114,7 @@ impl Courier {
     /// # Errors
     /// If an authority's certificate is none.
     pub fn try_new(config: &CourierConfig, clock: Clock) -> Result<Self, reqwest::Error> {
-        Self::with_lookup(config, clock, Arc::new(SystemLookup))
+        Self::with_lookup(config, clock, Arc::new(SystemLookup::default()))
     }
 
     /// The same with other names.
@@ -156,25 +158,40 @@ impl Courier {
         if self.guard.judge(url).is_err() {
             return Sent::failed(DeliveryError::AddressRefused);
         }
-        let attempt = self.attempt(url, message);
-        match self.clock.timeout(ANSWER_WITHIN, attempt).await {
-            Ok(sent) => sent,
-            Err(_) => Sent::failed(DeliveryError::Timeout),
+        let began = self.clock.monotonic();
+        let answering = self.answer(url, message);
+        let answer = match self.clock.timeout(ANSWER_WITHIN, answering).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Sent::failed(error),
+            Err(_) => return Sent::failed(DeliveryError::Timeout),
+        };
+        let status = answer.status();
+        let mut body = Vec::new();
+        let took = self.clock.monotonic().saturating_since(began);
+        let left = ANSWER_WITHIN.saturating_sub(took).min(BODY_WITHIN);
+        // The status was told: what is late, or cut off, of a body is worth nothing more.
+        let _ = self.clock.timeout(left, read(answer, &mut body)).await;
+        let text = clean(&String::from_utf8_lossy(&body));
+        Sent {
+            outcome: outcome(status),
+            status: Some(status.as_u16()),
+            answer: text.map(|text| text.chars().take(DELIVERY_ANSWER_CHARS).collect()),
         }
     }
 
-    async fn attempt(&self, url: &WebhookUrl, message: &Message<'_>) -> Sent {
-        let Some(target) = same_host(url) else {
-            return Sent::failed(DeliveryError::AddressRefused);
-        };
+    async fn answer(
+        &self,
+        url: &WebhookUrl,
+        message: &Message<'_>,
+    ) -> Result<reqwest::Response, DeliveryError> {
+        let target = same_host(url).ok_or(DeliveryError::AddressRefused)?;
         let (id, seconds) = (message.id.to_string(), self.clock.now().timestamp());
         let signatures: Vec<String> = message
             .secrets
             .iter()
             .map(|secret| secret.sign(&id, seconds, &message.body))
             .collect();
-        let answer = self
-            .client
+        self.client
             .post(target)
             .header(CONTENT_TYPE, MEDIA_TYPE)
             .header(ACCEPT, "*/*")
@@ -184,11 +201,8 @@ impl Courier {
             .header("webhook-signature", signatures.join(" "))
             .body(message.body.clone())
             .send()
-            .await;
-        match answer {
-            Ok(answer) => read(answer).await,
-            Err(error) => Sent::failed(reason(&error)),
-        }
+            .await
+            .map_err(|error| reason(&error))
     }
 }
 
@@ -206,26 +220,15 @@ fn same_host(url: &WebhookUrl) -> Option<reqwest::Url> {
     (is_same && target.port_or_known_default() == Some(url.port())).then_some(target)
 }
 
-/// Reads the beginning of an answer; the rest is not waited for.
-async fn read(answer: reqwest::Response) -> Sent {
-    let status = answer.status();
-    let mut body = Vec::new();
+/// Reads the beginning of an answer, as far as it comes; the rest is not waited for.
+async fn read(answer: reqwest::Response, body: &mut Vec<u8>) {
     let mut chunks = answer.bytes_stream();
     while body.len() < DELIVERY_ANSWER_BYTES {
-        match chunks.next().await {
-            Some(Ok(chunk)) => {
-                let room = DELIVERY_ANSWER_BYTES - body.len();
-                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            }
-            // The status was told: what the body would have said is worth nothing more.
-            Some(Err(_)) | None => break,
-        }
-    }
-    let text = clean(&String::from_utf8_lossy(&body));
-    Sent {
-        outcome: outcome(status),
-        status: Some(status.as_u16()),
-        answer: text.map(|text| text.chars().take(DELIVERY_ANSWER_CHARS).collect()),
+        let Some(Ok(chunk)) = chunks.next().await else {
+            return;
+        };
+        let room = DELIVERY_ANSWER_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
 }
 

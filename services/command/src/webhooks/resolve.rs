@@ -4,17 +4,21 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 
 use super::guard::Guard;
 
 /// Most addresses of one name that are tried.
 const ADDRESSES: usize = 16;
+
+/// Names that the system is asked about at once.
+const LOOKUPS: usize = 64;
 
 /// Addresses of a name, to come.
 pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
@@ -25,18 +29,41 @@ pub trait Lookup: Send + Sync + 'static {
     fn look_up(&self, name: &str) -> Looking;
 }
 
-/// The system's resolver.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemLookup;
+/// The system's resolver. Whoever waits for an answer may give up; the thread that asks cannot, and
+/// keeps its place until the resolver has answered.
+#[derive(Debug, Clone)]
+pub struct SystemLookup(Arc<Semaphore>);
+
+impl Default for SystemLookup {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LOOKUPS)))
+    }
+}
 
 impl Lookup for SystemLookup {
     fn look_up(&self, name: &str) -> Looking {
         let name = name.to_owned();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+        kept_until_over(Arc::clone(&self.0), move || {
+            let found = (name.as_str(), 0).to_socket_addrs()?;
             Ok(found.map(|address| address.ip()).collect())
         })
     }
+}
+
+/// Runs `ask` on a thread for what blocks, once there is a place; the place is free when it returns.
+fn kept_until_over(
+    places: Arc<Semaphore>,
+    ask: impl FnOnce() -> io::Result<Vec<IpAddr>> + Send + 'static,
+) -> Looking {
+    Box::pin(async move {
+        let place = places.acquire_owned().await.map_err(io::Error::other)?;
+        let asking = tokio::task::spawn_blocking(move || {
+            let answer = ask();
+            drop(place);
+            answer
+        });
+        asking.await.map_err(io::Error::other)?
+    })
 }
 
 /// A name that leads where nothing may be sent.
@@ -80,5 +107,39 @@ impl Resolve for GuardedResolver {
             let addresses: Addrs = Box::new(found.map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::mpsc;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_is_kept_until_the_thread_is_back_though_nobody_waits_any_more() {
+        let places = Arc::new(Semaphore::new(1));
+        let (answer, answers) = mpsc::channel::<()>();
+        let mut first = kept_until_over(Arc::clone(&places), move || {
+            answers.recv().map_err(io::Error::other)?;
+            Ok(vec![])
+        });
+        assert!(first.as_mut().now_or_never().is_none());
+        drop(first);
+        let mut second = kept_until_over(Arc::clone(&places), || Ok(vec![]));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(places.available_permits(), 0, "the thread is not back");
+        answer.send(()).unwrap();
+        assert!(second.await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_system_knows_this_machine() {
+        let found = SystemLookup::default().look_up("localhost").await.unwrap();
+        assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty());
     }
 }

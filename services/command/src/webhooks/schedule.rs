@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use domain::limits::DELIVERY_ATTEMPTS;
 use runtime::entropy::Entropy;
 
@@ -20,6 +21,10 @@ pub const WAITS: [Duration; DELIVERY_ATTEMPTS - 1] = [
     Duration::from_secs(20 * HOUR),
     Duration::from_secs(20 * HOUR),
 ];
+
+/// After how long of failed attempts alone a webhook is switched off, whatever is left to try: as
+/// long as all waits of one delivery take at most.
+pub const GIVEN_UP_AFTER: TimeDelta = TimeDelta::days(3);
 
 /// How much earlier than at most an attempt may come, so that those who failed together do not come
 /// back together: a tenth.

@@ -13,7 +13,7 @@ use crate::webhooks::{SOON, is_signed};
 
 /// Waits for something while time passes: to the next attempt at once, and else slowly, so that no
 /// attempt is late because of this clock.
-async fn while_time_passes<T>(
+pub async fn while_time_passes<T>(
     (app, hand): (&TestApp, &ManualClock),
     what: &str,
     mut probe: impl AsyncFnMut() -> Option<T>,
@@ -36,7 +36,7 @@ async fn while_time_passes<T>(
 
 impl TestApp {
     /// Members of deliveries to a webhook, the oldest first.
-    async fn deliveries(&self, webhook: Uuid) -> Vec<(Uuid, String, String, i32)> {
+    pub async fn deliveries(&self, webhook: Uuid) -> Vec<(Uuid, String, String, i32)> {
         sqlx::query_as(
             "select delivery_id, event_type, status, attempts from hooks.deliveries
              where webhook_id = $1 order by created_at, position",

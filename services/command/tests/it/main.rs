@@ -28,5 +28,6 @@ mod replicas;
 mod sessions;
 mod sign_in;
 mod snapshots;
+mod turns;
 mod videos;
 mod webhooks;

@@ -1,5 +1,6 @@
 //! Webhooks: made, changed, tried out; and what is told of their secrets.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine;
@@ -203,6 +204,13 @@ async fn a_test_says_what_becomes_of_it_whoever_answers() {
     assert_eq!(received.path, "/in?a=b");
     assert_eq!(received.event_type(), "webhook.test");
     assert_eq!(received.header("webhook-id"), data["event_id"]);
+    let message = &api::asyncapi::document()["components"]["messages"]["webhook.test.v1"];
+    let (described, sent) = (&message["payload"]["properties"], received.event());
+    let members = |value: &Value| -> BTreeSet<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(members(described), members(&sent));
+    assert_eq!(described["type"]["const"], sent["type"]);
     let media_type = received.header("content-type");
     assert_eq!(media_type, "application/cloudevents+json; charset=utf-8");
     assert!(received.header("user-agent").starts_with("trackagoat/"));
@@ -239,6 +247,16 @@ async fn a_test_says_what_becomes_of_it_whoever_answers() {
     let data = answer.data(200);
     assert_eq!(data["status"], "delivered");
     assert_eq!(data["last_answer"].as_str().unwrap().len(), 1_000);
+    // What says yes and then says nothing more has said yes as well; and no, if it said no.
+    for (status, expected) in [(200, "delivered"), (500, "failed")] {
+        server.answer_all(Reply::Unfinished(status));
+        let answer = tried(&app, &hand, &org, webhook).await;
+        let data = answer.data(200);
+        assert_eq!(
+            (&data["status"], &data["last_status"], &data["last_answer"]),
+            (&json!(expected), &json!(status), &json!("begun"))
+        );
+    }
     // Where TLS should be spoken and is not, and where nobody is.
     for (url, error) in [
         (server.https_url(), "tls"),

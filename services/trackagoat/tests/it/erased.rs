@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull;
-use event_log::StoredEvent;
+use domain::event::{Actor, CommentId, CommentReading, ObservationRecorded, Reading};
+use domain::ids::{OrgId, VideoId};
+use domain::time::Timestamp;
+use event_log::{AppendRequest, Config, EventLog, StoredEvent};
 use futures_util::StreamExt;
 use reqwest::{Method, StatusCode};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::lifecycle::{Lifecycle, ShutdownPolicy, TaskKind};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use testkit::eventually;
 
 use crate::dev::{Answer, Dev, answer, client, run};
@@ -122,16 +128,23 @@ pub fn lines(day: u8) -> [Value; 3] {
     ]
 }
 
+/// A creator of that name with a video, under which there is a comment.
+async fn commented_creator(dev: &Dev) -> String {
+    let creators = format!("/projects/{}/creators", dev.project());
+    let new = json!({"platform": "youtube", "handle": CHANNEL, "tracking_start_date": null,
+        "display_name": CANARIES[0]});
+    let added = post(dev, &creators, new).await;
+    assert_eq!(added.status, StatusCode::CREATED, "{}", added.body);
+    let id = added.body["data"]["id"].as_str().unwrap().to_owned();
+    ingest(dev, &lines(2)).await;
+    id
+}
+
 #[tokio::test]
 async fn of_an_erased_creator_nothing_sealed_can_be_read_anywhere_again() {
     let dev = Dev::start(&[]).await;
     let creators = format!("/projects/{}/creators", dev.project());
-    let new = json!({"platform": "youtube", "handle": CHANNEL, "tracking_start_date": null,
-        "display_name": CANARIES[0]});
-    let added = post(&dev, &creators, new).await;
-    assert_eq!(added.status, StatusCode::CREATED, "{}", added.body);
-    let id = added.body["data"]["id"].as_str().unwrap().to_owned();
-    ingest(&dev, &lines(2)).await;
+    let id = commented_creator(&dev).await;
     let path = format!("/creators/{id}");
     eventually(SOON, "the creator is answered by its name", async || {
         let answer = dev.get(&path).await;
@@ -214,16 +227,91 @@ async fn of_an_erased_creator_nothing_sealed_can_be_read_anywhere_again() {
     assert!(unknown.contains("there is no creator"), "{unknown}");
 }
 
+/// A comment that was judged before.
+fn late_comment(video_id: VideoId) -> CommentReading {
+    let at = Timestamp::parse("2026-01-02T11:00:00Z").unwrap();
+    CommentReading {
+        comment_id: CommentId::of(video_id, "c2"),
+        video_id,
+        platform_comment_id: "c2".to_owned(),
+        observed_at: at,
+        posted_at: at,
+        text: domain::sealed::SubjectKey::from_bytes([7; 32]).seal("text", CANARIES[3]),
+        author_handle: None,
+        parent_comment_id: None,
+        like_count: None,
+        reply_count: None,
+    }
+}
+
+#[tokio::test]
+async fn a_comment_that_is_recorded_after_the_look_for_comments_is_erased_too() {
+    let dev = Dev::start(&[]).await;
+    let id = commented_creator(&dev).await;
+    let video = eventually(SOON, "its video is answered", async || {
+        let videos = dev.get("/videos").await.body;
+        let mut videos = videos["data"].as_array().cloned().unwrap_or_default();
+        videos.retain(|video| video["creator_id"] == id);
+        let video = videos.first()?["id"].as_str()?;
+        video.parse::<VideoId>().ok()
+    })
+    .await;
+    let pool = PgPool::connect(dev.ready["database_url"].as_str().unwrap())
+        .await
+        .unwrap();
+    let (clock, entropy) = (Clock::system(), Entropy::os());
+    let lifecycle = Lifecycle::new(clock.clone());
+    let tasks = lifecycle.handle();
+    let (log, appender) = EventLog::new(pool.clone(), clock, entropy, Config::default());
+    tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
+    let org = dev.ready["demo"]["org_id"].as_str().unwrap();
+    let comment = late_comment(video);
+    let subject = comment.comment_id.as_uuid();
+    let org_id: OrgId = org.parse().unwrap();
+    log.subject_keys(org_id, &[subject]).await.unwrap();
+
+    let mut held = pool.begin().await.unwrap();
+    let hold = "lock table auth.subject_keys in share mode";
+    sqlx::query(hold).execute(&mut *held).await.unwrap();
+    let recording = async {
+        eventually(SOON, "keys are about to be destroyed", async || {
+            let waits = "select exists (select from pg_locks
+                where relation = 'auth.subject_keys'::regclass and not granted)";
+            let waits = sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await;
+            waits.unwrap().then_some(())
+        })
+        .await;
+        let readings = vec![Reading::Comment(comment)];
+        let request = AppendRequest {
+            org_id,
+            expected: None,
+            events: vec![ObservationRecorded { readings }.into()],
+            actor: Actor::System,
+            correlation_id: "test".to_owned(),
+            idempotency: None,
+            guard: None,
+        };
+        log.append(request).await.unwrap();
+        held.rollback().await.unwrap();
+    };
+    let arguments = ["erase", "creator", org, &id];
+    let (said, ()) = tokio::join!(operate(&dev, &arguments), recording);
+    let said = said.unwrap();
+    assert!(said.contains("and 2 comments"), "{said}");
+    let keys = log.find_subject_keys(org_id, &[subject]).await.unwrap();
+    assert!(keys.is_empty());
+    lifecycle.shutdown(ShutdownPolicy::default()).await;
+}
+
 const EMAIL: &str = "grace.canary@example.com";
 const PASSWORD: &str = "correct horse battery";
 
-#[tokio::test]
-async fn an_erased_person_leaves_an_id_that_nothing_else_knows() {
-    let dev = Dev::start(&[]).await;
+/// Has her invited to the demo's org, and accept.
+async fn join(dev: &Dev) -> Answer {
     let org = dev.ready["demo"]["org_id"].as_str().unwrap();
     let origin = dev.api().strip_suffix("/api/v1").unwrap();
     let invite = ["members", "invite", org, EMAIL, "--role", "admin"];
-    let link = operate(&dev, &invite).await.unwrap();
+    let link = operate(dev, &invite).await.unwrap();
     let (_, token) = link.trim().split_once("token=").unwrap();
     let accept = json!({"token": token, "name": "Grace Canary", "password": PASSWORD});
     let accepted = client()
@@ -231,6 +319,60 @@ async fn an_erased_person_leaves_an_id_that_nothing_else_knows() {
         .json(&accept);
     let joined = answer(accepted).await;
     assert_eq!(joined.status, StatusCode::CREATED, "{}", joined.body);
+    joined
+}
+
+#[tokio::test]
+async fn an_erasure_that_is_killed_leaves_no_answer_behind_that_names_its_person() {
+    let dev = Dev::start(&[]).await;
+    let joined = join(&dev).await;
+    let person = joined.body["data"]["user_id"].as_str().unwrap();
+    let pool = PgPool::connect(dev.ready["database_url"].as_str().unwrap())
+        .await
+        .unwrap();
+    let kept = format!("{{\"email\":\"{EMAIL}\"}}");
+    sqlx::query(
+        "insert into log.idempotency (org_id, key, route, fingerprint, status, answer,
+                first_position, last_position, recorded_at)
+         values ($1::uuid, 'k', 'POST /members', '', 201, $2, 1, 1, now())",
+    )
+    .bind(dev.ready["demo"]["org_id"].as_str())
+    .bind(kept.as_bytes())
+    .execute(&pool)
+    .await
+    .unwrap();
+
+    // Nothing can be deleted of her meanwhile.
+    let mut held = pool.begin().await.unwrap();
+    let hold = "select from auth.users where id = $1::uuid for no key update";
+    let hold = sqlx::query(hold).bind(person).execute(&mut *held);
+    assert_eq!(hold.await.unwrap().rows_affected(), 1);
+    let mut erasing = dev.operate(&["erase", "user", EMAIL]).spawn().unwrap();
+    eventually(SOON, "she is about to be deleted", async || {
+        let waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock'
+            and query like 'select id from auth.users%for update')";
+        let waits = sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await;
+        waits.unwrap().then_some(())
+    })
+    .await;
+    erasing.kill().unwrap();
+    erasing.wait().unwrap();
+    let answers = "select count(*) from log.idempotency where position($1::bytea in answer) > 0";
+    let answers = sqlx::query_scalar::<_, i64>(answers).bind(EMAIL.as_bytes());
+    assert_eq!(answers.fetch_one(&pool).await.unwrap(), 0);
+    held.rollback().await.unwrap();
+
+    let said = operate(&dev, &["erase", "user", EMAIL]).await.unwrap();
+    assert!(said.contains(person), "{said}");
+    let rows = rows_with(&dev, EMAIL).await;
+    assert!(rows.is_empty(), "{rows:?}");
+}
+
+#[tokio::test]
+async fn an_erased_person_leaves_an_id_that_nothing_else_knows() {
+    let dev = Dev::start(&[]).await;
+    let org = dev.ready["demo"]["org_id"].as_str().unwrap();
+    let joined = join(&dev).await;
     let session = joined.body["data"]["token"].as_str().unwrap().to_owned();
     let person = joined.body["data"]["user_id"].as_str().unwrap().to_owned();
     let key = eventually(SOON, "her session is let in", async || {

@@ -1,6 +1,7 @@
 //! The AsyncAPI 3.0 document of what the service sends by itself: events on NATS, over server-sent
-//! events and to webhooks. Made from the catalogue of events, so it has all of them.
+//! events, to webhooks and in exports. Made from the catalogue of events, so it has all of them.
 
+mod apart;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ struct Versioned {
 pub fn document() -> Value {
     let versions: Vec<_> = versions().collect();
     let mut schemas = Map::from_iter([("CloudEvent".to_owned(), parts::cloud_event())]);
-    let mut messages = Map::new();
+    let mut messages = apart::messages();
     for versioned in &versions {
         let name = versioned.name();
         let mut data = versioned.schema();

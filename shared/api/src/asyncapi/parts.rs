@@ -7,6 +7,7 @@ use domain::time::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::apart::{EXPORT_SEALED, WEBHOOK_TEST};
 use crate::BASE_PATH;
 
 /// CloudEvents 1.0 in structured mode.
@@ -63,6 +64,11 @@ pub fn security_schemes() -> Value {
 
 /// `messages` are those of a channel that carries all events.
 pub fn channels(messages: &Value) -> Value {
+    let with = |name: &str| {
+        let mut more = messages.clone();
+        more[name] = json!({ "$ref": format!("#/components/messages/{name}") });
+        more
+    };
     json!({
         "events": {
             "address": "tga.events.{org_id}.{entity}.{event}",
@@ -90,8 +96,17 @@ pub fn channels(messages: &Value) -> Value {
             "address": null,
             "title": "An org's events at an endpoint of its own",
             "description": "POST to the endpoint's URL, signed as Standard Webhooks has it: headers `webhook-id`, \
-                `webhook-timestamp`, `webhook-signature`. At least once, in order for each subject.",
-            "messages": messages,
+                `webhook-timestamp`, `webhook-signature`. At least once, in order for each subject. \
+                A test is sent in the same way, and is no event of the log.",
+            "messages": with(WEBHOOK_TEST),
+        },
+        "export": {
+            "address": "/audit/export",
+            "title": "An org's events as a file",
+            "description": "One line for each event, in their order; what an export that was asked for with \
+                `seal=true` ends with is no event of the log.",
+            "servers": [{ "$ref": "#/servers/https" }],
+            "messages": with(EXPORT_SEALED),
         },
     })
 }
@@ -108,6 +123,7 @@ pub fn operations() -> Value {
         "publish": send("events", "Publishes every event of the log."),
         "stream": send("stream", "Sends events to whoever follows."),
         "deliver": send("webhook", "Delivers the events that an endpoint asks for."),
+        "export": send("export", "Gives out events as a file."),
     })
 }
 

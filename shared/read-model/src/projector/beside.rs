@@ -95,7 +95,8 @@ impl Projector {
             let last_step = session.apply_up_to(wanted, &mut batches, tasks);
             let stepped = self.clock.timeout(HELD, last_step).await;
             stepped.map_err(|_| SwitchError::Late)??;
-            session.let_go_of_erased().await?;
+            // Who was erased since the last look is let go of by whoever projects next: here that would
+            // wait for what is held.
             if held.log_epoch != session.checkpoint.log_epoch {
                 return Err(BuildError::Unfinished(build).into());
             }

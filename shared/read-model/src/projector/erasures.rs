@@ -3,7 +3,7 @@
 //!
 //! Level-triggered: all erasures there ever were are looked at when a session begins, and then those
 //! that are new. What is cleared is cleared in every build there is, also in those that nobody
-//! projects into.
+//! projects into; and in those beside again for a while, whatever becomes of who writes to them.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ impl Erasures {
                 .filter(|erased| !self.recent.contains(erased))
                 .collect();
             if !new.is_empty() {
-                clear(connection, &new, own).await?;
+                clear(connection, &new, own, Which::All).await?;
             }
             self.newest = self.newest.max(new.last().copied());
             self.recent.extend(new);
@@ -66,17 +66,33 @@ impl Erasures {
             let since = newest.at.minus(LATE);
             self.recent.retain(|erased| erased.at >= since);
         }
+        // A batch that had loaded its keys before may be committed beside after the look above, by
+        // somebody who is killed before one of their own.
+        let recent: Vec<_> = self.recent.iter().copied().collect();
+        for some in recent.chunks(usize::from(PAGE)) {
+            clear(connection, some, own, Which::Beside).await?;
+        }
         Ok(())
     }
 }
 
-/// Clears them from every build. Those of other programs may have other tables: what is not there
-/// holds nothing.
+/// Which builds are cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    /// All but one's own, whose batches are applied by the same session.
+    Beside,
+}
+
+/// Clears them from builds. Those of other programs may have other tables: what is not there holds
+/// nothing.
 async fn clear(
     connection: &mut PgConnection,
     erased: &[Erased],
     own: Build,
+    which: Which,
 ) -> Result<(), ProjectorError> {
+    let own = own.to_string();
     let schemas = sqlx::query_scalar!(
         r#"SELECT n.nspname::text AS "schema!" FROM pg_namespace n
            JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'creator_profiles'
@@ -85,9 +101,12 @@ async fn clear(
     .fetch_all(&mut *connection)
     .await?;
     for schema in schemas {
+        if which == Which::Beside && schema == own {
+            continue;
+        }
         match clear_in(connection, &schema, erased).await {
             Ok(()) => {}
-            Err(error) if is_undefined(&error) && schema != own.to_string() => {
+            Err(error) if is_undefined(&error) && schema != own => {
                 tracing::warn!(schema, "tables of another program may hold who was erased");
             }
             Err(error) => return Err(error.into()),

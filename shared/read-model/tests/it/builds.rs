@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::event::{Actor, Event};
-use domain::ids::{GlobalPosition, OrgId, ProjectId};
+use domain::ids::{CreatorId, GlobalPosition, OrgId, ProjectId};
 use domain::plan::Plan;
 use event_log::{AppendRequest, Config, EventLog};
 use read_model::{
@@ -13,7 +13,7 @@ use read_model::{
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use testkit::{TestDatabase, eventually};
 use tokio::sync::watch;
 
@@ -134,6 +134,54 @@ impl System {
     async fn drop(&self, build: Build) -> Result<(), BuildError> {
         let mut connection = self.pool().acquire().await.unwrap();
         Builds::new(&mut connection).drop(build).await
+    }
+
+    /// Appends a creator, and gives it a name as if one had been opened.
+    async fn append_named_creator(&self) -> CreatorId {
+        let creator = CreatorId::from_uuid(Entropy::os().uuid_v4());
+        let project = ProjectId::from_uuid(Entropy::os().uuid_v4());
+        self.append(sample::project(project, "Project").into())
+            .await;
+        self.append(sample::creator(project, creator, "ada").into())
+            .await;
+        self.wait().await;
+        self.name(build(1), creator).await;
+        creator
+    }
+
+    async fn name(&self, build: Build, creator: CreatorId) {
+        let name =
+            format!("UPDATE {build}.creators SET display_name = 'Ada' WHERE creator_id = $1");
+        let name = sqlx::query(AssertSqlSafe(name)).bind(creator.as_uuid());
+        assert_eq!(name.execute(self.pool()).await.unwrap().rows_affected(), 1);
+    }
+
+    async fn erase(&self, creator: CreatorId) {
+        let subjects = [creator.as_uuid()];
+        let erased = self.log.erase_subjects(self.org, &subjects).await;
+        erased.unwrap();
+    }
+
+    async fn wait_until_unnamed(&self, build: Build) {
+        let named = format!("SELECT count(*) FROM {build}.creators WHERE display_name IS NOT NULL");
+        eventually(SOON, "no name is left", async || {
+            let named = sqlx::query_scalar::<_, i64>(AssertSqlSafe(named.clone()));
+            (named.fetch_one(self.pool()).await.unwrap() == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Whether somebody waits in such a statement.
+    async fn is_at(&self, statement: &str) -> bool {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity
+                 WHERE datname = current_database() AND state = 'active' AND query LIKE $1
+                   AND wait_event_type IN ('Lock', 'Timeout'))",
+        )
+        .bind(statement)
+        .fetch_one(self.pool())
+        .await
+        .unwrap()
     }
 
     fn pool(&self) -> &PgPool {
@@ -321,4 +369,87 @@ async fn what_answers_stays_and_what_was_never_built_is_not_switched_to() {
     system.drop(begun).await.unwrap();
     assert_eq!(system.list().await.len(), 1);
     assert_eq!(system.ask().await, (5, 4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_waits_for_no_question_and_keeps_none_waiting() {
+    let system = System::start(5).await;
+    let long = system.model.org(system.org).await.unwrap();
+    let begun = system.begin().await.unwrap();
+    let built = Clock::system().timeout(SOON, system.build(begun)).await;
+    built.expect("it waits for the question").unwrap();
+    assert_eq!(system.ask().await, (5, 4));
+    drop(long);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_still_read_is_dropped_only_afterwards() {
+    let system = System::start(5).await;
+    let begun = system.begin().await.unwrap();
+    system.build(begun).await.unwrap();
+    let mut reader = system.model.org(system.org).await.unwrap();
+    assert_eq!(system.switch_to(begun).await.unwrap(), build(1));
+    let dropping = eventually(SOON, "its projector lets go of it", async || {
+        match system.drop(build(1)).await {
+            Err(BuildError::Busy(_)) => None,
+            dropped => Some(dropped),
+        }
+    });
+    let asking = async {
+        eventually(SOON, "it is about to be dropped", async || {
+            let is_gone = system.list().await.len() == 1;
+            (is_gone || system.is_at("SELECT pg_sleep%").await).then_some(())
+        })
+        .await;
+        let page = Page {
+            limit: 10,
+            after: None,
+        };
+        let projects = reader.projects(None, page).await;
+        assert_eq!(projects.expect("the tables it began with").items.len(), 4);
+        drop(reader);
+    };
+    let (dropped, ()) = tokio::join!(dropping, asking);
+    dropped.unwrap();
+    assert_eq!(system.list().await.len(), 1);
+    assert_eq!(system.ask().await, (5, 4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_erased_during_a_switch_does_not_stop_it() {
+    let system = System::start(1).await;
+    let creator = system.append_named_creator().await;
+    let begun = system.begin().await.unwrap();
+    system.build(begun).await.unwrap();
+    system.name(begun, creator).await;
+
+    let mut held = system.pool().begin().await.unwrap();
+    let hold = "SELECT FROM read.versions FOR UPDATE";
+    sqlx::query(hold).execute(&mut *held).await.unwrap();
+    let erasing = async {
+        eventually(SOON, "the switch takes its last step", async || {
+            let holds = "SELECT build, position, log_epoch FROM read.versions%";
+            system.is_at(holds).await.then_some(())
+        })
+        .await;
+        system.erase(creator).await;
+        held.rollback().await.unwrap();
+    };
+    let (switched, ()) = tokio::join!(system.switch_to(begun), erasing);
+    assert_eq!(switched.unwrap(), build(1));
+    system.wait_until_unnamed(build(1)).await;
+    system.wait_until_unnamed(begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_beside_after_an_erasure_was_followed_goes_too() {
+    let system = System::start(1).await;
+    let creator = system.append_named_creator().await;
+    let begun = system.begin().await.unwrap();
+    system.build(begun).await.unwrap();
+    system.erase(creator).await;
+    system.wait_until_unnamed(build(1)).await;
+    // Of a batch whose keys were there before; who wrote it is gone.
+    system.name(begun, creator).await;
+    system.wait_until_unnamed(begun).await;
 }

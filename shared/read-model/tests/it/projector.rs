@@ -147,6 +147,39 @@ async fn it_builds_becomes_current_and_follows() {
     process.stop().await;
 }
 
+/// Until its columns are there, as programs of before left it.
+#[tokio::test]
+async fn the_first_build_alters_what_is_shared_between_questions() {
+    let database = testkit::postgres().await;
+    let pool = database.pool();
+    pool.execute(drop_schema()).await.unwrap();
+    pool.execute("DROP TABLE read.builds").await.unwrap();
+    pool.execute("ALTER TABLE read.versions DROP build, DROP builds, DROP changes")
+        .await
+        .unwrap();
+    let question = "SELECT count(*) FROM read.versions";
+    let mut long = pool.begin().await.unwrap();
+    long.execute(question).await.unwrap();
+    let process = Process::start(pool.clone(), database.options());
+    let org = org();
+    let last = process
+        .append(org, vec![sample::org(Plan::Ultra).into()])
+        .await;
+    process.project(ProjectionVersion::CURRENT);
+    let tries = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'
+        AND datname = current_database() AND application_name = 'tga-projector')";
+    eventually(SOON, "it lets others before it", async || {
+        let tries = sqlx::query_scalar::<_, bool>(tries).fetch_one(pool).await;
+        tries.unwrap().then_some(())
+    })
+    .await;
+    pool.execute(question).await.unwrap();
+    long.rollback().await.unwrap();
+    let model = ReadModel::new(pool.clone());
+    wait_for(&process.follow(&model), last).await;
+    process.stop().await;
+}
+
 #[tokio::test]
 async fn it_outlives_its_database() {
     let mut server = testkit::private_postgres().await;

@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub waiting: i64,
     /// Attempts that failed since the last that did not.
     pub failures: i32,
+    /// When the first of them began, repetitions aside.
+    pub failing_since: Option<Timestamp>,
     /// Why it is to be switched off, until the log says that it is.
     pub to_disable: Option<DisabledReason>,
 }
@@ -69,7 +71,7 @@ pub async fn endpoints_in_tx(
 ) -> Result<Vec<Endpoint>, WebhookError> {
     let rows = sqlx::query!(
         "select webhook_id, org_id, url, types, enabled, secret_id, former_secret_id,
-                former_secret_until, waiting, failures, to_disable
+                former_secret_until, waiting, failures, failing_since, to_disable
          from hooks.endpoints where org_id = any ($1) and removed_at is null
          order by webhook_id",
         orgs,
@@ -103,6 +105,7 @@ pub async fn endpoints_in_tx(
             removed_at: None,
             waiting: i64::from(row.waiting),
             failures: row.failures,
+            failing_since: row.failing_since.map(Timestamp::from_datetime),
             to_disable: to_disable
                 .map(|reason| named("hooks.endpoints", "to_disable", key, reason))
                 .transpose()?,
@@ -126,14 +129,16 @@ pub async fn store_endpoint_in_tx(
         .collect();
     sqlx::query!(
         "insert into hooks.endpoints as e (webhook_id, org_id, url, types, enabled, secret_id,
-                former_secret_id, former_secret_until, removed_at, waiting, failures, to_disable)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                former_secret_id, former_secret_until, removed_at, waiting, failures, failing_since,
+                to_disable)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          on conflict (webhook_id) do update set
                 url = excluded.url, types = excluded.types, enabled = excluded.enabled,
                 secret_id = excluded.secret_id, former_secret_id = excluded.former_secret_id,
                 former_secret_until = excluded.former_secret_until,
                 removed_at = excluded.removed_at, waiting = excluded.waiting,
-                failures = excluded.failures, to_disable = excluded.to_disable",
+                failures = excluded.failures, failing_since = excluded.failing_since,
+                to_disable = excluded.to_disable",
         endpoint.id.as_uuid(),
         endpoint.org.as_uuid(),
         endpoint.url.as_str(),
@@ -145,6 +150,7 @@ pub async fn store_endpoint_in_tx(
         endpoint.removed_at.map(Timestamp::datetime),
         i32::try_from(endpoint.waiting).unwrap_or(i32::MAX),
         endpoint.failures,
+        endpoint.failing_since.map(Timestamp::datetime),
         endpoint.to_disable.map(DisabledReason::name),
     )
     .execute(&mut *connection)

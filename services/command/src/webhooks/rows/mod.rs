@@ -16,8 +16,8 @@ pub use self::endpoints::{
     Endpoint, NewDelivery, add_deliveries_in_tx, advance_in_tx, cursor, endpoints_in_tx, is_off,
     store_endpoint_in_tx, to_disable,
 };
-pub use self::queue::{Due, Settled, due, settle};
-pub use self::remains::{next_endpoint, prune};
+pub use self::queue::{Due, Room, Settled, due, settle};
+pub use self::remains::{forget_in_tx, forget_unnamed, next_endpoint, prune};
 use super::WebhookError;
 use super::secret::WebhookSecret;
 

@@ -5,6 +5,7 @@ use domain::ids::WebhookId;
 use domain::limits::{DELIVERIES_KEPT, DELIVERY_DAYS};
 use domain::time::Timestamp;
 use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
 
 use super::WebhookError;
 
@@ -12,6 +13,8 @@ use super::WebhookError;
 const AT_ONCE: i64 = 1_000;
 /// How long a removed webhook's row stays at least: a test that was under way leaves one more.
 const REMOVED_STAYS: TimeDelta = TimeDelta::days(1);
+/// How long a secret may stand before the event that names it is recorded: no request takes so long.
+const UNNAMED_STAYS: TimeDelta = TimeDelta::hours(1);
 
 /// The webhook after this one, removed ones too.
 pub async fn next_endpoint(
@@ -84,6 +87,45 @@ pub async fn prune(
     .await?;
     tx.commit().await?;
     Ok(deleted.rows >= AT_ONCE)
+}
+
+/// Deletes secrets.
+pub async fn forget_in_tx(
+    connection: &mut PgConnection,
+    secrets: &[Uuid],
+) -> Result<(), WebhookError> {
+    if secrets.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "delete from auth.webhook_secrets where id = any ($1)",
+        secrets,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes secrets that no event came to name, since a process died before it. `followed_to` is when
+/// the last event was recorded that was followed: what is named later than that is not known yet.
+pub async fn forget_unnamed(
+    connection: &mut PgConnection,
+    followed_to: Timestamp,
+) -> Result<(), WebhookError> {
+    sqlx::query!(
+        "delete from auth.webhook_secrets where id in (
+             select s.id from auth.webhook_secrets s
+             where s.created_at < $1 and not exists (
+                 select from hooks.endpoints e
+                 where e.webhook_id = s.webhook_id
+                     and s.id in (e.secret_id, e.former_secret_id))
+             limit $2)",
+        followed_to.minus(UNNAMED_STAYS).datetime(),
+        AT_ONCE,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Of what waited, the first of each subject may be gone: then the next one is ready.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::ids::{GlobalPosition, WebhookId};
+use domain::ids::{GlobalPosition, OrgId, WebhookId};
 use domain::org::{Command, WebhookCommand};
 use domain::time::Timestamp;
 use domain::webhook::{DeliveryStatus, DisabledReason};
@@ -15,17 +15,29 @@ use super::{SendError, Sender, Session};
 use crate::app::CommandContext;
 use crate::metrics;
 use crate::webhooks::courier::{Message, Outcome, Sent};
-use crate::webhooks::rows::{self, Due, Settled};
-use crate::webhooks::schedule::wait_after;
+use crate::webhooks::rows::{self, Due, Room, Settled};
+use crate::webhooks::schedule::{GIVEN_UP_AFTER, wait_after};
 
 /// Deliveries under way at once.
 const PLACES: usize = 128;
 /// Of these, most to one webhook; to one whose last attempt failed, one.
-const PLACES_PER_WEBHOOK: usize = 8;
+const PLACES_PER_WEBHOOK: i64 = 8;
+/// Of these, most of one org: whoever answers slowly there keeps no more.
+const PLACES_PER_ORG: i64 = 16;
+/// Of these, most to webhooks whose last attempt failed, of all orgs.
+const PLACES_FAILING: usize = 64;
 /// Webhooks that are switched off in one go.
 const DISABLE_AT_ONCE: i64 = 16;
 /// Deliveries begun in one go.
 const PAGE: usize = 32;
+
+/// What a delivery under way keeps from others.
+pub(super) struct Place {
+    webhook: WebhookId,
+    org: OrgId,
+    /// Whether the webhook's last attempt had failed when it began.
+    is_failing: bool,
+}
 
 /// An attempt that is over.
 pub(super) struct Done {
@@ -43,41 +55,33 @@ impl Session<'_> {
             return Ok(());
         }
         let under_way: Vec<Uuid> = self.places.keys().map(|id| id.as_uuid()).collect();
-        let now = self.sender.now();
-        let (per_webhook, most) = (as_i64(PLACES_PER_WEBHOOK), as_i64(room));
-        let due = rows::due(&mut self.connection, &under_way, per_webhook, most, now).await?;
-        let due = self.fitting(due);
+        let failing = self.places.values().filter(|it| it.is_failing).count();
+        let room = Room {
+            under_way: &under_way,
+            of_webhooks: &counted(self.places.values().map(|it| it.webhook.as_uuid())),
+            of_orgs: &counted(self.places.values().map(|it| it.org.as_uuid())),
+            per_webhook: PLACES_PER_WEBHOOK,
+            per_org: PLACES_PER_ORG,
+            failing: as_i64(PLACES_FAILING.saturating_sub(failing)),
+            most: as_i64(room),
+        };
+        let due = rows::due(&mut self.connection, &room, self.sender.now()).await?;
         if due.is_empty() {
             return Ok(());
         }
         let events = self.sender.events(&due).await?;
         for due in due {
             let event = events.get(&due.position).cloned();
-            self.places.insert(due.id, due.webhook);
+            let place = Place {
+                webhook: due.webhook,
+                org: due.org,
+                is_failing: due.failures > 0,
+            };
+            self.places.insert(due.id, place);
             let sender = self.sender;
             self.under_way.push(Box::pin(sender.attempt(due, event)));
         }
         Ok(())
-    }
-
-    /// Leaves out what would be too much for one webhook.
-    fn fitting(&self, due: Vec<Due>) -> Vec<Due> {
-        let mut taken: HashMap<WebhookId, usize> = HashMap::new();
-        for webhook in self.places.values() {
-            *taken.entry(*webhook).or_default() += 1;
-        }
-        due.into_iter()
-            .filter(|due| {
-                let taken = taken.entry(due.webhook).or_default();
-                let most = if due.failures > 0 {
-                    1
-                } else {
-                    PLACES_PER_WEBHOOK
-                };
-                *taken += 1;
-                *taken <= most
-            })
-            .collect()
     }
 
     /// Writes down what became of an attempt.
@@ -92,6 +96,7 @@ impl Session<'_> {
         let now = self.sender.now();
         let tries = due.tries.saturating_add(1);
         let (status, wait, disable) = self.sender.verdict(&due, &sent, tries);
+        let disable = disable.or_else(|| given_up(&due, &sent, now));
         metrics::count_delivery(&sent, took);
         let settled = Settled {
             next_attempt_at: wait.map(|wait| later(now, wait)),
@@ -207,6 +212,22 @@ impl Sender {
 
 fn by_position(events: Vec<StoredEvent>) -> HashMap<GlobalPosition, StoredEvent> {
     events.into_iter().map(|it| (it.position, it)).collect()
+}
+
+/// Whether nothing was taken for so long that nothing is expected any more. What is not tried ten times
+/// by then, since whoever never answers is slow to refuse, waits until the webhook is switched on.
+fn given_up(due: &Due, sent: &Sent, now: Timestamp) -> Option<DisabledReason> {
+    let is_over = due.failing_since? <= now.minus(GIVEN_UP_AFTER);
+    (is_over && sent.error().is_some()).then_some(DisabledReason::Failing)
+}
+
+/// How often each one comes.
+fn counted(all: impl Iterator<Item = Uuid>) -> Vec<(Uuid, i64)> {
+    let mut counts: HashMap<Uuid, i64> = HashMap::new();
+    for one in all {
+        *counts.entry(one).or_default() += 1;
+    }
+    counts.into_iter().collect()
 }
 
 fn later(now: Timestamp, wait: Duration) -> Timestamp {

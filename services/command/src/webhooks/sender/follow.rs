@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::TimeDelta;
-use domain::event::{Event, WebhookChanged};
+use domain::event::{Event, EventType, WebhookChanged};
 use domain::ids::{DeliveryId, OrgId, WebhookId};
 use domain::limits::{DELIVERIES_WAITING, WEBHOOK_OVERLAP_HOURS};
 use domain::time::Timestamp;
@@ -11,6 +11,7 @@ use domain::webhook::{DisabledReason, wants};
 use event_log::StoredEvent;
 use runtime::entropy::Entropy;
 use sqlx::Connection;
+use uuid::Uuid;
 
 use super::{SendError, Session};
 use crate::webhooks::rows::{self, Endpoint, NewDelivery};
@@ -21,6 +22,8 @@ struct Batch<'a> {
     endpoints: HashMap<OrgId, Vec<Endpoint>>,
     changed: BTreeSet<WebhookId>,
     switched_on: HashSet<WebhookId>,
+    /// What signs nothing any more.
+    forgotten: Vec<Uuid>,
     new: Vec<NewDelivery<'a>>,
     begun: HashSet<(WebhookId, &'a str)>,
 }
@@ -53,6 +56,7 @@ impl Session<'_> {
                 rows::store_endpoint_in_tx(&mut tx, endpoint, is_switched_on, now).await?;
             }
         }
+        rows::forget_in_tx(&mut tx, &batch.forgotten).await?;
         rows::add_deliveries_in_tx(&mut tx, &batch.new, now).await?;
         let (from, to) = (self.cursor, last.position);
         if !rows::advance_in_tx(&mut tx, from, to).await? {
@@ -60,6 +64,7 @@ impl Session<'_> {
         }
         tx.commit().await?;
         self.cursor = to;
+        self.followed_to = Some(last.recorded_at);
         Ok(())
     }
 }
@@ -73,6 +78,8 @@ impl<'a> Batch<'a> {
     ) -> Result<(), SendError> {
         if event.type_name.starts_with("webhook.") {
             self.fold(event)?;
+        } else if event.type_name == EventType::OrgReinstated.name() {
+            self.reinstate(event.org_id);
         }
         for endpoint in self.endpoints.get_mut(&event.org_id).into_iter().flatten() {
             let is_open =
@@ -96,6 +103,14 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Nothing was sent to a suspended org's webhooks, so none of that time counts as a failure.
+    fn reinstate(&mut self, org: OrgId) {
+        for endpoint in self.endpoints.get_mut(&org).into_iter().flatten() {
+            endpoint.failing_since = None;
+            self.changed.insert(endpoint.id);
+        }
+    }
+
     fn fold(&mut self, stored: &StoredEvent) -> Result<(), SendError> {
         let decoded = stored.decode().map_err(|source| SendError::Undecodable {
             position: stored.position,
@@ -116,16 +131,18 @@ impl<'a> Batch<'a> {
                     removed_at: None,
                     waiting: 0,
                     failures: 0,
+                    failing_since: None,
                     to_disable: None,
                 };
                 own.push(endpoint);
                 added.webhook_id
             }
             Event::WebhookChanged(changed) => {
-                if let Some(endpoint) = find(own, changed.webhook_id)
-                    && change(endpoint, changed, at)
-                {
-                    self.switched_on.insert(changed.webhook_id);
+                if let Some(endpoint) = find(own, changed.webhook_id) {
+                    self.forgotten.extend(rotate(endpoint, changed, at));
+                    if change(endpoint, changed) {
+                        self.switched_on.insert(changed.webhook_id);
+                    }
                 }
                 changed.webhook_id
             }
@@ -153,19 +170,24 @@ fn find(endpoints: &mut [Endpoint], id: WebhookId) -> Option<&mut Endpoint> {
     endpoints.iter_mut().find(|it| it.id == id)
 }
 
+/// Takes a new secret, if that is the change; gives what a rotation shortly before had left.
+fn rotate(endpoint: &mut Endpoint, changed: &WebhookChanged, at: Timestamp) -> Option<Uuid> {
+    let secret = changed.secret_id?;
+    let until = at.plus(TimeDelta::hours(WEBHOOK_OVERLAP_HOURS));
+    let former = endpoint.former_secret.replace((endpoint.secret, until));
+    endpoint.secret = secret;
+    former.map(|(id, _)| id.as_uuid())
+}
+
 /// Whether it was switched on.
-fn change(endpoint: &mut Endpoint, changed: &WebhookChanged, at: Timestamp) -> bool {
+fn change(endpoint: &mut Endpoint, changed: &WebhookChanged) -> bool {
     if let Some(url) = &changed.url {
         endpoint.url = url.clone();
         endpoint.failures = 0;
+        endpoint.failing_since = None;
     }
     if let Some(types) = &changed.types {
         endpoint.types.clone_from(types);
-    }
-    if let Some(secret) = changed.secret_id {
-        let until = at.plus(TimeDelta::hours(WEBHOOK_OVERLAP_HOURS));
-        endpoint.former_secret = Some((endpoint.secret, until));
-        endpoint.secret = secret;
     }
     let Some(enabled) = changed.enabled else {
         return false;
@@ -174,6 +196,7 @@ fn change(endpoint: &mut Endpoint, changed: &WebhookChanged, at: Timestamp) -> b
     endpoint.to_disable = None;
     if enabled {
         endpoint.failures = 0;
+        endpoint.failing_since = None;
     }
     enabled
 }

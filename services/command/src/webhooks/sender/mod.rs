@@ -26,7 +26,7 @@ use runtime::telemetry::chain;
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
-use self::dispatch::Done;
+use self::dispatch::{Done, Place};
 use super::{Courier, WebhookError, rows};
 use crate::app::Commander;
 use crate::metrics;
@@ -88,8 +88,10 @@ struct Session<'a> {
     connection: PgConnection,
     cursor: GlobalPosition,
     under_way: FuturesUnordered<BoxFuture<'a, Done>>,
-    /// Deliveries under way, and to which webhook.
-    places: HashMap<DeliveryId, WebhookId>,
+    /// Deliveries under way.
+    places: HashMap<DeliveryId, Place>,
+    /// When the last event was recorded that was followed; none: none was yet.
+    followed_to: Option<Timestamp>,
     pruned: Option<WebhookId>,
     prune_at: Monotonic,
 }
@@ -159,6 +161,7 @@ impl Sender {
             cursor,
             under_way: FuturesUnordered::new(),
             places: HashMap::new(),
+            followed_to: None,
             pruned: None,
             prune_at: self.clock.monotonic(),
         };
@@ -235,6 +238,8 @@ impl Session<'_> {
             if more {
                 return Ok(());
             }
+        } else if let Some(until) = self.followed_to {
+            rows::forget_unnamed(&mut self.connection, until).await?;
         }
         self.pruned = next;
         metrics::gauge_webhooks_under_way(self.places.len());

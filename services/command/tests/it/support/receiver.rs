@@ -18,6 +18,8 @@ pub enum Reply {
     Redirect(String),
     /// With a body that has no end.
     Endless,
+    /// With a status, and a body that stops before its end.
+    Unfinished(u16),
     /// With what is not HTTP.
     Garbage,
     /// Never.
@@ -153,6 +155,11 @@ async fn serve(mut stream: TcpStream, inner: Arc<Inner>) {
                     went = stream.write_all(&page).await.is_ok();
                 }
                 return;
+            }
+            Reply::Unfinished(status) => {
+                let text = head(status, "content-length: 9\r\n") + "begun";
+                let _ = stream.write_all(text.as_bytes()).await;
+                std::future::pending().await
             }
             Reply::Hang => std::future::pending().await,
             Reply::Cut => return,

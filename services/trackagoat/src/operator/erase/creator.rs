@@ -38,24 +38,32 @@ impl EraseCreator {
             .await?;
         let known = known.map_err(CommandError::Rejected)?;
         let known = known.ok_or(EraseError::NoCreator { org, creator })?;
-        observations(log, org).await?;
+        observations(log, org, GlobalPosition::ZERO).await?;
         remove(operator, org, creator, known).await?;
         // Nothing more is recorded of it, nor of videos that it has.
         let videos = commander
             .inspect(org, |state| videos(state, creator))
             .await?;
-        let mut subjects = comments(log, org, &videos).await?;
-        let comments = subjects.len();
-        subjects.push(creator.as_uuid());
-        let subjects = readable_first(log, org, subjects).await?;
-        let erasure = Erasure::Creator {
-            org_id: org,
-            creator_id: creator,
-            subjects: subjects.clone(),
-        };
-        begin(operator, &erasure).await?;
-        destroy(operator, org, creator, &subjects).await?;
-        finish(operator, &erasure).await?;
+        let mut looked = GlobalPosition::ZERO;
+        let mut subjects = comments(log, org, &videos, &mut looked).await?;
+        subjects.insert(creator.as_uuid());
+        let mut erased = HashSet::new();
+        // What was judged before the removal may be recorded after the look: then there is another.
+        while !subjects.is_empty() {
+            erased.extend(subjects.iter().copied());
+            let these = readable_first(log, org, subjects.into_iter().collect()).await?;
+            let erasure = Erasure::Creator {
+                org_id: org,
+                creator_id: creator,
+                subjects: these.clone(),
+            };
+            begin(operator, &erasure).await?;
+            destroy(operator, org, creator, &these).await?;
+            finish(operator, &erasure).await?;
+            subjects = comments(log, org, &videos, &mut looked).await?;
+            subjects.retain(|subject| !erased.contains(subject));
+        }
+        let comments = erased.len() - 1;
         operator.people.vacuum().await;
         say(format_args!(
             "{creator} is erased, and {comments} comments under its videos; the read model lets go \
@@ -157,27 +165,30 @@ fn videos(state: &OrgState, creator: CreatorId) -> HashSet<VideoId> {
     videos.map(|(id, _)| *id).collect()
 }
 
-/// Everything that an org ever recorded, as a walk that has begun: an archive that it needs is missed
-/// before anything is done.
+/// What an org recorded after a position, as a walk that has begun, and where it ends: an archive that
+/// it needs is missed before anything is done.
 async fn observations(
     log: &EventLog,
     org: OrgId,
+    after: GlobalPosition,
 ) -> Result<(OrgWalk, Vec<StoredEvent>), EraseError> {
     let head = log.head().await?.position;
-    let mut walk = log.walk_org(org, &[Stream::Observations], GlobalPosition::ZERO, head);
+    let mut walk = log.walk_org(org, &[Stream::Observations], after, head.max(after));
     let page = walk.next_page().await?;
     Ok((walk, page))
 }
 
-/// The comments under videos that were ever recorded.
+/// The comments under videos that were ever recorded after a position, which then is the newest.
 async fn comments(
     log: &EventLog,
     org: OrgId,
     videos: &HashSet<VideoId>,
-) -> Result<Vec<Uuid>, EraseError> {
+    after: &mut GlobalPosition,
+) -> Result<HashSet<Uuid>, EraseError> {
     let bar = ProgressBar::new_spinner().with_prefix("looking for comments");
     let mut found = HashSet::new();
-    let (mut walk, mut page) = observations(log, org).await?;
+    let (mut walk, mut page) = observations(log, org, *after).await?;
+    *after = walk.to();
     while !videos.is_empty() && !page.is_empty() {
         for event in &page {
             let recorded = event.decode().map_err(|source| EraseError::Undecodable {
@@ -203,5 +214,5 @@ async fn comments(
         page = walk.next_page().await?;
     }
     bar.finish_and_clear();
-    Ok(found.into_iter().collect())
+    Ok(found)
 }

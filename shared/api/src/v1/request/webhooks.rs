@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct CreateWebhook {
     /// Where events are sent: `https`, port 443, no user or password, no fragment, plain ASCII, and
-    /// no host that is an internal address.
+    /// no host that is an internal address. All of it stands in the audit trail for ever, for whoever
+    /// may read that, so no part of it should be a secret: deliveries are told by their signature.
     #[schema(max_length = 2_048, example = "https://hooks.example.com/trackagoat")]
     pub url: String,
     /// What it is for; null: not said.
@@ -27,7 +28,7 @@ pub struct CreateWebhook {
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeWebhook {
-    /// Where events are sent from now on, those that wait too.
+    /// Where events are sent from now on, those that wait too. Stands in the audit trail as the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, max_length = 2_048,
         example = "https://hooks.example.com/trackagoat")]
