@@ -10,20 +10,43 @@ use crate::log::EventLog;
 use crate::read::{PAGE_MAX, Row, convert};
 use crate::stored::StoredEvent;
 
+/// Where a stream of an org stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Located {
+    /// Its version, as far as it is kept: 0 before its first event, and the one before the first that
+    /// is kept where older ones are not.
+    pub version: StreamVersion,
+    /// Later events of it are archived, the last of them here; `version` is this one's.
+    pub archived: Option<GlobalPosition>,
+}
+
 impl EventLog {
     /// The events of an org at these positions, in order of position; what is not there, or another
-    /// org's, is left out.
+    /// org's, is left out, and so is what is archived if there is no archive here.
     pub async fn read_org_at(
         &self,
         org: OrgId,
         positions: &[GlobalPosition],
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        let positions: Vec<_> = positions.iter().map(|position| position.as_i64()).collect();
-        self.ask(async |c| at_positions(c, org, &positions).await)
-            .await
+        let asked: Vec<_> = positions.iter().map(|position| position.as_i64()).collect();
+        let mut events = self
+            .ask(async |c| at_positions(c, org, &asked).await)
+            .await?;
+        let mut missing = positions.to_vec();
+        missing.retain(|wanted| {
+            let found = events.binary_search_by_key(wanted, |event| event.position);
+            found.is_err()
+        });
+        if !missing.is_empty() {
+            missing.sort_unstable();
+            events.extend(self.find_archived(org, &missing).await?);
+            events.sort_unstable_by_key(|event| event.position);
+        }
+        Ok(events)
     }
 
-    /// Up to `limit` (5,000 at most) events of one stream of an org after a version, in their order.
+    /// Up to `limit` (5,000 at most) events of one stream of an org after a version, in their order, as
+    /// far as they are online.
     pub async fn read_org_stream(
         &self,
         org: OrgId,
@@ -35,15 +58,14 @@ impl EventLog {
             .await
     }
 
-    /// The version that a stream of an org had at a position, as far as it is kept: 0 before its
-    /// first event, and the one before the first that is kept where older ones are not.
-    pub async fn org_version_at(
+    /// Where a stream of an org stood at a position.
+    pub async fn locate(
         &self,
         org: OrgId,
         stream: Stream,
         position: GlobalPosition,
-    ) -> Result<StreamVersion, ReadError> {
-        self.ask(async |c| version_at(c, org, stream, position).await)
+    ) -> Result<Located, ReadError> {
+        self.ask(async |c| locate(c, org, stream, position).await)
             .await
     }
 }
@@ -113,16 +135,19 @@ async fn after_version(
 }
 
 /// A binary search, inside the database: an event that is not kept any more stands before every
-/// position.
-async fn version_at(
+/// position. Of what is archived only the end is sought: the newest of every stream is online.
+async fn locate(
     connection: &mut PgConnection,
     org: OrgId,
     stream: Stream,
     position: GlobalPosition,
-) -> Result<StreamVersion, ReadError> {
+) -> Result<Located, ReadError> {
     let mut tx = begin(connection, org).await?;
-    let version = sqlx::query_scalar!(
-        r#"with recursive search (low, high) as (
+    let found = sqlx::query!(
+        r#"with recursive wanted (position) as (
+               select case when $1::smallint = $3::smallint then greatest($2::bigint, (select max(upto) from log.archived))
+                      else $2::bigint end
+           ), search (low, high) as (
                select 0::bigint, coalesce((select version from log.org_events where stream = $1
                                            order by version desc limit 1), 0)
                union all
@@ -131,15 +156,23 @@ async fn version_at(
                from (select low, high, (low + high + 1) / 2 as middle from search where low < high) s
                cross join lateral (
                    select coalesce((select position from log.org_events
-                                    where stream = $1 and version = s.middle) > $2, false) as is_after
+                                    where stream = $1 and version = s.middle)
+                                   > (select position from wanted), false) as is_after
                ) e
            )
-           select low as "low!" from search where low >= high"#,
+           select low as "low!",
+               (select position from log.org_events where stream = $1 and version = low) as position
+           from search where low >= high"#,
         stream.number(),
         position.as_i64(),
+        Stream::Observations.number(),
     )
     .fetch_one(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(StreamVersion::try_from_i64(version).unwrap_or_default())
+    let newest = found.position.and_then(GlobalPosition::try_from_i64);
+    Ok(Located {
+        version: StreamVersion::try_from_i64(found.low).unwrap_or_default(),
+        archived: newest.filter(|newest| *newest > position),
+    })
 }

@@ -24,7 +24,6 @@ const PAGE_BYTES: usize = 1024 * 1024;
 pub struct OrgWalk {
     log: EventLog,
     org: OrgId,
-    after: GlobalPosition,
     to: GlobalPosition,
     lanes: Vec<Lane>,
 }
@@ -33,8 +32,9 @@ pub struct OrgWalk {
 #[derive(Debug)]
 struct Lane {
     stream: Stream,
-    /// How far it was read; none before it is known where to begin.
-    read: Option<StreamVersion>,
+    /// Everything up to here was read.
+    passed: GlobalPosition,
+    place: Place,
     /// Read and not given out yet.
     waiting: VecDeque<StoredEvent>,
     /// It has nothing more up to where the walk goes.
@@ -42,9 +42,20 @@ struct Lane {
     page: u16,
 }
 
+/// Where a lane goes on.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// It is not known yet.
+    Unknown,
+    /// In archives, of which the last one that it needs holds this position.
+    Archived(GlobalPosition),
+    /// Online, after this version.
+    Online(StreamVersion),
+}
+
 impl EventLog {
     /// Walks through these streams of an org from the event after `after` up to `to`, which must not
-    /// lie beyond the head.
+    /// lie beyond the head. Archived observations are read from the archive, if there is one here.
     pub fn walk_org(
         &self,
         org: OrgId,
@@ -54,7 +65,8 @@ impl EventLog {
     ) -> OrgWalk {
         let lane = |stream: &Stream| Lane {
             stream: *stream,
-            read: None,
+            passed: after,
+            place: Place::Unknown,
             waiting: VecDeque::new(),
             is_over: false,
             page: PAGE,
@@ -62,7 +74,6 @@ impl EventLog {
         OrgWalk {
             log: self.clone(),
             org,
-            after,
             to,
             lanes: streams.iter().map(lane).collect(),
         }
@@ -87,10 +98,12 @@ impl OrgWalk {
     /// loses nothing.
     ///
     /// # Errors
-    /// [`ReadError`]: call again, it may pass.
+    /// [`ReadError`]: call again, it may pass; [`ReadError::Archived`] does not.
     pub async fn next_page(&mut self) -> Result<Vec<StoredEvent>, ReadError> {
         for lane in &mut self.lanes {
-            lane.fill(&self.log, self.org, self.after, self.to).await?;
+            while !lane.is_known() {
+                lane.fill(&self.log, self.org, self.to).await?;
+            }
         }
         let mut page = Vec::new();
         while self.lanes.iter().all(Lane::is_known) {
@@ -111,41 +124,89 @@ impl Lane {
         self.is_over || !self.waiting.is_empty()
     }
 
+    /// Reads on; there may be nothing in what it reads.
     async fn fill(
         &mut self,
         log: &EventLog,
         org: OrgId,
-        after: GlobalPosition,
         to: GlobalPosition,
     ) -> Result<(), ReadError> {
-        if self.is_known() {
+        match self.place {
+            Place::Unknown => {
+                let located = log.locate(org, self.stream, self.passed).await?;
+                self.place = match located.archived {
+                    Some(last) => Place::Archived(last),
+                    None => Place::Online(located.version),
+                };
+                Ok(())
+            }
+            Place::Archived(last) => self.fill_archived(log, org, to, last).await,
+            Place::Online(read) => self.fill_online(log, org, to, read).await,
+        }
+    }
+
+    async fn fill_archived(
+        &mut self,
+        log: &EventLog,
+        org: OrgId,
+        to: GlobalPosition,
+        last: GlobalPosition,
+    ) -> Result<(), ReadError> {
+        if self.passed >= last.min(to) {
+            self.is_over = self.passed >= to;
+            self.place = Place::Unknown;
             return Ok(());
         }
-        let read = match self.read {
-            Some(read) => read,
-            None => log.org_version_at(org, self.stream, after).await?,
+        let Some(found) = log.scan_archived(Some(org), self.passed).await? else {
+            let missing = self.passed.next();
+            return Err(CorruptRow::new("log.archived", "upto", missing, "is missing").into());
         };
-        self.read = Some(read);
+        let is_wanted = |event: &StoredEvent| event.stream == self.stream && event.position <= to;
+        self.waiting
+            .extend(found.events.into_iter().filter(is_wanted));
+        self.passed = found.through.min(to);
+        Ok(())
+    }
+
+    async fn fill_online(
+        &mut self,
+        log: &EventLog,
+        org: OrgId,
+        to: GlobalPosition,
+        read: StreamVersion,
+    ) -> Result<(), ReadError> {
         let page = log
             .read_org_stream(org, self.stream, read, self.page)
             .await?;
         let is_last = page.len() < usize::from(self.page);
-        let mut read = read;
-        let mut is_over = is_last;
+        let (mut read, mut whole) = (read, Vec::new());
+        let (mut is_past, mut has_gap) = (false, false);
         for event in page {
-            if event.position > to {
-                is_over = true;
+            is_past = event.position > to;
+            has_gap = !is_past && event.version != read.next();
+            if is_past || has_gap {
                 break;
             }
-            if event.version != read.next() {
-                let missing = format!("{org} {}", read.next());
-                return Err(CorruptRow::new("log.events", "version", missing, "is missing").into());
-            }
             read = event.version;
-            self.waiting.push_back(event);
+            whole.push(event);
         }
-        self.read = Some(read);
-        self.is_over = is_over;
+        let passed = whole.last().map_or(self.passed, |last| last.position);
+        if !is_past && (is_last || has_gap) && self.stream == Stream::Observations {
+            // It may be archived since, and then only looks as if it ended.
+            let located = log.locate(org, self.stream, passed).await?;
+            if let Some(last) = located.archived {
+                self.place = Place::Archived(last);
+                (self.passed, self.waiting) = (passed, whole.into());
+                return Ok(());
+            }
+        }
+        if has_gap {
+            let missing = format!("{org} {}", read.next());
+            return Err(CorruptRow::new("log.events", "version", missing, "is missing").into());
+        }
+        (self.passed, self.place) = (passed, Place::Online(read));
+        self.is_over = is_past || is_last;
+        self.waiting = whole.into();
         let bytes: usize = self.waiting.iter().map(StoredEvent::text_bytes).sum();
         if let Some(fits) = (PAGE_BYTES * self.waiting.len()).checked_div(bytes) {
             self.page = u16::try_from(fits).unwrap_or(PAGE).clamp(PAGE_MIN, PAGE);

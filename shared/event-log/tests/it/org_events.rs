@@ -11,7 +11,8 @@ use testkit::postgres;
 
 use crate::support::{Process, append, event, org, position, whole_log};
 
-const BOTH: [Stream; 2] = [Stream::Decisions, Stream::Observations];
+/// All that an org has.
+pub const BOTH: [Stream; 2] = [Stream::Decisions, Stream::Observations];
 
 fn observation() -> Event {
     let readings = Vec::new();
@@ -33,7 +34,8 @@ async fn filled(log: &EventLog) -> [OrgId; 2] {
     orgs
 }
 
-async fn walked(
+/// What a walk gives.
+pub async fn walked(
     log: &EventLog,
     org: OrgId,
     streams: &[Stream],
@@ -179,39 +181,4 @@ async fn an_instant_means_the_last_event_recorded_by_then() {
         }
     }
     assert_eq!(log.earliest().await.unwrap(), position(1));
-}
-
-#[tokio::test]
-async fn what_is_not_kept_online_is_told() {
-    let db = postgres().await;
-    let one = {
-        let process = Process::start(db.pool().clone());
-        let one = org();
-        append(&process.log, one, vec![event(), observation(), event()]).await;
-        process.stop().await;
-        one
-    };
-    // As if ten million events had been appended: the head is at the end of the partition.
-    sqlx::query("update log.head set position = 9999999")
-        .execute(db.pool())
-        .await
-        .unwrap();
-    let process = Process::start(db.pool().clone());
-    let log = &process.log;
-    append(log, one, vec![event(), event(), observation(), event()]).await;
-    let head = log.head().await.unwrap();
-    db.pool()
-        .execute("alter table log.events detach partition log.events_000000")
-        .await
-        .unwrap();
-    let first = position(10_000_001);
-    assert_eq!(log.earliest().await.unwrap(), first);
-    let long_ago = head.recorded_at.minus(TimeDelta::days(1));
-    assert_eq!(
-        log.position_at(long_ago).await.unwrap(),
-        position(10_000_000)
-    );
-    let walked = walked(log, one, &BOTH, 0, head.position.get()).await;
-    let positions: Vec<_> = walked.iter().map(|event| event.position).collect();
-    assert_eq!(positions, [first, first.next(), first.plus(2)]);
 }

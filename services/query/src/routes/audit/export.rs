@@ -152,7 +152,8 @@ pub async fn handle(
     let Bounds { after, to } = params.span.bounds(&app, &call, end).await?;
     let after = after.max(params.after_position.unwrap_or_default());
     let wanted = params::wanted(params.stream, params.types);
-    app.require_kept(&call, after).await?;
+    let bounds = Bounds { after, to };
+    app.require_kept(&call, &wanted.streams, bounds).await?;
     let walk = app
         .log
         .walk_org(call.org(), &wanted.streams, after, to.max(after));

@@ -25,7 +25,7 @@ use runtime::clock::Monotonic;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
-use super::params::{self, StreamChoice};
+use super::params::{self, Bounds, StreamChoice};
 use super::{STREAM_AGAIN_SECONDS, require_reached};
 use crate::ahead::{Ahead, Goal, Reader};
 use crate::app::Shared;
@@ -111,7 +111,8 @@ pub async fn handle(
     require_reached("after_position", params.after_position, head)?;
     let after = last.or(params.after_position).unwrap_or(head);
     let wanted = params::wanted(params.stream, params.types);
-    app.require_kept(&call, after).await?;
+    let bounds = Bounds { after, to: head };
+    app.require_kept(&call, &wanted.streams, bounds).await?;
     let place = app.streams.enter(call.org());
     let place = place.map_err(|full| match full {
         Full::Org => ApiError::rate_limited(Refusal {

@@ -1,6 +1,7 @@
 //! `trackagoat log`: what an operator does about the log as a whole.
 
 mod again;
+mod archive;
 mod checkpoint;
 mod erased;
 mod lost;
@@ -27,6 +28,7 @@ use runtime::entropy::Entropy;
 use sqlx::{Connection, PgPool};
 
 use self::again::{Rehearsal, Replay, Tally};
+pub use self::archive::{ArchiveFailure, ArchiveLog};
 use self::checkpoint::Checkpoint;
 use self::erased::{Erased, erase};
 use self::replay::Replay as ReplayLog;
@@ -43,6 +45,9 @@ pub enum Log {
     /// After the database was restored to an earlier moment, and before services are started: takes
     /// away and erases again what the ledgers know to have been taken away and erased since.
     Restored(Restored),
+    /// Move old partitions into files, and keep of them online what has to be: every decision, and the
+    /// newest observations.
+    Archive(ArchiveLog),
     /// Tell again what happened: print it, one `CloudEvent` a line, or send it somewhere.
     Replay(ReplayLog),
     /// Print what an org was at a moment, folded from its events as the services do it.
@@ -62,6 +67,10 @@ impl Log {
             Self::Restored(restored) => {
                 let action = Action::Restored(restored);
                 let done = action.run(target, clock, entropy).await;
+                done.map_err(Into::into)
+            }
+            Self::Archive(archive) => {
+                let done = Action::Archive(archive).run(target, clock, entropy).await;
                 done.map_err(Into::into)
             }
             Self::Verify(verify) => match Box::pin(verify.run(target, clock, entropy)).await {

@@ -2,6 +2,7 @@
 //! database, and to an exported file.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod archived;
 mod files;
 mod logs;
 mod service;
@@ -143,7 +144,13 @@ impl World {
     /// As somebody who can do anything in the database.
     async fn tamper(&self, statement: impl Into<String>) {
         let mut tx = self.db.pool().begin().await.unwrap();
-        for table in ["events", "events_000000", "merkle", "checkpoints"] {
+        for table in [
+            "events",
+            "events_000000",
+            "merkle",
+            "checkpoints",
+            "archived",
+        ] {
             let off = format!("alter table log.{table} disable trigger append_only");
             tx.execute(AssertSqlSafe(off)).await.unwrap();
         }

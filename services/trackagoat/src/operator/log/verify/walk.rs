@@ -29,19 +29,30 @@ pub struct Step {
     pub fault: Option<Fault>,
 }
 
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Every event, from the first on.
+    Whole,
+    /// Up to a position decisions, and what else is there; every event behind it.
+    Decisions(GlobalPosition),
+    /// Events after the first that is there.
+    Later,
+}
+
 impl Walk {
-    /// From the first event on, or with the tree over what is kept elsewhere.
-    pub fn new(expected: Expected, tree: Frontier, is_whole: bool) -> Self {
-        let beginning = if is_whole {
-            Beginning::First
-        } else {
-            Beginning::Anywhere
+    /// From an event on, with the tree over what is not looked at.
+    pub fn new(expected: Expected, tree: Frontier, scope: Scope) -> Self {
+        let chains = match scope {
+            Scope::Whole => Chains::new(Beginning::First),
+            Scope::Decisions(upto) => Chains::with_archived(upto),
+            Scope::Later => Chains::new(Beginning::Anywhere),
         };
         Self {
-            chains: Chains::new(beginning),
+            chains,
             expected,
             tree,
-            auth: is_whole.then_some(GlobalPosition::ZERO),
+            auth: (scope != Scope::Later).then_some(GlobalPosition::ZERO),
             unknown_types: 0,
         }
     }
@@ -110,6 +121,11 @@ impl Walk {
             (None, _) => {}
         }
         Ok(())
+    }
+
+    /// How many events the tree is over, and its root.
+    pub fn tree(&self) -> (u64, NodeHash) {
+        (self.tree.size(), self.tree.root())
     }
 
     /// The last event that changes who may call, if it is known.
