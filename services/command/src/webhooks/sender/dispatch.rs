@@ -210,10 +210,6 @@ impl Sender {
     }
 }
 
-fn by_position(events: Vec<StoredEvent>) -> HashMap<GlobalPosition, StoredEvent> {
-    events.into_iter().map(|it| (it.position, it)).collect()
-}
-
 /// Whether nothing was taken for so long that nothing is expected any more. What is not tried ten times
 /// by then, since whoever never answers is slow to refuse, waits until the webhook is switched on.
 fn given_up(due: &Due, sent: &Sent, now: Timestamp) -> Option<DisabledReason> {
@@ -228,6 +224,10 @@ fn counted(all: impl Iterator<Item = Uuid>) -> Vec<(Uuid, i64)> {
         *counts.entry(one).or_default() += 1;
     }
     counts.into_iter().collect()
+}
+
+fn by_position(events: Vec<StoredEvent>) -> HashMap<GlobalPosition, StoredEvent> {
+    events.into_iter().map(|it| (it.position, it)).collect()
 }
 
 fn later(now: Timestamp, wait: Duration) -> Timestamp {
