@@ -245,42 +245,16 @@ impl<'a> Round<'a> {
             return Ok(());
         }
         let clock = self.clock;
-        let levels: Vec<i16> = grown.iter().map(|one| i16::from(one.level)).collect();
-        let indexes: Vec<i64> = grown
-            .iter()
-            .map(|one| i64::try_from(one.index).unwrap_or(i64::MAX))
-            .collect();
-        let hashes: Vec<Vec<u8>> = grown
-            .iter()
-            .map(|one| one.hash.as_bytes().to_vec())
-            .collect();
-        let keeping = sqlx::query!(
-            "insert into log.merkle (level, index, hash)
-             select * from unnest($1::smallint[], $2::bigint[], $3::bytea[]) on conflict do nothing",
-            &levels,
-            &indexes,
-            &hashes
-        )
-        .execute(&mut *self.connection);
-        if in_time(clock, keeping).await?.rows_affected() == grown.len() as u64 {
+        let kept = in_time(clock, tree::keep(self.connection, grown)).await?;
+        if kept == grown.len() as u64 {
             return Ok(());
         }
         // Some were there: a round that was broken off made them, or somebody else did.
-        let wrong = sqlx::query!(
-            r#"select kept.level, kept.index
-               from unnest($1::smallint[], $2::bigint[], $3::bytea[]) as due (level, index, hash)
-               join log.merkle kept using (level, index)
-               where kept.hash <> due.hash order by kept.level, kept.index limit 1"#,
-            &levels,
-            &indexes,
-            &hashes
-        )
-        .fetch_optional(&mut *self.connection);
-        let Some(wrong) = in_time(clock, wrong).await? else {
+        let wrong = in_time(clock, tree::wrong_subtrees(self.connection, grown)).await?;
+        let Some(wrong) = wrong.first() else {
             return Ok(());
         };
-        let level = u8::try_from(wrong.level).unwrap_or_default();
-        let index = u64::try_from(wrong.index).unwrap_or_default();
+        let Grown { level, index, .. } = wrong.due;
         Err(SignerError::Tile {
             level,
             first: GlobalPosition::new(index << level).next(),

@@ -167,7 +167,8 @@ pub async fn handle(
         .walk_org(call.org(), &wanted.streams, after, to.max(after));
     // It is fixed where it begins before it is asked what is kept: what goes offline later is missed.
     walk.begin().await.map_err(|error| app.log_error(error))?;
-    app.require_kept(&call, after).await?;
+    let bounds = Bounds { after, to };
+    app.require_kept(&call, &wanted.streams, bounds).await?;
     let reader = Reader {
         log: app.log.clone(),
         clock: app.clock.clone(),
