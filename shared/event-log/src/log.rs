@@ -70,7 +70,7 @@ pub struct EventLog {
     recent: Arc<Recent>,
     /// Of questions that are asked at once, where those are bounded.
     places: Option<Arc<Semaphore>>,
-    shelf: Arc<Shelf>,
+    archives: Arc<Shelf>,
 }
 
 /// An append that lacks nothing but its place in the log.
@@ -97,7 +97,7 @@ impl EventLog {
             queue,
             recent,
             places: None,
-            shelf: Arc::default(),
+            archives: Arc::default(),
         };
         (log, appender)
     }
@@ -112,8 +112,8 @@ impl EventLog {
         }
     }
 
-    pub(crate) fn on_shelf(self, shelf: Arc<Shelf>) -> Self {
-        Self { shelf, ..self }
+    pub(crate) fn reading_from(self, archives: Arc<Shelf>) -> Self {
+        Self { archives, ..self }
     }
 
     /// Appends all events of the request, or none. Dropping the future does not take it back: it
@@ -360,7 +360,7 @@ impl EventLog {
     }
 
     pub(crate) fn shelf(&self) -> &Arc<Shelf> {
-        &self.shelf
+        &self.archives
     }
 }
 

@@ -34,17 +34,14 @@ impl EventLog {
         let Some(archived) = self.archived_at(wanted).await? else {
             return Ok(None);
         };
-        let (mut events, through) = match org {
-            Some(org) => {
-                let found = self.shelf().frame_of_org(archived, wanted, org).await;
-                found.map_err(unread(wanted))?
-            }
-            None => {
-                let frame = self.shelf().frame(archived, wanted).await;
-                let frame = frame.map_err(unread(wanted))?;
-                let last = frame.last().map_or(wanted, |last| last.position);
-                (frame.to_vec(), last)
-            }
+        let (mut events, through) = if let Some(org) = org {
+            let found = self.shelf().frame_of_org(archived, wanted, org).await;
+            found.map_err(unread(wanted))?
+        } else {
+            let frame = self.shelf().frame(archived, wanted).await;
+            let frame = frame.map_err(unread(wanted))?;
+            let last = frame.last().map_or(wanted, |last| last.position);
+            (frame.to_vec(), last)
         };
         events.retain(|event| event.position >= wanted);
         Ok(Some(Scanned { events, through }))

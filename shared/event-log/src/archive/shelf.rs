@@ -95,10 +95,10 @@ impl Shelf {
         if let Some(events) = self.unpacked(&archived, wanted) {
             return Ok(events);
         }
-        let shelf = Arc::clone(self);
-        self.in_turn(move || match shelf.unpacked(&archived, wanted) {
+        let this = Arc::clone(self);
+        self.in_turn(move || match this.unpacked(&archived, wanted) {
             Some(events) => Ok(events),
-            None => shelf.unpack(&archived, wanted),
+            None => this.unpack(&archived, wanted),
         })
         .await
     }
@@ -111,9 +111,9 @@ impl Shelf {
         wanted: GlobalPosition,
         org: OrgId,
     ) -> Result<(Vec<StoredEvent>, GlobalPosition), ArchiveError> {
-        let shelf = Arc::clone(self);
+        let this = Arc::clone(self);
         self.in_turn(move || {
-            let volume = shelf.volume(&archived)?;
+            let volume = this.volume(&archived)?;
             let (index, last) = volume.frame_of(wanted)?;
             Ok((volume.read_frame_of_org(index, org)?, last))
         })

@@ -17,7 +17,7 @@ impl EventLog {
     /// archived cannot be read: [`ReadError::Archived`].
     #[must_use]
     pub fn with_archive(self, folder: Option<PathBuf>) -> Self {
-        self.on_shelf(Arc::new(Shelf::new(folder)))
+        self.reading_from(Arc::new(Shelf::new(folder)))
     }
 
     /// The first position from which on all events are kept online; those before it stand in archives,

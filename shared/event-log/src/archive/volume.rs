@@ -210,8 +210,8 @@ impl Volume {
             let (Some(text), Some(event)) = (text, event) else {
                 return Err(self.damaged(due, Flaw::Unreadable));
             };
-            let checked = checker.check(&event);
-            checked.map_err(|bad| ArchiveError::damaged(&self.path, bad))?;
+            let found = checker.check(&event);
+            found.map_err(|bad| ArchiveError::damaged(&self.path, bad))?;
             if line::of_event(&event) != text {
                 return Err(self.damaged(due, Flaw::Form));
             }

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 
 use super::{Asked, STATEMENT, Signed, SignerError};
 use crate::error::{CorruptRow, ReadError};
-use crate::log::Head;
+use crate::log::{EventLog, Head};
 use crate::metrics as names;
 use crate::restorations::restorations;
 use crate::{read, tree};
@@ -30,6 +30,7 @@ const SEAL_AGAIN: TimeDelta = TimeDelta::seconds(3);
 pub struct Round<'a> {
     connection: &'a mut PgConnection,
     key: &'a NoteSigner,
+    log: &'a EventLog,
     clock: &'a Clock,
 }
 
@@ -51,15 +52,12 @@ impl NewCheckpoint {
 }
 
 impl<'a> Round<'a> {
-    pub const fn new(
-        connection: &'a mut PgConnection,
-        key: &'a NoteSigner,
-        clock: &'a Clock,
-    ) -> Self {
+    pub fn new(connection: &'a mut PgConnection, key: &'a NoteSigner, log: &'a EventLog) -> Self {
         Self {
             connection,
             key,
-            clock,
+            log,
+            clock: log.clock(),
         }
     }
 
@@ -204,7 +202,11 @@ impl<'a> Round<'a> {
 
     async fn edge(&mut self, size: TreeSize) -> Result<Frontier, SignerError> {
         let clock = self.clock;
-        let edge = in_time(clock, tree::frontier(self.connection, size)).await?;
+        if let Some(edge) = in_time(clock, tree::frontier(self.connection, size)).await? {
+            return Ok(edge);
+        }
+        // An older copy may end among events that are archived since.
+        let edge = self.log.tree_edge(size).await?;
         edge.ok_or(SignerError::Incomplete(size))
     }
 

@@ -34,7 +34,7 @@ impl World {
             if last.get() == UPTO {
                 world.sign().await;
             }
-            let org = orgs[usize::from(last.get() % 4 == 0)];
+            let org = orgs[usize::from(last.get().is_multiple_of(4))];
             last = world.append(org, vec![project(), observation()]).await;
         }
         world.sign().await;

@@ -5,7 +5,7 @@ use domain::event::Stream;
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::proof::{proves_consistency, proves_inclusion};
 use domain::signed::NoteSigner;
-use event_log::{EventLog, ReadError, Selection, Signer, SignerConfig, StoredEvent};
+use event_log::{EventLog, ReadError, Selection, Signer, SignerConfig, SignerError, StoredEvent};
 
 use super::{SIZE, World};
 use crate::org_events::{BOTH, walked};
@@ -16,9 +16,13 @@ fn is_archived(error: &ReadError, upto: u64) -> bool {
     matches!(error, ReadError::Archived { earliest, .. } if *earliest == position(upto + 1))
 }
 
-async fn sign(log: &EventLog) {
+fn config() -> SignerConfig {
     let key = NoteSigner::new("trackagoat".parse().unwrap(), &[7; 32].into());
-    let signer = Signer::new(log.clone(), None, SignerConfig::new(key));
+    SignerConfig::new(key)
+}
+
+async fn sign(log: &EventLog) {
+    let signer = Signer::new(log.clone(), None, config());
     signer.sign_once().await.unwrap();
 }
 
@@ -203,4 +207,32 @@ async fn archived_events_are_proven_by_whoever_has_the_archive() {
     assert!(is_archived(&error, 2 * SIZE), "{error}");
     let online = blind.inclusion_proof(position(640), size).await.unwrap();
     assert!(online.is_some());
+}
+
+/// Also if it ends among events that are archived: who has the folder knows them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_copy_of_what_was_signed_is_still_required() {
+    let world = World::new(100).await;
+    let copies = tempfile::tempdir().unwrap();
+    let old = SignerConfig {
+        folder: Some(copies.path().to_owned()),
+        ..config()
+    };
+    let sign = async |log: EventLog, config: &SignerConfig| {
+        let signer = Signer::new(log, None, config.clone());
+        signer.sign_once().await
+    };
+    let signed = sign(world.log().clone(), &old).await.unwrap();
+    assert!((100..SIZE).contains(&signed.get()) && signed.get() % 256 > 0);
+    world.fill(SIZE + 50).await;
+    sign(world.log().clone(), &config()).await.unwrap();
+    world.archive().await;
+    let blind = sign(world.log().clone(), &old).await.unwrap_err();
+    assert!(
+        matches!(&blind, SignerError::Read(error) if is_archived(error, SIZE)),
+        "{blind}"
+    );
+    let head = world.log().head().await.unwrap().position.get();
+    let signed = sign(world.with_folder(), &old).await.unwrap();
+    assert_eq!(signed.get(), head);
 }

@@ -96,14 +96,14 @@ impl Passage {
         let due = self.head.as_ref().map(|head| head.size.get());
         let due = due.filter(|size| (first.get()..=last.get()).contains(size));
         let mut found = None;
-        let checked = volume.verify(&mut checker, |event| {
+        let read = volume.verify(&mut checker, |event| {
             self.bar.inc(1);
             if due.is_some_and(|due| tree.size() < due) {
                 tree.push(NodeHash::of_leaf(&event.hash));
                 found = due.filter(|due| *due == tree.size());
             }
         });
-        if let Err(error) = checked {
+        if let Err(error) = read {
             return Some(fault(&error));
         }
         self.before = Some(checker);

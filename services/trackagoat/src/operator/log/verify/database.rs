@@ -290,11 +290,9 @@ impl Examination {
         let events = match self.log.read_online(after, end).await {
             Ok(events) => events,
             Err(error) => {
-                let gap = Some(gap_of(error)?);
-                let until = after;
                 return Ok(Page {
-                    gap,
-                    until,
+                    until: after,
+                    gap: Some(gap_of(error)?),
                     ..Page::default()
                 });
             }
