@@ -208,11 +208,14 @@ async fn locate(
                                    > (select position from wanted), false) as is_after
                ) e
            )
-           select low as "low!", (select position from wanted) as "wanted!",
-               (select position from log.org_events where stream = $1 and version = low) as position,
-               coalesce((select position - 1 from log.org_events where stream = $1 and version = low + 1),
-                        (select position from log.head)) as "before_next!"
-           from search where low >= high"#,
+           select low as "low!", e.position, (select position from wanted) as "wanted!",
+               case when low > 0 and e.position is null then coalesce(
+                   (select position - 1 from log.org_events where stream = $1 and version = low + 1),
+                   (select position from log.head)) end as before_next
+           from search cross join lateral (
+               select (select position from log.org_events where stream = $1 and version = low) as position
+           ) e
+           where low >= high"#,
         stream.number(),
         position.as_i64(),
         Stream::Observations.number(),
@@ -222,7 +225,7 @@ async fn locate(
     tx.commit().await?;
     let newest = found.position.and_then(GlobalPosition::try_from_i64);
     // One that is not there may stand anywhere before the next one, also behind the position.
-    if found.low > 0 && newest.is_none() && found.wanted < found.before_next {
+    if found.before_next.is_some_and(|last| found.wanted < last) {
         let key = format!("{org} {}", found.low);
         return Err(CorruptRow::new("log.events", "version", key, "is missing").into());
     }

@@ -104,6 +104,15 @@ impl OrgWalk {
         Ok(())
     }
 
+    /// Passes over what a stream is known to have nothing of: everything up to a position, which need not
+    /// be at hand then.
+    pub fn pass(&mut self, stream: Stream, upto: GlobalPosition) {
+        let lanes = self.lanes.iter_mut().filter(|lane| lane.stream == stream);
+        for lane in lanes.filter(|lane| lane.passed < upto && lane.waiting.is_empty()) {
+            (lane.passed, lane.place) = (upto, Place::Unknown);
+        }
+    }
+
     /// Goes on further, once it has ended; `to` must not lie beyond the head.
     pub fn extend(&mut self, to: GlobalPosition) {
         self.to = self.to.max(to);

@@ -29,7 +29,7 @@ struct Message {
 }
 
 /// The reading end of a stream.
-struct Tap {
+pub struct Tap {
     body: Body,
     text: String,
     /// How many parts have come.
@@ -75,7 +75,7 @@ impl Tap {
     }
 
     /// Events up to a position, and how they are.
-    async fn until(&mut self, world: &World, last: GlobalPosition) -> Vec<u64> {
+    pub async fn until(&mut self, world: &World, last: GlobalPosition) -> Vec<u64> {
         let mut seen = Vec::new();
         loop {
             let event = self.event(world).await.expect("it goes on");
@@ -123,7 +123,8 @@ fn read(text: &str) -> Message {
     message
 }
 
-async fn open(replica: &Replica, key: &str, query: &str) -> Tap {
+/// A stream that is open.
+pub async fn open(replica: &Replica, key: &str, query: &str) -> Tap {
     let path = format!("/audit/stream{query}");
     Tap::new(replica.open(&path, &[bearer(key)]).await)
 }

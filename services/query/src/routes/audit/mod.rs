@@ -16,7 +16,7 @@ use api::rate::{Policy, Refusal};
 use domain::event::Stream;
 use domain::ids::{GlobalPosition, OrgId};
 use domain::time::Timestamp;
-use event_log::{Head, Moment, ReadError, SignedCheckpoint, StoredEvent};
+use event_log::{Head, Moment, OrgWalk, ReadError, SignedCheckpoint, StoredEvent};
 use read_model::AuditFilter;
 
 use self::params::Bounds;
@@ -59,28 +59,32 @@ impl App {
     }
 
     /// 410 if some of these events of the caller's org can be read no more: observations that are
-    /// archived, where no archive is at hand. Decisions are all kept online.
+    /// archived, where no archive is at hand. Decisions are all kept online. Where there are none, the walk
+    /// passes over them.
     async fn require_kept(
         &self,
         call: &Call,
         streams: &[Stream],
         bounds: Bounds,
+        walk: &mut OrgWalk,
     ) -> Result<(), ApiError> {
         let earliest = self.earliest().await?;
         let is_kept = bounds.after.next() >= earliest || self.log.has_archive();
         if is_kept || !streams.contains(&Stream::Observations) {
             return Ok(());
         }
+        let upto = bounds.to.min(GlobalPosition::new(earliest.get() - 1));
         let gone = AuditFilter {
             streams: vec![Stream::Observations],
             after: bounds.after,
-            to: bounds.to.min(GlobalPosition::new(earliest.get() - 1)),
+            to: upto,
             ..AuditFilter::all()
         };
         let mut reader = self.open(call).await?;
         let gone = reader.audit_positions(&gone, false, 1).await;
         let gone = gone.map_err(|error| self.read_error(error))?;
         if gone.is_empty() {
+            walk.pass(Stream::Observations, upto);
             return Ok(());
         }
         Err(ApiError::gone_position(earliest))

@@ -144,11 +144,28 @@ async fn the_log_is_verified_through_its_archives_and_without_them_as_far_as_it_
 async fn what_stayed_online_is_held_to_what_was_archived() {
     let changed = "update log.events set data = replace(data::text, 'Spring', 'Sprinh')::json where position = 9";
     let deleted = "delete from log.events where position = 9";
+    // Of what is gone nothing is covered, or not all.
+    let unsaid = "delete from log.archived";
+    let beginning = "delete from log.events where position <= 610";
+    let lacks = "WRONG at positions 601 to 610: the log lacks its beginning";
+    // Covered, but decisions have to be here.
+    let covered = "delete from log.events where position <= 4";
     let edge = "update log.archived set auth_position = 1 where upto = 600";
     let peaks = "update log.archived set peaks[1] = sha256('') where upto = 600";
     for (statement, through, blind) in [
         (changed, "WRONG at position 9:", "WRONG at position 9:"),
         (deleted, "WRONG at position 9:", "version"),
+        (
+            unsaid,
+            "WRONG at position 8: it is missing",
+            "WRONG at position 8: it is missing",
+        ),
+        (beginning, lacks, lacks),
+        (
+            covered,
+            "WRONG at position 1: it is a decision, and is archived, but not online any more",
+            "version 1 is missing",
+        ),
         (edge, "log.archived says 1", "log.archived says 1"),
         (
             peaks,
@@ -162,6 +179,17 @@ async fn what_stayed_online_is_held_to_what_was_archived() {
         world.verify(&[]).await.is(1, blind);
         world.stop().await;
     }
+}
+
+/// A file of which nothing in the log says that it follows is not read as if it did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stretch_that_the_log_does_not_know_is_not_passed_over() {
+    let (world, _) = World::archived().await;
+    world
+        .tamper("delete from log.archived where upto = 300")
+        .await;
+    world.verify_through(&[]).await.is(1, "log.archived");
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
