@@ -97,7 +97,9 @@ impl World {
 async fn the_log_is_verified_through_its_archives_and_without_them_as_far_as_it_can_be() {
     let (world, orgs) = World::archived().await;
     let public = key().verifier().to_string();
-    let keys = ["--public-key", &public];
+    let copies = world.copies();
+    let copies = copies.to_str().unwrap();
+    let keys = ["--public-key", &public, "--checkpoint-dir", copies];
     let whole = world.verify_through(&keys).await;
     whole.is(0, "everything is as it was recorded");
     whole.is(0, "events of 4 streams from position 1 on were looked at");

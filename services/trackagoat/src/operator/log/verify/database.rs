@@ -188,7 +188,9 @@ impl Examination {
             let signed = self.signed().await?;
             let wrong = self.log.wrong_subtrees(&grown).await?;
             let wrong = wrong.iter().find_map(|one| of_subtree(one, signed));
-            let at_edge = self.at_edge(&walk, until);
+            // Behind something wrong what comes next is not known.
+            let is_sound = found.is_none();
+            let at_edge = is_sound.then(|| self.at_edge(&walk, until)).flatten();
             fault = earlier(earlier(found, wrong), earlier(gap, at_edge));
             self.unmade.meet(&self.log, at, until).await?;
             self.bar.inc(until.get() - at.get());
