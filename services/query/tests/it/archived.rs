@@ -12,6 +12,7 @@ use event_log::archive::{Archiver, Before, Next};
 use event_log::{EventLog, StoredEvent, Sweeper};
 use read_model::passed_by_all;
 use serde_json::Value;
+use sqlx::{Connection, Executor, PgConnection};
 
 use crate::audit::{events, whole_log};
 use crate::audit_export::{exported, lines};
@@ -199,6 +200,36 @@ async fn without_the_archive_decisions_are_as_they_were_and_the_rest_is_gone() {
     assert_eq!(then.data()["keys"], stood["keys"]);
     let then = replica.get(key, &format!("/audit/as-of?at={at}")).await;
     assert_eq!(then.data()["members"], stood["members"]);
+}
+
+/// What is gone and in no archive is an error, and never left out.
+#[tokio::test]
+async fn what_somebody_took_away_is_missed() {
+    let world = World::start().await;
+    let org = world.org().await;
+    assert_eq!(listed(&world.replica, &org.key, "").await.len(), 4);
+    let mut connection = PgConnection::connect_with(&world.database.options())
+        .await
+        .unwrap();
+    connection
+        .execute("alter table log.events detach partition log.events_000000")
+        .await
+        .unwrap();
+    for path in [
+        "/audit/events",
+        "/audit/events?after_position=1",
+        "/audit/events?type=key.*",
+        "/audit/stream?after_position=0",
+        "/audit/export",
+        "/audit/export?stream=decisions",
+        "/audit/as-of?position=4",
+    ] {
+        let reply = world.get(&org.key, path).await;
+        assert_eq!(reply.status, 500, "{path}: {:?}", reply.body);
+    }
+    // Who asks for none of it is not told.
+    let nothing = world.get(&org.key, "/audit/events?type=goal.*").await;
+    assert_eq!(events(&nothing), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

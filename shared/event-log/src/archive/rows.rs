@@ -110,6 +110,19 @@ pub async fn upto(connection: &mut PgConnection) -> Result<GlobalPosition, ReadE
     Ok(position("upto", upto)?)
 }
 
+/// The lower bound of the lowest partition that is attached.
+pub async fn attached_from(connection: &mut PgConnection) -> Result<GlobalPosition, ReadError> {
+    // What bounds a partition stands in the catalogue, as text alone.
+    let first = sqlx::query_scalar!(
+        r#"select min(substring(pg_get_expr(p.relpartbound, p.oid) from 'FROM \(''?(\d+)')::bigint)
+           from pg_inherits i join pg_class p on p.oid = i.inhrelid
+           where i.inhparent = 'log.events'::regclass"#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(position("first", first.unwrap_or(1))?)
+}
+
 /// What was archived last.
 pub async fn newest(connection: &mut PgConnection) -> Result<Option<Newest>, ReadError> {
     let row = sqlx::query!(

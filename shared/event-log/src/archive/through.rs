@@ -7,7 +7,7 @@ use domain::ids::GlobalPosition;
 
 use super::rows::{self, ArchiveEdge, Archived};
 use super::shelf::Shelf;
-use crate::error::ReadError;
+use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 use crate::read::{self, PAGE_MAX};
 use crate::stored::StoredEvent;
@@ -25,6 +25,18 @@ impl EventLog {
     pub async fn earliest(&self) -> Result<GlobalPosition, ReadError> {
         let upto = self.ask(async |c| rows::upto(c).await).await?;
         Ok(upto.next())
+    }
+
+    /// Requires that the table has a place for what comes after a position, which what is archived has too.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`] if the partition was taken away.
+    pub async fn require_attached(&self, after: GlobalPosition) -> Result<(), ReadError> {
+        let first = self.ask(async |c| rows::attached_from(c).await).await?;
+        if after.next() >= first {
+            return Ok(());
+        }
+        Err(CorruptRow::new("log.events", "position", after.next(), "is missing").into())
     }
 
     /// Whether archived events can be read: whether there is a folder.

@@ -68,6 +68,8 @@ impl App {
         bounds: Bounds,
         walk: &mut OrgWalk,
     ) -> Result<(), ApiError> {
+        let attached = self.log.require_attached(bounds.after).await;
+        attached.map_err(|error| self.log_error(error))?;
         let earliest = self.earliest().await?;
         let is_kept = bounds.after.next() >= earliest || self.log.has_archive();
         if is_kept || !streams.contains(&Stream::Observations) {
