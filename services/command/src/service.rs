@@ -1,5 +1,6 @@
 //! The service: what it is made of, and the tasks that keep it going.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Resources {
     pub nats: Option<Client>,
     /// The second copy of what takes access away; without one a restore may lose some.
     pub ledger: Option<Ledger>,
+    /// Folder of the log's archives, if they are to be read.
+    pub archive: Option<PathBuf>,
     /// By what the log is signed; without it nobody can prove what the log holds.
     pub signer: Option<SignerConfig>,
     /// The process's counts of requests: one for all its gates.
@@ -67,6 +70,7 @@ impl CommandService {
             verify,
             nats,
             ledger,
+            archive,
             signer,
             limiter,
             clock,
@@ -81,6 +85,7 @@ impl CommandService {
             entropy.clone(),
             config.append(),
         );
+        let log = log.with_archive(archive);
         base.spawn(TaskKind::Critical, "appender", appender.run(base.clone()));
         if let Some(nats) = &nats {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());

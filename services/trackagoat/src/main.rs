@@ -66,7 +66,7 @@ enum Command {
     Keys(OperatorCommand<operator::Keys>),
     /// Persons and creators whose data is to be readable no more.
     Erase(OperatorCommand<operator::Erase>),
-    /// The log as a whole: told again, looked into, and after a restore.
+    /// The log as a whole: told again, looked into, archived, and after a restore.
     Log(OperatorCommand<operator::Log>),
     /// Builds of the read model: listed, made anew beside the one that answers, switched to, dropped.
     Projections(projections::Projections),

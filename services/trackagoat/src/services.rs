@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use crate::arguments::{AdminArgs, LedgerArgs, SigningKeyError};
+use crate::arguments::{AdminArgs, ArchiveArgs, LedgerArgs, SigningKeyError};
 use crate::database::{connect_options, pool, pool_options};
 use crate::nats::{self, NatsError};
 use crate::subscribers::{SubscriberAccess, SubscriberError};
@@ -57,6 +57,8 @@ pub struct Services<'a> {
     pub command: Option<&'a command::Config>,
     /// For the command service's second copy of revocations.
     pub ledger: LedgerArgs,
+    /// Where old events are read from.
+    pub archive: ArchiveArgs,
     /// By what the command service signs the log.
     pub signer: Option<SignerConfig>,
     pub query: Option<QueryPart<'a>>,
@@ -209,6 +211,7 @@ impl Services<'_> {
             ledger: self
                 .ledger
                 .open(&shared.clock, &shared.entropy, &stages.log)?,
+            archive: shared.archive.archive_dir.clone(),
             signer: self.signer.clone().map(|signer| SignerConfig {
                 stream_replicas: usize::from(config.stream_replicas),
                 ..signer
@@ -227,6 +230,7 @@ impl Services<'_> {
 struct Shared {
     primary: PgPool,
     nats: Option<async_nats::Client>,
+    archive: ArchiveArgs,
     limiter: Limiter,
     clock: Clock,
     entropy: Entropy,
@@ -242,6 +246,7 @@ impl Shared {
         };
         Ok(Self {
             nats,
+            archive: services.archive.clone(),
             limiter: Limiter::start(primary.clone(), clock.clone(), &stages.log),
             primary,
             clock,
@@ -268,7 +273,8 @@ impl QueryPart<'_> {
         let (clock, entropy) = (shared.clock.clone(), shared.entropy.clone());
         let log = log.cloned().unwrap_or_else(|| {
             let config = event_log::Config::default();
-            EventLog::new(primary.clone(), clock.clone(), entropy.clone(), config).0
+            let (log, _) = EventLog::new(primary.clone(), clock.clone(), entropy.clone(), config);
+            log.with_archive(shared.archive.archive_dir.clone())
         });
         let reads = ProjectionVersion::CURRENT.connect_options(self.reads_url.expose_secret());
         let reads = pool_options().connect_lazy_with(reads.map_err(ServeError::DatabaseUrl)?);

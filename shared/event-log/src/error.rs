@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use domain::ids::GlobalPosition;
 use thiserror::Error;
+
+use crate::archive::ArchiveError;
 
 /// A row that does not hold what its column promises.
 #[derive(Debug, Error)]
@@ -43,6 +46,26 @@ pub enum ReadError {
     /// The database answered with something that cannot be.
     #[error(transparent)]
     Corrupt(#[from] CorruptRow),
+    /// The event stands in an archive, and this process has none.
+    #[error(
+        "the event at position {position} is archived, the earliest that is kept online is {earliest}: \
+         name the folder of the archive (--archive-dir or TGA_ARCHIVE_DIR)"
+    )]
+    Archived {
+        /// The first that is wanted and not there.
+        position: GlobalPosition,
+        /// From here on all events are online.
+        earliest: GlobalPosition,
+    },
+    /// The archive that holds the event cannot be read.
+    #[error("the event at position {position} is archived, and its archive cannot be read")]
+    Archive {
+        /// The first that is wanted.
+        position: GlobalPosition,
+        /// Why.
+        #[source]
+        source: Box<ArchiveError>,
+    },
 }
 
 impl From<sqlx::Error> for ReadError {

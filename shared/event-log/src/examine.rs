@@ -2,15 +2,18 @@
 //! heads, and the credentials that it made. For the operator's connection.
 
 use domain::event::Stream;
-use domain::ids::{GlobalPosition, OrgId, StreamVersion, TreeSize};
-use domain::merkle::{Frontier, Grown};
+use domain::ids::{GlobalPosition, OrgId, StreamVersion};
+use domain::merkle::Grown;
 use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::{CorruptRow, ReadError};
 use crate::log::{EventLog, Head};
-use crate::tree;
+use crate::read::{self, PAGE_MAX};
+use crate::replay::Selection;
+use crate::stored::StoredEvent;
+use crate::tree::{self, WrongSubtree};
 
 /// Where the log begins and ends, all as of one moment.
 #[derive(Debug, Clone, Copy)]
@@ -21,15 +24,6 @@ pub struct Extent {
     pub last: Option<GlobalPosition>,
     /// Where the log says it ends.
     pub head: Head,
-}
-
-/// A kept subtree that is not what the log gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WrongSubtree {
-    /// What it must be.
-    pub due: Grown,
-    /// Whether there is none, rather than another.
-    pub is_missing: bool,
 }
 
 /// A credential, as the log or the gate has it.
@@ -99,17 +93,25 @@ impl EventLog {
             .await
     }
 
-    /// The edge of the tree of a size, from what is kept of it; none if part of that is not at hand.
-    pub async fn tree_edge(&self, size: TreeSize) -> Result<Option<Frontier>, ReadError> {
-        self.ask(async |c| tree::frontier(c, size).await).await
-    }
-
     /// Those of the subtrees that are kept otherwise, or not at all.
     pub async fn wrong_subtrees(&self, due: &[Grown]) -> Result<Vec<WrongSubtree>, ReadError> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        self.ask(async |c| wrong_subtrees(c, due).await).await
+        self.ask(async |c| Ok(tree::wrong_subtrees(c, due).await?))
+            .await
+    }
+
+    /// Up to 5,000 events after a position and up to another that are online, whether others between
+    /// them are archived or not.
+    pub async fn read_online(
+        &self,
+        after: GlobalPosition,
+        until: GlobalPosition,
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        let all = Selection::default();
+        self.ask(async |c| read::selected(c, after, until, &all, PAGE_MAX).await)
+            .await
     }
 
     /// The credentials that events after one position up to another made.
@@ -171,38 +173,6 @@ async fn version_after(
     .fetch_optional(connection)
     .await?;
     Ok(version.and_then(StreamVersion::try_from_i64))
-}
-
-async fn wrong_subtrees(
-    connection: &mut PgConnection,
-    due: &[Grown],
-) -> Result<Vec<WrongSubtree>, ReadError> {
-    let levels: Vec<i16> = due.iter().map(|one| i16::from(one.level)).collect();
-    let indexes: Vec<i64> = due
-        .iter()
-        .map(|one| i64::try_from(one.index).unwrap_or(i64::MAX))
-        .collect();
-    let hashes: Vec<Vec<u8>> = due.iter().map(|one| one.hash.as_bytes().to_vec()).collect();
-    let wrong = sqlx::query!(
-        r#"select due.place as "place!", kept.hash is null as "is_missing!"
-           from unnest($1::smallint[], $2::bigint[], $3::bytea[])
-               with ordinality as due (level, index, hash, place)
-           left join log.merkle kept using (level, index)
-           where kept.hash is distinct from due.hash order by due.place"#,
-        &levels,
-        &indexes,
-        &hashes
-    )
-    .fetch_all(connection)
-    .await?;
-    let found = wrong.into_iter().filter_map(|row| {
-        let place = usize::try_from(row.place - 1).ok()?;
-        Some(WrongSubtree {
-            due: *due.get(place)?,
-            is_missing: row.is_missing,
-        })
-    });
-    Ok(found.collect())
 }
 
 async fn made(

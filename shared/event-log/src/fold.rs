@@ -3,8 +3,6 @@
 
 use sqlx::{PgPool, Postgres, Transaction};
 
-/// Events of one partition; as in `log.ensure_partition`.
-const PARTITION: i64 = 10_000_000;
 /// Events of one transaction, so that none lasts long.
 const STEP: i64 = 10_000;
 
@@ -12,10 +10,10 @@ const STEP: i64 = 10_000;
 /// another process is at it.
 pub async fn step(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
-    let Some(progress) = claim_in_tx(&mut tx).await? else {
+    let Some(Claimed { progress, end }) = claim_in_tx(&mut tx).await? else {
         return Ok(false);
     };
-    let next = progress + STEP;
+    let next = end.min(progress + STEP);
     sqlx::query!(
         "insert into log.streams as s (org_id, stream, version, hash)
          select distinct on (org_id, stream) org_id, stream, version, hash
@@ -30,9 +28,9 @@ pub async fn step(pool: &PgPool) -> Result<bool, sqlx::Error> {
     .await?;
     sqlx::query!(
         "update log.folded set progress = $1,
-             position = case when $1 % $2::bigint = 0 then $1 else position end",
+             position = case when $1 = $2::bigint then $1 else position end",
         next,
-        PARTITION
+        end
     )
     .execute(&mut *tx)
     .await?;
@@ -40,12 +38,20 @@ pub async fn step(pool: &PgPool) -> Result<bool, sqlx::Error> {
     Ok(true)
 }
 
+/// What is to be folded of a full partition.
+struct Claimed {
+    progress: i64,
+    /// Its last position.
+    end: i64,
+}
+
 /// How far the fold is, if there is a full partition to go on with and nobody else is at it.
-async fn claim_in_tx(tx: &mut Transaction<'_, Postgres>) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "select f.progress from log.folded f, log.head h
-         where h.position >= f.position + $1 for update of f skip locked",
-        PARTITION
+async fn claim_in_tx(tx: &mut Transaction<'_, Postgres>) -> Result<Option<Claimed>, sqlx::Error> {
+    sqlx::query_as!(
+        Claimed,
+        r#"select f.progress, f.position + s.partition_size as "end!"
+           from log.folded f, log.head h, log.settings s
+           where h.position >= f.position + s.partition_size for update of f skip locked"#
     )
     .fetch_optional(&mut **tx)
     .await

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 mod append;
+pub mod archive;
 mod epoch;
 mod error;
 mod examine;
@@ -45,13 +46,14 @@ pub use self::append::{
 };
 pub use self::epoch::begin_epoch_in_tx;
 pub use self::error::{CorruptRow, ReadError};
-pub use self::examine::{Credential, Extent, Standing, WrongSubtree};
+pub use self::examine::{Credential, Extent, Standing};
 pub use self::feed::{Feed, FeedConfig, FeedError};
 pub use self::log::{EventLog, Head, PreparedAppend};
 pub use self::migrate::{MigrateError, migrate, pending_migrations};
 pub use self::mirror::{
     EPOCH_KEY, LARGEST_MESSAGE, Mirror, MirrorConfig, MirrorError, STREAM_NAME, subject_of_org,
 };
+pub use self::org_events::Located;
 pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
 pub use self::replay::{InvalidPattern, Replay, ReplayedPage, Selection, TypePattern};
@@ -64,5 +66,8 @@ pub use self::snapshots::Snapshot;
 pub use self::stored::StoredEvent;
 pub use self::subject_keys::{Erased, FoundKeys};
 pub use self::sweep::Sweeper;
-pub use self::tree::{InclusionProof, LogCheckpoints, SealError, SealedEnds, SignedCheckpoint};
+pub use self::times::Moment;
+pub use self::tree::{
+    InclusionProof, LogCheckpoints, SealError, SealedEnds, SignedCheckpoint, WrongSubtree,
+};
 pub use self::walk::OrgWalk;

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::append::{
     AppendError, AppendRequest, Appended, Appender, Config, Prepared, Queue, StoredAnswer,
 };
+use crate::archive::Shelf;
 use crate::error::ReadError;
 use crate::readings::{KnownReading, ReadingKey};
 use crate::recent::Recent;
@@ -69,6 +70,7 @@ pub struct EventLog {
     recent: Arc<Recent>,
     /// Of questions that are asked at once, where those are bounded.
     places: Option<Arc<Semaphore>>,
+    archives: Arc<Shelf>,
 }
 
 /// An append that lacks nothing but its place in the log.
@@ -95,6 +97,7 @@ impl EventLog {
             queue,
             recent,
             places: None,
+            archives: Arc::default(),
         };
         (log, appender)
     }
@@ -107,6 +110,10 @@ impl EventLog {
             places: Some(Arc::new(Semaphore::new(places))),
             ..self.clone()
         }
+    }
+
+    pub(crate) fn reading_from(self, archives: Arc<Shelf>) -> Self {
+        Self { archives, ..self }
     }
 
     /// Appends all events of the request, or none. Dropping the future does not take it back: it
@@ -135,13 +142,14 @@ impl EventLog {
         self.ask(async |c| read::head(c).await).await
     }
 
-    /// Up to `limit` (5,000 at most) events after a position, without gaps.
+    /// Up to `limit` (5,000 at most) events after a position, without gaps; archived ones only with
+    /// [`with_archive`](Self::with_archive).
     pub async fn read(
         &self,
         after: GlobalPosition,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        self.ask(async |c| read::after(c, after, limit).await).await
+        self.read_through(after, limit).await
     }
 
     /// Up to `limit` (5,000 at most) events after a position that change who may call; each names
@@ -161,8 +169,7 @@ impl EventLog {
         positions: &[GlobalPosition],
     ) -> Result<Vec<StoredEvent>, ReadError> {
         let positions: Vec<_> = positions.iter().map(|position| position.as_i64()).collect();
-        self.ask(async |c| read::at_positions(c, &positions).await)
-            .await
+        self.read_scattered(&positions).await
     }
 
     /// Every org, the oldest first. For a command service's connection: no other may read that.
@@ -170,7 +177,8 @@ impl EventLog {
         self.ask(async |c| read::orgs(c).await).await
     }
 
-    /// Up to `limit` (5,000 at most) events of one stream after a version, without gaps.
+    /// Up to `limit` (5,000 at most) events of one stream after a version, without gaps; of
+    /// observations only those that are online.
     pub async fn read_stream(
         &self,
         org: OrgId,
@@ -349,6 +357,10 @@ impl EventLog {
 
     pub(crate) fn recent(&self) -> &Recent {
         &self.recent
+    }
+
+    pub(crate) fn shelf(&self) -> &Arc<Shelf> {
+        &self.archives
     }
 }
 

@@ -5,26 +5,48 @@ use domain::event::Stream;
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
-use crate::error::ReadError;
+use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 use crate::read::{PAGE_MAX, Row, convert};
 use crate::stored::StoredEvent;
 
+/// Where a stream of an org stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Located {
+    /// Its version, as far as it is kept: 0 before its first event, the one before the first that is kept
+    /// where older ones are not, and its last where none is.
+    pub version: StreamVersion,
+    /// Later events of it are archived, the last of them here; `version` is this one's.
+    pub archived: Option<GlobalPosition>,
+}
+
 impl EventLog {
     /// The events of an org at these positions, in order of position; what is not there, or another
-    /// org's, is left out.
+    /// org's, is left out, and so is what is archived if there is no archive here.
     pub async fn read_org_at(
         &self,
         org: OrgId,
         positions: &[GlobalPosition],
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        let positions: Vec<_> = positions.iter().map(|position| position.as_i64()).collect();
-        self.ask(async |c| at_positions(c, org, &positions).await)
-            .await
+        let asked: Vec<_> = positions.iter().map(|position| position.as_i64()).collect();
+        let mut events = self
+            .ask(async |c| at_positions(c, org, &asked).await)
+            .await?;
+        let mut missing = positions.to_vec();
+        missing.retain(|wanted| {
+            let found = events.binary_search_by_key(wanted, |event| event.position);
+            found.is_err()
+        });
+        if !missing.is_empty() {
+            missing.sort_unstable();
+            events.extend(self.find_archived(org, &missing).await?);
+            events.sort_unstable_by_key(|event| event.position);
+        }
+        Ok(events)
     }
 
-    /// Up to `limit` (5,000 at most) events of one stream of an org after a version, in their order;
-    /// none after the one with which their data takes `bytes` or more.
+    /// Up to `limit` (5,000 at most) events of one stream of an org after a version, in their order, as
+    /// far as they are online; none after the one with which their data takes `bytes` or more.
     pub async fn read_org_stream(
         &self,
         org: OrgId,
@@ -49,16 +71,17 @@ impl EventLog {
             .await
     }
 
-    /// The version that a stream of an org had at a position, as far as it is kept: 0 before its
-    /// first event, the one before the first that is kept where older ones are not, and its last
-    /// where none is.
-    pub async fn org_version_at(
+    /// Where a stream of an org stood at a position.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`] if that cannot be told, since events are neither online nor archived.
+    pub async fn locate(
         &self,
         org: OrgId,
         stream: Stream,
         position: GlobalPosition,
-    ) -> Result<StreamVersion, ReadError> {
-        self.ask(async |c| version_at(c, org, stream, position).await)
+    ) -> Result<Located, ReadError> {
+        self.ask(async |c| locate(c, org, stream, position).await)
             .await
     }
 }
@@ -159,16 +182,19 @@ async fn is_missing_after(
 }
 
 /// A binary search, inside the database: an event that is not kept any more stands before every
-/// position.
-async fn version_at(
+/// position. Of what is archived only the end is sought: the newest of every stream is online.
+async fn locate(
     connection: &mut PgConnection,
     org: OrgId,
     stream: Stream,
     position: GlobalPosition,
-) -> Result<StreamVersion, ReadError> {
+) -> Result<Located, ReadError> {
     let mut tx = begin(connection, org).await?;
-    let version = sqlx::query_scalar!(
-        r#"with recursive search (low, high) as (
+    let found = sqlx::query!(
+        r#"with recursive wanted (position) as (
+               select case when $1::smallint = $3::smallint then greatest($2::bigint, (select max(upto) from log.archived))
+                      else $2::bigint end
+           ), search (low, high) as (
                select 0::bigint, coalesce(
                    (select version from log.org_events where stream = $1 order by version desc limit 1),
                    (select version from log.org_streams where stream = $1), 0)
@@ -178,15 +204,33 @@ async fn version_at(
                from (select low, high, (low + high + 1) / 2 as middle from search where low < high) s
                cross join lateral (
                    select coalesce((select position from log.org_events
-                                    where stream = $1 and version = s.middle) > $2, false) as is_after
+                                    where stream = $1 and version = s.middle)
+                                   > (select position from wanted), false) as is_after
                ) e
            )
-           select low as "low!" from search where low >= high"#,
+           select low as "low!", e.position, (select position from wanted) as "wanted!",
+               case when low > 0 and e.position is null then coalesce(
+                   (select position - 1 from log.org_events where stream = $1 and version = low + 1),
+                   (select position from log.head)) end as before_next
+           from search cross join lateral (
+               select (select position from log.org_events where stream = $1 and version = low) as position
+           ) e
+           where low >= high"#,
         stream.number(),
         position.as_i64(),
+        Stream::Observations.number(),
     )
     .fetch_one(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(StreamVersion::try_from_i64(version).unwrap_or_default())
+    let newest = found.position.and_then(GlobalPosition::try_from_i64);
+    // One that is not there may stand anywhere before the next one, also behind the position.
+    if found.before_next.is_some_and(|last| found.wanted < last) {
+        let key = format!("{org} {}", found.low);
+        return Err(CorruptRow::new("log.events", "version", key, "is missing").into());
+    }
+    Ok(Located {
+        version: StreamVersion::try_from_i64(found.low).unwrap_or_default(),
+        archived: newest.filter(|newest| *newest > position),
+    })
 }

@@ -9,6 +9,7 @@ use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::archive::{self, Archived};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::Head;
 use crate::replay::{Selection, TypePattern};
@@ -110,12 +111,20 @@ impl Head {
     }
 }
 
-/// The events after a position, without gaps.
+/// Events without gaps, and what comes next where they end early.
+#[derive(Debug)]
+pub struct Page {
+    pub events: Vec<StoredEvent>,
+    /// The next event, if it is known to be there, and is not online.
+    pub missing: Option<GlobalPosition>,
+}
+
+/// The events after a position, without gaps, as far as they are online.
 pub async fn after(
     connection: &mut PgConnection,
     after: GlobalPosition,
     limit: u16,
-) -> Result<Vec<StoredEvent>, ReadError> {
+) -> Result<Page, ReadError> {
     let rows = sqlx::query_as!(
         Row,
         r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
@@ -129,17 +138,42 @@ pub async fn after(
     .fetch_all(connection)
     .await?;
     let mut last = after;
-    rows.into_iter()
-        .map(|row| {
-            let event = StoredEvent::try_from(row)?;
-            last = last.next();
-            if event.position == last {
-                Ok(event)
-            } else {
-                Err(CorruptRow::new("log.events", "position", last, "is missing").into())
-            }
-        })
-        .collect()
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        let event = StoredEvent::try_from(row)?;
+        if event.position != last.next() {
+            let missing = Some(last.next());
+            return Ok(Page { events, missing });
+        }
+        last = event.position;
+        events.push(event);
+    }
+    let missing = None;
+    Ok(Page { events, missing })
+}
+
+/// What is archived of the events behind a page; none if the page ends with the log or is full.
+///
+/// # Errors
+/// If an event is missing that is not archived.
+pub async fn archived_behind(
+    connection: &mut PgConnection,
+    after: GlobalPosition,
+    limit: u16,
+    page: &Page,
+) -> Result<Option<Archived>, ReadError> {
+    let is_full = page.events.len() >= usize::from(limit.min(PAGE_MAX));
+    if is_full && page.missing.is_none() {
+        return Ok(None);
+    }
+    let last = page.events.last().map_or(after, |event| event.position);
+    let archived = archive::holding(connection, last.next()).await?;
+    match page.missing {
+        Some(missing) if archived.is_none() => {
+            Err(CorruptRow::new("log.events", "position", missing, "is missing").into())
+        }
+        _ => Ok(archived),
+    }
 }
 
 /// The events at these positions, in their order.
@@ -192,7 +226,8 @@ pub async fn selected(
     Ok(convert(rows)?)
 }
 
-/// The events of one stream after a version, without gaps.
+/// The events of one stream after a version, without gaps. Of a stream of observations the next may be
+/// archived: then nothing is given but where it stands.
 pub async fn stream(
     connection: &mut PgConnection,
     org: OrgId,
@@ -200,7 +235,7 @@ pub async fn stream(
     after: StreamVersion,
     limit: u16,
 ) -> Result<Vec<StoredEvent>, ReadError> {
-    let limit = i64::from(limit.min(PAGE_MAX));
+    let most = i64::from(limit.min(PAGE_MAX));
     let rows = sqlx::query_as!(
         Row,
         r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
@@ -212,11 +247,59 @@ pub async fn stream(
         org.as_uuid(),
         stream.number(),
         after.as_i64(),
-        limit
+        most
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    Ok(convert(rows)?)
+    let mut events = convert(rows)?;
+    let mut due = after.next();
+    let whole = events.iter().take_while(|event| {
+        let is_due = event.version == due;
+        due = due.next();
+        is_due
+    });
+    let whole = whole.count();
+    let goes_on = whole < events.len() || events.is_empty();
+    if stream == Stream::Observations && goes_on && whole == 0 {
+        check_kept(connection, org, after).await?;
+    }
+    events.truncate(whole);
+    Ok(events)
+}
+
+/// Fails if an org has observations after a version, the next of which is not online.
+async fn check_kept(
+    connection: &mut PgConnection,
+    org: OrgId,
+    after: StreamVersion,
+) -> Result<(), ReadError> {
+    // The newest of every stream is kept of whatever is archived.
+    let next = sqlx::query!(
+        "select position, version from log.events
+         where org_id = $1 and stream = $2 and version > $3 order by version limit 1",
+        org.as_uuid(),
+        Stream::Observations.number(),
+        after.as_i64()
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(next) = next.filter(|next| next.version > after.next().as_i64()) else {
+        return Ok(());
+    };
+    let missing = || {
+        let key = format!("{org} {}", after.next());
+        CorruptRow::new("log.events", "version", key, "is missing")
+    };
+    // It stands before the one that is there, and so do all that are archived with it.
+    let before = GlobalPosition::try_from_i64(next.position - 1).ok_or_else(missing)?;
+    let upto = archive::upto(connection).await?;
+    if upto == GlobalPosition::ZERO {
+        return Err(missing().into());
+    }
+    Err(ReadError::Archived {
+        position: before.min(upto),
+        earliest: upto.next(),
+    })
 }
 
 /// The events after a position that change who may call.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use domain::ids::{GlobalPosition, OrgId};
 use thiserror::Error;
 
+use crate::archive::{self, Scanned};
 use crate::error::ReadError;
 use crate::log::EventLog;
 use crate::read::{self, PAGE_MAX};
@@ -75,22 +76,42 @@ impl EventLog {
 }
 
 impl Replay {
-    /// The next page, of about 2 MiB; none at the end. After an error it may be called again.
+    /// The next page, of about 2 MiB, or of one frame of an archive; none at the end. After an error it
+    /// may be called again.
     ///
     /// # Errors
-    /// If the log cannot be read.
+    /// If the log cannot be read; [`ReadError::Archived`] if the next events are archived, and there is no
+    /// archive here.
     pub async fn next_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
         if self.after >= self.to {
             return Ok(None);
         }
+        let page = loop {
+            if let Some(page) = self.archived_page().await? {
+                break page;
+            }
+            if let Some(page) = self.online_page().await? {
+                break page;
+            }
+        };
+        self.after = page.through;
+        Ok(Some(page))
+    }
+
+    /// What is selected of the next events online; none if they were archived meanwhile.
+    async fn online_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
         let to = self.to.min(GlobalPosition::new(
             self.after.get().saturating_add(LOOK_THROUGH),
         ));
         let (after, limit, selection) = (self.after, self.page, &self.selection);
-        let events = self
-            .log
-            .ask(async |c| read::selected(c, after, to, selection, limit).await)
-            .await?;
+        let asked = self.log.ask(async |c| {
+            let events = read::selected(&mut *c, after, to, selection, limit).await?;
+            let is_online = archive::holding(c, after.next()).await?.is_none();
+            Ok(is_online.then_some(events))
+        });
+        let Some(events) = asked.await? else {
+            return Ok(None);
+        };
         let through = match events.last() {
             Some(last) if events.len() >= usize::from(limit) => last.position,
             _ => to,
@@ -99,12 +120,43 @@ impl Replay {
         if let Some(fits) = (PAGE_BYTES * events.len()).checked_div(bytes) {
             self.page = u16::try_from(fits).unwrap_or(PAGE_MAX).clamp(16, PAGE_MAX);
         }
-        self.after = through;
         Ok(Some(ReplayedPage { events, through }))
     }
 }
 
+impl Replay {
+    /// What is selected of the next archived events; none if they are online.
+    async fn archived_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
+        // Asked each time, as events may be archived meanwhile.
+        let found = self.log.scan_archived(self.selection.org, self.after);
+        let Some(Scanned {
+            mut events,
+            through,
+        }) = found.await?
+        else {
+            return Ok(None);
+        };
+        let types = &self.selection.types;
+        events.retain(|event| {
+            let is_wanted = |pattern: &TypePattern| pattern.fits(&event.type_name);
+            event.position <= self.to && (types.is_empty() || types.iter().any(is_wanted))
+        });
+        Ok(Some(ReplayedPage {
+            events,
+            through: through.min(self.to),
+        }))
+    }
+}
+
 impl TypePattern {
+    /// Whether a type's stable name is meant.
+    fn fits(&self, name: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(entity) => name.starts_with(entity),
+            None => name == self.0,
+        }
+    }
+
     /// The same for `LIKE`.
     pub(crate) fn like(&self) -> String {
         match self.0.strip_suffix('*') {

@@ -27,7 +27,6 @@ const PAGE_BYTES: usize = 1024 * 1024;
 pub struct OrgWalk {
     log: EventLog,
     org: OrgId,
-    after: GlobalPosition,
     to: GlobalPosition,
     lanes: Vec<Lane>,
 }
@@ -36,8 +35,9 @@ pub struct OrgWalk {
 #[derive(Debug)]
 struct Lane {
     stream: Stream,
-    /// How far it was read; none before it is known where to begin.
-    read: Option<StreamVersion>,
+    /// Everything up to here was read.
+    passed: GlobalPosition,
+    place: Place,
     /// Read and not given out yet.
     waiting: VecDeque<StoredEvent>,
     /// It has nothing more up to where the walk goes.
@@ -47,9 +47,20 @@ struct Lane {
     bytes: usize,
 }
 
+/// Where a lane goes on.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// It is not known yet.
+    Unknown,
+    /// In archives, of which the last one that it needs holds this position.
+    Archived(GlobalPosition),
+    /// Online, after this version.
+    Online(StreamVersion),
+}
+
 impl EventLog {
     /// Walks through these streams of an org from the event after `after` up to `to`, which must not
-    /// lie beyond the head.
+    /// lie beyond the head. Archived observations are read from the archive, if there is one here.
     pub fn walk_org(
         &self,
         org: OrgId,
@@ -59,7 +70,8 @@ impl EventLog {
     ) -> OrgWalk {
         let lane = |stream: &Stream| Lane {
             stream: *stream,
-            read: None,
+            passed: after,
+            place: Place::Unknown,
             waiting: VecDeque::new(),
             is_over: false,
             page: PAGE_FIRST,
@@ -68,7 +80,6 @@ impl EventLog {
         OrgWalk {
             log: self.clone(),
             org,
-            after,
             to,
             lanes: streams.iter().map(lane).collect(),
         }
@@ -81,16 +92,25 @@ impl OrgWalk {
         self.to
     }
 
-    /// Fixes which events it begins with, which the first page does otherwise: what is taken offline
-    /// from here on is missed.
+    /// Fixes which events it begins with, which the first page does otherwise: what is archived from here
+    /// on is read from the archive, and missed if there is none.
     ///
     /// # Errors
     /// [`ReadError`]: call again, it may pass.
     pub async fn begin(&mut self) -> Result<(), ReadError> {
         for lane in &mut self.lanes {
-            lane.begin(&self.log, self.org, self.after).await?;
+            lane.begin(&self.log, self.org).await?;
         }
         Ok(())
+    }
+
+    /// Passes over what a stream is known to have nothing of: everything up to a position, which need not
+    /// be at hand then.
+    pub fn pass(&mut self, stream: Stream, upto: GlobalPosition) {
+        let lanes = self.lanes.iter_mut().filter(|lane| lane.stream == stream);
+        for lane in lanes.filter(|lane| lane.passed < upto && lane.waiting.is_empty()) {
+            (lane.passed, lane.place) = (upto, Place::Unknown);
+        }
     }
 
     /// Goes on further, once it has ended; `to` must not lie beyond the head.
@@ -105,10 +125,12 @@ impl OrgWalk {
     /// loses nothing.
     ///
     /// # Errors
-    /// [`ReadError`]: call again, it may pass.
+    /// [`ReadError`]: call again, it may pass; [`ReadError::Archived`] does not.
     pub async fn next_page(&mut self) -> Result<Vec<StoredEvent>, ReadError> {
         for lane in &mut self.lanes {
-            lane.fill(&self.log, self.org, self.after, self.to).await?;
+            while !lane.is_known() {
+                lane.fill(&self.log, self.org, self.to).await?;
+            }
         }
         let mut page = Vec::new();
         while self.lanes.iter().all(Lane::is_known) {
@@ -129,76 +151,154 @@ impl Lane {
         self.is_over || !self.waiting.is_empty()
     }
 
-    /// How far it was read, which is up to `after` at first.
-    async fn begin(
-        &mut self,
-        log: &EventLog,
-        org: OrgId,
-        after: GlobalPosition,
-    ) -> Result<StreamVersion, ReadError> {
-        if let Some(read) = self.read {
-            return Ok(read);
+    /// Finds where it goes on, unless that is known.
+    async fn begin(&mut self, log: &EventLog, org: OrgId) -> Result<(), ReadError> {
+        if let Place::Unknown = self.place {
+            let located = log.locate(org, self.stream, self.passed).await?;
+            self.place = match located.archived {
+                Some(last) => Place::Archived(last),
+                None => Place::Online(located.version),
+            };
         }
-        let read = log.org_version_at(org, self.stream, after).await?;
-        self.read = Some(read);
-        Ok(read)
+        Ok(())
     }
 
+    /// Reads on; there may be nothing in what it reads.
     async fn fill(
         &mut self,
         log: &EventLog,
         org: OrgId,
-        after: GlobalPosition,
         to: GlobalPosition,
     ) -> Result<(), ReadError> {
-        if self.is_known() {
+        match self.place {
+            Place::Unknown => self.begin(log, org).await,
+            Place::Archived(last) => self.fill_archived(log, org, to, last).await,
+            Place::Online(read) => self.fill_online(log, org, to, read).await,
+        }
+    }
+
+    async fn fill_archived(
+        &mut self,
+        log: &EventLog,
+        org: OrgId,
+        to: GlobalPosition,
+        last: GlobalPosition,
+    ) -> Result<(), ReadError> {
+        if self.passed >= last.min(to) {
+            self.is_over = self.passed >= to;
+            self.place = Place::Unknown;
             return Ok(());
         }
-        let read = self.begin(log, org, after).await?;
+        let Some(found) = log.scan_archived(Some(org), self.passed).await? else {
+            let missing = self.passed.next();
+            return Err(CorruptRow::new("log.archived", "upto", missing, "is missing").into());
+        };
+        let is_wanted = |event: &StoredEvent| event.stream == self.stream && event.position <= to;
+        self.waiting
+            .extend(found.events.into_iter().filter(is_wanted));
+        self.passed = found.through.min(to);
+        Ok(())
+    }
+
+    async fn fill_online(
+        &mut self,
+        log: &EventLog,
+        org: OrgId,
+        to: GlobalPosition,
+        read: StreamVersion,
+    ) -> Result<(), ReadError> {
         let page = log.read_org_stream(org, self.stream, read, self.page, self.bytes);
         let page = match page.await {
-            Ok(page) => page,
+            Ok(page) => Page::of(page, read, to),
             Err(error) => {
                 // It may have been too much for the time that there is.
                 self.page = (self.page / 2).max(PAGE_MIN);
                 return Err(error);
             }
         };
-        // The page says nothing about what comes after it, where a part of the log may be missing.
-        if page.is_empty() && log.is_org_event_missing(org, self.stream, read).await? {
-            return Err(missing(org, read.next()));
+        if (page.has_gap || page.is_empty) && self.is_archived_since(log, org, &page).await? {
+            self.take(page.whole);
+            return Ok(());
         }
-        self.take(org, page, read, to)
+        // An empty page says nothing about what comes after it, where a part of the log may be missing.
+        let is_missing = page.has_gap
+            || page.is_empty && log.is_org_event_missing(org, self.stream, read).await?;
+        if is_missing {
+            return Err(missing(org, page.read.next()));
+        }
+        self.place = Place::Online(page.read);
+        self.is_over = page.is_past || page.is_empty;
+        self.take(page.whole);
+        Ok(())
     }
 
-    /// Takes a page of what follows `read`.
-    fn take(
+    /// Whether what follows a page was archived since, and only looks as if it were not there; then it is
+    /// read from there on.
+    async fn is_archived_since(
         &mut self,
+        log: &EventLog,
         org: OrgId,
-        page: Vec<StoredEvent>,
-        mut read: StreamVersion,
-        to: GlobalPosition,
-    ) -> Result<(), ReadError> {
-        let mut is_over = page.is_empty();
-        for event in page {
-            if event.version != read.next() {
-                return Err(missing(org, read.next()));
-            }
-            if event.position > to {
-                is_over = true;
-                break;
-            }
-            read = event.version;
-            self.waiting.push_back(event);
+        page: &Page,
+    ) -> Result<bool, ReadError> {
+        if self.stream != Stream::Observations {
+            return Ok(false);
         }
-        self.read = Some(read);
-        self.is_over = is_over;
+        let passed = page.whole.last().map_or(self.passed, |last| last.position);
+        let located = log.locate(org, self.stream, passed).await?;
+        if let Some(last) = located.archived {
+            self.place = Place::Archived(last);
+        }
+        Ok(located.archived.is_some())
+    }
+
+    /// Takes what was read online.
+    fn take(&mut self, whole: Vec<StoredEvent>) {
+        if let Some(last) = whole.last() {
+            self.passed = last.position;
+        }
+        self.waiting = whole.into();
         let bytes: usize = self.waiting.iter().map(StoredEvent::text_bytes).sum();
         if let Some(fits) = (self.bytes * self.waiting.len()).checked_div(bytes) {
             let most = self.page.saturating_mul(2).min(PAGE);
             self.page = u16::try_from(fits).unwrap_or(PAGE).clamp(PAGE_MIN, most);
         }
-        Ok(())
+    }
+}
+
+/// A page of what is online of a stream.
+struct Page {
+    /// Without gaps, and up to where the walk goes.
+    whole: Vec<StoredEvent>,
+    /// The version of the last of them, or the one after which it was read.
+    read: StreamVersion,
+    /// There was nothing.
+    is_empty: bool,
+    /// What comes next in it is not the next of the stream.
+    has_gap: bool,
+    /// What comes next in it is behind where the walk goes.
+    is_past: bool,
+}
+
+impl Page {
+    fn of(events: Vec<StoredEvent>, read: StreamVersion, to: GlobalPosition) -> Self {
+        let mut page = Self {
+            whole: Vec::new(),
+            read,
+            is_empty: events.is_empty(),
+            has_gap: false,
+            is_past: false,
+        };
+        for event in events {
+            // Before a gap it is unknown how far the walk has come.
+            page.has_gap = event.version != page.read.next();
+            page.is_past = !page.has_gap && event.position > to;
+            if page.has_gap || page.is_past {
+                break;
+            }
+            page.read = event.version;
+            page.whole.push(event);
+        }
+        page
     }
 }
 

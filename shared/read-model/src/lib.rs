@@ -16,6 +16,7 @@ mod builds;
 pub mod compliance;
 mod error;
 pub mod metrics;
+mod passed;
 mod position;
 pub mod projection;
 mod projector;
@@ -26,6 +27,7 @@ mod text;
 
 pub use self::builds::{BuildError, BuildStatus, Builds};
 pub use self::error::{CorruptRow, ReadError};
+pub use self::passed::passed_by_all;
 pub use self::position::{PositionFollower, Positions, TooFar};
 pub use self::projection::keyring::SubjectKeyring;
 pub use self::projector::{

@@ -21,9 +21,12 @@ pub(super) fn refusal(error: CommandError, jitter: Jitter) -> ApiError {
         CommandError::Conflict => ApiError::conflict(),
         CommandError::CallerDenied => ApiError::invalid_api_key(Presented::BearerToken),
         CommandError::TooLarge { what, max, .. } => ApiError::payload_too_large(max, what),
-        CommandError::Unread(error @ ReadError::Database(_)) => {
-            ApiError::not_committed(jitter).because(error)
-        }
+        // An archive that is out of reach is for the operator to bring back.
+        CommandError::Unread(
+            error @ (ReadError::Database(_)
+            | ReadError::Archived { .. }
+            | ReadError::Archive { .. }),
+        ) => ApiError::not_committed(jitter).because(error),
         CommandError::Unread(error @ ReadError::Corrupt(_)) => ApiError::internal(error),
         CommandError::NotCommitted(cause) => ApiError::not_committed(jitter).because(cause),
         CommandError::OutcomeUnknown | CommandError::Unsettled(_) | CommandError::Unanswered(_) => {

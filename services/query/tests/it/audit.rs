@@ -6,7 +6,6 @@ use domain::scope::Scopes;
 use event_log::{AppendRequest, StoredEvent};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use sqlx::{Connection, Executor, PgConnection};
 
 use crate::furnished::furnished;
 use crate::strings::encoded;
@@ -28,7 +27,7 @@ pub async fn whole_log(world: &World) -> Vec<StoredEvent> {
 }
 
 /// The events of an answer, byte for byte.
-fn events(reply: &Reply) -> Vec<String> {
+pub fn events(reply: &Reply) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Page {
         data: Vec<Box<RawValue>>,
@@ -216,40 +215,4 @@ async fn what_is_not_known_is_refused_with_what_is() {
     reply.is_refused_for("type", "1 to 20");
     let at_head = format!("/audit/events?after_position={head}");
     assert_eq!(events(&world.get(&org.key, &at_head).await), [""; 0]);
-}
-
-/// The partition of the first events is taken away, as archiving does.
-async fn archive(world: &World) {
-    let mut connection = PgConnection::connect_with(&world.database.options())
-        .await
-        .unwrap();
-    connection
-        .execute("alter table log.events detach partition log.events_000000")
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
-async fn what_is_no_longer_kept_online_is_gone_and_says_from_where_it_is() {
-    let world = World::start().await;
-    let org = world.org().await;
-    assert_eq!(listed(&world, &org.key, "").await.len(), 4);
-    archive(&world).await;
-    for path in [
-        "/audit/events",
-        "/audit/events?after_position=1",
-        "/audit/events?type=key.*",
-        "/audit/stream?after_position=0",
-        "/audit/export",
-        "/audit/as-of?position=4",
-    ] {
-        let reply = world.get(&org.key, path).await;
-        assert_eq!(reply.status, 410, "{path}: {:?}", reply.body);
-        assert_eq!(reply.code(), "gone");
-        let earliest = reply.json()["meta"]["earliest_position"].clone();
-        assert_eq!(earliest, 10_000_001, "{path}");
-    }
-    // Who asks for none of it is not told.
-    let nothing = world.get(&org.key, "/audit/events?type=goal.*").await;
-    assert_eq!(events(&nothing), [""; 0]);
 }

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::audit::whole_log;
 use crate::audit_stream::begin_another_log;
 use crate::furnished::furnished;
-use crate::support::{Database, Org, PATIENCE, World, bearer};
+use crate::support::{Database, Org, PATIENCE, Replica, World, bearer};
 
 /// What arrived, and whether the body ended as it should.
 async fn drained(mut body: Body) -> (Vec<u8>, bool) {
@@ -33,24 +33,25 @@ async fn drained(mut body: Body) -> (Vec<u8>, bool) {
     (arrived, true)
 }
 
-async fn open(world: &World, key: &str, query: &str) -> Response {
-    let response = world
-        .replica
+async fn open(replica: &Replica, key: &str, query: &str) -> Response {
+    let response = replica
         .open(&format!("/audit/export{query}"), &[bearer(key)])
         .await;
     assert_eq!(response.status(), 200);
     response
 }
 
-async fn exported(world: &World, key: &str, query: &str) -> Vec<String> {
-    let (bytes, is_whole) = drained(open(world, key, query).await.into_body()).await;
+/// The lines of an export that came whole.
+pub async fn exported(replica: &Replica, key: &str, query: &str) -> Vec<String> {
+    let (bytes, is_whole) = drained(open(replica, key, query).await.into_body()).await;
     assert!(is_whole);
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
     text.lines().map(str::to_owned).collect()
 }
 
-fn lines<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> Vec<String> {
+/// Events as lines.
+pub fn lines<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> Vec<String> {
     events.map(StoredEvent::to_cloud_event).collect()
 }
 
@@ -73,21 +74,27 @@ async fn it_holds_every_event_that_is_asked_for_by_position() {
     let all = whole_log(&world).await;
     let of_own = || all.iter().filter(|event| event.org_id == own.org.id);
     let key = &own.org.key;
-    assert_eq!(exported(&world, key, "").await, lines(of_own()));
+    assert_eq!(exported(&world.replica, key, "").await, lines(of_own()));
     let middle = all[all.len() / 2].position;
     let query = format!("?after_position={middle}");
     let rest = of_own().filter(|event| event.position > middle);
-    assert_eq!(exported(&world, key, &query).await, lines(rest));
+    assert_eq!(exported(&world.replica, key, &query).await, lines(rest));
     let query = format!("?to_position={middle}&stream=observations");
     let observed = of_own().filter(|event| event.position <= middle && event.stream.number() == 1);
-    assert_eq!(exported(&world, key, &query).await, lines(observed));
+    assert_eq!(exported(&world.replica, key, &query).await, lines(observed));
     let keys = of_own().filter(|event| event.type_name.starts_with("key."));
-    assert_eq!(exported(&world, key, "?type=key.*").await, lines(keys));
+    assert_eq!(
+        exported(&world.replica, key, "?type=key.*").await,
+        lines(keys)
+    );
     let from = all[all.len() / 2].recorded_at;
     let since = of_own().filter(|event| event.recorded_at >= from);
     let query = format!("?from={from}");
-    assert_eq!(exported(&world, key, &query).await, lines(since));
-    assert_eq!(exported(&world, key, "?type=goal.removed").await, [""; 0]);
+    assert_eq!(exported(&world.replica, key, &query).await, lines(since));
+    assert_eq!(
+        exported(&world.replica, key, "?type=goal.removed").await,
+        [""; 0]
+    );
 }
 
 #[tokio::test]
@@ -126,7 +133,7 @@ async fn a_key_that_ends_breaks_it_off() {
     fill(&world, &org, 6_000).await;
     let (key_id, key, event) = world.new_key(Scopes::NONE.with(Scope::Audit), 1_000);
     world.append(&org, vec![event]).await;
-    let mut body = open(&world, &key, "").await.into_body();
+    let mut body = open(&world.replica, &key, "").await.into_body();
     let first: Bytes = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(first.len() >= 128 * 1024);
     let reason = RevocationReason::Requested;
@@ -158,7 +165,7 @@ async fn who_reads_nothing_costs_little_and_keeps_a_place() {
     fill(&world, &org, 4_000).await;
     let mut unread = Vec::new();
     for _ in 0..domain::limits::ORG_EXPORTS {
-        unread.push(open(&world, &org.key, "").await);
+        unread.push(open(&world.replica, &org.key, "").await);
     }
     let refused = world.get(&org.key, "/audit/export").await;
     assert_eq!(
@@ -169,11 +176,11 @@ async fn who_reads_nothing_costs_little_and_keeps_a_place() {
     assert_eq!(meta["policy"], "org-exports");
     assert_eq!(meta["limit"], domain::limits::ORG_EXPORTS);
     let another = world.org().await;
-    assert_eq!(exported(&world, &another.key, "").await.len(), 4);
+    assert_eq!(exported(&world.replica, &another.key, "").await.len(), 4);
     unread.pop();
     unread.pop();
     has_place(&world, &org).await;
-    let all = exported(&world, &org.key, "?type=key.created").await;
+    let all = exported(&world.replica, &org.key, "?type=key.created").await;
     assert_eq!(all.len(), 4_001);
 }
 
@@ -197,7 +204,7 @@ async fn a_key_that_ends_frees_what_is_held_by_exports_that_nobody_reads() {
     world.append(&org, vec![event]).await;
     let mut unread = Vec::new();
     for _ in 0..domain::limits::ORG_EXPORTS {
-        unread.push(open(&world, &key, "").await);
+        unread.push(open(&world.replica, &key, "").await);
     }
     assert_eq!(world.get(&org.key, "/audit/export").await.status, 429);
     let reason = RevocationReason::Requested;
@@ -295,7 +302,7 @@ async fn a_log_that_is_restored_meanwhile_breaks_it_off() {
     let world = World::start().await;
     let org = world.org().await;
     fill(&world, &org, 4_000).await;
-    let mut body = open(&world, &org.key, "").await.into_body();
+    let mut body = open(&world.replica, &org.key, "").await.into_body();
     body.frame().await.unwrap().unwrap();
     begin_another_log(&world).await;
     let (_, is_whole) = drained(body).await;
@@ -309,7 +316,7 @@ async fn a_log_that_is_away_for_a_moment_is_waited_for() {
     let mut world = World::start_on(Database::Own(Box::new(server))).await;
     let org = world.org().await;
     fill(&world, &org, 6_000).await;
-    let mut body = open(&world, &org.key, "").await.into_body();
+    let mut body = open(&world.replica, &org.key, "").await.into_body();
     let first: Bytes = body.frame().await.unwrap().unwrap().into_data().unwrap();
     world.database.server().restart().await;
     let (rest, is_whole) = drained(body).await;

@@ -3,6 +3,7 @@
 mod access;
 mod aggregates;
 mod analytics;
+mod archived;
 mod as_of;
 mod audit;
 mod audit_export;

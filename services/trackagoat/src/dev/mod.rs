@@ -30,7 +30,8 @@ use self::ready_file::ReadyFile;
 use self::replicas::Template;
 use self::servers::{DatabaseUrls, Servers, ServersError};
 use crate::arguments::{
-    AdminArgs, CursorSecret, LedgerArgs, LogSigningKey, ProxyArgs, SecretArgument, SignerArgs,
+    AdminArgs, ArchiveArgs, CursorSecret, LedgerArgs, LogSigningKey, ProxyArgs, SecretArgument,
+    SignerArgs,
 };
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
@@ -62,6 +63,8 @@ pub struct Dev {
     command: command::Config,
     #[command(flatten)]
     ledger: LedgerArgs,
+    #[command(flatten)]
+    archive: ArchiveArgs,
     #[command(flatten)]
     signer: SignerArgs,
     #[command(flatten)]
@@ -302,6 +305,7 @@ impl Dev {
             ledger: LedgerArgs {
                 ledger_dir: Some(self.ledger_dir()),
             },
+            archive: self.archive.clone(),
             signer: Some(self.signer(entropy)?),
             query: Some(query),
             nats: Some(access.nats_url.clone().into()),
@@ -319,6 +323,7 @@ impl Dev {
             folder: &self.data_dir,
             access,
             query: &self.query,
+            archive: &self.archive,
             proxies: &self.proxies,
         };
         let mut replicas = vec![Replica {

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::process::{Child, Command};
 
 use super::Access;
-use crate::arguments::ProxyArgs;
+use crate::arguments::{ArchiveArgs, ProxyArgs};
 use crate::services::{GRACE, Replica};
 
 /// How long a replica may take to answer.
@@ -48,6 +48,7 @@ pub struct Template<'a> {
     pub folder: &'a Path,
     pub access: &'a Access,
     pub query: &'a query::Config,
+    pub archive: &'a ArchiveArgs,
     pub proxies: &'a ProxyArgs,
 }
 
@@ -87,6 +88,7 @@ impl Template<'_> {
             .env("TGA_CURSOR_SECRET_FILE", &self.access.cursor_secret_file)
             .env("TGA_REPLICA_NAME", format!("query-{n}"))
             .envs(self.query.variables())
+            .envs(self.archive.variable())
             .stdin(Stdio::null())
             // Ctrl-C in a terminal reaches us alone, and we stop it in order.
             .process_group(0)

@@ -10,6 +10,7 @@ use runtime::telemetry::chain;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::archive;
 use super::finding::{Finding, Findings};
 use crate::operator::Place;
 
@@ -84,6 +85,10 @@ async fn examine(
     transactions(connection, findings).await?;
     replicas(connection, findings).await?;
     projection(connection, log.position, findings).await?;
+    findings.add(match archive::look(connection, place).await {
+        Ok(finding) => finding,
+        Err(error) => Finding::broken("log archive", chain(&error)),
+    });
     Ok(Some(log))
 }
 

@@ -1,6 +1,7 @@
 //! `trackagoat doctor`: what is missing or misconfigured, and the command that mends it. It looks
 //! and changes nothing.
 
+mod archive;
 mod database;
 mod erasures;
 mod finding;

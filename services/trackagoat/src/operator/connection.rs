@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::arguments::{DatabaseUrl, LedgerArgs, NatsUrl, SecretArgument};
+use crate::arguments::{ArchiveArgs, DatabaseUrl, LedgerArgs, NatsUrl, SecretArgument};
 use crate::database::connect_options;
 use crate::nats::{self, NatsError};
 use crate::terminal::remark;
@@ -45,6 +45,8 @@ pub struct Target {
     nats: NatsUrl,
     #[command(flatten)]
     ledger: LedgerArgs,
+    #[command(flatten)]
+    archive: ArchiveArgs,
     /// Folder of a running `trackagoat dev`, where no database is named.
     #[arg(long, env = "TGA_DATA_DIR", default_value = ".data", global = true)]
     data_dir: PathBuf,
@@ -102,6 +104,8 @@ pub struct Place {
     /// An address that cannot be read fails only those who need NATS.
     pub nats: Result<Option<SecretString>, SecretError>,
     pub ledger: LedgerArgs,
+    /// Where old events are read from.
+    pub archive: ArchiveArgs,
     /// The folder of the `trackagoat dev` whose servers they are.
     pub dev_folder: Option<PathBuf>,
     /// Where people reach that `trackagoat dev`.
@@ -112,11 +116,13 @@ impl Target {
     /// What is named, else what a running `dev` says.
     pub fn place(&self) -> Result<Place, ConnectError> {
         let (nats, ledger) = (self.nats.optional(), self.ledger.clone());
+        let archive = self.archive.clone();
         if let Some(database) = self.database.optional()? {
             return Ok(Place {
                 database,
                 nats,
                 ledger,
+                archive,
                 dev_folder: None,
                 public_url: None,
             });
@@ -129,6 +135,7 @@ impl Target {
             ledger: LedgerArgs {
                 ledger_dir: ledger.ledger_dir.or(found.ledger_dir),
             },
+            archive,
             dev_folder: Some(self.data_dir.clone()),
             public_url: found.public_url,
         })
@@ -213,7 +220,8 @@ pub async fn open_log(
         .acquire_timeout(CONNECT_WITHIN)
         .connect_lazy_with(place.options()?);
     let (clock, entropy) = (clock.clone(), entropy.clone());
-    Ok(EventLog::new(pool, clock, entropy, Config::default()).0)
+    let (log, _) = EventLog::new(pool, clock, entropy, Config::default());
+    Ok(log.with_archive(place.archive.archive_dir.clone()))
 }
 
 fn read_dev_file(folder: &Path) -> Option<DevFile> {
@@ -262,6 +270,7 @@ impl Operator {
             entropy.clone(),
             Config::default(),
         );
+        let log = log.with_archive(place.archive.archive_dir.clone());
         tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
         let parts = CoordinatorParts {
             primary: pool.clone(),

@@ -35,6 +35,7 @@ pub enum Action {
     SetupToken,
     Keys(Keys),
     Restored(log::Restored, log::Lives),
+    Archive(log::ArchiveLog),
     Erase(Erase),
 }
 
@@ -74,6 +75,8 @@ pub enum OperatorError {
     SetupToken(#[from] SetupError),
     #[error(transparent)]
     Log(#[from] log::Failure),
+    #[error(transparent)]
+    Archive(#[from] log::ArchiveFailure),
     #[error(transparent)]
     Erase(#[from] erase::EraseError),
     #[error("the orgs could not be listed")]
@@ -116,6 +119,7 @@ impl Action {
                 }
             },
             Self::Restored(restored, lives) => restored.run(operator, &lives, clock).await?,
+            Self::Archive(archive) => archive.run(operator, clock).await?,
             Self::Erase(erase) => erase.run(operator).await?,
             Self::Members(action) => action.run(operator, entropy).await?,
             Self::SetupToken => setup_token(operator).await?,

@@ -13,8 +13,8 @@ use runtime::process;
 use tokio::net::TcpListener;
 
 use crate::arguments::{
-    AdminArgs, CursorSecret, DatabaseUrl, LedgerArgs, NatsUrl, ProjectorDatabaseUrl, ProxyArgs,
-    ReadDatabaseUrl, SecretArgument, SignerArgs,
+    AdminArgs, ArchiveArgs, CursorSecret, DatabaseUrl, LedgerArgs, NatsUrl, ProjectorDatabaseUrl,
+    ProxyArgs, ReadDatabaseUrl, SecretArgument, SignerArgs,
 };
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, ServeError, Services, Stages, cursor_secret,
@@ -40,6 +40,8 @@ struct Common {
     database: DatabaseUrl,
     #[command(flatten)]
     nats: NatsUrl,
+    #[command(flatten)]
+    archive: ArchiveArgs,
     /// Where to say, once everything answers, how to reach it.
     #[arg(long)]
     ready_file: Option<PathBuf>,
@@ -150,6 +152,7 @@ impl ServeCommand {
             primary_url: self.common.database.required()?,
             command: Some(&self.command),
             ledger: self.ledger.clone(),
+            archive: self.common.archive.clone(),
             signer: self.signer.config()?,
             query: None,
             nats: self.common.nats.optional()?,
@@ -174,6 +177,7 @@ impl ServeQuery {
             primary_url: database_url,
             command: None,
             ledger: LedgerArgs::default(),
+            archive: self.common.archive.clone(),
             signer: None,
             query: Some(query),
             nats: self.common.nats.optional()?,

@@ -1,5 +1,6 @@
 //! What needs more than one service, or the whole checkout.
 
+mod archived;
 mod contract;
 mod dev;
 mod doctor;

@@ -398,11 +398,14 @@ impl ApiError {
         .with("replacement", replacement)
     }
 
-    /// 410: the event is no longer kept online.
+    /// 410: what is asked for is no longer kept online, and there is no archive here.
     pub fn gone_position(earliest: GlobalPosition) -> Self {
         Self::new(
             ErrorCode::Gone,
-            format!("Events before position {earliest} are no longer kept online"),
+            format!(
+                "Events before position {earliest} are archived, and this service has no archive: of them it \
+                 has decisions alone"
+            ),
         )
         .with("earliest_position", earliest.get())
     }

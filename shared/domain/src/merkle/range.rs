@@ -34,6 +34,22 @@ impl CompactRange {
         self.size += Subtree { level, index: 0 }.width();
     }
 
+    /// From the roots of the complete subtrees that a tree of this size consists of, the largest first;
+    /// none if it does not consist of so many.
+    pub fn try_from_peaks(size: u64, peaks: &[NodeHash]) -> Option<Self> {
+        let subtrees = Subtree::of_range(0, size);
+        let levels = subtrees.iter().map(|subtree| subtree.level);
+        (subtrees.len() == peaks.len()).then(|| Self {
+            size,
+            roots: levels.zip(peaks.iter().copied()).collect(),
+        })
+    }
+
+    /// The roots of the complete subtrees that it consists of, the largest first.
+    pub fn peaks(&self) -> impl Iterator<Item = NodeHash> + '_ {
+        self.roots.iter().map(|(_, root)| *root)
+    }
+
     /// The root of the tree over all leaves.
     pub fn root(&self) -> NodeHash {
         fold(self.roots.iter().map(|(_, root)| *root))
@@ -46,4 +62,22 @@ pub fn fold(roots: impl DoubleEndedIterator<Item = NodeHash>) -> NodeHash {
         .rev()
         .reduce(|right, left| NodeHash::over(&left, &right))
         .unwrap_or_else(NodeHash::of_nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CompactRange, NodeHash};
+
+    #[test]
+    fn a_range_comes_back_from_its_peaks() {
+        let mut range = CompactRange::default();
+        for size in 0..300 {
+            let peaks: Vec<_> = range.peaks().collect();
+            let back = CompactRange::try_from_peaks(size, &peaks);
+            assert_eq!(back, Some(range.clone()));
+            assert_eq!(CompactRange::try_from_peaks(size ^ 1, &peaks), None);
+            let leaf = NodeHash::from_bytes([u8::try_from(size % 251).unwrap_or(0); 32]);
+            range.push(leaf);
+        }
+    }
 }

@@ -33,8 +33,8 @@ use crate::recent::Recent;
 const BACK_OFF: Duration = Duration::from_millis(20);
 /// Transactions that begin with the lock once somebody else was seen to append.
 const LOCKED_TURNS: u32 = 64;
-/// A new partition is made when the log comes so near to its first position.
-const PARTITION_AHEAD: u64 = 5_000_000;
+/// After so many more events a partition that could not be made ahead is tried again.
+const ROOM_AGAIN: u64 = 10_000;
 
 /// The one writer of a process; [`run`](Self::run) it as a critical task.
 #[derive(Debug)]
@@ -330,14 +330,14 @@ impl Appender {
         let Some(mut session) = self.session.take() else {
             return;
         };
-        self.look_for_room_at = match session.ensure_partition(here.plus(PARTITION_AHEAD)).await {
-            Ok(()) => {
+        self.look_for_room_at = match session.make_room(here.next()).await {
+            Ok(look_again_at) => {
                 self.session = Some(session);
-                here.plus(PARTITION_AHEAD / 2)
+                look_again_at
             }
             Err(cause) => {
                 tracing::error!(error = %chain(&cause), "no partition was made ahead");
-                here.plus(PARTITION_AHEAD / 500)
+                here.plus(ROOM_AGAIN)
             }
         };
     }

@@ -261,13 +261,16 @@ impl Session {
             .map(drop)
     }
 
-    /// Makes the partition that holds a position, unless it is there.
-    pub async fn ensure_partition(&mut self, position: GlobalPosition) -> Result<(), NotCommitted> {
-        let query = sqlx::query!("select log.ensure_partition($1)", position.as_i64())
-            .execute(&mut self.connection);
-        within(&self.clock, self.step, "make a partition", query)
-            .await
-            .map(drop)
+    /// Makes the partition that holds a position and the one behind it, unless they are there; returns
+    /// from where on it is time to look again.
+    pub async fn make_room(
+        &mut self,
+        here: GlobalPosition,
+    ) -> Result<GlobalPosition, NotCommitted> {
+        let query = sqlx::query_scalar!(r#"select log.make_room($1) as "again!""#, here.as_i64())
+            .fetch_one(&mut self.connection);
+        let again = within(&self.clock, self.step, "make a partition", query).await?;
+        Ok(GlobalPosition::try_from_i64(again).unwrap_or(here))
     }
 }
 

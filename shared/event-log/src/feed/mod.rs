@@ -55,9 +55,30 @@ pub enum FeedError {
         /// Where the log ends.
         head: GlobalPosition,
     },
+    /// The next event stands in an archive, and this process has none: it needs one, or a subscriber
+    /// that begins later.
+    #[error(
+        "the event at position {position} is archived, the earliest that is kept online is {earliest}: \
+         name the folder of the archive (--archive-dir or TGA_ARCHIVE_DIR)"
+    )]
+    Archived {
+        /// The next event.
+        position: GlobalPosition,
+        /// From here on all events are online.
+        earliest: GlobalPosition,
+    },
     /// The log cannot be read at the moment: call again.
     #[error("the log could not be read")]
-    Log(#[from] ReadError),
+    Log(#[source] ReadError),
+}
+
+impl From<ReadError> for FeedError {
+    fn from(source: ReadError) -> Self {
+        match source {
+            ReadError::Archived { position, earliest } => Self::Archived { position, earliest },
+            other => Self::Log(other),
+        }
+    }
 }
 
 /// An ordered feed of the log; made by [`EventLog::subscribe`].

@@ -84,6 +84,15 @@ impl MirrorStream {
             tracing::warn!("the stream is of another epoch of the log, replacing it");
             return self.replace(&head).await;
         }
+        let earliest = self.log.earliest().await?;
+        if last.next() < earliest && !self.log.shelf().is_there() {
+            tracing::warn!(
+                stream.last = last.get(),
+                log.earliest = earliest.get(),
+                "what follows on the stream is archived and not at hand, making it anew"
+            );
+            return self.replace(&head).await;
+        }
         match self.compare(&stream, &info.state, &head).await? {
             Content::ThisLog => {
                 let epoch = head.epoch;
@@ -162,10 +171,11 @@ impl MirrorStream {
         self.make(head).await
     }
 
-    /// Makes a stream that begins so that the newest events fit the backfill.
+    /// Makes a stream that begins so that the newest events fit the backfill, and none is archived.
     async fn make(&self, head: &Head) -> Result<Standing, MirrorError> {
+        let earliest = self.log.earliest().await?.get();
         let before = head.position.get().saturating_sub(self.config.backfill);
-        let wanted = before + 1;
+        let wanted = earliest.max(before + 1);
         let made = self
             .context
             .create_stream(Config {
@@ -189,7 +199,7 @@ impl MirrorStream {
             .map_err(|error| nats("make a stream", error))?;
         metrics::counter!(names::STREAMS_MADE).increment(1);
         let state = &made.cached_info().state;
-        if state.messages == 0 && state.last_sequence != before {
+        if state.messages == 0 && state.last_sequence + 1 != wanted {
             return Err(MirrorError::TooOld {
                 wanted,
                 found: state.last_sequence + 1,

@@ -209,7 +209,7 @@ impl Signer {
         }
         let mut copies = Copies::new(self.log.clone(), self.client.clone(), &self.config);
         let known = copies.newest(&[self.config.key.verifier()]).await;
-        let mut round = Round::new(&mut connection, &self.config.key, self.log.clock());
+        let mut round = Round::new(&mut connection, &self.config.key, &self.log);
         let asked = round.requests().await?;
         let signed = round.sign(&known, true, || true).await?;
         let signed = signed.ok_or(SignerError::Late)?;
@@ -241,7 +241,7 @@ impl Signer {
         known.extend(*last);
         let mut due = clock.monotonic();
         loop {
-            let mut round = Round::new(&mut connection, &self.config.key, &clock);
+            let mut round = Round::new(&mut connection, &self.config.key, &self.log);
             let asked = round.requests().await?;
             // Whoever asks for seals must not make the history longer with each.
             let is_due = clock.monotonic() >= due;

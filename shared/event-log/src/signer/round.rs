@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 
 use super::{Asked, STATEMENT, Signed, SignerError};
 use crate::error::{CorruptRow, ReadError};
-use crate::log::Head;
+use crate::log::{EventLog, Head};
 use crate::metrics as names;
 use crate::restorations::restorations;
 use crate::{read, tree};
@@ -30,6 +30,7 @@ const SEAL_AGAIN: TimeDelta = TimeDelta::seconds(3);
 pub struct Round<'a> {
     connection: &'a mut PgConnection,
     key: &'a NoteSigner,
+    log: &'a EventLog,
     clock: &'a Clock,
 }
 
@@ -51,15 +52,12 @@ impl NewCheckpoint {
 }
 
 impl<'a> Round<'a> {
-    pub const fn new(
-        connection: &'a mut PgConnection,
-        key: &'a NoteSigner,
-        clock: &'a Clock,
-    ) -> Self {
+    pub fn new(connection: &'a mut PgConnection, key: &'a NoteSigner, log: &'a EventLog) -> Self {
         Self {
             connection,
             key,
-            clock,
+            log,
+            clock: log.clock(),
         }
     }
 
@@ -204,7 +202,11 @@ impl<'a> Round<'a> {
 
     async fn edge(&mut self, size: TreeSize) -> Result<Frontier, SignerError> {
         let clock = self.clock;
-        let edge = in_time(clock, tree::frontier(self.connection, size)).await?;
+        if let Some(edge) = in_time(clock, tree::frontier(self.connection, size)).await? {
+            return Ok(edge);
+        }
+        // An older copy may end among events that are archived since.
+        let edge = self.log.tree_edge(size).await?;
         edge.ok_or(SignerError::Incomplete(size))
     }
 
@@ -245,42 +247,16 @@ impl<'a> Round<'a> {
             return Ok(());
         }
         let clock = self.clock;
-        let levels: Vec<i16> = grown.iter().map(|one| i16::from(one.level)).collect();
-        let indexes: Vec<i64> = grown
-            .iter()
-            .map(|one| i64::try_from(one.index).unwrap_or(i64::MAX))
-            .collect();
-        let hashes: Vec<Vec<u8>> = grown
-            .iter()
-            .map(|one| one.hash.as_bytes().to_vec())
-            .collect();
-        let keeping = sqlx::query!(
-            "insert into log.merkle (level, index, hash)
-             select * from unnest($1::smallint[], $2::bigint[], $3::bytea[]) on conflict do nothing",
-            &levels,
-            &indexes,
-            &hashes
-        )
-        .execute(&mut *self.connection);
-        if in_time(clock, keeping).await?.rows_affected() == grown.len() as u64 {
+        let kept = in_time(clock, tree::keep(self.connection, grown)).await?;
+        if kept == grown.len() as u64 {
             return Ok(());
         }
         // Some were there: a round that was broken off made them, or somebody else did.
-        let wrong = sqlx::query!(
-            r#"select kept.level, kept.index
-               from unnest($1::smallint[], $2::bigint[], $3::bytea[]) as due (level, index, hash)
-               join log.merkle kept using (level, index)
-               where kept.hash <> due.hash order by kept.level, kept.index limit 1"#,
-            &levels,
-            &indexes,
-            &hashes
-        )
-        .fetch_optional(&mut *self.connection);
-        let Some(wrong) = in_time(clock, wrong).await? else {
+        let wrong = in_time(clock, tree::wrong_subtrees(self.connection, grown)).await?;
+        let Some(wrong) = wrong.first() else {
             return Ok(());
         };
-        let level = u8::try_from(wrong.level).unwrap_or_default();
-        let index = u64::try_from(wrong.index).unwrap_or_default();
+        let Grown { level, index, .. } = wrong.due;
         Err(SignerError::Tile {
             level,
             first: GlobalPosition::new(index << level).next(),

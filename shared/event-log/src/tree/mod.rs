@@ -8,9 +8,10 @@ mod seals;
 use domain::event::ChainHash;
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::proof::{self, Part};
-use domain::merkle::{Frontier, NodeHash, TILE_WIDTH, TileId, Tiles, leaf_index};
+use domain::merkle::{Frontier, Grown, NodeHash, TILE_WIDTH, TileId, Tiles, leaf_index};
 use sqlx::PgConnection;
 
+use crate::archive;
 use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 
@@ -32,9 +33,21 @@ pub struct InclusionProof {
     pub hashes: Vec<NodeHash>,
 }
 
+/// A kept subtree that is not what the log gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongSubtree {
+    /// What it must be.
+    pub due: Grown,
+    /// Whether there is none, rather than another.
+    pub is_missing: bool,
+}
+
 impl EventLog {
     /// Proves that the event at a position is in the tree of this size, which must have been signed; none
     /// if the tree does not reach it, or its neighbours are no longer at hand.
+    ///
+    /// # Errors
+    /// [`ReadError::Archived`] if some of them are archived, and there is no archive here.
     pub async fn inclusion_proof(
         &self,
         position: GlobalPosition,
@@ -44,21 +57,18 @@ impl EventLog {
         let Some(parts) = proof::inclusion(leaf_index, size.get()) else {
             return Ok(None);
         };
-        self.ask(async |c| {
-            let event = event_hash(&mut *c, position).await?;
-            let root = root_at(&mut *c, size).await?;
-            let hashes = hashes(c, &parts).await?;
-            let (Some(event), Some(root), Some(hashes)) = (event, root, hashes) else {
-                return Ok(None);
-            };
-            Ok(Some(InclusionProof {
-                leaf_index,
-                leaf: NodeHash::of_leaf(&event),
-                root,
-                hashes,
-            }))
-        })
-        .await
+        let event = self.read_at(&[position]).await?;
+        let root = self.tree_edge(size).await?.map(|edge| edge.root());
+        let hashes = self.proof_hashes(&parts).await?;
+        let (Some(event), Some(root), Some(hashes)) = (event.first(), root, hashes) else {
+            return Ok(None);
+        };
+        Ok(Some(InclusionProof {
+            leaf_index,
+            leaf: NodeHash::of_leaf(&event.hash),
+            root,
+            hashes,
+        }))
     }
 
     /// Proves that the tree of one size is the beginning of another, both signed; none if it is the
@@ -71,49 +81,147 @@ impl EventLog {
         let Some(parts) = proof::consistency(from.get(), to.get()) else {
             return Ok(None);
         };
-        self.ask(async |c| hashes(c, &parts).await).await
+        self.proof_hashes(&parts).await
+    }
+
+    /// The edge of the tree of a size, from what is kept of it and the leaves wherever they stand; none
+    /// if part of that is not at hand.
+    pub async fn tree_edge(&self, size: TreeSize) -> Result<Option<Frontier>, ReadError> {
+        let mut tiles = Vec::new();
+        for id in at_edge(size) {
+            tiles.push(match id {
+                Some(id) => self.tile(id).await?,
+                None => Vec::new(),
+            });
+        }
+        Ok(assembled(size, tiles))
+    }
+
+    async fn proof_hashes(&self, parts: &[Part]) -> Result<Option<Vec<NodeHash>>, ReadError> {
+        let needed = TileId::of_all(parts.iter().flat_map(|part| part.subtrees()));
+        let mut tiles = Tiles::default();
+        for id in needed {
+            tiles.insert(id, self.tile(id).await?);
+        }
+        let hash = |part: &Part| part.hash(|subtree| tiles.root(subtree));
+        Ok(parts.iter().map(hash).collect())
+    }
+
+    /// What there is of a tile; leaves that are archived come from the archive.
+    async fn tile(&self, id: TileId) -> Result<Vec<NodeHash>, ReadError> {
+        let (mut tile, archived) = self
+            .ask(async |c| Ok((tile(&mut *c, id).await?, archive::upto(c).await?)))
+            .await?;
+        let found = tile.len() as u64;
+        let next = GlobalPosition::new(id.first() + found);
+        if id.level > 0 || found >= TILE_WIDTH || next >= archived {
+            return Ok(tile);
+        }
+        let lacking = u16::try_from(TILE_WIDTH - found).unwrap_or(u16::MAX);
+        let leaves = self.read(next, lacking).await?;
+        tile.extend(leaves.iter().map(|event| NodeHash::of_leaf(&event.hash)));
+        Ok(tile)
     }
 }
 
-async fn hashes(
-    connection: &mut PgConnection,
-    parts: &[Part],
-) -> Result<Option<Vec<NodeHash>>, ReadError> {
-    let needed = TileId::of_all(parts.iter().flat_map(|part| part.subtrees()));
-    let mut tiles = Tiles::default();
-    for id in needed {
-        tiles.insert(id, tile(&mut *connection, id).await?);
-    }
-    let hash = |part: &Part| part.hash(|subtree| tiles.root(subtree));
-    Ok(parts.iter().map(hash).collect())
-}
-
-/// The root of the tree of a size; none if what it is made of is no longer at hand.
-async fn root_at(
-    connection: &mut PgConnection,
-    size: TreeSize,
-) -> Result<Option<NodeHash>, ReadError> {
-    Ok(frontier(connection, size).await?.map(|edge| edge.root()))
-}
-
-/// The edge of the tree of a size; none if part of it is not at hand.
+/// The edge of the tree of a size, with leaves that are online; none if part of it is not at hand.
 pub(crate) async fn frontier(
     connection: &mut PgConnection,
     size: TreeSize,
 ) -> Result<Option<Frontier>, ReadError> {
-    let size = size.get();
-    let mut edges = Vec::new();
-    for level in Frontier::levels(size) {
-        let width = Frontier::width(size, level);
-        let index = (size >> level) / TILE_WIDTH;
-        let mut edge = match width {
-            0 => Vec::new(),
-            _ => tile(&mut *connection, TileId { level, index }).await?,
-        };
-        edge.truncate(usize::try_from(width).unwrap_or(usize::MAX));
-        edges.push(edge);
+    let mut tiles = Vec::new();
+    for id in at_edge(size) {
+        tiles.push(match id {
+            Some(id) => tile(&mut *connection, id).await?,
+            None => Vec::new(),
+        });
     }
-    Ok(Frontier::try_new(size, edges).ok())
+    Ok(assembled(size, tiles))
+}
+
+/// The tiles at the edge of the tree of a size, level by level; none where it is full.
+fn at_edge(size: TreeSize) -> impl Iterator<Item = Option<TileId>> {
+    let size = size.get();
+    Frontier::levels(size).map(move |level| {
+        let index = (size >> level) / TILE_WIDTH;
+        (Frontier::width(size, level) > 0).then_some(TileId { level, index })
+    })
+}
+
+fn assembled(size: TreeSize, mut tiles: Vec<Vec<NodeHash>>) -> Option<Frontier> {
+    let size = size.get();
+    for (level, tile) in Frontier::levels(size).zip(&mut tiles) {
+        let width = Frontier::width(size, level);
+        tile.truncate(usize::try_from(width).unwrap_or(usize::MAX));
+    }
+    Frontier::try_new(size, tiles).ok()
+}
+
+/// Keeps subtrees that are complete, unless they are kept already; how many were not.
+pub(crate) async fn keep(
+    connection: &mut PgConnection,
+    grown: &[Grown],
+) -> Result<u64, sqlx::Error> {
+    let columns = Columns::of(grown);
+    let kept = sqlx::query!(
+        "insert into log.merkle (level, index, hash)
+         select * from unnest($1::smallint[], $2::bigint[], $3::bytea[]) on conflict do nothing",
+        &columns.levels,
+        &columns.indexes,
+        &columns.hashes
+    )
+    .execute(connection)
+    .await?;
+    Ok(kept.rows_affected())
+}
+
+/// Those of the subtrees that are kept otherwise, or not at all.
+pub(crate) async fn wrong_subtrees(
+    connection: &mut PgConnection,
+    due: &[Grown],
+) -> Result<Vec<WrongSubtree>, sqlx::Error> {
+    let columns = Columns::of(due);
+    let wrong = sqlx::query!(
+        r#"select due.place as "place!", kept.hash is null as "is_missing!"
+           from unnest($1::smallint[], $2::bigint[], $3::bytea[])
+               with ordinality as due (level, index, hash, place)
+           left join log.merkle kept using (level, index)
+           where kept.hash is distinct from due.hash order by due.place"#,
+        &columns.levels,
+        &columns.indexes,
+        &columns.hashes
+    )
+    .fetch_all(connection)
+    .await?;
+    let found = wrong.into_iter().filter_map(|row| {
+        let place = usize::try_from(row.place - 1).ok()?;
+        Some(WrongSubtree {
+            due: *due.get(place)?,
+            is_missing: row.is_missing,
+        })
+    });
+    Ok(found.collect())
+}
+
+/// Subtrees, column by column.
+struct Columns {
+    levels: Vec<i16>,
+    indexes: Vec<i64>,
+    hashes: Vec<Vec<u8>>,
+}
+
+impl Columns {
+    fn of(grown: &[Grown]) -> Self {
+        let index = |one: &Grown| i64::try_from(one.index).unwrap_or(i64::MAX);
+        Self {
+            levels: grown.iter().map(|one| i16::from(one.level)).collect(),
+            indexes: grown.iter().map(index).collect(),
+            hashes: grown
+                .iter()
+                .map(|one| one.hash.as_bytes().to_vec())
+                .collect(),
+        }
+    }
 }
 
 /// What there is of a tile, from its first hash on without gaps.
@@ -171,20 +279,6 @@ pub(crate) async fn leaves_after(
         leaves.push(NodeHash::of_leaf(&chain(row.position, &row.hash)?));
     }
     Ok(leaves)
-}
-
-async fn event_hash(
-    connection: &mut PgConnection,
-    position: GlobalPosition,
-) -> Result<Option<ChainHash>, ReadError> {
-    let hash = sqlx::query_scalar!(
-        "select hash from log.events where position = $1",
-        position.as_i64()
-    )
-    .fetch_optional(connection)
-    .await?;
-    let hash = hash.map(|hash| chain(position.as_i64(), &hash));
-    Ok(hash.transpose()?)
 }
 
 fn chain(position: i64, bytes: &[u8]) -> Result<ChainHash, CorruptRow> {

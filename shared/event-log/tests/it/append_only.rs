@@ -32,6 +32,9 @@ async fn nobody_changes_the_log() {
             "delete from log.events_000000",
             "truncate log.events",
             "truncate log.events_000000",
+            "update log.archived set file = ''",
+            "delete from log.archived",
+            "truncate log.archived",
             "update log.merkle set hash = hash",
             "delete from log.merkle",
             "truncate log.merkle",
@@ -191,6 +194,41 @@ async fn each_role_does_its_own_and_no_more() {
                 "accepted",
                 "{role}: {statement}"
             );
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_operator_archives_and_every_service_knows_what_is_archived() {
+    let db = postgres().await;
+    let forbidden = [
+        "insert into log.archived select * from log.archived",
+        "select log.resize_partitions(1)",
+        "select log.make_partition('mine')",
+        "select log.partition_name(1)",
+        "select log.begin_kept(1, 1)",
+        "select log.keep_decisions(1, 0, 1)",
+        "select log.keep_positions(1, '{1}')",
+        "select log.lacks_decisions(1)",
+        "select log.put_away(null)",
+        "select log.forget_put_away(1)",
+    ];
+    for role in ["tga_command", "tga_query", "tga_projector"] {
+        let pool = db.pool_as(role);
+        for statement in forbidden {
+            let refused = refusal(&pool, statement).await;
+            assert_eq!(refused, "42501", "{role}: {statement}");
+        }
+        let read = refusal(&pool, "select * from log.archived").await;
+        assert_eq!(read, "accepted", "{role}");
+        let appends = if role == "tga_command" {
+            "accepted"
+        } else {
+            "42501"
+        };
+        for statement in ["select log.make_room(1)", "select * from log.settings"] {
+            let answer = refusal(&pool, statement).await;
+            assert_eq!(answer, appends, "{role}: {statement}");
         }
     }
 }

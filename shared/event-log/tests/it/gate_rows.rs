@@ -20,7 +20,7 @@ use testkit::postgres;
 
 use crate::support::{Process, append, event, org, org_created, request, sound_log};
 
-fn key(owner: Option<UserId>) -> KeyCreated {
+pub fn key(owner: Option<UserId>) -> KeyCreated {
     let secret = CredentialSecret::generate(CredentialKind::ApiKey, &Entropy::os().bytes());
     KeyCreated {
         key_id: KeyId::from_uuid(Entropy::os().uuid_v4()),

@@ -3,6 +3,7 @@
 
 mod append;
 mod append_only;
+mod archive;
 mod concurrency;
 mod faults;
 mod feed;

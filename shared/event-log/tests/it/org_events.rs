@@ -14,7 +14,8 @@ use testkit::postgres;
 
 use crate::support::{Process, append, event, org, position, version, whole_log};
 
-const BOTH: [Stream; 2] = [Stream::Decisions, Stream::Observations];
+/// All that an org has.
+pub const BOTH: [Stream; 2] = [Stream::Decisions, Stream::Observations];
 
 fn observation() -> Event {
     let readings = Vec::new();
@@ -36,7 +37,8 @@ async fn filled(log: &EventLog) -> [OrgId; 2] {
     orgs
 }
 
-async fn walked(
+/// What a walk gives.
+pub async fn walked(
     log: &EventLog,
     org: OrgId,
     streams: &[Stream],
@@ -185,7 +187,7 @@ async fn an_instant_means_the_last_event_recorded_by_then() {
 }
 
 #[tokio::test]
-async fn what_is_not_kept_online_is_told() {
+async fn what_is_gone_and_in_no_archive_is_missed() {
     let db = postgres().await;
     let one = {
         let process = Process::start(db.pool().clone());
@@ -208,15 +210,24 @@ async fn what_is_not_kept_online_is_told() {
         .await
         .unwrap();
     let first = position(10_000_001);
-    assert_eq!(log.earliest().await.unwrap(), first);
+    assert_eq!(log.earliest().await.unwrap(), position(1));
     let long_ago = head.recorded_at.minus(TimeDelta::days(1));
     assert_eq!(
         log.position_at(long_ago).await.unwrap(),
         position(10_000_000)
     );
-    let walked = walked(log, one, &BOTH, 0, head.position.get()).await;
-    let positions: Vec<_> = walked.iter().map(|event| event.position).collect();
-    assert_eq!(positions, [first, first.next(), first.plus(2)]);
+    let mut walk = log.walk_org(one, &BOTH, GlobalPosition::ZERO, head.position);
+    assert!(walk.begin().await.is_err() && walk.next_page().await.is_err());
+    // Behind the gap nothing is missing: of a stream that is where its next event is online.
+    let from = async |streams: &[Stream], after| {
+        let walked = walked(log, one, streams, after, head.position.get()).await;
+        let positions = walked.iter().map(|event| event.position);
+        positions.collect::<Vec<_>>()
+    };
+    let decided = from(&BOTH[..1], 10_000_000).await;
+    assert_eq!(decided, [first, first.plus(2)]);
+    let all = from(&BOTH, 10_000_001).await;
+    assert_eq!(all, [first.next(), first.plus(2)]);
 }
 
 /// A log whose first partition is full, as far as the head says, with `first` events of an org in it and
@@ -272,9 +283,12 @@ async fn a_stream_of_which_nothing_is_online_is_missed_or_gone_on_with() {
         .execute(db.pool())
         .await
         .unwrap();
-    let start = log.org_version_at(quiet, Stream::Decisions, position(10_000_000));
-    assert_eq!(start.await.unwrap().get(), 2);
     let head = log.head().await.unwrap().position;
+    let start = log.locate(quiet, Stream::Decisions, head).await.unwrap();
+    assert_eq!((start.version.get(), start.archived), (2, None));
+    // Where they stand is unknown, so nobody begins among them.
+    let early = log.locate(quiet, Stream::Decisions, position(10_000_000));
+    assert!(early.await.is_err());
     assert_eq!(walked(log, quiet, &BOTH, head.get(), head.get()).await, []);
     let missing = async |org: OrgId, after| {
         let missing = log.is_org_event_missing(org, Stream::Decisions, version(after));

@@ -7,7 +7,8 @@ use testkit::postgres;
 
 use crate::support::{Process, append, event, org, org_created, position, whole_log};
 
-async fn told(log: &EventLog, after: u64, to: u64, selection: Selection) -> Vec<StoredEvent> {
+/// What a replay gives.
+pub async fn told(log: &EventLog, after: u64, to: u64, selection: Selection) -> Vec<StoredEvent> {
     let mut replay = log.replay(position(after), position(to), selection);
     let (mut all, mut through) = (Vec::new(), position(after));
     while let Some(page) = replay.next_page().await.unwrap() {

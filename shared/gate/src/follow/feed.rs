@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub enum Heard {
     /// Auth events, in the order of the log.
     Events(Vec<AuthEvent>),
-    /// The log is another one: nothing more comes.
+    /// The log is another one, or so far ahead that what is next is archived: nothing more comes.
     OtherLog,
 }
 
@@ -60,7 +60,11 @@ pub fn start(
                     clock.sleep(AGAIN).await;
                     continue;
                 }
-                Err(FeedError::EpochChanged { .. } | FeedError::Ahead { .. }) => Heard::OtherLog,
+                Err(
+                    FeedError::EpochChanged { .. }
+                    | FeedError::Ahead { .. }
+                    | FeedError::Archived { .. },
+                ) => Heard::OtherLog,
             };
             let is_last = matches!(heard, Heard::OtherLog);
             if sender.send(heard).await.is_err() || is_last {

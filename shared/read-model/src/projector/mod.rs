@@ -39,6 +39,9 @@ use crate::projection::{
 };
 use crate::schema::{self, Build, Checkpoint, ProjectionVersion, SchemaError};
 
+/// How long to wait before events are looked for again that stand in an archive which is not at hand:
+/// only the operator can bring it.
+const ARCHIVED_AGAIN: Duration = Duration::from_mins(1);
 /// How long another projector's lock is waited for before it is tried again: whoever made another
 /// build the one that answers lets go of it at once, and waits for none.
 const LOCK_AGAIN: Duration = Duration::from_millis(250);
@@ -152,11 +155,22 @@ impl Projector {
             };
             metrics::counter!(names::RESTARTS, "reason" => error.reason()).increment(1);
             let chain = runtime::telemetry::chain(&error).to_string();
-            tracing::error!(error = chain, "the projector begins anew");
+            if error.is_archived() {
+                tracing::error!(
+                    error = chain,
+                    "the projector waits for the archive of the log"
+                );
+            } else {
+                tracing::error!(error = chain, "the projector begins anew");
+            }
             if has_moved {
                 waits = RETRY.waits(&self.entropy);
             }
-            let wait = waits.next().unwrap_or(LOCK_AGAIN);
+            let wait = if error.is_archived() {
+                ARCHIVED_AGAIN
+            } else {
+                waits.next().unwrap_or(LOCK_AGAIN)
+            };
             tokio::select! {
                 () = tasks.stopping() => {}
                 () = self.clock.sleep(wait) => {}
@@ -450,7 +464,21 @@ enum Step {
 }
 
 impl ProjectorError {
+    /// Whether what comes next is archived, and the archive not at hand.
+    const fn is_archived(&self) -> bool {
+        let (Self::Feed(FeedError::Log(error)) | Self::Log(error)) = self else {
+            return matches!(self, Self::Feed(FeedError::Archived { .. }));
+        };
+        matches!(
+            error,
+            event_log::ReadError::Archived { .. } | event_log::ReadError::Archive { .. }
+        )
+    }
+
     const fn reason(&self) -> &'static str {
+        if self.is_archived() {
+            return "archived";
+        }
         match self {
             Self::Schema(_) | Self::Builds(_) => "schema",
             Self::Apply { .. } => "apply",

@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod answers;
+mod archived;
 mod audit;
 mod breakdown;
 mod builds;

@@ -22,15 +22,15 @@ use crate::support::sample;
 const SOON: Duration = Duration::from_secs(30);
 
 /// A process with a log and its appender.
-struct Process {
-    log: EventLog,
+pub struct Process {
+    pub log: EventLog,
     lifecycle: Lifecycle,
     tasks: Tasks,
     database: PgConnectOptions,
 }
 
 impl Process {
-    fn start(pool: PgPool, database: &PgConnectOptions) -> Self {
+    pub fn start(pool: PgPool, database: &PgConnectOptions) -> Self {
         let clock = Clock::system();
         let (log, appender) = EventLog::new(pool, clock.clone(), Entropy::os(), Config::default());
         let lifecycle = Lifecycle::new(clock);
@@ -44,7 +44,7 @@ impl Process {
         }
     }
 
-    fn project(&self, version: ProjectionVersion) {
+    pub fn project(&self, version: ProjectionVersion) {
         let config = ProjectorConfig {
             database: self.database.clone(),
             nats: None,
@@ -55,19 +55,19 @@ impl Process {
         self.tasks.spawn(TaskKind::Critical, "projector", run);
     }
 
-    fn follow(&self, model: &ReadModel) -> Positions {
+    pub fn follow(&self, model: &ReadModel) -> Positions {
         let (follower, positions) = PositionFollower::new(model.clone(), Clock::system());
         let run = follower.run(self.tasks.clone());
         self.tasks.spawn(TaskKind::Critical, "positions", run);
         positions
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.lifecycle.shutdown(ShutdownPolicy::default()).await;
     }
 
     /// Appends a project; returns its position.
-    async fn append(&self, org: OrgId, events: Vec<Event>) -> GlobalPosition {
+    pub async fn append(&self, org: OrgId, events: Vec<Event>) -> GlobalPosition {
         let request = || AppendRequest {
             org_id: org,
             expected: None,
@@ -94,7 +94,7 @@ fn project() -> (ProjectId, Event) {
     (id, sample::project(id, "Project").into())
 }
 
-async fn wait_for(positions: &Positions, position: GlobalPosition) {
+pub async fn wait_for(positions: &Positions, position: GlobalPosition) {
     let waited = positions.wait_for(position, &Clock::system(), SOON).await;
     waited.unwrap();
 }
@@ -109,7 +109,7 @@ async fn projected(model: &ReadModel, org: OrgId) -> usize {
 }
 
 /// So that the projector has to make it.
-fn drop_schema() -> AssertSqlSafe<String> {
+pub fn drop_schema() -> AssertSqlSafe<String> {
     AssertSqlSafe(format!(
         "DROP SCHEMA {} CASCADE",
         ProjectionVersion::CURRENT

@@ -7,7 +7,7 @@ use domain::ids::{GlobalPosition, OrgId, WebhookId};
 use domain::org::{Command, WebhookCommand};
 use domain::time::Timestamp;
 use domain::webhook::{DeliveryStatus, DisabledReason};
-use event_log::StoredEvent;
+use event_log::{ReadError, StoredEvent};
 use runtime::telemetry::chain;
 use uuid::Uuid;
 
@@ -69,9 +69,7 @@ impl Session<'_> {
         if due.is_empty() {
             return Ok(());
         }
-        let positions: Vec<GlobalPosition> = due.iter().map(|due| due.position).collect();
-        let events = self.sender.commander.log().read_at(&positions).await?;
-        let events: HashMap<_, _> = events.into_iter().map(|it| (it.position, it)).collect();
+        let events = self.sender.events(&due).await?;
         for due in due {
             let event = events.get(&due.position).cloned();
             let place = Place {
@@ -136,6 +134,32 @@ impl Session<'_> {
 }
 
 impl Sender {
+    /// The events of deliveries. What is archived and not at hand, so that nobody can repeat it here,
+    /// fails its own delivery and holds up no other.
+    async fn events(&self, due: &[Due]) -> Result<HashMap<GlobalPosition, StoredEvent>, SendError> {
+        let log = self.commander.log();
+        let is_archived = |error: &ReadError| {
+            matches!(
+                error,
+                ReadError::Archived { .. } | ReadError::Archive { .. }
+            )
+        };
+        let positions: Vec<GlobalPosition> = due.iter().map(|due| due.position).collect();
+        let mut found = match log.read_at(&positions).await {
+            Err(error) if is_archived(&error) => Vec::new(),
+            found => return Ok(by_position(found?)),
+        };
+        for position in positions {
+            match log.read_at(&[position]).await {
+                Err(error) if is_archived(&error) => {
+                    tracing::warn!(error = %chain(&error), "an event cannot be delivered again");
+                }
+                event => found.extend(event?),
+            }
+        }
+        Ok(by_position(found))
+    }
+
     async fn attempt(&self, due: Due, event: Option<StoredEvent>) -> Done {
         let (began, start) = (self.now(), self.clock.monotonic());
         let sent = match event {
@@ -200,6 +224,10 @@ fn counted(all: impl Iterator<Item = Uuid>) -> Vec<(Uuid, i64)> {
         *counts.entry(one).or_default() += 1;
     }
     counts.into_iter().collect()
+}
+
+fn by_position(events: Vec<StoredEvent>) -> HashMap<GlobalPosition, StoredEvent> {
+    events.into_iter().map(|it| (it.position, it)).collect()
 }
 
 fn later(now: Timestamp, wait: Duration) -> Timestamp {

@@ -175,6 +175,7 @@ impl TestApp {
         let resources = Resources {
             signer: None,
             ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
+            archive: None,
             primary: setup.primary,
             limiter: Limiter::start(setup.verify.clone(), still, &base),
             verify: setup.verify,

@@ -88,7 +88,7 @@ pub async fn handle(
         }
         When::At(at) if at > app.now() => return Err(refused("at", "must not lie ahead")),
         When::At(at) => Stood {
-            up_to: app.position_at(at).await?,
+            up_to: app.moment(at).await?.at_least,
             at: Some(at),
         },
     };
@@ -112,16 +112,17 @@ impl Question for Stood {
             to: self.up_to,
             ..AuditFilter::all()
         };
-        let last = snapshot.reader.audit_positions(&filter, true, 1).await;
-        let last = last.map_err(|error| snapshot.read_error(error))?;
-        let Some(position) = last.first().copied() else {
-            return Err(ApiError::not_found());
-        };
-        let at = match self.at {
-            Some(at) => at,
-            None => recorded_at(snapshot, position).await?,
-        };
+        let mut position = last(snapshot, &filter).await?;
+        let mut recorded_at = recorded_at(snapshot, position).await?;
         filter.streams = vec![Stream::Decisions];
+        if recorded_at.is_none() {
+            // An observation that is archived, and not at hand; it changed nothing that is asked for.
+            position = last(snapshot, &filter).await?;
+            recorded_at = self::recorded_at(snapshot, position).await?;
+        }
+        let Some(at) = self.at.or(recorded_at) else {
+            return Err(ApiError::gone_position(snapshot.app.earliest().await?));
+        };
         filter.types = Some(FOLDED.map(|it| TypeFilter::Entity(it.to_owned())).to_vec());
         let state = fold(snapshot, filter).await?;
         let profile = state.profile.as_ref().ok_or_else(ApiError::not_found)?;
@@ -149,17 +150,24 @@ impl Question for Stood {
     }
 }
 
-/// When the event at a position of the caller's org was recorded.
+/// Where the last event stands that the filter lets through; 404 if there is none.
+async fn last(
+    snapshot: &mut Snapshot<'_>,
+    filter: &AuditFilter,
+) -> Result<GlobalPosition, ApiError> {
+    let last = snapshot.reader.audit_positions(filter, true, 1).await;
+    let last = last.map_err(|error| snapshot.read_error(error))?;
+    last.first().copied().ok_or_else(ApiError::not_found)
+}
+
+/// When the event at a position of the caller's org was recorded; none if it is not at hand.
 async fn recorded_at(
     snapshot: &Snapshot<'_>,
     position: GlobalPosition,
-) -> Result<Timestamp, ApiError> {
+) -> Result<Option<Timestamp>, ApiError> {
     let org = snapshot.call.org();
     let found = snapshot.app.events_at(org, &[position]).await?;
-    match found.first() {
-        Some(event) => Ok(event.recorded_at),
-        None => Err(ApiError::gone_position(snapshot.app.earliest().await?)),
-    }
+    Ok(found.first().map(|event| event.recorded_at))
 }
 
 /// Folds the events that the filter lets through, as decisions do.

@@ -165,9 +165,11 @@ pub async fn handle(
     let mut walk = app
         .log
         .walk_org(call.org(), &wanted.streams, after, to.max(after));
-    // It is fixed where it begins before it is asked what is kept: what goes offline later is missed.
+    // It is fixed where it begins before it is asked what is kept: what is archived later is missed.
     walk.begin().await.map_err(|error| app.log_error(error))?;
-    app.require_kept(&call, after).await?;
+    let bounds = Bounds { after, to };
+    let kept = app.require_kept(&call, &wanted.streams, bounds, &mut walk);
+    kept.await?;
     let reader = Reader {
         log: app.log.clone(),
         clock: app.clock.clone(),

@@ -13,11 +13,13 @@ pub mod stream;
 use api::error::ApiError;
 use api::input::issue::Issues;
 use api::rate::{Policy, Refusal};
+use domain::event::Stream;
 use domain::ids::{GlobalPosition, OrgId};
 use domain::time::Timestamp;
-use event_log::{Head, ReadError, SignedCheckpoint, StoredEvent};
+use event_log::{Head, Moment, OrgWalk, ReadError, SignedCheckpoint, StoredEvent};
 use read_model::AuditFilter;
 
+use self::params::Bounds;
 use crate::app::App;
 use crate::call::Call;
 use crate::places::Full;
@@ -36,7 +38,9 @@ impl App {
     /// Maps what the log says.
     fn log_error(&self, error: ReadError) -> ApiError {
         match error {
-            ReadError::Database(_) => self.unavailable().because(error),
+            // What is recorded is recorded: elsewhere, or once its archive is there again.
+            ReadError::Archived { earliest, .. } => ApiError::gone_position(earliest),
+            ReadError::Database(_) | ReadError::Archive { .. } => self.unavailable().because(error),
             ReadError::Corrupt(_) => ApiError::internal(error),
         }
     }
@@ -48,27 +52,41 @@ impl App {
         newest.ok_or_else(|| ApiError::not_signed(self.jitter()))
     }
 
-    /// The last position recorded at an instant or before it.
-    async fn position_at(&self, at: Timestamp) -> Result<GlobalPosition, ApiError> {
-        let position = self.log.position_at(at).await;
-        position.map_err(|error| self.log_error(error))
+    /// Where the last event recorded at an instant or before it stands.
+    async fn moment(&self, at: Timestamp) -> Result<Moment, ApiError> {
+        let moment = self.log.moment(at).await;
+        moment.map_err(|error| self.log_error(error))
     }
 
-    /// 410 if events of the caller's org after a position are not kept online any more.
-    async fn require_kept(&self, call: &Call, after: GlobalPosition) -> Result<(), ApiError> {
+    /// 410 if some of these events of the caller's org can be read no more: observations that are
+    /// archived, where no archive is at hand. Decisions are all kept online. Where there are none, the walk
+    /// passes over them.
+    async fn require_kept(
+        &self,
+        call: &Call,
+        streams: &[Stream],
+        bounds: Bounds,
+        walk: &mut OrgWalk,
+    ) -> Result<(), ApiError> {
+        let attached = self.log.require_attached(bounds.after).await;
+        attached.map_err(|error| self.log_error(error))?;
         let earliest = self.earliest().await?;
-        if after.next() >= earliest {
+        let is_kept = bounds.after.next() >= earliest || self.log.has_archive();
+        if is_kept || !streams.contains(&Stream::Observations) {
             return Ok(());
         }
+        let upto = bounds.to.min(GlobalPosition::new(earliest.get() - 1));
         let gone = AuditFilter {
-            after,
-            to: GlobalPosition::new(earliest.get().saturating_sub(1)),
+            streams: vec![Stream::Observations],
+            after: bounds.after,
+            to: upto,
             ..AuditFilter::all()
         };
         let mut reader = self.open(call).await?;
         let gone = reader.audit_positions(&gone, false, 1).await;
         let gone = gone.map_err(|error| self.read_error(error))?;
         if gone.is_empty() {
+            walk.pass(Stream::Observations, upto);
             return Ok(());
         }
         Err(ApiError::gone_position(earliest))
@@ -79,7 +97,8 @@ impl App {
         earliest.map_err(|error| self.log_error(error))
     }
 
-    /// The events of an org at positions that are known to be its own, as far as they are kept.
+    /// The events of an org at positions that are known to be its own, as far as they are kept online or
+    /// in an archive at hand.
     async fn events_at(
         &self,
         org: OrgId,

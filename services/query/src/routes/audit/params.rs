@@ -230,7 +230,8 @@ impl Span {
         (from, to)
     }
 
-    /// The positions of it, up to `head`; those of days in the zone of the caller's org.
+    /// The positions of it, up to `head`; those of days in the zone of the caller's org. Where it cannot be
+    /// told what lies within, since that is archived and not at hand, that lies within.
     pub async fn bounds(
         &self,
         app: &App,
@@ -249,11 +250,11 @@ impl Span {
             return Err(refused("from", "must not be after to"));
         }
         let after = match from {
-            Some(from) => app.position_at(from.minus(TICK)).await?,
+            Some(from) => app.moment(from.minus(TICK)).await?.at_least,
             None => GlobalPosition::ZERO,
         };
         let to = match to {
-            Some(to) => app.position_at(to).await?.min(head),
+            Some(to) => app.moment(to).await?.at_most.min(head),
             None => head,
         };
         Ok(Bounds { after, to })

@@ -177,9 +177,9 @@ async fn consistency(
 
 /// 410: what the proof is made of is no longer kept online.
 async fn gone(snapshot: &Snapshot<'_>) -> ApiError {
-    match snapshot.app.log.extent().await {
-        Ok(extent) => ApiError::gone_position(extent.first.unwrap_or(extent.head.position.next())),
-        Err(error) => snapshot.app.log_error(error),
+    match snapshot.app.earliest().await {
+        Ok(earliest) => ApiError::gone_position(earliest),
+        Err(error) => error,
     }
 }
 

@@ -26,7 +26,7 @@ use runtime::lifecycle::TaskKind;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
-use super::params::{self, StreamChoice};
+use super::params::{self, Bounds, StreamChoice};
 use super::{PART_BYTES, not_now, require_reached};
 use crate::ahead::{Ahead, Goal, Reader};
 use crate::answer::{Giver, Taker, Unasked, hand_over};
@@ -123,9 +123,11 @@ pub async fn handle(
     let mut walk = app
         .log
         .walk_org(call.org(), &wanted.streams, after, head.max(after));
-    // It is fixed where it begins before it is asked what is kept: what goes offline later is missed.
+    // It is fixed where it begins before it is asked what is kept: what is archived later is missed.
     walk.begin().await.map_err(|error| app.log_error(error))?;
-    app.require_kept(&call, after).await?;
+    let bounds = Bounds { after, to: head };
+    let kept = app.require_kept(&call, &wanted.streams, bounds, &mut walk);
+    kept.await?;
     let reader = Reader {
         log: app.log.clone(),
         clock: app.clock.clone(),

@@ -4,6 +4,7 @@
 mod reply;
 mod written;
 
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -146,6 +147,18 @@ impl World {
         let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
         let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
         let replica = replica(&self.database, &log, &lifecycle.handle(), flags).await;
+        (replica, lifecycle)
+    }
+
+    /// The same, which reads archived events from a folder.
+    pub async fn replica_with_archive(&self, folder: &Path) -> (Replica, Lifecycle) {
+        let lifecycle = Lifecycle::new(self.clock.clone());
+        let reader = self.database.pool_as("tga_query");
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let log = log.with_archive(Some(folder.to_owned()));
+        let flags = ["--projector", "false"];
+        let replica = replica(&self.database, &log, &lifecycle.handle(), &flags).await;
         (replica, lifecycle)
     }
 

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use clap::Args;
 use command::app::CommandError;
 use domain::event::{Event, Reading, Stream};
-use domain::ids::{CreatorId, OrgId, StreamVersion, VideoId};
+use domain::ids::{CreatorId, GlobalPosition, OrgId, VideoId};
 use domain::org::{Command, CreatorStatus, OrgState, Rejection};
-use event_log::EventLog;
+use event_log::{EventLog, OrgWalk, StoredEvent};
 use gate::Erasure;
 use indicatif::ProgressBar;
 use uuid::Uuid;
@@ -17,8 +17,6 @@ use crate::operator::connection::Operator;
 use crate::operator::{OperatorError, decide};
 use crate::terminal::say;
 
-/// Observations of one read; so many of the largest are 64 MiB.
-const PAGE: u16 = 256;
 /// Keys that one statement destroys.
 const SUBJECTS: usize = 1_000;
 
@@ -40,12 +38,13 @@ impl EraseCreator {
             .await?;
         let known = known.map_err(CommandError::Rejected)?;
         let known = known.ok_or(EraseError::NoCreator { org, creator })?;
+        observations(log, org, GlobalPosition::ZERO).await?;
         remove(operator, org, creator, known).await?;
         // Nothing more is recorded of it, nor of videos that it has.
         let videos = commander
             .inspect(org, |state| videos(state, creator))
             .await?;
-        let mut looked = StreamVersion::ZERO;
+        let mut looked = GlobalPosition::ZERO;
         let mut subjects = comments(log, org, &videos, &mut looked).await?;
         subjects.insert(creator.as_uuid());
         let mut erased = HashSet::new();
@@ -166,22 +165,31 @@ fn videos(state: &OrgState, creator: CreatorId) -> HashSet<VideoId> {
     videos.map(|(id, _)| *id).collect()
 }
 
-/// The comments under videos that were ever recorded after a version of the org's observations, which
-/// then is the newest.
+/// What an org recorded after a position, as a walk that has begun, and where it ends: an archive that
+/// it needs is missed before anything is done.
+async fn observations(
+    log: &EventLog,
+    org: OrgId,
+    after: GlobalPosition,
+) -> Result<(OrgWalk, Vec<StoredEvent>), EraseError> {
+    let head = log.head().await?.position;
+    let mut walk = log.walk_org(org, &[Stream::Observations], after, head.max(after));
+    let page = walk.next_page().await?;
+    Ok((walk, page))
+}
+
+/// The comments under videos that were ever recorded after a position, which then is the newest.
 async fn comments(
     log: &EventLog,
     org: OrgId,
     videos: &HashSet<VideoId>,
-    after: &mut StreamVersion,
+    after: &mut GlobalPosition,
 ) -> Result<HashSet<Uuid>, EraseError> {
     let bar = ProgressBar::new_spinner().with_prefix("looking for comments");
     let mut found = HashSet::new();
-    while !videos.is_empty() {
-        let page = log
-            .read_stream(org, Stream::Observations, *after, PAGE)
-            .await?;
-        let Some(last) = page.last() else { break };
-        *after = last.version;
+    let (mut walk, mut page) = observations(log, org, *after).await?;
+    *after = walk.to();
+    while !videos.is_empty() && !page.is_empty() {
         for event in &page {
             let recorded = event.decode().map_err(|source| EraseError::Undecodable {
                 position: event.position,
@@ -203,6 +211,7 @@ async fn comments(
             );
         }
         bar.inc(page.len() as u64);
+        page = walk.next_page().await?;
     }
     bar.finish_and_clear();
     Ok(found)

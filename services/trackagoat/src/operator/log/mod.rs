@@ -1,6 +1,7 @@
 //! `trackagoat log`: what an operator does about the log as a whole.
 
 mod again;
+mod archive;
 mod checkpoint;
 mod erased;
 mod lives;
@@ -30,6 +31,7 @@ use runtime::entropy::Entropy;
 use sqlx::{Connection, PgPool};
 
 use self::again::{Rehearsal, Replay, Tally};
+pub use self::archive::{ArchiveFailure, ArchiveLog};
 use self::checkpoint::Checkpoint;
 use self::erased::{Erased, erase};
 pub use self::lives::Lives;
@@ -48,6 +50,9 @@ pub enum Log {
     /// After the database was restored to an earlier moment, and before services are started: takes
     /// away and erases again what the ledgers know to have been taken away and erased since.
     Restored(Restored),
+    /// Move old partitions into files, and keep of them online what has to be: every decision, and the
+    /// newest observations.
+    Archive(ArchiveLog),
     /// Tell again what happened: print it, one `CloudEvent` a line, or send it somewhere.
     Replay(ReplayLog),
     /// Print what an org was at a moment, folded from its events as the services do it.
@@ -65,6 +70,10 @@ impl Log {
     pub async fn run(self, target: &Target, clock: Clock, entropy: Entropy) -> ExitCode {
         let done: Result<(), Box<dyn Error>> = match self {
             Self::Restored(restored) => Box::pin(restored.begin(target, clock, entropy)).await,
+            Self::Archive(archive) => {
+                let done = Action::Archive(archive).run(target, clock, entropy).await;
+                done.map_err(Into::into)
+            }
             Self::Verify(verify) => match Box::pin(verify.run(target, clock, entropy)).await {
                 Ok(exit_code) => return exit_code,
                 Err(error) => Err(error.into()),

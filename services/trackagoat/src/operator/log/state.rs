@@ -75,8 +75,8 @@ impl State {
         entropy: &Entropy,
     ) -> Result<(), StateError> {
         let log = open_log(&target.place()?, clock, entropy).await?;
-        let range = Range::resolve(&log, None, self.at).await?;
-        let position = range.ok_or(StateError::Empty)?.last;
+        let end = Range::end(&log, self.at).await?;
+        let position = end.ok_or(StateError::Empty)?;
         let folded = fold(&log, self.org, position).await?;
         let org = self.org;
         let folded = folded.ok_or(StateError::NoOrg { org, position })?;

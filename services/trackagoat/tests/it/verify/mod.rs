@@ -2,6 +2,7 @@
 //! database, and to an exported file.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod archived;
 mod files;
 mod logs;
 mod service;
@@ -149,6 +150,7 @@ impl World {
             "merkle",
             "checkpoints",
             "restorations",
+            "archived",
         ] {
             let off = format!("alter table log.{table} disable trigger append_only");
             tx.execute(AssertSqlSafe(off)).await.unwrap();

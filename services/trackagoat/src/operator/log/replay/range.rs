@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
 use domain::ids::GlobalPosition;
 use domain::time::Timestamp;
-use event_log::{EventLog, ReadError};
+use event_log::{EventLog, Head, ReadError};
 
 /// An end of a range, as it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,11 @@ pub enum RangeError {
         head: GlobalPosition,
         recorded_at: Timestamp,
     },
-    #[error("position {position} is not kept online any more: the earliest is {earliest}")]
-    Gone {
+    #[error(
+        "position {position} is archived: name the folder of the archive (--archive-dir or \
+         TGA_ARCHIVE_DIR), or begin with {earliest}, the earliest that is kept online"
+    )]
+    Archived {
         position: GlobalPosition,
         earliest: GlobalPosition,
     },
@@ -107,14 +110,14 @@ impl Range {
         if head.position == GlobalPosition::ZERO {
             return Ok(None);
         }
-        let earliest = log.earliest().await?;
+        let earliest = earliest(log).await?;
         for edge in [from, to] {
             if let Some(Edge::Position(position)) = edge {
                 check(position, earliest, head.position)?;
             }
         }
         let first = match from {
-            None => earliest,
+            None => GlobalPosition::new(1),
             Some(Edge::Position(position)) => position,
             Some(edge) => {
                 let begin = edge.begin().unwrap_or(head.recorded_at);
@@ -128,21 +131,33 @@ impl Range {
                 let before = log
                     .position_at(begin.minus(TimeDelta::microseconds(1)))
                     .await?;
-                before.next().max(earliest)
+                before.next()
             }
         };
-        let last = match to {
-            None => head.position,
-            Some(Edge::Position(position)) => position,
-            Some(edge) => {
-                log.position_at(edge.end().unwrap_or(head.recorded_at))
-                    .await?
-            }
-        };
+        let last = last(log, &head, to).await?;
         if first > last {
             return Err(RangeError::Backwards { first, last });
         }
+        check(first, earliest, head.position)?;
         Ok(Some(Self { first, last }))
+    }
+
+    /// Where it ends, for who reads decisions alone, which are online however old they are; none in
+    /// an empty log.
+    pub async fn end(
+        log: &EventLog,
+        to: Option<Edge>,
+    ) -> Result<Option<GlobalPosition>, RangeError> {
+        let (head, first) = (log.head().await?, GlobalPosition::new(1));
+        if head.position == GlobalPosition::ZERO {
+            return Ok(None);
+        }
+        let last = last(log, &head, to).await?;
+        if last < first {
+            return Err(RangeError::Backwards { first, last });
+        }
+        check(last, first, head.position)?;
+        Ok(Some(last))
     }
 
     /// The position before the first.
@@ -151,7 +166,27 @@ impl Range {
     }
 }
 
-/// Whether a position that was named is one that can be read.
+/// The position of an end.
+async fn last(log: &EventLog, head: &Head, to: Option<Edge>) -> Result<GlobalPosition, ReadError> {
+    match to {
+        None => Ok(head.position),
+        Some(Edge::Position(position)) => Ok(position),
+        Some(edge) => {
+            let end = edge.end().unwrap_or(head.recorded_at);
+            log.position_at(end).await
+        }
+    }
+}
+
+/// The first position that can be read.
+async fn earliest(log: &EventLog) -> Result<GlobalPosition, ReadError> {
+    if log.has_archive() {
+        return Ok(GlobalPosition::new(1));
+    }
+    log.earliest().await
+}
+
+/// Whether a position is one that can be read.
 pub fn check(
     position: GlobalPosition,
     earliest: GlobalPosition,
@@ -161,7 +196,7 @@ pub fn check(
         return Err(RangeError::Future { position, head });
     }
     if position < earliest {
-        return Err(RangeError::Gone { position, earliest });
+        return Err(RangeError::Archived { position, earliest });
     }
     Ok(())
 }
@@ -213,7 +248,7 @@ mod tests {
         ));
         assert!(matches!(
             check(at(4), at(5), at(9)),
-            Err(RangeError::Gone { earliest, .. }) if earliest == at(5)
+            Err(RangeError::Archived { earliest, .. }) if earliest == at(5)
         ));
     }
 }

@@ -5,9 +5,11 @@ use std::mem;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::event::Stream;
 use domain::ids::{GlobalPosition, TreeSize};
-use domain::merkle::{Frontier, TILE_WIDTH};
+use domain::merkle::Frontier;
 use domain::signed::VerifierKey;
+use event_log::archive::{ArchiveEdge, ArchiveError};
 use event_log::{
     CheckpointFolder, Config, EventLog, Extent, ReadError, StoredEvent, checkpoints_of_stream,
 };
@@ -20,12 +22,14 @@ use super::VerifyError;
 use super::credentials::Unmade;
 use super::expected::{Copies, Expected, Source};
 use super::report::{Fault, Report};
-use super::walk::{Step, Walk, of_subtree};
+use super::walk::{Scope, Step, Walk, of_subtree};
 use crate::nats;
 use crate::operator::{Place, connect as connect_once};
 
 /// Events of one read; while they are looked at, the next are read.
 const PAGE: u16 = 5_000;
+/// Positions that one read looks through for what is online of archived events.
+const LOOK_THROUGH: u64 = 50_000;
 const NATS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the log is held to beside its database.
@@ -42,7 +46,7 @@ pub async fn connect(
 ) -> Result<EventLog, VerifyError> {
     drop(connect_once(place, &clock).await?);
     let (log, _) = EventLog::new(place.pool()?, clock, entropy, Config::default());
-    Ok(log)
+    Ok(log.with_archive(place.archive.archive_dir.clone()))
 }
 
 /// Verifies all of it.
@@ -57,6 +61,7 @@ pub async fn verify(
     let mut report = Report::default();
     let unmade = Unmade::read(&log).await?;
     let extent = log.extent().await?;
+    let archived = log.archive_edge().await?;
     let mut copies = copies(place, &outside, &extent, &clock, &mut report).await?;
     let newest = log.newest_checkpoint().await?;
     copies.add_newest(newest.as_ref());
@@ -65,6 +70,7 @@ pub async fn verify(
     let checked = Examination {
         log,
         extent,
+        archived,
         bar: progress_bar(&extent),
         unmade,
         report,
@@ -138,6 +144,7 @@ fn unasked(report: &mut Report, why: &dyn fmt::Display) {
 struct Examination {
     log: EventLog,
     extent: Extent,
+    archived: Option<ArchiveEdge>,
     bar: ProgressBar,
     unmade: Unmade,
     report: Report,
@@ -146,39 +153,26 @@ struct Examination {
 impl Examination {
     async fn run(mut self, mut expected: Expected) -> Result<Report, VerifyError> {
         let end = self.extent.head.position;
-        let first = self.extent.first.unwrap_or(end.next());
-        let before = GlobalPosition::new(first.get() - 1);
-        // Nothing says that they are kept elsewhere, and what is kept of the tree could have been changed
-        // with them.
-        if before > GlobalPosition::ZERO {
-            let missing = Fault::between(
-                GlobalPosition::new(1),
-                before,
-                "the log lacks its beginning",
-            );
-            self.report.fault = Some(missing);
-            return Ok(self.report);
-        }
-        let Some(tree) = self.beginning(before).await? else {
-            let what = "what is kept of the tree does not reach the oldest event";
-            self.report.fault = Some(Fault::at(first, what));
-            return Ok(self.report);
+        let (tree, scope) = match self.beginning().await? {
+            Ok(beginning) => beginning,
+            Err(fault) => {
+                self.report.fault = Some(fault);
+                return Ok(self.report);
+            }
         };
         expected.skip_below(TreeSize::new(tree.size())).await?;
         expected.fill(TreeSize::new(tree.size())).await?;
-        let is_whole = before == GlobalPosition::ZERO;
-        let mut walk = Walk::new(expected, tree, is_whole);
+        let mut walk = Walk::new(expected, tree, scope);
         // What was signed over no event, or over what is kept elsewhere.
         let mut fault = walk.agrees().err();
-        let mut at = before;
-        let mut page = self.page(at).await?;
+        let mut at = GlobalPosition::ZERO;
+        let mut page = self.page(at, scope).await?;
         while fault.is_none() && at < end {
-            let Page { events, gap } = page;
-            let until = events.last().map_or(at, |last| last.position);
+            let Page { events, until, gap } = page;
             walk.expected.fill(TreeSize::new(until.get())).await?;
             let ahead = async {
                 if gap.is_none() && until < end {
-                    self.page(until).await
+                    self.page(until, scope).await
                 } else {
                     Ok(Page::default())
                 }
@@ -194,7 +188,10 @@ impl Examination {
             let signed = self.signed().await?;
             let wrong = self.log.wrong_subtrees(&grown).await?;
             let wrong = wrong.iter().find_map(|one| of_subtree(one, signed));
-            fault = earlier(found, wrong).or(gap);
+            // Behind something wrong what comes next is not known.
+            let is_sound = found.is_none();
+            let at_edge = is_sound.then(|| self.at_edge(&walk, until)).flatten();
+            fault = earlier(earlier(found, wrong), earlier(gap, at_edge));
             self.unmade.meet(&self.log, at, until).await?;
             self.bar.inc(until.get() - at.get());
             at = until;
@@ -205,52 +202,129 @@ impl Examination {
             Some(fault) => Some(fault),
             None => self.end(&mut walk).await?,
         };
-        self.summarize(&walk, is_whole);
+        self.summarize(&walk, scope);
         Ok(self.report)
     }
 
-    /// The tree over what is kept elsewhere; from a log that begins in the midst of a tile, up to the
-    /// end of that tile, of which one hash is kept.
-    async fn beginning(&self, before: GlobalPosition) -> Result<Option<Frontier>, ReadError> {
-        let size = before.get().next_multiple_of(TILE_WIDTH);
-        if size == 0 {
-            return Ok(Some(Frontier::default()));
+    /// The tree over what is not looked at, and what is looked at.
+    async fn beginning(&self) -> Result<Result<(Frontier, Scope), Fault>, ReadError> {
+        let begin = GlobalPosition::new(1);
+        // What no archive is said to hold must be here: what is kept of the tree could have been changed
+        // with it.
+        let upto = self.archived.map_or(0, |archived| archived.upto.get());
+        let first = self
+            .extent
+            .first
+            .unwrap_or(self.extent.head.position.next());
+        if first.get() > upto + 1 {
+            let (from, to) = (upto + 1, first.get() - 1);
+            let (from, to) = (GlobalPosition::new(from), GlobalPosition::new(to));
+            let what = "the log lacks its beginning";
+            return Ok(Err(Fault::between(from, to, what)));
         }
-        self.log.tree_edge(TreeSize::new(size)).await
+        let Some(archived) = self.archived.filter(|_| !self.log.has_archive()) else {
+            return Ok(Ok((Frontier::default(), Scope::Whole)));
+        };
+        let size = TreeSize::new(archived.upto.get());
+        let Some(tree) = self.log.tree_edge(size).await? else {
+            let what = "what is kept of the tree does not reach the end of what was archived";
+            return Ok(Err(Fault::between(begin, archived.upto, what)));
+        };
+        if tree.root() != archived.root {
+            let what = "the tree that is kept over them is not the one over what was archived";
+            return Ok(Err(Fault::between(begin, archived.upto, what)));
+        }
+        Ok(Ok((tree, Scope::Decisions(archived.upto))))
     }
 
     /// The next events, up to where one is missing or cannot be read.
-    async fn page(&self, after: GlobalPosition) -> Result<Page, ReadError> {
-        let left = self.extent.head.position.get() - after.get();
+    async fn page(&self, after: GlobalPosition, scope: Scope) -> Result<Page, ReadError> {
+        if let Scope::Decisions(upto) = scope
+            && after < upto
+        {
+            return self.kept_page(after, upto).await;
+        }
+        let mut left = self.extent.head.position.get() - after.get();
+        let edge = self.archived.map_or(0, |edge| edge.upto.get());
+        let is_archived = after.get() < edge;
+        if is_archived {
+            left = left.min(edge - after.get());
+        }
         let limit = u16::try_from(left).unwrap_or(PAGE).min(PAGE);
-        let corrupt = match self.log.read(after, limit).await {
-            Ok(events) if events.len() == usize::from(limit) => {
-                let gap = None;
-                return Ok(Page { events, gap });
-            }
+        let mut page = match self.log.read(after, limit).await {
             Ok(events) => {
-                let missing = after.plus(events.len() as u64).next();
-                let gap = Some(Fault::at(missing, "it is missing"));
-                return Ok(Page { events, gap });
+                let until = after.plus(events.len() as u64);
+                let is_whole = events.len() == usize::from(limit);
+                let gap = (!is_whole).then(|| Fault::at(until.next(), "it is missing"));
+                Page { events, until, gap }
             }
-            Err(ReadError::Corrupt(row)) if row.table == "log.events" => row,
-            Err(error) => return Err(error),
+            Err(error) => {
+                let gap = gap_of(error)?;
+                let position = gap.first.unwrap_or(after.next());
+                let good = position.get().saturating_sub(after.get() + 1);
+                let good = u16::try_from(good).unwrap_or_default();
+                let events = match good {
+                    0 => Vec::new(),
+                    good => self.log.read(after, good).await?,
+                };
+                let until = after.plus(events.len() as u64);
+                Page {
+                    events,
+                    until,
+                    gap: Some(gap),
+                }
+            }
         };
-        let Ok(position) = corrupt.key.parse::<u64>().map(GlobalPosition::new) else {
-            return Err(corrupt.into());
+        if is_archived {
+            let kept = self.log.read_online(after, page.until).await?;
+            page.gap = earlier(otherwise_online(&page.events, &kept), page.gap);
+        }
+        Ok(page)
+    }
+
+    /// What is online of the next events, which are archived and not at hand.
+    async fn kept_page(
+        &self,
+        after: GlobalPosition,
+        upto: GlobalPosition,
+    ) -> Result<Page, ReadError> {
+        let end = upto.min(after.plus(LOOK_THROUGH));
+        let events = match self.log.read_online(after, end).await {
+            Ok(events) => events,
+            Err(error) => {
+                return Ok(Page {
+                    until: after,
+                    gap: Some(gap_of(error)?),
+                    ..Page::default()
+                });
+            }
         };
-        let what = match (corrupt.column, corrupt.problem) {
-            ("position", "is missing") => "it is missing".to_owned(),
-            (column, problem) => format!("its {column} {problem}"),
-        };
-        let good = u16::try_from(position.get() - after.get() - 1).unwrap_or_default();
+        let is_full = events.len() >= usize::from(PAGE);
+        let last = events.last().map(|last| last.position);
         Ok(Page {
-            events: match good {
-                0 => Vec::new(),
-                good => self.log.read(after, good).await?,
-            },
-            gap: Some(Fault::at(position, what)),
+            until: last.filter(|_| is_full).unwrap_or(end),
+            events,
+            gap: None,
         })
+    }
+
+    /// Whether the log says rightly what was archived, once the last of that was met.
+    fn at_edge(&self, walk: &Walk, until: GlobalPosition) -> Option<Fault> {
+        let edge = self.archived.filter(|edge| edge.upto == until)?;
+        let first = GlobalPosition::new(1);
+        if walk.tree() != (edge.upto.get(), edge.root) {
+            let what = "not the events of which log.archived has the tree";
+            return Some(Fault::between(first, edge.upto, what));
+        }
+        let auth = walk.auth();
+        if auth == edge.auth {
+            return None;
+        }
+        let what = format!(
+            "the last of them that changes who may call is at {auth}, log.archived says {}",
+            edge.auth
+        );
+        Some(Fault::between(first, edge.upto, what))
     }
 
     /// How far the tree must be kept.
@@ -276,35 +350,31 @@ impl Examination {
             let what = format!("the log says that it ends at {}", head.position);
             return Ok(Some(Fault::between(head.position.next(), last, what)));
         }
-        if let Some(auth) = walk.auth().filter(|auth| *auth != head.auth_position) {
+        let auth = walk.auth();
+        if auth != head.auth_position {
             let what = format!(
                 "the last event that changes who may call is at {auth}, the log says {}",
                 head.auth_position
             );
             return Ok(Some(Fault::beside(what)));
         }
-        if self.extent.first.is_none_or(|first| first.get() == 1) {
-            if let Some(unmade) = self.unmade.fault() {
-                return Ok(Some(unmade));
-            }
-            let access = mem::take(&mut walk.access);
-            return access
-                .compare(&self.log, head.position, &mut self.report)
-                .await;
+        // Decisions are all online, and they make credentials.
+        if let Some(unmade) = self.unmade.fault() {
+            return Ok(Some(unmade));
         }
-        if self.unmade.len() > 0 {
-            self.report.doubt(format!(
-                "that {} credentials were made by events that are no longer kept online",
-                self.unmade.len()
-            ));
-        }
-        Ok(None)
+        let access = mem::take(&mut walk.access);
+        access
+            .compare(&self.log, head.position, &mut self.report)
+            .await
     }
 
-    fn summarize(&mut self, walk: &Walk, is_whole: bool) {
+    fn summarize(&mut self, walk: &Walk, scope: Scope) {
         let (chains, expected) = (&walk.chains, &walk.expected);
         let report = &mut self.report;
-        let first = self.extent.first.unwrap_or_default();
+        let first = match self.archived {
+            Some(_) => GlobalPosition::new(1),
+            None => self.extent.first.unwrap_or_default(),
+        };
         report.tell(format!(
             "{} events of {} streams from position {first} on were looked at",
             chains.count(),
@@ -327,9 +397,12 @@ impl Examination {
                 "{count} events are of types that this build does not know"
             ));
         }
-        if !is_whole {
+        if let Scope::Decisions(upto) = scope {
             report.doubt(format!(
-                "what came before position {first}: it is kept elsewhere"
+                "observations up to position {upto}, which are archived ({} were not looked at), and that \
+                 decisions up to there were not changed or cut off where none follows: name the folder with \
+                 --archive-dir. What follows was held to the tree over what was archived",
+                chains.left_out()
             ));
         }
         let (end, signed) = (
@@ -348,8 +421,52 @@ impl Examination {
 #[derive(Default)]
 struct Page {
     events: Vec<StoredEvent>,
+    /// They were looked for up to here.
+    until: GlobalPosition,
     /// What is wrong behind them.
     gap: Option<Fault>,
+}
+
+/// An event that is not there, or not readable; any other error goes on.
+fn gap_of(error: ReadError) -> Result<Fault, ReadError> {
+    let corrupt = match error {
+        ReadError::Corrupt(row) if row.table == "log.events" => row,
+        ReadError::Archive { position, source } => {
+            return match *source {
+                ArchiveError::Damaged { path, source } => {
+                    let what = format!("it {} in {}", source.flaw, path.display());
+                    Ok(Fault::at(source.position, what))
+                }
+                other => Err(ReadError::Archive {
+                    position,
+                    source: Box::new(other),
+                }),
+            };
+        }
+        error => return Err(error),
+    };
+    let Ok(position) = corrupt.key.parse::<u64>().map(GlobalPosition::new) else {
+        return Err(corrupt.into());
+    };
+    let what = match (corrupt.column, corrupt.problem) {
+        ("position", "is missing") => "it is missing".to_owned(),
+        (column, problem) => format!("its {column} {problem}"),
+    };
+    Ok(Fault::at(position, what))
+}
+
+/// The first archived event that is online as another, or not at all though it is a decision.
+fn otherwise_online(archived: &[StoredEvent], kept: &[StoredEvent]) -> Option<Fault> {
+    archived.iter().find_map(|event| {
+        let found = kept.binary_search_by_key(&event.position, |kept| kept.position);
+        let what = match found {
+            Ok(place) if kept[place] == *event => return None,
+            Ok(_) => "what is online of it is not what was archived",
+            Err(_) if event.stream == Stream::Observations => return None,
+            Err(_) => "it is a decision, and is archived, but not online any more",
+        };
+        Some(Fault::at(event.position, what))
+    })
 }
 
 /// Of two faults the one that stands earlier in the log.
@@ -360,11 +477,9 @@ fn earlier(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
 
 /// Shown on a terminal only.
 fn progress_bar(extent: &Extent) -> ProgressBar {
-    let first = extent.first.map_or(0, |first| first.get() - 1);
     let style = ProgressStyle::with_template(
         "{elapsed_precise} [{bar:40}] {human_pos}/{human_len} events {per_sec} {msg}",
     )
     .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let events = extent.head.position.get().saturating_sub(first);
-    ProgressBar::new(events).with_style(style)
+    ProgressBar::new(extent.head.position.get()).with_style(style)
 }

@@ -166,16 +166,9 @@ impl Exported<'_> {
         let Some(path) = &self.asked.checkpoint else {
             return Ok(None);
         };
-        let note = fs::read_to_string(path).map_err(|source| VerifyError::File {
-            path: path.clone(),
-            source,
-        })?;
-        let other = match Checkpoint::open(&note, &self.asked.keys) {
+        let other = match given_checkpoint(path, &self.asked.keys)? {
             Ok(other) => other,
-            Err(error) => {
-                let what = format!("the given checkpoint cannot be believed: {error}");
-                return Ok(Some(Fault::beside(what)));
-            }
+            Err(fault) => return Ok(Some(fault)),
         };
         let Some(own) = &self.checkpoint else {
             report.doubt("that the events are under the given checkpoint: the export has no seal");
@@ -249,6 +242,20 @@ impl Exported<'_> {
             .sum();
         self.chains.count() - bound
     }
+}
+
+/// The checkpoint in a file, or why it is none that can be believed.
+pub fn given_checkpoint(
+    path: &Path,
+    keys: &[VerifierKey],
+) -> Result<Result<Checkpoint, Fault>, VerifyError> {
+    let note = fs::read_to_string(path).map_err(|source| VerifyError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Checkpoint::open(&note, keys).map_err(|error| {
+        Fault::beside(format!("the given checkpoint cannot be believed: {error}"))
+    }))
 }
 
 fn wrong_end(stream: Stream, found: StreamEnd, due: StreamEnd) -> Fault {

@@ -2,6 +2,7 @@
 //! recorded, complete and unaltered.
 
 mod access;
+mod archive;
 mod chain;
 mod credentials;
 mod database;
@@ -41,12 +42,22 @@ pub struct Verify {
         conflicts_with = "org"
     )]
     file: Option<PathBuf>,
+    /// Archives `events-<first>-<last>.ndjson.zst` to verify without any database, in any order; the
+    /// manifest of each must stand beside it. Of files that follow one another it is verified that they do.
+    #[arg(
+        long = "archive",
+        value_name = "FILE",
+        num_args = 1..,
+        conflicts_with_all = ["file", "org", "stream"]
+    )]
+    archives: Vec<PathBuf>,
     /// A public key of the log, or a file with one a line. Without it, signed heads are verified with the
     /// keys that stand beside them, which whoever writes there may have put there.
     #[arg(long = "public-key", id = "public_keys", value_name = "KEY|FILE")]
     public_keys: Vec<String>,
-    /// A file with a signed head of the log that came by another way, for an export that is sealed at it.
-    #[arg(long, value_name = "NOTE", requires = "file")]
+    /// A file with a signed head of the log that came by another way: for an export that is sealed at it,
+    /// or for archives, of whose events it proves those that it is over.
+    #[arg(long, value_name = "NOTE", requires = "public_keys")]
     checkpoint: Option<PathBuf>,
     /// The export was filtered: look at each event alone, and not for what is missing between them.
     #[arg(long, requires = "file")]
@@ -87,6 +98,8 @@ pub enum VerifyError {
     },
     #[error("--stream goes with --org or --file")]
     Stream,
+    #[error("--checkpoint goes with --file or --archive")]
+    Checkpoint,
     #[error("verifying was broken off")]
     Lost(#[from] tokio::task::JoinError),
 }
@@ -100,7 +113,15 @@ impl Verify {
         entropy: Entropy,
     ) -> Result<ExitCode, VerifyError> {
         let keys = keys::read(&self.public_keys)?;
+        if self.checkpoint.is_some() && self.file.is_none() && self.archives.is_empty() {
+            return Err(VerifyError::Checkpoint);
+        }
         let report = match (&self.file, self.org) {
+            _ if !self.archives.is_empty() => {
+                let (files, note) = (self.archives, self.checkpoint);
+                let verify = move || archive::verify(&files, &keys, note.as_deref());
+                tokio::task::spawn_blocking(verify).await??
+            }
             (Some(path), _) => {
                 let asked = file::Asked {
                     keys,

@@ -1,7 +1,7 @@
 //! The streams of one org, from the database: their chains, and not the tree over all.
 
 use domain::event::Stream;
-use domain::ids::{OrgId, StreamVersion};
+use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 use event_log::{EventLog, ReadError};
 
 use super::chain::{Beginning, Chains, Link};
@@ -57,6 +57,12 @@ async fn follow(
         Some(first) => StreamVersion::new(first.get() - 1),
         None => return Ok(None),
     };
+    if stream == Stream::Observations && log.archive_edge().await?.is_some() {
+        match past_archived(log, org, chains).await? {
+            Ok(version) => after = version,
+            Err(fault) => return Ok(Some(fault)),
+        }
+    }
     loop {
         let page = log.read_stream(org, stream, after, PAGE).await?;
         let Some(last) = page.last().map(|last| last.version) else {
@@ -74,5 +80,31 @@ async fn follow(
             }
         }
         after = last;
+    }
+}
+
+/// Follows archived observations, if the archive is at hand; the version after which all are online.
+async fn past_archived(
+    log: &EventLog,
+    org: OrgId,
+    chains: &mut Chains,
+) -> Result<Result<StreamVersion, Fault>, ReadError> {
+    let begin = log
+        .locate(org, Stream::Observations, GlobalPosition::ZERO)
+        .await?;
+    let Some(last) = begin.archived.filter(|_| log.has_archive()) else {
+        return Ok(Ok(begin.version));
+    };
+    let mut walk = log.walk_org(org, &[Stream::Observations], GlobalPosition::ZERO, last);
+    loop {
+        let page = walk.next_page().await?;
+        if page.is_empty() {
+            return Ok(Ok(chains.end(org, Stream::Observations).version));
+        }
+        for event in &page {
+            if let Err(fault) = chains.follow(&Link::from(event)) {
+                return Ok(Err(fault));
+            }
+        }
     }
 }

@@ -15,11 +15,10 @@ pub struct Walk {
     pub chains: Chains,
     pub expected: Expected,
     pub access: Access,
-    /// The tree so far, and where it goes on: after a log whose beginning is kept elsewhere, in its
-    /// first whole tile.
+    /// The tree so far, and where it goes on: behind what is archived, if that is not looked at.
     tree: Frontier,
-    /// The last event that changes who may call; none: not met yet, and perhaps there was one before.
-    auth: Option<GlobalPosition>,
+    /// The last event that changes who may call.
+    auth: GlobalPosition,
     pub unknown_types: u64,
 }
 
@@ -31,20 +30,28 @@ pub struct Step {
     pub fault: Option<Fault>,
 }
 
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Every event, from the first on.
+    Whole,
+    /// Up to a position decisions, and what else is there; every event behind it.
+    Decisions(GlobalPosition),
+}
+
 impl Walk {
-    /// From the first event on, or with the tree over what is kept elsewhere.
-    pub fn new(expected: Expected, tree: Frontier, is_whole: bool) -> Self {
-        let beginning = if is_whole {
-            Beginning::First
-        } else {
-            Beginning::Anywhere
+    /// From the first event on, with the tree over what is not looked at.
+    pub fn new(expected: Expected, tree: Frontier, scope: Scope) -> Self {
+        let chains = match scope {
+            Scope::Whole => Chains::new(Beginning::First),
+            Scope::Decisions(upto) => Chains::with_archived(upto),
         };
         Self {
-            chains: Chains::new(beginning),
+            chains,
             expected,
             access: Access::default(),
             tree,
-            auth: is_whole.then_some(GlobalPosition::ZERO),
+            auth: GlobalPosition::ZERO,
             unknown_types: 0,
         }
     }
@@ -104,20 +111,26 @@ impl Walk {
                 return fault("it is marked to change who may call, and does not".to_owned());
             }
             (Some(named), _) => {
-                if let Some(due) = self.auth.filter(|due| *due != named) {
+                let due = self.auth;
+                if due != named {
                     return fault(format!(
                         "it names {named} as the event before it that changes who may call; that is {due}"
                     ));
                 }
-                self.auth = Some(event.position);
+                self.auth = event.position;
             }
             (None, _) => {}
         }
         Ok(())
     }
 
-    /// The last event that changes who may call, if it is known.
-    pub const fn auth(&self) -> Option<GlobalPosition> {
+    /// How many events the tree is over, and its root.
+    pub fn tree(&self) -> (u64, NodeHash) {
+        (self.tree.size(), self.tree.root())
+    }
+
+    /// The last event that changes who may call, or 0.
+    pub const fn auth(&self) -> GlobalPosition {
         self.auth
     }
 }

@@ -1,0 +1,230 @@
+//! Moves old partitions of the log into files.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use chrono::TimeDelta;
+use clap::Args;
+use domain::ids::GlobalPosition;
+use domain::time::Timestamp;
+use event_log::archive::{ArchiveError, Archiver, Before, Next, Step, Stretch};
+use indicatif::{ProgressBar, ProgressStyle};
+use read_model::passed_by_all;
+use runtime::clock::Clock;
+use runtime::config::SecretError;
+use sqlx::{ConnectOptions, PgConnection};
+
+use crate::arguments::{ReadDatabaseUrl, SecretArgument};
+use crate::database::connect_options;
+use crate::operator::connection::Operator;
+use crate::terminal::say;
+
+/// How old the last event of a partition must be where nothing else is said: far older than anything
+/// that is asked about again by its `Idempotency-Key`.
+const OLD_DAYS: i64 = 7;
+
+/// Which partitions, and where to.
+#[derive(Debug, Args)]
+pub struct ArchiveLog {
+    /// The folder for files and their manifests, made if it is not there. Keep copies of it: what it
+    /// holds is nowhere else.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Only partitions that end before this position, or were recorded before this instant; by default
+    /// those that are older than 7 days.
+    #[arg(long, value_name = "POSITION|INSTANT")]
+    before: Option<Bound>,
+    /// Say what would be archived, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    read_database: ReadDatabaseUrl,
+}
+
+/// What is old enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bound(Before);
+
+/// The text is none of what a bound may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a position from 1, nor an instant such as 2026-01-05T05:37:52Z")]
+pub struct InvalidBound;
+
+/// Why nothing more was archived.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveFailure {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(
+        "no projection is known: what one may need must stay; name the read model's database with \
+         TGA_READ_DATABASE_URL_FILE"
+    )]
+    NoProjection,
+    #[error("how far projections have come could not be read")]
+    Projections(#[source] sqlx::Error),
+}
+
+impl FromStr for Bound {
+    type Err = InvalidBound;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBound> {
+        if let Ok(position) = text.parse::<u64>() {
+            let is_position = position > 0 && i64::try_from(position).is_ok();
+            let bound = Self(Before::Position(GlobalPosition::new(position)));
+            return is_position.then_some(bound).ok_or(InvalidBound);
+        }
+        Timestamp::parse(text)
+            .map(|instant| Self(Before::Instant(instant)))
+            .map_err(|_| InvalidBound)
+    }
+}
+
+impl ArchiveLog {
+    /// Archives one partition after the other; may be killed at any point and run again.
+    pub async fn run(self, operator: &Operator, clock: &Clock) -> Result<(), ArchiveFailure> {
+        let log = operator.commander.log();
+        let before = self.before.map_or_else(
+            || {
+                let now = Timestamp::from_datetime(clock.now());
+                Before::Instant(now.minus(TimeDelta::days(OLD_DAYS)))
+            },
+            |bound| bound.0,
+        );
+        let passed = self.passed(operator).await?;
+        let mut archiver = Archiver::begin(log, self.to.clone()).await?;
+        if self.dry_run {
+            return rehearse(&mut archiver, log.earliest(), before, passed).await;
+        }
+        loop {
+            let after = archiver.resume().await?;
+            match archiver.next(after, before, passed).await? {
+                Next::Due(stretch) => archive(&mut archiver, stretch).await?,
+                next => {
+                    say_end(next);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// How far the projection has come that is farthest behind.
+    async fn passed(&self, operator: &Operator) -> Result<GlobalPosition, ArchiveFailure> {
+        let passed = match self.read_database.optional()? {
+            Some(url) => {
+                let options = connect_options(&url).map_err(ArchiveFailure::Projections)?;
+                let mut connection: PgConnection = options
+                    .connect()
+                    .await
+                    .map_err(ArchiveFailure::Projections)?;
+                passed_by_all(&mut connection).await
+            }
+            None => match operator.pool.acquire().await {
+                Ok(mut connection) => passed_by_all(&mut connection).await,
+                Err(error) => Err(error),
+            },
+        };
+        let passed = passed.map_err(ArchiveFailure::Projections)?;
+        passed.ok_or(ArchiveFailure::NoProjection)
+    }
+}
+
+/// Says what would be archived.
+async fn rehearse(
+    archiver: &mut Archiver,
+    earliest: impl Future<Output = Result<GlobalPosition, event_log::ReadError>>,
+    before: Before,
+    passed: GlobalPosition,
+) -> Result<(), ArchiveFailure> {
+    let earliest = earliest.await.map_err(ArchiveError::Read)?;
+    let mut after = GlobalPosition::new(earliest.get().saturating_sub(1));
+    loop {
+        match archiver.next(after, before, passed).await? {
+            Next::Due(stretch) => {
+                let (first, last) = (stretch.first, stretch.last);
+                say(format_args!(
+                    "would archive {first} to {last}: {}",
+                    stretch.file_name()
+                ));
+                after = last;
+            }
+            next => {
+                say_end(next);
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// One partition, from the database to the folder.
+async fn archive(archiver: &mut Archiver, stretch: Stretch) -> Result<(), ArchiveFailure> {
+    let (first, last) = (stretch.first, stretch.last);
+    let bar = progress_bar(stretch);
+    let shown = bar.clone();
+    let written = archiver.write(stretch, move |step, position| {
+        shown.set_message(match step {
+            Step::Write => "writing",
+            Step::Read => "reading back",
+        });
+        shown.set_position(position.get() + 1 - first.get());
+    });
+    let written = written.await;
+    bar.finish_and_clear();
+    let written = written?;
+    let kept = archiver.keep(&written).await?;
+    archiver.put_away(&written).await?;
+    archiver.forget(stretch).await?;
+    let manifest = &written.manifest;
+    let how = if written.was_there {
+        ", written by an earlier run"
+    } else {
+        ""
+    };
+    say(format_args!(
+        "archived {first} to {last}: {} ({} bytes{how}); {kept} of {} events stay online",
+        manifest.file, manifest.bytes, manifest.count
+    ));
+    Ok(())
+}
+
+fn say_end(next: Next) {
+    match next {
+        Next::Young(Stretch { first, last }) => {
+            say(format_args!("{first} to {last} are not old enough"));
+        }
+        Next::Growing(first) => say(format_args!("the partition from {first} on is not full")),
+        Next::Due(_) => {}
+    }
+}
+
+/// Shown on a terminal only.
+fn progress_bar(stretch: Stretch) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{elapsed_precise} [{bar:40}] {human_pos}/{human_len} events {per_sec}, {eta} left, {msg}",
+    );
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(stretch.count()).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use event_log::archive::Before;
+
+    use super::{Bound, InvalidBound};
+
+    #[test]
+    fn a_bound_is_a_position_or_an_instant() {
+        let bound = |text: &str| text.parse::<Bound>();
+        assert!(matches!(bound("17").unwrap().0, Before::Position(at) if at.get() == 17));
+        assert!(matches!(
+            bound("2026-01-05T05:37:52Z").unwrap().0,
+            Before::Instant(_)
+        ));
+        for bad in ["", "0", "-1", "soon", "99999999999999999999"] {
+            assert_eq!(bound(bad), Err(InvalidBound), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Old partitions of the log in files: written, verified, read again.
+//!
+//! A file holds one partition whole: a line for each event, the public form with one member more,
+//! `authprev`, by which the event comes back as it stood. Lines are compressed in frames that can be
+//! read alone; a manifest beside the file says where they begin and what their hashes are, and
+//! `log.archived` has the hash of the manifest. So nothing that is read is trusted because it is there.
+//!
+//! What leaves the database is observations only, and of those not all (`keep` says which stay):
+//! decisions stay for ever, since every org must be foldable from them.
+
+mod archiver;
+mod check;
+mod error;
+mod keep;
+mod line;
+mod manifest;
+mod rows;
+mod scan;
+mod shelf;
+mod survey;
+mod through;
+mod volume;
+mod write;
+
+pub use self::archiver::{Archiver, Before, Next, Step, Written};
+pub use self::check::{BadEvent, Checker, Flaw, Start};
+pub use self::error::{ArchiveError, Behind};
+pub use self::manifest::{Frame, Manifest, Stretch};
+pub use self::rows::ArchiveEdge;
+pub(crate) use self::rows::{Archived, holding, upto};
+pub(crate) use self::scan::Scanned;
+pub(crate) use self::shelf::Shelf;
+pub use self::survey::{Survey, survey};
+pub use self::volume::Volume;

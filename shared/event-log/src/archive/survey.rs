@@ -1,0 +1,49 @@
+//! Whether a folder has all that was archived.
+
+use std::path::Path;
+
+use domain::ids::GlobalPosition;
+use sqlx::PgConnection;
+
+use super::error::ArchiveError;
+use super::rows;
+use super::volume::Volume;
+use crate::error::ReadError;
+
+/// What a folder has of everything that was archived.
+#[derive(Debug)]
+pub struct Survey {
+    /// How many files there must be.
+    pub files: usize,
+    /// Events up to here stand in them; 0 if nothing was archived.
+    pub upto: GlobalPosition,
+    /// What is wrong with those that are missing, of another length, or of another log.
+    pub wrong: Vec<ArchiveError>,
+}
+
+/// Looks for every file and its manifest; what stands inside a file is not looked at. Without a folder
+/// nothing is wrong with it.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn survey(
+    connection: &mut PgConnection,
+    folder: Option<&Path>,
+) -> Result<Survey, ReadError> {
+    let archived = rows::all(connection).await?;
+    let upto = archived
+        .last()
+        .map_or(GlobalPosition::ZERO, |last| last.upto);
+    let look = |folder: &Path| {
+        let opened = archived.iter().map(|one| {
+            let volume = Volume::open_known(folder, one.stretch, one.manifest_sum)?;
+            volume.check_length()
+        });
+        opened.filter_map(Result::err).collect()
+    };
+    Ok(Survey {
+        files: archived.len(),
+        upto,
+        wrong: folder.map(look).unwrap_or_default(),
+    })
+}
