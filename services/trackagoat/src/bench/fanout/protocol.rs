@@ -87,9 +87,10 @@ fn message<'a>(
     let size = |word: Option<&str>| word.and_then(|word| word.parse::<usize>().ok());
     let mut words = arguments.split_ascii_whitespace().rev();
     let total = size(words.next()).ok_or_else(malformed)?;
-    let headers = match has_headers {
-        true => size(words.next()).ok_or_else(malformed)?,
-        false => 0,
+    let headers = if has_headers {
+        size(words.next()).ok_or_else(malformed)?
+    } else {
+        0
     };
     let mut words = words.rev().skip(1);
     let sid = words.next().and_then(|word| word.parse().ok());
