@@ -41,6 +41,12 @@ pub struct Org {
     pub requests_per_minute: Option<u32>,
 }
 
+/// A key that was written.
+pub struct Key {
+    pub id: Uuid,
+    pub secret: String,
+}
+
 /// Servers, and services that use them.
 pub struct Fleet {
     pub services: Vec<Service>,
@@ -67,7 +73,8 @@ impl Org {
         setting: &Setting,
     ) -> Result<Vec<String>, BenchError> {
         let scopes = Scopes::from_iter([Scope::Read]);
-        self.write_with(scopes, url, keys, setting).await
+        let keys = self.write_with(scopes, url, keys, setting).await?;
+        Ok(keys.into_iter().map(|key| key.secret).collect())
     }
 
     /// Writes it, with so many keys of these scopes; those.
@@ -77,7 +84,7 @@ impl Org {
         url: &str,
         keys: usize,
         setting: &Setting,
-    ) -> Result<Vec<String>, BenchError> {
+    ) -> Result<Vec<Key>, BenchError> {
         let or_far = |limit: Option<u32>| limit.map_or(FAR, i64::from);
         let per_minute = or_far(self.requests_per_minute);
         let mut connection = PgConnection::connect(url).await?;
@@ -91,16 +98,18 @@ impl Org {
         let mut made = Vec::new();
         for _ in 0..keys {
             let entropy = &setting.entropy;
+            let id = entropy.uuid_v4();
             let secret = CredentialSecret::generate(CredentialKind::ApiKey, &entropy.bytes());
             sqlx::query(KEY)
                 .bind(secret.hash().as_bytes().to_vec())
-                .bind(entropy.uuid_v4())
+                .bind(id)
                 .bind(self.id)
                 .bind(per_minute)
                 .bind(i16::from(scopes.bits()))
                 .execute(&mut connection)
                 .await?;
-            made.push(secret.reveal().to_owned());
+            let secret = secret.reveal().to_owned();
+            made.push(Key { id, secret });
         }
         connection.close().await?;
         Ok(made)

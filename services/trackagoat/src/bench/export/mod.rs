@@ -118,7 +118,7 @@ impl Subject {
             service: Service::query(folder.path(), &url, clock).await?,
             url,
             org,
-            key: keys.pop().unwrap_or_default(),
+            key: keys.pop().map(|key| key.secret).unwrap_or_default(),
             events,
             head,
         };

@@ -1,104 +1,224 @@
-//! A subscriber over core NATS, reduced to what it needs: on few cores what a thousand of them take
-//! is missing to the server.
+//! A subscriber over NATS with an API key, which reads its durable as `deploy/clients` do, reduced to
+//! what it needs: on few cores what a thousand whole clients take is missing to the server.
 
+use std::time::Duration;
+
+use event_log::STREAM_NAME;
 use runtime::clock::Clock;
+use runtime::files::hex;
+use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::deliveries::Arrived;
+use super::protocol::{self, Event, Said};
 use crate::bench::error::BenchError;
 
-/// In the headers of a mirrored event.
-const POSITION: &str = "Tga-Position:";
+/// Under which subscribers ask JetStream.
+const API: &str = "tga.api";
+/// Events of one question.
+const BATCH: u64 = 100;
+/// How long a question waits. There are always two of them, half of that apart: one is open while
+/// the other is asked anew, which is as often as a client asks that has one of half as long.
+const WAITS: Duration = Duration::from_secs(10);
+/// The subscriptions of those two, and that of other answers.
+const QUESTIONS: [u64; 2] = [1, 2];
+const ANSWERS: u64 = 3;
 const BUFFER_BYTES: usize = 32 << 10;
 /// More than the largest message: what is longer is no message.
 const UNREAD_BYTES_MAX: usize = 8 << 20;
+/// How long a subscriber may take over what came before it was there.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks whether it is through.
+const LOOK: Duration = Duration::from_millis(20);
 
-/// Who subscribes.
-#[derive(Clone, Debug)]
-pub enum Login {
-    /// A tenant, by an API key as the token.
-    Key(String),
-    /// Whoever may do everything.
-    Operator { user: String, password: String },
+/// Who reads which durable, from where.
+pub struct Reader<'a> {
+    pub address: &'a str,
+    pub key: &'a str,
+    /// The durable's name.
+    pub durable: String,
+    /// In the names of its inboxes: answers to a connection before go nowhere.
+    pub number: u64,
 }
 
-/// An open subscription.
+/// A connection that reads a durable.
 pub struct Subscription {
     stream: TcpStream,
     unread: Vec<u8>,
+    /// What the server has not taken.
+    unsent: Vec<u8>,
+    /// Of both questions, how many events they may still bring.
+    left: [u64; QUESTIONS.len()],
+    durable: String,
+    inboxes: String,
     /// Said by the server and not yet taken notice of.
-    said: Said,
+    heard: Heard,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
-    ping: bool,
+#[derive(Debug, Default)]
+struct Heard {
     pong: bool,
+    refused: bool,
+    state: Option<State>,
 }
 
-impl Login {
+/// What the server says of a durable.
+#[derive(Debug, Deserialize)]
+struct State {
+    num_pending: u64,
+    num_ack_pending: u64,
+}
+
+impl Reader<'_> {
     fn connect(&self) -> String {
-        let mut options = json!({
+        let options = json!({
             "verbose": false,
             "pedantic": false,
             "headers": true,
+            "no_responders": true,
             "lang": "bench",
             "version": env!("CARGO_PKG_VERSION"),
+            "auth_token": self.key,
         });
-        match self {
-            Self::Key(key) => options["auth_token"] = key.as_str().into(),
-            Self::Operator { user, password } => {
-                options["user"] = user.as_str().into();
-                options["pass"] = password.as_str().into();
-            }
-        }
-        format!("CONNECT {options}\r\n")
+        format!("CONNECT {options}\r\nPING\r\n")
+    }
+
+    /// What its inboxes begin with: nobody can tell it but who has the key.
+    fn inboxes(&self) -> String {
+        let hash = Sha256::digest(format!("inbox:{}", self.key));
+        format!("_INBOX_{}.{:x}", &hex(&hash)[..32], self.number)
     }
 }
 
 impl Subscription {
-    /// Returns once the server has it; an error if it refuses.
-    pub async fn open(address: &str, login: &Login, subject: &str) -> Result<Self, BenchError> {
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(BenchError::Talk)?;
+    /// Returns once it is let in; none if it is not, for now or for good.
+    pub async fn open(reader: Reader<'_>) -> Result<Option<Self>, BenchError> {
+        let connected = TcpStream::connect(reader.address).await;
+        let stream = connected.map_err(BenchError::Talk)?;
         stream.set_nodelay(true).map_err(BenchError::Talk)?;
         let mut subscription = Self {
             stream,
             unread: Vec::with_capacity(BUFFER_BYTES),
-            said: Said::default(),
+            unsent: Vec::new(),
+            left: [0; QUESTIONS.len()],
+            inboxes: reader.inboxes(),
+            durable: reader.durable.clone(),
+            heard: Heard::default(),
         };
-        let hello = format!("{}SUB {subject} 1\r\nPING\r\n", login.connect());
-        subscription.send(hello.as_bytes()).await?;
-        let mut none = Vec::new();
-        while !subscription.said.pong {
-            subscription.read().await?;
-            subscription.parse(0, &mut none)?;
+        subscription.send(&reader.connect());
+        subscription.flush().await?;
+        while !subscription.heard.pong {
+            subscription.receive().await?;
+            subscription.take(0, &mut Vec::new())?;
+            if subscription.heard.refused {
+                return Ok(None);
+            }
         }
-        Ok(subscription)
+        Ok(Some(subscription))
     }
 
-    /// Waits until something came, and adds the events among it. Dropping the future loses nothing.
+    /// Begins to read, and returns once all is taken and acknowledged that was there before.
+    pub async fn settle(&mut self, clock: &Clock) -> Result<(), BenchError> {
+        for sid in QUESTIONS.into_iter().chain([ANSWERS]) {
+            self.send(&format!("SUB {}.{sid} {sid}\r\n", self.inboxes));
+        }
+        // Neither do they wait equally long nor are they used up together, now and ever after.
+        self.ask(QUESTIONS[0], BATCH / 2, WAITS / 2)?;
+        self.ask(QUESTIONS[1], BATCH, WAITS)?;
+        let settling = async {
+            while !self.state(clock).await?.is_through() {
+                clock.sleep(LOOK).await;
+            }
+            Ok(())
+        };
+        let settled = clock.timeout(SETTLED_WITHIN, settling).await;
+        settled.map_err(|source| BenchError::Late {
+            what: "the end of what a durable held",
+            source,
+        })?
+    }
+
+    /// Waits until something came, and adds the events among it, which it acknowledges. Dropping the
+    /// future loses nothing.
     pub async fn next(
         &mut self,
         arrived: &mut Vec<Arrived>,
         clock: &Clock,
     ) -> Result<(), BenchError> {
-        self.read().await?;
-        self.parse(clock.monotonic().as_nanos(), arrived)?;
-        if std::mem::take(&mut self.said.ping) {
-            self.send(b"PONG\r\n").await?;
+        self.flush().await?;
+        self.receive().await?;
+        self.take(clock.monotonic().as_nanos(), arrived)?;
+        if self.heard.refused {
+            return Err(BenchError::Wrong("NATS refuses what a key may do".into()));
+        }
+        self.flush().await
+    }
+
+    /// Returns once the server has every acknowledgement.
+    pub async fn end(mut self, clock: &Clock) -> Result<(), BenchError> {
+        self.heard.pong = false;
+        self.send("PING\r\n");
+        while !self.heard.pong {
+            self.next(&mut Vec::new(), clock).await?;
         }
         Ok(())
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
-        self.stream.write_all(bytes).await.map_err(BenchError::Talk)
+    async fn state(&mut self, clock: &Clock) -> Result<State, BenchError> {
+        let Self {
+            durable, inboxes, ..
+        } = self;
+        let question = format!(
+            "PUB {API}.CONSUMER.INFO.{STREAM_NAME}.{durable} {inboxes}.{ANSWERS} 0\r\n\r\n"
+        );
+        self.send(&question);
+        loop {
+            self.next(&mut Vec::new(), clock).await?;
+            if let Some(state) = self.heard.state.take() {
+                return Ok(state);
+            }
+        }
     }
 
-    async fn read(&mut self) -> Result<(), BenchError> {
+    /// Asks for so many events, which come by the subscription `sid`.
+    fn ask(&mut self, sid: u64, batch: u64, waits: Duration) -> Result<(), BenchError> {
+        *self.left_of(sid)? = batch;
+        let expires = waits.as_nanos();
+        let asked = format!(r#"{{"batch":{batch},"expires":{expires}}}"#);
+        let Self {
+            durable, inboxes, ..
+        } = self;
+        let question = format!(
+            "PUB {API}.CONSUMER.MSG.NEXT.{STREAM_NAME}.{durable} {inboxes}.{sid} {}\r\n{asked}\r\n",
+            asked.len()
+        );
+        self.send(&question);
+        Ok(())
+    }
+
+    fn left_of(&mut self, sid: u64) -> Result<&mut u64, BenchError> {
+        let index = QUESTIONS.iter().position(|question| *question == sid);
+        let left = index.and_then(|index| self.left.get_mut(index));
+        left.ok_or_else(|| BenchError::Wrong(format!("an event by subscription {sid}")))
+    }
+
+    fn send(&mut self, text: &str) {
+        self.unsent.extend_from_slice(text.as_bytes());
+    }
+
+    /// Dropping the future loses nothing.
+    async fn flush(&mut self) -> Result<(), BenchError> {
+        while !self.unsent.is_empty() {
+            let sent = self.stream.write(&self.unsent).await;
+            self.unsent.drain(..sent.map_err(BenchError::Talk)?);
+        }
+        Ok(())
+    }
+
+    async fn receive(&mut self) -> Result<(), BenchError> {
         self.unread.reserve(BUFFER_BYTES);
         let read = self.stream.read_buf(&mut self.unread).await;
         match read.map_err(BenchError::Talk)? {
@@ -110,98 +230,47 @@ impl Subscription {
         }
     }
 
-    fn parse(&mut self, now: u64, arrived: &mut Vec<Arrived>) -> Result<(), BenchError> {
+    /// What has come whole. Acknowledgements of all of it are sent together.
+    fn take(&mut self, now: u64, arrived: &mut Vec<Arrived>) -> Result<(), BenchError> {
+        let unread = std::mem::take(&mut self.unread);
         let mut begin = 0;
-        while let Some(length) = message(&self.unread[begin..], now, arrived, &mut self.said)? {
+        while let Some((said, length)) = protocol::read(&unread[begin..])? {
             begin += length;
+            match said {
+                Said::Event(event) => {
+                    arrived.push((event.position, now));
+                    self.acknowledge(&event)?;
+                }
+                Said::Over(sid) => self.ask(sid, BATCH, WAITS)?,
+                Said::Answer(answer) => {
+                    let state = serde_json::from_slice(answer).map_err(BenchError::json)?;
+                    self.heard.state = Some(state);
+                }
+                Said::Ping => self.send("PONG\r\n"),
+                Said::Pong => self.heard.pong = true,
+                Said::Refusal(_) => self.heard.refused = true,
+                Said::Chatter => {}
+            }
         }
+        self.unread = unread;
         self.unread.drain(..begin);
+        Ok(())
+    }
+
+    /// Each event for itself, as a durable of a key wants it.
+    fn acknowledge(&mut self, event: &Event<'_>) -> Result<(), BenchError> {
+        self.send(&format!("PUB {} 4\r\n+ACK\r\n", event.reply));
+        let left = self.left_of(event.sid)?;
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.ask(event.sid, BATCH, WAITS)?;
+        }
         Ok(())
     }
 }
 
-/// The length of the message at the beginning; none if it has not come whole.
-fn message(
-    bytes: &[u8],
-    now: u64,
-    arrived: &mut Vec<Arrived>,
-    said: &mut Said,
-) -> Result<Option<usize>, BenchError> {
-    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
-        return Ok(None);
-    };
-    let wrong = |what: &str| BenchError::Wrong(format!("NATS said: {what}"));
-    let line = std::str::from_utf8(&bytes[..end]).map_err(|_| wrong("no text"))?;
-    let line = line.trim_end();
-    let length = end + 1;
-    match line.split(' ').next().unwrap_or_default() {
-        "HMSG" => {
-            let mut sizes = line.rsplit(' ').map(str::parse::<usize>);
-            let (Some(Ok(total)), Some(Ok(headers))) = (sizes.next(), sizes.next()) else {
-                return Err(wrong(line));
-            };
-            let whole = length + total + 2;
-            if bytes.len() < whole {
-                return Ok(None);
-            }
-            let headers = bytes.get(length..length + headers).unwrap_or_default();
-            let position = position(headers).ok_or_else(|| wrong("an event without position"))?;
-            arrived.push((position, now));
-            return Ok(Some(whole));
-        }
-        "PING" => said.ping = true,
-        "PONG" => said.pong = true,
-        "INFO" | "+OK" => {}
-        _ => return Err(wrong(line)),
-    }
-    Ok(Some(length))
-}
-
-fn position(headers: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(headers).ok()?;
-    let (_, rest) = text.split_once(POSITION)?;
-    rest.lines().next()?.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use super::*;
-
-    const EVENT: &str =
-        "HMSG tga.events.a.key.revoked 1 30 33\r\nNATS/1.0\r\nTga-Position: 42\r\n\r\n{ }\r\n";
-
-    #[test]
-    fn events_are_found_however_they_are_cut() {
-        let mut said = Said::default();
-        let text = format!("INFO {{}}\r\nPONG\r\n{EVENT}PING\r\n{EVENT}");
-        for cut in 0..=text.len() {
-            let (mut arrived, mut begin) = (Vec::new(), 0);
-            for end in [cut, text.len()] {
-                let bytes = &text.as_bytes()[..end];
-                while let Some(length) =
-                    message(&bytes[begin..], 7, &mut arrived, &mut said).unwrap()
-                {
-                    begin += length;
-                }
-            }
-            assert_eq!(arrived, [(42, 7), (42, 7)], "{cut}");
-            assert_eq!(begin, text.len());
-        }
-        assert_eq!(
-            said,
-            Said {
-                ping: true,
-                pong: true
-            }
-        );
-    }
-
-    #[test]
-    fn a_refusal_is_an_error() {
-        let (mut arrived, mut said) = (Vec::new(), Said::default());
-        let refusal = b"-ERR 'Authorization Violation'\r\n";
-        assert!(message(refusal, 0, &mut arrived, &mut said).is_err());
+impl State {
+    const fn is_through(&self) -> bool {
+        self.num_pending == 0 && self.num_ack_pending == 0
     }
 }

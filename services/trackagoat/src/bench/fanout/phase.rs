@@ -48,6 +48,15 @@ enum Until {
     Over,
 }
 
+/// Subscribers that are there, each with a task of its own.
+pub struct Following {
+    tell: watch::Sender<Until>,
+    tasks: JoinSet<Result<(usize, Vec<Arrived>), BenchError>>,
+    /// Nothing up to here counts.
+    after: u64,
+    clock: Clock,
+}
+
 /// What is sent, and how.
 #[derive(Clone, Copy)]
 pub struct Phase<'a> {
@@ -55,32 +64,61 @@ pub struct Phase<'a> {
     pub orgs: &'a [OrgId],
     pub rate: f64,
     pub length: Duration,
-    /// Nothing up to here counts.
-    pub after: u64,
     pub clock: &'a Clock,
     pub seed: u64,
 }
 
-impl Phase<'_> {
-    /// Sends, and compares what arrived.
-    pub async fn run(self, subscribers: Vec<Subscriber>) -> Result<Latencies, BenchError> {
-        let (tell, until) = watch::channel(Until::Sending);
-        let mut following = JoinSet::new();
-        for subscriber in subscribers {
-            let clock = self.clock.clone();
-            following.spawn(follow(subscriber, self.after, until.clone(), clock));
+impl Following {
+    pub fn new(after: u64, clock: &Clock) -> Self {
+        Self {
+            tell: watch::Sender::new(Until::Sending),
+            tasks: JoinSet::new(),
+            after,
+            clock: clock.clone(),
         }
-        let everything = Everything::new(self.orgs.len(), self.send().await?);
-        tell.send_replace(Until::Last(everything.last_by_org().into()));
+    }
+
+    /// One more, which is at work from now on.
+    pub fn add(&mut self, subscriber: Subscriber) {
+        let (until, clock) = (self.tell.subscribe(), self.clock.clone());
+        self.tasks
+            .spawn(follow(subscriber, self.after, until, clock));
+    }
+
+    /// Compares what arrived with everything that was sent.
+    async fn compare(mut self, everything: &Everything) -> Result<Latencies, BenchError> {
+        self.tell
+            .send_replace(Until::Last(everything.last_by_org().into()));
         let mut latencies = Latencies::default();
-        let compared = compare_all(&mut following, &everything, &mut latencies);
-        let Ok(compared) = self.clock.timeout(ARRIVED_WITHIN, compared).await else {
+        let clock = self.clock.clone();
+        let compared = self.compare_all(everything, &mut latencies);
+        let Ok(compared) = clock.timeout(ARRIVED_WITHIN, compared).await else {
             // What they lack is counted as lost.
-            tell.send_replace(Until::Over);
-            compare_all(&mut following, &everything, &mut latencies).await?;
+            self.tell.send_replace(Until::Over);
+            self.compare_all(everything, &mut latencies).await?;
             return Ok(latencies);
         };
         compared.map(|()| latencies)
+    }
+
+    async fn compare_all(
+        &mut self,
+        everything: &Everything,
+        latencies: &mut Latencies,
+    ) -> Result<(), BenchError> {
+        while let Some(joined) = self.tasks.join_next().await {
+            let (org, arrived) = joined.map_err(|error| BenchError::Wrong(error.to_string()))??;
+            everything.compare(org, &arrived, latencies)?;
+        }
+        Ok(())
+    }
+}
+
+impl Phase<'_> {
+    /// Sends, and compares what arrived.
+    pub async fn run(self, following: Following) -> Result<Latencies, BenchError> {
+        let everything = Everything::new(self.orgs.len(), self.send().await?);
+        following.compare(&everything).await
     }
 
     async fn send(self) -> Result<Vec<Sent>, BenchError> {
@@ -143,15 +181,26 @@ impl Connection {
             Self::Nats(subscription) => subscription.next(arrived, clock).await,
         }
     }
+
+    async fn end(self, clock: &Clock) -> Result<(), BenchError> {
+        match self {
+            Self::Sse(_) => Ok(()),
+            Self::Nats(subscription) => subscription.end(clock).await,
+        }
+    }
 }
 
 /// Notes what arrives until it is told to end; the org's number and that.
 async fn follow(
-    mut subscriber: Subscriber,
+    subscriber: Subscriber,
     after: u64,
     mut until: watch::Receiver<Until>,
     clock: Clock,
 ) -> Result<(usize, Vec<Arrived>), BenchError> {
+    let Subscriber {
+        org,
+        mut connection,
+    } = subscriber;
     let mut arrived = Vec::new();
     let mut told = true;
     loop {
@@ -159,29 +208,18 @@ async fn follow(
             Until::Sending => false,
             Until::Last(last) => {
                 let newest = arrived.last().map_or(after, |(position, _)| *position);
-                newest >= last[subscriber.org]
+                newest >= last[org]
             }
             Until::Over => true,
         };
         if is_done {
+            connection.end(&clock).await?;
             arrived.retain(|(position, _)| *position > after);
-            return Ok((subscriber.org, arrived));
+            return Ok((org, arrived));
         }
         tokio::select! {
-            read = subscriber.connection.next(&mut arrived, &clock) => read?,
+            read = connection.next(&mut arrived, &clock) => read?,
             changed = until.changed(), if told => told = changed.is_ok(),
         }
     }
-}
-
-async fn compare_all(
-    following: &mut JoinSet<Result<(usize, Vec<Arrived>), BenchError>>,
-    everything: &Everything,
-    latencies: &mut Latencies,
-) -> Result<(), BenchError> {
-    while let Some(joined) = following.join_next().await {
-        let (org, arrived) = joined.map_err(|error| BenchError::Wrong(error.to_string()))??;
-        everything.compare(org, &arrived, latencies)?;
-    }
-    Ok(())
 }

@@ -34,15 +34,15 @@ struct Lines {
 }
 
 impl EventStream {
-    /// Returns once the service has answered; none if it has no such endpoint. A service that is
-    /// busy, or has not noticed that earlier streams of the org are closed, is asked again.
+    /// Returns once the service has answered. One that is busy, or has not noticed that earlier
+    /// streams of the org are closed, is asked again.
     pub async fn open(
         client: &Client,
         api: &str,
         key: &str,
         after: u64,
         clock: &Clock,
-    ) -> Result<Option<Self>, BenchError> {
+    ) -> Result<Self, BenchError> {
         let mut asked = 0;
         loop {
             let answer = client
@@ -54,12 +54,11 @@ impl EventStream {
             asked += 1;
             match answer.status() {
                 StatusCode::OK => {
-                    return Ok(Some(Self {
+                    return Ok(Self {
                         body: Box::pin(answer.bytes_stream()),
                         lines: Lines::default(),
-                    }));
+                    });
                 }
-                StatusCode::NOT_FOUND => return Ok(None),
                 StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
                     if asked < ASKED_MAX =>
                 {

@@ -1,26 +1,30 @@
 //! The product with orgs that have subscribers, and who appends to their logs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::ids::OrgId;
 use domain::scope::{Scope, Scopes};
 use domain::time::Timestamp;
-use event_log::{Mirror, MirrorConfig, subject_of_org};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use event_log::{Mirror, MirrorConfig};
+use futures_util::{Stream, StreamExt, stream};
 use reqwest::{Client, Url};
 use runtime::clock::Clock;
+use runtime::entropy::Entropy;
 use runtime::lifecycle::TaskKind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
 
-use super::nats::{Login, Subscription};
+use super::nats::{Reader, Subscription};
 use super::phase::{Connection, Subscriber};
 use super::sse::EventStream;
 use crate::bench::Setting;
 use crate::bench::append::ours::Template;
 use crate::bench::error::BenchError;
-use crate::bench::fleet::Org;
+use crate::bench::fleet::{Key, Org};
 use crate::bench::open_log::OpenLog;
 use crate::bench::product::Product;
+use crate::bench::stats::Histogram;
 use crate::bench::zipf::Random;
 use crate::nats;
 
@@ -30,6 +34,9 @@ const AT_ONCE: usize = 32;
 const FILES: u64 = 8_192;
 /// Appends that make plans and open connections, before anything is measured.
 const WARM_UP: usize = 64;
+/// How often somebody who is not let in connects again, and the wait in between.
+const CONNECTS_MAX: u32 = 10;
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// How events reach subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +45,19 @@ pub enum Way {
     Nats,
 }
 
-/// An org, and a key of its own.
+/// An org, and keys of its own.
 pub struct Tenant {
     pub org: OrgId,
-    key: String,
+    keys: Vec<Key>,
+}
+
+/// What connecting to NATS took.
+#[derive(Default)]
+struct Connects {
+    /// From the connection's begin until a key is let in and its durable is there.
+    let_in: Histogram,
+    /// How often one was not, and came again.
+    refused: u64,
 }
 
 pub struct Stage {
@@ -50,15 +66,15 @@ pub struct Stage {
     product: Product,
     client: Client,
     clock: Clock,
+    entropy: Entropy,
     /// Where NATS listens.
     nats: String,
-    operator: Login,
-    /// Whether a key may subscribe to its org's subjects. This is the one place that knows.
-    by_key: bool,
+    connects: Mutex<Connects>,
 }
 
 impl Stage {
-    pub async fn set(orgs: usize, setting: &Setting) -> Result<Self, BenchError> {
+    /// With so many orgs, and so many keys of each.
+    pub async fn set(orgs: usize, keys: usize, setting: &Setting) -> Result<Self, BenchError> {
         raise_file_limit()?;
         let Setting {
             folder,
@@ -76,9 +92,8 @@ impl Stage {
             };
             let scopes = Scopes::from_iter([Scope::Read, Scope::Audit]);
             let url = &product.ready.database_url;
-            let mut keys = org.write_with(scopes, url, 1, setting).await?;
-            let key = keys.pop().unwrap_or_default();
-            tenants.push(Tenant { org: id, key });
+            let keys = org.write_with(scopes, url, keys, setting).await?;
+            tenants.push(Tenant { org: id, keys });
         }
         // Rows are found by those that load them when they start.
         product.stop().await?;
@@ -88,19 +103,18 @@ impl Stage {
         let mirror = Mirror::new(open_log.log.clone(), connected, MirrorConfig::default());
         let tasks = open_log.tasks.clone();
         tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
-        let (nats, operator) = split(&product.ready.nats_url)?;
+        let nats = address(&product.ready.nats_url)?;
         let client = Client::builder().no_proxy().build();
-        let mut stage = Self {
+        let stage = Self {
             client: client.map_err(|error| BenchError::Wrong(error.to_string()))?,
             open_log,
             tenants,
             product,
             clock: clock.clone(),
+            entropy: entropy.clone(),
             nats,
-            operator,
-            by_key: true,
+            connects: Mutex::default(),
         };
-        stage.by_key = stage.subscribe(0).await.is_ok();
         let template = Template::new(200)?;
         let mut random = Random::new(entropy.u64());
         for number in 0..WARM_UP {
@@ -111,57 +125,73 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Whether subscribers over NATS have keys, and not the operator's login.
-    pub const fn is_by_key(&self) -> bool {
-        self.by_key
-    }
-
     /// Where the log ends.
     pub async fn head(&self) -> Result<u64, BenchError> {
         let head = self.open_log.log.head().await.map_err(BenchError::Read)?;
         Ok(head.position.get())
     }
 
-    /// So many subscribers of the first orgs, in turn; none if there is no such way in this build.
-    pub async fn subscribers(
+    /// So many subscribers of all orgs in turn, as they are there.
+    pub fn subscribers(
         self: &Arc<Self>,
         way: Way,
         count: usize,
-        orgs: usize,
         after: u64,
-    ) -> Result<Option<Vec<Subscriber>>, BenchError> {
-        let opening = (0..count).map(|number| {
-            let (stage, org) = (Arc::clone(self), number % orgs);
+    ) -> impl Stream<Item = Result<Subscriber, BenchError>> + use<> {
+        let stage = Arc::clone(self);
+        let opening = (0..count).map(move |number| {
+            let stage = Arc::clone(&stage);
             async move {
+                let org = number % stage.tenants.len();
+                let tenant = &stage.tenants[org];
+                let key = &tenant.keys[number / stage.tenants.len() % tenant.keys.len()];
                 let connection = match way {
-                    Way::Sse => stage.stream(org, after).await?.map(Connection::Sse),
-                    Way::Nats => Some(Connection::Nats(stage.subscribe(org).await?)),
+                    Way::Sse => Connection::Sse(stage.stream(key, after).await?),
+                    Way::Nats => Connection::Nats(stage.subscribe(tenant.org, key).await?),
                 };
-                let subscriber = connection.map(|connection| Subscriber { org, connection });
-                Ok::<_, BenchError>(subscriber)
+                Ok(Subscriber { org, connection })
             }
         });
-        let opened: Vec<Option<Subscriber>> = stream::iter(opening)
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(opened.into_iter().collect())
+        stream::iter(opening).buffer_unordered(AT_ONCE)
     }
 
-    async fn stream(&self, org: usize, after: u64) -> Result<Option<EventStream>, BenchError> {
+    async fn stream(&self, key: &Key, after: u64) -> Result<EventStream, BenchError> {
         let api = &self.product.ready.api;
-        let key = &self.tenants[org].key;
-        EventStream::open(&self.client, api, key, after, &self.clock).await
+        EventStream::open(&self.client, api, &key.secret, after, &self.clock).await
     }
 
-    async fn subscribe(&self, org: usize) -> Result<Subscription, BenchError> {
-        let tenant = &self.tenants[org];
-        let login = if self.by_key {
-            Login::Key(tenant.key.clone())
-        } else {
-            self.operator.clone()
-        };
-        Subscription::open(&self.nats, &login, &subject_of_org(tenant.org)).await
+    /// With all read that the key's durable held; the next event is the next one of the org.
+    async fn subscribe(&self, org: OrgId, key: &Key) -> Result<Subscription, BenchError> {
+        for _ in 0..CONNECTS_MAX {
+            let began = self.clock.monotonic();
+            let reader = Reader {
+                address: &self.nats,
+                key: &key.secret,
+                durable: format!("{org}-{}", key.id),
+                number: self.entropy.u64(),
+            };
+            let opened = Subscription::open(reader).await?;
+            let took = self.clock.monotonic().as_nanos() - began.as_nanos();
+            if let Some(mut subscription) = opened {
+                self.note(|connects| connects.let_in.record(took));
+                subscription.settle(&self.clock).await?;
+                return Ok(subscription);
+            }
+            self.note(|connects| connects.refused += 1);
+            self.clock.sleep(AGAIN).await;
+        }
+        Err(BenchError::Wrong("NATS lets a key in no more".into()))
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Connects)) {
+        change(&mut self.connects.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What connecting to NATS took, over all keys and repeats.
+    pub fn connects(&self) -> Value {
+        let connects = self.connects.lock().unwrap_or_else(PoisonError::into_inner);
+        let let_in = connects.let_in.to_json();
+        json!({ "at_once": AT_ONCE, "let_in": let_in, "refused": connects.refused })
     }
 
     pub async fn clear(self) -> Result<(), BenchError> {
@@ -170,18 +200,14 @@ impl Stage {
     }
 }
 
-/// The address in a URL, and the login.
-fn split(url: &str) -> Result<(String, Login), BenchError> {
+/// The address in a URL.
+fn address(url: &str) -> Result<String, BenchError> {
     // The URL itself would show the password.
     let wrong = || BenchError::Wrong("the address of NATS has another form".into());
     let url: Url = url.parse().map_err(|_| wrong())?;
     let host = url.host_str().ok_or_else(wrong)?;
     let port = url.port().ok_or_else(wrong)?;
-    let login = Login::Operator {
-        user: url.username().to_owned(),
-        password: url.password().unwrap_or_default().to_owned(),
-    };
-    Ok((format!("{host}:{port}"), login))
+    Ok(format!("{host}:{port}"))
 }
 
 /// For this process, and for those that it starts.
@@ -207,12 +233,8 @@ mod tests {
 
     #[test]
     fn the_address_of_nats_is_parted_from_the_login() {
-        let (address, login) = split("nats://me:secret@127.0.0.1:4333").unwrap();
-        assert_eq!(address, "127.0.0.1:4333");
-        let Login::Operator { user, password } = login else {
-            panic!("{login:?}")
-        };
-        assert_eq!((user.as_str(), password.as_str()), ("me", "secret"));
-        assert!(split("nats://nowhere").is_err());
+        let address_of = address("nats://me:secret@127.0.0.1:4333");
+        assert_eq!(address_of.unwrap(), "127.0.0.1:4333");
+        assert!(address("nats://nowhere").is_err());
     }
 }
