@@ -226,6 +226,21 @@ pub async fn selected(
     Ok(convert(rows)?)
 }
 
+/// How many events there are after a position and up to another one.
+pub async fn count(
+    connection: &mut PgConnection,
+    after: GlobalPosition,
+    to: GlobalPosition,
+) -> Result<u64, ReadError> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from log.events where position > $1 and position <= $2"#,
+        after.as_i64(),
+        to.as_i64()
+    );
+    let count = count.fetch_one(connection).await?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
 /// The events of one stream after a version, without gaps. Of a stream of observations the next may be
 /// archived: then nothing is given but where it stands.
 pub async fn stream(

@@ -3,16 +3,17 @@
 use std::str::FromStr;
 
 use domain::ids::{GlobalPosition, OrgId};
+use sqlx::PgConnection;
 use thiserror::Error;
 
 use crate::archive::{self, Scanned};
-use crate::error::ReadError;
+use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 use crate::read::{self, PAGE_MAX};
 use crate::stored::StoredEvent;
 
 /// Bytes of one page that are aimed at.
-const PAGE_BYTES: usize = 2 * 1024 * 1024;
+const PAGE_BYTES: usize = 512 * 1024;
 /// Events of the first page, before it is known how large they are: 64 MiB at the very most.
 const FIRST_PAGE: u16 = 256;
 /// Positions that one statement looks through for what is selected, so that none lasts long.
@@ -76,11 +77,12 @@ impl EventLog {
 }
 
 impl Replay {
-    /// The next page, of about 2 MiB, or of one frame of an archive; none at the end. After an error it
+    /// The next page, of about 512 KiB, or of one frame of an archive; none at the end. After an error it
     /// may be called again.
     ///
     /// # Errors
-    /// If the log cannot be read; [`ReadError::Archived`] if the next events are archived, and there is no
+    /// If the log cannot be read; [`ReadError::Corrupt`] if an event of the stretch is not there, selected
+    /// or not; [`ReadError::Archived`] if the next events are archived, and there is no
     /// archive here.
     pub async fn next_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
         if self.after >= self.to {
@@ -100,27 +102,30 @@ impl Replay {
 
     /// What is selected of the next events online; none if they were archived meanwhile.
     async fn online_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
-        let to = self.to.min(GlobalPosition::new(
-            self.after.get().saturating_add(LOOK_THROUGH),
-        ));
-        let (after, limit, selection) = (self.after, self.page, &self.selection);
+        let (after, to) = (self.after, self.to);
+        let (limit, selection) = (self.page, &self.selection);
         let asked = self.log.ask(async |c| {
-            let events = read::selected(&mut *c, after, to, selection, limit).await?;
+            let (page, there) = if selection.is_all() {
+                whole_stretch(c, after, to, limit).await?
+            } else {
+                selected_stretch(c, after, to, selection, limit).await?
+            };
+            // Archives are the beginning of the log: if this is not there, nothing behind it is.
             let is_online = archive::holding(c, after.next()).await?.is_none();
-            Ok(is_online.then_some(events))
+            Ok(is_online.then_some((page, there)))
         });
-        let Some(events) = asked.await? else {
+        let Some((page, there)) = asked.await? else {
             return Ok(None);
         };
-        let through = match events.last() {
-            Some(last) if events.len() >= usize::from(limit) => last.position,
-            _ => to,
-        };
-        let bytes: usize = events.iter().map(StoredEvent::text_bytes).sum();
-        if let Some(fits) = (PAGE_BYTES * events.len()).checked_div(bytes) {
+        if there != page.through.get() - after.get() {
+            let key = format!("{} to {}", after.next(), page.through);
+            return Err(CorruptRow::new("log.events", "position", key, "is not whole").into());
+        }
+        let bytes: usize = page.events.iter().map(StoredEvent::text_bytes).sum();
+        if let Some(fits) = (PAGE_BYTES * page.events.len()).checked_div(bytes) {
             self.page = u16::try_from(fits).unwrap_or(PAGE_MAX).clamp(16, PAGE_MAX);
         }
-        Ok(Some(ReplayedPage { events, through }))
+        Ok(Some(page))
     }
 }
 
@@ -146,6 +151,47 @@ impl Replay {
             through: through.min(self.to),
         }))
     }
+}
+
+impl Selection {
+    const fn is_all(&self) -> bool {
+        self.org.is_none() && self.types.is_empty()
+    }
+}
+
+/// The next events, and how many of them are there.
+async fn whole_stretch(
+    connection: &mut PgConnection,
+    after: GlobalPosition,
+    to: GlobalPosition,
+    limit: u16,
+) -> Result<(ReplayedPage, u64), ReadError> {
+    let left = to.get().saturating_sub(after.get());
+    let limit = u16::try_from(left).map_or(limit, |left| left.min(limit));
+    let events = read::after(connection, after, limit).await?.events;
+    let through = GlobalPosition::new(after.get() + u64::from(limit));
+    let there = events.len() as u64;
+    Ok((ReplayedPage { events, through }, there))
+}
+
+/// What is selected of the next events, and how many there are, selected or not.
+async fn selected_stretch(
+    connection: &mut PgConnection,
+    after: GlobalPosition,
+    to: GlobalPosition,
+    selection: &Selection,
+    limit: u16,
+) -> Result<(ReplayedPage, u64), ReadError> {
+    let to = to.min(GlobalPosition::new(
+        after.get().saturating_add(LOOK_THROUGH),
+    ));
+    let events = read::selected(connection, after, to, selection, limit).await?;
+    let through = match events.last() {
+        Some(last) if events.len() >= usize::from(limit) => last.position,
+        _ => to,
+    };
+    let there = read::count(connection, after, through).await?;
+    Ok((ReplayedPage { events, through }, there))
 }
 
 impl TypePattern {
