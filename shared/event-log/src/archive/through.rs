@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::ids::GlobalPosition;
 
+use super::manifest::Stretch;
 use super::rows::{self, ArchiveEdge, Archived};
 use super::shelf::Shelf;
 use crate::error::{CorruptRow, ReadError};
@@ -47,6 +48,12 @@ impl EventLog {
     /// Where archives end; none if nothing is archived.
     pub async fn archive_edge(&self) -> Result<Option<ArchiveEdge>, ReadError> {
         self.ask(async |c| rows::edge(c).await).await
+    }
+
+    /// The stretches that are archived, the oldest first.
+    pub async fn archived_stretches(&self) -> Result<Vec<Stretch>, ReadError> {
+        let archived = self.ask(async |c| rows::all(c).await).await?;
+        Ok(archived.into_iter().map(|one| one.stretch).collect())
     }
 
     /// The events after a position: those that are online, and archived ones if there is a folder.
