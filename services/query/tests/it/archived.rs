@@ -136,7 +136,7 @@ fn decisions<'a>(all: &'a [StoredEvent], org: &'a Org) -> impl Iterator<Item = &
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_archive_decisions_are_as_they_were_and_the_rest_is_gone() {
-    let (world, [org, _], all) = filled().await;
+    let (world, [org, other], all) = filled().await;
     let folder = tempfile::tempdir().unwrap();
     let (key, replica) = (&org.key, &world.replica);
     let middle = all[299].position;
@@ -182,6 +182,12 @@ async fn without_the_archive_decisions_are_as_they_were_and_the_rest_is_gone() {
         .unwrap();
     let proof = format!("/audit/proof?position={}", observed.position);
     is_gone(&replica.get(key, &proof).await);
+    // Another org's is not there, archived or not, decision or not.
+    for event in [&observed, &decided] {
+        let proof = format!("/audit/proof?position={}", event.position);
+        let foreign = replica.get(&other.key, &proof).await;
+        assert_eq!(foreign.status, 404, "{}", event.position);
+    }
 
     let due = lines(decisions(&all, &org));
     assert_eq!(exported(replica, key, "?stream=decisions").await, due);
