@@ -60,9 +60,9 @@ impl Online {
         self.stretches.pop_front();
         let newest = self.newest.drain().map(|(_, newest)| newest);
         let lost = newest.filter(|(_, is_online)| !is_online).min();
-        lost.and_then(|(lost, _)| {
+        lost.map(|(lost, _)| {
             let what = "it is the newest of a stream in what was archived, but not online any more";
-            Some(Fault::at(lost, what))
+            Fault::at(lost, what)
         })
     }
 }
