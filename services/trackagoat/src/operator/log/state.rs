@@ -121,7 +121,8 @@ async fn fold(
             break;
         }
         if is_short {
-            // It ends where the org's decisions do, or where one is missing.
+            // It ends where the org's decisions do, or where one is missing. That the newest ones of a
+            // partition that is not full were cut off is for `log verify` to find.
             let stream = Stream::Decisions;
             if log.is_org_event_missing(org, stream, after).await? {
                 let version = after.next();
