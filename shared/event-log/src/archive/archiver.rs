@@ -17,8 +17,9 @@ use super::error::{ArchiveError, Behind};
 use super::keep::{self, Subjects};
 use super::manifest::{Manifest, Stretch, Sum, manifest_path};
 use super::rows;
+use super::survey::look_again;
 use super::volume::Volume;
-use super::write::{Writer, sync_folder};
+use super::write::{Writer, make_folder};
 use crate::error::CorruptRow;
 use crate::log::EventLog;
 use crate::stored::StoredEvent;
@@ -118,12 +119,25 @@ impl Archiver {
     }
 
     /// The last position that is archived; drops what an attempt left that was broken off behind it.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotDropped`] if what it left is the only sound copy.
     pub async fn resume(&mut self) -> Result<GlobalPosition, ArchiveError> {
         let Some(newest) = rows::newest(&mut self.connection).await? else {
             return Ok(GlobalPosition::ZERO);
         };
-        self.forget(newest.stretch).await?;
-        Ok(newest.stretch.last)
+        let Stretch { first, last } = newest.stretch;
+        let is_left = sqlx::query_scalar!(
+            r#"select to_regclass(format('log.events_%s_old', $1::bigint)) is not null as "left!""#,
+            first.as_i64()
+        )
+        .fetch_one(&mut self.connection)
+        .await?;
+        if is_left {
+            look_again(&mut self.connection, &self.folder, last).await?;
+            self.forget(newest.stretch).await?;
+        }
+        Ok(last)
     }
 
     /// What comes after a position that is archived, or is going to be: a partition that is full, old
@@ -192,6 +206,7 @@ impl Archiver {
         mut progress: impl FnMut(Step, GlobalPosition) + Send + 'static,
     ) -> Result<Written, ArchiveError> {
         let path = self.folder.join(stretch.file_name());
+        make_folder(&self.folder)?;
         let before = self.start().await?;
         let was_there = manifest_path(&path).exists();
         if !was_there {
@@ -201,6 +216,8 @@ impl Archiver {
         let mut frontier = self.edge(before.tree.size()).await?;
         let read_back = move || {
             let volume = Volume::open(&path)?;
+            // Whoever wrote it may have been killed before.
+            volume.sync()?;
             if volume.manifest().before.start() != Some(before.clone()) {
                 return Err(ArchiveError::Foreign { path });
             }
@@ -334,8 +351,6 @@ impl Archiver {
     ) -> Result<(), ArchiveError> {
         let Stretch { first, last } = stretch;
         let folder = &self.folder;
-        std::fs::create_dir_all(folder).map_err(ArchiveError::file(folder))?;
-        sync_folder(folder)?;
         let epoch = read::head(&mut self.connection).await?.epoch;
         let mut writer = Writer::create(folder, stretch, epoch, before)?;
         let mut page_limit = PAGE_MIN;

@@ -64,6 +64,16 @@ pub enum ArchiveError {
         /// The file.
         path: PathBuf,
     },
+    /// A partition was put away, and its archive is not sound now: it stays where it is.
+    #[error(
+        "a partition that was put away is not dropped: put a sound copy of {path} in its place"
+    )]
+    NotDropped {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ArchiveError>,
+    },
     /// The log itself is not sound: nothing is archived.
     #[error("the log is damaged")]
     Log(#[source] BadEvent),

@@ -167,6 +167,22 @@ fn create(path: &Path) -> Result<File, ArchiveError> {
         .map_err(ArchiveError::file(path))
 }
 
+/// Makes a folder, and what it stands in. Each is on the disk before the next is made in it, and the
+/// one that was there too: another attempt may have made it.
+pub fn make_folder(folder: &Path) -> Result<(), ArchiveError> {
+    let named = |path: &&Path| !path.as_os_str().is_empty();
+    let mut due: Vec<_> = folder.ancestors().take_while(named).collect();
+    let missing = due.iter().position(|path| path.exists());
+    due.truncate(missing.map_or(due.len(), |missing| missing + 1));
+    for path in due.into_iter().rev() {
+        match std::fs::create_dir(path) {
+            Err(error) if !path.is_dir() => return Err(ArchiveError::file(path)(error)),
+            _ => sync_folder(path)?,
+        }
+    }
+    Ok(())
+}
+
 /// What is new in a folder is on the disk once the folder is.
 pub fn sync_folder(file: &Path) -> Result<(), ArchiveError> {
     let folder = match file.parent() {

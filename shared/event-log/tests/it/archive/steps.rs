@@ -63,6 +63,34 @@ async fn it_may_be_broken_off_between_any_two_steps() {
     assert_eq!(left, Vec::<String>::new());
 }
 
+/// What was put away is dropped only while the file is sound that has it.
+#[tokio::test]
+async fn the_only_sound_copy_is_not_dropped() {
+    let world = World::new(SIZE + 1).await;
+    let whole = sound_log(world.log()).await;
+    world.fold().await;
+    steps(&world, 3).await;
+    let path = world.path().join(format!("events-1-{SIZE}.ndjson.zst"));
+    let sound = fs::read(&path).unwrap();
+    let mut bad = sound.clone();
+    bad[100] ^= 1;
+    fs::write(&path, bad).unwrap();
+    let refused = world.archiver().await.resume().await.unwrap_err();
+    assert!(
+        matches!(refused, ArchiveError::NotDropped { .. }),
+        "{refused}"
+    );
+    let old = "select count(*) from log.events_1_old";
+    let left: i64 = sqlx::query_scalar(old)
+        .fetch_one(world.db.pool())
+        .await
+        .unwrap();
+    assert_eq!(left.unsigned_abs(), SIZE);
+    fs::write(&path, sound).unwrap();
+    assert_eq!(world.archive().await, position(SIZE));
+    assert_eq!(whole_log(&world.with_folder()).await, whole);
+}
+
 /// Half a file, half a copy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_may_be_broken_off_within_a_step() {
