@@ -17,7 +17,7 @@ use super::error::{ArchiveError, Behind};
 use super::keep::{self, Subjects};
 use super::manifest::{Manifest, Stretch, Sum, manifest_path};
 use super::rows;
-use super::survey::look_again;
+use super::survey::{look_again, survey};
 use super::volume::Volume;
 use super::write::{Writer, make_folder};
 use crate::error::CorruptRow;
@@ -98,7 +98,8 @@ impl Archiver {
     /// login must be able to act as its owner.
     ///
     /// # Errors
-    /// [`ArchiveError::Busy`] if another process archives; or if the database does not answer.
+    /// [`ArchiveError::Busy`] if another process archives, [`ArchiveError::Elsewhere`] if the folder
+    /// has not what was archived before; or if the database does not answer.
     pub async fn begin(log: &EventLog, folder: PathBuf) -> Result<Self, ArchiveError> {
         let mut connection = log.pool().acquire().await?.detach();
         let limit = format!("{}ms", STATEMENT.as_millis());
@@ -110,6 +111,11 @@ impl Archiver {
             .await?;
         if !locked {
             return Err(ArchiveError::Busy);
+        }
+        let found = survey(&mut connection, Some(&folder)).await?;
+        if let Some(wrong) = found.wrong.into_iter().next() {
+            let source = Box::new(wrong);
+            return Err(ArchiveError::Elsewhere { folder, source });
         }
         Ok(Self {
             log: log.clone(),

@@ -83,6 +83,14 @@ pub enum ArchiveError {
     /// The copy of what stays online is not complete.
     #[error("{0} decisions were not kept as they are: nothing was taken out")]
     Lacking(i64),
+    /// A log is archived into one folder.
+    #[error("{folder} has not all that was archived before: name the folder that has")]
+    Elsewhere {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong first.
+        source: Box<ArchiveError>,
+    },
     /// Something has to come first.
     #[error("events up to {last} cannot be archived yet")]
     Behind {

@@ -63,6 +63,24 @@ async fn it_may_be_broken_off_between_any_two_steps() {
     assert_eq!(left, Vec::<String>::new());
 }
 
+/// The earlier archives stand there already.
+#[tokio::test]
+async fn a_log_is_archived_into_one_folder() {
+    let world = World::new(SIZE + 1).await;
+    world.archive().await;
+    let other = tempfile::tempdir().unwrap();
+    let begin = async || match Archiver::begin(world.log(), other.path().to_owned()).await {
+        Err(ArchiveError::Busy) => None,
+        begun => Some(begun.err()),
+    };
+    let refused = testkit::eventually(SOON, "nobody else archives", begin).await;
+    assert!(
+        matches!(refused, Some(ArchiveError::Elsewhere { .. })),
+        "{refused:?}"
+    );
+    world.archiver().await;
+}
+
 /// What was put away is dropped only while the file is sound that has it.
 #[tokio::test]
 async fn the_only_sound_copy_is_not_dropped() {
