@@ -205,7 +205,7 @@ impl Archiver {
     ///
     /// # Errors
     /// [`ArchiveError::Foreign`] if there is a file of that name that holds something else;
-    /// [`ArchiveError::Damaged`] if it is not sound, [`ArchiveError::Log`] if the log is not.
+    /// [`ArchiveError::Unfit`] if it is not sound, [`ArchiveError::Log`] if the log is not.
     pub async fn write(
         &mut self,
         stretch: Stretch,
@@ -243,7 +243,8 @@ impl Archiver {
                 grown,
             })
         };
-        let written = tokio::task::spawn_blocking(read_back).await??;
+        let written = tokio::task::spawn_blocking(read_back).await?;
+        let written = written.map_err(ArchiveError::unfit)?;
         self.compare(&written).await?;
         self.keep_tree(&written.grown).await?;
         Ok(written)

@@ -58,6 +58,14 @@ pub enum ArchiveError {
         /// The first position at which it shows.
         source: BadEvent,
     },
+    /// What was to be archived was written, now or by an earlier attempt, and is not sound.
+    #[error("{path} is damaged: move it and its manifest away, and run the command once more")]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// The first position at which it shows.
+        source: BadEvent,
+    },
     /// A file is sound by itself, and does not hold what stands in this log.
     #[error("{path} holds other events than this log: move it away, it belongs to another life")]
     Foreign {
@@ -128,6 +136,14 @@ impl ArchiveError {
         Self::Manifest {
             path: path.to_owned(),
             problem,
+        }
+    }
+
+    /// Of what nobody needs yet.
+    pub(super) fn unfit(self) -> Self {
+        match self {
+            Self::Damaged { path, source } => Self::Unfit { path, source },
+            other => other,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Writing an archive: under another name until it is whole and on the disk.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -156,12 +156,18 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// What customers did is for nobody else's eyes.
+/// What customers did is for nobody else's eyes. What stands there is not written into: it may be
+/// open in an attempt that lost the lock, or a link to elsewhere.
 fn create(path: &Path) -> Result<File, ArchiveError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(ArchiveError::file(path)(error));
+        }
+        _ => {}
+    }
     OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)
         .map_err(ArchiveError::file(path))

@@ -116,13 +116,13 @@ async fn it_may_be_broken_off_within_a_step() {
     let whole = sound_log(world.log()).await;
     world.fold().await;
     let name = format!("events-1-{SIZE}.ndjson.zst");
-    for half in [
-        name.clone(),
-        format!("{name}.part"),
-        format!("events-1-{SIZE}.json.part"),
-    ] {
+    for half in [name.clone(), format!("events-1-{SIZE}.json.part")] {
         fs::write(world.path().join(half), "half of it").unwrap();
     }
+    let elsewhere = world.path().join("elsewhere");
+    fs::write(&elsewhere, "of somebody else").unwrap();
+    let partial = world.path().join(format!("{name}.part"));
+    std::os::unix::fs::symlink(&elsewhere, partial).unwrap();
     for statement in [
         "select log.begin_kept(1, 300)",
         "select log.keep_decisions(1, 0, 100)",
@@ -134,6 +134,8 @@ async fn it_may_be_broken_off_within_a_step() {
     }
     assert_eq!(world.archive().await, position(SIZE));
     assert_eq!(whole_log(&world.with_folder()).await, whole);
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "of somebody else");
+    fs::remove_file(elsewhere).unwrap();
     let names = fs::read_dir(world.folder.path()).unwrap();
     let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
     names.sort_unstable();
@@ -324,6 +326,24 @@ async fn a_file_of_another_life_is_refused() {
     };
     let refused = archiver.write(stretch, |_, _| {}).await.unwrap_err();
     assert!(matches!(refused, ArchiveError::Foreign { .. }), "{refused}");
+}
+
+/// Nobody needs it yet: it says what to do.
+#[tokio::test]
+async fn an_earlier_file_that_is_damaged_is_refused() {
+    let world = World::new(SIZE + 1).await;
+    world.fold().await;
+    steps(&world, 1).await;
+    let path = world.path().join(format!("events-1-{SIZE}.ndjson.zst"));
+    let mut bad = fs::read(&path).unwrap();
+    bad[100] ^= 1;
+    fs::write(&path, bad).unwrap();
+    let mut archiver = world.archiver().await;
+    let Next::Due(stretch) = due(&mut archiver, GlobalPosition::ZERO).await else {
+        panic!("it is full");
+    };
+    let refused = archiver.write(stretch, |_, _| {}).await.unwrap_err();
+    assert!(matches!(refused, ArchiveError::Unfit { .. }), "{refused}");
 }
 
 #[tokio::test]
