@@ -130,7 +130,8 @@ async fn the_log_is_verified_through_its_archives_and_without_them_as_far_as_it_
     let blind = world.verify(&keys).await;
     blind.is(
         3,
-        "not proven: observations up to position 600, which are archived",
+        "not proven: observations up to position 600, of which log.archived alone says that they are \
+         archived",
     );
     blind.is(3, "nothing wrong was found");
 

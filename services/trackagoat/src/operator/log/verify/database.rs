@@ -408,9 +408,10 @@ impl Examination {
         }
         if let Scope::Decisions(upto) = scope {
             report.doubt(format!(
-                "observations up to position {upto}, which are archived ({} were not looked at), and that \
-                 decisions up to there were not changed or cut off where none follows: name the folder with \
-                 --archive-dir. What follows was held to the tree over what was archived",
+                "observations up to position {upto}, of which log.archived alone says that they are archived \
+                 and only the files prove it ({} were not looked at), and that decisions up to there \
+                 were not changed or cut off where none follows: name the folder with --archive-dir. What \
+                 follows was held to the tree over what was archived",
                 chains.left_out()
             ));
         }
