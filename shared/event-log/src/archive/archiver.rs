@@ -134,7 +134,7 @@ impl Archiver {
         };
         let Stretch { first, last } = newest.stretch;
         let is_left = sqlx::query_scalar!(
-            r#"select to_regclass(format('log.events_%s_old', $1::bigint)) is not null as "left!""#,
+            r#"select to_regclass('log.' || log.partition_name($1) || '_old') is not null as "left!""#,
             first.as_i64()
         )
         .fetch_one(&mut self.connection)

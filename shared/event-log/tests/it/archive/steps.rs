@@ -98,7 +98,7 @@ async fn the_only_sound_copy_is_not_dropped() {
         matches!(refused, ArchiveError::NotDropped { .. }),
         "{refused}"
     );
-    let old = "select count(*) from log.events_1_old";
+    let old = "select count(*) from log.events_000000_old";
     let left: i64 = sqlx::query_scalar(old)
         .fetch_one(world.db.pool())
         .await
