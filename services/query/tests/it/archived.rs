@@ -53,6 +53,8 @@ async fn filled() -> (World, [Org; 2], Vec<StoredEvent>) {
     let (_, _, newest) = world.new_key(Scopes::DEFAULT, 100);
     world.append(&orgs[0], vec![newest]).await;
     sign(&world.log).await;
+    // Waits until all of it is projected.
+    world.get(&orgs[0].key, "/audit/events").await;
     let all = whole_log(&world).await;
     (world, orgs, all)
 }
@@ -295,7 +297,8 @@ async fn a_decision_that_was_taken_away_below_the_edge_is_missed() {
 async fn what_somebody_took_away_is_missed() {
     let world = World::start().await;
     let org = world.org().await;
-    assert_eq!(listed(&world.replica, &org.key, "").await.len(), 4);
+    let there = world.get(&org.key, "/audit/events").await;
+    assert_eq!(events(&there).len(), 4);
     let mut connection = PgConnection::connect_with(&world.database.options())
         .await
         .unwrap();
