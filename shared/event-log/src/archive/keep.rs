@@ -35,7 +35,7 @@ pub fn fixed(stretch: Stretch) -> impl Iterator<Item = GlobalPosition> {
     ends.into_iter().chain(behind.map(GlobalPosition::new))
 }
 
-/// Whether an event of the stretch is one of [`fixed`].
+/// Whether an event of the stretch stays whatever the readings are.
 pub fn is_fixed(stretch: Stretch, position: GlobalPosition) -> bool {
     let is_end = position == stretch.first || position == stretch.last;
     is_end || position.get() >= behind_tiles(stretch)
