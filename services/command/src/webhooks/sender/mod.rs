@@ -26,6 +26,7 @@ use runtime::telemetry::chain;
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
+pub(super) use self::dispatch::PLACES;
 use self::dispatch::{Done, Place};
 use super::{Courier, WebhookError, rows};
 use crate::app::Commander;
