@@ -25,7 +25,7 @@ ready = json.loads(Path(os.environ["TGA_READY_FILE"]).read_text())
 work = Path(sys.argv[1])
 # On a bad day a subscriber connects more often than once a second.
 OF_KEYS = {"scopes": ["read", "audit"], "rate_limit_per_minute": 10_000}
-clients = {"python": [sys.executable, "-B", sys.argv[2]], "typescript": ["node", sys.argv[3]]}
+clients = {"python": [sys.executable, "-B", sys.argv[2]], "typescript": ["node", sys.argv[3]], "rust": [sys.argv[4]]}
 
 
 def call(method, path, body=None):

@@ -6,6 +6,7 @@ between it and the checkpoint has the last events handled again, so it must be a
 
 import asyncio
 import hashlib
+import http.client
 import json
 import os
 import sys
@@ -104,6 +105,9 @@ def take(event, checkpoint, api):
         print(f"{stream}: {last['version'] + 1} to {version - 1} are missing, asking the API", file=sys.stderr)
         for missing in api.export(stream, last["position"], int(event["position"]) - 1):
             take_next(missing, checkpoint)
+        if checkpoint.of(stream)["version"] != version - 1:
+            # The service may have stopped; what came was handled, and the rest is asked for again.
+            raise OSError("the export ended early")
     take_next(event, checkpoint)
 
 
@@ -155,7 +159,7 @@ async def main(api_url, nats_url, checkpoint_path):
             )
             print("connected", file=sys.stderr)
             await read(connection, f"{org}-{key}", checkpoint, api)
-        except (nats.errors.Error, OSError) as error:
+        except (nats.errors.Error, OSError, http.client.HTTPException) as error:
             print(f"not connected: {error!r}", file=sys.stderr)
         finally:
             if connection.is_connected:

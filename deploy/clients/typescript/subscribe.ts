@@ -113,6 +113,8 @@ async function take(event: Event, checkpoint: Checkpoint, api: Api): Promise<voi
     console.error(`${event.stream}: ${last.version + 1} to ${version - 1} are missing, asking the API`);
     const missing = api.export(event.stream, last.position, Number(event.position) - 1);
     for await (const one of missing) takeNext(one, checkpoint);
+    // The service may have stopped; what came was handled, and the rest is asked for again.
+    if (checkpoint.of(event.stream).version !== version - 1) throw new Error("the export ended early");
   }
   takeNext(event, checkpoint);
 }

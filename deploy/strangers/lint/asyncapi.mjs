@@ -14,6 +14,11 @@ const found = diagnostics.filter(({ code, severity }) =>
 for (const { code, message, path } of found) {
   console.error(`${code}: ${message} at ${path.join(".")}`);
 }
+// What a subscriber over NATS must know beside subject and credential.
+const pull = document?.json().channels?.events?.["x-pull"] ?? {};
+for (const name of ["stream", "durable", "apiPrefix", "inboxPrefix"]) {
+  if (!pull[name]) found.push(console.error(`x-pull of the channel events lacks ${name}`));
+}
 const messages = document?.messages().all().length ?? 0;
 console.log(`asyncapi.json: ${messages} messages, ${found.length} findings`);
 process.exit(found.length > 0 || messages === 0 ? 1 : 0);

@@ -30,6 +30,8 @@ const STREAM: &str = "TGA_EVENTS";
 const BATCH: usize = 100;
 /// A question waits so long for an event.
 const WAIT: Duration = Duration::from_secs(5);
+/// How long the API may take to say something.
+const WITHIN: Duration = Duration::from_mins(1);
 /// A broken connection is made again after a rest, which grows up to a longest.
 const REST: Duration = Duration::from_millis(500);
 const LONGEST_REST: Duration = Duration::from_secs(5);
@@ -133,11 +135,28 @@ impl Reader {
             );
             let path =
                 format!("/audit/export?stream={stream}&after_position={after}&to_position={to}");
-            for line in self.api.get(&path).await?.text().await?.lines() {
-                self.take_next(line)?;
+            self.take_missing(&path).await?;
+            if self.last(&event.stream).version != version - 1 {
+                // The service may have stopped; what came was handled, and the rest is asked for again.
+                return Err("the export ended early".into());
             }
         }
         self.take_next(text)
+    }
+
+    /// Handles what an export has, line by line: it may be long.
+    async fn take_missing(&mut self, path: &str) -> Result<(), Failure> {
+        let mut answer = self.api.get(path).await?;
+        let mut unread = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            unread.extend_from_slice(&chunk);
+            let whole = unread.iter().rposition(|byte| *byte == b'\n');
+            let lines: Vec<u8> = unread.drain(..whole.map_or(0, |end| end + 1)).collect();
+            for line in std::str::from_utf8(&lines)?.lines() {
+                self.take_next(line)?;
+            }
+        }
+        Ok(())
     }
 
     fn take_next(&mut self, text: &str) -> Result<(), Failure> {
@@ -205,7 +224,10 @@ async fn main() -> Result<(), Failure> {
         Ok(bytes) => serde_json::from_slice(&bytes)?,
         Err(_) => HashMap::new(),
     };
-    let http = reqwest::Client::new();
+    let http = reqwest::Client::builder()
+        .connect_timeout(WITHIN)
+        .read_timeout(WITHIN)
+        .build()?;
     let api = Api { http, url, key };
     let mut reader = Reader {
         api,

@@ -8,6 +8,7 @@ use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::archive::{Stretch, Subjects};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::{EventLog, Head};
 use crate::read::{self, PAGE_MAX};
@@ -114,6 +115,31 @@ impl EventLog {
             .await
     }
 
+    /// The first event that holds the newest reading of a subject, stands up to where archives end, and is
+    /// not online. [`latest_readings`](Self::latest_readings) needs all of them.
+    pub async fn lost_newest_reading(
+        &self,
+        upto: GlobalPosition,
+    ) -> Result<Option<GlobalPosition>, ReadError> {
+        let stretch = Stretch {
+            first: GlobalPosition::new(1),
+            last: upto,
+        };
+        let mut subjects = Subjects::newest_alone();
+        let mut first_lost: Option<i64> = None;
+        loop {
+            let next = self.ask(async |c| Ok(subjects.next(c, stretch).await?));
+            let Some(newest) = next.await? else {
+                break;
+            };
+            let lost = self
+                .ask(async |c| Ok(first_lost_of(c, &newest).await?))
+                .await?;
+            first_lost = [first_lost, lost].into_iter().flatten().min();
+        }
+        Ok(first_lost.and_then(GlobalPosition::try_from_i64))
+    }
+
     /// The credentials that events after one position up to another made.
     pub async fn made_credentials(
         &self,
@@ -173,6 +199,22 @@ async fn version_after(
     .fetch_optional(connection)
     .await?;
     Ok(version.and_then(StreamVersion::try_from_i64))
+}
+
+async fn first_lost_of(
+    connection: &mut PgConnection,
+    positions: &[i64],
+) -> Result<Option<i64>, sqlx::Error> {
+    if positions.is_empty() {
+        return Ok(None);
+    }
+    sqlx::query_scalar!(
+        "select min(wanted.position) from unnest($1::bigint[]) as wanted (position)
+         where not exists (select from log.events e where e.position = wanted.position)",
+        positions
+    )
+    .fetch_one(connection)
+    .await
 }
 
 async fn made(

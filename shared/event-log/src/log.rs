@@ -245,7 +245,8 @@ impl EventLog {
     }
 
     /// By subject the newest known value of every field of this kind of reading
-    /// ([`Reading::kind_number`]), as one reading dated by the newest, even if that carries none.
+    /// ([`Reading::kind_number`]), as one reading dated by the newest, even if that carries none; nothing
+    /// of a subject whose newest reading is not there.
     pub async fn latest_readings(
         &self,
         org: OrgId,

@@ -16,7 +16,7 @@ use crate::read;
 /// Every field that a reading may have, by its bit in [`Reading::carries`].
 pub const FIELDS: [i16; 6] = [1, 2, 4, 8, 16, 32];
 /// In place of a field: the newest reading, whatever it carries.
-const ANY: i16 = 0;
+pub const ANY: i16 = 0;
 
 /// What makes a reading unique within an org.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,7 +150,8 @@ struct Carrier {
     observed_at: DateTime<Utc>,
 }
 
-/// Of each subject the newest known value of every field, as one reading dated by the newest.
+/// Of each subject the newest known value of every field, as one reading dated by the newest; a subject
+/// whose newest reading is not there is left out.
 pub async fn latest(
     connection: &mut PgConnection,
     org: OrgId,
@@ -159,7 +160,8 @@ pub async fn latest(
 ) -> Result<HashMap<Uuid, Reading>, ReadError> {
     let mut carriers = carriers(&mut *connection, org, kind, subjects).await?;
     let held = held(connection, &carriers).await?;
-    // The newest reading of each subject first: it takes the fields over.
+    // The newest reading of each subject first: it takes the fields over. Without it older ones would pass
+    // for the newest.
     carriers.sort_by_key(|carrier| carrier.field != ANY);
     let mut latest: HashMap<Uuid, Reading> = HashMap::new();
     for carrier in carriers {
@@ -168,10 +170,11 @@ pub async fn latest(
         let Some(reading) = readings.rev().find(|reading| carrier.is(kind, reading)) else {
             continue;
         };
-        latest
-            .entry(carrier.subject)
-            .or_insert_with(|| reading.clone())
-            .take(carrier.field, reading);
+        if carrier.field == ANY {
+            latest.insert(carrier.subject, reading.clone());
+        } else if let Some(latest) = latest.get_mut(&carrier.subject) {
+            latest.take(carrier.field, reading);
+        }
     }
     Ok(latest)
 }

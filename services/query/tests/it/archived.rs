@@ -12,7 +12,7 @@ use event_log::archive::{Archiver, Before, Next};
 use event_log::{EventLog, StoredEvent, Sweeper};
 use read_model::passed_by_all;
 use serde_json::Value;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::audit::{events, whole_log};
 use crate::audit_export::{exported, lines};
@@ -53,6 +53,8 @@ async fn filled() -> (World, [Org; 2], Vec<StoredEvent>) {
     let (_, _, newest) = world.new_key(Scopes::DEFAULT, 100);
     world.append(&orgs[0], vec![newest]).await;
     sign(&world.log).await;
+    // Waits until all of it is projected.
+    world.get(&orgs[0].key, "/audit/events").await;
     let all = whole_log(&world).await;
     (world, orgs, all)
 }
@@ -104,15 +106,24 @@ fn is_gone(reply: &Reply) {
 
 /// All pages of a list.
 async fn listed(replica: &Replica, key: &str, query: &str) -> Vec<String> {
+    let (all, last) = pages(replica, key, &format!("?limit=100{query}")).await;
+    assert_eq!(last.status, 200, "{:?}", last.body);
+    all
+}
+
+/// The pages of a list up to the first that has no cursor, or is an error; and that one.
+async fn pages(replica: &Replica, key: &str, query: &str) -> (Vec<String>, Reply) {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = replica
-            .get(key, &format!("/audit/events?limit=100{query}{cursor}"))
-            .await;
+        let path = format!("/audit/events{query}{cursor}");
+        let page = replica.get(key, &path).await;
+        if page.status != 200 {
+            return (all, page);
+        }
         all.extend(events(&page));
         match &page.json()["meta"]["nextCursor"] {
             Value::String(next) => cursor = format!("&cursor={next}"),
-            _ => return all,
+            _ => return (all, page),
         }
     }
 }
@@ -127,7 +138,7 @@ fn decisions<'a>(all: &'a [StoredEvent], org: &'a Org) -> impl Iterator<Item = &
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_archive_decisions_are_as_they_were_and_the_rest_is_gone() {
-    let (world, [org, _], all) = filled().await;
+    let (world, [org, other], all) = filled().await;
     let folder = tempfile::tempdir().unwrap();
     let (key, replica) = (&org.key, &world.replica);
     let middle = all[299].position;
@@ -173,6 +184,12 @@ async fn without_the_archive_decisions_are_as_they_were_and_the_rest_is_gone() {
         .unwrap();
     let proof = format!("/audit/proof?position={}", observed.position);
     is_gone(&replica.get(key, &proof).await);
+    // Another org's is not there, archived or not, decision or not.
+    for event in [&observed, &decided] {
+        let proof = format!("/audit/proof?position={}", event.position);
+        let foreign = replica.get(&other.key, &proof).await;
+        assert_eq!(foreign.status, 404, "{}", event.position);
+    }
 
     let due = lines(decisions(&all, &org));
     assert_eq!(exported(replica, key, "?stream=decisions").await, due);
@@ -187,12 +204,6 @@ async fn without_the_archive_decisions_are_as_they_were_and_the_rest_is_gone() {
     assert_eq!(exported(replica, key, &query).await, since);
     let query = format!("&stream=all&after_position={UPTO}");
     assert_eq!(listed(replica, key, &query).await, since);
-    // Newest first it goes as far as it can.
-    let mut newest: Vec<_> = since.iter().rev().cloned().collect();
-    let seen = events(&replica.get(key, "/audit/events?stream=all&limit=100").await);
-    newest.truncate(seen.len());
-    assert_eq!(seen[..newest.len()], newest);
-
     assert_eq!(replica.get(key, &as_of).await.data(), stood);
     let then = replica
         .get(key, &format!("/audit/as-of?position={middle}"))
@@ -202,12 +213,92 @@ async fn without_the_archive_decisions_are_as_they_were_and_the_rest_is_gone() {
     assert_eq!(then.data()["members"], stood["members"]);
 }
 
+/// Newest first a list goes as far as it can, and says where it ends; what stayed online further back
+/// is not given as if nothing stood between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_archive_a_list_has_no_hole() {
+    let (world, [org, _], all) = filled().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (key, replica) = (&org.key, &world.replica);
+    archive(&world, folder.path()).await;
+    let observed = |event: &&StoredEvent| event.stream == Stream::Observations;
+    let newest_first = |stream: &str| -> Vec<String> {
+        let events = own(&all, &org).filter(|event| stream == "all" || observed(event));
+        let mut due = lines(events);
+        due.reverse();
+        due
+    };
+    for stream in ["all", "observations"] {
+        let due = newest_first(stream);
+        let mut ends = Vec::new();
+        for limit in [1, 7, 16, 100] {
+            let query = format!("?stream={stream}&limit={limit}");
+            let (seen, last) = pages(replica, key, &query).await;
+            is_gone(&last);
+            assert_eq!(seen, due[..seen.len()], "{query}");
+            ends.push(seen.len());
+        }
+        // Wherever pages begin and end, it is the same list.
+        assert!(ends.iter().all(|end| *end == ends[0]), "{stream}: {ends:?}");
+        let since = own(&all, &org).filter(|event| event.position.get() > UPTO);
+        assert!(
+            ends[0]
+                >= since
+                    .filter(|event| stream == "all" || observed(event))
+                    .count()
+        );
+    }
+    // What is kept among what is archived can be had, if only that is asked for.
+    let oldest_first = format!("?stream=all&after_position={UPTO}&limit=7");
+    let (seen, last) = pages(replica, key, &oldest_first).await;
+    assert_eq!(last.status, 200);
+    let since = own(&all, &org).filter(|event| event.position.get() > UPTO);
+    assert_eq!(seen, lines(since));
+}
+
+/// Decisions are kept online of whatever is archived: one that is not there was taken away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_that_was_taken_away_below_the_edge_is_missed() {
+    let (world, [org, _], all) = filled().await;
+    let folder = tempfile::tempdir().unwrap();
+    archive(&world, folder.path()).await;
+    let taken = decisions(&all, &org).nth(8).unwrap().position;
+    assert!(taken.get() <= UPTO);
+    let mut connection = PgConnection::connect_with(&world.database.options())
+        .await
+        .unwrap();
+    for statement in [
+        "alter table log.events disable trigger append_only".to_owned(),
+        format!("delete from log.events where position = {taken}"),
+    ] {
+        connection.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+    let as_of = format!("/audit/as-of?position={taken}");
+    let after = format!("/audit/events?limit=100&after_position={}", taken.get() - 1);
+    for path in [
+        "/audit/events?limit=100",
+        "/audit/events?type=key.*&limit=100",
+        &after,
+        &as_of,
+    ] {
+        let reply = world.get(&org.key, path).await;
+        assert_eq!(reply.status, 500, "{path}: {:?}", reply.body);
+    }
+    // Among observations it is where what is kept ends.
+    let (seen, last) = pages(&world.replica, &org.key, "?stream=all&limit=100").await;
+    is_gone(&last);
+    let mut due = lines(own(&all, &org));
+    due.reverse();
+    assert_eq!(seen, due[..seen.len()]);
+}
+
 /// What is gone and in no archive is an error, and never left out.
 #[tokio::test]
 async fn what_somebody_took_away_is_missed() {
     let world = World::start().await;
     let org = world.org().await;
-    assert_eq!(listed(&world.replica, &org.key, "").await.len(), 4);
+    let there = world.get(&org.key, "/audit/events").await;
+    assert_eq!(events(&there).len(), 4);
     let mut connection = PgConnection::connect_with(&world.database.options())
         .await
         .unwrap();

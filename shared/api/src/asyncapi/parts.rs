@@ -73,9 +73,16 @@ pub fn channels(messages: &Value) -> Value {
         "events": {
             "address": "tga.events.{org_id}.{entity}.{event}",
             "title": "An org's events on NATS",
-            "description": "The subject names the org and the type; the message's stream sequence is the event's \
-                position. Live, and through the durable consumer that is made for the key on the stream \
-                `TGA_EVENTS`.",
+            "description": "The subject names the org and the type; `Tga-Position` among the headers is the event's \
+                position. Nobody subscribes to it: a key pulls from the durable consumer that is made for it when it \
+                connects, and gets the answers at inboxes of its own (`x-pull`).",
+            "x-pull": {
+                "stream": "TGA_EVENTS",
+                "durable": "{org_id}-{key_id}",
+                "apiPrefix": "tga.api",
+                "inboxPrefix": "_INBOX_{the first 32 hexadecimal digits of the SHA-256 of inbox:<key>}",
+                "acknowledge": "each event, within 10 seconds",
+            },
             "servers": [{ "$ref": "#/servers/nats" }],
             "parameters": {
                 "org_id": { "description": "The org: a key may read its own only." },

@@ -17,8 +17,9 @@ use super::error::{ArchiveError, Behind};
 use super::keep::{self, Subjects};
 use super::manifest::{Manifest, Stretch, Sum, manifest_path};
 use super::rows;
+use super::survey::{look_again, survey};
 use super::volume::Volume;
-use super::write::{Writer, sync_folder};
+use super::write::{Writer, make_folder};
 use crate::error::CorruptRow;
 use crate::log::EventLog;
 use crate::stored::StoredEvent;
@@ -97,7 +98,8 @@ impl Archiver {
     /// login must be able to act as its owner.
     ///
     /// # Errors
-    /// [`ArchiveError::Busy`] if another process archives; or if the database does not answer.
+    /// [`ArchiveError::Busy`] if another process archives, [`ArchiveError::Elsewhere`] if the folder
+    /// has not what was archived before; or if the database does not answer.
     pub async fn begin(log: &EventLog, folder: PathBuf) -> Result<Self, ArchiveError> {
         let mut connection = log.pool().acquire().await?.detach();
         let limit = format!("{}ms", STATEMENT.as_millis());
@@ -110,6 +112,11 @@ impl Archiver {
         if !locked {
             return Err(ArchiveError::Busy);
         }
+        let found = survey(&mut connection, Some(&folder)).await?;
+        if let Some(wrong) = found.wrong.into_iter().next() {
+            let source = Box::new(wrong);
+            return Err(ArchiveError::Elsewhere { folder, source });
+        }
         Ok(Self {
             log: log.clone(),
             connection,
@@ -118,12 +125,25 @@ impl Archiver {
     }
 
     /// The last position that is archived; drops what an attempt left that was broken off behind it.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotDropped`] if what it left is the only sound copy.
     pub async fn resume(&mut self) -> Result<GlobalPosition, ArchiveError> {
         let Some(newest) = rows::newest(&mut self.connection).await? else {
             return Ok(GlobalPosition::ZERO);
         };
-        self.forget(newest.stretch).await?;
-        Ok(newest.stretch.last)
+        let Stretch { first, last } = newest.stretch;
+        let is_left = sqlx::query_scalar!(
+            r#"select to_regclass('log.' || log.partition_name($1) || '_old') is not null as "left!""#,
+            first.as_i64()
+        )
+        .fetch_one(&mut self.connection)
+        .await?;
+        if is_left {
+            look_again(&mut self.connection, &self.folder, last).await?;
+            self.forget(newest.stretch).await?;
+        }
+        Ok(last)
     }
 
     /// What comes after a position that is archived, or is going to be: a partition that is full, old
@@ -185,13 +205,14 @@ impl Archiver {
     ///
     /// # Errors
     /// [`ArchiveError::Foreign`] if there is a file of that name that holds something else;
-    /// [`ArchiveError::Damaged`] if it is not sound, [`ArchiveError::Log`] if the log is not.
+    /// [`ArchiveError::Unfit`] if it is not sound, [`ArchiveError::Log`] if the log is not.
     pub async fn write(
         &mut self,
         stretch: Stretch,
         mut progress: impl FnMut(Step, GlobalPosition) + Send + 'static,
     ) -> Result<Written, ArchiveError> {
         let path = self.folder.join(stretch.file_name());
+        make_folder(&self.folder)?;
         let before = self.start().await?;
         let was_there = manifest_path(&path).exists();
         if !was_there {
@@ -201,6 +222,8 @@ impl Archiver {
         let mut frontier = self.edge(before.tree.size()).await?;
         let read_back = move || {
             let volume = Volume::open(&path)?;
+            // Whoever wrote it may have been killed before.
+            volume.sync()?;
             if volume.manifest().before.start() != Some(before.clone()) {
                 return Err(ArchiveError::Foreign { path });
             }
@@ -220,7 +243,8 @@ impl Archiver {
                 grown,
             })
         };
-        let written = tokio::task::spawn_blocking(read_back).await??;
+        let written = tokio::task::spawn_blocking(read_back).await?;
+        let written = written.map_err(ArchiveError::unfit)?;
         self.compare(&written).await?;
         self.keep_tree(&written.grown).await?;
         Ok(written)
@@ -334,8 +358,6 @@ impl Archiver {
     ) -> Result<(), ArchiveError> {
         let Stretch { first, last } = stretch;
         let folder = &self.folder;
-        std::fs::create_dir_all(folder).map_err(ArchiveError::file(folder))?;
-        sync_folder(folder)?;
         let epoch = read::head(&mut self.connection).await?.epoch;
         let mut writer = Writer::create(folder, stretch, epoch, before)?;
         let mut page_limit = PAGE_MIN;

@@ -58,11 +58,29 @@ pub enum ArchiveError {
         /// The first position at which it shows.
         source: BadEvent,
     },
+    /// What was to be archived was written, now or by an earlier attempt, and is not sound.
+    #[error("{path} is damaged: move it and its manifest away, and run the command once more")]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// The first position at which it shows.
+        source: BadEvent,
+    },
     /// A file is sound by itself, and does not hold what stands in this log.
     #[error("{path} holds other events than this log: move it away, it belongs to another life")]
     Foreign {
         /// The file.
         path: PathBuf,
+    },
+    /// A partition was put away, and its archive is not sound now: it stays where it is.
+    #[error(
+        "a partition that was put away is not dropped: put a sound copy of {path} in its place"
+    )]
+    NotDropped {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ArchiveError>,
     },
     /// The log itself is not sound: nothing is archived.
     #[error("the log is damaged")]
@@ -73,6 +91,14 @@ pub enum ArchiveError {
     /// The copy of what stays online is not complete.
     #[error("{0} decisions were not kept as they are: nothing was taken out")]
     Lacking(i64),
+    /// A log is archived into one folder.
+    #[error("{folder} has not all that was archived before: name the folder that has")]
+    Elsewhere {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong first.
+        source: Box<ArchiveError>,
+    },
     /// Something has to come first.
     #[error("events up to {last} cannot be archived yet")]
     Behind {
@@ -110,6 +136,14 @@ impl ArchiveError {
         Self::Manifest {
             path: path.to_owned(),
             problem,
+        }
+    }
+
+    /// Of what nobody needs yet.
+    pub(super) fn unfit(self) -> Self {
+        match self {
+            Self::Damaged { path, source } => Self::Unfit { path, source },
+            other => other,
         }
     }
 

@@ -13,29 +13,64 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::manifest::Stretch;
-use crate::readings::FIELDS;
+use crate::readings::{ANY, FIELDS};
 
 /// Subjects of one statement, so that none lasts long.
 const SUBJECTS: i64 = 2_000;
 
 /// Goes through all subjects of readings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Subjects {
     org: Uuid,
     kind: i16,
     subject: Uuid,
+    /// The fields whose newest values are asked for.
+    fields: Vec<i16>,
 }
 
 /// What stays whatever the readings are; the newest of streams aside.
 pub fn fixed(stretch: Stretch) -> impl Iterator<Item = GlobalPosition> {
-    let last = stretch.last.get();
-    let tile = last - last % TILE_WIDTH + 1;
-    let behind = tile.max(stretch.first.get())..=last;
+    let behind = behind_tiles(stretch)..=stretch.last.get();
     let ends = [stretch.first, stretch.last];
     ends.into_iter().chain(behind.map(GlobalPosition::new))
 }
 
+/// Whether an event of the stretch is one of [`fixed`].
+pub fn is_fixed(stretch: Stretch, position: GlobalPosition) -> bool {
+    let is_end = position == stretch.first || position == stretch.last;
+    is_end || position.get() >= behind_tiles(stretch)
+}
+
+/// The first position of the stretch that is in no complete tile.
+fn behind_tiles(stretch: Stretch) -> u64 {
+    let last = stretch.last.get();
+    let tile = last - last % TILE_WIDTH + 1;
+    tile.max(stretch.first.get())
+}
+
+impl Default for Subjects {
+    /// As in `readings`: the newest value of every field, and the newest reading.
+    fn default() -> Self {
+        Self::of(FIELDS.into_iter().chain([ANY]).collect())
+    }
+}
+
 impl Subjects {
+    /// Asks for the newest reading of each alone, whatever it carries. What it is in a stretch was it
+    /// already when the stretch was archived: what is recorded later stands behind.
+    pub fn newest_alone() -> Self {
+        Self::of(vec![ANY])
+    }
+
+    const fn of(fields: Vec<i16>) -> Self {
+        Self {
+            org: Uuid::nil(),
+            kind: 0,
+            subject: Uuid::nil(),
+            fields,
+        }
+    }
+
     /// Of the next subjects the positions in the stretch where newest values stand; none once all
     /// subjects were seen.
     pub async fn next(
@@ -43,8 +78,6 @@ impl Subjects {
         connection: &mut PgConnection,
         stretch: Stretch,
     ) -> Result<Option<Vec<i64>>, sqlx::Error> {
-        // 0 stands for the newest reading, whatever it carries; as in `readings`.
-        let fields: Vec<i16> = FIELDS.into_iter().chain([0]).collect();
         let rows = sqlx::query!(
             r#"with recursive seen (org_id, kind, subject, n) as (
                    (select k.org_id, k.kind, k.subject, 1::bigint from log.reading_keys k
@@ -82,7 +115,7 @@ impl Subjects {
             self.kind,
             self.subject,
             SUBJECTS,
-            &fields,
+            &self.fields,
             stretch.first.as_i64(),
             stretch.last.as_i64()
         )

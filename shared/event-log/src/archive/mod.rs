@@ -25,6 +25,8 @@ mod write;
 pub use self::archiver::{Archiver, Before, Next, Step, Written};
 pub use self::check::{BadEvent, Checker, Flaw, Start};
 pub use self::error::{ArchiveError, Behind};
+pub(crate) use self::keep::Subjects;
+pub use self::keep::is_fixed;
 pub use self::manifest::{Frame, Manifest, Stretch};
 pub use self::rows::ArchiveEdge;
 pub(crate) use self::rows::{Archived, holding, upto};

@@ -6,6 +6,7 @@ use domain::ids::{GlobalPosition, OrgId};
 
 use super::error::ArchiveError;
 use super::rows::{self, Archived};
+use super::shelf::Purpose;
 use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 use crate::stored::StoredEvent;
@@ -38,7 +39,7 @@ impl EventLog {
             let found = self.shelf().frame_of_org(archived, wanted, org).await;
             found.map_err(unread(wanted))?
         } else {
-            let frame = self.shelf().frame(archived, wanted).await;
+            let frame = self.shelf().frame(archived, wanted, Purpose::Walk).await;
             let frame = frame.map_err(unread(wanted))?;
             let last = frame.last().map_or(wanted, |last| last.position);
             (frame.to_vec(), last)
@@ -78,7 +79,7 @@ impl EventLog {
     ) -> Result<Arc<[StoredEvent]>, ReadError> {
         let missing = || CorruptRow::new("log.events", "position", wanted, "is missing");
         let archived = self.archived_at(wanted).await?.ok_or_else(missing)?;
-        let frame = self.shelf().frame(archived, wanted).await;
+        let frame = self.shelf().frame(archived, wanted, Purpose::Request).await;
         frame.map_err(unread(wanted))
     }
 

@@ -18,9 +18,18 @@ use crate::stored::StoredEvent;
 /// each frame page by page. Each has at most 10,000 events or 8 MiB of text.
 const FRAMES_KEPT: usize = 4;
 
-/// Frames that are unpacked at once: readers of the archive take no more of the processors than so many
-/// threads, and the others wait.
-const UNPACKED_AT_ONCE: usize = 2;
+/// Frames that are read at once for each [`Purpose`]: readers of the archive take no more of the
+/// processors than so many threads, and the others wait.
+const READ_AT_ONCE: usize = 1;
+
+/// For what a frame is read. However many requests there are, they hold up only each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A request asks for some events.
+    Request,
+    /// Somebody goes through the whole log, such as a projection that is made anew.
+    Walk,
+}
 
 /// Where archives are.
 #[derive(Debug)]
@@ -29,7 +38,8 @@ pub struct Shelf {
     /// How far archives went when they were last met; only spares a look at the table.
     met: AtomicU64,
     open: Mutex<Open>,
-    unpacking: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    walks: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +62,8 @@ impl Shelf {
             folder,
             met: AtomicU64::new(0),
             open: Mutex::default(),
-            unpacking: Arc::new(Semaphore::new(UNPACKED_AT_ONCE)),
+            requests: Arc::new(Semaphore::new(READ_AT_ONCE)),
+            walks: Arc::new(Semaphore::new(READ_AT_ONCE)),
         }
     }
 
@@ -77,9 +88,10 @@ impl Shelf {
         archived: Archived,
         after: GlobalPosition,
         limit: usize,
+        purpose: Purpose,
     ) -> Result<Vec<StoredEvent>, ArchiveError> {
         let wanted = after.next();
-        let events = self.frame(archived, wanted).await?;
+        let events = self.frame(archived, wanted, purpose).await?;
         let first = events.first().map_or(wanted, |event| event.position);
         let skipped = wanted.get().saturating_sub(first.get());
         let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
@@ -91,28 +103,34 @@ impl Shelf {
         self: &Arc<Self>,
         archived: Archived,
         wanted: GlobalPosition,
+        purpose: Purpose,
     ) -> Result<Arc<[StoredEvent]>, ArchiveError> {
         if let Some(events) = self.unpacked(&archived, wanted) {
             return Ok(events);
         }
         let this = Arc::clone(self);
-        self.in_turn(move || match this.unpacked(&archived, wanted) {
+        self.in_turn(purpose, move || match this.unpacked(&archived, wanted) {
             Some(events) => Ok(events),
             None => this.unpack(&archived, wanted),
         })
         .await
     }
 
-    /// The events of an org in the frame that holds a position, and where that frame ends. Other lines
-    /// of it are passed over unread.
+    /// The events of an org in the frame that holds a position, and where that frame ends, for a request.
+    /// Other lines of it are passed over unread, unless the frame is at hand.
     pub async fn frame_of_org(
         self: &Arc<Self>,
         archived: Archived,
         wanted: GlobalPosition,
         org: OrgId,
     ) -> Result<(Vec<StoredEvent>, GlobalPosition), ArchiveError> {
+        if let Some(frame) = self.unpacked(&archived, wanted) {
+            let last = frame.last().map_or(wanted, |last| last.position);
+            let own = frame.iter().filter(|event| event.org_id == org);
+            return Ok((own.cloned().collect(), last));
+        }
         let this = Arc::clone(self);
-        self.in_turn(move || {
+        self.in_turn(Purpose::Request, move || {
             let volume = this.volume(&archived)?;
             let (index, last) = volume.frame_of(wanted)?;
             Ok((volume.read_frame_of_org(index, org)?, last))
@@ -123,9 +141,14 @@ impl Shelf {
     /// Reads off the executor, once others have.
     async fn in_turn<T: Send + 'static>(
         &self,
+        purpose: Purpose,
         read: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
     ) -> Result<T, ArchiveError> {
-        let turn = Arc::clone(&self.unpacking).acquire_owned().await;
+        let turns = match purpose {
+            Purpose::Request => &self.requests,
+            Purpose::Walk => &self.walks,
+        };
+        let turn = Arc::clone(turns).acquire_owned().await;
         let read = move || {
             // Held until it is done, even if nobody waits for it any more.
             let _turn = turn;

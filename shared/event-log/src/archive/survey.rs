@@ -5,6 +5,7 @@ use std::path::Path;
 use domain::ids::GlobalPosition;
 use sqlx::PgConnection;
 
+use super::check::Checker;
 use super::error::ArchiveError;
 use super::rows;
 use super::volume::Volume;
@@ -45,5 +46,31 @@ pub async fn survey(
         files: archived.len(),
         upto,
         wrong: folder.map(look).unwrap_or_default(),
+    })
+}
+
+/// Whether the file that ends at a position is sound and on the disk.
+pub(super) async fn look_again(
+    connection: &mut PgConnection,
+    folder: &Path,
+    last: GlobalPosition,
+) -> Result<(), ArchiveError> {
+    let Some(archived) = rows::holding(connection, last).await? else {
+        return Ok(());
+    };
+    let path = folder.join(archived.stretch.file_name());
+    let folder = folder.to_owned();
+    let look = move || {
+        let volume = Volume::open_known(&folder, archived.stretch, archived.manifest_sum)?;
+        volume.sync()?;
+        let problem = "does not say what stands before";
+        let start = volume.manifest().before.start();
+        let start = start.ok_or_else(|| ArchiveError::manifest(volume.path(), problem))?;
+        volume.verify(&mut Checker::new(start), |_| {})
+    };
+    let looked = tokio::task::spawn_blocking(look).await?;
+    looked.map_err(|source| ArchiveError::NotDropped {
+        path,
+        source: Box::new(source),
     })
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use domain::ids::GlobalPosition;
 
+use super::manifest::Stretch;
 use super::rows::{self, ArchiveEdge, Archived};
-use super::shelf::Shelf;
+use super::shelf::{Purpose, Shelf};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 use crate::read::{self, PAGE_MAX};
@@ -49,6 +50,12 @@ impl EventLog {
         self.ask(async |c| rows::edge(c).await).await
     }
 
+    /// The stretches that are archived, the oldest first.
+    pub async fn archived_stretches(&self) -> Result<Vec<Stretch>, ReadError> {
+        let archived = self.ask(async |c| rows::all(c).await).await?;
+        Ok(archived.into_iter().map(|one| one.stretch).collect())
+    }
+
     /// The events after a position: those that are online, and archived ones if there is a folder.
     pub(crate) async fn read_through(
         &self,
@@ -73,7 +80,7 @@ impl EventLog {
                 };
             }
             let after = events.last().map_or(after, |event| event.position);
-            let more = self.read_archived(archived, after, most - events.len());
+            let more = self.read_archived(archived, after, most - events.len(), Purpose::Walk);
             events.extend(more.await?);
             if events.len() >= most {
                 return Ok(events);
@@ -109,7 +116,8 @@ impl EventLog {
                 return Err(archived.out_of_reach(wanted));
             }
             let before = GlobalPosition::new(wanted.get() - 1);
-            events.extend(self.read_archived(archived, before, 1).await?);
+            let found = self.read_archived(archived, before, 1, Purpose::Request);
+            events.extend(found.await?);
         }
         events.sort_unstable_by_key(|event| event.position);
         Ok(events)
@@ -142,8 +150,9 @@ impl EventLog {
         archived: Archived,
         after: GlobalPosition,
         limit: usize,
+        purpose: Purpose,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        let read = self.shelf().read(archived, after, limit).await;
+        let read = self.shelf().read(archived, after, limit, purpose).await;
         read.map_err(|source| ReadError::Archive {
             position: after.next(),
             source: Box::new(source),

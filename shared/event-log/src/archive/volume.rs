@@ -12,6 +12,7 @@ use super::check::{BadEvent, Checker, Flaw};
 use super::error::ArchiveError;
 use super::line;
 use super::manifest::{Manifest, Stretch, Sum, manifest_path};
+use super::write::sync_folder;
 use crate::stored::StoredEvent;
 
 /// Most bytes of one frame, packed or not: it was ended after the line that brought it over half of it.
@@ -161,6 +162,15 @@ impl Volume {
             return Err(self.damaged(last, Flaw::Tree));
         }
         Ok(())
+    }
+
+    /// Returns once it is on the disk, whoever wrote it: file, manifest, and their names.
+    pub(super) fn sync(&self) -> Result<(), ArchiveError> {
+        self.file.sync_all().map_err(self.unreadable())?;
+        let manifest = manifest_path(&self.path);
+        let synced = File::open(&manifest).and_then(|file| file.sync_all());
+        synced.map_err(ArchiveError::file(&manifest))?;
+        sync_folder(&self.path)
     }
 
     /// Whether the file is as long as it must be.

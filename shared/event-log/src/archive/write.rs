@@ -1,7 +1,7 @@
 //! Writing an archive: under another name until it is whole and on the disk.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -156,15 +156,37 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// What customers did is for nobody else's eyes.
+/// What customers did is for nobody else's eyes. What stands there is not written into: it may be
+/// open in an attempt that lost the lock, or a link to elsewhere.
 fn create(path: &Path) -> Result<File, ArchiveError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(ArchiveError::file(path)(error));
+        }
+        _ => {}
+    }
     OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)
         .map_err(ArchiveError::file(path))
+}
+
+/// Makes a folder, and what it stands in. Each is on the disk before the next is made in it, and the
+/// one that was there too: another attempt may have made it.
+pub fn make_folder(folder: &Path) -> Result<(), ArchiveError> {
+    let named = |path: &&Path| !path.as_os_str().is_empty();
+    let mut due: Vec<_> = folder.ancestors().take_while(named).collect();
+    let missing = due.iter().position(|path| path.exists());
+    due.truncate(missing.map_or(due.len(), |missing| missing + 1));
+    for path in due.into_iter().rev() {
+        match std::fs::create_dir(path) {
+            Err(error) if !path.is_dir() => return Err(ArchiveError::file(path)(error)),
+            _ => sync_folder(path)?,
+        }
+    }
+    Ok(())
 }
 
 /// What is new in a folder is on the disk once the folder is.

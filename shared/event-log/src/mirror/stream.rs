@@ -12,6 +12,7 @@ use domain::ids::{GlobalPosition, LogEpoch};
 
 use super::message::HASH;
 use super::{ALL_SUBJECTS, MirrorConfig, MirrorError, STREAM_NAME};
+use crate::error::ReadError;
 use crate::log::{EventLog, Head};
 use crate::metrics as names;
 use crate::read;
@@ -147,7 +148,12 @@ impl MirrorStream {
                 Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => continue,
                 Err(error) => return Err(nats("read its newest message", error)),
             };
-            let row = self.log.read_at(&[GlobalPosition::new(sequence)]).await?;
+            let row = match self.log.read_at(&[GlobalPosition::new(sequence)]).await {
+                Ok(row) => row,
+                // Not at hand, so nothing is known of the stream: one made anew needs no archive.
+                Err(ReadError::Archived { .. }) => return Ok(Content::Holes),
+                Err(error) => return Err(error.into()),
+            };
             let stated = message
                 .headers
                 .get(HASH)

@@ -169,6 +169,35 @@ async fn the_newest_value_of_each_field_is_found() {
     );
 }
 
+/// An older reading is not shown as the newest.
+#[tokio::test]
+async fn of_a_subject_whose_newest_reading_is_gone_nothing_is_said() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let (org, lost, kept) = (org(), video(), video());
+    let older = vec![
+        stats(lost, 1, Some(10), Some(1)),
+        stats(kept, 1, Some(10), Some(1)),
+    ];
+    append(&process.log, org, vec![recorded(older)]).await;
+    let newest = vec![recorded(vec![stats(lost, 2, Some(20), None)])];
+    let newest = append(&process.log, org, newest).await;
+    let gone = format!(
+        "alter table log.events disable trigger append_only;
+         delete from log.events where position = {}",
+        newest.last
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(gone))
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let subjects = [lost.as_uuid(), kept.as_uuid()];
+    let latest = process.log.latest_readings(org, 1, &subjects).await;
+    let latest = latest.unwrap();
+    assert_eq!(latest.len(), 1);
+    assert_eq!(latest[&kept.as_uuid()], stats(kept, 1, Some(10), Some(1)));
+}
+
 #[tokio::test]
 async fn a_profile_is_put_together_from_what_was_read_when() {
     let db = postgres().await;

@@ -2,9 +2,10 @@
 
 use domain::event::Stream;
 use domain::ids::GlobalPosition;
-use event_log::{EventLog, Selection, StoredEvent, TypePattern};
+use event_log::{EventLog, ReadError, Selection, StoredEvent, TypePattern};
 use testkit::postgres;
 
+use crate::signer::tamper;
 use crate::support::{Process, append, event, org, org_created, position, whole_log};
 
 /// What a replay gives.
@@ -53,6 +54,35 @@ async fn a_replay_gives_what_is_selected_in_order() {
     let removed = told(log, 0, end, selection(&["project.removed"])).await;
     assert_eq!(removed, own[1..]);
     assert!(told(log, 0, end, selection(&["key.*"])).await.is_empty());
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_misses_what_somebody_took_away() {
+    let db = postgres().await;
+    let process = Process::start(db.pool().clone());
+    let (log, mine) = (&process.log, org());
+    append(log, mine, vec![org_created()]).await;
+    for _ in 0..10 {
+        append(log, mine, vec![event()]).await;
+    }
+    tamper(
+        db.pool(),
+        "delete from log.events where position in (5, 11)",
+    )
+    .await;
+    let of_mine = Selection {
+        org: Some(mine),
+        types: Vec::new(),
+    };
+    for selection in [Selection::default(), of_mine] {
+        for (after, to) in [(0, 11), (4, 5), (6, 11), (10, 11)] {
+            let mut replay = log.replay(position(after), position(to), selection.clone());
+            let missed = replay.next_page().await;
+            assert!(matches!(missed, Err(ReadError::Corrupt(_))), "{missed:?}");
+        }
+        assert_eq!(told(log, 5, 10, selection).await.len(), 5);
+    }
     process.stop().await;
 }
 

@@ -81,7 +81,7 @@ async fn assert_signed(log: &EventLog) -> usize {
 }
 
 /// As somebody who can do anything in the database.
-async fn tamper(pool: &PgPool, statement: &str) {
+pub async fn tamper(pool: &PgPool, statement: &str) {
     let mut tx = pool.begin().await.unwrap();
     for table in ["events", "events_000000", "merkle", "checkpoints"] {
         let off = format!("alter table log.{table} disable trigger append_only");

@@ -113,12 +113,12 @@ impl Question for Stood {
             ..AuditFilter::all()
         };
         let mut position = last(snapshot, &filter).await?;
-        let mut recorded_at = recorded_at(snapshot, position).await?;
+        let mut recorded_at = recorded_at(snapshot, &filter, position).await?;
         filter.streams = vec![Stream::Decisions];
         if recorded_at.is_none() {
             // An observation that is archived, and not at hand; it changed nothing that is asked for.
             position = last(snapshot, &filter).await?;
-            recorded_at = self::recorded_at(snapshot, position).await?;
+            recorded_at = self::recorded_at(snapshot, &filter, position).await?;
         }
         let Some(at) = self.at.or(recorded_at) else {
             return Err(ApiError::gone_position(snapshot.app.earliest().await?));
@@ -160,17 +160,19 @@ async fn last(
     last.first().copied().ok_or_else(ApiError::not_found)
 }
 
-/// When the event at a position of the caller's org was recorded; none if it is not at hand.
+/// When the event at a position, which the filter lets through, was recorded; none if it is not at
+/// hand.
 async fn recorded_at(
     snapshot: &Snapshot<'_>,
+    filter: &AuditFilter,
     position: GlobalPosition,
 ) -> Result<Option<Timestamp>, ApiError> {
-    let org = snapshot.call.org();
-    let found = snapshot.app.events_at(org, &[position]).await?;
+    let (app, org) = (snapshot.app, snapshot.call.org());
+    let found = app.events_at(org, &filter.streams, &[position]).await?;
     Ok(found.first().map(|event| event.recorded_at))
 }
 
-/// Folds the events that the filter lets through, as decisions do.
+/// Folds the decisions that the filter lets through, as those who decide do.
 async fn fold(snapshot: &mut Snapshot<'_>, mut filter: AuditFilter) -> Result<OrgState, ApiError> {
     let org = snapshot.call.org();
     let mut state = OrgState::default();
@@ -179,10 +181,8 @@ async fn fold(snapshot: &mut Snapshot<'_>, mut filter: AuditFilter) -> Result<Or
             .reader
             .audit_positions(&filter, false, READ_AT_ONCE);
         let page = page.await.map_err(|error| snapshot.read_error(error))?;
-        let events = snapshot.app.events_at(org, &page).await?;
-        if events.len() < page.len() {
-            return Err(ApiError::gone_position(snapshot.app.earliest().await?));
-        }
+        let app = snapshot.app;
+        let events = app.events_at(org, &filter.streams, &page).await?;
         for event in &events {
             // One of a newer build, which this one cannot judge.
             let recorded = event.decode();

@@ -163,28 +163,31 @@ impl Events {
     }
 
     /// Events at these positions in the order of the answer, until they are as many bytes as a page
-    /// may have; and whether some are not kept any more.
+    /// may have, or up to the first that is not kept any more; and whether there is one. What stayed online
+    /// behind it is not given, since nothing would tell what is left out between.
     async fn read(
         &self,
         snapshot: &Snapshot<'_>,
         positions: &[GlobalPosition],
     ) -> Result<(Vec<StoredEvent>, bool), ApiError> {
+        let (app, org) = (snapshot.app, snapshot.call.org());
         let (mut events, mut bytes): (Vec<StoredEvent>, usize) = (Vec::new(), 0);
         for some in positions.chunks(READ_AT_ONCE) {
-            let mut found = snapshot.app.events_at(snapshot.call.org(), some).await?;
+            let mut found = app.events_at(org, &self.filter.streams, some).await?;
             if self.newest_first {
                 found.reverse();
             }
-            let is_gone = found.len() < some.len();
-            for event in found {
+            let mut found = found.into_iter();
+            for due in some {
+                // They are in the same order: the next one is it, or it is not there.
+                let Some(event) = found.next().filter(|event| event.position == *due) else {
+                    return Ok((events, true));
+                };
                 bytes += event.data.len();
                 events.push(event);
                 if bytes >= AUDIT_PAGE_BYTES {
                     return Ok((events, false));
                 }
-            }
-            if is_gone {
-                return Ok((events, true));
             }
         }
         Ok((events, false))
@@ -204,8 +207,8 @@ impl Question for Events {
         let mut has_more = positions.len() > usize::from(limit);
         positions.truncate(usize::from(limit));
         let (events, is_gone) = self.read(snapshot, &positions).await?;
-        // Oldest first nothing may be passed over; newest first the end of what is kept is told once it
-        // is reached.
+        // Oldest first it is told at once; newest first once the page that would begin with it is asked
+        // for.
         if is_gone && (events.is_empty() || !self.newest_first) {
             return Err(ApiError::gone_position(snapshot.app.earliest().await?));
         }

@@ -97,11 +97,12 @@ impl App {
         earliest.map_err(|error| self.log_error(error))
     }
 
-    /// The events of an org at positions that are known to be its own, as far as they are kept online or
-    /// in an archive at hand.
+    /// The events of an org at positions that are known to be its own, of these streams: as far as they
+    /// are kept online or in an archive at hand. Decisions are all kept online.
     async fn events_at(
         &self,
         org: OrgId,
+        streams: &[Stream],
         positions: &[GlobalPosition],
     ) -> Result<Vec<StoredEvent>, ApiError> {
         let events = self.log.read_org_at(org, positions).await;
@@ -109,13 +110,15 @@ impl App {
         if events.len() == positions.len() {
             return Ok(events);
         }
-        let earliest = self.earliest().await?;
         let is_there = |position: &GlobalPosition| {
             let found = events.binary_search_by_key(position, |event| event.position);
             found.is_ok()
         };
-        if positions.iter().all(|it| *it < earliest || is_there(it)) {
-            return Ok(events);
+        if streams.contains(&Stream::Observations) {
+            let earliest = self.earliest().await?;
+            if positions.iter().all(|it| *it < earliest || is_there(it)) {
+                return Ok(events);
+            }
         }
         Err(ApiError::internal(
             "the log has no event where the projection says that one is",

@@ -12,6 +12,7 @@ use axum::response::Response;
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::limits::MAX_COUNT;
 use domain::merkle::NodeHash;
+use read_model::AuditFilter;
 use utoipa::IntoParams;
 
 use crate::app::{Answer, Question, Shared, Snapshot};
@@ -131,17 +132,16 @@ fn within(name: &'static str, size: TreeSize, newest: TreeSize) -> Result<TreeSi
 }
 
 async fn inclusion(
-    snapshot: &Snapshot<'_>,
+    snapshot: &mut Snapshot<'_>,
     position: GlobalPosition,
     size: TreeSize,
 ) -> Result<InclusionProof, ApiError> {
     let (app, own) = (snapshot.app, snapshot.call.org());
-    let event = app.log.read_at(&[position]).await;
+    let event = app.log.read_org_at(own, &[position]).await;
     let event = event.map_err(|error| app.log_error(error))?;
-    match event.first() {
-        Some(event) if event.org_id == own => {}
-        Some(_) => return Err(ApiError::not_found()),
-        None => return Err(gone(snapshot).await),
+    if event.is_empty() {
+        require_own(snapshot, position).await?;
+        return Err(gone(snapshot).await);
     }
     let proof = app.log.inclusion_proof(position, size).await;
     let proof = proof.map_err(|error| app.log_error(error))?;
@@ -155,6 +155,25 @@ async fn inclusion(
         root_hash: proof.root.to_string(),
         hashes: hex(&proof.hashes),
     })
+}
+
+/// 404 for the position of an event that is not the caller's org's, wherever that stands; 500 for one
+/// of its own that should be online. It must not have been found in the log.
+async fn require_own(
+    snapshot: &mut Snapshot<'_>,
+    position: GlobalPosition,
+) -> Result<(), ApiError> {
+    let one = AuditFilter {
+        after: GlobalPosition::new(position.get().saturating_sub(1)),
+        to: position,
+        ..AuditFilter::all()
+    };
+    let own = snapshot.reader.audit_positions(&one, false, 1).await;
+    let own = own.map_err(|error| snapshot.read_error(error))?;
+    let position = own.first().ok_or_else(ApiError::not_found)?;
+    let (app, org) = (snapshot.app, snapshot.call.org());
+    app.events_at(org, &one.streams, &[*position]).await?;
+    Ok(())
 }
 
 async fn consistency(

@@ -140,7 +140,9 @@ async fn by_command(url: &str, clock: &Clock) -> Result<f64, BenchError> {
     command.args(COMMAND).env("TGA_DATABASE_URL", url);
     let nowhere = OpenOptions::new().write(true).open(NOWHERE);
     command.stdout(nowhere.map_err(BenchError::io("open", Path::new(NOWHERE)))?);
-    let told = clock.timeout(TOLD_WITHIN, command.output()).await;
+    // Not `output`, which would take what is told into memory, wherever it was to go.
+    let child = command.spawn().map_err(BenchError::Talk)?;
+    let told = clock.timeout(TOLD_WITHIN, child.wait_with_output()).await;
     let output = told
         .map_err(|source| BenchError::Late {
             what: "the end of a replay",

@@ -48,6 +48,8 @@ pub enum StateError {
     },
     #[error("the log is empty")]
     Empty,
+    #[error("the log has lost decision {version} of org {org}: `log verify` tells more")]
+    Lost { org: OrgId, version: StreamVersion },
     #[error(
         "the event at position {position} cannot be read by this build: use the one that wrote it"
     )]
@@ -87,6 +89,9 @@ impl State {
 }
 
 /// The org as of a position; none if it had no event by then.
+///
+/// # Errors
+/// [`StateError::Lost`] if a decision is missing that may have been made by then.
 async fn fold(
     log: &EventLog,
     org: OrgId,
@@ -98,8 +103,8 @@ async fn fold(
     let mut after = StreamVersion::ZERO;
     loop {
         let page = log.read_stream(org, Stream::Decisions, after, PAGE).await?;
-        let is_over = page.len() < usize::from(PAGE)
-            || page.last().is_some_and(|last| last.position > position);
+        let is_past = page.last().is_some_and(|last| last.position > position);
+        let is_short = page.len() < usize::from(PAGE);
         for event in page.iter().take_while(|event| event.position <= position) {
             let recorded = event.decode().map_err(|source| StateError::Undecodable {
                 position: event.position,
@@ -112,7 +117,17 @@ async fn fold(
         if let Some((position, _)) = newest {
             bar.set_position(position.get());
         }
-        if is_over {
+        if is_past {
+            break;
+        }
+        if is_short {
+            // It ends where the org's decisions do, or where one is missing. That the newest ones of a
+            // partition that is not full were cut off is for `log verify` to find.
+            let stream = Stream::Decisions;
+            if log.is_org_event_missing(org, stream, after).await? {
+                let version = after.next();
+                return Err(StateError::Lost { org, version });
+            }
             break;
         }
     }

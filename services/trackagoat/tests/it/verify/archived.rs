@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use domain::event::{Event, ObservationRecorded};
-use domain::ids::{GlobalPosition, OrgId};
+use domain::event::{Event, ObservationRecorded, Reading, VideoStats};
+use domain::ids::{GlobalPosition, OrgId, VideoId};
 use event_log::archive::{Archiver, Before, Next};
 use event_log::{Config, EventLog, Sweeper};
 use runtime::clock::Clock;
@@ -17,8 +17,26 @@ use super::{Said, World, key, project, said, verify};
 const SIZE: u64 = 300;
 const UPTO: u64 = 2 * SIZE;
 
+/// Where an org has its two observations; the first holds the only reading of a video, the second none.
+const READING: u64 = 24;
+const NEWEST: u64 = 25;
+
 fn observation() -> Event {
     let readings = Vec::new();
+    ObservationRecorded { readings }.into()
+}
+
+fn reading() -> Event {
+    let reading = VideoStats {
+        video_id: VideoId::from_uuid(Entropy::os().uuid_v4()),
+        observed_at: super::now(),
+        view_count: Some(1),
+        like_count: None,
+        comment_count: None,
+        share_count: None,
+        save_count: None,
+    };
+    let readings = vec![Reading::VideoStats(reading)];
     ObservationRecorded { readings }.into()
 }
 
@@ -33,6 +51,12 @@ impl World {
         while last.get() < UPTO + 20 {
             if last.get() == UPTO {
                 world.sign().await;
+            }
+            if last.get() + 4 == READING {
+                let third = world.org().await;
+                let events = vec![reading(), observation(), project()];
+                last = world.append(third, events).await;
+                continue;
             }
             let org = orgs[usize::from(last.get().is_multiple_of(4))];
             last = world.append(org, vec![project(), observation()]).await;
@@ -102,11 +126,12 @@ async fn the_log_is_verified_through_its_archives_and_without_them_as_far_as_it_
     let keys = ["--public-key", &public, "--checkpoint-dir", copies];
     let whole = world.verify_through(&keys).await;
     whole.is(0, "everything is as it was recorded");
-    whole.is(0, "events of 4 streams from position 1 on were looked at");
+    whole.is(0, "events of 6 streams from position 1 on were looked at");
     let blind = world.verify(&keys).await;
     blind.is(
         3,
-        "not proven: observations up to position 600, which are archived",
+        "not proven: observations up to position 600, of which log.archived alone says that they are \
+         archived",
     );
     blind.is(3, "nothing wrong was found");
 
@@ -179,6 +204,26 @@ async fn what_stayed_online_is_held_to_what_was_archived() {
         world.tamper(statement).await;
         world.verify_through(&[]).await.is(1, through);
         world.verify(&[]).await.is(1, blind);
+        world.stop().await;
+    }
+}
+
+/// Observations, too, that answers and whoever goes on from there need.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observations_that_had_to_stay_online_are_missed() {
+    let of_reading = "it holds the newest reading";
+    let of_stream = "it is the newest of a stream";
+    let of_edge = "it is at an end of what was archived";
+    for (lost, why) in [(READING, of_reading), (NEWEST, of_stream), (298, of_edge)] {
+        let (world, _) = World::archived().await;
+        world
+            .tamper(format!("delete from log.events where position = {lost}"))
+            .await;
+        let wrong = format!("WRONG at position {lost}: {why}");
+        world.verify_through(&[]).await.is(1, &wrong);
+        if lost == READING {
+            world.verify(&[]).await.is(1, &wrong);
+        }
         world.stop().await;
     }
 }

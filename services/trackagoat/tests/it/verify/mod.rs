@@ -6,6 +6,7 @@ mod archived;
 mod files;
 mod logs;
 mod service;
+mod state;
 
 use std::fs;
 use std::path::PathBuf;
@@ -250,12 +251,17 @@ fn key_created() -> Event {
 
 /// The command, with no server named.
 fn verify(arguments: &[&str]) -> Command {
+    of_log("verify", arguments)
+}
+
+/// `log` and what it shall do, with no server named.
+fn of_log(name: &str, arguments: &[&str]) -> Command {
     let mut command = binary();
     command
         .current_dir(std::env::temp_dir())
         .env_remove("TGA_DATABASE_URL")
         .env_remove("TGA_NATS_URL")
-        .args(["log", "verify"])
+        .args(["log", name])
         .args(arguments);
     command
 }

@@ -73,6 +73,27 @@ async fn an_orgs_events_are_walked_through_wherever_they_stand() {
     }
 }
 
+/// A frame that somebody has just read is at hand for all, and is not read again for each page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_unpacked_for_one_is_read_by_others() {
+    let world = World::new(SIZE + 50).await;
+    let whole = whole_log(world.log()).await;
+    assert_eq!(world.archive().await, position(SIZE));
+    let reader = world.with_folder();
+    let page = reader.read(GlobalPosition::ZERO, 100).await.unwrap();
+    assert_eq!(page, whole[..100]);
+    // From here on nothing more can be had of the file.
+    let file = world.path().join(format!("events-1-{SIZE}.ndjson.zst"));
+    let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(0).unwrap();
+    let positions: Vec<_> = whole[..100].iter().map(|event| event.position).collect();
+    for org in &world.orgs {
+        let found = reader.read_org_at(*org, &positions).await.unwrap();
+        let own = whole[..100].iter().filter(|event| event.org_id == *org);
+        assert_eq!(found, own.cloned().collect::<Vec<_>>());
+    }
+}
+
 /// What is archived while somebody goes through it is neither left out nor given twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_walk_goes_on_where_events_were_archived_meanwhile() {

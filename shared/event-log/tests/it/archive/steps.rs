@@ -63,6 +63,52 @@ async fn it_may_be_broken_off_between_any_two_steps() {
     assert_eq!(left, Vec::<String>::new());
 }
 
+/// The earlier archives stand there already.
+#[tokio::test]
+async fn a_log_is_archived_into_one_folder() {
+    let world = World::new(SIZE + 1).await;
+    world.archive().await;
+    let other = tempfile::tempdir().unwrap();
+    let begin = async || match Archiver::begin(world.log(), other.path().to_owned()).await {
+        Err(ArchiveError::Busy) => None,
+        begun => Some(begun.err()),
+    };
+    let refused = testkit::eventually(SOON, "nobody else archives", begin).await;
+    assert!(
+        matches!(refused, Some(ArchiveError::Elsewhere { .. })),
+        "{refused:?}"
+    );
+    world.archiver().await;
+}
+
+/// What was put away is dropped only while the file is sound that has it.
+#[tokio::test]
+async fn the_only_sound_copy_is_not_dropped() {
+    let world = World::new(SIZE + 1).await;
+    let whole = sound_log(world.log()).await;
+    world.fold().await;
+    steps(&world, 3).await;
+    let path = world.path().join(format!("events-1-{SIZE}.ndjson.zst"));
+    let sound = fs::read(&path).unwrap();
+    let mut bad = sound.clone();
+    bad[100] ^= 1;
+    fs::write(&path, bad).unwrap();
+    let refused = world.archiver().await.resume().await.unwrap_err();
+    assert!(
+        matches!(refused, ArchiveError::NotDropped { .. }),
+        "{refused}"
+    );
+    let old = "select count(*) from log.events_000000_old";
+    let left: i64 = sqlx::query_scalar(old)
+        .fetch_one(world.db.pool())
+        .await
+        .unwrap();
+    assert_eq!(left.unsigned_abs(), SIZE);
+    fs::write(&path, sound).unwrap();
+    assert_eq!(world.archive().await, position(SIZE));
+    assert_eq!(whole_log(&world.with_folder()).await, whole);
+}
+
 /// Half a file, half a copy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_may_be_broken_off_within_a_step() {
@@ -70,13 +116,13 @@ async fn it_may_be_broken_off_within_a_step() {
     let whole = sound_log(world.log()).await;
     world.fold().await;
     let name = format!("events-1-{SIZE}.ndjson.zst");
-    for half in [
-        name.clone(),
-        format!("{name}.part"),
-        format!("events-1-{SIZE}.json.part"),
-    ] {
+    for half in [name.clone(), format!("events-1-{SIZE}.json.part")] {
         fs::write(world.path().join(half), "half of it").unwrap();
     }
+    let elsewhere = world.path().join("elsewhere");
+    fs::write(&elsewhere, "of somebody else").unwrap();
+    let partial = world.path().join(format!("{name}.part"));
+    std::os::unix::fs::symlink(&elsewhere, partial).unwrap();
     for statement in [
         "select log.begin_kept(1, 300)",
         "select log.keep_decisions(1, 0, 100)",
@@ -88,6 +134,8 @@ async fn it_may_be_broken_off_within_a_step() {
     }
     assert_eq!(world.archive().await, position(SIZE));
     assert_eq!(whole_log(&world.with_folder()).await, whole);
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "of somebody else");
+    fs::remove_file(elsewhere).unwrap();
     let names = fs::read_dir(world.folder.path()).unwrap();
     let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
     names.sort_unstable();
@@ -278,6 +326,24 @@ async fn a_file_of_another_life_is_refused() {
     };
     let refused = archiver.write(stretch, |_, _| {}).await.unwrap_err();
     assert!(matches!(refused, ArchiveError::Foreign { .. }), "{refused}");
+}
+
+/// Nobody needs it yet: it says what to do.
+#[tokio::test]
+async fn an_earlier_file_that_is_damaged_is_refused() {
+    let world = World::new(SIZE + 1).await;
+    world.fold().await;
+    steps(&world, 1).await;
+    let path = world.path().join(format!("events-1-{SIZE}.ndjson.zst"));
+    let mut bad = fs::read(&path).unwrap();
+    bad[100] ^= 1;
+    fs::write(&path, bad).unwrap();
+    let mut archiver = world.archiver().await;
+    let Next::Due(stretch) = due(&mut archiver, GlobalPosition::ZERO).await else {
+        panic!("it is full");
+    };
+    let refused = archiver.write(stretch, |_, _| {}).await.unwrap_err();
+    assert!(matches!(refused, ArchiveError::Unfit { .. }), "{refused}");
 }
 
 #[tokio::test]

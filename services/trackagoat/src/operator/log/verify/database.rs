@@ -5,7 +5,6 @@ use std::mem;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::event::Stream;
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::Frontier;
 use domain::signed::VerifierKey;
@@ -21,6 +20,7 @@ use runtime::telemetry::chain;
 use super::VerifyError;
 use super::credentials::Unmade;
 use super::expected::{Copies, Expected, Source};
+use super::online::Online;
 use super::report::{Fault, Report};
 use super::walk::{Scope, Step, Walk, of_subtree};
 use crate::nats;
@@ -62,6 +62,7 @@ pub async fn verify(
     let unmade = Unmade::read(&log).await?;
     let extent = log.extent().await?;
     let archived = log.archive_edge().await?;
+    let online = Online::of(log.archived_stretches().await?);
     let mut copies = copies(place, &outside, &extent, &clock, &mut report).await?;
     let newest = log.newest_checkpoint().await?;
     copies.add_newest(newest.as_ref());
@@ -71,6 +72,7 @@ pub async fn verify(
         log,
         extent,
         archived,
+        online,
         bar: progress_bar(&extent),
         unmade,
         report,
@@ -145,6 +147,7 @@ struct Examination {
     log: EventLog,
     extent: Extent,
     archived: Option<ArchiveEdge>,
+    online: Online,
     bar: ProgressBar,
     unmade: Unmade,
     report: Report,
@@ -238,7 +241,7 @@ impl Examination {
     }
 
     /// The next events, up to where one is missing or cannot be read.
-    async fn page(&self, after: GlobalPosition, scope: Scope) -> Result<Page, ReadError> {
+    async fn page(&mut self, after: GlobalPosition, scope: Scope) -> Result<Page, ReadError> {
         if let Scope::Decisions(upto) = scope
             && after < upto
         {
@@ -277,7 +280,7 @@ impl Examination {
         };
         if is_archived {
             let kept = self.log.read_online(after, page.until).await?;
-            page.gap = earlier(otherwise_online(&page.events, &kept), page.gap);
+            page.gap = earlier(self.online.past(&page.events, &kept), page.gap);
         }
         Ok(page)
     }
@@ -358,6 +361,12 @@ impl Examination {
             );
             return Ok(Some(Fault::beside(what)));
         }
+        if let Some(archived) = self.archived
+            && let Some(lost) = self.log.lost_newest_reading(archived.upto).await?
+        {
+            let what = "it holds the newest reading of something, and is archived, but not online any more";
+            return Ok(Some(Fault::at(lost, what)));
+        }
         // Decisions are all online, and they make credentials.
         if let Some(unmade) = self.unmade.fault() {
             return Ok(Some(unmade));
@@ -399,9 +408,10 @@ impl Examination {
         }
         if let Scope::Decisions(upto) = scope {
             report.doubt(format!(
-                "observations up to position {upto}, which are archived ({} were not looked at), and that \
-                 decisions up to there were not changed or cut off where none follows: name the folder with \
-                 --archive-dir. What follows was held to the tree over what was archived",
+                "observations up to position {upto}, of which log.archived alone says that they are archived \
+                 and only the files prove it ({} were not looked at), and that decisions up to there \
+                 were not changed or cut off where none follows: name the folder with --archive-dir. What \
+                 follows was held to the tree over what was archived",
                 chains.left_out()
             ));
         }
@@ -453,20 +463,6 @@ fn gap_of(error: ReadError) -> Result<Fault, ReadError> {
         (column, problem) => format!("its {column} {problem}"),
     };
     Ok(Fault::at(position, what))
-}
-
-/// The first archived event that is online as another, or not at all though it is a decision.
-fn otherwise_online(archived: &[StoredEvent], kept: &[StoredEvent]) -> Option<Fault> {
-    archived.iter().find_map(|event| {
-        let found = kept.binary_search_by_key(&event.position, |kept| kept.position);
-        let what = match found {
-            Ok(place) if kept[place] == *event => return None,
-            Ok(_) => "what is online of it is not what was archived",
-            Err(_) if event.stream == Stream::Observations => return None,
-            Err(_) => "it is a decision, and is archived, but not online any more",
-        };
-        Some(Fault::at(event.position, what))
-    })
 }
 
 /// Of two faults the one that stands earlier in the log.

@@ -10,6 +10,7 @@ mod expected;
 mod file;
 mod keys;
 mod lines;
+mod online;
 mod org;
 mod report;
 mod walk;
