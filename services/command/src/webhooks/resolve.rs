@@ -12,13 +12,16 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use super::TESTS;
 use super::guard::Guard;
+use super::sender::PLACES;
 
 /// Most addresses of one name that are tried.
 const ADDRESSES: usize = 16;
 
-/// Names that the system is asked about at once.
-const LOOKUPS: usize = 64;
+/// Names that the system is asked about at once: twice what is sent at once, since whoever gives up
+/// leaves a thread that goes on asking.
+const LOOKUPS: usize = 2 * (PLACES + TESTS);
 
 /// Addresses of a name, to come.
 pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;

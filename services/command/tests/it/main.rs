@@ -31,3 +31,4 @@ mod snapshots;
 mod turns;
 mod videos;
 mod webhooks;
+mod webhooks_busy;

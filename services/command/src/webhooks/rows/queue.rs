@@ -158,29 +158,45 @@ pub async fn due(
 }
 
 /// Writes down what became of a delivery; if it waits no more, the next one of its subject is ready.
+/// If the webhook's URL has changed meanwhile, no failure counts: it is tried there at once.
 pub async fn settle(
     connection: &mut PgConnection,
     settled: &Settled<'_>,
 ) -> Result<(), WebhookError> {
     let (due, sent) = (settled.due, settled.sent);
-    let is_over = settled.status != DeliveryStatus::Pending;
     let delivered_at = settled.now.datetime();
     let mut tx = connection.begin().await?;
+    let is_elsewhere = sqlx::query_scalar!(
+        r#"select url <> $2 as "elsewhere!" from hooks.endpoints where webhook_id = $1"#,
+        due.webhook.as_uuid(),
+        due.url.as_str(),
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .unwrap_or_default();
+    let (status, next_attempt_at) = if is_elsewhere && sent.error().is_some() {
+        (DeliveryStatus::Pending, Some(settled.now))
+    } else {
+        (settled.status, settled.next_attempt_at)
+    };
+    let is_over = status != DeliveryStatus::Pending;
     let row = sqlx::query!(
         "update hooks.deliveries
-         set status = $2, attempts = attempts + 1, tries = tries + 1, next_attempt_at = $3,
+         set status = $2, attempts = attempts + 1,
+             tries = case when $10 then tries else tries + 1 end, next_attempt_at = $3,
              last_attempt_at = $4, last_status = $5, last_error = $6, last_answer = $7,
              delivered_at = coalesce($8, delivered_at), ready = ready and $9
          where delivery_id = $1 and status = 'pending'",
         due.id.as_uuid(),
-        settled.status.name(),
-        settled.next_attempt_at.map(Timestamp::datetime),
+        status.name(),
+        next_attempt_at.map(Timestamp::datetime),
         settled.began.datetime(),
         sent.status.map(small),
         sent.error().map(DeliveryError::name),
         sent.answer,
-        (settled.status == DeliveryStatus::Delivered).then_some(delivered_at),
+        (status == DeliveryStatus::Delivered).then_some(delivered_at),
         !is_over,
+        is_elsewhere,
     )
     .execute(&mut *tx)
     .await?;
@@ -192,9 +208,11 @@ pub async fn settle(
     }
     sqlx::query!(
         "update hooks.endpoints
-         set waiting = greatest(0, waiting - $2), failures = case when $3 then 0 else failures + 1 end,
-             failing_since = case when not $3 then coalesce(failing_since, $5) end,
-             to_disable = coalesce(to_disable, $4)
+         set waiting = greatest(0, waiting - $2),
+             failures = case when $6 then failures when $3 then 0 else failures + 1 end,
+             failing_since = case
+                 when $6 then failing_since when not $3 then coalesce(failing_since, $5) end,
+             to_disable = case when $6 then to_disable else coalesce(to_disable, $4) end
          where webhook_id = $1",
         due.webhook.as_uuid(),
         leaves,
@@ -202,6 +220,7 @@ pub async fn settle(
         settled.disable.map(DisabledReason::name),
         // A repetition is tried once: nothing would follow for three days.
         (!due.is_apart).then_some(settled.began.datetime()),
+        is_elsewhere,
     )
     .execute(&mut *tx)
     .await?;

@@ -19,7 +19,7 @@ use crate::webhooks::rows::{self, Due, Room, Settled};
 use crate::webhooks::schedule::{GIVEN_UP_AFTER, wait_after};
 
 /// Deliveries under way at once.
-const PLACES: usize = 128;
+pub(in crate::webhooks) const PLACES: usize = 128;
 /// Of these, most to one webhook; to one whose last attempt failed, one.
 const PLACES_PER_WEBHOOK: i64 = 8;
 /// Of these, most of one org: whoever answers slowly there keeps no more.

@@ -182,6 +182,10 @@ fn rotate(endpoint: &mut Endpoint, changed: &WebhookChanged, at: Timestamp) -> O
 /// Whether it was switched on.
 fn change(endpoint: &mut Endpoint, changed: &WebhookChanged) -> bool {
     if let Some(url) = &changed.url {
+        if endpoint.url != *url && endpoint.to_disable != Some(DisabledReason::Backlog) {
+            // What the former URL answered says nothing about this one.
+            endpoint.to_disable = None;
+        }
         endpoint.url = url.clone();
         endpoint.failures = 0;
         endpoint.failing_since = None;

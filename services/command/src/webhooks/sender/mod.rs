@@ -9,15 +9,15 @@ mod dispatch;
 mod follow;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use domain::event::DecodeError;
 use domain::ids::{DeliveryId, GlobalPosition, WebhookId};
 use domain::time::Timestamp;
 use event_log::{Feed, FeedConfig, FeedError, ReadError};
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use runtime::clock::{Clock, Monotonic};
 use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
@@ -26,6 +26,7 @@ use runtime::telemetry::chain;
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
+pub(super) use self::dispatch::PLACES;
 use self::dispatch::{Done, Place};
 use super::{Courier, WebhookError, rows};
 use crate::app::Commander;
@@ -201,16 +202,22 @@ async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 impl Session<'_> {
     async fn work(
         mut self,
-        mut feed: Feed,
+        feed: Feed,
         tasks: &Tasks,
         has_worked: &mut bool,
     ) -> Result<(), SendError> {
+        // What a look at the log has found so far is kept while attempts end: begun anew each time,
+        // it would never end beside a webhook that answers quickly.
+        let mut batches = pin!(stream::unfold(feed, |mut feed| async move {
+            let batch = feed.next_batch().await;
+            Some((batch, feed))
+        }));
         loop {
             self.dispatch().await?;
             tokio::select! {
                 () = tasks.stopping() => break,
                 Some(done) = self.under_way.next() => self.settle(done).await?,
-                batch = feed.next_batch() => {
+                Some(batch) = batches.next() => {
                     // Empty once a second while nothing happens: then the rows alone are looked at.
                     self.follow(&batch?).await?;
                     self.disable().await?;
