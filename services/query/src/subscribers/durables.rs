@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::DeleteStatus;
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind, DeleteStatus};
 use async_nats::jetstream::{self, Context, ErrorCode};
 use domain::ids::{KeyId, OrgId};
 use domain::limits::{
@@ -76,8 +76,23 @@ impl Durables {
         Self { context, clock }
     }
 
-    /// Sees to it that a key has one.
+    /// Sees to it that a key has one. One that is there and cannot become like it is made anew.
     pub async fn ensure(&self, org: OrgId, key: KeyId) -> Result<(), DurableError> {
+        let mut made = self.make(org, key).await?;
+        if made.as_ref().is_err_and(is_unlike) {
+            self.remove(&name(org, key)).await?;
+            made = self.make(org, key).await?;
+        }
+        made.map_err(refused("make a durable"))
+    }
+
+    /// In memory: what a thousand of them acknowledge each second would keep the server writing their
+    /// states to the disk (measured), and nobody may rely on what they remember.
+    async fn make(
+        &self,
+        org: OrgId,
+        key: KeyId,
+    ) -> Result<Result<(), ConsumerError>, DurableError> {
         let name = name(org, key);
         let config = pull::Config {
             name: Some(name.clone()),
@@ -91,13 +106,13 @@ impl Durables {
             max_waiting: SUBSCRIBER_WAITING,
             max_batch: SUBSCRIBER_BATCH,
             inactive_threshold: Duration::from_hours(SUBSCRIBER_IDLE_HOURS),
+            memory_storage: true,
             ..pull::Config::default()
         };
         let made = self.context.create_consumer_on_stream(config, STREAM_NAME);
         let made = self.clock.timeout(WITHIN, made).await;
         let made = made.map_err(|_| DurableError::Late)?;
-        made.map_err(refused("make a durable"))?;
-        Ok(())
+        Ok(made.map(drop))
     }
 
     /// Takes one away, if it is there.
@@ -137,6 +152,14 @@ impl Durables {
         }
         Ok(names)
     }
+}
+
+/// How the server says, among other things, that where one keeps its state cannot be changed.
+fn is_unlike(error: &ConsumerError) -> bool {
+    let ConsumerErrorKind::JetStream(error) = error.kind() else {
+        return false;
+    };
+    error.error_code() == ErrorCode::CONSUMER_CREATE
 }
 
 fn is_gone(code: ErrorCode) -> bool {

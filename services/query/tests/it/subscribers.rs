@@ -1,5 +1,6 @@
 //! Who is let in to read events over NATS, and what they read.
 
+use async_nats::jetstream::consumer::pull;
 use async_nats::{ConnectErrorKind, ConnectOptions};
 use chrono::TimeDelta;
 use domain::event::{Event, KeyCreated, KeyRevoked, OrgSuspended, RevocationReason, Role};
@@ -171,8 +172,9 @@ async fn without_the_primary_nobody_unknown_is_let_in() {
     scene.is_let_in(&org.key).await;
 }
 
+/// Durables end with the server, events do not.
 #[tokio::test]
-async fn a_subscriber_outlives_nats_and_goes_on_where_it_was() {
+async fn a_subscriber_outlives_nats_and_is_told_everything_again() {
     let mut scene = Scene::start().await;
     let org = scene.org().await;
     let mut subscriber = scene.subscriber(&org).await;
@@ -180,8 +182,29 @@ async fn a_subscriber_outlives_nats_and_goes_on_where_it_was() {
     scene.nats.restart().await;
     subscriber.ended().await;
     scene.world.project(&org, "Meanwhile").await;
-    let after = positions(&subscriber.read(1).await);
-    assert!(after[0] > before[3], "{after:?} after {before:?}");
+    let after = positions(&subscriber.read(5).await);
+    assert_eq!(after[..4], before);
+    assert!(after[4] > before[3], "{after:?} after {before:?}");
+}
+
+/// As earlier versions of the service kept them.
+#[tokio::test]
+async fn a_durable_that_was_kept_on_the_disk_is_made_anew() {
+    let scene = Scene::start().await;
+    let org = scene.org().await;
+    let context = scene.nats.jetstream().await;
+    let name = format!("{}-{}", org.id, org.key_id);
+    let on_disk = pull::Config {
+        durable_name: Some(name),
+        filter_subject: event_log::subject_of_org(org.id),
+        ..pull::Config::default()
+    };
+    let made = context.create_consumer_on_stream(on_disk, STREAM_NAME);
+    made.await.unwrap();
+    let subscriber = scene.subscriber(&org).await;
+    assert_eq!(subscriber.read(4).await.len(), 4);
+    let described = subscriber.described().await;
+    assert!(described.cached_info().config.memory_storage);
 }
 
 /// The stream is another one then, and has no durables. Whoever is connected need not notice.
