@@ -24,6 +24,7 @@ mod open_log;
 mod pace;
 mod peer;
 mod product;
+mod proofs;
 mod quota;
 mod read;
 mod rebuild;
@@ -32,6 +33,7 @@ mod revoke;
 mod stats;
 mod subscribe;
 mod traffic;
+mod trail;
 mod turns;
 mod window;
 mod worker;
@@ -76,6 +78,8 @@ enum Name {
     Keys(Options),
     /// Events published to the stream.
     Mirror(Options),
+    /// Proofs over HTTP while the log grows, and how fast its tree grows with it.
+    Proofs(Options),
     /// What of an org's day is admitted while replicas are killed and Postgres stands still.
     Quota(Options),
     /// Authenticated reads with a million active keys.
@@ -107,7 +111,7 @@ struct Options {
     /// Everything once and for a moment: to see that it works, not to measure.
     #[arg(long)]
     quick: bool,
-    /// With a log of five million events too, for `replay`.
+    /// With a log of five million events too, for `replay`, and of ten million for `proofs`.
     #[arg(long, env = "TGA_BENCH_LARGE")]
     large: bool,
     /// Folder with the lists of trending videos, for `import`.
@@ -157,6 +161,10 @@ impl Bench {
             }
             Name::Mirror(options) => {
                 let measure = async |setting: &Setting| mirror::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Proofs(options) => {
+                let measure = async |setting: &Setting| proofs::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
             Name::Quota(options) => {

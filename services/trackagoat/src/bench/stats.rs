@@ -164,6 +164,11 @@ pub fn per_second(count: u64, seconds: f64) -> f64 {
     float(count) / seconds.max(1e-9)
 }
 
+/// By which power of `growth` a figure has grown to so many `times`: 0 if it stays, 1 if it grows alike.
+pub fn exponent(times: f64, growth: f64) -> f64 {
+    times.ln() / growth.ln()
+}
+
 fn bucket(nanos: u64) -> usize {
     let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(BUCKET_BITS + 1);
     let index = u64::from(shift) * BUCKETS + (nanos >> shift);
@@ -218,6 +223,14 @@ mod tests {
             .collect();
         assert_eq!(one, both);
         assert_eq!(one.total(), 1_500);
+    }
+
+    #[test]
+    fn the_exponent_says_how_a_figure_grows_with_size() {
+        for (times, expected) in [(1.0, 0.0), (10.0, 1.0), (100.0, 2.0)] {
+            let found = exponent(times, 10.0);
+            assert!((found - expected).abs() < 1e-9, "{found}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ use self::surroundings::Surroundings;
 use super::aim::{Aim, Report, rounded};
 use super::error::BenchError;
 use super::product::Product;
-use super::stats::Histogram;
+use super::stats::exponent;
 use super::{Options, Setting, conditions};
 
 const AIMS: &[Aim] = &[
@@ -192,10 +192,13 @@ fn judge(found: &[Measured], report: &mut Report) {
     let (Some(first), Some(last)) = (found.first(), found.last()) else {
         return;
     };
+    #[expect(clippy::cast_precision_loss, reason = "a hundred")]
+    let more = SIZES[SIZES.len() - 1] as f64 / SIZES[0] as f64;
     let mut exponents = serde_json::Map::new();
     let mut fixed = f64::NAN;
     for (place, question) in QUESTIONS.iter().enumerate() {
-        let exponent = exponent(&first.answers[place], &last.answers[place]);
+        let (before, after) = (&first.answers[place], &last.answers[place]);
+        let exponent = exponent(after.millis(0.5) / before.millis(0.5), more);
         exponents.insert(question.name.to_owned(), rounded(exponent));
         if question.is_fixed {
             fixed = fixed.max(exponent);
@@ -209,14 +212,6 @@ fn judge(found: &[Measured], report: &mut Report) {
             format!("{times}x: {CREATOR_VIEWS}, p50, beside a statement that reads its days");
         report.ratio(&name, ratio);
     }
-}
-
-/// 0: the answer costs the same; 1: it costs as many times more as there is more.
-fn exponent(first: &Histogram, last: &Histogram) -> f64 {
-    let growth = last.millis(0.5) / first.millis(0.5);
-    #[expect(clippy::cast_precision_loss, reason = "a hundred")]
-    let times = SIZES[SIZES.len() - 1] as f64 / SIZES[0] as f64;
-    growth.ln() / times.ln()
 }
 
 fn describe(effort: &Effort, subjects: &Subjects, report: &mut Report) {

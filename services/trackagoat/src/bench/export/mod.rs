@@ -3,24 +3,17 @@
 
 mod reader;
 
-use std::time::Duration;
-
-use domain::ids::{GlobalPosition, OrgId};
-use domain::scope::{Scope, Scopes};
+use domain::ids::OrgId;
 use runtime::clock::Clock;
-use sqlx::{Connection, Executor, PgConnection};
 
 use self::reader::export;
 use super::aim::{Aim, Report};
 use super::copy::copy_out;
 use super::error::BenchError;
-use super::fleet::Org;
 use super::folder::Database;
-use super::load;
-use super::open_log::OpenLog;
-use super::product::{Service, forget_peak, peak_bytes, resident_bytes};
+use super::product::{forget_peak, peak_bytes, resident_bytes};
 use super::stats::{Repeats, float, per_second};
-use super::zipf::Random;
+use super::trail::Trail;
 use super::{Options, Setting, conditions};
 
 const AIMS: &[Aim] = &[
@@ -32,18 +25,6 @@ const GROWN: &str = "memory that an export adds to a query service, at its peak"
 
 const PAYLOAD_BYTES: usize = 200;
 const MEBIBYTE: f64 = 1_048_576.0;
-const PROJECTED_WITHIN: Duration = Duration::from_mins(15);
-const LOOK: Duration = Duration::from_millis(250);
-
-/// The service and what it is asked for.
-struct Subject {
-    service: Service,
-    url: String,
-    org: Org,
-    key: String,
-    events: u64,
-    head: GlobalPosition,
-}
 
 /// Figures of every repeat.
 #[derive(Default)]
@@ -74,99 +55,40 @@ pub async fn run(options: &Options, setting: &Setting) -> Result<Report, BenchEr
     report.condition("repeats", repeats);
     options.say(&format!("export: an org with {events} events"));
     let url = database.ours().await?;
-    let subject = Subject::make(url, events, setting).await?;
+    let trail = Trail::make(url, events, PAYLOAD_BYTES, setting).await?;
     database.checkpoint().await?;
     let mut found = Found::default();
     for repeat in 0..repeats {
         options.step("export", repeat, repeats);
         for turn in 0..2 {
             if (turn + repeat).is_multiple_of(2) {
-                if !found.export(&subject, clock).await? {
+                if !found.export(&trail, clock).await? {
                     report.not_done("this build has no GET /audit/export");
                 }
             } else {
-                found.copy(&subject, clock).await?;
+                found.copy(&trail, clock).await?;
             }
         }
     }
     found.judge(&mut report);
     report.not_done("the client shares the cores with the service and with Postgres");
-    subject.service.stop().await?;
+    trail.service.stop().await?;
     database.shut_down().await?;
     Ok(report)
 }
 
-impl Subject {
-    /// A service that has projected all events of an org.
-    async fn make(url: String, events: u64, setting: &Setting) -> Result<Self, BenchError> {
-        let Setting {
-            folder,
-            clock,
-            entropy,
-        } = setting;
-        let org = Org::new(setting);
-        let scopes = Scopes::from_iter([Scope::Read, Scope::Audit]);
-        let mut keys = org.write_with(scopes, &url, 1, setting).await?;
-        let open_log = OpenLog::open(&url, clock, entropy).await?;
-        let mut random = Random::new(entropy.u64());
-        let id = OrgId::from_uuid(org.id);
-        let head = open_log
-            .fill_org(id, events, PAYLOAD_BYTES, &mut random)
-            .await?;
-        open_log.close().await;
-        let subject = Self {
-            service: Service::query(folder.path(), &url, clock).await?,
-            url,
-            org,
-            key: keys.pop().map(|key| key.secret).unwrap_or_default(),
-            events,
-            head,
-        };
-        let projected = clock.timeout(PROJECTED_WITHIN, subject.until_projected(clock));
-        projected.await.map_err(|source| BenchError::Late {
-            what: "the projection of an org's events",
-            source,
-        })??;
-        let mut connection = PgConnection::connect(&subject.url).await?;
-        connection.execute("vacuum analyze").await?;
-        connection.close().await?;
-        Ok(subject)
-    }
-
-    /// Asks for what is as new as the log, until that is there.
-    async fn until_projected(&self, clock: &Clock) -> Result<(), BenchError> {
-        let address = self.service.ready.address()?;
-        let (head, key) = (self.head, &self.key);
-        let request = format!(
-            "GET /api/v1/projects?limit=1 HTTP/1.1\r\nhost: {address}\r\n\
-             authorization: Bearer {key}\r\ntga-min-position: {head}\r\n\r\n"
-        );
-        loop {
-            let answer = load::once(address, request.as_bytes()).await?;
-            match answer.status {
-                200 => return Ok(()),
-                503 => clock.sleep(LOOK).await,
-                _ => {
-                    let text = format!("the projects were answered {answer}");
-                    return Err(BenchError::Wrong(text));
-                }
-            }
-        }
-    }
-}
-
 impl Found {
     /// Exports everything; false if that cannot be asked for.
-    async fn export(&mut self, subject: &Subject, clock: &Clock) -> Result<bool, BenchError> {
-        let pid = subject.service.ready.pid;
+    async fn export(&mut self, trail: &Trail, clock: &Clock) -> Result<bool, BenchError> {
+        let pid = trail.service.ready.pid;
         forget_peak(pid)?;
         let before = resident_bytes(pid)?;
-        let url = subject.service.ready.url.trim_end_matches('/');
-        let Some((exported, seconds)) = export(url, &subject.key, clock).await? else {
+        let url = trail.service.ready.url.trim_end_matches('/');
+        let Some((exported, seconds)) = export(url, &trail.key, clock).await? else {
             return Ok(false);
         };
         let grown = peak_bytes(pid)?.saturating_sub(before);
-        if (exported.lines, exported.last) != (subject.events, subject.head.get()) {
+        if (exported.lines, exported.last) != (trail.events, trail.head.get()) {
             let (lines, last) = (exported.lines, exported.last);
             let text = format!("the export has {lines} lines, the last of {last}");
             return Err(BenchError::Wrong(text));
@@ -177,10 +99,10 @@ impl Found {
         Ok(true)
     }
 
-    async fn copy(&mut self, subject: &Subject, clock: &Clock) -> Result<(), BenchError> {
-        let org = OrgId::from_uuid(subject.org.id);
-        let copied = copy_out(&subject.url, Some(org), clock).await?;
-        if copied.rows != subject.events {
+    async fn copy(&mut self, trail: &Trail, clock: &Clock) -> Result<(), BenchError> {
+        let org = OrgId::from_uuid(trail.org.id);
+        let copied = copy_out(&trail.url, Some(org), clock).await?;
+        if copied.rows != trail.events {
             let text = format!("{} rows were copied", copied.rows);
             return Err(BenchError::Wrong(text));
         }

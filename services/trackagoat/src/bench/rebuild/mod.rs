@@ -10,7 +10,7 @@ use super::aim::{Aim, Report, rounded};
 use super::error::BenchError;
 use super::folder::Database;
 use super::open_log::OpenLog;
-use super::stats::{Repeats, float, per_second};
+use super::stats::{Repeats, exponent, float, per_second};
 use super::{Options, Setting, conditions};
 
 const AIMS: &[Aim] = &[
@@ -95,31 +95,8 @@ fn judge(cases: &[Case], report: &mut Report) {
     }
     if let [small, large] = cases {
         report.reached(REBUILT, per_second(large.readings, large.seconds.median()));
-        report.reached(EXPONENT, exponent(small, large));
-    }
-}
-
-/// 1: ten times the log takes ten times as long.
-fn exponent(small: &Case, large: &Case) -> f64 {
-    let longer = large.seconds.median() / small.seconds.median();
-    longer.ln() / (float(large.readings) / float(small.readings)).ln()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exponent_says_how_time_grows_with_size() {
-        let case = |readings, seconds: f64| Case {
-            times: 1,
-            url: String::new(),
-            readings,
-            seconds: Repeats::from_iter([seconds]),
-        };
-        let linear = exponent(&case(1_000, 2.0), &case(10_000, 20.0));
-        assert!((linear - 1.0).abs() < 1e-9, "{linear}");
-        let square = exponent(&case(1_000, 2.0), &case(10_000, 200.0));
-        assert!((square - 2.0).abs() < 1e-9, "{square}");
+        let longer = large.seconds.median() / small.seconds.median();
+        let growth = float(large.readings) / float(small.readings);
+        report.reached(EXPONENT, exponent(longer, growth));
     }
 }
