@@ -11,7 +11,7 @@ use event_log::{ReadError, StoredEvent};
 use runtime::telemetry::chain;
 use uuid::Uuid;
 
-use super::{SendError, Sender, Session};
+use super::{SendError, Sender, Session, in_time};
 use crate::app::CommandContext;
 use crate::metrics;
 use crate::webhooks::courier::{Message, Outcome, Sent};
@@ -107,7 +107,7 @@ impl Session<'_> {
             began,
             now,
         };
-        rows::settle(&mut self.connection, &settled).await?;
+        in_time(rows::settle(&mut self.connection, &settled)).await?;
         if disable.is_some() {
             self.disable().await?;
         }
