@@ -15,7 +15,7 @@ use super::{SendError, Sender, Session, in_time};
 use crate::app::CommandContext;
 use crate::metrics;
 use crate::webhooks::courier::{Message, Outcome, Sent};
-use crate::webhooks::rows::{self, Due, Room, Settled};
+use crate::webhooks::rows::{self, Due, Room, Settled, ToDisable};
 use crate::webhooks::schedule::{GIVEN_UP_AFTER, wait_after};
 
 /// Deliveries under way at once.
@@ -27,7 +27,7 @@ const PLACES_PER_ORG: i64 = 16;
 /// Of these, most to webhooks whose last attempt failed, of all orgs.
 const PLACES_FAILING: usize = 64;
 /// Webhooks that are switched off in one go.
-const DISABLE_AT_ONCE: i64 = 16;
+const DISABLE_AT_ONCE: usize = 16;
 /// Deliveries begun in one go.
 const PAGE: usize = 32;
 
@@ -114,15 +114,33 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Switches off what is to be switched off: the event says so to everybody.
+    /// Switches off some of what is to be switched off: the event says so to everybody.
     pub(super) async fn disable(&mut self) -> Result<(), SendError> {
-        let off = rows::to_disable(&mut self.connection, DISABLE_AT_ONCE).await?;
-        for (webhook_id, org, reason) in off {
-            let command = Command::Webhook(WebhookCommand::Disable { webhook_id, reason });
+        let most = as_i64(DISABLE_AT_ONCE);
+        let off = rows::to_disable(&mut self.connection, self.disabled, most);
+        let off = in_time(off).await?;
+        let may_be_more = off.len() == DISABLE_AT_ONCE;
+        self.disabled = off.last().map(|it| it.id).filter(|_| may_be_more);
+        for ToDisable {
+            id,
+            org,
+            reason,
+            url,
+        } in off
+        {
+            let command = Command::Webhook(WebhookCommand::Disable {
+                webhook_id: id,
+                reason,
+                url,
+            });
             let context = CommandContext::operator("webhooks");
             let commander = &self.sender.commander;
             match commander.execute(org, &command, &context, None).await {
-                Ok(_) => rows::is_off(&mut self.connection, webhook_id).await?,
+                Ok(done) => {
+                    // It stays on if it leads elsewhere since.
+                    let is_on = done.state().await.webhook(id).is_some_and(|it| it.enabled);
+                    in_time(rows::is_judged(&mut self.connection, id, is_on)).await?;
+                }
                 // It stays to be done.
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "a webhook could not be switched off");

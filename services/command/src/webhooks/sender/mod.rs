@@ -107,6 +107,8 @@ struct Session<'a> {
     followed_to: Option<Timestamp>,
     pruned: Option<WebhookId>,
     prune_at: Monotonic,
+    /// The last webhook that was to be switched off; none: begin with the first.
+    disabled: Option<WebhookId>,
 }
 
 impl Sender {
@@ -177,6 +179,7 @@ impl Sender {
             followed_to: None,
             pruned: None,
             prune_at: self.clock.monotonic(),
+            disabled: None,
         };
         session.work(feed, tasks, has_worked).await
     }
