@@ -50,12 +50,19 @@ pub(super) struct Done {
 impl Session<'_> {
     /// Begins what is due, as far as there is room.
     pub(super) async fn dispatch(&mut self) -> Result<(), SendError> {
+        while self.dispatch_page().await? {}
+        Ok(())
+    }
+
+    /// Begins a page of what is due; true if there may be more.
+    async fn dispatch_page(&mut self) -> Result<bool, SendError> {
         let room = PLACES.saturating_sub(self.places.len()).min(PAGE);
         if room == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let under_way: Vec<Uuid> = self.places.keys().map(|id| id.as_uuid()).collect();
         let failing = self.places.values().filter(|it| it.is_failing).count();
+        let most = room;
         let room = Room {
             under_way: &under_way,
             of_webhooks: &counted(self.places.values().map(|it| it.webhook.as_uuid())),
@@ -63,12 +70,13 @@ impl Session<'_> {
             per_webhook: PLACES_PER_WEBHOOK,
             per_org: PLACES_PER_ORG,
             failing: as_i64(PLACES_FAILING.saturating_sub(failing)),
-            most: as_i64(room),
+            most: as_i64(most),
         };
-        let due = rows::due(&mut self.connection, &room, self.sender.now()).await?;
+        let due = in_time(rows::due(&mut self.connection, &room, self.sender.now())).await?;
         if due.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let is_full = due.len() == most;
         let events = self.sender.events(&due).await?;
         for due in due {
             let event = events.get(&due.position).cloned();
@@ -81,7 +89,7 @@ impl Session<'_> {
             let sender = self.sender;
             self.under_way.push(Box::pin(sender.attempt(due, event)));
         }
-        Ok(())
+        Ok(is_full)
     }
 
     /// Writes down what became of an attempt.

@@ -17,6 +17,7 @@ use domain::event::DecodeError;
 use domain::ids::{DeliveryId, GlobalPosition, WebhookId};
 use domain::time::Timestamp;
 use event_log::{Feed, FeedConfig, FeedError, ReadError};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use runtime::clock::{Clock, Monotonic};
@@ -247,7 +248,13 @@ impl Session<'_> {
             self.dispatch().await?;
             tokio::select! {
                 () = tasks.stopping() => break,
-                Some(done) = self.under_way.next() => self.settle(done).await?,
+                Some(done) = self.under_way.next() => {
+                    self.settle(done).await?;
+                    // What is due is asked for once for all that have ended by now.
+                    while let Some(Some(done)) = self.under_way.next().now_or_never() {
+                        self.settle(done).await?;
+                    }
+                }
                 Some(batch) = batches.next() => {
                     // Empty once a second while nothing happens: then the rows alone are looked at.
                     self.follow(&batch?).await?;
