@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
-use runtime::clock::ManualClock;
+use runtime::clock::{Clock, ManualClock};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use testkit::eventually;
@@ -55,7 +55,7 @@ async fn tried(app: &TestApp, hand: &ManualClock, org: &Org, webhook: Uuid) -> A
             answer = &mut asking => return answer,
             () = tokio::task::yield_now() => {}
         }
-        let clock = runtime::clock::Clock::system();
+        let clock = Clock::system();
         clock.sleep(Duration::from_millis(10)).await;
         hand.advance(Duration::from_millis(100));
     }
@@ -203,7 +203,7 @@ async fn an_org_tries_two_out_at_once_and_keeps_nobody_from_it() {
             server.received().len() == 2
         })
         .await;
-        let refused = ask().await;
+        let refused = Clock::system().timeout(SOON, ask()).await.unwrap();
         let meta = refused.refused(429, "rate_limit_exceeded");
         assert_eq!(
             (&meta["policy"], &meta["limit"], &meta["retryAfter"]),
