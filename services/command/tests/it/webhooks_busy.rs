@@ -55,13 +55,20 @@ async fn the_log_is_followed_while_attempts_end_all_the_time() {
         app.db_count(queued).await == i64::try_from(BACKLOG).unwrap()
     })
     .await;
+    let neighbour = app.neighbour();
+    // It knows the org.
+    neighbour.project(&other).await;
     nothing_more_comes(&app).await;
     let due_again = "update hooks.deliveries
          set status = 'pending', ready = true, apart = true, next_attempt_at = created_at
          where event_type = 'project.changed' and (status <> 'pending' or not ready)";
-    app.db_execute(due_again).await;
+    let before = busy.received().len();
+    eventually(SOON, "attempts end all the time", async || {
+        app.db_execute(due_again).await;
+        busy.received().len() >= before + BACKLOG
+    })
+    .await;
     // By another process: nothing in that of the sender tells that there is something new.
-    let neighbour = app.neighbour();
     let made = neighbour.project(&other).await;
     let subject = format!("projects/{made}");
     eventually(SOON, "the other org's event comes", async || {
