@@ -198,7 +198,7 @@ impl TestApp {
             service,
             clock,
             gate_clock,
-            lifecycle: lifecycle,
+            lifecycle,
         }
     }
 
