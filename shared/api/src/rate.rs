@@ -20,6 +20,10 @@ pub enum Policy {
     OrgStreams,
     /// An org's exports under way.
     OrgExports,
+    /// Tests of an org's webhooks under way.
+    OrgTests,
+    /// Tests of all orgs' webhooks under way.
+    AllTests,
 }
 
 impl Policy {
@@ -31,6 +35,8 @@ impl Policy {
             Self::SessionMinute => "session-minute",
             Self::OrgStreams => "org-streams",
             Self::OrgExports => "org-exports",
+            Self::OrgTests => "org-tests",
+            Self::AllTests => "all-tests",
         }
     }
 
@@ -39,7 +45,7 @@ impl Policy {
         match self {
             Self::KeyMinute | Self::SessionMinute => Some(60),
             Self::OrgDay => Some(86_400),
-            Self::OrgStreams | Self::OrgExports => None,
+            Self::OrgStreams | Self::OrgExports | Self::OrgTests | Self::AllTests => None,
         }
     }
 }
@@ -77,6 +83,12 @@ impl Refusal {
             }
             Policy::OrgExports => {
                 format!("Rate limit exceeded: {limit} exports at once for this org")
+            }
+            Policy::OrgTests => {
+                format!("Rate limit exceeded: {limit} tests of webhooks at once for this org")
+            }
+            Policy::AllTests => {
+                format!("Rate limit exceeded: {limit} tests of webhooks at once for all orgs")
             }
         }
     }

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 
 use crate::event::{EventType, Stream};
@@ -43,7 +43,7 @@ pub enum WebhookUrlError {
 
 /// An address that events are sent to: `https://host/path?query`, in plain ASCII, the host in lower
 /// case. `http` and other ports than 443 are well-formed; who connects says where they are allowed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct WebhookUrl(String);
 
@@ -102,7 +102,7 @@ impl WebhookUrl {
         self.0.starts_with("https://")
     }
 
-    /// The host; none only of a text that did not come through [`Self::parse`].
+    /// The host; never none, since every door leads through [`Self::parse`].
     pub fn host(&self) -> Option<WebhookHost<'_>> {
         host_of(split_port(self.authority()).ok()?.0)
     }
@@ -116,6 +116,14 @@ impl WebhookUrl {
     fn authority(&self) -> &str {
         let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
         &rest[..rest.find(['/', '?']).unwrap_or(rest.len())]
+    }
+}
+
+/// By the one door: an event holds what was parsed before it was recorded.
+impl<'de> Deserialize<'de> for WebhookUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
     }
 }
 
@@ -182,7 +190,7 @@ fn is_name(host: &str) -> bool {
 pub struct UnknownPattern;
 
 /// An event type, or all types of one kind of thing: `video.discovered`, `key.*`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct TypePattern(String);
 
@@ -217,6 +225,19 @@ impl TypePattern {
     }
 }
 
+/// What an event or a row holds: its form is checked, but a newer build may have taken a type that
+/// this one does not know, which must not keep this one from reading the org. What a caller sends
+/// comes in by [`TypePattern::parse`].
+impl<'de> Deserialize<'de> for TypePattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.split_once('.') {
+            Some((kind, event)) if !kind.is_empty() && !event.is_empty() => Ok(Self(text)),
+            _ => Err(de::Error::custom(UnknownPattern)),
+        }
+    }
+}
+
 /// Whether events of this type are wanted where these patterns stand: without any, every decision
 /// is; observations only where a pattern asks for them.
 pub fn wants(patterns: &[TypePattern], type_name: &str, stream: Stream) -> bool {
@@ -235,6 +256,16 @@ named! {
         Gone = "gone",
         /// More deliveries waited than are kept.
         Backlog = "backlog",
+    }
+}
+
+impl DisabledReason {
+    /// Whether it lies in what the URL answered; what waits, waits for any.
+    pub const fn is_of_url(self) -> bool {
+        match self {
+            Self::Failing | Self::Gone => true,
+            Self::Backlog => false,
+        }
     }
 }
 
@@ -389,6 +420,33 @@ mod tests {
             "Key.*",
         ] {
             assert_eq!(TypePattern::parse(text), Err(UnknownPattern), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_what_could_have_been_taken() {
+        let url = |text| serde_json::from_value::<WebhookUrl>(serde_json::Value::from(text));
+        let text = "https://hooks.example.com/in?a=b";
+        assert_eq!(url(text).unwrap().as_str(), text);
+        for text in [
+            "",
+            "https://u:p@a.example/",
+            "file:///etc/passwd",
+            "https://0x7f.1/",
+        ] {
+            assert!(url(text).is_err(), "{text}");
+        }
+        let pattern = |text| serde_json::from_value::<TypePattern>(serde_json::Value::from(text));
+        for text in [
+            "key.*",
+            "video.discovered",
+            "imagined_later.*",
+            "key.imagined_later",
+        ] {
+            assert_eq!(pattern(text).unwrap().as_str(), text);
+        }
+        for text in ["", "*", ".*", "key", "key."] {
+            assert!(pattern(text).is_err(), "{text}");
         }
     }
 

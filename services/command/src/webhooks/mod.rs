@@ -17,9 +17,9 @@ mod rows;
 mod schedule;
 mod secret;
 mod sender;
+mod turns;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::ids::{DeliveryId, EventId, OrgId, WebhookId, WebhookSecretId};
 use domain::time::Timestamp;
@@ -29,7 +29,8 @@ use runtime::entropy::Entropy;
 use runtime::telemetry::chain;
 use sqlx::PgPool;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::turns::Turns;
 
 pub use self::courier::{Courier, CourierConfig, Outcome, Sent};
 pub use self::guard::{Allowed, Authorities, Guard, NotAllowed};
@@ -38,11 +39,8 @@ pub use self::rows::Delivery;
 pub use self::schedule::{WAITS, wait_after};
 pub use self::secret::WebhookSecret;
 pub use self::sender::Sender;
+pub use self::turns::{Full, Turn};
 
-/// Tests that are sent by one process at once.
-const TESTS: usize = 16;
-/// How long a test waits until it is its turn.
-const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// The type of a test, without the prefix of CloudEvents. It is no event, and in no log.
 const TEST_TYPE: &str = "webhook.test";
 
@@ -55,7 +53,7 @@ struct Inner {
     courier: Courier,
     clock: Clock,
     entropy: Entropy,
-    tests: Arc<Semaphore>,
+    tests: Turns,
 }
 
 /// Why something about webhooks could not be found out or done.
@@ -76,12 +74,8 @@ pub enum WebhookError {
     },
     /// As many tests as may be are under way.
     #[error("too many tests are under way")]
-    Busy,
+    Busy(Full),
 }
-
-/// A test's place among those under way.
-#[derive(Debug)]
-pub struct Turn(OwnedSemaphorePermit);
 
 /// A secret that is about to be named by an event.
 pub struct Minted {
@@ -97,9 +91,9 @@ impl Webhooks {
         Self(Arc::new(Inner {
             primary,
             courier,
-            clock,
             entropy,
-            tests: Arc::new(Semaphore::new(TESTS)),
+            tests: Turns::new(clock.clone()),
+            clock,
         }))
     }
 
@@ -155,12 +149,8 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`WebhookError::Busy`]
-    pub async fn turn(&self) -> Result<Turn, WebhookError> {
-        let place = Arc::clone(&self.0.tests).acquire_owned();
-        match self.0.clock.timeout(TURN_WITHIN, place).await {
-            Ok(Ok(place)) => Ok(Turn(place)),
-            Ok(Err(_)) | Err(_) => Err(WebhookError::Busy),
-        }
+    pub async fn turn(&self, org: OrgId) -> Result<Turn, WebhookError> {
+        self.0.tests.take(org).await.map_err(WebhookError::Busy)
     }
 
     /// Sends a test now, and keeps what became of it.
@@ -190,7 +180,7 @@ impl Webhooks {
             }
             None => Sent::internal(),
         };
-        drop(turn.0);
+        drop(turn);
         let is_taken = sent.outcome == Outcome::Taken;
         let delivery = Delivery {
             id,

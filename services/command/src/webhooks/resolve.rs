@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use domain::limits::WEBHOOK_TESTS;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use super::TESTS;
 use super::guard::Guard;
 use super::sender::PLACES;
 
@@ -21,7 +21,7 @@ const ADDRESSES: usize = 16;
 
 /// Names that the system is asked about at once: twice what is sent at once, since whoever gives up
 /// leaves a thread that goes on asking.
-const LOOKUPS: usize = 2 * (PLACES + TESTS);
+const LOOKUPS: usize = 2 * (PLACES + WEBHOOK_TESTS);
 
 /// Addresses of a name, to come.
 pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;

@@ -32,3 +32,4 @@ mod turns;
 mod videos;
 mod webhooks;
 mod webhooks_busy;
+mod webhooks_faults;

@@ -7,9 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
-use runtime::clock::ManualClock;
+use runtime::clock::{Clock, ManualClock};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use testkit::eventually;
 use uuid::Uuid;
 
 use crate::support::{Answer, Org, Received, Receiver, Reply, TestApp};
@@ -54,7 +55,7 @@ async fn tried(app: &TestApp, hand: &ManualClock, org: &Org, webhook: Uuid) -> A
             answer = &mut asking => return answer,
             () = tokio::task::yield_now() => {}
         }
-        let clock = runtime::clock::Clock::system();
+        let clock = Clock::system();
         clock.sleep(Duration::from_millis(10)).await;
         hand.advance(Duration::from_millis(100));
     }
@@ -119,7 +120,7 @@ async fn a_secret_is_told_once_and_stands_nowhere_else() {
     let removed = app.delete(&org, &path).await;
     assert_eq!(removed.data(200).get("secret"), None);
     app.delete(&org, &path).await.refused(404, "not_found");
-    testkit::eventually(SOON, "secrets go with their webhook", async || {
+    eventually(SOON, "secrets go with their webhook", async || {
         app.db_count("select count(*) from auth.webhook_secrets")
             .await
             == 0
@@ -182,6 +183,44 @@ async fn where_nothing_may_be_sent_no_webhook_leads() {
         let refused = app.post(&org, "/webhooks", body).await;
         refused.refused(400, "invalid_body");
     }
+}
+
+#[tokio::test]
+async fn an_org_tries_two_out_at_once_and_keeps_nobody_from_it() {
+    let (app, hand) = TestApp::without_time(&[]).await;
+    let (org, other) = (app.org().await, app.org().await);
+    let server = Receiver::new().await;
+    let (webhook, _) = app.webhook(&org, &server.url("in"), &["goal.*"]).await;
+    let (others, _) = app.webhook(&other, &server.url("other"), &["goal.*"]).await;
+    server.answer(|received, _| match received.path.as_str() {
+        "/in" => Reply::Hang,
+        _ => Reply::Status(200, "ok"),
+    });
+    let path = format!("/webhooks/{webhook}/test");
+    let ask = || app.post(&org, &path, json!({}));
+    let under_way = async {
+        eventually(SOON, "two are under way", async || {
+            server.received().len() == 2
+        })
+        .await;
+        let refused = Clock::system().timeout(SOON, ask()).await.unwrap();
+        let meta = refused.refused(429, "rate_limit_exceeded");
+        assert_eq!(
+            (&meta["policy"], &meta["limit"], &meta["retryAfter"]),
+            (&json!("org-tests"), &json!(2), &json!(20))
+        );
+        assert_eq!(refused.header("Retry-After"), "20");
+        let path = format!("/webhooks/{others}/test");
+        let taken = app.post(&other, &path, json!({})).await;
+        assert_eq!(taken.data(200)["status"], "delivered");
+        hand.advance(Duration::from_secs(15));
+    };
+    let (first, second, ()) = tokio::join!(ask(), ask(), under_way);
+    for answer in [first, second] {
+        assert_eq!(answer.data(200)["last_error"], "timeout");
+    }
+    server.answer_all(Reply::Status(200, "ok"));
+    assert_eq!(ask().await.data(200)["status"], "delivered");
 }
 
 #[tokio::test]

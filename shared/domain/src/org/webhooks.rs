@@ -55,7 +55,11 @@ pub(super) fn decide(state: &OrgState, command: &WebhookCommand) -> Result<Decis
             })
         }
         WebhookCommand::Resend { webhook_id } => resend(state, *webhook_id),
-        WebhookCommand::Disable { webhook_id, reason } => Ok(disable(state, *webhook_id, *reason)),
+        WebhookCommand::Disable {
+            webhook_id,
+            reason,
+            url,
+        } => Ok(disable(state, *webhook_id, *reason, url)),
     }
 }
 
@@ -137,10 +141,16 @@ fn resend(state: &OrgState, webhook_id: WebhookId) -> Result<Decision, Rejection
     }
 }
 
-/// What is off, or gone, stays so.
-fn disable(state: &OrgState, webhook_id: WebhookId, reason: DisabledReason) -> Decision {
-    let is_on = state.webhook(webhook_id).is_some_and(|it| it.enabled);
-    Decision::of(is_on.then_some(WebhookDisabled { webhook_id, reason }))
+/// What is off, or gone, stays so; and what a former URL answered says nothing about the new one.
+fn disable(
+    state: &OrgState,
+    webhook_id: WebhookId,
+    reason: DisabledReason,
+    url: &WebhookUrl,
+) -> Decision {
+    let is_meant = |it: &Webhook| it.enabled && (it.url == *url || !reason.is_of_url());
+    let is_meant = state.webhook(webhook_id).is_some_and(is_meant);
+    Decision::of(is_meant.then_some(WebhookDisabled { webhook_id, reason }))
 }
 
 pub(super) fn evolve(state: &mut OrgState, recorded: &Recorded<'_>) {

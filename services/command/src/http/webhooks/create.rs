@@ -41,6 +41,9 @@ impl FromBody for CreateWebhook {
 
 /// Sends events of the org to an address from now on, its own `webhook.added` first. The secret that
 /// signs them is told this once.
+///
+/// Scope `keys` is enough: so whoever holds it can have every later event of the org sent, also what
+/// needs scope `audit` to be read. Give it to nobody who must not see the trail.
 #[utoipa::path(
     post,
     path = "/webhooks",

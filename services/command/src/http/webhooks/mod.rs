@@ -9,15 +9,17 @@ pub(super) mod rotate;
 pub(super) mod test;
 
 use api::error::{ApiError, Jitter};
+use api::rate::{Policy, Refusal};
 use api::v1::{Webhook, WebhookCreated, WebhookDelivery};
 use domain::ids::WebhookId;
+use domain::limits::{ORG_WEBHOOK_TESTS, WEBHOOK_TEST_SECONDS, WEBHOOK_TESTS};
 
 use super::App;
 use super::answer::Answer;
 use super::carry::{Beside, Done};
 use super::show::found;
 use crate::app::CommandError;
-use crate::webhooks::{Delivery, Minted, WebhookError};
+use crate::webhooks::{Delivery, Full, Minted, WebhookError};
 
 impl Done {
     /// A webhook, also one that was just removed.
@@ -85,9 +87,18 @@ fn wire(delivery: Delivery) -> WebhookDelivery {
 /// The answer where something about webhooks could not be found out or done; nothing was changed.
 fn refusal(error: WebhookError, jitter: Jitter) -> ApiError {
     match error {
-        error @ (WebhookError::Database(_) | WebhookError::Busy) => {
-            ApiError::not_committed(jitter).because(error)
-        }
+        error @ WebhookError::Database(_) => ApiError::not_committed(jitter).because(error),
         error @ WebhookError::Corrupt { .. } => ApiError::internal(error),
+        WebhookError::Busy(Full::Org) => not_now(Policy::OrgTests, ORG_WEBHOOK_TESTS),
+        WebhookError::Busy(Full::All) => not_now(Policy::AllTests, WEBHOOK_TESTS),
     }
+}
+
+/// 429 for one more test: by then each of those under way is over.
+fn not_now(policy: Policy, limit: usize) -> ApiError {
+    ApiError::rate_limited(Refusal {
+        policy,
+        limit: limit as u64,
+        retry_after_seconds: WEBHOOK_TEST_SECONDS,
+    })
 }

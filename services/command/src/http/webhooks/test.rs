@@ -22,8 +22,9 @@ impl Beside for Turn {
     async fn forget(self, _: &App) {}
 }
 
-/// Sends a test to a webhook, switched on or not, and waits for what becomes of it: at most 15
-/// seconds. It is no event: its type is `com.trackagoat.webhook.test.v1`.
+/// Sends a test to a webhook, switched on or not, and waits for what becomes of it: at most 20
+/// seconds. It is no event: its type is `com.trackagoat.webhook.test.v1`. An org has two under way at
+/// once on each replica, then 429 `org-tests`; `all-tests` is about those of all orgs.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/test",
@@ -43,7 +44,7 @@ pub(in crate::http) async fn handle(
     let (webhooks, jitter) = (app.webhooks().clone(), app.jitter());
     let delivery_id = app.new_id(DeliveryId::generate);
     let prepare = Box::pin(async move {
-        let turn = webhooks.turn().await;
+        let turn = webhooks.turn(org).await;
         let turn = turn.map_err(|error| refusal(error, jitter))?;
         let command = Command::Webhook(WebhookCommand::Test {
             webhook_id,
@@ -68,11 +69,26 @@ pub(in crate::http) async fn handle(
             if let Some(earlier) = earlier.map_err(unanswered)? {
                 return Answer::ok(&wire(earlier));
             }
-            webhooks.turn().await.map_err(unanswered)?
+            webhooks.turn(done.org).await.map_err(unanswered)?
         };
         let of = (webhook_id, id);
         let tested = webhooks.test(done.org, of, &url, secret, turn).await;
         Answer::ok(&wire(tested.map_err(unanswered)?))
     };
     carry::once_beside(app, asked, org, body.fingerprint, prepare, show).await
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::limits::WEBHOOK_TEST_SECONDS;
+    use utoipa::Path;
+
+    #[test]
+    fn the_document_says_how_long_it_takes() {
+        let operation = super::__path_handle::operation();
+        let texts = [operation.summary, operation.description];
+        let seconds = format!("at most {WEBHOOK_TEST_SECONDS} seconds");
+        let told = texts.into_iter().flatten().map(|it| it.replace('\n', " "));
+        assert!(told.into_iter().any(|it| it.contains(&seconds)));
+    }
 }

@@ -225,37 +225,58 @@ pub async fn add_deliveries_in_tx(
     Ok(())
 }
 
-/// Webhooks to be switched off, and why.
+/// A webhook to be switched off.
+pub struct ToDisable {
+    pub id: WebhookId,
+    pub org: OrgId,
+    pub reason: DisabledReason,
+    /// Where the reason was found.
+    pub url: WebhookUrl,
+}
+
+/// Webhooks to be switched off, by id after this one: whoever goes on after the last of them comes
+/// to all, also past those that cannot be switched off just now.
 pub async fn to_disable(
     connection: &mut PgConnection,
+    after: Option<WebhookId>,
     most: i64,
-) -> Result<Vec<(WebhookId, OrgId, DisabledReason)>, WebhookError> {
+) -> Result<Vec<ToDisable>, WebhookError> {
     let rows = sqlx::query!(
-        r#"select webhook_id, org_id, to_disable as "to_disable!" from hooks.endpoints
-           where to_disable is not null and removed_at is null limit $1"#,
+        r#"select webhook_id, org_id, url, to_disable as "to_disable!" from hooks.endpoints
+           where to_disable is not null and removed_at is null
+               and ($1::uuid is null or webhook_id > $1)
+           order by webhook_id limit $2"#,
+        after.map(WebhookId::as_uuid),
         most,
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let reason = named(
-                "hooks.endpoints",
-                "to_disable",
-                row.webhook_id,
-                &row.to_disable,
-            );
-            let id = WebhookId::from_uuid(row.webhook_id);
-            Ok((id, OrgId::from_uuid(row.org_id), reason?))
-        })
-        .collect()
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (table, key) = ("hooks.endpoints", row.webhook_id);
+        let column = "url";
+        let corrupt = |_| WebhookError::Corrupt { table, column, key };
+        found.push(ToDisable {
+            id: WebhookId::from_uuid(key),
+            org: OrgId::from_uuid(row.org_id),
+            reason: named(table, "to_disable", key, &row.to_disable)?,
+            url: WebhookUrl::parse(&row.url).map_err(corrupt)?,
+        });
+    }
+    Ok(found)
 }
 
-/// The log says that a webhook is off; what it says later is read later.
-pub async fn is_off(connection: &mut PgConnection, id: WebhookId) -> Result<(), WebhookError> {
+/// The log says whether a webhook is on; what it says later is read later.
+pub async fn is_judged(
+    connection: &mut PgConnection,
+    id: WebhookId,
+    is_on: bool,
+) -> Result<(), WebhookError> {
     sqlx::query!(
-        "update hooks.endpoints set enabled = false, to_disable = null where webhook_id = $1",
+        "update hooks.endpoints set enabled = enabled and $2, to_disable = null
+         where webhook_id = $1",
         id.as_uuid(),
+        is_on,
     )
     .execute(connection)
     .await?;

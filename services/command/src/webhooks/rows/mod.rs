@@ -13,8 +13,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 pub use self::endpoints::{
-    Endpoint, NewDelivery, add_deliveries_in_tx, advance_in_tx, cursor, endpoints_in_tx, is_off,
-    store_endpoint_in_tx, to_disable,
+    Endpoint, NewDelivery, ToDisable, add_deliveries_in_tx, advance_in_tx, cursor, endpoints_in_tx,
+    is_judged, store_endpoint_in_tx, to_disable,
 };
 pub use self::queue::{Due, Room, Settled, due, settle};
 pub use self::remains::{forget_in_tx, forget_unnamed, next_endpoint, prune};

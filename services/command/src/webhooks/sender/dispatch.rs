@@ -11,11 +11,11 @@ use event_log::{ReadError, StoredEvent};
 use runtime::telemetry::chain;
 use uuid::Uuid;
 
-use super::{SendError, Sender, Session};
+use super::{SendError, Sender, Session, in_time};
 use crate::app::CommandContext;
 use crate::metrics;
 use crate::webhooks::courier::{Message, Outcome, Sent};
-use crate::webhooks::rows::{self, Due, Room, Settled};
+use crate::webhooks::rows::{self, Due, Room, Settled, ToDisable};
 use crate::webhooks::schedule::{GIVEN_UP_AFTER, wait_after};
 
 /// Deliveries under way at once.
@@ -27,7 +27,7 @@ const PLACES_PER_ORG: i64 = 16;
 /// Of these, most to webhooks whose last attempt failed, of all orgs.
 const PLACES_FAILING: usize = 64;
 /// Webhooks that are switched off in one go.
-const DISABLE_AT_ONCE: i64 = 16;
+const DISABLE_AT_ONCE: usize = 16;
 /// Deliveries begun in one go.
 const PAGE: usize = 32;
 
@@ -50,12 +50,19 @@ pub(super) struct Done {
 impl Session<'_> {
     /// Begins what is due, as far as there is room.
     pub(super) async fn dispatch(&mut self) -> Result<(), SendError> {
+        while self.dispatch_page().await? {}
+        Ok(())
+    }
+
+    /// Begins a page of what is due; true if there may be more.
+    async fn dispatch_page(&mut self) -> Result<bool, SendError> {
         let room = PLACES.saturating_sub(self.places.len()).min(PAGE);
         if room == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let under_way: Vec<Uuid> = self.places.keys().map(|id| id.as_uuid()).collect();
         let failing = self.places.values().filter(|it| it.is_failing).count();
+        let most = room;
         let room = Room {
             under_way: &under_way,
             of_webhooks: &counted(self.places.values().map(|it| it.webhook.as_uuid())),
@@ -63,12 +70,13 @@ impl Session<'_> {
             per_webhook: PLACES_PER_WEBHOOK,
             per_org: PLACES_PER_ORG,
             failing: as_i64(PLACES_FAILING.saturating_sub(failing)),
-            most: as_i64(room),
+            most: as_i64(most),
         };
-        let due = rows::due(&mut self.connection, &room, self.sender.now()).await?;
+        let due = in_time(rows::due(&mut self.connection, &room, self.sender.now())).await?;
         if due.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let is_full = due.len() == most;
         let events = self.sender.events(&due).await?;
         for due in due {
             let event = events.get(&due.position).cloned();
@@ -81,7 +89,7 @@ impl Session<'_> {
             let sender = self.sender;
             self.under_way.push(Box::pin(sender.attempt(due, event)));
         }
-        Ok(())
+        Ok(is_full)
     }
 
     /// Writes down what became of an attempt.
@@ -107,22 +115,40 @@ impl Session<'_> {
             began,
             now,
         };
-        rows::settle(&mut self.connection, &settled).await?;
+        in_time(rows::settle(&mut self.connection, &settled)).await?;
         if disable.is_some() {
             self.disable().await?;
         }
         Ok(())
     }
 
-    /// Switches off what is to be switched off: the event says so to everybody.
+    /// Switches off some of what is to be switched off: the event says so to everybody.
     pub(super) async fn disable(&mut self) -> Result<(), SendError> {
-        let off = rows::to_disable(&mut self.connection, DISABLE_AT_ONCE).await?;
-        for (webhook_id, org, reason) in off {
-            let command = Command::Webhook(WebhookCommand::Disable { webhook_id, reason });
+        let most = as_i64(DISABLE_AT_ONCE);
+        let off = rows::to_disable(&mut self.connection, self.disabled, most);
+        let off = in_time(off).await?;
+        let may_be_more = off.len() == DISABLE_AT_ONCE;
+        self.disabled = off.last().map(|it| it.id).filter(|_| may_be_more);
+        for ToDisable {
+            id,
+            org,
+            reason,
+            url,
+        } in off
+        {
+            let command = Command::Webhook(WebhookCommand::Disable {
+                webhook_id: id,
+                reason,
+                url,
+            });
             let context = CommandContext::operator("webhooks");
             let commander = &self.sender.commander;
             match commander.execute(org, &command, &context, None).await {
-                Ok(_) => rows::is_off(&mut self.connection, webhook_id).await?,
+                Ok(done) => {
+                    // It stays on if it leads elsewhere since.
+                    let is_on = done.state().await.webhook(id).is_some_and(|it| it.enabled);
+                    in_time(rows::is_judged(&mut self.connection, id, is_on)).await?;
+                }
                 // It stays to be done.
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "a webhook could not be switched off");

@@ -13,7 +13,7 @@ use runtime::entropy::Entropy;
 use sqlx::Connection;
 use uuid::Uuid;
 
-use super::{SendError, Session};
+use super::{SendError, Session, in_time};
 use crate::webhooks::rows::{self, Endpoint, NewDelivery};
 
 /// What becomes of webhooks in a batch, and what is queued for them.
@@ -37,8 +37,8 @@ impl Session<'_> {
         let now = self.sender.now();
         let orgs: BTreeSet<_> = events.iter().map(|event| event.org_id.as_uuid()).collect();
         let orgs: Vec<_> = orgs.into_iter().collect();
-        let mut tx = self.connection.begin().await?;
-        let endpoints = rows::endpoints_in_tx(&mut tx, &orgs).await?;
+        let mut tx = in_time(self.connection.begin()).await?;
+        let endpoints = in_time(rows::endpoints_in_tx(&mut tx, &orgs)).await?;
         let mut batch = Batch::default();
         for endpoint in endpoints {
             batch
@@ -53,16 +53,17 @@ impl Session<'_> {
         for endpoint in batch.endpoints.values().flatten() {
             if batch.changed.contains(&endpoint.id) {
                 let is_switched_on = batch.switched_on.contains(&endpoint.id);
-                rows::store_endpoint_in_tx(&mut tx, endpoint, is_switched_on, now).await?;
+                let storing = rows::store_endpoint_in_tx(&mut tx, endpoint, is_switched_on, now);
+                in_time(storing).await?;
             }
         }
-        rows::forget_in_tx(&mut tx, &batch.forgotten).await?;
-        rows::add_deliveries_in_tx(&mut tx, &batch.new, now).await?;
+        in_time(rows::forget_in_tx(&mut tx, &batch.forgotten)).await?;
+        in_time(rows::add_deliveries_in_tx(&mut tx, &batch.new, now)).await?;
         let (from, to) = (self.cursor, last.position);
-        if !rows::advance_in_tx(&mut tx, from, to).await? {
+        if !in_time(rows::advance_in_tx(&mut tx, from, to)).await? {
             return Err(SendError::Overtaken { expected: from });
         }
-        tx.commit().await?;
+        in_time(tx.commit()).await?;
         self.cursor = to;
         self.followed_to = Some(last.recorded_at);
         Ok(())

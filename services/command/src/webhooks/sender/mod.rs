@@ -9,6 +9,7 @@ mod dispatch;
 mod follow;
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use domain::event::DecodeError;
 use domain::ids::{DeliveryId, GlobalPosition, WebhookId};
 use domain::time::Timestamp;
 use event_log::{Feed, FeedConfig, FeedError, ReadError};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use runtime::clock::{Clock, Monotonic};
@@ -23,7 +25,8 @@ use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
 use runtime::retry::Policy;
 use runtime::telemetry::chain;
-use sqlx::{PgConnection, PgPool};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection, PgPool};
 use thiserror::Error;
 
 pub(super) use self::dispatch::PLACES;
@@ -36,6 +39,13 @@ use crate::metrics;
 const LOCK: (i32, i32) = (0x7467_7768, 1);
 /// How long another process's lock is waited for before it is tried again.
 const LOCK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the primary may take to answer: one statement there, and one step of few here.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long the connection may be silent: afterwards the server ends it and frees the lock, so that
+/// a stopped process does not keep the others from sending.
+const IDLE: Duration = Duration::from_secs(30);
+/// The same within a transaction, where nothing is waited for but its next statement.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 /// How long to wait after a failure.
 const RETRY: Policy = Policy::exponential(Duration::from_millis(100), Duration::from_secs(10));
 /// How often what is outlived is looked for: one webhook at a time.
@@ -60,6 +70,9 @@ enum SendError {
     /// The primary did not answer.
     #[error("the primary did not answer")]
     Database(#[from] sqlx::Error),
+    /// The primary did not answer in time.
+    #[error("the primary did not answer in time")]
+    Late,
     /// The log cannot be followed.
     #[error("the log could not be followed")]
     Feed(#[from] FeedError),
@@ -95,6 +108,8 @@ struct Session<'a> {
     followed_to: Option<Timestamp>,
     pruned: Option<WebhookId>,
     prune_at: Monotonic,
+    /// The last webhook that was to be switched off; none: begin with the first.
+    disabled: Option<WebhookId>,
 }
 
 impl Sender {
@@ -146,7 +161,7 @@ impl Sender {
                 () = self.clock.sleep(self.entropy.jitter(LOCK_AGAIN, 0.2)) => {}
             }
         }
-        let cursor = rows::cursor(&mut connection).await?;
+        let cursor = in_time(rows::cursor(&mut connection)).await?;
         let log = self.commander.log();
         let feed = log.subscribe(
             cursor,
@@ -165,23 +180,29 @@ impl Sender {
             followed_to: None,
             pruned: None,
             prune_at: self.clock.monotonic(),
+            disabled: None,
         };
         session.work(feed, tasks, has_worked).await
     }
 
-    /// A connection that the pool will not lend to anybody else.
-    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.primary.acquire().await?.detach();
-        // A stopped process must not keep the lock; what is lost in a crash is sent again.
-        sqlx::query!(
-            "select set_config('application_name', 'tga-webhooks', false) as name,
-                    set_config('synchronous_commit', 'off', false) as commits,
-                    set_config('idle_session_timeout', '30s', false) as idle,
-                    set_config('idle_in_transaction_session_timeout', '30s', false) as stuck",
-        )
-        .fetch_one(&mut connection)
-        .await?;
-        Ok(connection)
+    /// A connection of its own. Whoever stops, or is cut off, must not keep the lock.
+    async fn connect(&self) -> Result<PgConnection, SendError> {
+        let options: PgConnectOptions = self.primary.connect_options().as_ref().clone();
+        let seconds = |limit: Duration| format!("{}s", limit.as_secs());
+        let options = options.application_name("tga-webhooks").options([
+            // What is lost in a crash is sent again.
+            ("synchronous_commit", "off".to_owned()),
+            ("idle_session_timeout", seconds(IDLE)),
+            (
+                "idle_in_transaction_session_timeout",
+                seconds(IDLE_IN_TRANSACTION),
+            ),
+            ("statement_timeout", seconds(ANSWER)),
+            ("tcp_keepalives_idle", "10".to_owned()),
+            ("tcp_keepalives_interval", "5".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+        ]);
+        in_time(options.connect()).await
     }
 
     fn now(&self) -> Timestamp {
@@ -189,14 +210,25 @@ impl Sender {
     }
 }
 
-async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(
+async fn try_lock(connection: &mut PgConnection) -> Result<bool, SendError> {
+    let locking = sqlx::query_scalar!(
         r#"select pg_try_advisory_lock($1, $2) as "locked!""#,
         LOCK.0,
         LOCK.1,
-    )
-    .fetch_one(connection)
-    .await
+    );
+    in_time(locking.fetch_one(connection)).await
+}
+
+/// An interrupted connection lets questions wait for ever. It is of no use after this. Measured in the
+/// system's own time, whatever the sender's clock is: by that alone somebody is late who answers.
+async fn in_time<T, E>(asking: impl Future<Output = Result<T, E>>) -> Result<T, SendError>
+where
+    SendError: From<E>,
+{
+    match Clock::system().timeout(ANSWER, Box::pin(asking)).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(SendError::Late),
+    }
 }
 
 impl Session<'_> {
@@ -216,7 +248,13 @@ impl Session<'_> {
             self.dispatch().await?;
             tokio::select! {
                 () = tasks.stopping() => break,
-                Some(done) = self.under_way.next() => self.settle(done).await?,
+                Some(done) = self.under_way.next() => {
+                    self.settle(done).await?;
+                    // What is due is asked for once for all that have ended by now.
+                    while let Some(Some(done)) = self.under_way.next().now_or_never() {
+                        self.settle(done).await?;
+                    }
+                }
                 Some(batch) = batches.next() => {
                     // Empty once a second while nothing happens: then the rows alone are looked at.
                     self.follow(&batch?).await?;
@@ -239,14 +277,15 @@ impl Session<'_> {
             return Ok(());
         }
         self.prune_at = now + PRUNE;
-        let next = rows::next_endpoint(&mut self.connection, self.pruned).await?;
+        let next = in_time(rows::next_endpoint(&mut self.connection, self.pruned)).await?;
         if let Some(webhook) = next {
-            let more = rows::prune(&mut self.connection, webhook, self.sender.now()).await?;
+            let now = self.sender.now();
+            let more = in_time(rows::prune(&mut self.connection, webhook, now)).await?;
             if more {
                 return Ok(());
             }
         } else if let Some(until) = self.followed_to {
-            rows::forget_unnamed(&mut self.connection, until).await?;
+            in_time(rows::forget_unnamed(&mut self.connection, until)).await?;
         }
         self.pruned = next;
         metrics::gauge_webhooks_under_way(self.places.len());

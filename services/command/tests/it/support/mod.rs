@@ -22,7 +22,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method};
 use runtime::clock::{Clock, ManualClock};
 use runtime::entropy::Entropy;
-use runtime::lifecycle::Lifecycle;
+use runtime::lifecycle::{Lifecycle, Outcome, ShutdownPolicy};
 use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -51,7 +51,7 @@ pub struct TestApp {
     router: Router,
     clock: Clock,
     gate_clock: ManualClock,
-    _lifecycle: Lifecycle,
+    lifecycle: Lifecycle,
 }
 
 /// What a process is made of.
@@ -198,8 +198,15 @@ impl TestApp {
             service,
             clock,
             gate_clock,
-            _lifecycle: lifecycle,
+            lifecycle,
         }
+    }
+
+    /// Stops it as a process is stopped, with so long to finish what it began.
+    pub async fn stop(self, grace: Duration) -> Outcome {
+        let notice = Duration::ZERO;
+        let policy = ShutdownPolicy { notice, grace };
+        self.lifecycle.shutdown(policy).await
     }
 
     /// Runs a statement as the superuser.

@@ -37,6 +37,8 @@ pub enum WebhookCommand {
     Disable {
         webhook_id: WebhookId,
         reason: DisabledReason,
+        /// Where it was when the service found the reason.
+        url: WebhookUrl,
     },
 }
 

@@ -42,9 +42,14 @@ fn enabled(is_on: bool) -> WebhookPatch {
 }
 
 fn disable(n: u8) -> Command {
+    disable_at("in", n, DisabledReason::Failing)
+}
+
+fn disable_at(path: &str, n: u8, reason: DisabledReason) -> Command {
     Command::Webhook(WebhookCommand::Disable {
         webhook_id: webhook(n),
-        reason: DisabledReason::Failing,
+        reason,
+        url: url(path),
     })
 }
 
@@ -121,6 +126,24 @@ fn what_the_service_switched_off_somebody_switches_on() {
     assert_eq!(given.state.webhooks[&webhook_id].disabled, None);
     given.then(&remove(1));
     assert_eq!(given.then(&disable(1)), [], "it is gone");
+}
+
+#[test]
+fn what_a_former_url_answered_switches_nothing_off() {
+    let mut given = Given::org(Plan::Free);
+    given.then(&add(1));
+    let patch = WebhookPatch {
+        url: Some(url("moved")),
+        ..WebhookPatch::default()
+    };
+    given.then(&change(1, patch));
+    for reason in [DisabledReason::Failing, DisabledReason::Gone] {
+        assert_eq!(given.then(&disable_at("in", 1, reason)), []);
+        assert!(given.decide(&disable_at("moved", 1, reason)).is_ok());
+    }
+    // What waits is the same wherever it is to go.
+    let backlog = disable_at("in", 1, DisabledReason::Backlog);
+    assert_eq!(given.then(&backlog).len(), 1);
 }
 
 #[test]
