@@ -9,7 +9,9 @@ use api::envelope::Rendered;
 use api::error::{ApiError, Jitter};
 use api::header::QueryHeaders;
 use axum::response::Response;
-use domain::ids::{CampaignId, CreatorId, GlobalPosition, KeyId, ProjectId, SessionId, VideoId};
+use domain::ids::{
+    CampaignId, CreatorId, GlobalPosition, KeyId, OrgId, ProjectId, SessionId, VideoId,
+};
 use domain::time::Timestamp;
 use event_log::EventLog;
 use gate::Gate;
@@ -19,6 +21,7 @@ use read_model::{
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::Tasks;
+use runtime::places::Places;
 use sqlx::PgPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -27,7 +30,6 @@ use crate::call::Call;
 use crate::http::Packed;
 use crate::hub::Hub;
 use crate::metrics::{CacheMetrics, HttpMetrics, POSITION_WAITS};
-use crate::places::Places;
 
 /// How long a request waits for its position.
 const POSITION_WAIT: Duration = Duration::from_secs(2);
@@ -67,9 +69,9 @@ pub struct App {
     /// Where open streams hear of events.
     pub hub: Arc<Hub>,
     /// Places of open streams.
-    pub streams: Arc<Places>,
+    pub streams: Arc<Places<OrgId>>,
     /// Places of exports.
-    pub exports: Arc<Places>,
+    pub exports: Arc<Places<OrgId>>,
     /// Tasks that read ahead, and what ends answers that go on.
     pub tasks: Tasks,
     /// What is counted of requests.

@@ -21,7 +21,6 @@ mod guard;
 mod http;
 mod hub;
 pub mod metrics;
-mod places;
 mod routes;
 mod service;
 pub mod subscribers;

@@ -18,6 +18,7 @@ use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::http::Respond;
 use runtime::lifecycle::{TaskKind, Tasks};
+use runtime::places::Places;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -29,7 +30,6 @@ use crate::follow::Follower;
 use crate::http::{Documents, Front};
 use crate::hub::Hub;
 use crate::metrics::{self, CacheMetrics, HttpMetrics};
-use crate::places::Places;
 use crate::routes;
 use crate::subscribers::{Means, Subscribers};
 

@@ -146,10 +146,6 @@ pub const DELIVERY_SECONDS: u64 = 15;
 pub const ORG_WEBHOOK_TESTS: usize = 2;
 /// Tests of all orgs' webhooks that are under way at once, on each replica.
 pub const WEBHOOK_TESTS: usize = 16;
-/// Seconds that a test waits for its turn among all orgs'.
-pub const WEBHOOK_TEST_TURN_SECONDS: u64 = 5;
-/// Seconds after which a test is over: those until its turn, and those of a delivery.
-pub const WEBHOOK_TEST_SECONDS: u64 = WEBHOOK_TEST_TURN_SECONDS + DELIVERY_SECONDS;
 /// What is read of the answer to a delivery, in bytes.
 pub const DELIVERY_ANSWER_BYTES: usize = 16 * 1024;
 /// What is shown of the answer to a delivery, in characters.

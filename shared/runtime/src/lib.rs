@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod local;
 pub mod nats;
 pub mod nats_keys;
+pub mod places;
 pub mod process;
 pub mod retry;
 pub mod telemetry;

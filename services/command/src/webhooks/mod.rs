@@ -17,20 +17,19 @@ mod rows;
 mod schedule;
 mod secret;
 mod sender;
-mod turns;
 
 use std::sync::Arc;
 
 use domain::ids::{DeliveryId, EventId, OrgId, WebhookId, WebhookSecretId};
+use domain::limits::{ORG_WEBHOOK_TESTS, WEBHOOK_TESTS};
 use domain::time::Timestamp;
 use domain::webhook::{DeliveryStatus, WebhookUrl};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use runtime::places::{Full, Place, Places};
 use runtime::telemetry::chain;
 use sqlx::PgPool;
 use thiserror::Error;
-
-use self::turns::Turns;
 
 pub use self::courier::{Courier, CourierConfig, Outcome, Sent};
 pub use self::guard::{Allowed, Authorities, Guard, NotAllowed};
@@ -39,7 +38,9 @@ pub use self::rows::Delivery;
 pub use self::schedule::{WAITS, wait_after};
 pub use self::secret::WebhookSecret;
 pub use self::sender::Sender;
-pub use self::turns::{Full, Turn};
+
+/// A test's place among those under way.
+pub type TestPlace = Place<OrgId>;
 
 /// The type of a test, without the prefix of CloudEvents. It is no event, and in no log.
 const TEST_TYPE: &str = "webhook.test";
@@ -53,7 +54,7 @@ struct Inner {
     courier: Courier,
     clock: Clock,
     entropy: Entropy,
-    tests: Turns,
+    tests: Arc<Places<OrgId>>,
 }
 
 /// Why something about webhooks could not be found out or done.
@@ -91,9 +92,9 @@ impl Webhooks {
         Self(Arc::new(Inner {
             primary,
             courier,
-            entropy,
-            tests: Turns::new(clock.clone()),
             clock,
+            entropy,
+            tests: Places::new(ORG_WEBHOOK_TESTS, WEBHOOK_TESTS),
         }))
     }
 
@@ -149,8 +150,8 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`WebhookError::Busy`]
-    pub async fn turn(&self, org: OrgId) -> Result<Turn, WebhookError> {
-        self.0.tests.take(org).await.map_err(WebhookError::Busy)
+    pub fn place(&self, org: OrgId) -> Result<TestPlace, WebhookError> {
+        self.0.tests.enter(org).map_err(WebhookError::Busy)
     }
 
     /// Sends a test now, and keeps what became of it.
@@ -163,7 +164,7 @@ impl Webhooks {
         (webhook, id): (WebhookId, DeliveryId),
         url: &WebhookUrl,
         secret: WebhookSecretId,
-        turn: Turn,
+        place: TestPlace,
     ) -> Result<Delivery, WebhookError> {
         let began = self.now();
         let event_id = EventId::from_uuid(id.as_uuid());
@@ -180,7 +181,7 @@ impl Webhooks {
             }
             None => Sent::internal(),
         };
-        drop(turn);
+        drop(place);
         let is_taken = sent.outcome == Outcome::Taken;
         let delivery = Delivery {
             id,

@@ -207,9 +207,9 @@ async fn an_org_tries_two_out_at_once_and_keeps_nobody_from_it() {
         let meta = refused.refused(429, "rate_limit_exceeded");
         assert_eq!(
             (&meta["policy"], &meta["limit"], &meta["retryAfter"]),
-            (&json!("org-tests"), &json!(2), &json!(20))
+            (&json!("org-tests"), &json!(2), &json!(15))
         );
-        assert_eq!(refused.header("Retry-After"), "20");
+        assert_eq!(refused.header("Retry-After"), "15");
         let path = format!("/webhooks/{others}/test");
         let taken = app.post(&other, &path, json!({})).await;
         assert_eq!(taken.data(200)["status"], "delivered");

@@ -12,14 +12,15 @@ use api::error::{ApiError, Jitter};
 use api::rate::{Policy, Refusal};
 use api::v1::{Webhook, WebhookCreated, WebhookDelivery};
 use domain::ids::WebhookId;
-use domain::limits::{ORG_WEBHOOK_TESTS, WEBHOOK_TEST_SECONDS, WEBHOOK_TESTS};
+use domain::limits::{DELIVERY_SECONDS, ORG_WEBHOOK_TESTS, WEBHOOK_TESTS};
+use runtime::places::Full;
 
 use super::App;
 use super::answer::Answer;
 use super::carry::{Beside, Done};
 use super::show::found;
 use crate::app::CommandError;
-use crate::webhooks::{Delivery, Full, Minted, WebhookError};
+use crate::webhooks::{Delivery, Minted, WebhookError};
 
 impl Done {
     /// A webhook, also one that was just removed.
@@ -89,7 +90,7 @@ fn refusal(error: WebhookError, jitter: Jitter) -> ApiError {
     match error {
         error @ WebhookError::Database(_) => ApiError::not_committed(jitter).because(error),
         error @ WebhookError::Corrupt { .. } => ApiError::internal(error),
-        WebhookError::Busy(Full::Org) => not_now(Policy::OrgTests, ORG_WEBHOOK_TESTS),
+        WebhookError::Busy(Full::Owner) => not_now(Policy::OrgTests, ORG_WEBHOOK_TESTS),
         WebhookError::Busy(Full::All) => not_now(Policy::AllTests, WEBHOOK_TESTS),
     }
 }
@@ -99,6 +100,6 @@ fn not_now(policy: Policy, limit: usize) -> ApiError {
     ApiError::rate_limited(Refusal {
         policy,
         limit: limit as u64,
-        retry_after_seconds: WEBHOOK_TEST_SECONDS,
+        retry_after_seconds: DELIVERY_SECONDS,
     })
 }

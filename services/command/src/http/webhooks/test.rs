@@ -15,14 +15,14 @@ use crate::http::answer::{Answer, unanswered};
 use crate::http::call::Call;
 use crate::http::carry::{self, Beside, Done};
 use crate::http::show::found;
-use crate::webhooks::Turn;
+use crate::webhooks::TestPlace;
 
 /// Nothing was written yet.
-impl Beside for Turn {
+impl Beside for TestPlace {
     async fn forget(self, _: &App) {}
 }
 
-/// Sends a test to a webhook, switched on or not, and waits for what becomes of it: at most 20
+/// Sends a test to a webhook, switched on or not, and waits for what becomes of it: at most 15
 /// seconds. It is no event: its type is `com.trackagoat.webhook.test.v1`. An org has two under way at
 /// once on each replica, then 429 `org-tests`; `all-tests` is about those of all orgs.
 #[utoipa::path(
@@ -44,15 +44,15 @@ pub(in crate::http) async fn handle(
     let (webhooks, jitter) = (app.webhooks().clone(), app.jitter());
     let delivery_id = app.new_id(DeliveryId::generate);
     let prepare = Box::pin(async move {
-        let turn = webhooks.turn(org).await;
-        let turn = turn.map_err(|error| refusal(error, jitter))?;
+        let place = webhooks.place(org);
+        let place = place.map_err(|error| refusal(error, jitter))?;
         let command = Command::Webhook(WebhookCommand::Test {
             webhook_id,
             delivery_id,
         });
-        Ok((command, turn))
+        Ok((command, place))
     });
-    let show = async move |done: Done, turn: Option<Turn>| {
+    let show = async move |done: Done, place: Option<TestPlace>| {
         let (url, secret) = {
             let state = done.executed.state().await;
             let webhook = found(state.webhooks.get(&webhook_id))?;
@@ -60,8 +60,8 @@ pub(in crate::http) async fn handle(
         };
         let webhooks = done.app.webhooks();
         let id = done.created().map_or(delivery_id, DeliveryId::from_uuid);
-        let turn = if let Some(turn) = turn {
-            turn
+        let place = if let Some(place) = place {
+            place
         } else {
             // The process that took the request died before it told what became of the test; it may
             // have sent it.
@@ -69,10 +69,10 @@ pub(in crate::http) async fn handle(
             if let Some(earlier) = earlier.map_err(unanswered)? {
                 return Answer::ok(&wire(earlier));
             }
-            webhooks.turn(done.org).await.map_err(unanswered)?
+            webhooks.place(done.org).map_err(unanswered)?
         };
         let of = (webhook_id, id);
-        let tested = webhooks.test(done.org, of, &url, secret, turn).await;
+        let tested = webhooks.test(done.org, of, &url, secret, place).await;
         Answer::ok(&wire(tested.map_err(unanswered)?))
     };
     carry::once_beside(app, asked, org, body.fingerprint, prepare, show).await
@@ -80,14 +80,14 @@ pub(in crate::http) async fn handle(
 
 #[cfg(test)]
 mod tests {
-    use domain::limits::WEBHOOK_TEST_SECONDS;
+    use domain::limits::DELIVERY_SECONDS;
     use utoipa::Path;
 
     #[test]
     fn the_document_says_how_long_it_takes() {
         let operation = super::__path_handle::operation();
         let texts = [operation.summary, operation.description];
-        let seconds = format!("at most {WEBHOOK_TEST_SECONDS} seconds");
+        let seconds = format!("at most {DELIVERY_SECONDS} seconds");
         let told = texts.into_iter().flatten().map(|it| it.replace('\n', " "));
         assert!(told.into_iter().any(|it| it.contains(&seconds)));
     }

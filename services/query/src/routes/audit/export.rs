@@ -14,7 +14,7 @@ use api::rate::Policy;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
-use domain::ids::GlobalPosition;
+use domain::ids::{GlobalPosition, OrgId};
 use domain::limits::ORG_EXPORTS;
 use event_log::{Head, StoredEvent};
 use futures_util::stream;
@@ -22,6 +22,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use read_model::TypeFilter;
 use runtime::lifecycle::TaskKind;
+use runtime::places::Place;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
@@ -35,7 +36,6 @@ use crate::app::Shared;
 use crate::call::Call;
 use crate::guard::Guard;
 use crate::metrics::EXPORTS;
-use crate::places::Place;
 use crate::routes::choices::choices;
 
 /// How long a part waits to be full once it holds something, while the log is slow.
@@ -241,7 +241,7 @@ struct Export {
     seal: Option<String>,
     /// There is nothing more to come.
     is_read: bool,
-    _place: Place,
+    _place: Place<OrgId>,
 }
 
 impl Export {

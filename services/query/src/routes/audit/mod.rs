@@ -22,7 +22,7 @@ use read_model::AuditFilter;
 use self::params::Bounds;
 use crate::app::App;
 use crate::call::Call;
-use crate::places::Full;
+use runtime::places::Full;
 
 /// Seconds after which a caller may ask again for what goes on, of which its org has all it may.
 const AGAIN_SECONDS: u64 = 60;
@@ -129,7 +129,7 @@ impl App {
 /// 429 if the org has all answers that go on that it may, 503 if all orgs together do.
 fn not_now(app: &App, full: Full, policy: Policy, limit: usize) -> ApiError {
     match full {
-        Full::Org => ApiError::rate_limited(Refusal {
+        Full::Owner => ApiError::rate_limited(Refusal {
             policy,
             limit: limit as u64,
             retry_after_seconds: AGAIN_SECONDS,

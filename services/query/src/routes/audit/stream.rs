@@ -14,7 +14,7 @@ use api::rate::Policy;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use domain::ids::GlobalPosition;
+use domain::ids::{GlobalPosition, OrgId};
 use domain::limits::{ORG_STREAMS, STREAM_COMMENT_SECONDS};
 use event_log::{Head, StoredEvent};
 use futures_util::{FutureExt, stream};
@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use read_model::TypeFilter;
 use runtime::clock::Monotonic;
 use runtime::lifecycle::TaskKind;
+use runtime::places::Place;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
@@ -35,7 +36,6 @@ use crate::call::Call;
 use crate::guard::{Guard, Over};
 use crate::hub::{Closed, Mailbox, Told};
 use crate::metrics::STREAMS_ENDED;
-use crate::places::Place;
 use crate::routes::choices::choices;
 
 /// `Last-Event-ID`: where a client that comes back has stopped.
@@ -191,7 +191,7 @@ struct Open {
     /// What came when no more went into the part before.
     waiting: Option<Woken>,
     comment_at: Monotonic,
-    _place: Place,
+    _place: Place<OrgId>,
 }
 
 /// Where its events come from.
