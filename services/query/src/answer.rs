@@ -91,9 +91,9 @@ impl<T: 'static> Giver<T> {
 
     /// Gives the part that was asked for, or the last word.
     pub fn give(&mut self, part: T) {
+        self.since = self.clock.monotonic();
         // There is room, since the one before was taken; or nobody is there.
         let _ = self.parts.try_send(part);
-        self.since = self.clock.monotonic();
     }
 
     /// The same of a part of so many bytes.
@@ -117,6 +117,9 @@ impl<T: 'static> Giver<T> {
         } else {
             (TAKEN_WITHIN, Unasked::Untaken)
         };
+        if left.is_zero() {
+            return Err(why);
+        }
         tokio::select! {
             biased;
             Some(()) = self.asks.recv() => {}

@@ -13,6 +13,7 @@ mod campaigns;
 mod contract_of_events;
 mod deliveries;
 mod docs;
+mod export_pace;
 mod furnished;
 mod kept;
 mod objects;
