@@ -230,6 +230,7 @@ fn progress_bar(stretch: Stretch) -> ProgressBar {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use domain::ids::GlobalPosition;
     use domain::time::Timestamp;
 
     use super::{Bound, InvalidBound, before};
@@ -258,7 +259,7 @@ mod tests {
             (Some("2026-01-15T00:00:00Z"), None, "2026-01-15T00:00:00Z"),
         ] {
             let before = before(bound.map(|bound| bound.parse().unwrap()), now);
-            let named = before.position.map(|position| position.get());
+            let named = before.position.map(GlobalPosition::get);
             assert_eq!(
                 (named, before.instant),
                 (position, at(instant)),
