@@ -219,7 +219,7 @@ async fn a_key_that_ends_frees_what_is_held_by_exports_that_nobody_reads() {
 }
 
 /// An event of 80 kB.
-fn large(world: &World) -> Event {
+pub fn large(world: &World) -> Event {
     let readme = "\u{1f410}".repeat(README_CHARS);
     let added = ProjectAdded {
         project_id: ProjectId::generate(world.now(), world.entropy.bytes()),

@@ -27,6 +27,7 @@ mod routes;
 mod stranger;
 mod strings;
 mod subscriber;
+mod subscriber_stalled;
 mod subscribers;
 mod subscribers_ended;
 mod subscribers_matrix;
