@@ -279,7 +279,7 @@ impl Examination {
             }
         };
         if is_archived {
-            let kept = self.log.read_online(after, page.until).await?;
+            let (kept, _) = self.log.read_online(after, page.until).await?;
             page.gap = earlier(self.online.past(&page.events, &kept), page.gap);
         }
         Ok(page)
@@ -292,22 +292,17 @@ impl Examination {
         upto: GlobalPosition,
     ) -> Result<Page, ReadError> {
         let end = upto.min(after.plus(LOOK_THROUGH));
-        let events = match self.log.read_online(after, end).await {
-            Ok(events) => events,
-            Err(error) => {
-                return Ok(Page {
-                    until: after,
-                    gap: Some(gap_of(error)?),
-                    ..Page::default()
-                });
-            }
-        };
-        let is_full = events.len() >= usize::from(PAGE);
-        let last = events.last().map(|last| last.position);
-        Ok(Page {
-            until: last.filter(|_| is_full).unwrap_or(end),
-            events,
-            gap: None,
+        Ok(match self.log.read_online(after, end).await {
+            Ok((events, until)) => Page {
+                events,
+                until,
+                gap: None,
+            },
+            Err(error) => Page {
+                until: after,
+                gap: Some(gap_of(error)?),
+                ..Page::default()
+            },
         })
     }
 
