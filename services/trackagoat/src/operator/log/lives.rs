@@ -154,13 +154,9 @@ fn signer(place: &Place, given: &SignerArgs) -> Result<Option<Arc<NoteSigner>>, 
     if let Some(config) = given.config()? {
         return Ok(Some(config.key));
     }
-    let file = place
-        .dev_folder
-        .iter()
-        .map(|dev| dev.join("log-signing.key"));
-    let Some(file) = file.into_iter().find(|file| file.exists()) else {
+    let Some(file) = &place.signing_key_file else {
         return Ok(None);
     };
-    let text = secret(LogSigningKey::VARIABLE, None, Some(&file))?;
+    let text = secret(LogSigningKey::VARIABLE, None, Some(file))?;
     Ok(Some(given.config_with(&text)?.key))
 }

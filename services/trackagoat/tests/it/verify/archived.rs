@@ -9,6 +9,7 @@ use event_log::archive::{Archiver, Before, Next};
 use event_log::{Config, EventLog, Sweeper};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use serde_json::{Value, json};
 use sqlx::Executor;
 
 use super::{Said, World, key, project, said, verify};
@@ -236,6 +237,33 @@ async fn a_stretch_that_the_log_does_not_know_is_not_passed_over() {
         .tamper("delete from log.archived where upto = 300")
         .await;
     world.verify_through(&[]).await.is(1, "log.archived");
+    world.stop().await;
+}
+
+/// What a running `dev` was given is what operators go by.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_folders_of_a_running_dev_are_used() {
+    let (world, _) = World::archived().await;
+    let dev = tempfile::tempdir().unwrap();
+    let verified = async |folders: Value| {
+        let mut file = folders;
+        file["database_url"] = world.db.url().into();
+        file["nats_url"] = "nats://127.0.0.1:1".into();
+        fs::write(dev.path().join("dev.json"), file.to_string()).unwrap();
+        said(verify(&["--data-dir", dev.path().to_str().unwrap()])).await
+    };
+    let named = verified(json!({
+        "archive_dir": world.archives(),
+        "checkpoint_dir": world.copies(),
+    }));
+    let named = named.await;
+    named.is(3, "the stream of checkpoints, which could not be read");
+    assert!(!named.text.contains("not looked at"), "{named:?}");
+    assert!(!named.text.contains("0 in folders"), "{named:?}");
+    // That of an earlier build says nothing of them.
+    let silent = verified(json!({})).await;
+    silent.is(3, "0 in folders");
+    silent.is(3, "name the folder with --archive-dir");
     world.stop().await;
 }
 
