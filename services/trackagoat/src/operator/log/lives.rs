@@ -2,27 +2,22 @@
 //! them when a new one begins.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::ids::{LogEpoch, TreeSize};
 use domain::signed::{NoteSigner, Restoration};
 use event_log::{
-    CheckpointCopy, CheckpointFolder, FolderError, LogRestoration, ReadError,
-    checkpoints_of_stream, note_restoration_in_tx, sign_restorations_in_tx,
+    CheckpointCopy, FolderError, LogRestoration, ReadError, note_restoration_in_tx,
+    sign_restorations_in_tx,
 };
 use runtime::clock::Clock;
 use runtime::config::{SecretError, secret};
-use runtime::telemetry::chain;
 use sqlx::PgConnection;
 
+use super::copies;
 use crate::arguments::{LogSigningKey, SecretArgument, SignerArgs, SigningKeyError};
-use crate::nats;
 use crate::operator::{ConnectError, Place};
 use crate::terminal::remark;
-
-const NATS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is known of all lives.
 #[derive(Debug, Default)]
@@ -58,25 +53,13 @@ impl Lives {
             signer: signer(place, given)?,
             ..Self::default()
         };
-        let of_dev = place.dev_folder.iter().map(|dev| dev.join("checkpoints"));
-        let folders: Vec<PathBuf> = given.checkpoint_dir.iter().cloned().chain(of_dev).collect();
-        for folder in folders {
-            CheckpointFolder::new(folder).read(|copy| lives.learn(&copy))?;
-        }
-        if let Ok(Some(url)) = &place.nats {
-            let missed = match clock.timeout(NATS_WITHIN, nats::connect(url)).await {
-                Ok(Ok(client)) => checkpoints_of_stream(client, clock, |copy| lives.learn(&copy))
-                    .await
-                    .err()
-                    .map(|error| chain(&error).to_string()),
-                Ok(Err(error)) => Some(chain(&error).to_string()),
-                Err(late) => Some(late.to_string()),
-            };
-            if let Some(why) = missed {
-                remark(format_args!(
-                    "warning: what was signed is not looked up on the stream of checkpoints: {why}"
-                ));
-            }
+        let named = given.checkpoint_dir.as_slice();
+        copies::in_folders(place, named, |copy| lives.learn(&copy))?;
+        let read = copies::on_stream(place, clock, |copy| lives.learn(&copy)).await;
+        if let Err(why) = read {
+            remark(format_args!(
+                "warning: what was signed is not looked up on the stream of checkpoints: {why}"
+            ));
         }
         Ok(lives)
     }
