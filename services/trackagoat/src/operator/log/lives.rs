@@ -84,7 +84,7 @@ impl Lives {
     ) -> Result<(), ReadError> {
         if let Some(signer) = &self.signer {
             sign_restorations_in_tx(&mut *connection, signer).await?;
-        } else if !self.largest.is_empty() || begun.known > TreeSize::ZERO {
+        } else if !self.largest.is_empty() || was_signed(begun, &noted) {
             remark(
                 "warning: the log's key is not at hand (TGA_LOG_SIGNING_KEY_FILE): nothing signed says that \
                  the log was restored. `log verify` doubts it and command services do not sign the log until \
@@ -130,6 +130,12 @@ impl Lives {
         }
         said
     }
+}
+
+/// Whether the life that ended, or one before it, is known in the database to have been signed.
+fn was_signed(begun: &Restoration, noted: &[LogRestoration]) -> bool {
+    let mut said = noted.iter().map(|one| &one.said).chain([begun]);
+    said.any(|said| said.known > TreeSize::ZERO)
 }
 
 /// With the key that was given, else that of a running `dev`.

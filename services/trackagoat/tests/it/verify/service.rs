@@ -79,6 +79,13 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
     assert!(warned.contains("the log's key is not at hand"), "{warned}");
     let doubted = given.operate(&verify).await;
     assert_eq!(doubted.status.code(), Some(3), "{}", text(&doubted));
+    // Once more with nothing at hand that was signed: the database still knows that something was.
+    let mut alone = given.command(&given.operator_url());
+    alone.env_remove("TGA_NATS_URL").args(&restored[..3]);
+    let unsigned = run(alone).await;
+    let warned = String::from_utf8_lossy(&unsigned.stderr).into_owned();
+    assert!(unsigned.status.success(), "{warned}");
+    assert!(warned.contains("the log's key is not at hand"), "{warned}");
     let with_key = ["--log-signing-key-file", key.to_str().unwrap()];
     given.told(&[&restored[..], &with_key].concat()).await;
     let fourth = service().await;
