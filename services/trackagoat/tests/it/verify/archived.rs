@@ -302,7 +302,19 @@ async fn files_are_verified_alone_with_a_signed_head() {
     check(&files, Some(UPTO))
         .await
         .is(1, "WRONG at position 1: ");
+    // A file that is not there is not wrong: nothing can be said of it.
+    fs::remove_file(&files[1]).unwrap();
+    let missing = check(&files, Some(UPTO)).await;
+    missing.is(1, "events-1-300.ndjson.zst cannot be used: No such file");
+    assert!(!missing.text.contains("WRONG"), "{missing:?}");
     fs::write(&files[1], &bytes).unwrap();
+    let manifest = files[1].replace(".ndjson.zst", ".json");
+    let written = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, written.replace("events-1-300", "events-1-301")).unwrap();
+    check(&files, Some(UPTO))
+        .await
+        .is(1, "WRONG at the manifest");
+    fs::write(&manifest, written).unwrap();
     // Another log's head is of other events.
     let (other, _) = World::archived().await;
     let note = other.note(UPTO).await;
