@@ -339,12 +339,8 @@ impl Examination {
     fn summarize(&mut self, walk: &Walk, scope: Scope) {
         let (chains, expected) = (&walk.chains, &walk.expected);
         let report = &mut self.report;
-        let first = match self.archived {
-            Some(_) => GlobalPosition::new(1),
-            None => self.extent.first.unwrap_or_default(),
-        };
         report.tell(format!(
-            "{} events of {} streams from position {first} on were looked at",
+            "{} events of {} streams were looked at",
             chains.count(),
             chains.streams()
         ));
