@@ -31,4 +31,5 @@ mod snapshots;
 mod turns;
 mod videos;
 mod webhooks;
+mod webhooks_archived;
 mod webhooks_busy;

@@ -22,7 +22,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method};
 use runtime::clock::{Clock, ManualClock};
 use runtime::entropy::Entropy;
-use runtime::lifecycle::Lifecycle;
+use runtime::lifecycle::{Lifecycle, ShutdownPolicy};
 use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -51,7 +51,7 @@ pub struct TestApp {
     router: Router,
     clock: Clock,
     gate_clock: ManualClock,
-    _lifecycle: Lifecycle,
+    lifecycle: Lifecycle,
 }
 
 /// What a process is made of.
@@ -67,6 +67,8 @@ struct Setup {
     settings: &'static [&'static str],
     /// The folder of its ledger.
     ledger: Option<PathBuf>,
+    /// The folder of the log's archives.
+    archive: Option<PathBuf>,
 }
 
 impl Setup {
@@ -80,6 +82,7 @@ impl Setup {
             clock: Clock::system(),
             settings: &[],
             ledger: None,
+            archive: None,
         }
     }
 
@@ -124,6 +127,14 @@ impl TestApp {
     pub fn neighbour(&self) -> Self {
         Self::start(Setup {
             clock: self.clock.clone(),
+            ..Setup::on(Arc::clone(&self.db))
+        })
+    }
+
+    /// Another process on the same database, with a folder of archives.
+    pub fn neighbour_with_archive(&self, folder: &Path) -> Self {
+        Self::start(Setup {
+            archive: Some(folder.to_owned()),
             ..Setup::on(Arc::clone(&self.db))
         })
     }
@@ -175,7 +186,7 @@ impl TestApp {
         let resources = Resources {
             signer: None,
             ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
-            archive: None,
+            archive: setup.archive,
             primary: setup.primary,
             limiter: Limiter::start(setup.verify.clone(), still, &base),
             verify: setup.verify,
@@ -198,8 +209,17 @@ impl TestApp {
             service,
             clock,
             gate_clock,
-            _lifecycle: lifecycle,
+            lifecycle,
         }
+    }
+
+    /// Ends the process as it should be ended.
+    pub async fn stop(self) {
+        let policy = ShutdownPolicy {
+            notice: Duration::ZERO,
+            grace: SOON,
+        };
+        self.lifecycle.shutdown(policy).await;
     }
 
     /// Runs a statement as the superuser.
