@@ -23,6 +23,8 @@ ZERO = "0" * 64
 SEAL = "com.trackagoat.export.sealed.v1"
 # How long it may take until what was written is signed; 10 s as the contract has it, and some for a busy machine.
 SIGNED_WITHIN = 60
+# With what `log verify` ends.
+WHOLE, WRONG, UNPROVEN = 0, 1, 3
 
 
 class Found(Exception):
@@ -220,9 +222,9 @@ def story(api, key):
         wrong = sha256(b"\x00", leaf)
         expect(not includes(wrong, index, size, bytes_of(proof), root), "anything is proven")
     expect(api.is_refused("/audit/proof?position=9007199254740991", 400), "what is not there is proven")
-    expect(verdict(lines, key) == 0, "`log verify` does not find an export whole that is")
-    for changed in spoiled(lines):
-        expect(verdict(changed, key) != 0, "`log verify` takes an export for whole that was changed")
+    expect(verdict(lines, key) == WHOLE, "`log verify` does not find an export whole that is")
+    for changed, found in spoiled(lines):
+        expect(verdict(changed, key) == found, "`log verify` says something else of an export that was changed")
         try:
             sealed(changed, key)
         except Found:
@@ -232,7 +234,7 @@ def story(api, key):
 
 
 def verdict(lines, key):
-    """What the program itself says of an export: 0 only if all of it is proven."""
+    """What the program itself says of an export."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".ndjson") as file:
         file.write("".join(f"{line}\n" for line in lines))
         file.flush()
@@ -241,13 +243,13 @@ def verdict(lines, key):
 
 
 def spoiled(lines):
-    """What somebody might do to a file."""
-    yield lines[:-1]
-    yield lines[1:]
-    yield lines[:-2] + lines[-1:]
-    yield [*lines[:2], *lines[3:]]
-    yield [*lines[:1], lines[2], lines[1], *lines[3:]]
-    yield [*lines[:-2], lines[-2].replace('"actor":"', '"actor":"x'), lines[-1]]
+    """What somebody might do to a file, and what the program says of it."""
+    yield lines[:-1], UNPROVEN
+    yield lines[1:], UNPROVEN
+    yield lines[:-2] + lines[-1:], WRONG
+    yield [*lines[:2], *lines[3:]], WRONG
+    yield [*lines[:1], lines[2], lines[1], *lines[3:]], WRONG
+    yield [*lines[:-2], lines[-2].replace('"actor":"', '"actor":"x'), lines[-1]], WRONG
 
 
 def main():

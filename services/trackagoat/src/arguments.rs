@@ -163,22 +163,6 @@ pub struct LedgerArgs {
     pub ledger_dir: Option<PathBuf>,
 }
 
-/// Where old events are read from.
-#[derive(Args, Clone, Debug, Default)]
-pub struct ArchiveArgs {
-    /// The folder into which `trackagoat log archive` wrote, or a copy of it: from there the log's old
-    /// events are read that are not online any more.
-    #[arg(long = "archive-dir", env = "TGA_ARCHIVE_DIR", global = true)]
-    pub archive_dir: Option<PathBuf>,
-}
-
-impl ArchiveArgs {
-    /// The variable that says the same, for a process that is started.
-    pub fn variable(&self) -> Option<(&'static str, &Path)> {
-        Some(("TGA_ARCHIVE_DIR", self.archive_dir.as_deref()?))
-    }
-}
-
 impl LedgerArgs {
     /// Opens a file of this process's own there, if there is such a folder.
     pub fn open(
@@ -204,6 +188,22 @@ impl LedgerArgs {
 fn file_name(clock: &Clock, entropy: &Entropy) -> String {
     let began = clock.now().format("%Y%m%dT%H%M%SZ");
     format!("{began}-{}", entropy.uuid_v4())
+}
+
+/// Where old events are read from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ArchiveArgs {
+    /// The folder into which `trackagoat log archive` wrote, or a copy of it: from there the log's old
+    /// events are read that are not online any more.
+    #[arg(long = "archive-dir", env = "TGA_ARCHIVE_DIR", global = true)]
+    pub archive_dir: Option<PathBuf>,
+}
+
+impl ArchiveArgs {
+    /// The variable that says the same, for a process that is started.
+    pub fn variable(&self) -> Option<(&'static str, &Path)> {
+        Some(("TGA_ARCHIVE_DIR", self.archive_dir.as_deref()?))
+    }
 }
 
 /// By what the log is signed, and where copies of what was signed are kept.

@@ -196,6 +196,8 @@ pub const AUDIT_TYPES: usize = 20;
 pub const AUDIT_SUBJECT_CHARS: usize = 200;
 /// Bytes of events after which a page of the audit trail ends, however few they are.
 pub const AUDIT_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Most seconds since the newest signed head of the log was made, while a command service signs.
+pub const CHECKPOINT_SECONDS: i64 = 10;
 /// Open event streams of one org, on each replica.
 pub const ORG_STREAMS: usize = 20;
 /// Seconds between two comments on a stream on which nothing happens.

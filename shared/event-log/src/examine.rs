@@ -104,15 +104,19 @@ impl EventLog {
     }
 
     /// Up to 5,000 events after a position and up to another that are online, whether others between
-    /// them are archived or not.
+    /// them are archived or not, and up to where these are all.
     pub async fn read_online(
         &self,
         after: GlobalPosition,
         until: GlobalPosition,
-    ) -> Result<Vec<StoredEvent>, ReadError> {
+    ) -> Result<(Vec<StoredEvent>, GlobalPosition), ReadError> {
         let all = Selection::default();
-        self.ask(async |c| read::selected(c, after, until, &all, PAGE_MAX).await)
-            .await
+        let events = self.ask(async |c| read::selected(c, after, until, &all, PAGE_MAX).await);
+        let events = events.await?;
+        let is_full = events.len() >= usize::from(PAGE_MAX);
+        let last = events.last().filter(|_| is_full);
+        let through = last.map_or(until, |last| last.position);
+        Ok((events, through))
     }
 
     /// The first event that holds the newest reading of a subject, stands up to where archives end, and is

@@ -31,5 +31,6 @@ mod snapshots;
 mod turns;
 mod videos;
 mod webhooks;
+mod webhooks_archived;
 mod webhooks_busy;
 mod webhooks_faults;

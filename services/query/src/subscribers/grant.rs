@@ -21,7 +21,7 @@ use super::request::{AuthRequest, Presented};
 /// are kept: the server answers to wherever a question says, and there that could be the stream.
 pub const ACCOUNT: &str = "SUBSCRIBERS";
 /// The prefix under which that account takes what JetStream is asked.
-const API: &str = "tga.api";
+pub const API: &str = "tga.api";
 /// What stands before org and key in the name under which a connection is listed.
 const PREFIX: &str = "tga";
 
@@ -97,7 +97,7 @@ impl Grant {
             org,
             key,
             until: ends.map_or(until, |ends| ends.min(until)),
-            inboxes: inboxes(presented),
+            inboxes: inbox_prefix(presented.reveal()),
         }
     }
 
@@ -137,13 +137,13 @@ impl Grant {
     }
 }
 
-/// What the inboxes of a connection begin with that presents this key. A server sends an answer
+/// What the inboxes of a connection must begin with that presents this key. A server sends an answer
 /// wherever who asks wants it, also to what another one listens to. So nobody may listen where
 /// others can guess it, and only who has the key can tell this.
-fn inboxes(presented: &Presented) -> String {
+pub fn inbox_prefix(key: &str) -> String {
     let hash = Sha256::new()
         .chain_update(OF_INBOXES)
-        .chain_update(presented.reveal())
+        .chain_update(key)
         .finalize();
     format!("_INBOX_{}", hex(&hash[..INBOX_BYTES]))
 }

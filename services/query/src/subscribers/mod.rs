@@ -31,6 +31,8 @@ use tokio::sync::Notify;
 use self::callout::Callout;
 use self::connections::Connections;
 use self::durables::Durables;
+pub use self::durables::name as durable_name;
+pub use self::grant::{API, inbox_prefix};
 use self::held::Held;
 use self::warden::Warden;
 

@@ -1,10 +1,16 @@
 //! Who is let in to read events over NATS, and what they read.
 
-use async_nats::jetstream::consumer::pull;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::{ConnectErrorKind, ConnectOptions};
 use chrono::TimeDelta;
 use domain::event::{Event, KeyCreated, KeyRevoked, OrgSuspended, RevocationReason, Role};
 use domain::ids::GlobalPosition;
+use domain::limits::{
+    SUBSCRIBER_ACK_SECONDS, SUBSCRIBER_BATCH, SUBSCRIBER_IDLE_HOURS, SUBSCRIBER_UNACKNOWLEDGED,
+    SUBSCRIBER_WAITING,
+};
 use domain::scope::{Scope, Scopes};
 use event_log::STREAM_NAME;
 use serde_json::Value;
@@ -195,8 +201,17 @@ async fn a_durable_that_was_kept_on_the_disk_is_made_anew() {
     let context = scene.nats.jetstream().await;
     let name = format!("{}-{}", org.id, org.key_id);
     let on_disk = pull::Config {
+        name: Some(name.clone()),
         durable_name: Some(name),
+        description: Some("Events of one org, for one API key".to_owned()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: Duration::from_secs(SUBSCRIBER_ACK_SECONDS),
         filter_subject: event_log::subject_of_org(org.id),
+        max_ack_pending: SUBSCRIBER_UNACKNOWLEDGED,
+        max_waiting: SUBSCRIBER_WAITING,
+        max_batch: SUBSCRIBER_BATCH,
+        inactive_threshold: Duration::from_hours(SUBSCRIBER_IDLE_HOURS),
         ..pull::Config::default()
     };
     let made = context.create_consumer_on_stream(on_disk, STREAM_NAME);

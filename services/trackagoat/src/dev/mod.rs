@@ -216,12 +216,7 @@ impl Dev {
             subscribers: SubscriberAccess::of(&servers.nats),
         };
         servers.supervise(&handles.servers);
-        let dev_file = DevFile {
-            ledger_dir: Some(self.ledger_dir()),
-            database_url: access.urls.operator.expose_secret().to_owned(),
-            nats_url: access.nats_url.clone(),
-            public_url: Some(public_url(&self.command, local_address(&listener)?)),
-        };
+        let dev_file = self.said_to_operators(&access, local_address(&listener)?)?;
         write_json(&self.dev_file(), &dev_file)?;
 
         say("starting services");
@@ -266,21 +261,56 @@ impl Dev {
         })
     }
 
+    /// Operators may run elsewhere: paths are whole.
+    fn said_to_operators(&self, access: &Access, address: SocketAddr) -> Result<DevFile, DevError> {
+        let whole = |path: PathBuf| {
+            std::path::absolute(&path).map_err(|source| DevError::File { path, source })
+        };
+        let archive = self.archive.archive_dir.clone();
+        Ok(DevFile {
+            ledger_dir: Some(whole(self.ledger_dir())?),
+            archive_dir: archive.map(whole).transpose()?,
+            checkpoint_dir: Some(whole(self.checkpoint_dir())?),
+            signing_key_file: self.signing_key_file()?.map(whole).transpose()?,
+            database_url: access.urls.operator.expose_secret().to_owned(),
+            nats_url: access.nats_url.clone(),
+            public_url: Some(public_url(&self.command, address)),
+        })
+    }
+
     fn ledger_dir(&self) -> PathBuf {
         let named = self.ledger.ledger_dir.clone();
         named.unwrap_or_else(|| self.data_dir.join("ledger"))
     }
 
+    fn checkpoint_dir(&self) -> PathBuf {
+        let named = self.signer.checkpoint_dir.clone();
+        named.unwrap_or_else(|| self.data_dir.join("checkpoints"))
+    }
+
+    fn own_signing_key_file(&self) -> PathBuf {
+        self.data_dir.join("log-signing.key")
+    }
+
+    /// The one that is named, else its own; none if a variable holds the key.
+    fn signing_key_file(&self) -> Result<Option<PathBuf>, DevError> {
+        let key = &self.signer.key;
+        if let Some(named) = key.file() {
+            return Ok(Some(named.to_owned()));
+        }
+        let held = key.optional().map_err(ServeError::Secret)?;
+        Ok(held.is_none().then(|| self.own_signing_key_file()))
+    }
+
     /// With a key and a folder of its own, unless others are named.
     fn signer(&self, entropy: &Entropy) -> Result<SignerConfig, DevError> {
         let mut signer = self.signer.clone();
-        let folder = || self.data_dir.join("checkpoints");
-        signer.checkpoint_dir = Some(signer.checkpoint_dir.unwrap_or_else(folder));
+        signer.checkpoint_dir = Some(self.checkpoint_dir());
         let named = signer.config().map_err(ServeError::SigningKey)?;
         if let Some(named) = named {
             return Ok(named);
         }
-        let file = self.data_dir.join("log-signing.key");
+        let file = self.own_signing_key_file();
         let kept = kept_secret(LogSigningKey::VARIABLE, &file, entropy)?;
         Ok(signer.config_with(&kept).map_err(ServeError::SigningKey)?)
     }

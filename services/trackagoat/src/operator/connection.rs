@@ -57,6 +57,15 @@ pub struct Target {
 pub struct DevFile {
     #[serde(default)]
     pub ledger_dir: Option<PathBuf>,
+    /// Where old events are read from, if there is such a folder.
+    #[serde(default)]
+    pub archive_dir: Option<PathBuf>,
+    /// Where copies of signed heads are.
+    #[serde(default)]
+    pub checkpoint_dir: Option<PathBuf>,
+    /// The file with the key by which the log is signed; none: a variable holds it.
+    #[serde(default)]
+    pub signing_key_file: Option<PathBuf>,
     pub database_url: String,
     pub nats_url: String,
     /// Where people reach it.
@@ -108,6 +117,10 @@ pub struct Place {
     pub archive: ArchiveArgs,
     /// The folder of the `trackagoat dev` whose servers they are.
     pub dev_folder: Option<PathBuf>,
+    /// Where that has copies of signed heads.
+    pub checkpoint_dir: Option<PathBuf>,
+    /// The file with the key by which it signs the log.
+    pub signing_key_file: Option<PathBuf>,
     /// Where people reach that `trackagoat dev`.
     pub public_url: Option<String>,
 }
@@ -124,6 +137,8 @@ impl Target {
                 ledger,
                 archive,
                 dev_folder: None,
+                checkpoint_dir: None,
+                signing_key_file: None,
                 public_url: None,
             });
         }
@@ -135,8 +150,12 @@ impl Target {
             ledger: LedgerArgs {
                 ledger_dir: ledger.ledger_dir.or(found.ledger_dir),
             },
-            archive,
+            archive: ArchiveArgs {
+                archive_dir: archive.archive_dir.or(found.archive_dir),
+            },
             dev_folder: Some(self.data_dir.clone()),
+            checkpoint_dir: found.checkpoint_dir,
+            signing_key_file: found.signing_key_file,
             public_url: found.public_url,
         })
     }

@@ -144,15 +144,15 @@ async fn told_again(given: &Given, folder: &Path) {
     let part = [&with_folder[..], &["--from", "290", "--to", "310"]].concat();
     let part = given.told(&part).await;
     assert_eq!(part.lines().collect::<Vec<_>>(), all[289..310]);
-    let first: serde_json::Value = serde_json::from_str(all[99]).unwrap();
-    let instant = first["time"].as_str().unwrap();
+    let hundredth: serde_json::Value = serde_json::from_str(all[99]).unwrap();
+    let instant = hundredth["time"].as_str().unwrap();
     for from in [&[][..], &["--from", "600"], &["--from", instant]] {
         let replay = [&["log", "replay"][..], from].concat();
         let error = refused(given, &replay).await;
         let is_told = error.contains("is archived") && error.contains("begin with 601");
         assert!(is_told, "{from:?}: {error}");
     }
-    let org = first["source"]
+    let org = hundredth["source"]
         .as_str()
         .unwrap()
         .trim_start_matches("/orgs/");

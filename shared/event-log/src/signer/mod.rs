@@ -53,8 +53,9 @@ const RETRY: Policy = Policy::exponential(Duration::from_millis(100), Duration::
 pub struct SignerConfig {
     /// The key, with the log's name.
     pub key: Arc<NoteSigner>,
-    /// How often a log that stands still is signed anew. The newest signature is to be at most 10 s old, so
-    /// what goes wrong once may take the rest.
+    /// How often a log that stands still is signed anew. The newest signature is to be at most
+    /// [`CHECKPOINT_SECONDS`](domain::limits::CHECKPOINT_SECONDS) old, so what goes wrong once may take the
+    /// rest.
     pub every: Duration,
     /// A folder for a copy of every signed head.
     pub folder: Option<PathBuf>,

@@ -160,9 +160,12 @@ impl Session<'_> {
 }
 
 impl Sender {
-    /// The events of deliveries. What is archived and not at hand, so that nobody can repeat it here,
-    /// fails its own delivery and holds up no other.
-    async fn events(&self, due: &[Due]) -> Result<HashMap<GlobalPosition, StoredEvent>, SendError> {
+    /// The events of deliveries; none: it is archived and not at hand, so that nobody can repeat it
+    /// here. That fails its own delivery and holds up no other.
+    async fn events(
+        &self,
+        due: &[Due],
+    ) -> Result<HashMap<GlobalPosition, Option<StoredEvent>>, SendError> {
         let log = self.commander.log();
         let is_archived = |error: &ReadError| {
             matches!(
@@ -172,24 +175,27 @@ impl Sender {
         };
         let positions: Vec<GlobalPosition> = due.iter().map(|due| due.position).collect();
         let mut found = match log.read_at(&positions).await {
-            Err(error) if is_archived(&error) => Vec::new(),
-            found => return Ok(by_position(found?)),
+            Err(error) if is_archived(&error) => HashMap::new(),
+            found => return Ok(by_position(found?).collect()),
         };
         for position in positions {
             match log.read_at(&[position]).await {
                 Err(error) if is_archived(&error) => {
                     tracing::warn!(error = %chain(&error), "an event cannot be delivered again");
+                    found.insert(position, None);
                 }
-                event => found.extend(event?),
+                event => found.extend(by_position(event?)),
             }
         }
-        Ok(by_position(found))
+        Ok(found)
     }
 
-    async fn attempt(&self, due: Due, event: Option<StoredEvent>) -> Done {
+    async fn attempt(&self, due: Due, event: Option<Option<StoredEvent>>) -> Done {
         let (began, start) = (self.now(), self.clock.monotonic());
         let sent = match event {
-            Some(event) if !due.secrets.is_empty() => {
+            // Where it was looked for it was said.
+            Some(None) => Sent::internal(),
+            Some(Some(event)) if !due.secrets.is_empty() => {
                 let message = Message {
                     id: due.event_id,
                     body: event.to_cloud_event(),
@@ -252,8 +258,10 @@ fn counted(all: impl Iterator<Item = Uuid>) -> Vec<(Uuid, i64)> {
     counts.into_iter().collect()
 }
 
-fn by_position(events: Vec<StoredEvent>) -> HashMap<GlobalPosition, StoredEvent> {
-    events.into_iter().map(|it| (it.position, it)).collect()
+fn by_position(
+    events: Vec<StoredEvent>,
+) -> impl Iterator<Item = (GlobalPosition, Option<StoredEvent>)> {
+    events.into_iter().map(|it| (it.position, Some(it)))
 }
 
 fn later(now: Timestamp, wait: Duration) -> Timestamp {

@@ -67,6 +67,8 @@ struct Setup {
     settings: &'static [&'static str],
     /// The folder of its ledger.
     ledger: Option<PathBuf>,
+    /// The folder of the log's archives.
+    archive: Option<PathBuf>,
 }
 
 impl Setup {
@@ -80,6 +82,7 @@ impl Setup {
             clock: Clock::system(),
             settings: &[],
             ledger: None,
+            archive: None,
         }
     }
 
@@ -124,6 +127,14 @@ impl TestApp {
     pub fn neighbour(&self) -> Self {
         Self::start(Setup {
             clock: self.clock.clone(),
+            ..Setup::on(Arc::clone(&self.db))
+        })
+    }
+
+    /// Another process on the same database, with a folder of archives.
+    pub fn neighbour_with_archive(&self, folder: &Path) -> Self {
+        Self::start(Setup {
+            archive: Some(folder.to_owned()),
             ..Setup::on(Arc::clone(&self.db))
         })
     }
@@ -175,7 +186,7 @@ impl TestApp {
         let resources = Resources {
             signer: None,
             ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
-            archive: None,
+            archive: setup.archive,
             primary: setup.primary,
             limiter: Limiter::start(setup.verify.clone(), still, &base),
             verify: setup.verify,

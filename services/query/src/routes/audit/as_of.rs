@@ -112,17 +112,14 @@ impl Question for Stood {
             to: self.up_to,
             ..AuditFilter::all()
         };
-        let mut position = last(snapshot, &filter).await?;
-        let mut recorded_at = recorded_at(snapshot, &filter, position).await?;
+        let mut found = last(snapshot, &filter).await?;
         filter.streams = vec![Stream::Decisions];
-        if recorded_at.is_none() {
+        if found.is_none() {
             // An observation that is archived, and not at hand; it changed nothing that is asked for.
-            position = last(snapshot, &filter).await?;
-            recorded_at = self::recorded_at(snapshot, &filter, position).await?;
+            found = last(snapshot, &filter).await?;
         }
-        let Some(at) = self.at.or(recorded_at) else {
-            return Err(ApiError::gone_position(snapshot.app.earliest().await?));
-        };
+        let (position, recorded_at) = found.ok_or_else(ApiError::not_found)?;
+        let at = self.at.unwrap_or(recorded_at);
         filter.types = Some(FOLDED.map(|it| TypeFilter::Entity(it.to_owned())).to_vec());
         let state = fold(snapshot, filter).await?;
         let profile = state.profile.as_ref().ok_or_else(ApiError::not_found)?;
@@ -150,26 +147,19 @@ impl Question for Stood {
     }
 }
 
-/// Where the last event stands that the filter lets through; 404 if there is none.
+/// Where the last event stands that the filter lets through, and when it was recorded; none if there
+/// is none, or it is not at hand.
 async fn last(
     snapshot: &mut Snapshot<'_>,
     filter: &AuditFilter,
-) -> Result<GlobalPosition, ApiError> {
+) -> Result<Option<(GlobalPosition, Timestamp)>, ApiError> {
     let last = snapshot.reader.audit_positions(filter, true, 1).await;
     let last = last.map_err(|error| snapshot.read_error(error))?;
-    last.first().copied().ok_or_else(ApiError::not_found)
-}
-
-/// When the event at a position, which the filter lets through, was recorded; none if it is not at
-/// hand.
-async fn recorded_at(
-    snapshot: &Snapshot<'_>,
-    filter: &AuditFilter,
-    position: GlobalPosition,
-) -> Result<Option<Timestamp>, ApiError> {
     let (app, org) = (snapshot.app, snapshot.call.org());
-    let found = app.events_at(org, &filter.streams, &[position]).await?;
-    Ok(found.first().map(|event| event.recorded_at))
+    let found = app.events_at(org, &filter.streams, &last).await?;
+    Ok(found
+        .first()
+        .map(|event| (event.position, event.recorded_at)))
 }
 
 /// Folds the decisions that the filter lets through, as those who decide do.

@@ -9,10 +9,16 @@ use api::v1::Checkpoint;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::TimeDelta;
+use domain::limits::CHECKPOINT_SECONDS;
 
 use crate::app::{Answer, Question, Shared, Snapshot};
 use crate::cache::Topics;
 use crate::call::Call;
+
+/// By how much the clock of whoever signed may be off ours: each by as much as `doctor` lets pass.
+const CLOCKS_APART_SECONDS: i64 = 2;
+/// So old a head may look and be told.
+const OLDEST: TimeDelta = TimeDelta::seconds(CHECKPOINT_SECONDS + CLOCKS_APART_SECONDS);
 
 /// Gets the newest signed head of the log.
 ///
@@ -32,9 +38,6 @@ pub async fn handle(
 ) -> Result<Response, ApiError> {
     app.answer(&call, &asked, Newest).await
 }
-
-/// The newest head is 10 s old at most while somebody signs; the rest is for clocks and slow answers.
-const OLDEST: TimeDelta = TimeDelta::seconds(15);
 
 struct Newest;
 

@@ -163,14 +163,8 @@ pub async fn handle(
     let Bounds { after, to } = params.span.bounds(&app, &call, end).await?;
     let after = after.max(params.after_position.unwrap_or_default());
     let wanted = params::wanted(params.stream, params.types);
-    let mut walk = app
-        .log
-        .walk_org(call.org(), &wanted.streams, after, to.max(after));
-    // It is fixed where it begins before it is asked what is kept: what is archived later is missed.
-    walk.begin().await.map_err(|error| app.log_error(error))?;
-    let bounds = Bounds { after, to };
-    let kept = app.require_kept(&call, &wanted.streams, bounds, &mut walk);
-    kept.await?;
+    let walk = app.walk(&call, &wanted.streams, Bounds { after, to });
+    let walk = walk.await?;
     let reader = Reader {
         log: app.log.clone(),
         clock: app.clock.clone(),

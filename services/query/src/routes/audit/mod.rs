@@ -58,6 +58,21 @@ impl App {
         moment.map_err(|error| self.log_error(error))
     }
 
+    /// A walk along these streams of the caller's org, which is begun: what is archived later is missed
+    /// from there on. 410 as [`Self::require_kept`] has it.
+    async fn walk(
+        &self,
+        call: &Call,
+        streams: &[Stream],
+        bounds: Bounds,
+    ) -> Result<OrgWalk, ApiError> {
+        let Bounds { after, to } = bounds;
+        let mut walk = self.log.walk_org(call.org(), streams, after, to.max(after));
+        walk.begin().await.map_err(|error| self.log_error(error))?;
+        self.require_kept(call, streams, bounds, &mut walk).await?;
+        Ok(walk)
+    }
+
     /// 410 if some of these events of the caller's org can be read no more: observations that are
     /// archived, where no archive is at hand. Decisions are all kept online. Where there are none, the walk
     /// passes over them.

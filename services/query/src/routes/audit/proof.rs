@@ -141,12 +141,12 @@ async fn inclusion(
     let event = event.map_err(|error| app.log_error(error))?;
     if event.is_empty() {
         require_own(snapshot, position).await?;
-        return Err(gone(snapshot).await);
+        return Err(ApiError::gone_position(app.earliest().await?));
     }
     let proof = app.log.inclusion_proof(position, size).await;
     let proof = proof.map_err(|error| app.log_error(error))?;
     let Some(proof) = proof else {
-        return Err(gone(snapshot).await);
+        return Err(ApiError::gone_position(app.earliest().await?));
     };
     Ok(InclusionProof {
         leaf_index: proof.leaf_index,
@@ -185,21 +185,13 @@ async fn consistency(
     let proof = app.log.consistency_proof(from, to).await;
     let proof = proof.map_err(|error| app.log_error(error))?;
     let Some(hashes) = proof else {
-        return Err(gone(snapshot).await);
+        return Err(ApiError::gone_position(app.earliest().await?));
     };
     Ok(ConsistencyProof {
         from_size: from.get(),
         to_size: to.get(),
         hashes: hex(&hashes),
     })
-}
-
-/// 410: what the proof is made of is no longer kept online.
-async fn gone(snapshot: &Snapshot<'_>) -> ApiError {
-    match snapshot.app.earliest().await {
-        Ok(earliest) => ApiError::gone_position(earliest),
-        Err(error) => error,
-    }
 }
 
 fn hex(hashes: &[NodeHash]) -> Vec<String> {

@@ -7,7 +7,7 @@ use domain::ids::{GlobalPosition, OrgId};
 use domain::signed::SealedLine;
 use event_log::{EventLog, SealError};
 
-/// How long the signer may take: it looks twice a second, and signs in milliseconds.
+/// How long the signer may take: it looks twice a second, and seals an org once in 3 s at most.
 const SIGNED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A seal on what an org has up to a position.

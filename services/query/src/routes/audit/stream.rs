@@ -120,14 +120,8 @@ pub async fn handle(
     let wanted = params::wanted(params.stream, params.types);
     let place = app.streams.enter(call.org());
     let place = place.map_err(|full| not_now(&app, full, Policy::OrgStreams, ORG_STREAMS))?;
-    let mut walk = app
-        .log
-        .walk_org(call.org(), &wanted.streams, after, head.max(after));
-    // It is fixed where it begins before it is asked what is kept: what is archived later is missed.
-    walk.begin().await.map_err(|error| app.log_error(error))?;
-    let bounds = Bounds { after, to: head };
-    let kept = app.require_kept(&call, &wanted.streams, bounds, &mut walk);
-    kept.await?;
+    let walk = app.walk(&call, &wanted.streams, Bounds { after, to: head });
+    let walk = walk.await?;
     let reader = Reader {
         log: app.log.clone(),
         clock: app.clock.clone(),

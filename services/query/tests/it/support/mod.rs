@@ -143,31 +143,25 @@ impl World {
     /// what ends it.
     pub async fn replica_apart(&self, flags: &[&str]) -> (Replica, Lifecycle) {
         let lifecycle = Lifecycle::new(self.clock.clone());
-        let reader = self.database.pool_as("tga_query");
-        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
-        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let log = self.log_on(self.database.pool_as("tga_query"));
         let replica = replica(&self.database, &log, &lifecycle.handle(), flags).await;
         (replica, lifecycle)
     }
 
-    /// The same, in a time of its own; only the log is read in everyone's, so that no leap of that time
+    /// A replica in a time of its own; only the log is read in everyone's, so that no leap of that time
     /// falls into a question.
     pub async fn replica_in(&self, clock: Clock) -> (Replica, Lifecycle) {
         let lifecycle = Lifecycle::new(clock);
-        let reader = self.database.pool_as("tga_query");
-        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
-        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let log = self.log_on(self.database.pool_as("tga_query"));
         let flags = ["--projector", "false"];
         let replica = replica(&self.database, &log, &lifecycle.handle(), &flags).await;
         (replica, lifecycle)
     }
 
-    /// The same, which reads archived events from a folder.
+    /// A replica as in a process of its own, which reads archived events from a folder.
     pub async fn replica_with_archive(&self, folder: &Path) -> (Replica, Lifecycle) {
         let lifecycle = Lifecycle::new(self.clock.clone());
-        let reader = self.database.pool_as("tga_query");
-        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
-        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let log = self.log_on(self.database.pool_as("tga_query"));
         let log = log.with_archive(Some(folder.to_owned()));
         let flags = ["--projector", "false"];
         let replica = replica(&self.database, &log, &lifecycle.handle(), &flags).await;
@@ -177,9 +171,7 @@ impl World {
     /// A replica as in a process of its own, that lets subscribers in on this server.
     pub async fn replica_for_subscribers(&self, nats: &TestNats) -> (Replica, Lifecycle) {
         let lifecycle = Lifecycle::new(self.clock.clone());
-        let reader = self.database.pool_as("tga_query");
-        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
-        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let log = self.log_on(self.database.pool_as("tga_query"));
         let tasks = lifecycle.handle();
         let flags = ["--projector", "false"];
         let replica = replica_on(&self.database, &log, &tasks, &flags, Some(nats)).await;
@@ -194,16 +186,21 @@ impl World {
         tasks.spawn(TaskKind::Critical, "mirror", mirror.run(tasks.clone()));
     }
 
-    /// The same, with its log behind a proxy, which a test may stall; nothing else of it is.
+    /// A replica as in a process of its own, with its log behind a proxy, which a test may stall;
+    /// nothing else of it is.
     pub async fn replica_behind(&self, proxy: &Proxy) -> (Replica, Lifecycle) {
         let lifecycle = Lifecycle::new(self.clock.clone());
         let options = self.database.options().port(proxy.port());
-        let reader = PgPoolOptions::new().connect_lazy_with(options);
-        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
-        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let log = self.log_on(PgPoolOptions::new().connect_lazy_with(options));
         let flags = ["--projector", "false"];
         let replica = replica(&self.database, &log, &lifecycle.handle(), &flags).await;
         (replica, lifecycle)
+    }
+
+    /// The log as another process has it.
+    fn log_on(&self, pool: PgPool) -> EventLog {
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        EventLog::new(pool, clock, entropy, event_log::Config::default()).0
     }
 
     pub fn now(&self) -> Timestamp {

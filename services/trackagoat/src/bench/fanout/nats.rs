@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use event_log::STREAM_NAME;
+use query::subscribers::{API, inbox_prefix};
 use runtime::clock::Clock;
-use runtime::files::hex;
 use serde::Deserialize;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -16,8 +15,6 @@ use super::deliveries::Arrived;
 use super::protocol::{self, Event, Said};
 use crate::bench::error::BenchError;
 
-/// Under which subscribers ask JetStream.
-const API: &str = "tga.api";
 /// Events of one question.
 const BATCH: u64 = 100;
 /// How long a question waits. There are always two of them, half of that apart: one is open while
@@ -29,6 +26,8 @@ const ANSWERS: u64 = 3;
 const BUFFER_BYTES: usize = 32 << 10;
 /// More than the largest message: what is longer is no message.
 const UNREAD_BYTES_MAX: usize = 8 << 20;
+/// How long the server may take to let a subscriber in or not, and over what one sends last.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a subscriber may take over what came before it was there.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks whether it is through.
@@ -61,7 +60,8 @@ pub struct Subscription {
 #[derive(Debug, Default)]
 struct Heard {
     pong: bool,
-    refused: bool,
+    /// Why something is not done.
+    refusal: Option<String>,
     state: Option<State>,
 }
 
@@ -86,16 +86,25 @@ impl Reader<'_> {
         format!("CONNECT {options}\r\nPING\r\n")
     }
 
-    /// What its inboxes begin with: nobody can tell it but who has the key.
     fn inboxes(&self) -> String {
-        let hash = Sha256::digest(format!("inbox:{}", self.key));
-        format!("_INBOX_{}.{:x}", &hex(&hash)[..32], self.number)
+        format!("{}.{:x}", inbox_prefix(self.key), self.number)
     }
 }
 
 impl Subscription {
-    /// Returns once it is let in; none if it is not, for now or for good.
-    pub async fn open(reader: Reader<'_>) -> Result<Option<Self>, BenchError> {
+    /// Returns once it is let in, or what the server says if it is not, for now or for good.
+    pub async fn open(
+        reader: Reader<'_>,
+        clock: &Clock,
+    ) -> Result<Result<Self, String>, BenchError> {
+        let opened = clock.timeout(ANSWERED_WITHIN, Self::connect(reader)).await;
+        opened.map_err(|source| BenchError::Late {
+            what: "the answer whether a key is let in",
+            source,
+        })?
+    }
+
+    async fn connect(reader: Reader<'_>) -> Result<Result<Self, String>, BenchError> {
         let connected = TcpStream::connect(reader.address).await;
         let stream = connected.map_err(BenchError::Talk)?;
         stream.set_nodelay(true).map_err(BenchError::Talk)?;
@@ -113,11 +122,11 @@ impl Subscription {
         while !subscription.heard.pong {
             subscription.receive().await?;
             subscription.take(0, &mut Vec::new())?;
-            if subscription.heard.refused {
-                return Ok(None);
+            if let Some(refusal) = subscription.heard.refusal {
+                return Ok(Err(refusal));
             }
         }
-        Ok(Some(subscription))
+        Ok(Ok(subscription))
     }
 
     /// Begins to read, and returns once all is taken and acknowledged that was there before.
@@ -151,8 +160,9 @@ impl Subscription {
         self.flush().await?;
         self.receive().await?;
         self.take(clock.monotonic().as_nanos(), arrived)?;
-        if self.heard.refused {
-            return Err(BenchError::Wrong("NATS refuses what a key may do".into()));
+        if let Some(refusal) = &self.heard.refusal {
+            let text = format!("NATS refuses what a key may do: {refusal}");
+            return Err(BenchError::Wrong(text));
         }
         self.flush().await
     }
@@ -161,10 +171,17 @@ impl Subscription {
     pub async fn end(mut self, clock: &Clock) -> Result<(), BenchError> {
         self.heard.pong = false;
         self.send("PING\r\n");
-        while !self.heard.pong {
-            self.next(&mut Vec::new(), clock).await?;
-        }
-        Ok(())
+        let answered = async {
+            while !self.heard.pong {
+                self.next(&mut Vec::new(), clock).await?;
+            }
+            Ok(())
+        };
+        let answered = clock.timeout(ANSWERED_WITHIN, answered).await;
+        answered.map_err(|source| BenchError::Late {
+            what: "the end of a subscription",
+            source,
+        })?
     }
 
     async fn state(&mut self, clock: &Clock) -> Result<State, BenchError> {
@@ -248,7 +265,7 @@ impl Subscription {
                 }
                 Said::Ping => self.send("PONG\r\n"),
                 Said::Pong => self.heard.pong = true,
-                Said::Refusal(_) => self.heard.refused = true,
+                Said::Refusal(text) => self.heard.refusal = Some(text.to_owned()),
                 Said::Chatter => {}
             }
         }

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ids::OrgId;
+use domain::ids::{KeyId, OrgId};
 use domain::scope::{Scope, Scopes};
 use domain::time::Timestamp;
 use event_log::{Mirror, MirrorConfig};
 use futures_util::{Stream, StreamExt, stream};
+use query::subscribers::durable_name;
 use reqwest::{Client, Url};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -162,25 +163,30 @@ impl Stage {
 
     /// With all read that the key's durable held; the next event is the next one of the org.
     async fn subscribe(&self, org: OrgId, key: &Key) -> Result<Subscription, BenchError> {
+        let mut refusal = String::new();
         for _ in 0..CONNECTS_MAX {
             let began = self.clock.monotonic();
             let reader = Reader {
                 address: &self.nats,
                 key: &key.secret,
-                durable: format!("{org}-{}", key.id),
+                durable: durable_name(org, KeyId::from_uuid(key.id)),
                 number: self.entropy.u64(),
             };
-            let opened = Subscription::open(reader).await?;
+            let opened = Subscription::open(reader, &self.clock).await?;
             let took = self.clock.monotonic().as_nanos() - began.as_nanos();
-            if let Some(mut subscription) = opened {
-                self.note(|connects| connects.let_in.record(took));
-                subscription.settle(&self.clock).await?;
-                return Ok(subscription);
+            match opened {
+                Ok(mut subscription) => {
+                    self.note(|connects| connects.let_in.record(took));
+                    subscription.settle(&self.clock).await?;
+                    return Ok(subscription);
+                }
+                Err(said) => refusal = said,
             }
             self.note(|connects| connects.refused += 1);
             self.clock.sleep(AGAIN).await;
         }
-        Err(BenchError::Wrong("NATS lets a key in no more".into()))
+        let text = format!("NATS lets a key in no more: {refusal}");
+        Err(BenchError::Wrong(text))
     }
 
     fn note(&self, change: impl FnOnce(&mut Connects)) {

@@ -2,27 +2,22 @@
 //! them when a new one begins.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::ids::{LogEpoch, TreeSize};
 use domain::signed::{NoteSigner, Restoration};
 use event_log::{
-    CheckpointCopy, CheckpointFolder, FolderError, LogRestoration, ReadError,
-    checkpoints_of_stream, note_restoration_in_tx, sign_restorations_in_tx,
+    CheckpointCopy, FolderError, LogRestoration, ReadError, note_restoration_in_tx,
+    sign_restorations_in_tx,
 };
 use runtime::clock::Clock;
 use runtime::config::{SecretError, secret};
-use runtime::telemetry::chain;
 use sqlx::PgConnection;
 
+use super::copies;
 use crate::arguments::{LogSigningKey, SecretArgument, SignerArgs, SigningKeyError};
-use crate::nats;
 use crate::operator::{ConnectError, Place};
 use crate::terminal::remark;
-
-const NATS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is known of all lives.
 #[derive(Debug, Default)]
@@ -58,25 +53,13 @@ impl Lives {
             signer: signer(place, given)?,
             ..Self::default()
         };
-        let of_dev = place.dev_folder.iter().map(|dev| dev.join("checkpoints"));
-        let folders: Vec<PathBuf> = given.checkpoint_dir.iter().cloned().chain(of_dev).collect();
-        for folder in folders {
-            CheckpointFolder::new(folder).read(|copy| lives.learn(&copy))?;
-        }
-        if let Ok(Some(url)) = &place.nats {
-            let missed = match clock.timeout(NATS_WITHIN, nats::connect(url)).await {
-                Ok(Ok(client)) => checkpoints_of_stream(client, clock, |copy| lives.learn(&copy))
-                    .await
-                    .err()
-                    .map(|error| chain(&error).to_string()),
-                Ok(Err(error)) => Some(chain(&error).to_string()),
-                Err(late) => Some(late.to_string()),
-            };
-            if let Some(why) = missed {
-                remark(format_args!(
-                    "warning: what was signed is not looked up on the stream of checkpoints: {why}"
-                ));
-            }
+        let named = given.checkpoint_dir.as_slice();
+        copies::in_folders(place, named, |copy| lives.learn(&copy))?;
+        let read = copies::on_stream(place, clock, |copy| lives.learn(&copy)).await;
+        if let Err(why) = read {
+            remark(format_args!(
+                "warning: what was signed is not looked up on the stream of checkpoints: {why}"
+            ));
         }
         Ok(lives)
     }
@@ -101,7 +84,7 @@ impl Lives {
     ) -> Result<(), ReadError> {
         if let Some(signer) = &self.signer {
             sign_restorations_in_tx(&mut *connection, signer).await?;
-        } else if !self.largest.is_empty() || begun.known > TreeSize::ZERO {
+        } else if !self.largest.is_empty() || was_signed(begun, &noted) {
             remark(
                 "warning: the log's key is not at hand (TGA_LOG_SIGNING_KEY_FILE): nothing signed says that \
                  the log was restored. `log verify` doubts it and command services do not sign the log until \
@@ -149,18 +132,20 @@ impl Lives {
     }
 }
 
+/// Whether the life that ended, or one before it, is known in the database to have been signed.
+fn was_signed(begun: &Restoration, noted: &[LogRestoration]) -> bool {
+    let mut said = noted.iter().map(|one| &one.said).chain([begun]);
+    said.any(|said| said.known > TreeSize::ZERO)
+}
+
 /// With the key that was given, else that of a running `dev`.
 fn signer(place: &Place, given: &SignerArgs) -> Result<Option<Arc<NoteSigner>>, LivesError> {
     if let Some(config) = given.config()? {
         return Ok(Some(config.key));
     }
-    let file = place
-        .dev_folder
-        .iter()
-        .map(|dev| dev.join("log-signing.key"));
-    let Some(file) = file.into_iter().find(|file| file.exists()) else {
+    let Some(file) = &place.signing_key_file else {
         return Ok(None);
     };
-    let text = secret(LogSigningKey::VARIABLE, None, Some(&file))?;
+    let text = secret(LogSigningKey::VARIABLE, None, Some(file))?;
     Ok(Some(given.config_with(&text)?.key))
 }

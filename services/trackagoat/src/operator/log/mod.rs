@@ -3,6 +3,7 @@
 mod again;
 mod archive;
 mod checkpoint;
+mod copies;
 mod erased;
 mod lives;
 mod lost;

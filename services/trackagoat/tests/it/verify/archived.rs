@@ -10,6 +10,7 @@ use event_log::archive::{Archiver, Before, Next};
 use event_log::{Config, EventLog, Sweeper};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
+use serde_json::{Value, json};
 use sqlx::Executor;
 
 use super::{Said, World, key, project, said, verify};
@@ -131,7 +132,7 @@ async fn the_log_is_verified_through_its_archives_and_without_them_as_far_as_it_
     let keys = ["--public-key", &public, "--checkpoint-dir", copies];
     let whole = world.verify_through(&keys).await;
     whole.is(0, "everything is as it was recorded");
-    whole.is(0, "events of 6 streams from position 1 on were looked at");
+    whole.is(0, "events of 6 streams were looked at");
     let blind = world.verify(&keys).await;
     blind.is(
         3,
@@ -176,6 +177,8 @@ async fn the_log_is_verified_through_its_archives_and_without_them_as_far_as_it_
 async fn what_stayed_online_is_held_to_what_was_archived() {
     let changed = "update log.events set data = replace(data::text, 'Spring', 'Sprinh')::json where position = 9";
     let deleted = "delete from log.events where position = 9";
+    let follows =
+        "WRONG at position 13: it is version 5 of the decisions of org ORG: version 4 is missing";
     // Of what is gone nothing is covered, or not all.
     let unsaid = "delete from log.archived";
     let beginning = "delete from log.events where position <= 610";
@@ -186,7 +189,7 @@ async fn what_stayed_online_is_held_to_what_was_archived() {
     let peaks = "update log.archived set peaks[1] = sha256('') where upto = 600";
     for (statement, through, blind) in [
         (changed, "WRONG at position 9:", "WRONG at position 9:"),
-        (deleted, "WRONG at position 9:", "version"),
+        (deleted, "WRONG at position 9:", follows),
         (
             unsaid,
             "WRONG at position 8: it is missing",
@@ -205,10 +208,11 @@ async fn what_stayed_online_is_held_to_what_was_archived() {
             "WRONG at positions 1 to 600",
         ),
     ] {
-        let (world, _) = World::archived().await;
+        let (world, orgs) = World::archived().await;
         world.tamper(statement).await;
         world.verify_through(&[]).await.is(1, through);
-        world.verify(&[]).await.is(1, blind);
+        let blind = blind.replace("ORG", &orgs[1].to_string());
+        world.verify(&[]).await.is(1, &blind);
         world.stop().await;
     }
 }
@@ -241,6 +245,33 @@ async fn a_stretch_that_the_log_does_not_know_is_not_passed_over() {
         .tamper("delete from log.archived where upto = 300")
         .await;
     world.verify_through(&[]).await.is(1, "log.archived");
+    world.stop().await;
+}
+
+/// What a running `dev` was given is what operators go by.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_folders_of_a_running_dev_are_used() {
+    let (world, _) = World::archived().await;
+    let dev = tempfile::tempdir().unwrap();
+    let verified = async |folders: Value| {
+        let mut file = folders;
+        file["database_url"] = world.db.url().into();
+        file["nats_url"] = "nats://127.0.0.1:1".into();
+        fs::write(dev.path().join("dev.json"), file.to_string()).unwrap();
+        said(verify(&["--data-dir", dev.path().to_str().unwrap()])).await
+    };
+    let named = verified(json!({
+        "archive_dir": world.archives(),
+        "checkpoint_dir": world.copies(),
+    }));
+    let named = named.await;
+    named.is(3, "the stream of checkpoints, which could not be read");
+    assert!(!named.text.contains("not looked at"), "{named:?}");
+    assert!(!named.text.contains("0 in folders"), "{named:?}");
+    // That of an earlier build says nothing of them.
+    let silent = verified(json!({})).await;
+    silent.is(3, "0 in folders");
+    silent.is(3, "name the folder with --archive-dir");
     world.stop().await;
 }
 
@@ -279,7 +310,19 @@ async fn files_are_verified_alone_with_a_signed_head() {
     check(&files, Some(UPTO))
         .await
         .is(1, "WRONG at position 1: ");
+    // A file that is not there is not wrong: nothing can be said of it.
+    fs::remove_file(&files[1]).unwrap();
+    let missing = check(&files, Some(UPTO)).await;
+    missing.is(1, "events-1-300.ndjson.zst cannot be used: No such file");
+    assert!(!missing.text.contains("WRONG"), "{missing:?}");
     fs::write(&files[1], &bytes).unwrap();
+    let manifest = files[1].replace(".ndjson.zst", ".json");
+    let written = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, written.replace("events-1-300", "events-1-301")).unwrap();
+    check(&files, Some(UPTO))
+        .await
+        .is(1, "WRONG at the manifest");
+    fs::write(&manifest, written).unwrap();
     // Another log's head is of other events.
     let (other, _) = World::archived().await;
     let note = other.note(UPTO).await;

@@ -1,9 +1,13 @@
 //! Command services sign, each in its turn, and what they signed is held to by `log verify`.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
 use testkit::eventually;
 
+use crate::dev::{Dev, run};
 use crate::serve::{Given, text};
 
 const SIGNED_WITHIN: Duration = Duration::from_mins(1);
@@ -75,10 +79,43 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
     assert!(warned.contains("the log's key is not at hand"), "{warned}");
     let doubted = given.operate(&verify).await;
     assert_eq!(doubted.status.code(), Some(3), "{}", text(&doubted));
+    // Once more with nothing at hand that was signed: the database still knows that something was.
+    let mut alone = given.command(&given.operator_url());
+    alone.env_remove("TGA_NATS_URL").args(&restored[..3]);
+    let unsigned = run(alone).await;
+    let warned = String::from_utf8_lossy(&unsigned.stderr).into_owned();
+    assert!(unsigned.status.success(), "{warned}");
+    assert!(warned.contains("the log's key is not at hand"), "{warned}");
     let with_key = ["--log-signing-key-file", key.to_str().unwrap()];
     given.told(&[&restored[..], &with_key].concat()).await;
     let fourth = service().await;
     given.told(&["orgs", "create", "--name", "Ducks"]).await;
     all_signed().await;
     fourth.terminate().await;
+}
+
+/// What `dev` was given, or keeps by itself, is what operators go by from wherever they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dev_tells_operators_where_copies_archives_and_its_key_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let copies = folder.path().join("copies");
+    let archives = folder.path().join("archives");
+    let dev = Dev::start_bare(&[
+        "--checkpoint-dir",
+        copies.to_str().unwrap(),
+        "--archive-dir",
+        archives.to_str().unwrap(),
+    ])
+    .await;
+    let said = fs::read(dev.folder().join("data/dev.json")).unwrap();
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(said["archive_dir"], archives.to_str().unwrap());
+    let key = Path::new(said["signing_key_file"].as_str().unwrap());
+    assert!(key.is_absolute() && key.exists(), "{said}");
+    eventually(SIGNED_WITHIN, "copies outside the database", async || {
+        let verified = text(&run(dev.operate(&["log", "verify"])).await);
+        let is_copied = verified.contains("signed heads") && !verified.contains(" 0 in folders");
+        is_copied.then_some(()).ok_or(verified)
+    })
+    .await;
 }

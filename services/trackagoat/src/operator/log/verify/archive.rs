@@ -47,8 +47,7 @@ pub fn verify(
         match Volume::open(path) {
             Ok(volume) => volumes.push(volume),
             Err(error) => {
-                let what = format!("{}: {}", path.display(), chain(&error));
-                report.fault = Some(Fault::beside(what));
+                report.fault = Some(fault(error)?);
                 return Ok(report);
             }
         }
@@ -64,7 +63,7 @@ pub fn verify(
         is_proven: false,
     };
     for volume in &volumes {
-        passage.report.fault = passage.through(volume);
+        passage.report.fault = passage.through(volume)?;
         if passage.report.fault.is_some() {
             break;
         }
@@ -75,7 +74,7 @@ pub fn verify(
 }
 
 impl Passage {
-    fn through(&mut self, volume: &Volume) -> Option<Fault> {
+    fn through(&mut self, volume: &Volume) -> Result<Option<Fault>, ArchiveError> {
         let manifest = volume.manifest();
         let path = volume.path().display();
         let (first, last, epoch) = (manifest.first, manifest.last, manifest.epoch);
@@ -91,27 +90,30 @@ impl Passage {
             let former = std::mem::replace(&mut self.loose, loose);
             self.report.unproven.extend(former);
         }
-        let mut checker = follows.or_else(own)?;
+        let Some(mut checker) = follows.or_else(own) else {
+            return Ok(None);
+        };
         let mut tree = checker.end().tree;
         let due = self.head.as_ref().map(|head| head.size.get());
         let due = due.filter(|size| (first.get()..=last.get()).contains(size));
-        let mut found = None;
         let read = volume.verify(&mut checker, |event| {
             self.bar.inc(1);
             if due.is_some_and(|due| tree.size() < due) {
                 tree.push(NodeHash::of_leaf(&event.hash));
-                found = due.filter(|due| *due == tree.size());
             }
         });
         if let Err(error) = read {
-            return Some(fault(&error));
+            return fault(error).map(Some);
         }
         self.before = Some(checker);
         let (size, root) = (manifest.after.tree_size, manifest.after.root.0);
         self.report.tell(format!(
             "{path}: sound, events {first} to {last} of life {epoch}; the tree of size {size} has the root {root}"
         ));
-        found.and_then(|_| self.holds(&tree))
+        if due == Some(tree.size()) {
+            return Ok(self.holds(&tree));
+        }
+        Ok(None)
     }
 
     /// Whether the tree is the one of the signed head, which is as large.
@@ -157,11 +159,13 @@ impl Passage {
     }
 }
 
-fn fault(error: &ArchiveError) -> Fault {
-    let what = chain(error).to_string();
+/// What a file says that is not so; any other error goes on.
+fn fault(error: ArchiveError) -> Result<Fault, ArchiveError> {
+    let what = chain(&error).to_string();
     match error {
-        ArchiveError::Damaged { source, .. } => Fault::at(source.position, what),
-        _ => Fault::beside(what),
+        ArchiveError::Damaged { source, .. } => Ok(Fault::at(source.position, what)),
+        ArchiveError::Manifest { .. } => Ok(Fault::beside(what)),
+        error => Err(error),
     }
 }
 

@@ -46,17 +46,12 @@ impl Unmade {
         Ok(())
     }
 
-    /// How many are left.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// One that nobody made, if there is one.
     pub fn fault(&self) -> Option<Fault> {
         let (id, (org, _)) = self.0.iter().min_by_key(|(id, _)| **id)?;
         Some(Fault::beside(format!(
             "credential {id} of org {org} may call, and no event of the log made it as it is ({} such)",
-            self.len()
+            self.0.len()
         )))
     }
 }

@@ -1,21 +1,16 @@
 //! The whole log, from its database.
 
-use std::fmt;
 use std::mem;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::Frontier;
 use domain::signed::VerifierKey;
 use event_log::archive::{ArchiveEdge, ArchiveError};
-use event_log::{
-    CheckpointFolder, Config, EventLog, Extent, ReadError, StoredEvent, checkpoints_of_stream,
-};
+use event_log::{Config, EventLog, Extent, ReadError, StoredEvent};
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
-use runtime::telemetry::chain;
 
 use super::VerifyError;
 use super::credentials::Unmade;
@@ -23,14 +18,13 @@ use super::expected::{Copies, Expected, Source};
 use super::online::Online;
 use super::report::{Fault, Report};
 use super::walk::{Scope, Step, Walk, of_subtree};
-use crate::nats;
+use crate::operator::log::copies;
 use crate::operator::{Place, connect as connect_once};
 
 /// Events of one read; while they are looked at, the next are read.
 const PAGE: u16 = 5_000;
 /// Positions that one read looks through for what is online of archived events.
 const LOOK_THROUGH: u64 = 50_000;
-const NATS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the log is held to beside its database.
 pub struct Outside {
@@ -102,45 +96,15 @@ async fn copies(
     report: &mut Report,
 ) -> Result<Copies, VerifyError> {
     let mut copies = Copies::new(extent.head.epoch, outside.keys.clone());
-    let mut folders = outside.folders.clone();
-    if folders.is_empty() {
-        let of_dev = place.dev_folder.iter().map(|dev| dev.join("checkpoints"));
-        folders.extend(of_dev);
-    }
-    for folder in folders {
-        let folder = CheckpointFolder::new(folder);
-        folder.read(|copy| copies.add(&copy, Source::Folder))?;
-    }
-    let url = match &place.nats {
-        Ok(Some(url)) => url,
-        Ok(None) => return Ok(copies),
-        Err(error) => {
-            unasked(report, &chain(error));
-            return Ok(copies);
-        }
-    };
-    let client = match clock.timeout(NATS_WITHIN, nats::connect(url)).await {
-        Ok(Ok(client)) => client,
-        Ok(Err(error)) => {
-            unasked(report, &chain(&error));
-            return Ok(copies);
-        }
-        Err(late) => {
-            unasked(report, &late);
-            return Ok(copies);
-        }
-    };
+    let take = |copy| copies.add(&copy, Source::Folder);
+    copies::in_folders(place, &outside.folders, take)?;
     let take = |copy| copies.add(&copy, Source::Stream);
-    if let Err(error) = checkpoints_of_stream(client, clock, take).await {
-        unasked(report, &chain(&error));
+    if let Err(why) = copies::on_stream(place, clock, take).await {
+        report.doubt(format!(
+            "that the log agrees with the stream of checkpoints, which could not be read: {why}"
+        ));
     }
     Ok(copies)
-}
-
-fn unasked(report: &mut Report, why: &dyn fmt::Display) {
-    report.doubt(format!(
-        "that the log agrees with the stream of checkpoints, which could not be read: {why}"
-    ));
 }
 
 struct Examination {
@@ -279,7 +243,7 @@ impl Examination {
             }
         };
         if is_archived {
-            let kept = self.log.read_online(after, page.until).await?;
+            let (kept, _) = self.log.read_online(after, page.until).await?;
             page.gap = earlier(self.online.past(&page.events, &kept), page.gap);
         }
         Ok(page)
@@ -292,22 +256,17 @@ impl Examination {
         upto: GlobalPosition,
     ) -> Result<Page, ReadError> {
         let end = upto.min(after.plus(LOOK_THROUGH));
-        let events = match self.log.read_online(after, end).await {
-            Ok(events) => events,
-            Err(error) => {
-                return Ok(Page {
-                    until: after,
-                    gap: Some(gap_of(error)?),
-                    ..Page::default()
-                });
-            }
-        };
-        let is_full = events.len() >= usize::from(PAGE);
-        let last = events.last().map(|last| last.position);
-        Ok(Page {
-            until: last.filter(|_| is_full).unwrap_or(end),
-            events,
-            gap: None,
+        Ok(match self.log.read_online(after, end).await {
+            Ok((events, until)) => Page {
+                events,
+                until,
+                gap: None,
+            },
+            Err(error) => Page {
+                until: after,
+                gap: Some(gap_of(error)?),
+                ..Page::default()
+            },
         })
     }
 
@@ -380,12 +339,8 @@ impl Examination {
     fn summarize(&mut self, walk: &Walk, scope: Scope) {
         let (chains, expected) = (&walk.chains, &walk.expected);
         let report = &mut self.report;
-        let first = match self.archived {
-            Some(_) => GlobalPosition::new(1),
-            None => self.extent.first.unwrap_or_default(),
-        };
         report.tell(format!(
-            "{} events of {} streams from position {first} on were looked at",
+            "{} events of {} streams were looked at",
             chains.count(),
             chains.streams()
         ));

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::Args;
 use domain::event::Stream;
 use domain::ids::OrgId;
+use event_log::archive::ArchiveError;
 use event_log::{FolderError, ReadError};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -88,6 +89,8 @@ pub enum VerifyError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Folder(#[from] FolderError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     #[error(transparent)]
     Keys(#[from] KeysError),
     #[error(transparent)]

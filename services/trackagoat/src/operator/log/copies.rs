@@ -1,0 +1,49 @@
+//! Copies of what was signed, outside the database: in folders, and on the stream of checkpoints.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use event_log::{CheckpointCopy, CheckpointFolder, FolderError, checkpoints_of_stream};
+use runtime::clock::Clock;
+use runtime::telemetry::chain;
+
+use crate::nats;
+use crate::operator::Place;
+
+const NATS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Takes those in the folders that are named, and in the one of a running `dev`. Blocks.
+///
+/// # Errors
+/// If a file there cannot be read.
+pub fn in_folders(
+    place: &Place,
+    named: &[PathBuf],
+    mut take: impl FnMut(CheckpointCopy),
+) -> Result<(), FolderError> {
+    let of_dev = place.checkpoint_dir.iter();
+    let of_dev = of_dev.filter(|folder| !named.contains(folder));
+    for folder in named.iter().chain(of_dev) {
+        CheckpointFolder::new(folder.clone()).read(&mut take)?;
+    }
+    Ok(())
+}
+
+/// Takes those on the stream, if NATS is named. The error says why not all of them could be had.
+pub async fn on_stream(
+    place: &Place,
+    clock: &Clock,
+    take: impl FnMut(CheckpointCopy),
+) -> Result<(), String> {
+    let said = |error: &dyn std::error::Error| chain(error).to_string();
+    let url = match &place.nats {
+        Ok(Some(url)) => url,
+        Ok(None) => return Ok(()),
+        Err(error) => return Err(said(error)),
+    };
+    let connecting = clock.timeout(NATS_WITHIN, nats::connect(url)).await;
+    let client = connecting.map_err(|late| said(&late))?;
+    let client = client.map_err(|error| said(&error))?;
+    let read = checkpoints_of_stream(client, clock, take).await;
+    read.map_err(|error| said(&error))
+}
