@@ -7,6 +7,7 @@ use domain::ids::{GlobalPosition, OrgId, ProjectId};
 use domain::plan::Plan;
 use domain::signed::NoteSigner;
 use domain::text::{Metadata, ProjectName};
+use domain::time::Timestamp;
 use event_log::archive::{Archiver, Before, Next};
 use event_log::{AppendRequest, EventLog, Signer, SignerConfig, StoredEvent, Sweeper};
 use runtime::clock::Clock;
@@ -67,7 +68,11 @@ impl TestApp {
         let mut archiver = Archiver::begin(&log, folder.to_owned()).await.unwrap();
         let all = GlobalPosition::new(SIZE + 1);
         let after = archiver.resume().await.unwrap();
-        let next = archiver.next(after, Before::Position(all), all).await;
+        let before = Before {
+            position: Some(all),
+            instant: Timestamp::from_datetime(self.now()),
+        };
+        let next = archiver.next(after, before, all).await;
         let Next::Due(stretch) = next.unwrap() else {
             panic!("a partition is full");
         };
