@@ -1,6 +1,6 @@
 """Subscribers of others' making on a bad day: killed, stopped, cut off and slowed while events are made. Each must handle
-every event of each stream in order, with nothing twice but what it handled right before it was killed; and each must be
-put out when its key is revoked.
+every event of each stream in order, with nothing twice but what it handled right before it was killed, also if what it lacks is
+cut off in the middle when it asks the API; and each must be put out when its key is revoked.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ SEED = int(os.environ.get("TGA_CLIENTS_SEED", time.time_ns() % 100_000))
 SECONDS = float(os.environ.get("TGA_CLIENTS_SECONDS", 30))
 # Seconds that a subscriber may take to catch up, and to be put out after the revocation has answered.
 CATCH_UP, PUT_OUT = 90, 10
+# Bytes of an export that arrive before it is cut off.
+CUT_AFTER = 48 * 1024
 ready = json.loads(Path(os.environ["TGA_READY_FILE"]).read_text())
 work = Path(sys.argv[1])
 # On a bad day a subscriber connects more often than once a second.
@@ -44,8 +46,8 @@ def call(method, path, body=None):
 
 
 class Subscriber:
-    def __init__(self, name, proxy):
-        self.name, self.proxy, self.process = name, proxy, None
+    def __init__(self, name, proxy, api):
+        self.name, self.proxy, self.api, self.process = name, proxy, api, None
         self.key, _ = call("POST", "/api-keys", {**OF_KEYS, "name": f"Subscriber {name}"})
         self.folder = work / name
         self.folder.mkdir(parents=True)
@@ -54,7 +56,8 @@ class Subscriber:
     async def start(self):
         # Where in its output it began again.
         self.starts.append(self.out.stat().st_size if self.out.exists() else 0)
-        arguments = [ready["api"], f"nats://127.0.0.1:{self.proxy.port}", str(self.checkpoint)]
+        api = urllib.parse.urlsplit(ready["api"])._replace(netloc=f"127.0.0.1:{self.api.port}").geturl()
+        arguments = [api, f"nats://127.0.0.1:{self.proxy.port}", str(self.checkpoint)]
         with self.out.open("ab") as out, (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *clients[self.name], *arguments, stdout=out, stderr=log, env={**os.environ, "TGA_API_KEY": self.key["key"]}
@@ -146,9 +149,11 @@ async def loses_its_checkpoint(subscriber, project):
     await subscriber.kill()
     old = {"decisions": {"version": 0, "position": 0, "hash": "0" * 64}}
     subscriber.checkpoint.write_text(json.dumps({**json.loads(subscriber.checkpoint.read_text()), **old}))
+    subscriber.api.cut_after = CUT_AFTER
     await subscriber.start()
     _, position = await in_a_thread(call, "PATCH", f"/projects/{project}", {"readme": subscriber.name})
     await reaches(subscriber, position)
+    assert subscriber.api.cut_after is None, f"{subscriber.name}: no answer was cut off"
     assert "are missing" in (subscriber.folder / "log").read_text()
 
 
@@ -165,12 +170,13 @@ async def is_put_out(subscriber):
 
 async def main():
     print(f"seed {SEED}, {SECONDS:g} s")
-    port = urllib.parse.urlsplit(ready["nats_url"]).port
+    port, api_port = (urllib.parse.urlsplit(ready[url]).port for url in ("nats_url", "api"))
     subscribers = []
     for n, name in enumerate(clients):
-        proxy = Proxy(port, SEED + n)
-        await proxy.start()
-        subscribers.append(Subscriber(name, proxy))
+        proxies = [Proxy(port, SEED + n), Proxy(api_port, SEED + n)]
+        for proxy in proxies:
+            await proxy.start()
+        subscribers.append(Subscriber(name, *proxies))
         await subscribers[-1].start()
     until = time.monotonic() + SECONDS
     troubles = [trouble(one, random.Random(SEED + n), until) for n, one in enumerate(subscribers)]

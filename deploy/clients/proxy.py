@@ -1,4 +1,4 @@
-"""A proxy in front of NATS that cuts and slows connections, and notes when the server ends one."""
+"""A proxy in front of NATS or the API that cuts and slows connections, and notes when the server ends one."""
 
 import asyncio
 import random
@@ -9,6 +9,8 @@ class Proxy:
     def __init__(self, port, seed):
         self.target, self.random = port, random.Random(seed)
         self.port, self.open, self.ended_by_server, self.delay = 0, set(), [], 0.0
+        # After so many bytes of the server on one connection all are cut, once.
+        self.cut_after = None
 
     async def start(self):
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -31,8 +33,13 @@ class Proxy:
         self.open.discard(pair)
 
     async def carry(self, reader, writer, from_server):
+        carried = 0
         try:
             while part := await reader.read(16 * 1024):
+                carried += len(part) if from_server else 0
+                if self.cut_after is not None and carried > self.cut_after:
+                    self.cut_after = None
+                    return self.cut()
                 # Slow, and in pieces of any length.
                 if self.delay:
                     cut = self.random.randrange(len(part))
