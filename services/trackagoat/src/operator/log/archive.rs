@@ -101,7 +101,8 @@ impl ArchiveLog {
         let passed = self.passed(operator).await?;
         let mut archiver = Archiver::begin(log, self.to.clone()).await?;
         if self.dry_run {
-            return rehearse(&mut archiver, log.earliest(), before, passed).await;
+            let earliest = log.earliest().await.map_err(ArchiveError::Read)?;
+            return rehearse(&mut archiver, earliest, before, passed).await;
         }
         loop {
             let after = archiver.resume().await?;
@@ -150,11 +151,10 @@ fn before(bound: Option<Bound>, now: Timestamp) -> Before {
 /// Says what would be archived.
 async fn rehearse(
     archiver: &mut Archiver,
-    earliest: impl Future<Output = Result<GlobalPosition, event_log::ReadError>>,
+    earliest: GlobalPosition,
     before: Before,
     passed: GlobalPosition,
 ) -> Result<(), ArchiveFailure> {
-    let earliest = earliest.await.map_err(ArchiveError::Read)?;
     let mut after = GlobalPosition::new(earliest.get().saturating_sub(1));
     loop {
         match archiver.next(after, before, passed).await? {
