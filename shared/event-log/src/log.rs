@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::append::{
     AppendError, AppendRequest, Appended, Appender, Config, Prepared, Queue, StoredAnswer,
 };
-use crate::archive::Shelf;
+use crate::archive::{Purpose, Shelf};
 use crate::error::ReadError;
 use crate::readings::{KnownReading, ReadingKey};
 use crate::recent::Recent;
@@ -91,13 +91,13 @@ impl EventLog {
             Arc::clone(&recent),
         );
         let log = Self {
+            archives: Arc::new(Shelf::new(None, clock.clone())),
             pool,
             clock,
             entropy,
             queue,
             recent,
             places: None,
-            archives: Arc::default(),
         };
         (log, appender)
     }
@@ -149,7 +149,7 @@ impl EventLog {
         after: GlobalPosition,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        self.read_through(after, limit).await
+        self.read_through(after, limit, Purpose::Walk).await
     }
 
     /// Up to `limit` (5,000 at most) events after a position that change who may call; each names

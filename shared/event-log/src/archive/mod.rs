@@ -31,6 +31,6 @@ pub use self::manifest::{Frame, Manifest, Stretch};
 pub use self::rows::ArchiveEdge;
 pub(crate) use self::rows::{Archived, holding, upto};
 pub(crate) use self::scan::Scanned;
-pub(crate) use self::shelf::Shelf;
+pub(crate) use self::shelf::{Purpose, Shelf};
 pub use self::survey::{Survey, survey};
 pub use self::volume::Volume;

@@ -206,7 +206,7 @@ impl<'a> Round<'a> {
             return Ok(edge);
         }
         // An older copy may end among events that are archived since.
-        let edge = self.log.tree_edge(size).await?;
+        let edge = in_time(clock, self.log.tree_edge(size)).await?;
         edge.ok_or(SignerError::Incomplete(size))
     }
 

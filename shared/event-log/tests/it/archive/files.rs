@@ -1,9 +1,9 @@
 //! Files alone: one bit that is not as it was is found, and the first bad position named; and who reads
 //! is told what is wrong with the folder.
 
-use std::fs;
-use std::path::Path;
+use std::time::Duration;
 
+use event_log::Config;
 use event_log::archive::{BadEvent, Checker, Flaw, Volume, survey};
 use runtime::telemetry::chain;
 use serde_json::{Value, json};
@@ -326,4 +326,46 @@ async fn a_reader_says_what_is_wrong_with_the_folder() {
     fs::write(&file, &sound.0).unwrap();
     fs::write(&manifest, &sound.1).unwrap();
     assert_eq!(read().await.unwrap(), whole[from..from + 10]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_hangs_keeps_nobody_for_ever() {
+    let (world, whole) = archived().await;
+    let manifest = world.manifest(0);
+    let sound = fs::read(&manifest).unwrap();
+    let hanging = hang(&manifest);
+    let (clock, time) = Clock::manual(Clock::system().now());
+    let config = Config::default();
+    let (reader, _) = EventLog::new(world.db.pool().clone(), clock, Entropy::os(), config);
+    let reader = reader.with_archive(Some(world.path()));
+    // The one hangs, and the other waits for its turn.
+    let reads = [(); 2].map(|()| {
+        let reader = reader.clone();
+        tokio::spawn(async move {
+            loop {
+                match reader.read(GlobalPosition::ZERO, 10).await {
+                    // Time went on before the archive was asked.
+                    Err(ReadError::Database(_)) => {}
+                    read => return read,
+                }
+            }
+        })
+    });
+    testkit::eventually(SOON, "both have been told", async || {
+        time.advance(Duration::from_mins(1));
+        reads.iter().all(tokio::task::JoinHandle::is_finished)
+    })
+    .await;
+    for read in reads {
+        let error = read.await.unwrap().unwrap_err();
+        let ReadError::Archive { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(matches!(*source, ArchiveError::Late(_)), "{source}");
+    }
+    drop(hanging.join());
+    fs::remove_file(&manifest).unwrap();
+    fs::write(&manifest, sound).unwrap();
+    let read = reader.read(GlobalPosition::ZERO, 10).await.unwrap();
+    assert_eq!(read, whole[..10]);
 }

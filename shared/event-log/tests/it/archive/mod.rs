@@ -6,7 +6,10 @@ mod orgs;
 mod steps;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::JoinHandle;
 
 use chrono::TimeDelta;
 use domain::event::{Event, ObservationRecorded, Reading, Stream, VideoStats};
@@ -196,6 +199,16 @@ async fn archive(archiver: &mut Archiver, stretch: Stretch) {
     archiver.keep(&written).await.unwrap();
     archiver.put_away(&written).await.unwrap();
     archiver.forget(stretch).await.unwrap();
+}
+
+/// Puts in a file's place what reading hangs on, as on a network volume whose server is gone: until that
+/// is closed which the thread gives once somebody reads.
+fn hang(path: &Path) -> JoinHandle<File> {
+    fs::remove_file(path).unwrap();
+    let made = Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+    let path = path.to_owned();
+    std::thread::spawn(move || OpenOptions::new().write(true).open(path).unwrap())
 }
 
 /// Everything in the log, from one feed that has no NATS.

@@ -1,8 +1,6 @@
 //! Step by step: broken off anywhere and begun again, refused while something has to come first, and
 //! unnoticed by whoever reads and appends.
 
-use std::fs;
-
 use event_log::FeedConfig;
 use event_log::archive::{Behind, Step};
 use sqlx::Connection;
