@@ -163,7 +163,7 @@ impl Manifest {
 
     /// What it is as a file.
     pub(super) fn to_text(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec(self).unwrap_or_default();
+        let mut text = serde_json::to_vec(self).expect("names, numbers and hashes are JSON");
         text.push(b'\n');
         text
     }
