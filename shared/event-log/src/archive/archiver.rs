@@ -9,6 +9,7 @@ use domain::event::{ChainHash, Stream};
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::{Frontier, Grown, NodeHash};
 use domain::time::Timestamp;
+use runtime::files::make_folder;
 use sqlx::error::DatabaseError;
 use sqlx::{Connection, PgConnection};
 
@@ -19,7 +20,7 @@ use super::manifest::{Manifest, Stretch, Sum, manifest_path};
 use super::rows;
 use super::survey::{look_again, survey};
 use super::volume::Volume;
-use super::write::{Writer, make_folder};
+use super::write::Writer;
 use crate::error::CorruptRow;
 use crate::log::EventLog;
 use crate::stored::StoredEvent;
@@ -29,7 +30,7 @@ use crate::{read, tree};
 const LOCK: i64 = 0x7467_615f_6172_6368;
 /// How long one statement may take: the longest compares all decisions of a partition with their copy.
 const STATEMENT: Duration = Duration::from_mins(15);
-/// How long readers and appenders are held up at most by an attempt that comes to nothing.
+/// How long an attempt that comes to nothing holds up readers and appenders at most, by each of its locks.
 const HELD_UP: Duration = Duration::from_millis(20);
 /// Attempts to put a partition away, a while apart.
 const ATTEMPTS: u32 = 600;
@@ -212,7 +213,7 @@ impl Archiver {
         mut progress: impl FnMut(Step, GlobalPosition) + Send + 'static,
     ) -> Result<Written, ArchiveError> {
         let path = self.folder.join(stretch.file_name());
-        make_folder(&self.folder)?;
+        make_folder(&self.folder).map_err(ArchiveError::file(&self.folder))?;
         let before = self.start().await?;
         let was_there = manifest_path(&path).exists();
         if !was_there {
@@ -224,7 +225,7 @@ impl Archiver {
             let volume = Volume::open(&path)?;
             // Whoever wrote it may have been killed before.
             volume.sync()?;
-            if volume.manifest().before.start() != Some(before.clone()) {
+            if *volume.before() != before {
                 return Err(ArchiveError::Foreign { path });
             }
             let mut checker = Checker::new(before);
@@ -292,7 +293,7 @@ impl Archiver {
     }
 
     /// Puts what is kept in the partition's place, and notes where the whole stands: one transaction,
-    /// which holds up nobody for longer than 20 ms if it has to wait itself.
+    /// which holds up nobody for longer than 20 ms for each of two locks if it has to wait itself.
     ///
     /// # Errors
     /// [`ArchiveError::Held`] if the partition was in use whenever it was tried.

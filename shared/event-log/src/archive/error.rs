@@ -43,6 +43,9 @@ pub enum ArchiveError {
         /// Why.
         source: io::Error,
     },
+    /// This process has no folder.
+    #[error("there is no folder of archives here")]
+    Nowhere,
     /// The folder does not answer, or hangs for those who were before.
     #[error("the folder of archives did not answer in time")]
     Late(#[source] TimedOut),

@@ -207,7 +207,7 @@ impl Shelf {
                 return Ok(Arc::clone(volume));
             }
         }
-        let folder = self.folder.as_deref().unwrap_or(std::path::Path::new("."));
+        let folder = self.folder.as_deref().ok_or(ArchiveError::Nowhere)?;
         let volume = Volume::open_known(folder, archived.stretch, archived.manifest_sum)?;
         let volume = Arc::new(volume);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

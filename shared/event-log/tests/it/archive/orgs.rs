@@ -274,8 +274,8 @@ async fn a_walk_through_the_archive_holds_up_no_proof() {
     let walk = tokio::spawn(async move { walker.read(position(SIZE), 10).await });
     eventually(SOON, "it to hang", async || hanging.is_finished()).await;
     let size = TreeSize::new(world.log().head().await.unwrap().position.get());
-    let proof = reader.inclusion_proof(position(100), size).await.unwrap();
-    assert!(proof.is_some());
+    let proof = reader.consistency_proof(TreeSize::new(100), size).await;
+    assert!(proof.unwrap().is_some());
     assert!(!walk.is_finished());
     drop(hanging.join());
     walk.await.unwrap().unwrap_err();
