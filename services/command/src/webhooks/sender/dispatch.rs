@@ -7,7 +7,7 @@ use domain::ids::{GlobalPosition, OrgId, WebhookId};
 use domain::org::{Command, WebhookCommand};
 use domain::time::Timestamp;
 use domain::webhook::{DeliveryStatus, DisabledReason};
-use event_log::{ReadError, StoredEvent};
+use event_log::StoredEvent;
 use runtime::telemetry::chain;
 use uuid::Uuid;
 
@@ -138,20 +138,14 @@ impl Sender {
     /// fails its own delivery and holds up no other.
     async fn events(&self, due: &[Due]) -> Result<HashMap<GlobalPosition, StoredEvent>, SendError> {
         let log = self.commander.log();
-        let is_archived = |error: &ReadError| {
-            matches!(
-                error,
-                ReadError::Archived { .. } | ReadError::Archive { .. }
-            )
-        };
         let positions: Vec<GlobalPosition> = due.iter().map(|due| due.position).collect();
         let mut found = match log.read_at(&positions).await {
-            Err(error) if is_archived(&error) => Vec::new(),
+            Err(error) if error.is_archived() => Vec::new(),
             found => return Ok(by_position(found?)),
         };
         for position in positions {
             match log.read_at(&[position]).await {
-                Err(error) if is_archived(&error) => {
+                Err(error) if error.is_archived() => {
                     tracing::warn!(error = %chain(&error), "an event cannot be delivered again");
                 }
                 event => found.extend(event?),
