@@ -177,8 +177,8 @@ impl EventLog {
         self.ask(async |c| read::orgs(c).await).await
     }
 
-    /// Up to `limit` (5,000 at most) events of one stream after a version, without gaps; of
-    /// observations only those that are online.
+    /// Up to `limit` (5,000 at most) events of one stream after a version, as far as they are online
+    /// without gaps: where it ends early, an event may be archived or missing.
     pub async fn read_stream(
         &self,
         org: OrgId,
