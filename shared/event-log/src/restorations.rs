@@ -17,7 +17,7 @@ const MOST: i64 = 1_000;
 /// One of them, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRestoration {
-    /// What its row says.
+    /// What its row says; of which log is said by the note alone.
     pub said: Restoration,
     /// The note, as it is carried out of the database; none: it is under no signature.
     pub copy: Option<CheckpointCopy>,

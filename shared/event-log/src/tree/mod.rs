@@ -1,6 +1,6 @@
 //! The Merkle tree over the log, as far as it is kept: `log.merkle` holds the roots of complete
 //! subtrees every eight levels, and the leaves are the hashes of `log.events`. A proof reads six tiles of
-//! at most 256 hashes, however long the log is.
+//! at most 256 hashes, however long the log is; for leaves that are archived it unpacks their frames.
 
 mod checkpoints;
 mod seals;
