@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
+use domain::limits::UNTAKEN_SECONDS;
 use runtime::clock::{Clock, Monotonic};
 use tokio::sync::mpsc;
 
 use crate::guard::{Guard, Over};
+use crate::pace::Pace;
 
 /// How long a part may not be asked for: then the connection's buffers have been full that long.
-const TAKEN_WITHIN: Duration = Duration::from_mins(1);
+const TAKEN_WITHIN: Duration = Duration::from_secs(UNTAKEN_SECONDS);
 
 /// The end that makes parts.
 #[derive(Debug)]
@@ -18,7 +20,9 @@ pub struct Giver<T> {
     clock: Clock,
     asks: mpsc::Receiver<()>,
     parts: mpsc::Sender<T>,
-    until: Monotonic,
+    /// Since when it is waited for whoever takes.
+    since: Monotonic,
+    pace: Option<Pace>,
 }
 
 /// The end that the connection has.
@@ -35,18 +39,21 @@ pub enum Unasked {
     Over(Over),
     /// Nobody took anything for too long.
     Untaken,
+    /// What there is is taken too slowly.
+    Slow,
 }
 
 /// Both ends of an answer.
 pub fn hand_over<T>(clock: Clock) -> (Giver<T>, Taker<T>) {
     let (ask, asks) = mpsc::channel(1);
     let (give, parts) = mpsc::channel(1);
-    let until = clock.monotonic() + TAKEN_WITHIN;
+    let since = clock.monotonic();
     let giver = Giver {
         clock,
         asks,
         parts: give,
-        until,
+        since,
+        pace: None,
     };
     (giver, Taker { asks: ask, parts })
 }
@@ -62,6 +69,12 @@ impl<T> Taker<T> {
 }
 
 impl<T: 'static> Giver<T> {
+    /// One that is to be taken at some pace.
+    pub fn paced(mut self) -> Self {
+        self.pace = Some(Pace::default());
+        self
+    }
+
     /// Waits until a part is asked for, and looks after the caller meanwhile.
     ///
     /// # Errors
@@ -78,9 +91,17 @@ impl<T: 'static> Giver<T> {
 
     /// Gives the part that was asked for, or the last word.
     pub fn give(&mut self, part: T) {
+        self.since = self.clock.monotonic();
         // There is room, since the one before was taken; or nobody is there.
         let _ = self.parts.try_send(part);
-        self.until = self.clock.monotonic() + TAKEN_WITHIN;
+    }
+
+    /// The same of a part of so many bytes.
+    pub fn give_bytes(&mut self, part: T, bytes: usize) {
+        if let Some(pace) = &mut self.pace {
+            pace.gave(bytes);
+        }
+        self.give(part);
     }
 
     /// Ends once nobody is there to take anything.
@@ -90,11 +111,24 @@ impl<T: 'static> Giver<T> {
     }
 
     async fn taken(&mut self) -> Result<(), Unasked> {
+        let patience = self.pace.as_ref().map_or(Duration::MAX, Pace::patience);
+        let (left, why) = if patience < TAKEN_WITHIN {
+            (patience, Unasked::Slow)
+        } else {
+            (TAKEN_WITHIN, Unasked::Untaken)
+        };
+        if left.is_zero() {
+            return Err(why);
+        }
         tokio::select! {
             biased;
-            Some(()) = self.asks.recv() => Ok(()),
-            () = self.clock.sleep_until(self.until) => Err(Unasked::Untaken),
+            Some(()) = self.asks.recv() => {}
+            () = self.clock.sleep_until(self.since + left) => return Err(why),
         }
+        if let Some(pace) = &mut self.pace {
+            pace.waited(self.clock.monotonic().saturating_since(self.since));
+        }
+        Ok(())
     }
 }
 
@@ -103,6 +137,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use futures_util::FutureExt;
+    use runtime::clock::ManualClock;
 
     use super::*;
 
@@ -145,6 +180,50 @@ mod tests {
         }
         hand.advance(TAKEN_WITHIN);
         assert_eq!(giver.taken().await, Err(Unasked::Untaken));
+    }
+
+    /// Takes a part of so many bytes after so long; says whether it was still given.
+    async fn took(
+        giver: &mut Giver<()>,
+        taker: &mut Taker<()>,
+        hand: &ManualClock,
+        (after, bytes): (Duration, usize),
+    ) -> Result<(), Unasked> {
+        assert_eq!(giver.taken().now_or_never(), None);
+        hand.advance(after);
+        if let Some(ended) = giver.taken().now_or_never() {
+            return ended;
+        }
+        let mut next = Box::pin(taker.next());
+        assert_eq!(next.as_mut().now_or_never(), None);
+        giver.taken().await?;
+        // What takes long to be made is nobody's fault.
+        hand.advance(2 * TAKEN_WITHIN);
+        giver.give_bytes((), bytes);
+        assert_eq!(next.await, Some(()));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn who_takes_a_little_each_time_is_let_go() {
+        let (clock, hand) = Clock::manual(chrono::DateTime::UNIX_EPOCH);
+        let trickle = (SECOND * 59, 128 * 1024);
+        let (giver, mut taker) = hand_over(clock.clone());
+        let mut giver = giver.paced();
+        let mut parts = 0;
+        let ended = loop {
+            match took(&mut giver, &mut taker, &hand, trickle).await {
+                Ok(()) => parts += 1,
+                Err(ended) => break ended,
+            }
+        };
+        // In the sixth wait five minutes are over.
+        assert_eq!((ended, parts), (Unasked::Slow, 5));
+        // A stream has no pace: it is bounded by how far its reader is behind.
+        let (mut giver, mut taker) = hand_over(clock);
+        for _ in 0..20 {
+            took(&mut giver, &mut taker, &hand, trickle).await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ mod guard;
 mod http;
 mod hub;
 pub mod metrics;
+mod pace;
 mod places;
 mod routes;
 mod service;

@@ -200,5 +200,14 @@ pub const STREAM_COMMENT_SECONDS: u64 = 15;
 pub const STREAM_BEHIND_BYTES: usize = 4 * 1024 * 1024;
 /// Exports of one org that are under way at once, on each replica.
 pub const ORG_EXPORTS: usize = 4;
+/// Seconds within which something must be taken of a stream or an export that has something to give.
+pub const UNTAKEN_SECONDS: u64 = 60;
+/// Bytes of an export that must be taken within [`EXPORT_PACE_SECONDS`] of waiting for its reader: 28
+/// kbit/s, which the poorest line gives.
+pub const EXPORT_PACE_BYTES: usize = 1024 * 1024;
+/// Seconds of waiting for a reader within which [`EXPORT_PACE_BYTES`] of an export must be taken.
+pub const EXPORT_PACE_SECONDS: u64 = 5 * 60;
+/// Seconds for which the reader of one export is waited for in all; it goes on with another.
+pub const EXPORT_WAITED_SECONDS: u64 = 60 * 60;
 /// Days of a range when `from` is not given.
 pub const RANGE_DEFAULT_DAYS: i64 = 30;

@@ -8,6 +8,7 @@ use domain::ids::{GlobalPosition, VideoId};
 use domain::merkle::NodeHash;
 use domain::merkle::proof::proves_inclusion;
 use domain::scope::Scopes;
+use domain::time::Timestamp;
 use event_log::archive::{Archiver, Before, Next};
 use event_log::{EventLog, StoredEvent, Sweeper};
 use read_model::passed_by_all;
@@ -80,7 +81,10 @@ async fn archive(world: &World, folder: &Path) {
     })
     .await;
     let mut archiver = Archiver::begin(&log, folder.to_owned()).await.unwrap();
-    let all = Before::Position(GlobalPosition::new(u64::MAX >> 1));
+    let all = Before {
+        position: None,
+        instant: Timestamp::parse("9999-12-31T00:00:00Z").unwrap(),
+    };
     loop {
         let after = archiver.resume().await.unwrap();
         let Next::Due(stretch) = archiver.next(after, all, passed).await.unwrap() else {

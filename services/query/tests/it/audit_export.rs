@@ -33,7 +33,8 @@ async fn drained(mut body: Body) -> (Vec<u8>, bool) {
     (arrived, true)
 }
 
-async fn open(replica: &Replica, key: &str, query: &str) -> Response {
+/// An export that is open.
+pub async fn open(replica: &Replica, key: &str, query: &str) -> Response {
     let response = replica
         .open(&format!("/audit/export{query}"), &[bearer(key)])
         .await;
@@ -56,7 +57,7 @@ pub fn lines<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> Vec<String> {
 }
 
 /// So many events that they are several parts, of 250 bytes of data and more each.
-async fn fill(world: &World, org: &Org, count: usize) {
+pub async fn fill(world: &World, org: &Org, count: usize) {
     for _ in 0..count.div_ceil(200) {
         let events = (0..200)
             .map(|_| world.new_key(Scopes::DEFAULT, 1).2)
@@ -179,16 +180,16 @@ async fn who_reads_nothing_costs_little_and_keeps_a_place() {
     assert_eq!(exported(&world.replica, &another.key, "").await.len(), 4);
     unread.pop();
     unread.pop();
-    has_place(&world, &org).await;
+    has_place(&world.replica, &org).await;
     let all = exported(&world.replica, &org.key, "?type=key.created").await;
     assert_eq!(all.len(), 4_001);
 }
 
 /// Waits until the org has a place for one more export.
-async fn has_place(world: &World, org: &Org) {
+pub async fn has_place(replica: &Replica, org: &Org) {
     testkit::eventually(PATIENCE, "there is a place", async || {
         let path = "/audit/export?type=goal.removed";
-        let reply = world.replica.get(&org.key, path).await;
+        let reply = replica.get(&org.key, path).await;
         (reply.status == 200).then_some(())
     })
     .await;
@@ -210,7 +211,7 @@ async fn a_key_that_ends_frees_what_is_held_by_exports_that_nobody_reads() {
     let reason = RevocationReason::Requested;
     let revoked = KeyRevoked { key_id, reason };
     world.append(&org, vec![revoked.into()]).await;
-    has_place(&world, &org).await;
+    has_place(&world.replica, &org).await;
     for response in unread {
         let (rest, is_whole) = drained(response.into_body()).await;
         assert_eq!((rest.len(), is_whole), (0, false));
@@ -218,7 +219,7 @@ async fn a_key_that_ends_frees_what_is_held_by_exports_that_nobody_reads() {
 }
 
 /// An event of 80 kB.
-fn large(world: &World) -> Event {
+pub fn large(world: &World) -> Event {
     let readme = "\u{1f410}".repeat(README_CHARS);
     let added = ProjectAdded {
         project_id: ProjectId::generate(world.now(), world.entropy.bytes()),
@@ -271,7 +272,7 @@ async fn a_key_that_ends_frees_what_is_held_for_sockets_that_do_not_read() {
     let reason = RevocationReason::Requested;
     let revoked = KeyRevoked { key_id, reason };
     world.append(&org, vec![revoked.into()]).await;
-    has_place(&world, &org).await;
+    has_place(&world.replica, &org).await;
     // What the connection had is read; the body does not end as if it were whole.
     for mut socket in sockets {
         let mut rest = Vec::new();

@@ -33,7 +33,7 @@ pub struct Tap {
     body: Body,
     text: String,
     /// How many parts have come.
-    parts: usize,
+    pub parts: usize,
 }
 
 impl Tap {

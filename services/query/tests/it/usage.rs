@@ -9,6 +9,8 @@ use runtime::lifecycle::ShutdownPolicy;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
+use crate::audit_export::{exported, fill};
+use crate::audit_stream::open;
 use crate::support::{Org, Replica, World};
 
 /// Asks a replica that then stops, whereupon what it counted is stored.
@@ -97,6 +99,49 @@ async fn the_use_of_a_key_is_shown_by_day_by_route_and_by_scope() {
         used["by_scope"][1],
         json!({"scope": "write", "last_used_at": null})
     );
+}
+
+/// However many parts an answer has, and however often it is looked whether it may go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_and_an_export_are_one_request_each() {
+    let world = World::start().await;
+    let org = world.org().await;
+    fill(&world, &org, 600).await;
+    let scopes = Scopes::NONE.with(Scope::Audit);
+    let (id, key, event) = world.new_key(scopes, 1_000);
+    world.append(&org, vec![event]).await;
+    asking(&world, &org, async |replica| {
+        let mut tap = open(replica, &key, "?after_position=0").await;
+        // Those that there are come in parts, those that happen each in one of its own.
+        for _ in 0..5 {
+            let last = world.append(&org, vec![world.new_key(scopes, 1).2]).await;
+            tap.until(&world, last).await;
+        }
+        assert!(tap.parts >= 8, "{}", tap.parts);
+        let lines = exported(replica, &key, "").await;
+        assert!(lines.len() > 600);
+    })
+    .await;
+
+    // What a replica does not need of the org's day it gives back when it stops.
+    let superuser = PgPool::connect_lazy_with(world.database.options());
+    let reserved =
+        sqlx::query_scalar::<_, i64>("select reserved from gate.quota where org_id = $1");
+    let reserved = reserved.bind(org.id.as_uuid()).fetch_one(&superuser).await;
+    assert_eq!(reserved.unwrap(), 3, "these and the first of all");
+
+    let used = usage(&world, &org, id, "").await;
+    let today = used["by_day"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&today["requests"], &today["refused"]),
+        (&json!(2), &json!(0))
+    );
+    let routes = used["by_route"].as_array().unwrap().iter();
+    let routes: Vec<_> = routes
+        .map(|one| (one["route"].clone(), one["requests"].clone()))
+        .collect();
+    let once = |route| (json!(route), json!(1));
+    assert_eq!(routes, [once("/audit/export"), once("/audit/stream")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use domain::event::{Actor, Event, ObservationRecorded, ProjectAdded, Reading, VideoStats};
+use chrono::TimeDelta;
+use domain::event::{
+    Actor, Event, ObservationRecorded, OrgCreated, ProjectAdded, Reading, VideoStats,
+};
 use domain::ids::{OrgId, ProjectId, VideoId};
-use domain::text::{Metadata, ProjectName};
+use domain::plan::Plan;
+use domain::text::{Metadata, Name, ProjectName};
 use domain::time::Timestamp;
 use event_log::{AppendRequest, Config, EventLog, Sweeper};
 use reqwest::{Method, StatusCode};
@@ -23,36 +27,45 @@ use crate::serve::{CURSOR_SECRET, Given, Service, text};
 
 const SOON: Duration = Duration::from_mins(1);
 /// Events of a partition: more than a tile of the tree, behind which all stay online.
-const SIZE: i64 = 300;
+pub const SIZE: i64 = 300;
 
 /// What a command that must fail complained of.
-async fn refused(given: &Given, arguments: &[&str]) -> String {
+pub async fn refused(given: &Given, arguments: &[&str]) -> String {
     let output = given.operate(arguments).await;
     assert!(!output.status.success(), "{arguments:?}: {}", text(&output));
     text(&output) + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// Projects of an org and readings of a video that it had, until two partitions are full and folded.
-async fn fill(given: &Given, org: OrgId) {
-    let (clock, entropy) = (Clock::system(), Entropy::os());
+/// A time so many days ago, which stands still.
+pub fn days_ago(days: i64) -> Clock {
+    let now = Clock::system().now();
+    Clock::manual(now - TimeDelta::days(days)).0
+}
+
+/// An org with some more, projects of it, and readings of a video that it had, until a position is
+/// reached; recorded at the time of a clock, and folded.
+pub async fn fill(given: &Given, clock: Clock, org: OrgId, first: Vec<Event>, until: i64) {
+    let entropy = Entropy::os();
     let pool = PgPool::connect(&given.operator_url()).await.unwrap();
-    let (log, appender) = EventLog::new(pool, clock.clone(), entropy.clone(), Config::default());
-    let lifecycle = Lifecycle::new(clock);
+    let (log, appender) = EventLog::new(pool.clone(), clock, entropy.clone(), Config::default());
+    let lifecycle = Lifecycle::new(Clock::system());
     let tasks = lifecycle.handle();
     tasks.spawn(TaskKind::Critical, "appender", appender.run(tasks.clone()));
     let video_id = VideoId::from_uuid(entropy.uuid_v4());
     let mut last = 0;
-    while last <= 2 * SIZE {
+    let mut events = first;
+    while last <= until {
         let project = ProjectAdded {
             project_id: ProjectId::from_uuid(entropy.uuid_v4()),
             name: ProjectName::parse(&format!("Project {last}")).unwrap(),
             readme: None,
             metadata: Metadata::empty(),
         };
+        events.extend([Event::ProjectAdded(project), reading(video_id)]);
         let request = AppendRequest {
             org_id: org,
             expected: None,
-            events: vec![Event::ProjectAdded(project), reading(video_id)],
+            events: std::mem::take(&mut events),
             actor: Actor::System,
             correlation_id: "test".to_owned(),
             idempotency: None,
@@ -60,9 +73,21 @@ async fn fill(given: &Given, org: OrgId) {
         };
         last = log.append(request).await.unwrap().last.as_i64();
     }
-    Sweeper::new(log.clone()).fold().await.unwrap();
     drop(log);
+    // Folding pauses, for which a time that stands still is too short.
+    let (log, _) = EventLog::new(pool, Clock::system(), entropy, Config::default());
+    Sweeper::new(log).fold().await.unwrap();
     lifecycle.shutdown(ShutdownPolicy::default()).await;
+}
+
+/// An org's first event.
+pub fn goats() -> Event {
+    let created = OrgCreated {
+        name: Name::parse("Goats").unwrap(),
+        plan: Plan::Ultra,
+        timezone: "UTC".to_owned(),
+    };
+    created.into()
 }
 
 fn reading(video_id: VideoId) -> Event {
@@ -156,14 +181,14 @@ async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
         .execute("select log.resize_partitions(300)")
         .await
         .unwrap();
-    let org = given
-        .told(&["orgs", "create", "--name", "Goats", "--plan", "ultra"])
-        .await;
+    let id = OrgId::from_uuid(Entropy::os().uuid_v4());
+    let org = id.to_string();
+    // Older than what stays in any case, younger than what goes if nothing is said.
+    fill(&given, days_ago(5), id, vec![goats()], 2 * SIZE).await;
     let make = [
         "keys", "create", &org, "--name", "Script", "--scopes", "read",
     ];
     let key = given.told(&make).await;
-    fill(&given, org.parse().unwrap()).await;
 
     let folder = given.folder.path().join("archive");
     let to = ["log", "archive", "--to", folder.to_str().unwrap()];
@@ -192,7 +217,7 @@ async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
 
     assert!(doctor(&given, None).await.contains("nothing is archived"));
     let said = given.told(&to).await;
-    assert_eq!(said, "1 to 300 are not old enough");
+    assert_eq!(said, "1 to 300 are not old enough (at least 4 days)");
     let rehearse = [&archive[..], &["--dry-run"]].concat();
     let said = given.told(&rehearse).await;
     assert_eq!(
@@ -210,6 +235,9 @@ async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
     assert!(said.contains("archived 301 to 600"), "{said}");
     let again = given.told(&archive).await;
     assert_eq!(again, "the partition from 601 on is not full");
+    fill(&given, Clock::system(), id, Vec::new(), 3 * SIZE).await;
+    let young = given.told(&archive).await;
+    assert_eq!(young, "601 to 900 are not old enough (at least 4 days)");
     let said = doctor(&given, None).await;
     assert!(
         said.contains("up to 600 are archived, and no folder"),

@@ -228,7 +228,7 @@ async fn of_an_erased_creator_nothing_sealed_can_be_read_anywhere_again() {
 }
 
 /// A comment that was judged before.
-fn late_comment(video_id: VideoId) -> CommentReading {
+pub fn late_comment(video_id: VideoId) -> CommentReading {
     let at = Timestamp::parse("2026-01-02T11:00:00Z").unwrap();
     CommentReading {
         comment_id: CommentId::of(video_id, "c2"),

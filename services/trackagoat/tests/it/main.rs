@@ -5,6 +5,7 @@ mod contract;
 mod dev;
 mod doctor;
 mod erased;
+mod erased_archived;
 mod erased_restored;
 mod examples;
 mod figures;

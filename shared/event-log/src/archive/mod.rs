@@ -10,6 +10,7 @@
 
 mod archiver;
 mod check;
+mod due;
 mod error;
 mod keep;
 mod line;
@@ -21,9 +22,11 @@ mod survey;
 mod through;
 mod volume;
 mod write;
+mod written;
 
-pub use self::archiver::{Archiver, Before, Next, Step, Written};
+pub use self::archiver::Archiver;
 pub use self::check::{BadEvent, Checker, Flaw, Start};
+pub use self::due::{Before, Next};
 pub use self::error::{ArchiveError, Behind};
 pub(crate) use self::keep::Subjects;
 pub use self::keep::is_fixed;
@@ -34,3 +37,4 @@ pub(crate) use self::scan::Scanned;
 pub(crate) use self::shelf::{Purpose, Shelf};
 pub use self::survey::{Survey, survey};
 pub use self::volume::Volume;
+pub use self::written::{Step, Written};

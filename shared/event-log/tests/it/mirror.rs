@@ -11,7 +11,7 @@ use testkit::{TestNats, eventually, nats, postgres};
 use crate::support::{Process, SOON, append, event, org, request, whole_log};
 
 /// Waits until the stream ends where the log does.
-async fn mirrored(nats: &TestNats, log: &EventLog) -> Info {
+pub async fn mirrored(nats: &TestNats, log: &EventLog) -> Info {
     let context = nats.jetstream().await;
     eventually(SOON, "the stream to end where the log does", async || {
         let head = log.head().await.unwrap();
@@ -197,7 +197,7 @@ async fn a_stream_that_lost_its_end_gets_it_back() {
 }
 
 /// Replaces the stream by one that holds its first messages alone; returns how many.
-async fn keep_first(nats: &TestNats, config: &Config, count: u64) -> u64 {
+pub async fn keep_first(nats: &TestNats, config: &Config, count: u64) -> u64 {
     let context = nats.jetstream().await;
     let stream = context.get_stream(STREAM_NAME).await.unwrap();
     let mut messages = Vec::new();
@@ -253,7 +253,8 @@ async fn a_stream_that_lost_a_message_of_its_midst_is_made_anew() {
     assert_eq!(again.log.head().await.unwrap().epoch, epoch);
 }
 
-async fn lose(nats: &TestNats, sequence: u64) {
+/// Takes a message out of a stream that allows it.
+pub async fn lose(nats: &TestNats, sequence: u64) {
     let context = nats.jetstream().await;
     let stream = context.get_stream(STREAM_NAME).await.unwrap();
     assert!(stream.delete_message(sequence).await.unwrap());

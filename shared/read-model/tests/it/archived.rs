@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::event::{Event, ObservationRecorded, Reading};
 use domain::ids::{CreatorId, GlobalPosition, OrgId, ProjectId, VideoId};
 use domain::plan::Plan;
+use domain::time::Timestamp;
 use event_log::Sweeper;
 use event_log::archive::{Archiver, Before, Next};
 use read_model::{ProjectionVersion, ReadModel, passed_by_all};
@@ -65,7 +66,10 @@ async fn archive(process: &Process, database: &TestDatabase, folder: &Path) -> G
     let mut archiver = Archiver::begin(&process.log, folder.to_owned())
         .await
         .unwrap();
-    let all = Before::Position(GlobalPosition::new(u64::MAX >> 1));
+    let all = Before {
+        position: None,
+        instant: Timestamp::parse("9999-12-31T00:00:00Z").unwrap(),
+    };
     loop {
         let after = archiver.resume().await.unwrap();
         match archiver.next(after, all, passed).await.unwrap() {

@@ -30,7 +30,7 @@ use super::params::{self, Bounds, Span, StreamChoice};
 use super::seal::Sealing;
 use super::{PART_BYTES, not_now, require_reached};
 use crate::ahead::{Ahead, Goal, Reader};
-use crate::answer::{Giver, Taker, hand_over};
+use crate::answer::{Giver, Taker, Unasked, hand_over};
 use crate::app::Shared;
 use crate::call::Call;
 use crate::guard::Guard;
@@ -121,9 +121,10 @@ const fn yes_or_no(yes: bool) -> &'static str {
 
 /// Exports what happened in the org as a file: one event a line, by position.
 ///
-/// The file is whole if the body ended as HTTP says that it does. One that was broken off, because
-/// the credential ended, the log could not be read or nothing was taken for a minute, is gone on with
-/// after the position of the last whole line.
+/// The file is whole if the body ended as HTTP says that it does. One that was broken off is gone on
+/// with after the position of the last whole line. That is if the credential ended, the log could not
+/// be read, nothing was taken for a minute, less than 1 MiB in five minutes of waiting for the reader,
+/// or the reader was waited for an hour in all.
 #[utoipa::path(
     get,
     path = "/audit/export",
@@ -180,6 +181,7 @@ pub async fn handle(
         goal: Goal::Walk,
     };
     let (giver, taker) = hand_over(app.clock.clone());
+    let giver = giver.paced();
     let export = Export {
         guard,
         ahead: reader.start(walk, &app.tasks),
@@ -229,7 +231,35 @@ enum Piece {
 }
 
 /// It cannot be whole.
-struct BrokenOff;
+enum BrokenOff {
+    /// The credential ended, the log cannot be read, or the process stops.
+    Here,
+    /// Nobody took anything for too long.
+    Untaken,
+    /// It is taken too slowly.
+    Slow,
+}
+
+impl From<Unasked> for BrokenOff {
+    fn from(unasked: Unasked) -> Self {
+        match unasked {
+            Unasked::Over(_) => Self::Here,
+            Unasked::Untaken => Self::Untaken,
+            Unasked::Slow => Self::Slow,
+        }
+    }
+}
+
+impl BrokenOff {
+    /// For counting.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Here => "broken_off",
+            Self::Untaken => "untaken",
+            Self::Slow => "slow",
+        }
+    }
+}
 
 /// An export under way.
 struct Export {
@@ -251,12 +281,12 @@ impl Export {
         let sent = tokio::select! {
             biased;
             () = gone => return,
-            () = draining.cancelled() => Err(BrokenOff),
+            () = draining.cancelled() => Err(BrokenOff::Here),
             sent = self.send(&mut giver) => sent,
         };
         let (outcome, last) = match sent {
             Ok(()) => ("whole", Piece::Whole),
-            Err(BrokenOff) => ("broken_off", Piece::BrokenOff),
+            Err(why) => (why.name(), Piece::BrokenOff),
         };
         metrics::counter!(EXPORTS, "outcome" => outcome).increment(1);
         giver.give(last);
@@ -264,20 +294,20 @@ impl Export {
 
     async fn send(&mut self, giver: &mut Giver<Piece>) -> Result<(), BrokenOff> {
         loop {
-            let asked = giver.asked(&mut self.guard).await;
-            asked.map_err(|_| BrokenOff)?;
+            giver.asked(&mut self.guard).await?;
             let part = self.fill().await?;
             // The end, too, is told only to whom it may be.
             self.admit().await?;
             if part.is_empty() {
                 return Ok(());
             }
-            giver.give(Piece::Part(part.into()));
+            let bytes = part.len();
+            giver.give_bytes(Piece::Part(part.into()), bytes);
         }
     }
 
     async fn admit(&mut self) -> Result<(), BrokenOff> {
-        self.guard.admit().await.map_err(|_| BrokenOff)
+        self.guard.admit().await.map_err(|_| BrokenOff::Here)
     }
 
     /// Lines until they are a part, or more of them are slow to come; none at the end.
@@ -315,7 +345,7 @@ impl Export {
             match next {
                 Some(Ahead::Page(page)) => self.page = page.into_iter(),
                 Some(Ahead::End) => self.is_read = true,
-                Some(Ahead::Live(..)) | None => return Err(BrokenOff),
+                Some(Ahead::Live(..)) | None => return Err(BrokenOff::Here),
             }
         }
     }

@@ -251,7 +251,7 @@ impl From<Unasked> for Ended {
     fn from(unasked: Unasked) -> Self {
         match unasked {
             Unasked::Over(over) => Self::Over(over),
-            Unasked::Untaken => Self::Slow,
+            Unasked::Untaken | Unasked::Slow => Self::Slow,
         }
     }
 }

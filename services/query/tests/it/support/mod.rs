@@ -150,6 +150,18 @@ impl World {
         (replica, lifecycle)
     }
 
+    /// The same, in a time of its own; only the log is read in everyone's, so that no leap of that time
+    /// falls into a question.
+    pub async fn replica_in(&self, clock: Clock) -> (Replica, Lifecycle) {
+        let lifecycle = Lifecycle::new(clock);
+        let reader = self.database.pool_as("tga_query");
+        let (clock, entropy) = (self.clock.clone(), self.entropy.clone());
+        let (log, _) = EventLog::new(reader, clock, entropy, event_log::Config::default());
+        let flags = ["--projector", "false"];
+        let replica = replica(&self.database, &log, &lifecycle.handle(), &flags).await;
+        (replica, lifecycle)
+    }
+
     /// The same, which reads archived events from a folder.
     pub async fn replica_with_archive(&self, folder: &Path) -> (Replica, Lifecycle) {
         let lifecycle = Lifecycle::new(self.clock.clone());

@@ -38,14 +38,20 @@ impl EraseCreator {
             .await?;
         let known = known.map_err(CommandError::Rejected)?;
         let known = known.ok_or(EraseError::NoCreator { org, creator })?;
-        observations(log, org, GlobalPosition::ZERO).await?;
+        let videos = async || commander.inspect(org, |state| videos(state, creator)).await;
+        // All that is looked through is read once before anything is done: what is archived may not be
+        // at hand, or not be what was archived.
+        let (had, mut looked) = (videos().await?, GlobalPosition::ZERO);
+        let mut subjects = comments(log, org, &had, &mut looked).await?;
         remove(operator, org, creator, known).await?;
         // Nothing more is recorded of it, nor of videos that it has.
-        let videos = commander
-            .inspect(org, |state| videos(state, creator))
-            .await?;
-        let mut looked = GlobalPosition::ZERO;
-        let mut subjects = comments(log, org, &videos, &mut looked).await?;
+        let videos = videos().await?;
+        let since: HashSet<_> = videos.difference(&had).copied().collect();
+        if !since.is_empty() {
+            let mut from_first = GlobalPosition::ZERO;
+            subjects.extend(comments(log, org, &since, &mut from_first).await?);
+        }
+        subjects.extend(comments(log, org, &videos, &mut looked).await?);
         subjects.insert(creator.as_uuid());
         let mut erased = HashSet::new();
         // What was judged before the removal may be recorded after the look: then there is another.
@@ -165,8 +171,8 @@ fn videos(state: &OrgState, creator: CreatorId) -> HashSet<VideoId> {
     videos.map(|(id, _)| *id).collect()
 }
 
-/// What an org recorded after a position, as a walk that has begun, and where it ends: an archive that
-/// it needs is missed before anything is done.
+/// What an org recorded after a position, as a walk that has begun, which misses an archive that it
+/// begins in.
 async fn observations(
     log: &EventLog,
     org: OrgId,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use chrono::TimeDelta;
 use clap::Args;
 use domain::ids::GlobalPosition;
+use domain::limits::{IDEMPOTENCY_HOURS, SUBSCRIBER_IDLE_HOURS};
 use domain::time::Timestamp;
 use event_log::archive::{ArchiveError, Archiver, Before, Next, Step, Stretch};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,9 +20,17 @@ use crate::database::connect_options;
 use crate::operator::connection::Operator;
 use crate::terminal::say;
 
-/// How old the last event of a partition must be where nothing else is said: far older than anything
-/// that is asked about again by its `Idempotency-Key`.
+/// How old the last event of a partition must be where nothing else is said.
 const OLD_DAYS: i64 = 7;
+/// How old it must be whatever is said: an answer that is told again by its `Idempotency-Key` is read
+/// from the log for a day, a delivery is tried and a subscriber's durable is kept for three, and after
+/// those it is seldom that what happened is asked for by its position, or that the stream lacks it.
+const LEAST_DAYS: i64 = 4;
+const _: () = {
+    assert!(LEAST_DAYS * 24 > IDEMPOTENCY_HOURS);
+    assert!(LEAST_DAYS.unsigned_abs() * 24 > SUBSCRIBER_IDLE_HOURS);
+    assert!(LEAST_DAYS <= OLD_DAYS);
+};
 
 /// Which partitions, and where to.
 #[derive(Debug, Args)]
@@ -31,7 +40,7 @@ pub struct ArchiveLog {
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     /// Only partitions that end before this position, or were recorded before this instant; by default
-    /// those that are older than 7 days.
+    /// those that are older than 7 days. What is younger than 4 days stays in any case.
     #[arg(long, value_name = "POSITION|INSTANT")]
     before: Option<Bound>,
     /// Say what would be archived, and do nothing.
@@ -43,7 +52,10 @@ pub struct ArchiveLog {
 
 /// What is old enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bound(Before);
+enum Bound {
+    Position(GlobalPosition),
+    Instant(Timestamp),
+}
 
 /// The text is none of what a bound may be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,11 +84,11 @@ impl FromStr for Bound {
     fn from_str(text: &str) -> Result<Self, InvalidBound> {
         if let Ok(position) = text.parse::<u64>() {
             let is_position = position > 0 && i64::try_from(position).is_ok();
-            let bound = Self(Before::Position(GlobalPosition::new(position)));
+            let bound = Self::Position(GlobalPosition::new(position));
             return is_position.then_some(bound).ok_or(InvalidBound);
         }
         Timestamp::parse(text)
-            .map(|instant| Self(Before::Instant(instant)))
+            .map(Self::Instant)
             .map_err(|_| InvalidBound)
     }
 }
@@ -85,13 +97,7 @@ impl ArchiveLog {
     /// Archives one partition after the other; may be killed at any point and run again.
     pub async fn run(self, operator: &Operator, clock: &Clock) -> Result<(), ArchiveFailure> {
         let log = operator.commander.log();
-        let before = self.before.map_or_else(
-            || {
-                let now = Timestamp::from_datetime(clock.now());
-                Before::Instant(now.minus(TimeDelta::days(OLD_DAYS)))
-            },
-            |bound| bound.0,
-        );
+        let before = before(self.before, Timestamp::from_datetime(clock.now()));
         let passed = self.passed(operator).await?;
         let mut archiver = Archiver::begin(log, self.to.clone()).await?;
         if self.dry_run {
@@ -128,6 +134,17 @@ impl ArchiveLog {
         let passed = passed.map_err(ArchiveFailure::Projections)?;
         passed.ok_or(ArchiveFailure::NoProjection)
     }
+}
+
+/// What is old enough now.
+fn before(bound: Option<Bound>, now: Timestamp) -> Before {
+    let (old, least) = (TimeDelta::days(OLD_DAYS), TimeDelta::days(LEAST_DAYS));
+    let (position, instant) = match bound {
+        None => (None, now.minus(old)),
+        Some(Bound::Position(position)) => (Some(position), now.minus(least)),
+        Some(Bound::Instant(instant)) => (None, instant.min(now.minus(least))),
+    };
+    Before { position, instant }
 }
 
 /// Says what would be archived.
@@ -191,7 +208,9 @@ async fn archive(archiver: &mut Archiver, stretch: Stretch) -> Result<(), Archiv
 fn say_end(next: Next) {
     match next {
         Next::Young(Stretch { first, last }) => {
-            say(format_args!("{first} to {last} are not old enough"));
+            say(format_args!(
+                "{first} to {last} are not old enough (at least {LEAST_DAYS} days)"
+            ));
         }
         Next::Growing(first) => say(format_args!("the partition from {first} on is not full")),
         Next::Due(_) => {}
@@ -211,20 +230,41 @@ fn progress_bar(stretch: Stretch) -> ProgressBar {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use event_log::archive::Before;
+    use domain::ids::GlobalPosition;
+    use domain::time::Timestamp;
 
-    use super::{Bound, InvalidBound};
+    use super::{Bound, InvalidBound, before};
 
     #[test]
     fn a_bound_is_a_position_or_an_instant() {
         let bound = |text: &str| text.parse::<Bound>();
-        assert!(matches!(bound("17").unwrap().0, Before::Position(at) if at.get() == 17));
+        assert!(matches!(bound("17").unwrap(), Bound::Position(at) if at.get() == 17));
         assert!(matches!(
-            bound("2026-01-05T05:37:52Z").unwrap().0,
-            Before::Instant(_)
+            bound("2026-01-05T05:37:52Z").unwrap(),
+            Bound::Instant(_)
         ));
         for bad in ["", "0", "-1", "soon", "99999999999999999999"] {
             assert_eq!(bound(bad), Err(InvalidBound), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_young_stays_whatever_is_said() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let now = at("2026-01-20T12:00:00Z");
+        for (bound, position, instant) in [
+            (None, None, "2026-01-13T12:00:00Z"),
+            (Some("17"), Some(17), "2026-01-16T12:00:00Z"),
+            (Some("2026-01-20T11:59:59Z"), None, "2026-01-16T12:00:00Z"),
+            (Some("2026-01-15T00:00:00Z"), None, "2026-01-15T00:00:00Z"),
+        ] {
+            let before = before(bound.map(|bound| bound.parse().unwrap()), now);
+            let named = before.position.map(GlobalPosition::get);
+            assert_eq!(
+                (named, before.instant),
+                (position, at(instant)),
+                "{bound:?}"
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
 use domain::event::{Event, ObservationRecorded, Reading, VideoStats};
 use domain::ids::{GlobalPosition, OrgId, VideoId};
 use event_log::archive::{Archiver, Before, Next};
@@ -79,7 +80,11 @@ impl World {
         let end = GlobalPosition::new(u64::MAX >> 1);
         loop {
             let after = archiver.resume().await.unwrap();
-            let next = archiver.next(after, Before::Position(end), end).await;
+            let all = Before {
+                position: None,
+                instant: super::now().plus(TimeDelta::days(1)),
+            };
+            let next = archiver.next(after, all, end).await;
             let Next::Due(stretch) = next.unwrap() else {
                 assert_eq!(after.get(), UPTO);
                 return;

@@ -2,6 +2,7 @@
 //! the folder, and who has not is told so.
 
 mod files;
+mod mirrored;
 mod orgs;
 mod steps;
 
@@ -184,10 +185,18 @@ async fn resize(db: &TestDatabase, size: u64) {
     resize.execute(db.pool()).await.unwrap();
 }
 
+/// Everything is old enough.
+fn all() -> Before {
+    Before {
+        position: None,
+        instant: Timestamp::parse("9999-12-31T00:00:00Z").unwrap(),
+    }
+}
+
 /// Everything is old enough, and projected.
 async fn next(archiver: &mut Archiver, after: GlobalPosition) -> Result<Next, ArchiveError> {
     let end = position(u64::MAX >> 1);
-    archiver.next(after, Before::Position(end), end).await
+    archiver.next(after, all(), end).await
 }
 
 async fn due(archiver: &mut Archiver, after: GlobalPosition) -> Next {

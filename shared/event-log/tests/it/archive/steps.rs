@@ -209,8 +209,7 @@ async fn a_partition_in_use_is_put_away_once_it_is_free() {
 #[tokio::test]
 async fn what_somebody_needs_online_stays() {
     let world = World::new(SIZE + 1).await;
-    let (zero, far) = (GlobalPosition::ZERO, position(1_000_000));
-    let all = Before::Position(far);
+    let (zero, far, all) = (GlobalPosition::ZERO, position(1_000_000), all());
     let behind = |error: ArchiveError| match error {
         ArchiveError::Behind { last, source } => (last.get(), source),
         other => panic!("{other}"),
@@ -257,13 +256,20 @@ async fn what_somebody_needs_online_stays() {
         first: position(1),
         last: position(SIZE),
     };
+    let before = |at| Before {
+        position: Some(position(at)),
+        ..all
+    };
     let instant = |offset| {
         let now = Timestamp::from_datetime(Clock::system().now());
-        Before::Instant(now.plus(TimeDelta::minutes(offset)))
+        Before {
+            position: None,
+            instant: now.plus(TimeDelta::minutes(offset)),
+        }
     };
     for (before, next) in [
-        (Before::Position(position(SIZE)), Next::Young(stretch)),
-        (Before::Position(position(SIZE + 1)), Next::Due(stretch)),
+        (before(SIZE), Next::Young(stretch)),
+        (before(SIZE + 1), Next::Due(stretch)),
         (instant(-1), Next::Young(stretch)),
         (instant(1), Next::Due(stretch)),
     ] {
