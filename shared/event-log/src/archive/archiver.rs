@@ -14,7 +14,7 @@ use super::keep::{self, Subjects};
 use super::manifest::Stretch;
 use super::rows;
 use super::survey::{look_again, survey};
-use super::written::Written;
+use super::written::{Step, Written};
 use crate::log::EventLog;
 
 /// Number of the advisory lock that whoever archives holds ("tga_arch").
@@ -33,7 +33,7 @@ pub(super) const KEPT_AT_ONCE: usize = 5_000;
 
 /// Archives a log into a folder; only one at a time does.
 pub struct Archiver {
-    log: EventLog,
+    pub(super) log: EventLog,
     pub(super) connection: PgConnection,
     pub(super) folder: PathBuf,
 }
@@ -89,6 +89,23 @@ impl Archiver {
             self.forget(newest.stretch).await?;
         }
         Ok(last)
+    }
+
+    /// Takes a partition that is due all the way; what the file holds, and how many of its events stay online.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write), [`keep`](Self::keep) and [`put_away`](Self::put_away): what was done
+    /// until then is gone on from.
+    pub async fn archive(
+        &mut self,
+        stretch: Stretch,
+        progress: impl FnMut(Step, GlobalPosition) + Send + 'static,
+    ) -> Result<(Written, u64), ArchiveError> {
+        let written = self.write(stretch, progress).await?;
+        let kept = self.keep(&written).await?;
+        self.put_away(&written).await?;
+        self.forget(stretch).await?;
+        Ok((written, kept))
     }
 
     /// Copies what stays online beside the partition; returns how many events that are.

@@ -204,10 +204,7 @@ async fn due(archiver: &mut Archiver, after: GlobalPosition) -> Next {
 }
 
 async fn archive(archiver: &mut Archiver, stretch: Stretch) {
-    let written = archiver.write(stretch, |_, _| {}).await.unwrap();
-    archiver.keep(&written).await.unwrap();
-    archiver.put_away(&written).await.unwrap();
-    archiver.forget(stretch).await.unwrap();
+    archiver.archive(stretch, |_, _| {}).await.unwrap();
 }
 
 /// Puts in a file's place what reading hangs on, as on a network volume whose server is gone: until that
