@@ -259,7 +259,9 @@ impl Copied {
                 epoch,
                 after: after.and_then(|newest| newest.size),
             };
-            self.newest = Some(newest);
+            // A life that has no head yet has begun there all the same.
+            let begun = Place { epoch, size: None };
+            self.newest = Some(Some(after.unwrap_or(begun)));
             let page = log.checkpoints(from, PAGE).await?;
             let copies: Vec<CheckpointCopy> = page.into_iter().map(Into::into).collect();
             let Some(last) = copies.last().map(CheckpointCopy::place) else {
