@@ -69,10 +69,10 @@ pub async fn sign_restorations_in_tx(
     let lives = |one: &LogRestoration| (one.said.former, one.said.epoch);
     let is_own =
         |one: &&LogRestoration| one.copy.as_ref().is_some_and(|copy| copy.public_key == key);
-    let mut signed: BTreeSet<_> = all.iter().filter(is_own).map(lives).collect();
+    let mut done: BTreeSet<_> = all.iter().filter(is_own).map(lives).collect();
     let mut count = 0;
     for one in &all {
-        if !signed.insert(lives(one)) {
+        if !done.insert(lives(one)) {
             continue;
         }
         let said = Restoration {

@@ -18,8 +18,8 @@ impl EventLog {
     /// archived cannot be read: [`ReadError::Archived`].
     #[must_use]
     pub fn with_archive(self, folder: Option<PathBuf>) -> Self {
-        let shelf = Shelf::new(folder, self.clock().clone());
-        self.reading_from(Arc::new(shelf))
+        let clock = self.clock().clone();
+        self.reading_from(Arc::new(Shelf::new(folder, clock)))
     }
 
     /// The first position from which on all events are kept online; those before it stand in archives,

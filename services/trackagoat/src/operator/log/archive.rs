@@ -179,16 +179,16 @@ async fn archive(archiver: &mut Archiver, stretch: Stretch) -> Result<(), Archiv
     let (first, last) = (stretch.first, stretch.last);
     let bar = progress_bar(stretch);
     let shown = bar.clone();
-    let archived = archiver.archive(stretch, move |step, position| {
+    let taken = archiver.archive(stretch, move |step, position| {
         shown.set_message(match step {
             Step::Write => "writing",
             Step::Read => "reading back",
         });
         shown.set_position(position.get() + 1 - first.get());
     });
-    let archived = archived.await;
+    let taken = taken.await;
     bar.finish_and_clear();
-    let (written, kept) = archived?;
+    let (written, kept) = taken?;
     let manifest = &written.manifest;
     let how = if written.was_there {
         ", written by an earlier run"
