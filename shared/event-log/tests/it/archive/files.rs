@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use event_log::archive::{BadEvent, Checker, Flaw, Volume, survey};
+use futures_util::future::{join_all, poll_immediate};
 use runtime::telemetry::chain;
 use serde_json::{Value, json};
 
@@ -338,25 +339,20 @@ async fn an_archive_that_hangs_keeps_nobody_for_ever() {
     let (reader, _) = EventLog::new(world.db.pool().clone(), clock, Entropy::os(), config);
     let reader = reader.with_archive(Some(world.path()));
     // The one hangs, and the other waits for its turn.
-    let reads = [(); 2].map(|()| {
-        let reader = reader.clone();
-        tokio::spawn(async move {
-            loop {
-                match reader.read(GlobalPosition::ZERO, 10).await {
-                    // Time went on before the archive was asked.
-                    Err(ReadError::Database(_)) => {}
-                    read => return read,
-                }
-            }
-        })
-    });
-    testkit::eventually(SOON, "both have been told", async || {
+    let read = async || loop {
+        match reader.read(GlobalPosition::ZERO, 10).await {
+            // Time went on before the archive was asked.
+            Err(ReadError::Database(_)) => {}
+            read => return read,
+        }
+    };
+    let mut reads = Box::pin(join_all([read(), read()]));
+    let told = testkit::eventually(SOON, "both have been told", async || {
         time.advance(Duration::from_mins(1));
-        reads.iter().all(tokio::task::JoinHandle::is_finished)
-    })
-    .await;
-    for read in reads {
-        let error = read.await.unwrap().unwrap_err();
+        poll_immediate(&mut reads).await
+    });
+    for read in told.await {
+        let error = read.unwrap_err();
         let ReadError::Archive { source, .. } = error else {
             panic!("{error}");
         };

@@ -6,6 +6,7 @@ use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::proof::{proves_consistency, proves_inclusion};
 use domain::signed::NoteSigner;
 use event_log::{EventLog, ReadError, Selection, Signer, SignerConfig, SignerError, StoredEvent};
+use futures_util::future::poll_immediate;
 use testkit::eventually;
 
 use super::{SIZE, World, hang};
@@ -270,13 +271,16 @@ async fn a_walk_through_the_archive_holds_up_no_proof() {
         .join(format!("events-{}-{}.json", SIZE + 1, 2 * SIZE));
     let hanging = hang(&manifest);
     let reader = world.with_folder();
-    let walker = reader.clone();
-    let walk = tokio::spawn(async move { walker.read(position(SIZE), 10).await });
-    eventually(SOON, "it to hang", async || hanging.is_finished()).await;
+    let mut walk = Box::pin(reader.read(position(SIZE), 10));
+    eventually(SOON, "it to hang", async || {
+        assert!(poll_immediate(&mut walk).await.is_none());
+        hanging.is_finished()
+    })
+    .await;
     let size = TreeSize::new(world.log().head().await.unwrap().position.get());
     let proof = reader.consistency_proof(TreeSize::new(100), size).await;
     assert!(proof.unwrap().is_some());
-    assert!(!walk.is_finished());
+    assert!(poll_immediate(&mut walk).await.is_none());
     drop(hanging.join());
-    walk.await.unwrap().unwrap_err();
+    walk.await.unwrap_err();
 }
