@@ -68,6 +68,13 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// Whether what is wanted is archived, and the archive not at hand.
+    pub const fn is_archived(&self) -> bool {
+        matches!(self, Self::Archived { .. } | Self::Archive { .. })
+    }
+}
+
 impl From<sqlx::Error> for ReadError {
     fn from(source: sqlx::Error) -> Self {
         Self::Database(source)

@@ -8,6 +8,7 @@ use domain::time::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::append::{ACTIVE, KIND_SESSION, ROTATING};
 use crate::archive::{Stretch, Subjects};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::{EventLog, Head};
@@ -257,17 +258,19 @@ async fn standings(
                rate_limit_per_minute, ip_allowlist::text[] as "networks: Vec<String>",
                expires_at, overlap_ends_at
            from gate.credentials
-           where status in (1, 2) and ($1::uuid is null or id > $1) order by id limit $2"#,
+           where status in ($3, $4) and ($1::uuid is null or id > $1) order by id limit $2"#,
         after,
-        i64::from(limit)
+        i64::from(limit),
+        ACTIVE,
+        ROTATING
     )
     .fetch_all(connection)
     .await?;
     let standings = rows.into_iter().map(|row| Standing {
         id: row.id,
         org: OrgId::from_uuid(row.org_id),
-        is_session: row.kind == 2,
-        is_rotating: row.status == 2,
+        is_session: row.kind == KIND_SESSION,
+        is_rotating: row.status == ROTATING,
         scopes: row.scopes,
         strict: row.strict,
         owner: row.owner_id,
@@ -287,9 +290,11 @@ async fn active(
 ) -> Result<Vec<Credential>, ReadError> {
     let rows = sqlx::query!(
         r#"select id, org_id, encode(hash, 'hex') as "sha256!" from gate.credentials
-           where status in (1, 2) and ($1::uuid is null or id > $1) order by id limit $2"#,
+           where status in ($3, $4) and ($1::uuid is null or id > $1) order by id limit $2"#,
         after,
-        i64::from(limit)
+        i64::from(limit),
+        ACTIVE,
+        ROTATING
     )
     .fetch_all(connection)
     .await?;

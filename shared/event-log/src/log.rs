@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::append::{
     AppendError, AppendRequest, Appended, Appender, Config, Prepared, Queue, StoredAnswer,
 };
-use crate::archive::Shelf;
+use crate::archive::{Purpose, Shelf};
 use crate::error::ReadError;
 use crate::readings::{KnownReading, ReadingKey};
 use crate::recent::Recent;
@@ -91,13 +91,13 @@ impl EventLog {
             Arc::clone(&recent),
         );
         let log = Self {
+            archives: Arc::new(Shelf::new(None, clock.clone())),
             pool,
             clock,
             entropy,
             queue,
             recent,
             places: None,
-            archives: Arc::default(),
         };
         (log, appender)
     }
@@ -149,7 +149,7 @@ impl EventLog {
         after: GlobalPosition,
         limit: u16,
     ) -> Result<Vec<StoredEvent>, ReadError> {
-        self.read_through(after, limit).await
+        self.read_through(after, limit, Purpose::Walk).await
     }
 
     /// Up to `limit` (5,000 at most) events after a position that change who may call; each names
@@ -177,8 +177,8 @@ impl EventLog {
         self.ask(async |c| read::orgs(c).await).await
     }
 
-    /// Up to `limit` (5,000 at most) events of one stream after a version, without gaps; of
-    /// observations only those that are online.
+    /// Up to `limit` (5,000 at most) events of one stream after a version, as far as they are online
+    /// without gaps: where it ends early, an event may be archived or missing.
     pub async fn read_stream(
         &self,
         org: OrgId,

@@ -1,5 +1,6 @@
 //! Reading the log. Pages are short statements, so that no reader holds a snapshot for long.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -176,6 +177,14 @@ pub async fn archived_behind(
     }
 }
 
+/// How many events of the size of these come to so many bytes; none where there are none.
+pub fn fitting(bytes: usize, events: &[StoredEvent], bounds: RangeInclusive<u16>) -> Option<u16> {
+    let of_these: usize = events.iter().map(StoredEvent::text_bytes).sum();
+    let fits = bytes.saturating_mul(events.len()).checked_div(of_these)?;
+    let fits = u16::try_from(fits).unwrap_or(u16::MAX);
+    Some(fits.clamp(*bounds.start(), *bounds.end()))
+}
+
 /// The events at these positions, in their order.
 pub async fn at_positions(
     connection: &mut PgConnection,
@@ -241,8 +250,7 @@ pub async fn count(
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
-/// The events of one stream after a version, without gaps. Of a stream of observations the next may be
-/// archived: then nothing is given but where it stands.
+/// The events of one stream after a version, as far as they are online without gaps.
 pub async fn stream(
     connection: &mut PgConnection,
     org: OrgId,
@@ -250,7 +258,6 @@ pub async fn stream(
     after: StreamVersion,
     limit: u16,
 ) -> Result<Vec<StoredEvent>, ReadError> {
-    let most = i64::from(limit.min(PAGE_MAX));
     let rows = sqlx::query_as!(
         Row,
         r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
@@ -262,9 +269,9 @@ pub async fn stream(
         org.as_uuid(),
         stream.number(),
         after.as_i64(),
-        most
+        i64::from(limit.min(PAGE_MAX))
     )
-    .fetch_all(&mut *connection)
+    .fetch_all(connection)
     .await?;
     let mut events = convert(rows)?;
     let mut due = after.next();
@@ -274,47 +281,8 @@ pub async fn stream(
         is_due
     });
     let whole = whole.count();
-    let goes_on = whole < events.len() || events.is_empty();
-    if stream == Stream::Observations && goes_on && whole == 0 {
-        check_kept(connection, org, after).await?;
-    }
     events.truncate(whole);
     Ok(events)
-}
-
-/// Fails if an org has observations after a version, the next of which is not online.
-async fn check_kept(
-    connection: &mut PgConnection,
-    org: OrgId,
-    after: StreamVersion,
-) -> Result<(), ReadError> {
-    // The newest of every stream is kept of whatever is archived.
-    let next = sqlx::query!(
-        "select position, version from log.events
-         where org_id = $1 and stream = $2 and version > $3 order by version limit 1",
-        org.as_uuid(),
-        Stream::Observations.number(),
-        after.as_i64()
-    )
-    .fetch_optional(&mut *connection)
-    .await?;
-    let Some(next) = next.filter(|next| next.version > after.next().as_i64()) else {
-        return Ok(());
-    };
-    let missing = || {
-        let key = format!("{org} {}", after.next());
-        CorruptRow::new("log.events", "version", key, "is missing")
-    };
-    // It stands before the one that is there, and so do all that are archived with it.
-    let before = GlobalPosition::try_from_i64(next.position - 1).ok_or_else(missing)?;
-    let upto = archive::upto(connection).await?;
-    if upto == GlobalPosition::ZERO {
-        return Err(missing().into());
-    }
-    Err(ReadError::Archived {
-        position: before.min(upto),
-        earliest: upto.next(),
-    })
 }
 
 /// The events after a position that change who may call.

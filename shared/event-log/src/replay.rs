@@ -14,6 +14,8 @@ use crate::stored::StoredEvent;
 
 /// Bytes of one page that are aimed at.
 const PAGE_BYTES: usize = 512 * 1024;
+/// Events of one page at least, however large they are.
+const PAGE_MIN: u16 = 16;
 /// Events of the first page, before it is known how large they are: 64 MiB at the very most.
 const FIRST_PAGE: u16 = 256;
 /// Positions that one statement looks through for what is selected, so that none lasts long.
@@ -89,10 +91,16 @@ impl Replay {
             return Ok(None);
         }
         let page = loop {
-            if let Some(page) = self.archived_page().await? {
+            // Events may be archived meanwhile, so both are looked for, the likelier first.
+            if self.log.shelf().is_likely_after(self.after)
+                && let Some(page) = self.archived_page().await?
+            {
                 break page;
             }
             if let Some(page) = self.online_page().await? {
+                break page;
+            }
+            if let Some(page) = self.archived_page().await? {
                 break page;
             }
         };
@@ -100,7 +108,7 @@ impl Replay {
         Ok(Some(page))
     }
 
-    /// What is selected of the next events online; none if they were archived meanwhile.
+    /// What is selected of the next events online; none if they are archived.
     async fn online_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
         let (after, to) = (self.after, self.to);
         let (limit, selection) = (self.page, &self.selection);
@@ -121,18 +129,14 @@ impl Replay {
             let key = format!("{} to {}", after.next(), page.through);
             return Err(CorruptRow::new("log.events", "position", key, "is not whole").into());
         }
-        let bytes: usize = page.events.iter().map(StoredEvent::text_bytes).sum();
-        if let Some(fits) = (PAGE_BYTES * page.events.len()).checked_div(bytes) {
-            self.page = u16::try_from(fits).unwrap_or(PAGE_MAX).clamp(16, PAGE_MAX);
+        if let Some(fits) = read::fitting(PAGE_BYTES, &page.events, PAGE_MIN..=PAGE_MAX) {
+            self.page = fits;
         }
         Ok(Some(page))
     }
-}
 
-impl Replay {
     /// What is selected of the next archived events; none if they are online.
     async fn archived_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
-        // Asked each time, as events may be archived meanwhile.
         let found = self.log.scan_archived(self.selection.org, self.after);
         let Some(Scanned {
             mut events,

@@ -1,5 +1,7 @@
 //! `log.restorations`: why the log has begun a new life.
 
+use std::collections::BTreeSet;
+
 use domain::ids::{LogEpoch, TreeSize};
 use domain::signed::{LogName, NoteSigner, Restoration};
 use domain::time::Timestamp;
@@ -15,7 +17,7 @@ const MOST: i64 = 1_000;
 /// One of them, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRestoration {
-    /// What its row says.
+    /// What its row says; of which log is said by the note alone.
     pub said: Restoration,
     /// The note, as it is carried out of the database; none: it is under no signature.
     pub copy: Option<CheckpointCopy>,
@@ -54,7 +56,7 @@ pub async fn note_restoration_in_tx(
     .map(drop)
 }
 
-/// Signs what was noted without a key. Returns how many.
+/// Signs what was noted without a key, or with another one that the log had before. Returns how many.
 ///
 /// # Errors
 /// If the database does not answer, or refuses.
@@ -63,14 +65,16 @@ pub async fn sign_restorations_in_tx(
     signer: &NoteSigner,
 ) -> Result<usize, ReadError> {
     let all = restorations(&mut *connection).await?;
-    let is_signed = |one: &LogRestoration| {
-        let same = |other: &&LogRestoration| {
-            (other.said.former, other.said.epoch) == (one.said.former, one.said.epoch)
-        };
-        all.iter().filter(same).any(|other| other.copy.is_some())
-    };
+    let key = signer.verifier().to_string();
+    let lives = |one: &LogRestoration| (one.said.former, one.said.epoch);
+    let is_own =
+        |one: &&LogRestoration| one.copy.as_ref().is_some_and(|copy| copy.public_key == key);
+    let mut done: BTreeSet<_> = all.iter().filter(is_own).map(lives).collect();
     let mut count = 0;
-    for one in all.iter().filter(|one| !is_signed(one)) {
+    for one in &all {
+        if !done.insert(lives(one)) {
+            continue;
+        }
         let said = Restoration {
             origin: signer.name().clone(),
             ..one.said.clone()

@@ -10,6 +10,7 @@ use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 
 use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
+use crate::read;
 use crate::stored::StoredEvent;
 
 /// Most events of a stream that are asked for at once.
@@ -256,12 +257,11 @@ impl Lane {
         if let Some(last) = whole.last() {
             self.passed = last.position;
         }
-        self.waiting = whole.into();
-        let bytes: usize = self.waiting.iter().map(StoredEvent::text_bytes).sum();
-        if let Some(fits) = (self.bytes * self.waiting.len()).checked_div(bytes) {
-            let most = self.page.saturating_mul(2).min(PAGE);
-            self.page = u16::try_from(fits).unwrap_or(PAGE).clamp(PAGE_MIN, most);
+        let most = self.page.saturating_mul(2).min(PAGE);
+        if let Some(fits) = read::fitting(self.bytes, &whole, PAGE_MIN..=most) {
+            self.page = fits;
         }
+        self.waiting = whole.into();
     }
 }
 

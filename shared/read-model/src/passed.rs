@@ -3,8 +3,9 @@
 use domain::ids::GlobalPosition;
 use sqlx::PgConnection;
 
-/// The position that every build of every version of the projection in this database has passed,
-/// finished or not; none if there is no projection, or only one of before builds. Who makes another version later begins with the first event.
+/// The position that every build of every version of the projection in this database has passed, finished
+/// or not; none if there is no projection, or only such as were made before builds were kept apart. A
+/// version that is made later begins with the first event.
 ///
 /// # Errors
 /// If the database does not answer.

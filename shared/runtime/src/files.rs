@@ -1,9 +1,10 @@
-//! Files that hold secrets: readable by their owner from their first byte, replaced as a whole.
+//! Files for their owner's eyes: readable by nobody else from their first byte, replaced as a whole; and
+//! names that outlast a loss of power.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Lower-case hexadecimal digits.
@@ -31,6 +32,41 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&beside, path)
+}
+
+/// Makes a folder of mode 0700, and what it stands in. Each is on the disk before the next is made in it,
+/// and the one that was there too, as far as this process may see to it: another attempt may have made it.
+///
+/// # Errors
+/// If one cannot be made, or is no folder.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let named = |path: &&Path| !path.as_os_str().is_empty();
+    let mut due: Vec<_> = folder.ancestors().take_while(named).collect();
+    let there = due.iter().position(|path| path.exists());
+    due.truncate(there.map_or(due.len(), |there| there + 1));
+    for path in due.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => sync_folder(path)?,
+            Err(error) if !path.is_dir() => return Err(error),
+            Err(_) => match sync_folder(path) {
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+                _ => {}
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Returns once the name of a file or a folder is on the disk: that stands in the folder around it.
+///
+/// # Errors
+/// If that cannot be opened or written.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
 }
 
 /// Removes a file; that it is gone already is no error.
@@ -66,6 +102,27 @@ mod tests {
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn folders_are_made_for_their_owner_and_left_as_they_are() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("one/two");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        make_folder(&folder).unwrap();
+        assert_eq!(
+            (mode(&home.path().join("one")), mode(&folder)),
+            (0o700, 0o700)
+        );
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o750)).unwrap();
+        make_folder(&folder).unwrap();
+        assert_eq!(mode(&folder), 0o750);
+        let file = folder.join("file");
+        fs::write(&file, "").unwrap();
+        sync_folder(&file).unwrap();
+        sync_folder(Path::new("file")).unwrap();
+        make_folder(&file).unwrap_err();
+        make_folder(&file.join("three")).unwrap_err();
     }
 
     #[test]

@@ -88,10 +88,7 @@ async fn archive(given: &Given, folder: &Path) {
             assert_eq!(after.as_i64(), 2 * SIZE);
             return;
         };
-        let written = archiver.write(stretch, |_, _| {}).await.unwrap();
-        archiver.keep(&written).await.unwrap();
-        archiver.put_away(&written).await.unwrap();
-        archiver.forget(stretch).await.unwrap();
+        archiver.archive(stretch, |_, _| {}).await.unwrap();
     }
 }
 

@@ -27,6 +27,7 @@ const FILTERS: [(&str, &str); 5] = [
 ];
 /// Up to [`domain::limits::AUDIT_TYPES`] types, or `<entity>.*`.
 const TYPES: &str = r"^[a-z]+\.(\*|[a-z_]+)(,[a-z]+\.(\*|[a-z_]+)){0,19}$";
+const _: () = assert!(domain::limits::AUDIT_TYPES == 1 + 19);
 /// As the log writes who caused something.
 const ACTOR: &str = r"^(system|(user|key):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
 /// As the log writes what something is about.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Lines, LogName, Malformed, NoteError, NoteSigner, VerifierKey, number, opened};
+use super::{Lines, LogName, Malformed, NoteError, NoteSigner, VerifierKey, number, open_as};
 use crate::ids::{LogEpoch, TreeSize};
 use crate::merkle::NodeHash;
 use crate::time::Timestamp;
@@ -46,13 +46,7 @@ impl Checkpoint {
     /// # Errors
     /// [`NoteError`].
     pub fn open(note: &str, keys: &[VerifierKey]) -> Result<Self, NoteError> {
-        let (text, key) = opened(note, keys)?;
-        let checkpoint = Self::parse(text)?;
-        if checkpoint.origin == *key.name() {
-            Ok(checkpoint)
-        } else {
-            Err(malformed(1).into())
-        }
+        open_as(note, keys, "checkpoint", Self::parse, |said| &said.origin)
     }
 
     /// Reads the text of a note, whoever signed it. Extension lines that are not ours may follow.
@@ -68,13 +62,6 @@ impl Checkpoint {
             epoch: lines.after("epoch", |id| id.parse().ok())?,
             at: lines.after("time", |at| Timestamp::parse(at).ok())?,
         })
-    }
-}
-
-fn malformed(line: usize) -> Malformed {
-    Malformed {
-        what: "checkpoint",
-        line,
     }
 }
 

@@ -45,6 +45,24 @@ pub enum NoteError {
     Text(#[from] Malformed),
 }
 
+/// Reads a note that one of the keys has signed: what `parse` makes of its text, whose first line must
+/// name the log of that key.
+fn open_as<T>(
+    note: &str,
+    keys: &[VerifierKey],
+    what: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, Malformed>,
+    origin: impl FnOnce(&T) -> &LogName,
+) -> Result<T, NoteError> {
+    let (text, key) = opened(note, keys)?;
+    let said = parse(text)?;
+    if origin(&said) == key.name() {
+        Ok(said)
+    } else {
+        Err(Malformed { what, line: 1 }.into())
+    }
+}
+
 /// The lines of a text, each read once and in order.
 struct Lines<'a> {
     what: &'static str,

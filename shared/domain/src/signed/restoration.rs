@@ -1,7 +1,7 @@
 //! That a life of the log ended because its database was restored to an earlier moment. Without it heads
 //! of one life say that the log of another was changed.
 
-use super::{Lines, LogName, Malformed, NoteError, NoteSigner, VerifierKey, number, opened};
+use super::{Lines, LogName, Malformed, NoteError, NoteSigner, VerifierKey, number, open_as};
 use crate::ids::{LogEpoch, TreeSize};
 use crate::time::Timestamp;
 
@@ -51,14 +51,7 @@ impl Restoration {
     /// # Errors
     /// [`NoteError`].
     pub fn open(note: &str, keys: &[VerifierKey]) -> Result<Self, NoteError> {
-        let (text, key) = opened(note, keys)?;
-        let restoration = Self::parse(text)?;
-        if restoration.origin == *key.name() {
-            Ok(restoration)
-        } else {
-            let (what, line) = ("restoration", 1);
-            Err(Malformed { what, line }.into())
-        }
+        open_as(note, keys, "restoration", Self::parse, |said| &said.origin)
     }
 
     /// Reads the text of a note, whoever signed it.

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::checkpoint::root;
-use super::{Lines, LogName, Malformed, NoteError, NoteSigner, VerifierKey, number, opened};
+use super::{Lines, LogName, Malformed, NoteError, NoteSigner, VerifierKey, number, open_as};
 use crate::event::{ChainHash, Stream};
 use crate::ids::{LogEpoch, OrgId, StreamVersion, TreeSize};
 use crate::merkle::NodeHash;
@@ -78,14 +78,7 @@ impl Seal {
     /// # Errors
     /// [`NoteError`].
     pub fn open(note: &str, keys: &[VerifierKey]) -> Result<Self, NoteError> {
-        let (text, key) = opened(note, keys)?;
-        let seal = Self::parse(text)?;
-        if seal.origin == *key.name() {
-            Ok(seal)
-        } else {
-            let (what, line) = ("seal", 1);
-            Err(Malformed { what, line }.into())
-        }
+        open_as(note, keys, "seal", Self::parse, |said| &said.origin)
     }
 
     /// Reads the text of a note, whoever signed it.

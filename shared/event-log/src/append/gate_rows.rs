@@ -20,9 +20,9 @@ use crate::inline::Change;
 
 /// Stored numbers of a credential's kind and status; stable.
 const KIND_API_KEY: i16 = 1;
-pub(super) const KIND_SESSION: i16 = 2;
-pub(super) const ACTIVE: i16 = 1;
-const ROTATING: i16 = 2;
+pub(crate) const KIND_SESSION: i16 = 2;
+pub(crate) const ACTIVE: i16 = 1;
+pub(crate) const ROTATING: i16 = 2;
 pub(super) const ENDED: i16 = 3;
 
 /// Applies changes in their order, in the caller's transaction.

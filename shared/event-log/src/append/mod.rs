@@ -28,6 +28,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 pub use self::appender::Appender;
+pub(crate) use self::gate_rows::{ACTIVE, KIND_SESSION, ROTATING};
 pub(crate) use self::prepare::Prepared;
 pub(crate) use self::queue::Queue;
 

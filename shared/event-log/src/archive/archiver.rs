@@ -14,14 +14,14 @@ use super::keep::{self, Subjects};
 use super::manifest::Stretch;
 use super::rows;
 use super::survey::{look_again, survey};
-use super::written::Written;
+use super::written::{Step, Written};
 use crate::log::EventLog;
 
 /// Number of the advisory lock that whoever archives holds ("tga_arch").
 const LOCK: i64 = 0x7467_615f_6172_6368;
 /// How long one statement may take: the longest compares all decisions of a partition with their copy.
 const STATEMENT: Duration = Duration::from_mins(15);
-/// How long readers and appenders are held up at most by an attempt that comes to nothing.
+/// How long an attempt that comes to nothing holds up readers and appenders at most, by each of its locks.
 const HELD_UP: Duration = Duration::from_millis(20);
 /// Attempts to put a partition away, a while apart.
 const ATTEMPTS: u32 = 600;
@@ -33,7 +33,7 @@ pub(super) const KEPT_AT_ONCE: usize = 5_000;
 
 /// Archives a log into a folder; only one at a time does.
 pub struct Archiver {
-    log: EventLog,
+    pub(super) log: EventLog,
     pub(super) connection: PgConnection,
     pub(super) folder: PathBuf,
 }
@@ -91,6 +91,23 @@ impl Archiver {
         Ok(last)
     }
 
+    /// Takes a partition that is due all the way; what the file holds, and how many of its events stay online.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write), [`keep`](Self::keep) and [`put_away`](Self::put_away): what was done
+    /// until then is gone on from.
+    pub async fn archive(
+        &mut self,
+        stretch: Stretch,
+        progress: impl FnMut(Step, GlobalPosition) + Send + 'static,
+    ) -> Result<(Written, u64), ArchiveError> {
+        let written = self.write(stretch, progress).await?;
+        let kept = self.keep(&written).await?;
+        self.put_away(&written).await?;
+        self.forget(stretch).await?;
+        Ok((written, kept))
+    }
+
     /// Copies what stays online beside the partition; returns how many events that are.
     ///
     /// # Errors
@@ -133,7 +150,7 @@ impl Archiver {
     }
 
     /// Puts what is kept in the partition's place, and notes where the whole stands: one transaction,
-    /// which holds up nobody for longer than 20 ms if it has to wait itself.
+    /// which holds up nobody for longer than 20 ms for each of two locks if it has to wait itself.
     ///
     /// # Errors
     /// [`ArchiveError::Held`] if the partition was in use whenever it was tried.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use domain::ids::{GlobalPosition, TreeSize};
+use runtime::clock::TimedOut;
 use thiserror::Error;
 
 use super::check::BadEvent;
@@ -42,6 +43,12 @@ pub enum ArchiveError {
         /// Why.
         source: io::Error,
     },
+    /// This process has no folder.
+    #[error("there is no folder of archives here")]
+    Nowhere,
+    /// The folder does not answer, or hangs for those who were before.
+    #[error("the folder of archives did not answer in time")]
+    Late(#[source] TimedOut),
     /// A manifest is not one, or not the one that is wanted.
     #[error("the manifest {path} {problem}")]
     Manifest {

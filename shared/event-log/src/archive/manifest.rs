@@ -143,8 +143,8 @@ impl Manifest {
         }
     }
 
-    /// Reads one, and its hash.
-    pub(super) fn read(path: &Path) -> Result<(Self, Sum), ArchiveError> {
+    /// Reads one: what stands before its events, and its hash.
+    pub(super) fn read(path: &Path) -> Result<(Self, Start, Sum), ArchiveError> {
         let length = std::fs::metadata(path).map_err(ArchiveError::file(path))?;
         if length.len() > MANIFEST_BYTES {
             return Err(ArchiveError::manifest(path, "is too large for one"));
@@ -155,15 +155,15 @@ impl Manifest {
         if manifest.format != FORMAT {
             return Err(ArchiveError::manifest(path, "has a form of a newer build"));
         }
-        if !manifest.is_consistent() {
-            return Err(ArchiveError::manifest(path, "contradicts itself"));
-        }
-        Ok((manifest, Sum::of(&text)))
+        let start = manifest.before.start();
+        let start = start.filter(|_| manifest.is_consistent());
+        let start = start.ok_or_else(|| ArchiveError::manifest(path, "contradicts itself"))?;
+        Ok((manifest, start, Sum::of(&text)))
     }
 
     /// What it is as a file.
     pub(super) fn to_text(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec(self).unwrap_or_default();
+        let mut text = serde_json::to_vec(self).expect("names, numbers and hashes are JSON");
         text.push(b'\n');
         text
     }
@@ -212,7 +212,6 @@ impl Manifest {
             && self.file == self.stretch().file_name()
             && self.before.tree_size + 1 == self.first.get()
             && self.after.tree_size == self.last.get()
-            && self.before.start().is_some()
             && self.after.start().is_some()
     }
 }

@@ -34,7 +34,7 @@ pub use self::manifest::{Frame, Manifest, Stretch};
 pub use self::rows::ArchiveEdge;
 pub(crate) use self::rows::{Archived, holding, upto};
 pub(crate) use self::scan::Scanned;
-pub(crate) use self::shelf::Shelf;
+pub(crate) use self::shelf::{Purpose, Shelf};
 pub use self::survey::{Survey, survey};
 pub use self::volume::Volume;
 pub use self::written::{Step, Written};

@@ -66,18 +66,11 @@ pub async fn holding(
     let Some(row) = row else {
         return Ok(None);
     };
-    let stretch = Stretch {
-        first: position("first", row.first)?,
-        last: position("upto", row.upto)?,
-    };
-    if stretch.first > wanted {
+    let archived = archived(row.first, row.upto, &row.manifest_sha256, row.newest)?;
+    if archived.stretch.first > wanted {
         return Err(CorruptRow::new("log.archived", "first", wanted, "is in no stretch").into());
     }
-    Ok(Some(Archived {
-        stretch,
-        manifest_sum: sum(&stretch, &row.manifest_sha256)?,
-        upto: position("upto", row.newest)?,
-    }))
+    Ok(Some(archived))
 }
 
 /// All stretches, the oldest first.
@@ -88,18 +81,10 @@ pub async fn all(connection: &mut PgConnection) -> Result<Vec<Archived>, ReadErr
     )
     .fetch_all(connection)
     .await?;
-    let archived = rows.into_iter().map(|row| {
-        let stretch = Stretch {
-            first: position("first", row.first)?,
-            last: position("upto", row.upto)?,
-        };
-        Ok(Archived {
-            stretch,
-            manifest_sum: sum(&stretch, &row.manifest_sha256)?,
-            upto: position("upto", row.newest)?,
-        })
-    });
-    Ok(archived.collect::<Result<_, CorruptRow>>()?)
+    let all = rows
+        .into_iter()
+        .map(|row| archived(row.first, row.upto, &row.manifest_sha256, row.newest));
+    Ok(all.collect::<Result<_, CorruptRow>>()?)
 }
 
 /// The last position that stands whole in files alone, or 0.
@@ -133,10 +118,7 @@ pub async fn newest(connection: &mut PgConnection) -> Result<Option<Newest>, Rea
     let Some(row) = row else {
         return Ok(None);
     };
-    let stretch = Stretch {
-        first: position("first", row.first)?,
-        last: position("upto", row.upto)?,
-    };
+    let stretch = stretch(row.first, row.upto)?;
     let peaks: Option<Vec<_>> = row
         .peaks
         .iter()
@@ -158,10 +140,27 @@ pub async fn newest(connection: &mut PgConnection) -> Result<Option<Newest>, Rea
     }))
 }
 
-fn sum(stretch: &Stretch, bytes: &[u8]) -> Result<Sum, CorruptRow> {
-    let bytes = bytes.try_into().map_err(|_| {
+fn stretch(first: i64, upto: i64) -> Result<Stretch, CorruptRow> {
+    Ok(Stretch {
+        first: position("first", first)?,
+        last: position("upto", upto)?,
+    })
+}
+
+fn archived(
+    first: i64,
+    upto: i64,
+    manifest_sha256: &[u8],
+    newest: i64,
+) -> Result<Archived, CorruptRow> {
+    let stretch = stretch(first, upto)?;
+    let sum = manifest_sha256.try_into().map_err(|_| {
         let key = stretch.last;
         CorruptRow::new("log.archived", "manifest_sha256", key, "is not 32 bytes")
     })?;
-    Ok(Sum(bytes))
+    Ok(Archived {
+        stretch,
+        manifest_sum: Sum(sum),
+        upto: position("upto", newest)?,
+    })
 }

@@ -56,9 +56,12 @@ impl EventLog {
         positions: &[GlobalPosition],
     ) -> Result<Vec<StoredEvent>, ReadError> {
         let mut events = Vec::new();
+        if !self.has_archive() {
+            return Ok(events);
+        }
         let mut looked_through = GlobalPosition::ZERO;
         for wanted in positions {
-            if *wanted <= looked_through || !self.has_archive() {
+            if *wanted <= looked_through {
                 continue;
             }
             let before = GlobalPosition::new(wanted.get().saturating_sub(1));
@@ -86,9 +89,14 @@ impl EventLog {
     /// Where an event is archived, if it is; an error if there is no archive here.
     async fn archived_at(&self, wanted: GlobalPosition) -> Result<Option<Archived>, ReadError> {
         let archived = self.ask(async |c| rows::holding(c, wanted).await).await?;
-        match archived {
-            Some(archived) if !self.has_archive() => Err(archived.out_of_reach(wanted)),
-            archived => Ok(archived),
+        let Some(archived) = archived else {
+            return Ok(None);
+        };
+        self.shelf().meet(&archived);
+        if self.has_archive() {
+            Ok(Some(archived))
+        } else {
+            Err(archived.out_of_reach(wanted))
         }
     }
 }

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::ids::{GlobalPosition, OrgId};
+use runtime::clock::Clock;
 use tokio::sync::Semaphore;
 
 use super::error::ArchiveError;
@@ -22,6 +24,10 @@ const FRAMES_KEPT: usize = 4;
 /// processors than so many threads, and the others wait.
 const READ_AT_ONCE: usize = 1;
 
+/// How long a frame may take, from when it is asked for: far more than reading any does, and an end to
+/// waiting for a volume that hangs, and for those who wait for it.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
 /// For what a frame is read. However many requests there are, they hold up only each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -35,6 +41,7 @@ pub enum Purpose {
 #[derive(Debug)]
 pub struct Shelf {
     folder: Option<PathBuf>,
+    clock: Clock,
     /// How far archives went when they were last met; only spares a look at the table.
     met: AtomicU64,
     open: Mutex<Open>,
@@ -57,9 +64,10 @@ struct Unpacked {
 
 impl Shelf {
     /// A folder, or none: then archived events cannot be read.
-    pub fn new(folder: Option<PathBuf>) -> Self {
+    pub fn new(folder: Option<PathBuf>, clock: Clock) -> Self {
         Self {
             folder,
+            clock,
             met: AtomicU64::new(0),
             open: Mutex::default(),
             requests: Arc::new(Semaphore::new(READ_AT_ONCE)),
@@ -138,7 +146,7 @@ impl Shelf {
         .await
     }
 
-    /// Reads off the executor, once others have.
+    /// Reads off the executor, once others have; no longer than [`READ_WITHIN`].
     async fn in_turn<T: Send + 'static>(
         &self,
         purpose: Purpose,
@@ -148,13 +156,18 @@ impl Shelf {
             Purpose::Request => &self.requests,
             Purpose::Walk => &self.walks,
         };
-        let turn = Arc::clone(turns).acquire_owned().await;
-        let read = move || {
-            // Held until it is done, even if nobody waits for it any more.
-            let _turn = turn;
-            read()
+        let turn = Arc::clone(turns).acquire_owned();
+        let reading = async {
+            let turn = turn.await;
+            let read = move || {
+                // Held until it is done, even if nobody waits for it any more.
+                let _turn = turn;
+                read()
+            };
+            tokio::task::spawn_blocking(read).await?
         };
-        tokio::task::spawn_blocking(read).await?
+        let read = self.clock.timeout(READ_WITHIN, Box::pin(reading)).await;
+        read.map_err(ArchiveError::Late)?
     }
 
     fn unpacked(&self, archived: &Archived, wanted: GlobalPosition) -> Option<Arc<[StoredEvent]>> {
@@ -194,17 +207,11 @@ impl Shelf {
                 return Ok(Arc::clone(volume));
             }
         }
-        let folder = self.folder.as_deref().unwrap_or(std::path::Path::new("."));
+        let folder = self.folder.as_deref().ok_or(ArchiveError::Nowhere)?;
         let volume = Volume::open_known(folder, archived.stretch, archived.manifest_sum)?;
         let volume = Arc::new(volume);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.volume = Some(Arc::clone(&volume));
         Ok(volume)
-    }
-}
-
-impl Default for Shelf {
-    fn default() -> Self {
-        Self::new(None)
     }
 }

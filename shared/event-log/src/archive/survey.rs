@@ -63,10 +63,7 @@ pub(super) async fn look_again(
     let look = move || {
         let volume = Volume::open_known(&folder, archived.stretch, archived.manifest_sum)?;
         volume.sync()?;
-        let problem = "does not say what stands before";
-        let start = volume.manifest().before.start();
-        let start = start.ok_or_else(|| ArchiveError::manifest(volume.path(), problem))?;
-        volume.verify(&mut Checker::new(start), |_| {})
+        volume.verify(&mut Checker::new(volume.before().clone()), |_| {})
     };
     let looked = tokio::task::spawn_blocking(look).await?;
     looked.map_err(|source| ArchiveError::NotDropped {

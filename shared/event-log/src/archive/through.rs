@@ -18,7 +18,8 @@ impl EventLog {
     /// archived cannot be read: [`ReadError::Archived`].
     #[must_use]
     pub fn with_archive(self, folder: Option<PathBuf>) -> Self {
-        self.reading_from(Arc::new(Shelf::new(folder)))
+        let clock = self.clock().clone();
+        self.reading_from(Arc::new(Shelf::new(folder, clock)))
     }
 
     /// The first position from which on all events are kept online; those before it stand in archives,
@@ -61,6 +62,7 @@ impl EventLog {
         &self,
         after: GlobalPosition,
         limit: u16,
+        purpose: Purpose,
     ) -> Result<Vec<StoredEvent>, ReadError> {
         let most = usize::from(limit.min(PAGE_MAX));
         let mut events: Vec<StoredEvent> = Vec::new();
@@ -80,7 +82,7 @@ impl EventLog {
                 };
             }
             let after = events.last().map_or(after, |event| event.position);
-            let more = self.read_archived(archived, after, most - events.len(), Purpose::Walk);
+            let more = self.read_archived(archived, after, most - events.len(), purpose);
             events.extend(more.await?);
             if events.len() >= most {
                 return Ok(events);

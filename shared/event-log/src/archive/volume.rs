@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use domain::ids::{GlobalPosition, OrgId};
 use sha2::{Digest, Sha256};
 
-use super::check::{BadEvent, Checker, Flaw};
+use super::check::{BadEvent, Checker, Flaw, Start};
 use super::error::ArchiveError;
 use super::line;
 use super::manifest::{Manifest, Stretch, Sum, manifest_path};
-use super::write::sync_folder;
+use super::write;
 use crate::stored::StoredEvent;
 
 /// Most bytes of one frame, packed or not: it was ended after the line that brought it over half of it.
@@ -24,6 +24,7 @@ pub struct Volume {
     path: PathBuf,
     file: File,
     manifest: Manifest,
+    before: Start,
     manifest_sum: Sum,
 }
 
@@ -31,7 +32,7 @@ impl Volume {
     /// Opens an archive by its file; the manifest must stand beside it.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         let beside = manifest_path(path);
-        let (manifest, manifest_sum) = Manifest::read(&beside)?;
+        let (manifest, before, manifest_sum) = Manifest::read(&beside)?;
         let name = path.file_name().unwrap_or_default();
         if name.to_str() != Some(manifest.file.as_str()) {
             return Err(ArchiveError::manifest(&beside, "is that of another file"));
@@ -41,6 +42,7 @@ impl Volume {
             path: path.to_owned(),
             file,
             manifest,
+            before,
             manifest_sum,
         })
     }
@@ -63,6 +65,11 @@ impl Volume {
     /// What it should hold.
     pub const fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// What stands before its events.
+    pub const fn before(&self) -> &Start {
+        &self.before
     }
 
     /// Where it is.
@@ -146,7 +153,7 @@ impl Volume {
         checker: &mut Checker,
         mut done: impl FnMut(&StoredEvent),
     ) -> Result<(), ArchiveError> {
-        if self.manifest.before.start() != Some(checker.end()) {
+        if self.before != checker.end() {
             return Err(self.damaged(self.manifest.first, Flaw::Start));
         }
         let mut sum = Sha256::new();
@@ -170,7 +177,7 @@ impl Volume {
         let manifest = manifest_path(&self.path);
         let synced = File::open(&manifest).and_then(|file| file.sync_all());
         synced.map_err(ArchiveError::file(&manifest))?;
-        sync_folder(&self.path)
+        write::sync(&self.path)
     }
 
     /// Whether the file is as long as it must be.

@@ -1,12 +1,13 @@
 //! Writing an archive: under another name until it is whole and on the disk.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use domain::event::ChainHash;
 use domain::ids::LogEpoch;
+use runtime::files::{remove, sync_folder, write_private};
 use sha2::{Digest, Sha256};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
@@ -21,7 +22,7 @@ use crate::stored::StoredEvent;
 const FRAME_EVENTS: u64 = 10_000;
 /// A frame takes no further line once it has as many bytes.
 const FRAME_BYTES: usize = 8 * 1024 * 1024;
-/// Thrice as fast as a disk that is archived to, and within a tenth of what is possible.
+/// A compromise between size and time.
 const ZSTD_LEVEL: i32 = 6;
 
 /// Writes one archive, and checks every event that it writes.
@@ -98,7 +99,7 @@ impl Writer {
     }
 
     /// Puts file and manifest in their places; the manifest comes last, and says that both are whole.
-    pub fn finish(mut self) -> Result<Manifest, ArchiveError> {
+    pub fn finish(mut self) -> Result<(), ArchiveError> {
         self.end_frame()?;
         let synced = self.file.sync_all();
         synced.map_err(ArchiveError::file(&self.partial))?;
@@ -113,16 +114,10 @@ impl Writer {
             self.frames,
         );
         let path = manifest_path(&self.path);
-        let partial = beside(&path);
-        let mut file = create(&partial)?;
-        let written = file
-            .write_all(&manifest.to_text())
-            .and_then(|()| file.sync_all());
-        written.map_err(ArchiveError::file(&partial))?;
-        sync_folder(&self.path)?;
-        std::fs::rename(&partial, &path).map_err(ArchiveError::file(&path))?;
-        sync_folder(&path)?;
-        Ok(manifest)
+        // The file has its name on the disk before the manifest says so.
+        sync(&self.path)?;
+        write_private(&path, &manifest.to_text()).map_err(ArchiveError::file(&path))?;
+        sync(&path)
     }
 
     fn end_frame(&mut self) -> Result<(), ArchiveError> {
@@ -159,12 +154,7 @@ fn beside(path: &Path) -> PathBuf {
 /// What customers did is for nobody else's eyes. What stands there is not written into: it may be
 /// open in an attempt that lost the lock, or a link to elsewhere.
 fn create(path: &Path) -> Result<File, ArchiveError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(ArchiveError::file(path)(error));
-        }
-        _ => {}
-    }
+    remove(path).map_err(ArchiveError::file(path))?;
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -173,29 +163,7 @@ fn create(path: &Path) -> Result<File, ArchiveError> {
         .map_err(ArchiveError::file(path))
 }
 
-/// Makes a folder, and what it stands in. Each is on the disk before the next is made in it, and the
-/// one that was there too: another attempt may have made it.
-pub fn make_folder(folder: &Path) -> Result<(), ArchiveError> {
-    let named = |path: &&Path| !path.as_os_str().is_empty();
-    let mut due: Vec<_> = folder.ancestors().take_while(named).collect();
-    let missing = due.iter().position(|path| path.exists());
-    due.truncate(missing.map_or(due.len(), |missing| missing + 1));
-    for path in due.into_iter().rev() {
-        match std::fs::create_dir(path) {
-            Err(error) if !path.is_dir() => return Err(ArchiveError::file(path)(error)),
-            _ => sync_folder(path)?,
-        }
-    }
-    Ok(())
-}
-
-/// What is new in a folder is on the disk once the folder is.
-pub fn sync_folder(file: &Path) -> Result<(), ArchiveError> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(ArchiveError::file(folder))
+/// The name of a file is on the disk once its folder is.
+pub fn sync(file: &Path) -> Result<(), ArchiveError> {
+    sync_folder(file).map_err(ArchiveError::file(file))
 }

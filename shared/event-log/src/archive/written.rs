@@ -3,6 +3,7 @@
 use domain::event::ChainHash;
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::{Frontier, Grown, NodeHash};
+use runtime::files::make_folder;
 
 use super::archiver::{Archiver, KEPT_AT_ONCE};
 use super::check::{Checker, Start};
@@ -10,15 +11,10 @@ use super::error::ArchiveError;
 use super::manifest::{Manifest, Stretch, Sum, manifest_path};
 use super::rows;
 use super::volume::Volume;
-use super::write::{Writer, make_folder};
+use super::write::Writer;
 use crate::error::CorruptRow;
-use crate::stored::StoredEvent;
+use crate::replay::{ReplayedPage, Selection};
 use crate::{read, tree};
-
-/// Events of one page at most, and its bytes that are aimed at.
-const PAGE: u16 = 5_000;
-const PAGE_MIN: u16 = 16;
-const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// An archive that was read back and found sound.
 #[derive(Debug)]
@@ -56,7 +52,7 @@ impl Archiver {
         mut progress: impl FnMut(Step, GlobalPosition) + Send + 'static,
     ) -> Result<Written, ArchiveError> {
         let path = self.folder.join(stretch.file_name());
-        make_folder(&self.folder)?;
+        make_folder(&self.folder).map_err(ArchiveError::file(&self.folder))?;
         let before = self.start().await?;
         let was_there = manifest_path(&path).exists();
         if !was_there {
@@ -68,7 +64,7 @@ impl Archiver {
             let volume = Volume::open(&path)?;
             // Whoever wrote it may have been killed before.
             volume.sync()?;
-            if volume.manifest().before.start() != Some(before.clone()) {
+            if *volume.before() != before {
                 return Err(ArchiveError::Foreign { path });
             }
             let mut checker = Checker::new(before);
@@ -104,44 +100,22 @@ impl Archiver {
         let folder = &self.folder;
         let epoch = read::head(&mut self.connection).await?.epoch;
         let mut writer = Writer::create(folder, stretch, epoch, before)?;
-        let mut page_limit = PAGE_MIN;
-        let mut after = GlobalPosition::new(first.get() - 1);
-        let mut page = self.page(after, page_limit, last).await?;
-        while let Some(end) = page.last().map(|event| event.position) {
-            after = end;
-            let bytes: usize = page.iter().map(StoredEvent::text_bytes).sum();
-            if let Some(fits) = (PAGE_BYTES * page.len()).checked_div(bytes) {
-                page_limit = u16::try_from(fits).unwrap_or(PAGE).clamp(PAGE_MIN, PAGE);
-            }
+        let before_first = GlobalPosition::new(first.get() - 1);
+        let mut replay = self.log.replay(before_first, last, Selection::default());
+        let mut page = replay.next_page().await?;
+        while let Some(ReplayedPage { events, through }) = page {
             let write = tokio::task::spawn_blocking(move || {
-                writer.push(&page)?;
+                writer.push(&events)?;
                 Ok::<_, ArchiveError>(writer)
             });
             // Meanwhile the next are read.
-            let next = self.page(after, page_limit, last).await;
+            let next = replay.next_page().await;
             writer = write.await??;
             page = next?;
-            progress(Step::Write, end);
-        }
-        if after < last {
-            let missing = CorruptRow::new("log.events", "position", after.next(), "is missing");
-            return Err(ArchiveError::Read(missing.into()));
+            progress(Step::Write, through);
         }
         tokio::task::spawn_blocking(move || writer.finish()).await??;
         Ok(())
-    }
-
-    async fn page(
-        &mut self,
-        after: GlobalPosition,
-        limit: u16,
-        last: GlobalPosition,
-    ) -> Result<Vec<StoredEvent>, ArchiveError> {
-        let left = last.get().saturating_sub(after.get());
-        let limit = u16::try_from(left).unwrap_or(limit).min(limit);
-        Ok(read::after(&mut self.connection, after, limit)
-            .await?
-            .events)
     }
 
     /// Whether the file holds what stands in the log: the newest event of every stream is the same,

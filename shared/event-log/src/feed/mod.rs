@@ -16,10 +16,13 @@ use self::live::{Live, Next};
 use crate::error::ReadError;
 use crate::log::{EventLog, Head};
 use crate::metrics as names;
+use crate::read;
 use crate::stored::StoredEvent;
 
 /// Events of one batch.
 const BATCH: u16 = 1_024;
+/// Events of one page at least, however large they are.
+const BATCH_MIN: u16 = 16;
 /// Bytes of one page of the log that are aimed at.
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// How long the feed may be silent before the log is asked.
@@ -180,9 +183,8 @@ impl Feed {
 
     async fn read_page(&mut self) -> Result<Vec<StoredEvent>, FeedError> {
         let page = self.log.read(self.last, self.page).await?;
-        let bytes: usize = page.iter().map(StoredEvent::text_bytes).sum();
-        if let Some(fits) = (PAGE_BYTES * page.len()).checked_div(bytes) {
-            self.page = u16::try_from(fits).unwrap_or(BATCH).clamp(16, BATCH);
+        if let Some(fits) = read::fitting(PAGE_BYTES, &page, BATCH_MIN..=BATCH) {
+            self.page = fits;
         }
         Ok(page)
     }

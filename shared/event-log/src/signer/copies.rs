@@ -157,6 +157,8 @@ struct Copied {
     destination: Destination,
     /// The newest copy there; none: it must be asked.
     newest: Option<Option<Place>>,
+    /// How many restorations it was given by this process.
+    restorations: usize,
     is_failing: bool,
 }
 
@@ -176,6 +178,7 @@ impl Copies {
                 .map(|destination| Copied {
                     destination,
                     newest: None,
+                    restorations: 0,
                     is_failing: false,
                 })
                 .collect(),
@@ -183,10 +186,12 @@ impl Copies {
     }
 
     /// The newest that each place has under one of these keys: none of it may be gone from the log. A place
-    /// that does not answer is passed over, since the log must be signed without it too.
-    pub async fn newest(&self, keys: &[VerifierKey]) -> Vec<Signed> {
+    /// that does not answer is passed over, since the log must be signed without it too. Each is asked once
+    /// more before it is carried to: others may have carried meanwhile.
+    pub async fn newest(&mut self, keys: &[VerifierKey]) -> Vec<Signed> {
         let mut known = Vec::new();
-        for place in &self.places {
+        for place in &mut self.places {
+            place.newest = None;
             let name = place.destination.name();
             let asking = Box::pin(place.destination.newest());
             let newest = self.log.clock().timeout(CARRIED, asking).await;
@@ -249,18 +254,14 @@ impl Copied {
                 None => self.destination.newest().await?.map(|copy| copy.place()),
             };
             let after = newest.filter(|newest| newest.epoch == epoch);
-            if after.is_none() {
-                // Before any head of a new life.
-                let all = log.restorations().await?.into_iter().rev();
-                self.destination
-                    .add(all.filter_map(|one| one.copy).collect())
-                    .await?;
-            }
+            self.carry_restorations(log, after.is_none()).await?;
             let from = LogCheckpoints {
                 epoch,
                 after: after.and_then(|newest| newest.size),
             };
-            self.newest = Some(newest);
+            // A life that has no head yet has begun there all the same.
+            let begun = Place { epoch, size: None };
+            self.newest = Some(Some(after.unwrap_or(begun)));
             let page = log.checkpoints(from, PAGE).await?;
             let copies: Vec<CheckpointCopy> = page.into_iter().map(Into::into).collect();
             let Some(last) = copies.last().map(CheckpointCopy::place) else {
@@ -269,6 +270,27 @@ impl Copied {
             self.destination.add(copies).await?;
             self.newest = Some(Some(last));
         }
+        Ok(())
+    }
+}
+
+impl Copied {
+    /// All of them before any head of a new life, and whenever there are others than it was given: some
+    /// are signed later than heads of the life that they speak of.
+    async fn carry_restorations(&mut self, log: &EventLog, is_new: bool) -> Result<(), CopyError> {
+        let all = log.restorations().await?.into_iter().rev();
+        let mut due: Vec<_> = all.filter_map(|one| one.copy).collect();
+        let count = due.len();
+        if !is_new && count == self.restorations {
+            return Ok(());
+        }
+        if !is_new {
+            // Once more, since the newest copy tells where to go on.
+            let newest = self.destination.newest().await?;
+            due.extend(newest.filter(|newest| !newest.is_restoration()));
+        }
+        self.destination.add(due).await?;
+        self.restorations = count;
         Ok(())
     }
 }

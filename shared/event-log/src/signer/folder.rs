@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use runtime::files::{make_folder, sync_folder};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -160,7 +161,7 @@ fn month(copy: &CheckpointCopy) -> String {
 }
 
 fn append(folder: &Path, path: &Path, copies: &[CheckpointCopy]) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+    make_folder(folder)?;
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     let mut text = String::new();
     // What broke off before stays a line of its own.
@@ -173,7 +174,7 @@ fn append(folder: &Path, path: &Path, copies: &[CheckpointCopy]) -> io::Result<(
     }
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    File::open(folder)?.sync_all()
+    sync_folder(path)
 }
 
 fn tail(path: &Path) -> io::Result<Vec<u8>> {

@@ -178,9 +178,11 @@ impl Signer {
         let entropy = self.log.entropy().clone();
         let mut waits = RETRY.waits(&entropy);
         let mut last = None;
+        let mut copies = Copies::new(self.log.clone(), self.client.clone(), &self.config);
         while !tasks.is_stopping() {
             let mut has_signed = false;
-            let ended = Box::pin(self.session(&tasks, &mut last, &mut has_signed)).await;
+            let ended =
+                Box::pin(self.session(&tasks, &mut copies, &mut last, &mut has_signed)).await;
             let Err(error) = ended else { return };
             if error.is_refusal() {
                 metrics::counter!(names::SIGNING_REFUSED).increment(1);
@@ -225,6 +227,7 @@ impl Signer {
     async fn session(
         &self,
         tasks: &Tasks,
+        copies: &mut Copies,
         last: &mut Option<Signed>,
         has_signed: &mut bool,
     ) -> Result<(), SignerError> {
@@ -236,7 +239,6 @@ impl Signer {
             }
         }
         let clock = self.log.clock().clone();
-        let mut copies = Copies::new(self.log.clone(), self.client.clone(), &self.config);
         // What others signed must not be gone from the database either.
         let mut known = copies.newest(&[self.config.key.verifier()]).await;
         known.extend(*last);

@@ -131,13 +131,21 @@ impl<'a> Round<'a> {
             size: kept.size,
             root: kept.root,
         });
-        let mut signed = TreeSize::ZERO;
+        let mut checked = Vec::new();
+        let mut signed = Frontier::default();
         for known in kept.chain(known.iter().copied()) {
+            // They are one and the same while nothing is appended.
+            if checked.contains(&known) {
+                continue;
+            }
+            checked.push(known);
             if known.epoch != head.epoch && !self.is_common(&known, head).await? {
                 continue;
             }
-            self.require(&known, head).await?;
-            signed = signed.max(known.size);
+            let edge = self.require(&known, head).await?;
+            if edge.size() > signed.size() {
+                signed = edge;
+            }
         }
         let grown = self.grown().await?;
         if grown.get() > head.position.get() {
@@ -146,7 +154,10 @@ impl<'a> Round<'a> {
                 signed: grown,
             });
         }
-        self.edge(signed.max(grown)).await
+        if grown.get() > signed.size() {
+            return self.edge(grown).await;
+        }
+        Ok(signed)
     }
 
     /// Whether what was signed in another life must still be the beginning of this one.
@@ -163,17 +174,18 @@ impl<'a> Round<'a> {
         Ok(known.size <= common)
     }
 
-    /// What was signed must be the beginning of the log.
-    async fn require(&mut self, known: &Signed, head: &Head) -> Result<(), SignerError> {
+    /// What was signed must be the beginning of the log; its edge.
+    async fn require(&mut self, known: &Signed, head: &Head) -> Result<Frontier, SignerError> {
         if known.size.get() > head.position.get() {
             return Err(SignerError::Cut {
                 head: head.position,
                 signed: known.size,
             });
         }
-        let found = self.edge(known.size).await?.root();
+        let edge = self.edge(known.size).await?;
+        let found = edge.root();
         if found == known.root {
-            return Ok(());
+            return Ok(edge);
         }
         Err(SignerError::Changed {
             size: known.size,
@@ -206,7 +218,7 @@ impl<'a> Round<'a> {
             return Ok(edge);
         }
         // An older copy may end among events that are archived since.
-        let edge = self.log.tree_edge(size).await?;
+        let edge = in_time(clock, self.log.tree_edge(size)).await?;
         edge.ok_or(SignerError::Incomplete(size))
     }
 

@@ -1,6 +1,6 @@
 //! The Merkle tree over the log, as far as it is kept: `log.merkle` holds the roots of complete
 //! subtrees every eight levels, and the leaves are the hashes of `log.events`. A proof reads six tiles of
-//! at most 256 hashes, however long the log is.
+//! at most 256 hashes, however long the log is; for leaves that are archived it unpacks their frames.
 
 mod checkpoints;
 mod seals;
@@ -11,7 +11,7 @@ use domain::merkle::proof::{self, Part};
 use domain::merkle::{Frontier, Grown, NodeHash, TILE_WIDTH, TileId, Tiles, leaf_index};
 use sqlx::PgConnection;
 
-use crate::archive;
+use crate::archive::{self, Purpose};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 
@@ -109,16 +109,24 @@ impl EventLog {
 
     /// What there is of a tile; leaves that are archived come from the archive.
     async fn tile(&self, id: TileId) -> Result<Vec<NodeHash>, ReadError> {
-        let (mut tile, archived) = self
-            .ask(async |c| Ok((tile(&mut *c, id).await?, archive::upto(c).await?)))
-            .await?;
+        let is_whole = |tile: &[NodeHash]| id.level > 0 || tile.len() as u64 >= TILE_WIDTH;
+        let asked = self.ask(async |c| {
+            let tile = tile(&mut *c, id).await?;
+            let archived = if is_whole(&tile) {
+                GlobalPosition::ZERO
+            } else {
+                archive::upto(c).await?
+            };
+            Ok((tile, archived))
+        });
+        let (mut tile, archived) = asked.await?;
         let found = tile.len() as u64;
         let next = GlobalPosition::new(id.first() + found);
-        if id.level > 0 || found >= TILE_WIDTH || next >= archived {
+        if is_whole(&tile) || next >= archived {
             return Ok(tile);
         }
         let lacking = u16::try_from(TILE_WIDTH - found).unwrap_or(u16::MAX);
-        let leaves = self.read(next, lacking).await?;
+        let leaves = self.read_through(next, lacking, Purpose::Request).await?;
         tile.extend(leaves.iter().map(|event| NodeHash::of_leaf(&event.hash)));
         Ok(tile)
     }

@@ -42,6 +42,11 @@ async fn nobody_changes_the_log() {
             "delete from log.checkpoints",
             "update log.restorations set note = ''",
             "delete from log.restorations",
+            "truncate log.restorations",
+            "truncate log.checkpoints",
+            "update log.settings set partition_size = 1",
+            "delete from log.settings",
+            "truncate log.settings",
             "insert into log.events select * from log.events on conflict (position) do update set actor = ''",
         ] {
             assert_eq!(
@@ -326,6 +331,33 @@ async fn no_service_makes_types_that_functions_of_the_owner_could_meet() {
             "42501",
             "{role}"
         );
+    }
+}
+
+/// What is chosen for the log is one row, whoever adds to it.
+#[tokio::test]
+async fn there_is_one_row_of_settings() {
+    let db = postgres().await;
+    let insert = "insert into log.settings (partition_size) values (300)";
+    assert_eq!(refusal(db.pool(), insert).await, "23505");
+    let insert = "insert into log.settings (one, partition_size) values (false, 300)";
+    assert_eq!(refusal(db.pool(), insert).await, "23514");
+}
+
+/// Also behind the millionth.
+#[tokio::test]
+async fn every_partition_has_a_name_of_its_own() {
+    let db = postgres().await;
+    for (position, due) in [
+        (1_i64, "events_000000"),
+        (10_000_001, "events_000001"),
+        (10_000_000_000_000, "events_999999"),
+        (10_000_000_000_001, "events_1000000"),
+        (10_000_010_000_001, "events_1000001"),
+    ] {
+        let name = sqlx::query_scalar("select log.partition_name($1)").bind(position);
+        let name: String = name.fetch_one(db.pool()).await.unwrap();
+        assert_eq!(name, due);
     }
 }
 

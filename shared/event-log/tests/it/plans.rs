@@ -15,9 +15,15 @@ async fn scans(pool: &PgPool, query: &str) -> Vec<String> {
         .fetch_all(&mut *connection)
         .await
         .unwrap();
-    // The partition that lies ahead is empty: reading all of it costs nothing.
+    // The partition that lies ahead is empty, and of requests for seals there are a thousand at most:
+    // reading all of it costs nothing.
+    let is_small = |line: &str| {
+        ["events_000001", "seal_requests"]
+            .iter()
+            .any(|name| line.contains(name))
+    };
     plan.into_iter()
-        .filter(|line| line.contains("Seq Scan") && !line.contains("events_000001"))
+        .filter(|line| line.contains("Seq Scan") && !is_small(line))
         .collect()
 }
 
@@ -36,6 +42,13 @@ async fn no_hot_query_reads_a_whole_table() {
         "insert into gate.credentials select sha256(n::text::bytea), gen_random_uuid(), gen_random_uuid(),
              1, 1, 3, false, gen_random_uuid(), false, 60, null, null, null, 1
          from generate_series(1, 20000) n",
+        "insert into log.checkpoints select gen_random_uuid(), n, sha256(''), now(), '', ''
+         from generate_series(1, 20000) n",
+        "insert into log.seals select gen_random_uuid(), gen_random_uuid(), 1, now(), now(), '', ''
+         from generate_series(1, 20000)",
+        "insert into log.seal_requests select gen_random_uuid(), now() from generate_series(1, 1000)",
+        "insert into log.archived select n, n, gen_random_uuid(), '', sha256(''), sha256(''), sha256(''), 0, '{}', now()
+         from generate_series(1, 20000) n",
         "analyze",
     ];
     for statement in seed {
@@ -52,6 +65,13 @@ async fn no_hot_query_reads_a_whole_table() {
         format!("select position from log.reading_keys where org_id = {some} and kind = 1 and subject = {some} and (carries & 1 <> 0 or former[1] is not null) order by observed_at desc limit 1"),
         "select id from gate.credentials where hash = '\\x00'".to_owned(),
         format!("select status from gate.credentials where id = any(array[{some}])"),
+        format!("select note from log.checkpoints order by tree_size desc, epoch <> {some} limit 1"),
+        format!("select exists (select from log.checkpoints where tree_size = 5 and epoch = {some} and root <> '\\x00')"),
+        "select r.org_id from log.seal_requests r where not exists (select from log.seals s
+             where s.org_id = r.org_id and s.signed_at > now() - interval '3 s' and s.signed_at <= now())
+         order by r.asked_at limit 64".to_owned(),
+        "select a.first, (select max(upto) from log.archived) from log.archived a
+         where a.upto >= 700 order by a.upto limit 1".to_owned(),
         format!("update gate.credentials set owner_banned = true where org_id = {some} and owner_id = {some}"),
     ] {
         assert_eq!(scans(pool, &query).await, Vec::<String>::new(), "{query}");

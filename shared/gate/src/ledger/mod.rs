@@ -9,14 +9,15 @@
 mod erasures;
 mod read;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::ids::{GlobalPosition, LogEpoch};
 use event_log::{EventLog, StoredEvent};
+use runtime::files::{make_folder, sync_folder};
 use runtime::lifecycle::{TaskKind, Tasks};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -142,20 +143,12 @@ impl Ledger {
 
 fn create(path: &Path) -> io::Result<File> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let missing = folder.ancestors().take_while(|folder| !folder.exists());
-    let missing = missing.count();
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
+    make_folder(folder)?;
     let mut options = OpenOptions::new();
     let file = options.append(true).create(true).mode(0o600).open(path)?;
     file.sync_all()?;
-    // The names must last as long as the lines, those of the folders that were made too.
-    for folder in folder.ancestors().take(missing + 1) {
-        let is_here = folder.as_os_str().is_empty();
-        File::open(if is_here { Path::new(".") } else { folder })?.sync_all()?;
-    }
+    // The name must last as long as the lines.
+    sync_folder(path)?;
     Ok(file)
 }
 

@@ -469,10 +469,7 @@ impl ProjectorError {
         let (Self::Feed(FeedError::Log(error)) | Self::Log(error)) = self else {
             return matches!(self, Self::Feed(FeedError::Archived { .. }));
         };
-        matches!(
-            error,
-            event_log::ReadError::Archived { .. } | event_log::ReadError::Archive { .. }
-        )
+        error.is_archived()
     }
 
     const fn reason(&self) -> &'static str {

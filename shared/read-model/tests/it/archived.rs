@@ -74,10 +74,7 @@ async fn archive(process: &Process, database: &TestDatabase, folder: &Path) -> G
         let after = archiver.resume().await.unwrap();
         match archiver.next(after, all, passed).await.unwrap() {
             Next::Due(stretch) => {
-                let written = archiver.write(stretch, |_, _| {}).await.unwrap();
-                archiver.keep(&written).await.unwrap();
-                archiver.put_away(&written).await.unwrap();
-                archiver.forget(stretch).await.unwrap();
+                archiver.archive(stretch, |_, _| {}).await.unwrap();
             }
             _ => return after,
         }

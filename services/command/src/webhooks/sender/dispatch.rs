@@ -7,7 +7,7 @@ use domain::ids::{GlobalPosition, OrgId, WebhookId};
 use domain::org::{Command, WebhookCommand};
 use domain::time::Timestamp;
 use domain::webhook::{DeliveryStatus, DisabledReason};
-use event_log::{ReadError, StoredEvent};
+use event_log::StoredEvent;
 use runtime::telemetry::chain;
 use uuid::Uuid;
 
@@ -167,20 +167,14 @@ impl Sender {
         due: &[Due],
     ) -> Result<HashMap<GlobalPosition, Option<StoredEvent>>, SendError> {
         let log = self.commander.log();
-        let is_archived = |error: &ReadError| {
-            matches!(
-                error,
-                ReadError::Archived { .. } | ReadError::Archive { .. }
-            )
-        };
         let positions: Vec<GlobalPosition> = due.iter().map(|due| due.position).collect();
         let mut found = match log.read_at(&positions).await {
-            Err(error) if is_archived(&error) => HashMap::new(),
+            Err(error) if error.is_archived() => HashMap::new(),
             found => return Ok(by_position(found?).collect()),
         };
         for position in positions {
             match log.read_at(&[position]).await {
-                Err(error) if is_archived(&error) => {
+                Err(error) if error.is_archived() => {
                     tracing::warn!(error = %chain(&error), "an event cannot be delivered again");
                     found.insert(position, None);
                 }

@@ -179,19 +179,16 @@ async fn archive(archiver: &mut Archiver, stretch: Stretch) -> Result<(), Archiv
     let (first, last) = (stretch.first, stretch.last);
     let bar = progress_bar(stretch);
     let shown = bar.clone();
-    let written = archiver.write(stretch, move |step, position| {
+    let taken = archiver.archive(stretch, move |step, position| {
         shown.set_message(match step {
             Step::Write => "writing",
             Step::Read => "reading back",
         });
         shown.set_position(position.get() + 1 - first.get());
     });
-    let written = written.await;
+    let taken = taken.await;
     bar.finish_and_clear();
-    let written = written?;
-    let kept = archiver.keep(&written).await?;
-    archiver.put_away(&written).await?;
-    archiver.forget(stretch).await?;
+    let (written, kept) = taken?;
     let manifest = &written.manifest;
     let how = if written.was_there {
         ", written by an earlier run"

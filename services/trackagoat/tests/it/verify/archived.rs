@@ -90,10 +90,7 @@ impl World {
                 assert_eq!(after.get(), UPTO);
                 return;
             };
-            let written = archiver.write(stretch, |_, _| {}).await.unwrap();
-            archiver.keep(&written).await.unwrap();
-            archiver.put_away(&written).await.unwrap();
-            archiver.forget(stretch).await.unwrap();
+            archiver.archive(stretch, |_, _| {}).await.unwrap();
         }
     }
 

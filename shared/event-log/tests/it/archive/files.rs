@@ -1,10 +1,10 @@
 //! Files alone: one bit that is not as it was is found, and the first bad position named; and who reads
 //! is told what is wrong with the folder.
 
-use std::fs;
-use std::path::Path;
+use std::time::Duration;
 
 use event_log::archive::{BadEvent, Checker, Flaw, Volume, survey};
+use futures_util::future::{join_all, poll_immediate};
 use runtime::telemetry::chain;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ impl World {
 
 fn verify(path: &Path) -> Result<Checker, ArchiveError> {
     let volume = Volume::open(path)?;
-    let mut checker = Checker::new(volume.manifest().before.start().unwrap());
+    let mut checker = Checker::new(volume.before().clone());
     volume.verify(&mut checker, |_| {})?;
     Ok(checker)
 }
@@ -123,7 +123,7 @@ async fn files_are_sound_alone_and_in_sequence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_flipped_byte_is_found() {
+async fn a_flipped_byte_is_found_wherever_it_stands() {
     let (world, _) = archived().await;
     let (file, manifest) = (world.file(0), world.manifest(0));
     let sound = fs::read(&file).unwrap();
@@ -326,4 +326,41 @@ async fn a_reader_says_what_is_wrong_with_the_folder() {
     fs::write(&file, &sound.0).unwrap();
     fs::write(&manifest, &sound.1).unwrap();
     assert_eq!(read().await.unwrap(), whole[from..from + 10]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_hangs_keeps_nobody_for_ever() {
+    let (world, whole) = archived().await;
+    let manifest = world.manifest(0);
+    let sound = fs::read(&manifest).unwrap();
+    let hanging = hang(&manifest);
+    let (clock, time) = Clock::manual(Clock::system().now());
+    let config = event_log::Config::default();
+    let (reader, _) = EventLog::new(world.db.pool().clone(), clock, Entropy::os(), config);
+    let reader = reader.with_archive(Some(world.path()));
+    // The one hangs, and the other waits for its turn.
+    let read = async || loop {
+        match reader.read(GlobalPosition::ZERO, 10).await {
+            // Time went on before the archive was asked.
+            Err(ReadError::Database(_)) => {}
+            read => return read,
+        }
+    };
+    let mut reads = Box::pin(join_all([read(), read()]));
+    let told = testkit::eventually(SOON, "both have been told", async || {
+        time.advance(Duration::from_mins(1));
+        poll_immediate(&mut reads).await
+    });
+    for read in told.await {
+        let error = read.unwrap_err();
+        let ReadError::Archive { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(matches!(*source, ArchiveError::Late(_)), "{source}");
+    }
+    drop(hanging.join());
+    fs::remove_file(&manifest).unwrap();
+    fs::write(&manifest, sound).unwrap();
+    let read = reader.read(GlobalPosition::ZERO, 10).await.unwrap();
+    assert_eq!(read, whole[..10]);
 }

@@ -31,6 +31,8 @@ async fn first(world: &World, nats: &TestNats) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_ends_within_archives_begins_anew_where_they_end() {
     let (world, nats) = (World::new(100).await, testkit::nats().await);
+    // A decision stays online, so what follows on the stream is all that is not at hand.
+    append(world.log(), world.orgs[0], vec![event()]).await;
     mirror_once(&world, &nats).await;
     world.fill(SIZE + 10).await;
     assert_eq!(world.archive().await, position(SIZE));

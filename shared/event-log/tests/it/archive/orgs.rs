@@ -6,11 +6,13 @@ use domain::ids::{GlobalPosition, TreeSize};
 use domain::merkle::proof::{proves_consistency, proves_inclusion};
 use domain::signed::NoteSigner;
 use event_log::{EventLog, ReadError, Selection, Signer, SignerConfig, SignerError, StoredEvent};
+use futures_util::future::poll_immediate;
+use testkit::eventually;
 
-use super::{SIZE, World};
+use super::{SIZE, World, hang};
 use crate::org_events::{BOTH, walked};
 use crate::replay::told;
-use crate::support::{position, whole_log};
+use crate::support::{SOON, position, whole_log};
 
 fn is_archived(error: &ReadError, upto: u64) -> bool {
     matches!(error, ReadError::Archived { earliest, .. } if *earliest == position(upto + 1))
@@ -256,4 +258,29 @@ async fn an_old_copy_of_what_was_signed_is_still_required() {
     let head = world.log().head().await.unwrap().position.get();
     let signed = sign(world.with_folder(), &old).await.unwrap();
     assert_eq!(signed.get(), head);
+}
+
+/// A projection that is made anew, say: it reads all of the archive.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_through_the_archive_holds_up_no_proof() {
+    let world = World::new(2 * SIZE + 50).await;
+    sign(world.log()).await;
+    world.archive().await;
+    let manifest = world
+        .path()
+        .join(format!("events-{}-{}.json", SIZE + 1, 2 * SIZE));
+    let hanging = hang(&manifest);
+    let reader = world.with_folder();
+    let mut walk = Box::pin(reader.read(position(SIZE), 10));
+    eventually(SOON, "it to hang", async || {
+        assert!(poll_immediate(&mut walk).await.is_none());
+        hanging.is_finished()
+    })
+    .await;
+    let size = TreeSize::new(world.log().head().await.unwrap().position.get());
+    let proof = reader.consistency_proof(TreeSize::new(100), size).await;
+    assert!(proof.unwrap().is_some());
+    assert!(poll_immediate(&mut walk).await.is_none());
+    drop(hanging.join());
+    walk.await.unwrap_err();
 }

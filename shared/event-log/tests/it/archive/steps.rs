@@ -1,8 +1,6 @@
 //! Step by step: broken off anywhere and begun again, refused while something has to come first, and
 //! unnoticed by whoever reads and appends.
 
-use std::fs;
-
 use event_log::FeedConfig;
 use event_log::archive::{Behind, Step};
 use sqlx::Connection;
@@ -116,7 +114,7 @@ async fn it_may_be_broken_off_within_a_step() {
     let whole = sound_log(world.log()).await;
     world.fold().await;
     let name = format!("events-1-{SIZE}.ndjson.zst");
-    for half in [name.clone(), format!("events-1-{SIZE}.json.part")] {
+    for half in [name.clone(), format!("events-1-{SIZE}.json.new")] {
         fs::write(world.path().join(half), "half of it").unwrap();
     }
     let elsewhere = world.path().join("elsewhere");
