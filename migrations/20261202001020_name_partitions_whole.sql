@@ -6,7 +6,5 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select 'events_' || lpad(n.digits, greatest(6, length(n.digits)), '0')
     from log.settings s, lateral (select ((p - 1) / s.partition_size)::text as digits) n
 $$;
-comment on function log.resize_partitions(bigint) is
-    'chooses how many events a partition holds, before the first event; for tests, which fill partitions';
 
 reset role;

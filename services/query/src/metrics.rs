@@ -22,7 +22,7 @@ pub const FOLLOWED_POSITION: &str = "tga_query_followed_position";
 pub const POSITION_WAITS: &str = "tga_query_position_waits_total";
 /// Counter by `reason` (`credential`, `unknown`, `slow`, `stopped`): event streams that ended here.
 pub const STREAMS_ENDED: &str = "tga_query_streams_ended_total";
-/// Counter by `outcome` (`whole`, `broken_off`): exports that ended here.
+/// Counter by `outcome` (`whole`, `broken_off`, `untaken`, `slow`): exports that ended here.
 pub const EXPORTS: &str = "tga_query_exports_total";
 /// Counter: times that the follower had to begin again because the log has another past.
 pub const FOLLOWER_RESTARTS: &str = "tga_query_follower_restarts_total";

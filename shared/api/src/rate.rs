@@ -22,8 +22,6 @@ pub enum Policy {
     OrgExports,
     /// Tests of an org's webhooks under way.
     OrgTests,
-    /// Tests of all orgs' webhooks under way.
-    AllTests,
 }
 
 impl Policy {
@@ -36,7 +34,6 @@ impl Policy {
             Self::OrgStreams => "org-streams",
             Self::OrgExports => "org-exports",
             Self::OrgTests => "org-tests",
-            Self::AllTests => "all-tests",
         }
     }
 
@@ -45,7 +42,7 @@ impl Policy {
         match self {
             Self::KeyMinute | Self::SessionMinute => Some(60),
             Self::OrgDay => Some(86_400),
-            Self::OrgStreams | Self::OrgExports | Self::OrgTests | Self::AllTests => None,
+            Self::OrgStreams | Self::OrgExports | Self::OrgTests => None,
         }
     }
 }
@@ -86,9 +83,6 @@ impl Refusal {
             }
             Policy::OrgTests => {
                 format!("Rate limit exceeded: {limit} tests of webhooks at once for this org")
-            }
-            Policy::AllTests => {
-                format!("Rate limit exceeded: {limit} tests of webhooks at once for all orgs")
             }
         }
     }

@@ -172,6 +172,16 @@ impl EventLog {
         self.read_scattered(&positions).await
     }
 
+    /// The same as far as they are online, whatever is archived.
+    pub async fn read_online_at(
+        &self,
+        positions: &[GlobalPosition],
+    ) -> Result<Vec<StoredEvent>, ReadError> {
+        let positions: Vec<_> = positions.iter().map(|position| position.as_i64()).collect();
+        self.ask(async |c| read::at_positions(c, &positions).await)
+            .await
+    }
+
     /// Every org, the oldest first. For a command service's connection: no other may read that.
     pub async fn orgs(&self) -> Result<Vec<OrgId>, ReadError> {
         self.ask(async |c| read::orgs(c).await).await

@@ -76,10 +76,7 @@ impl TestApp {
         let Next::Due(stretch) = next.unwrap() else {
             panic!("a partition is full");
         };
-        let written = archiver.write(stretch, |_, _| {}).await.unwrap();
-        archiver.keep(&written).await.unwrap();
-        archiver.put_away(&written).await.unwrap();
-        archiver.forget(stretch).await.unwrap();
+        archiver.archive(stretch, |_, _| {}).await.unwrap();
     }
 
     /// Has deliveries sent again that are begun together.

@@ -154,12 +154,14 @@ impl Durables {
     }
 }
 
-/// How the server says, among other things, that where one keeps its state cannot be changed.
+/// How the server says that one which is there is otherwise in what cannot be changed; it has the
+/// number for other failures too.
 fn is_unlike(error: &ConsumerError) -> bool {
     let ConsumerErrorKind::JetStream(error) = error.kind() else {
         return false;
     };
-    error.error_code() == ErrorCode::CONSUMER_CREATE
+    let is_fixed = error.to_string().contains("can not be updated");
+    error.error_code() == ErrorCode::CONSUMER_CREATE && is_fixed
 }
 
 fn is_gone(code: ErrorCode) -> bool {

@@ -366,9 +366,11 @@ async fn what_answers_stays_and_what_was_never_built_is_not_switched_to() {
         refused(system.switch_to(begun).await),
         BuildError::Unfinished(_)
     ));
-    eventually(SOON, "the server has seen that the switch ended", async || {
-        system.drop(begun).await
-    })
+    eventually(
+        SOON,
+        "the server has seen that the switch ended",
+        async || system.drop(begun).await,
+    )
     .await;
     assert_eq!(system.list().await.len(), 1);
     assert_eq!(system.ask().await, (5, 4));

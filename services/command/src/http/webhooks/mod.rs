@@ -12,7 +12,7 @@ use api::error::{ApiError, Jitter};
 use api::rate::{Policy, Refusal};
 use api::v1::{Webhook, WebhookCreated, WebhookDelivery};
 use domain::ids::WebhookId;
-use domain::limits::{DELIVERY_SECONDS, ORG_WEBHOOK_TESTS, WEBHOOK_TESTS};
+use domain::limits::{DELIVERY_SECONDS, ORG_WEBHOOK_TESTS};
 use runtime::places::Full;
 
 use super::App;
@@ -88,18 +88,15 @@ fn wire(delivery: Delivery) -> WebhookDelivery {
 /// The answer where something about webhooks could not be found out or done; nothing was changed.
 fn refusal(error: WebhookError, jitter: Jitter) -> ApiError {
     match error {
-        error @ WebhookError::Database(_) => ApiError::not_committed(jitter).because(error),
+        error @ (WebhookError::Database(_) | WebhookError::Busy(Full::All)) => {
+            ApiError::not_committed(jitter).because(error)
+        }
         error @ WebhookError::Corrupt { .. } => ApiError::internal(error),
-        WebhookError::Busy(Full::Owner) => not_now(Policy::OrgTests, ORG_WEBHOOK_TESTS),
-        WebhookError::Busy(Full::All) => not_now(Policy::AllTests, WEBHOOK_TESTS),
+        // By then each of those under way is over.
+        WebhookError::Busy(Full::Owner) => ApiError::rate_limited(Refusal {
+            policy: Policy::OrgTests,
+            limit: ORG_WEBHOOK_TESTS as u64,
+            retry_after_seconds: DELIVERY_SECONDS,
+        }),
     }
-}
-
-/// 429 for one more test: by then each of those under way is over.
-fn not_now(policy: Policy, limit: usize) -> ApiError {
-    ApiError::rate_limited(Refusal {
-        policy,
-        limit: limit as u64,
-        retry_after_seconds: DELIVERY_SECONDS,
-    })
 }

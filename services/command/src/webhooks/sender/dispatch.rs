@@ -7,7 +7,7 @@ use domain::ids::{GlobalPosition, OrgId, WebhookId};
 use domain::org::{Command, WebhookCommand};
 use domain::time::Timestamp;
 use domain::webhook::{DeliveryStatus, DisabledReason};
-use event_log::StoredEvent;
+use event_log::{ReadError, StoredEvent};
 use runtime::telemetry::chain;
 use uuid::Uuid;
 
@@ -77,7 +77,10 @@ impl Session<'_> {
             return Ok(false);
         }
         let is_full = due.len() == most;
-        let events = self.sender.events(&due).await?;
+        let positions: Vec<GlobalPosition> = due.iter().map(|due| due.position).collect();
+        let log = self.sender.commander.log();
+        let events = log.read_online_at(&positions).await?;
+        let events: HashMap<_, _> = events.into_iter().map(|it| (it.position, it)).collect();
         for due in due {
             let event = events.get(&due.position).cloned();
             let place = Place {
@@ -160,36 +163,16 @@ impl Session<'_> {
 }
 
 impl Sender {
-    /// The events of deliveries; none: it is archived and not at hand, so that nobody can repeat it
-    /// here. That fails its own delivery and holds up no other.
-    async fn events(
-        &self,
-        due: &[Due],
-    ) -> Result<HashMap<GlobalPosition, Option<StoredEvent>>, SendError> {
-        let log = self.commander.log();
-        let positions: Vec<GlobalPosition> = due.iter().map(|due| due.position).collect();
-        let mut found = match log.read_at(&positions).await {
-            Err(error) if error.is_archived() => HashMap::new(),
-            found => return Ok(by_position(found?).collect()),
-        };
-        for position in positions {
-            match log.read_at(&[position]).await {
-                Err(error) if error.is_archived() => {
-                    tracing::warn!(error = %chain(&error), "an event cannot be delivered again");
-                    found.insert(position, None);
-                }
-                event => found.extend(by_position(event?)),
-            }
-        }
-        Ok(found)
-    }
-
-    async fn attempt(&self, due: Due, event: Option<Option<StoredEvent>>) -> Done {
+    /// Sends, or says why not: what is archived and not at hand fails its own delivery. It is looked for
+    /// here, so that a folder that answers slowly holds up no other.
+    async fn attempt(&self, due: Due, online: Option<StoredEvent>) -> Done {
         let (began, start) = (self.now(), self.clock.monotonic());
+        let event = match online {
+            Some(event) => Ok(Some(event)),
+            None => self.archived(due.position).await,
+        };
         let sent = match event {
-            // Where it was looked for it was said.
-            Some(None) => Sent::internal(),
-            Some(Some(event)) if !due.secrets.is_empty() => {
+            Ok(Some(event)) if !due.secrets.is_empty() => {
                 let message = Message {
                     id: due.event_id,
                     body: event.to_cloud_event(),
@@ -197,8 +180,12 @@ impl Sender {
                 };
                 self.courier.send(&due.url, &message).await
             }
-            _ => {
+            Ok(_) => {
                 tracing::error!(delivery = %due.id, "a delivery's event or secret is not there");
+                Sent::internal()
+            }
+            Err(error) => {
+                tracing::warn!(delivery = %due.id, error = %chain(&error), "a delivery's event cannot be read");
                 Sent::internal()
             }
         };
@@ -208,6 +195,11 @@ impl Sender {
             began,
             took: self.clock.monotonic().saturating_since(start),
         }
+    }
+
+    async fn archived(&self, position: GlobalPosition) -> Result<Option<StoredEvent>, ReadError> {
+        let events = self.commander.log().read_at(&[position]).await?;
+        Ok(events.into_iter().next())
     }
 
     /// What becomes of a delivery, when it is tried again, and whether its webhook is switched off.
@@ -250,12 +242,6 @@ fn counted(all: impl Iterator<Item = Uuid>) -> Vec<(Uuid, i64)> {
         *counts.entry(one).or_default() += 1;
     }
     counts.into_iter().collect()
-}
-
-fn by_position(
-    events: Vec<StoredEvent>,
-) -> impl Iterator<Item = (GlobalPosition, Option<StoredEvent>)> {
-    events.into_iter().map(|it| (it.position, Some(it)))
 }
 
 fn later(now: Timestamp, wait: Duration) -> Timestamp {

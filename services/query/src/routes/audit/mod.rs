@@ -18,11 +18,11 @@ use domain::ids::{GlobalPosition, OrgId};
 use domain::time::Timestamp;
 use event_log::{Head, Moment, OrgWalk, ReadError, SignedCheckpoint, StoredEvent};
 use read_model::AuditFilter;
+use runtime::places::Full;
 
 use self::params::Bounds;
 use crate::app::App;
 use crate::call::Call;
-use runtime::places::Full;
 
 /// Seconds after which a caller may ask again for what goes on, of which its org has all it may.
 const AGAIN_SECONDS: u64 = 60;

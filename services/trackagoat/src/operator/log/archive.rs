@@ -109,7 +109,7 @@ impl ArchiveLog {
             match archiver.next(after, before, passed).await? {
                 Next::Due(stretch) => archive(&mut archiver, stretch).await?,
                 next => {
-                    say_end(next);
+                    say_end(next, before);
                     return Ok(());
                 }
             }
@@ -167,7 +167,7 @@ async fn rehearse(
                 after = last;
             }
             next => {
-                say_end(next);
+                say_end(next, before);
                 return Ok(());
             }
         }
@@ -202,11 +202,14 @@ async fn archive(archiver: &mut Archiver, stretch: Stretch) -> Result<(), Archiv
     Ok(())
 }
 
-fn say_end(next: Next) {
+fn say_end(next: Next, before: Before) {
     match next {
         Next::Young(Stretch { first, last }) => {
+            let Before { position, instant } = before;
+            let and_position = position.map(|it| format!(", and ends before {it},"));
+            let and_position = and_position.unwrap_or_default();
             say(format_args!(
-                "{first} to {last} are not old enough (at least {LEAST_DAYS} days)"
+                "{first} to {last} stay: only what was recorded before {instant}{and_position} is archived"
             ));
         }
         Next::Growing(first) => say(format_args!("the partition from {first} on is not full")),

@@ -77,7 +77,10 @@ impl Log {
             }
             Self::Verify(verify) => match Box::pin(verify.run(target, clock, entropy)).await {
                 Ok(exit_code) => return exit_code,
-                Err(error) => Err(error.into()),
+                Err(error) => {
+                    complain(&error);
+                    return error.exit_code();
+                }
             },
             Self::Checkpoint(checkpoint) => {
                 let done = checkpoint.run(target, clock, entropy).await;

@@ -310,7 +310,7 @@ async fn files_are_verified_alone_with_a_signed_head() {
     // A file that is not there is not wrong: nothing can be said of it.
     fs::remove_file(&files[1]).unwrap();
     let missing = check(&files, Some(UPTO)).await;
-    missing.is(1, "events-1-300.ndjson.zst cannot be used: No such file");
+    missing.is(2, "events-1-300.ndjson.zst cannot be used: No such file");
     assert!(!missing.text.contains("WRONG"), "{missing:?}");
     fs::write(&files[1], &bytes).unwrap();
     let manifest = files[1].replace(".ndjson.zst", ".json");

@@ -188,6 +188,6 @@ async fn what_a_file_cannot_show_is_said() {
     let path = path.to_str().unwrap();
     said(verify(&["--file", path, "--public-key", &stranger]))
         .await
-        .is(1, "public key");
+        .is(2, "public key");
     world.stop().await;
 }

@@ -108,6 +108,16 @@ pub enum VerifyError {
     Lost(#[from] tokio::task::JoinError),
 }
 
+impl VerifyError {
+    /// A row that cannot be read was not written so; all else says nothing of the log.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Read(ReadError::Corrupt(_)) => ExitCode::FAILURE,
+            _ => ExitCode::from(report::NOT_VERIFIED),
+        }
+    }
+}
+
 impl Verify {
     /// Verifies, and prints what was found.
     pub async fn run(

@@ -18,8 +18,11 @@ pub enum Verdict {
     Unproven,
 }
 
+/// What to exit with if it could not be looked: also that of arguments that cannot be.
+pub const NOT_VERIFIED: u8 = 2;
+
 impl Verdict {
-    /// 2 is that of arguments that cannot be.
+    /// [`NOT_VERIFIED`] is none of them.
     pub fn exit_code(self) -> ExitCode {
         match self {
             Self::Sound => ExitCode::SUCCESS,
