@@ -2,19 +2,27 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::io::{self, Write};
+use std::process;
 
 use runtime::telemetry::chain;
 
 /// Prints a line.
-#[expect(clippy::print_stdout, reason = "what commands are run for")]
 pub fn say(text: impl Display) {
-    println!("{text}");
+    say_exactly(format_args!("{text}\n"));
 }
 
-/// Prints a text that ends its own lines.
-#[expect(clippy::print_stdout, reason = "what commands are run for")]
+/// Prints a text that ends its own lines. Who reads no further, as `head`, keeps a command from nothing;
+/// what cannot be written otherwise ends it.
 pub fn say_exactly(text: impl Display) {
-    print!("{text}");
+    let mut out = io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&error);
+            process::exit(1);
+        }
+        _ => {}
+    }
 }
 
 /// Prints what may interest whoever watches, and nobody who reads the output.

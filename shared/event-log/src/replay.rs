@@ -1,7 +1,9 @@
 //! Reading a stretch of the log again, whole or only what is selected of it.
 
+use std::fmt;
 use std::str::FromStr;
 
+use domain::event::EventType;
 use domain::ids::{GlobalPosition, OrgId};
 use sqlx::PgConnection;
 use thiserror::Error;
@@ -199,6 +201,12 @@ async fn selected_stretch(
 }
 
 impl TypePattern {
+    /// Whether any type that this build knows is meant.
+    pub fn is_known(&self) -> bool {
+        let mut all = EventType::ALL.iter();
+        all.any(|known| self.fits(known.name()))
+    }
+
     /// Whether a type's stable name is meant.
     fn fits(&self, name: &str) -> bool {
         match self.0.strip_suffix('*') {
@@ -213,6 +221,12 @@ impl TypePattern {
             Some(entity) => format!("{}%", entity.replace('_', "\\_")),
             None => self.0.replace('_', "\\_"),
         }
+    }
+}
+
+impl fmt::Display for TypePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

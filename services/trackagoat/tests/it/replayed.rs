@@ -89,7 +89,7 @@ async fn what_happened_is_printed_as_far_as_it_is_asked_for() {
     let fit = |text: &&str| text.contains(".key.") || text.contains(".org.created.");
     assert!(types.iter().all(fit), "{types:?}");
 
-    let none = replay(&dev, &["--type", "unicorn.seen"]).await;
+    let none = replay(&dev, &["--type", "goal.removed"]).await;
     assert!(none.status.success() && none.stdout.is_empty());
     let said = String::from_utf8_lossy(&none.stderr);
     assert!(said.contains("nothing between positions 1 and"), "{said}");
@@ -103,6 +103,14 @@ async fn what_happened_is_printed_as_far_as_it_is_asked_for() {
     assert!(backwards.contains("nothing lies between"), "{backwards}");
     let early = refused(&dev, &["--to", "2020-01-01"]).await;
     assert!(early.contains("nothing lies between"), "{early}");
+    let unknown = refused(&dev, &["--type", "key.*,unicorn.seen"]).await;
+    assert!(
+        unknown.contains("unicorn.seen") && unknown.contains("key.revoked"),
+        "{unknown}"
+    );
+    let nobody = "00000000-0000-7000-8000-000000000000";
+    let unknown = refused(&dev, &["--org", nobody]).await;
+    assert!(unknown.contains("no org"), "{unknown}");
     for wrong in [
         &["--speed", "0"][..],
         &["--type", "key"],
@@ -303,4 +311,12 @@ async fn an_org_is_shown_as_it_was() {
     let nobody = "00000000-0000-7000-8000-000000000000";
     let unknown = run(dev.operate(&["log", "state", "--org", nobody])).await;
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no org"));
+    for (at, why) in [
+        ("2999-01-01", "in the future"),
+        ("2020-01-01", "begins after"),
+    ] {
+        let refused = run(dev.operate(&["log", "state", "--org", org, "--at", at])).await;
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(why), "{said}");
+    }
 }

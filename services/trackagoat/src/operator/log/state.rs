@@ -77,7 +77,8 @@ impl State {
         entropy: &Entropy,
     ) -> Result<(), StateError> {
         let log = open_log(&target.place()?, clock, entropy).await?;
-        let end = Range::end(&log, self.at).await?;
+        let now = Timestamp::from_datetime(clock.now());
+        let end = Range::end(&log, self.at, now).await?;
         let position = end.ok_or(StateError::Empty)?;
         let folded = fold(&log, self.org, position).await?;
         let org = self.org;

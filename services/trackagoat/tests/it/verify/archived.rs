@@ -316,9 +316,7 @@ async fn files_are_verified_alone_with_a_signed_head() {
     let manifest = files[1].replace(".ndjson.zst", ".json");
     let written = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, written.replace("events-1-300", "events-1-301")).unwrap();
-    check(&files, Some(UPTO))
-        .await
-        .is(1, "WRONG at the manifest");
+    check(&files, Some(UPTO)).await.is(1, "WRONG: the manifest");
     fs::write(&manifest, written).unwrap();
     // Another log's head is of other events.
     let (other, _) = World::archived().await;

@@ -131,7 +131,7 @@ async fn whatever_is_done_to_a_file_is_found() {
     ];
     for (found, change) in cases {
         let said = world.verify_file(&changed(change), &[]).await;
-        said.is(1, "WRONG at ");
+        said.is(1, "WRONG");
         assert!(said.text.contains(found), "no `{found}` in {}", said.text);
     }
     world.stop().await;

@@ -122,7 +122,7 @@ async fn whatever_is_done_to_an_event_is_found_where_it_was_done() {
         let (world, _) = World::filled(MORE, true).await;
         world.tamper(statement).await;
         let said = world.verify(&[]).await;
-        said.is(1, "WRONG at ");
+        said.is(1, "WRONG");
         assert!(said.text.contains(found), "{statement}: {}", said.text);
         world.stop().await;
     }
@@ -210,7 +210,7 @@ async fn what_stands_beside_the_events_is_looked_at_too() {
             world.tamper(statement).await;
         }
         let said = world.verify(&[]).await;
-        said.is(1, "WRONG at ");
+        said.is(1, "WRONG");
         assert!(said.text.contains(found), "{statement}: {}", said.text);
     }
     world.stop().await;
@@ -248,7 +248,7 @@ async fn who_may_call_is_what_the_events_say() {
         let change = format!("update gate.credentials set {change} where id = '{id}'");
         world.tamper(change).await;
         let said = world.verify(&[]).await;
-        said.is(1, &format!("WRONG at credential {id}"));
+        said.is(1, &format!("WRONG: credential {id}"));
         world
             .tamper(format!(
                 "update gate.credentials set expires_at = '{end}', ip_allowlist = '{{10.0.0.0/8}}',

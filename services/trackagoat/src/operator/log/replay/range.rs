@@ -50,6 +50,8 @@ pub enum RangeError {
         position: GlobalPosition,
         earliest: GlobalPosition,
     },
+    #[error("the log begins after that: nothing was recorded before position 1")]
+    BeforeAll,
     #[error("nothing lies between: the range begins at position {first} and ends at {last}")]
     Backwards {
         first: GlobalPosition,
@@ -147,14 +149,22 @@ impl Range {
     pub async fn end(
         log: &EventLog,
         to: Option<Edge>,
+        now: Timestamp,
     ) -> Result<Option<GlobalPosition>, RangeError> {
         let (head, first) = (log.head().await?, GlobalPosition::new(1));
         if head.position == GlobalPosition::ZERO {
             return Ok(None);
         }
+        if let Some(instant) = to.and_then(Edge::begin).filter(|begin| *begin > now) {
+            return Err(RangeError::LaterThanAll {
+                instant,
+                head: head.position,
+                recorded_at: head.recorded_at,
+            });
+        }
         let last = last(log, &head, to).await?;
         if last < first {
-            return Err(RangeError::Backwards { first, last });
+            return Err(RangeError::BeforeAll);
         }
         check(last, first, head.position)?;
         Ok(Some(last))

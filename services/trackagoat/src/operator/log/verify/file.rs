@@ -53,7 +53,10 @@ pub fn verify(path: &Path, asked: &Asked) -> Result<Report, VerifyError> {
         };
         if let Err(mut fault) = read {
             let number = lines.number();
-            fault.what = format!("{} (line {number})", fault.what);
+            fault.what = match fault.first {
+                Some(_) => format!("{} (line {number})", fault.what),
+                None => format!("line {number}: {}", fault.what),
+            };
             report.fault = Some(fault);
             break;
         }

@@ -75,11 +75,11 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.first, self.last) {
-            (Some(first), None) => write!(f, "position {first}: {}", self.what),
+            (Some(first), None) => write!(f, "WRONG at position {first}: {}", self.what),
             (Some(first), Some(last)) => {
-                write!(f, "positions {first} to {last}: {}", self.what)
+                write!(f, "WRONG at positions {first} to {last}: {}", self.what)
             }
-            (None, _) => f.write_str(&self.what),
+            (None, _) => write!(f, "WRONG: {}", self.what),
         }
     }
 }
@@ -126,7 +126,7 @@ impl Report {
             say(format_args!("not proven: {line}"));
         }
         match (&self.fault, self.verdict()) {
-            (Some(fault), _) => say(format_args!("WRONG at {fault}")),
+            (Some(fault), _) => say(fault),
             (None, Verdict::Unproven) => say("nothing wrong was found"),
             (None, _) => say("everything is as it was recorded"),
         }
