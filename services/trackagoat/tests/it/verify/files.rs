@@ -125,7 +125,7 @@ async fn whatever_is_done_to_a_file_is_found() {
         ("it stands behind the seal", &|lines| {
             lines.push(foreign[5].clone());
         }),
-        ("it is no event of this service (line 3)", &|lines| {
+        ("line 3: it is no event of this service", &|lines| {
             lines[2].truncate(40);
         }),
     ];
