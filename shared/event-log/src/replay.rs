@@ -8,7 +8,7 @@ use domain::ids::{GlobalPosition, OrgId};
 use sqlx::PgConnection;
 use thiserror::Error;
 
-use crate::archive::{self, Scanned};
+use crate::archive::{self, Purpose, Scanned};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 use crate::read::{self, PAGE_MAX};
@@ -139,7 +139,8 @@ impl Replay {
 
     /// What is selected of the next archived events; none if they are online.
     async fn archived_page(&mut self) -> Result<Option<ReplayedPage>, ReadError> {
-        let found = self.log.scan_archived(self.selection.org, self.after);
+        let (log, org) = (&self.log, self.selection.org);
+        let found = log.scan_archived(org, self.after, Purpose::Walk);
         let Some(Scanned {
             mut events,
             through,

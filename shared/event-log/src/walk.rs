@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use domain::event::Stream;
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
 
+use crate::archive::Purpose;
 use crate::error::{CorruptRow, ReadError};
 use crate::log::EventLog;
 use crate::read;
@@ -190,7 +191,8 @@ impl Lane {
             self.place = Place::Unknown;
             return Ok(());
         }
-        let Some(found) = log.scan_archived(Some(org), self.passed).await? else {
+        let found = log.scan_archived(Some(org), self.passed, Purpose::Request);
+        let Some(found) = found.await? else {
             let missing = self.passed.next();
             return Err(CorruptRow::new("log.archived", "upto", missing, "is missing").into());
         };

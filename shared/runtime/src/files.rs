@@ -40,18 +40,28 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// If one cannot be made, or is no folder.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
+    make_folder_of_mode(folder, 0o700)
+}
+
+/// Makes a folder as [`make_folder`] does, for whoever the umask does not keep out.
+///
+/// # Errors
+/// If one cannot be made, or is no folder.
+pub fn make_shared_folder(folder: &Path) -> io::Result<()> {
+    make_folder_of_mode(folder, 0o777)
+}
+
+fn make_folder_of_mode(folder: &Path, mode: u32) -> io::Result<()> {
     let named = |path: &&Path| !path.as_os_str().is_empty();
     let mut due: Vec<_> = folder.ancestors().take_while(named).collect();
     let there = due.iter().position(|path| path.exists());
     due.truncate(there.map_or(due.len(), |there| there + 1));
     for path in due.into_iter().rev() {
-        match DirBuilder::new().mode(0o700).create(path) {
+        match DirBuilder::new().mode(mode).create(path) {
             Ok(()) => sync_folder(path)?,
             Err(error) if !path.is_dir() => return Err(error),
-            Err(_) => match sync_folder(path) {
-                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
-                _ => {}
-            },
+            // What it stands in may be of another user, or of a file system that has no such thing.
+            Err(_) => drop(sync_folder(path)),
         }
     }
     Ok(())
@@ -121,8 +131,22 @@ mod tests {
         fs::write(&file, "").unwrap();
         sync_folder(&file).unwrap();
         sync_folder(Path::new("file")).unwrap();
+        // A mount point, in what cannot be written to the disk.
+        sync_folder(Path::new("/proc/self")).unwrap_err();
+        make_folder(Path::new("/proc/self")).unwrap();
         make_folder(&file).unwrap_err();
         make_folder(&file.join("three")).unwrap_err();
+    }
+
+    #[test]
+    fn a_shared_folder_is_as_the_umask_has_it() {
+        let home = tempfile::tempdir().unwrap();
+        let (usual, shared) = (home.path().join("usual"), home.path().join("one/two"));
+        fs::create_dir(&usual).unwrap();
+        make_shared_folder(&shared).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&shared), mode(&usual));
+        assert_eq!(mode(&home.path().join("one")), mode(&usual));
     }
 
     #[test]

@@ -30,16 +30,18 @@ impl EventLog {
         &self,
         org: Option<OrgId>,
         after: GlobalPosition,
+        purpose: Purpose,
     ) -> Result<Option<Scanned>, ReadError> {
         let wanted = after.next();
         let Some(archived) = self.archived_at(wanted).await? else {
             return Ok(None);
         };
         let (mut events, through) = if let Some(org) = org {
-            let found = self.shelf().frame_of_org(archived, wanted, org).await;
+            let shelf = self.shelf();
+            let found = shelf.frame_of_org(archived, wanted, org, purpose).await;
             found.map_err(unread(wanted))?
         } else {
-            let frame = self.shelf().frame(archived, wanted, Purpose::Walk).await;
+            let frame = self.shelf().frame(archived, wanted, purpose).await;
             let frame = frame.map_err(unread(wanted))?;
             let last = frame.last().map_or(wanted, |last| last.position);
             (frame.to_vec(), last)
@@ -65,7 +67,8 @@ impl EventLog {
                 continue;
             }
             let before = GlobalPosition::new(wanted.get().saturating_sub(1));
-            let Some(found) = self.scan_archived(Some(org), before).await? else {
+            let found = self.scan_archived(Some(org), before, Purpose::Request);
+            let Some(found) = found.await? else {
                 break;
             };
             let is_wanted = |event: &StoredEvent| positions.binary_search(&event.position).is_ok();

@@ -124,13 +124,14 @@ impl Shelf {
         .await
     }
 
-    /// The events of an org in the frame that holds a position, and where that frame ends, for a request.
-    /// Other lines of it are passed over unread, unless the frame is at hand.
+    /// The events of an org in the frame that holds a position, and where that frame ends. Other lines
+    /// of it are passed over unread, unless the frame is at hand.
     pub async fn frame_of_org(
         self: &Arc<Self>,
         archived: Archived,
         wanted: GlobalPosition,
         org: OrgId,
+        purpose: Purpose,
     ) -> Result<(Vec<StoredEvent>, GlobalPosition), ArchiveError> {
         if let Some(frame) = self.unpacked(&archived, wanted) {
             let last = frame.last().map_or(wanted, |last| last.position);
@@ -138,7 +139,7 @@ impl Shelf {
             return Ok((own.cloned().collect(), last));
         }
         let this = Arc::clone(self);
-        self.in_turn(Purpose::Request, move || {
+        self.in_turn(purpose, move || {
             let volume = this.volume(&archived)?;
             let (index, last) = volume.frame_of(wanted)?;
             Ok((volume.read_frame_of_org(index, org)?, last))

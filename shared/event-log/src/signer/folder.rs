@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use runtime::files::{make_folder, sync_folder};
+use runtime::files::{make_shared_folder, sync_folder};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -161,8 +161,7 @@ fn month(copy: &CheckpointCopy) -> String {
 }
 
 fn append(folder: &Path, path: &Path, copies: &[CheckpointCopy]) -> io::Result<()> {
-    make_folder(folder)?;
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let mut file = open(folder, path)?;
     let mut text = String::new();
     // What broke off before stays a line of its own.
     if tail(path)?.last().is_some_and(|last| *last != b'\n') {
@@ -173,8 +172,26 @@ fn append(folder: &Path, path: &Path, copies: &[CheckpointCopy]) -> io::Result<(
         text.push('\n');
     }
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    sync_folder(path)
+    file.sync_all()
+}
+
+/// Opens a file to add to it. It and its folder are made if they are not there, for others to read: copies
+/// hold no secret.
+fn open(folder: &Path, path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true);
+    let file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_shared_folder(folder)?;
+            options.create(true).open(path)?
+        }
+        opened => opened?,
+    };
+    // Before its first line: the name of a file with lines is on the disk, whoever was killed here.
+    if file.metadata()?.len() == 0 {
+        sync_folder(path)?;
+    }
+    Ok(file)
 }
 
 fn tail(path: &Path) -> io::Result<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! The tree over the log is signed, by one process at a time, and never over a log that is not the one that
 //! was signed before.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -583,6 +584,11 @@ async fn copies_stand_in_a_folder_whatever_becomes_of_it() {
     let all = sign(4).await;
     let (found, torn) = copies(&folder);
     assert_eq!((sizes(&found), torn), (all, 1));
+    // Others read it.
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    let usual = home.path().join("usual");
+    std::fs::create_dir(&usual).unwrap();
+    assert_eq!(mode(&folder), mode(&usual));
     for copy in found {
         assert_eq!(copy.open(&keys()).unwrap().size.get(), copy.tree_size);
     }

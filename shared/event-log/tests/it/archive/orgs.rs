@@ -260,27 +260,41 @@ async fn an_old_copy_of_what_was_signed_is_still_required() {
     assert_eq!(signed.get(), head);
 }
 
-/// A projection that is made anew, say: it reads all of the archive.
+/// A projection that is made anew, say, or an org's events that are told again: it reads all of the archive.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_walk_through_the_archive_holds_up_no_proof() {
-    let world = World::new(2 * SIZE + 50).await;
-    sign(world.log()).await;
-    world.archive().await;
-    let manifest = world
-        .path()
-        .join(format!("events-{}-{}.json", SIZE + 1, 2 * SIZE));
-    let hanging = hang(&manifest);
-    let reader = world.with_folder();
-    let mut walk = Box::pin(reader.read(position(SIZE), 10));
-    eventually(SOON, "it to hang", async || {
+    for is_of_org in [false, true] {
+        let world = World::new(2 * SIZE + 50).await;
+        sign(world.log()).await;
+        world.archive().await;
+        let manifest = world
+            .path()
+            .join(format!("events-{}-{}.json", SIZE + 1, 2 * SIZE));
+        let hanging = hang(&manifest);
+        let reader = world.with_folder();
+        let head = world.log().head().await.unwrap().position;
+        let selection = Selection {
+            org: Some(world.orgs[0]),
+            ..Selection::default()
+        };
+        let mut walk = Box::pin(async {
+            if is_of_org {
+                let mut replay = reader.replay(position(SIZE), head, selection);
+                replay.next_page().await.map(drop)
+            } else {
+                reader.read(position(SIZE), 10).await.map(drop)
+            }
+        });
+        eventually(SOON, "it to hang", async || {
+            assert!(poll_immediate(&mut walk).await.is_none());
+            hanging.is_finished()
+        })
+        .await;
+        let size = TreeSize::new(head.get());
+        let proof = reader.consistency_proof(TreeSize::new(100), size).await;
+        assert!(proof.unwrap().is_some());
         assert!(poll_immediate(&mut walk).await.is_none());
-        hanging.is_finished()
-    })
-    .await;
-    let size = TreeSize::new(world.log().head().await.unwrap().position.get());
-    let proof = reader.consistency_proof(TreeSize::new(100), size).await;
-    assert!(proof.unwrap().is_some());
-    assert!(poll_immediate(&mut walk).await.is_none());
-    drop(hanging.join());
-    walk.await.unwrap_err();
+        drop(hanging.join());
+        walk.await.unwrap_err();
+    }
 }
