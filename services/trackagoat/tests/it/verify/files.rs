@@ -113,7 +113,7 @@ async fn whatever_is_done_to_a_file_is_found() {
             &|lines| lines[3].insert_str(1, "\"note\":\"approved\","),
         ),
         (
-            "it is not written as an export writes the line of a seal (line 7)",
+            "line 7: it is not written as an export writes the line of a seal",
             &|lines| lines[6] = lines[6].replacen('{', "{ ", 1),
         ),
         ("the seal is of another org", &|lines| {
