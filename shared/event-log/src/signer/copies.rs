@@ -146,7 +146,9 @@ impl Carried {
 
     fn of(notes: &[CheckpointCopy]) -> Self {
         let mut carried = Self::default();
-        notes.iter().for_each(|note| carried.push(note));
+        for note in notes {
+            carried.push(note);
+        }
         carried
     }
 }
