@@ -135,9 +135,12 @@ async fn a_signer_that_starts_anew_carries_nothing_twice() {
             for place in [copies(home.path()).0, of_stream(&nats).await] {
                 let found: Vec<_> = place
                     .into_iter()
-                    .map(|copy| match copy.is_restoration() {
-                        true => copy.note,
-                        false => copy.tree_size.to_string(),
+                    .map(|copy| {
+                        if copy.is_restoration() {
+                            copy.note
+                        } else {
+                            copy.tree_size.to_string()
+                        }
                     })
                     .collect();
                 assert_eq!(found, due);
