@@ -115,6 +115,7 @@ pub(crate) async fn restorations(
             tree_size: said.size.get(),
             public_key,
             note,
+            restorations: None,
         });
         Ok(LogRestoration { said, copy })
     });

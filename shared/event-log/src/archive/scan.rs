@@ -37,8 +37,8 @@ impl EventLog {
             return Ok(None);
         };
         let (mut events, through) = if let Some(org) = org {
-            let shelf = self.shelf();
-            let found = shelf.frame_of_org(archived, wanted, org, purpose).await;
+            let volumes = self.shelf();
+            let found = volumes.frame_of_org(archived, wanted, org, purpose).await;
             found.map_err(unread(wanted))?
         } else {
             let frame = self.shelf().frame(archived, wanted, purpose).await;

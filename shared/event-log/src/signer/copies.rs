@@ -1,13 +1,15 @@
 //! Carrying signed heads out of the database. What could not be carried is carried with the next.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::ids::{LogEpoch, TreeSize};
-use domain::merkle::NodeHash;
 use domain::signed::{Checkpoint, NoteError, Restoration, VerifierKey};
 use runtime::clock::TimedOut;
+use runtime::files::hex;
 use runtime::telemetry::chain;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::folder::{CheckpointFolder, FolderError};
@@ -41,6 +43,10 @@ pub struct CheckpointCopy {
     pub public_key: String,
     /// The signed note, of which the others are only a reminder.
     pub note: String,
+    /// Beside a head: a sum over the notes of restorations that the place had before it; none, if there were
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restorations: Option<String>,
 }
 
 impl CheckpointCopy {
@@ -78,15 +84,8 @@ impl CheckpointCopy {
         Restoration::open(&self.note, keys)
     }
 
-    /// What it says was signed, if one of the keys signed it. A life that has begun has no event of its own.
+    /// The head that was signed, if one of the keys signed it.
     fn signed(&self, keys: &[VerifierKey]) -> Result<Signed, NoteError> {
-        if self.is_restoration() {
-            return Ok(Signed {
-                epoch: self.restoration(keys)?.epoch,
-                size: TreeSize::ZERO,
-                root: NodeHash::of_nothing(),
-            });
-        }
         let head = self.open(keys)?;
         Ok(Signed {
             epoch: head.epoch,
@@ -99,15 +98,6 @@ impl CheckpointCopy {
     pub(super) fn line(&self) -> String {
         serde_json::to_string(self).expect("names and strings are JSON")
     }
-
-    /// Where in a life of the log it stands.
-    fn place(&self) -> Place {
-        let size = (!self.is_restoration()).then(|| TreeSize::new(self.tree_size));
-        Place {
-            epoch: self.epoch,
-            size,
-        }
-    }
 }
 
 impl From<SignedCheckpoint> for CheckpointCopy {
@@ -117,16 +107,90 @@ impl From<SignedCheckpoint> for CheckpointCopy {
             tree_size: signed.size.get(),
             public_key: signed.public_key,
             note: signed.note,
+            restorations: None,
         }
     }
 }
 
-/// The newest copy somewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    epoch: LogEpoch,
-    /// None: that the life has begun.
-    size: Option<TreeSize>,
+/// The end of what a place has: the newest head, and the notes of restorations behind it. They are added at
+/// any time, so the newest copy may be one of them, which would hold a signer to nothing.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    pub head: Option<CheckpointCopy>,
+    pub notes: Vec<CheckpointCopy>,
+}
+
+impl End {
+    /// Adds the next copy.
+    pub fn push(&mut self, copy: CheckpointCopy) {
+        if copy.is_restoration() {
+            self.notes.push(copy);
+        } else {
+            self.notes.clear();
+            self.head = Some(copy);
+        }
+    }
+}
+
+/// Which notes of restorations were carried, in their order: SHA-256 over that of those before the last one
+/// (lower-case hexadecimal digits) and the last one's text. Stable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Carried(Option<String>);
+
+impl Carried {
+    fn push(&mut self, note: &CheckpointCopy) {
+        let before = self.0.take().unwrap_or_default();
+        let sum = Sha256::new_with_prefix(before).chain_update(&note.note);
+        self.0 = Some(hex(&sum.finalize()));
+    }
+
+    fn of(notes: &[CheckpointCopy]) -> Self {
+        let mut carried = Self::default();
+        for note in notes {
+            carried.push(note);
+        }
+        carried
+    }
+}
+
+/// What a place has, as far as it matters to what it lacks.
+#[derive(Debug, Default)]
+struct Held {
+    /// The newest head.
+    head: Option<(LogEpoch, TreeSize)>,
+    /// The notes that it had before that head.
+    carried: Carried,
+    /// Those behind it.
+    behind: BTreeSet<String>,
+}
+
+impl Held {
+    /// The notes that it lacks of these, in their order.
+    fn lacks(&self, mut notes: Vec<CheckpointCopy>) -> Vec<CheckpointCopy> {
+        notes.retain(|note| !self.behind.contains(&note.note));
+        let mut carried = Carried::default();
+        let last = notes.iter().position(|note| {
+            carried.push(note);
+            carried == self.carried
+        });
+        notes.split_off(last.map_or(0, |last| last + 1))
+    }
+}
+
+impl From<End> for Held {
+    fn from(end: End) -> Self {
+        let head = end.head;
+        Self {
+            head: head.as_ref().map(place),
+            carried: Carried(head.and_then(|head| head.restorations)),
+            behind: end.notes.into_iter().map(|copy| copy.note).collect(),
+        }
+    }
+}
+
+/// Where in a life of the log a head stands.
+fn place(head: &CheckpointCopy) -> (LogEpoch, TreeSize) {
+    (head.epoch, TreeSize::new(head.tree_size))
 }
 
 /// Why a copy was not carried.
@@ -155,10 +219,8 @@ pub(super) struct Copies {
 
 struct Copied {
     destination: Destination,
-    /// The newest copy there; none: it must be asked.
-    newest: Option<Option<Place>>,
-    /// How many restorations it was given by this process.
-    restorations: usize,
+    /// None: it must be asked.
+    held: Option<Held>,
     is_failing: bool,
 }
 
@@ -177,33 +239,32 @@ impl Copies {
             places: destinations
                 .map(|destination| Copied {
                     destination,
-                    newest: None,
-                    restorations: 0,
+                    held: None,
                     is_failing: false,
                 })
                 .collect(),
         }
     }
 
-    /// The newest that each place has under one of these keys: none of it may be gone from the log. A place
+    /// The newest head that each place has under one of these keys: none of it may be gone from the log. A place
     /// that does not answer is passed over, since the log must be signed without it too. Each is asked once
     /// more before it is carried to: others may have carried meanwhile.
     pub async fn newest(&mut self, keys: &[VerifierKey]) -> Vec<Signed> {
         let mut known = Vec::new();
         for place in &mut self.places {
-            place.newest = None;
+            place.held = None;
             let name = place.destination.name();
-            let asking = Box::pin(place.destination.newest());
+            let asking = Box::pin(place.destination.end());
             let newest = self.log.clock().timeout(CARRIED, asking).await;
             match newest.unwrap_or_else(|late| Err(CopyError::Late(late))) {
-                Ok(newest) => {
-                    let signed = newest.map(|newest| newest.signed(keys)).transpose();
+                Ok(end) => {
+                    let signed = end.head.map(|head| head.signed(keys)).transpose();
                     match signed {
                         Ok(signed) => known.extend(signed),
                         Err(error) => tracing::warn!(
                             place = name,
                             error = %chain(&error),
-                            "the newest copy there is not of this log's key"
+                            "the newest head there is not of this log's key"
                         ),
                     }
                 }
@@ -230,7 +291,7 @@ impl Copies {
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    place.newest = None;
+                    place.held = None;
                     metrics::counter!(names::COPIES_FAILED, "place" => name).increment(1);
                     if !place.is_failing {
                         place.is_failing = true;
@@ -247,50 +308,44 @@ impl Copies {
 }
 
 impl Copied {
+    /// What fails or is broken off leaves a place of which nothing is known.
     async fn carry(&mut self, log: &EventLog, epoch: LogEpoch) -> Result<(), CopyError> {
         for _ in 0..PAGES {
-            let newest = match self.newest {
-                Some(newest) => newest,
-                None => self.destination.newest().await?.map(|copy| copy.place()),
+            let mut held = match self.held.take() {
+                Some(held) => held,
+                None => self.destination.end().await?.into(),
             };
-            let after = newest.filter(|newest| newest.epoch == epoch);
-            self.carry_restorations(log, after.is_none()).await?;
+            self.carry_restorations(log, &mut held).await?;
+            let newest = held.head.filter(|(of, _)| *of == epoch);
             let from = LogCheckpoints {
                 epoch,
-                after: after.and_then(|newest| newest.size),
+                after: newest.map(|(_, size)| size),
             };
-            // A life that has no head yet has begun there all the same.
-            let begun = Place { epoch, size: None };
-            self.newest = Some(Some(after.unwrap_or(begun)));
             let page = log.checkpoints(from, PAGE).await?;
-            let copies: Vec<CheckpointCopy> = page.into_iter().map(Into::into).collect();
-            let Some(last) = copies.last().map(CheckpointCopy::place) else {
+            let mut heads: Vec<CheckpointCopy> = page.into_iter().map(Into::into).collect();
+            let Some(last) = heads.last().map(place) else {
+                self.held = Some(held);
                 return Ok(());
             };
-            self.destination.add(copies).await?;
-            self.newest = Some(Some(last));
+            for head in &mut heads {
+                head.restorations.clone_from(&held.carried.0);
+            }
+            self.destination.add(heads).await?;
+            held.head = Some(last);
+            self.held = Some(held);
         }
         Ok(())
     }
-}
 
-impl Copied {
-    /// All of them before any head of a new life, and whenever there are others than it was given: some
-    /// are signed later than heads of the life that they speak of.
-    async fn carry_restorations(&mut self, log: &EventLog, is_new: bool) -> Result<(), CopyError> {
+    /// Before any head of a new life, and whenever there are others: some are signed later than heads of the
+    /// life that they speak of.
+    async fn carry_restorations(&self, log: &EventLog, held: &mut Held) -> Result<(), CopyError> {
         let all = log.restorations().await?.into_iter().rev();
-        let mut due: Vec<_> = all.filter_map(|one| one.copy).collect();
-        let count = due.len();
-        if !is_new && count == self.restorations {
-            return Ok(());
-        }
-        if !is_new {
-            // Once more, since the newest copy tells where to go on.
-            let newest = self.destination.newest().await?;
-            due.extend(newest.filter(|newest| !newest.is_restoration()));
-        }
-        self.destination.add(due).await?;
-        self.restorations = count;
+        let all: Vec<_> = all.filter_map(|one| one.copy).collect();
+        let carried = Carried::of(&all);
+        self.destination.add(held.lacks(all)).await?;
+        held.carried = carried;
+        held.behind.clear();
         Ok(())
     }
 }
@@ -303,10 +358,10 @@ impl Destination {
         }
     }
 
-    async fn newest(&self) -> Result<Option<CheckpointCopy>, CopyError> {
+    async fn end(&self) -> Result<End, CopyError> {
         Ok(match self {
-            Self::Folder(folder) => folder.newest().await?,
-            Self::Stream(stream) => stream.newest().await?,
+            Self::Folder(folder) => folder.end().await?,
+            Self::Stream(stream) => stream.end().await?,
         })
     }
 

@@ -1,5 +1,6 @@
-//! Copies of signed heads in files, one line each, a file for each month of signing. Files are only
-//! added to; whoever wants less may move old ones away.
+//! Copies of signed heads in files, one line each, a file for each month of signing. Notes of restorations
+//! stand in the file that is the newest as they are carried. Files are only added to; whoever wants less may
+//! move old ones away.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -10,10 +11,13 @@ use runtime::files::{make_shared_folder, sync_folder};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use super::copies::CheckpointCopy;
+use super::copies::{CheckpointCopy, End};
 
 /// As much of a file's end as is looked at for its last line.
 const TAIL_BYTES: u64 = 64 * 1024;
+/// As much as is looked at for its last head, if what stands there is no head: more than all notes of
+/// restorations that are carried.
+const NOTES_BYTES: u64 = 4 * 1024 * 1024;
 /// Longest line that is read, in bytes.
 const LINE_BYTES: u64 = 32 * 1024;
 const PREFIX: &str = "checkpoints-";
@@ -70,18 +74,22 @@ impl CheckpointFolder {
         Ok(torn)
     }
 
-    /// The newest copy.
-    pub(super) async fn newest(&self) -> Result<Option<CheckpointCopy>, FolderError> {
+    /// The newest head and what stands behind it.
+    pub(super) async fn end(&self) -> Result<End, FolderError> {
         self.blocking(|folder| {
+            let mut behind = Vec::new();
             for path in folder.files()?.into_iter().rev() {
-                let failed = |source| failure(&path, "read", source);
-                let tail = tail(&path).map_err(failed)?;
-                let mut lines = tail.split(|byte| *byte == b'\n').rev();
-                if let Some(copy) = lines.find_map(|line| CheckpointCopy::parse(line).ok()) {
-                    return Ok(Some(copy));
+                let mut end = end(&path).map_err(|source| failure(&path, "read", source))?;
+                end.notes.append(&mut behind);
+                if end.head.is_some() {
+                    return Ok(end);
                 }
+                behind = end.notes;
             }
-            Ok(None)
+            Ok(End {
+                head: None,
+                notes: behind,
+            })
         })
         .await
     }
@@ -93,14 +101,25 @@ impl CheckpointFolder {
         }
         self.blocking(move |folder| {
             for month in copies.chunk_by(|a, b| month(a) == month(b)) {
-                let first = month.first().map_or_else(String::new, self::month);
-                let path = folder.path.join(format!("{PREFIX}{first}{SUFFIX}"));
+                let path = folder.file_for(month)?;
                 append(&folder.path, &path, month)
                     .map_err(|source| failure(&path, "written", source))?;
             }
             Ok(())
         })
         .await
+    }
+
+    /// That of the month of signing; for notes, whose month may be long past, the newest if there is any.
+    fn file_for(&self, copies: &[CheckpointCopy]) -> Result<PathBuf, FolderError> {
+        let first = copies.first();
+        if first.is_some_and(CheckpointCopy::is_restoration)
+            && let Some(newest) = self.files()?.pop()
+        {
+            return Ok(newest);
+        }
+        let month = first.map_or_else(String::new, month);
+        Ok(self.path.join(format!("{PREFIX}{month}{SUFFIX}")))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -164,7 +183,10 @@ fn append(folder: &Path, path: &Path, copies: &[CheckpointCopy]) -> io::Result<(
     let mut file = open(folder, path)?;
     let mut text = String::new();
     // What broke off before stays a line of its own.
-    if tail(path)?.last().is_some_and(|last| *last != b'\n') {
+    if tail(path, TAIL_BYTES)?
+        .last()
+        .is_some_and(|last| *last != b'\n')
+    {
         text.push('\n');
     }
     for copy in copies {
@@ -194,11 +216,28 @@ fn open(folder: &Path, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn tail(path: &Path) -> io::Result<Vec<u8>> {
+/// The newest head in a file and what stands behind it.
+fn end(path: &Path) -> io::Result<End> {
+    let mut end = End::default();
+    for most in [TAIL_BYTES, NOTES_BYTES] {
+        end = End::default();
+        let lines = tail(path, most)?;
+        let lines = lines.split(|byte| *byte == b'\n');
+        lines
+            .filter_map(|line| CheckpointCopy::parse(line).ok())
+            .for_each(|copy| end.push(copy));
+        if end.head.is_some() {
+            break;
+        }
+    }
+    Ok(end)
+}
+
+fn tail(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
     let mut tail = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    file.take(most).read_to_end(&mut tail)?;
     Ok(tail)
 }

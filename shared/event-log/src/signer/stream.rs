@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
 };
@@ -11,7 +12,7 @@ use futures_util::StreamExt;
 use runtime::clock::Clock;
 use thiserror::Error;
 
-use super::copies::CheckpointCopy;
+use super::copies::{CheckpointCopy, End};
 
 /// The stream.
 pub const CHECKPOINT_STREAM: &str = "TGA_CHECKPOINTS";
@@ -22,6 +23,9 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// Bytes of copies that are kept, some half a million; the oldest go first.
 const MAX_BYTES: i64 = 256 * 1024 * 1024;
 const MESSAGE_BYTES: i32 = 32 * 1024;
+/// Messages among which the newest head is looked for, if the last one is none: more than all notes of
+/// restorations that are carried.
+const NOTES: u64 = 4_096;
 
 /// NATS does not take or give copies.
 #[derive(Debug, Error)]
@@ -47,18 +51,32 @@ impl CheckpointStream {
         }
     }
 
-    /// The newest copy; the stream is made unless it is there.
-    pub async fn newest(&self) -> Result<Option<CheckpointCopy>, StreamCopyError> {
-        let newest = async {
+    /// The newest head and what stands behind it; the stream is made unless it is there.
+    pub async fn end(&self) -> Result<End, StreamCopyError> {
+        let asking = async {
             let stream = self.ensure().await?;
             let last = stream.get_last_raw_message_by_subject(CHECKPOINT_SUBJECT);
-            match last.await {
-                Ok(message) => Ok(CheckpointCopy::parse(&message.payload).ok()),
-                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-                Err(error) => Err(failure("read", error)),
+            let last = match last.await {
+                Ok(message) => message,
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                    return Ok(End::default());
+                }
+                Err(error) => return Err(failure("read", error)),
+            };
+            let mut end = End::default();
+            let copy = CheckpointCopy::parse(&last.payload).ok();
+            if let Some(head) = copy.filter(|copy| !copy.is_restoration()) {
+                end.push(head);
+                return Ok(end);
             }
+            let from = DeliverPolicy::ByStartSequence {
+                start_sequence: last.sequence.saturating_sub(NOTES).max(1),
+            };
+            let take = |copy| end.push(copy);
+            read(&stream, &self.clock, from, last.sequence, take).await?;
+            Ok(end)
         };
-        self.in_time("read", newest).await
+        self.in_time("read", asking).await
     }
 
     /// Publishes copies; NATS has acknowledged them when this returns.
@@ -112,7 +130,7 @@ impl CheckpointStream {
 pub async fn checkpoints_of_stream(
     client: Client,
     clock: &Clock,
-    mut take: impl FnMut(CheckpointCopy),
+    take: impl FnMut(CheckpointCopy),
 ) -> Result<(), StreamCopyError> {
     let step = |what, late| failure(what, late);
     let context = jetstream::new(client);
@@ -121,11 +139,26 @@ pub async fn checkpoints_of_stream(
         .await
         .map_err(|late| step("describe", late))?;
     let Ok(stream) = stream else { return Ok(()) };
-    let state = stream.cached_info().state.clone();
+    let state = &stream.cached_info().state;
     if state.messages == 0 {
         return Ok(());
     }
-    let config = jetstream::consumer::pull::OrderedConfig::default();
+    let end = state.last_sequence;
+    read(&stream, clock, DeliverPolicy::All, end, take).await
+}
+
+/// The copies from one message to another.
+async fn read(
+    stream: &Stream,
+    clock: &Clock,
+    from: DeliverPolicy,
+    to: u64,
+    mut take: impl FnMut(CheckpointCopy),
+) -> Result<(), StreamCopyError> {
+    let config = jetstream::consumer::pull::OrderedConfig {
+        deliver_policy: from,
+        ..Default::default()
+    };
     let consumer = clock
         .timeout(ANSWER, stream.create_consumer(config))
         .await
@@ -145,7 +178,7 @@ pub async fn checkpoints_of_stream(
             take(copy);
         }
         let info = message.info().map_err(|error| failure("give", error))?;
-        if info.stream_sequence >= state.last_sequence {
+        if info.stream_sequence >= to {
             return Ok(());
         }
     }

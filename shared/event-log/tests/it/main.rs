@@ -5,6 +5,7 @@ mod append;
 mod append_only;
 mod archive;
 mod concurrency;
+mod copies;
 mod faults;
 mod feed;
 mod gate_rows;
