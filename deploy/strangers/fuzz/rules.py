@@ -86,7 +86,7 @@ BEYOND_SCHEMA = (
     (r"^(POST|PATCH) /api-keys", rf"^ip_allowlist\[\d+\]: must {RANGE}"),
     # Where events may be sent, and that a type exists.
     (r"^(POST|PATCH) /webhooks", rf"^url: must {WHERE}"),
-    (r"^(POST|PATCH) /webhooks", r"^types\[\d+\]: must be an event type such as video\.discovered, or all of one kind"),
+    (r"^(POST|PATCH) /webhooks", r"^types\[\d+\]: must be (an event type such as key\.revoked, or all of an entity|\w+\.\* or one of)"),
     # Of the trail: what there is, days of the calendar, and what goes with what.
     (r"^GET /audit/", r"^type: must be "),
     (r"^GET /audit/", r"^subject: must be <kind>/<id>, where <kind> is one of "),

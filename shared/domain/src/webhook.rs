@@ -1,5 +1,4 @@
-//! Where an org wants its events sent, and which of them: an address and patterns of event types,
-//! parsed once.
+//! Where an org wants its events sent, and which of them.
 //!
 //! The form of an address is judged here, and narrowly, so that no two readers can take it for two
 //! different hosts; whether the service may connect to what stands behind it is judged by who
@@ -11,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 
-use crate::event::{EventType, Stream};
+use crate::event::{Stream, TypePattern};
 use crate::limits::URL_CHARS;
 use crate::named::named;
 
@@ -184,60 +183,6 @@ fn is_name(host: &str) -> bool {
     host.len() <= 253 && host.split('.').all(is_label)
 }
 
-/// A text that is no pattern of event types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be an event type such as video.discovered, or all of one kind such as key.*")]
-pub struct UnknownPattern;
-
-/// An event type, or all types of one kind of thing: `video.discovered`, `key.*`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
-#[serde(transparent)]
-pub struct TypePattern(String);
-
-impl TypePattern {
-    /// Takes types that this build knows, and kinds that have one.
-    ///
-    /// # Errors
-    /// [`UnknownPattern`]
-    pub fn parse(text: &str) -> Result<Self, UnknownPattern> {
-        let is_known = match text.strip_suffix(".*") {
-            Some(entity) => EventType::ALL.iter().any(|it| it.entity() == entity),
-            None => EventType::from_name(text).is_some(),
-        };
-        if is_known {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(UnknownPattern)
-        }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether an event type of this name is meant.
-    pub fn matches(&self, type_name: &str) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(kind) => type_name.starts_with(kind),
-            None => type_name == self.0,
-        }
-    }
-}
-
-/// What an event or a row holds: its form is checked, but a newer build may have taken a type that
-/// this one does not know, which must not keep this one from reading the org. What a caller sends
-/// comes in by [`TypePattern::parse`].
-impl<'de> Deserialize<'de> for TypePattern {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.split_once('.') {
-            Some((kind, event)) if !kind.is_empty() && !event.is_empty() => Ok(Self(text)),
-            _ => Err(de::Error::custom(UnknownPattern)),
-        }
-    }
-}
-
 /// Whether events of this type are wanted where these patterns stand: without any, every decision
 /// is; observations only where a pattern asks for them.
 pub fn wants(patterns: &[TypePattern], type_name: &str, stream: Stream) -> bool {
@@ -398,32 +343,6 @@ mod tests {
     }
 
     #[test]
-    fn patterns_name_types_and_kinds_that_exist() {
-        for (text, name, matches) in [
-            ("key.*", "key.revoked", true),
-            ("key.*", "keyring.opened", false),
-            ("video.discovered", "video.discovered", true),
-            ("video.discovered", "video.added", false),
-            ("observation.recorded", "observation.recorded", true),
-        ] {
-            assert_eq!(TypePattern::parse(text).unwrap().matches(name), matches);
-        }
-        for text in [
-            "",
-            "*",
-            "key",
-            "key.",
-            ".*",
-            "key.imagined",
-            "imagined.*",
-            "key.**",
-            "Key.*",
-        ] {
-            assert_eq!(TypePattern::parse(text), Err(UnknownPattern), "{text}");
-        }
-    }
-
-    #[test]
     fn what_is_read_is_what_could_have_been_taken() {
         let url = |text| serde_json::from_value::<WebhookUrl>(serde_json::Value::from(text));
         let text = "https://hooks.example.com/in?a=b";
@@ -435,18 +354,6 @@ mod tests {
             "https://0x7f.1/",
         ] {
             assert!(url(text).is_err(), "{text}");
-        }
-        let pattern = |text| serde_json::from_value::<TypePattern>(serde_json::Value::from(text));
-        for text in [
-            "key.*",
-            "video.discovered",
-            "imagined_later.*",
-            "key.imagined_later",
-        ] {
-            assert_eq!(pattern(text).unwrap().as_str(), text);
-        }
-        for text in ["", "*", ".*", "key", "key."] {
-            assert!(pattern(text).is_err(), "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::event::{ChainHash, Stream};
+use domain::event::{ChainHash, Stream, TypePattern};
 use domain::ids::{EventId, GlobalPosition, LogEpoch, OrgId, StreamVersion};
 use domain::time::Timestamp;
 use sqlx::PgConnection;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::archive::{self, Archived};
 use crate::error::{CorruptRow, ReadError};
 use crate::log::Head;
-use crate::replay::{Selection, TypePattern};
+use crate::replay::Selection;
 use crate::stored::{StoredEvent, type_name};
 
 /// Most events of one page.
@@ -214,7 +214,7 @@ pub async fn selected(
     selection: &Selection,
     limit: u16,
 ) -> Result<Vec<StoredEvent>, ReadError> {
-    let types: Vec<_> = selection.types.iter().map(TypePattern::like).collect();
+    let types: Vec<_> = selection.types.iter().map(like).collect();
     let rows = sqlx::query_as!(
         Row,
         r#"select position, event_id, org_id, stream, version, type as type_name, schema_version,
@@ -233,6 +233,15 @@ pub async fn selected(
     .fetch_all(connection)
     .await?;
     Ok(convert(rows)?)
+}
+
+/// A pattern of types as `LIKE` has it.
+fn like(pattern: &TypePattern) -> String {
+    let escaped = pattern.as_str().replace('_', "\\_");
+    match escaped.strip_suffix('*') {
+        Some(entity) => format!("{entity}%"),
+        None => escaped,
+    }
 }
 
 /// How many events there are after a position and up to another one.

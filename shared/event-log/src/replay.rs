@@ -1,12 +1,8 @@
 //! Reading a stretch of the log again, whole or only what is selected of it.
 
-use std::fmt;
-use std::str::FromStr;
-
-use domain::event::EventType;
+use domain::event::TypePattern;
 use domain::ids::{GlobalPosition, OrgId};
 use sqlx::PgConnection;
-use thiserror::Error;
 
 use crate::archive::{self, Purpose, Scanned};
 use crate::error::{CorruptRow, ReadError};
@@ -22,8 +18,6 @@ const PAGE_MIN: u16 = 16;
 const FIRST_PAGE: u16 = 256;
 /// Positions that one statement looks through for what is selected, so that none lasts long.
 const LOOK_THROUGH: u64 = 50_000;
-/// Characters of the longest pattern.
-const PATTERN_CHARS: usize = 100;
 
 /// What of the log is wanted; everything by default.
 #[derive(Debug, Clone, Default)]
@@ -33,15 +27,6 @@ pub struct Selection {
     /// Events whose type fits one of these; all if there is none.
     pub types: Vec<TypePattern>,
 }
-
-/// A type of events by its stable name, `key.revoked`, or all of an entity, `key.*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TypePattern(String);
-
-/// The text names no type.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("not a type such as key.revoked, nor all of an entity such as key.*")]
-pub struct InvalidPattern;
 
 /// A stretch of the log, read in pages; made by [`EventLog::replay`].
 #[derive(Debug)]
@@ -150,7 +135,7 @@ impl Replay {
         };
         let types = &self.selection.types;
         events.retain(|event| {
-            let is_wanted = |pattern: &TypePattern| pattern.fits(&event.type_name);
+            let is_wanted = |pattern: &TypePattern| pattern.matches(&event.type_name);
             event.position <= self.to && (types.is_empty() || types.iter().any(is_wanted))
         });
         Ok(Some(ReplayedPage {
@@ -199,70 +184,4 @@ async fn selected_stretch(
     };
     let there = read::count(connection, after, through).await?;
     Ok((ReplayedPage { events, through }, there))
-}
-
-impl TypePattern {
-    /// Whether any type that this build knows is meant.
-    pub fn is_known(&self) -> bool {
-        let mut all = EventType::ALL.iter();
-        all.any(|known| self.fits(known.name()))
-    }
-
-    /// Whether a type's stable name is meant.
-    fn fits(&self, name: &str) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(entity) => name.starts_with(entity),
-            None => name == self.0,
-        }
-    }
-
-    /// The same for `LIKE`.
-    pub(crate) fn like(&self) -> String {
-        match self.0.strip_suffix('*') {
-            Some(entity) => format!("{}%", entity.replace('_', "\\_")),
-            None => self.0.replace('_', "\\_"),
-        }
-    }
-}
-
-impl fmt::Display for TypePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for TypePattern {
-    type Err = InvalidPattern;
-
-    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
-        let (entity, event) = text.split_once('.').ok_or(InvalidPattern)?;
-        let is_name = |name: &str| {
-            let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-            !name.is_empty() && name.bytes().all(is_plain)
-        };
-        if text.len() > PATTERN_CHARS || !is_name(entity) || !(event == "*" || is_name(event)) {
-            return Err(InvalidPattern);
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use super::{InvalidPattern, TypePattern};
-
-    #[test]
-    fn a_pattern_names_one_type_or_all_of_an_entity() {
-        let like = |text: &str| text.parse().map(|pattern: TypePattern| pattern.like());
-        assert_eq!(like("key.revoked").unwrap(), "key.revoked");
-        assert_eq!(like("api_key.*").unwrap(), "api\\_key.%");
-        let long = format!("key.{}", "a".repeat(100));
-        for text in [
-            "", "key", "*", "*.*", "key.", ".made", "key.r*", "key.%", "k.a.b", "Key.made", &long,
-        ] {
-            assert_eq!(like(text), Err(InvalidPattern), "{text}");
-        }
-    }
 }

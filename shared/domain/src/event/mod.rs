@@ -17,6 +17,7 @@ mod invitations;
 mod keys;
 mod observations;
 mod orgs;
+mod pattern;
 mod projects;
 mod sessions;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use self::orgs::{
     MemberRemoved, MemberRoleChanged, MemberUnbanned, OrgChanged, OrgCreated, OrgReinstated,
     OrgSuspended, PlanChanged, Role, UnknownRole,
 };
+pub use self::pattern::{TypePattern, UnknownType};
 pub use self::projects::{ProjectAdded, ProjectChanged, ProjectRemoved};
 pub use self::sessions::{SessionEndReason, SessionEnded, SessionOpened};
 pub use self::videos::{

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::TypePattern;
 use super::{
     Actor, AnnotationAdded, AnnotationChanged, AnnotationKind, AnnotationRemoved, CampaignAdded,
     CampaignChanged, CampaignItemsAdded, CampaignItemsRemoved, CampaignRemoved, ChainHash,
@@ -34,7 +35,7 @@ use crate::text::{
     AnnotationBody, CampaignName, Label, Metadata, Name, ProjectName, Readme, WebhookDescription,
 };
 use crate::time::Timestamp;
-use crate::webhook::{DisabledReason, TypePattern, WebhookUrl};
+use crate::webhook::{DisabledReason, WebhookUrl};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("events")

@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TypePattern;
 use super::cleared;
 use crate::ids::{WebhookId, WebhookSecretId};
 use crate::text::WebhookDescription;
-use crate::webhook::{DisabledReason, TypePattern, WebhookUrl};
+use crate::webhook::{DisabledReason, WebhookUrl};
 
 /// Events are sent to an address from now on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

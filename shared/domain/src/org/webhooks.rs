@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{NewWebhook, WebhookCommand, WebhookPatch};
 use super::{Decision, Existing, OrgState, Outcome, Recorded, Rejection};
+use crate::event::TypePattern;
 use crate::event::{Actor, Event, WebhookAdded, WebhookChanged, WebhookDisabled, WebhookRemoved};
 use crate::ids::{WebhookId, WebhookSecretId};
 use crate::limits::WEBHOOKS_PER_ORG;
 use crate::text::WebhookDescription;
 use crate::time::Timestamp;
-use crate::webhook::{DisabledReason, TypePattern, WebhookUrl};
+use crate::webhook::{DisabledReason, WebhookUrl};
 
 /// Where events of the org are sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

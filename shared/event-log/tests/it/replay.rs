@@ -1,8 +1,8 @@
 //! What is told again is the log: all of it or what is selected, and from the instant that is named.
 
-use domain::event::Stream;
+use domain::event::{Stream, TypePattern};
 use domain::ids::GlobalPosition;
-use event_log::{EventLog, ReadError, Selection, StoredEvent, TypePattern};
+use event_log::{EventLog, ReadError, Selection, StoredEvent};
 use testkit::postgres;
 
 use crate::signer::tamper;

@@ -1,10 +1,11 @@
 //! Webhooks.
 
 use chrono::{DateTime, Utc};
+use domain::event::TypePattern;
 use domain::ids::{WebhookId, WebhookSecretId};
 use domain::org;
 use domain::text::WebhookDescription;
-use domain::webhook::{TypePattern, WebhookUrl};
+use domain::webhook::WebhookUrl;
 use sqlx::PgConnection;
 use uuid::Uuid;
 

@@ -154,6 +154,7 @@ pub async fn dump(pool: &PgPool, org: OrgId) -> Vec<String> {
 
 /// Things to record, with what a test does not care about filled in.
 pub mod sample {
+    use domain::event::TypePattern;
     use domain::event::{
         AnnotationAdded, AnnotationKind, CampaignAdded, CreatorAdded, EntityRef, GoalAdded,
         GoalMetric, GoalPeriod, KeyCreated, MediaType, OrgCreated, ProjectAdded, TrackingMode,
@@ -167,7 +168,7 @@ pub mod sample {
     use domain::platform::{Handle, Platform, PlatformVideoId};
     use domain::scope::Scopes;
     use domain::text::{CampaignName, Label, Metadata, Name, ProjectName};
-    use domain::webhook::{TypePattern, WebhookUrl};
+    use domain::webhook::WebhookUrl;
 
     use super::instant;
 

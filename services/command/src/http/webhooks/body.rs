@@ -3,8 +3,9 @@
 use api::error::ApiError;
 use api::input::issue::{Invalid, Issues};
 use api::input::node::Node;
+use domain::event::TypePattern;
 use domain::limits::WEBHOOK_TYPES;
-use domain::webhook::{TypePattern, WebhookUrl};
+use domain::webhook::WebhookUrl;
 
 use crate::http::App;
 

@@ -6,10 +6,11 @@ use api::input::body::{Fields, FromBody, StrictJson};
 use api::input::issue::Invalid;
 use api::v1::WebhookCreated;
 use axum::extract::State;
+use domain::event::TypePattern;
 use domain::ids::WebhookId;
 use domain::org::{Command, NewWebhook, WebhookCommand};
 use domain::text::WebhookDescription;
-use domain::webhook::{TypePattern, WebhookUrl};
+use domain::webhook::WebhookUrl;
 
 use super::{body, refusal, telling};
 use crate::http::App;

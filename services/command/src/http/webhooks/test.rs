@@ -23,9 +23,9 @@ impl Beside for TestPlace {
 }
 
 /// Sends a test to a webhook, switched on or not, and waits for what becomes of it: at most 15
-/// seconds. It is no event: its type is `com.trackagoat.webhook.test.v1`, and
-/// the newest secret alone signs it. An org has two under way at
-/// once on each replica, then 429 `org-tests`; while all orgs together have too many, 503.
+/// seconds. It is no event: its type is `com.trackagoat.webhook.test.v1`, and the newest secret alone
+/// signs it. An org has two under way at once on each replica, then 429 `org-tests`; while all orgs
+/// together have too many, 503.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/test",

@@ -1,8 +1,9 @@
 //! Webhooks as they are where the log was read to, and what is queued for them.
 
+use domain::event::TypePattern;
 use domain::ids::{DeliveryId, GlobalPosition, OrgId, WebhookId, WebhookSecretId};
 use domain::time::Timestamp;
-use domain::webhook::{DisabledReason, TypePattern, WebhookUrl};
+use domain::webhook::{DisabledReason, WebhookUrl};
 use event_log::StoredEvent;
 use sqlx::PgConnection;
 use uuid::Uuid;

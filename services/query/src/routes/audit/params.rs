@@ -6,7 +6,7 @@ use api::input::query::Params;
 use api::input::text::Text;
 use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
-use domain::event::{Actor, EventType, Stream};
+use domain::event::{Actor, EventType, Stream, TypePattern};
 use domain::ids::GlobalPosition;
 use domain::limits::{AUDIT_SUBJECT_CHARS, AUDIT_TYPES, MAX_COUNT};
 use domain::platform::{Handle, Platform};
@@ -97,30 +97,12 @@ pub fn types(params: &mut Params<'_>) -> Result<Option<Vec<TypeFilter>>, Invalid
 }
 
 fn one_type(it: Text<'_>) -> Result<TypeFilter, Invalid> {
-    let text = it.as_str();
-    let (entity, verb) = text.split_once('.').unwrap_or((text, ""));
-    let mut of_entity = EventType::ALL
-        .iter()
-        .filter(|known| known.entity() == entity)
-        .map(|known| known.name())
-        .peekable();
-    if of_entity.peek().is_none() {
-        let mut entities: Vec<_> = EventType::ALL.iter().map(|known| known.entity()).collect();
-        entities.dedup();
-        let known = entities.join(", ");
-        return Err(it.invalid(format!(
-            "must be an event such as key.revoked, or all of an entity such as key.*; entities are {known}"
-        )));
-    }
-    if verb == "*" {
-        return Ok(TypeFilter::Entity(entity.to_owned()));
-    }
-    let mut names = of_entity.clone();
-    if names.any(|name| name == text) {
-        return Ok(TypeFilter::Type(text.to_owned()));
-    }
-    let known = of_entity.collect::<Vec<_>>().join(", ");
-    Err(it.invalid(format!("must be {entity}.* or one of {known}")))
+    let pattern = it.parse(TypePattern::parse)?;
+    let name = pattern.as_str().to_owned();
+    Ok(match pattern.entity() {
+        Some(entity) => TypeFilter::Entity(entity.to_owned()),
+        None => TypeFilter::Type(name),
+    })
 }
 
 /// Which streams can have events of these types: nothing else need be read.

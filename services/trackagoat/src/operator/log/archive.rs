@@ -1,7 +1,6 @@
 //! Moves old partitions of the log into files.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use chrono::TimeDelta;
 use clap::Args;
@@ -15,6 +14,7 @@ use runtime::clock::Clock;
 use runtime::config::SecretError;
 use sqlx::{ConnectOptions, PgConnection};
 
+use super::replay::range::Edge;
 use crate::arguments::{ReadDatabaseUrl, SecretArgument};
 use crate::database::connect_options;
 use crate::operator::connection::Operator;
@@ -39,28 +39,16 @@ pub struct ArchiveLog {
     /// holds is nowhere else.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Only partitions that end before this position, or were recorded before this instant; by default
+    /// Only partitions that end before this position, or were recorded before this instant or day; by default
     /// those that are older than 7 days. What is younger than 4 days stays in any case.
-    #[arg(long, value_name = "POSITION|INSTANT")]
-    before: Option<Bound>,
+    #[arg(long, value_name = "POSITION|INSTANT|DATE")]
+    before: Option<Edge>,
     /// Say what would be archived, and do nothing.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     read_database: ReadDatabaseUrl,
 }
-
-/// What is old enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bound {
-    Position(GlobalPosition),
-    Instant(Timestamp),
-}
-
-/// The text is none of what a bound may be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a position from 1, nor an instant such as 2026-01-05T05:37:52Z")]
-pub struct InvalidBound;
 
 /// Why nothing more was archived.
 #[derive(Debug, thiserror::Error)]
@@ -76,21 +64,6 @@ pub enum ArchiveFailure {
     NoProjection,
     #[error("how far projections have come could not be read")]
     Projections(#[source] sqlx::Error),
-}
-
-impl FromStr for Bound {
-    type Err = InvalidBound;
-
-    fn from_str(text: &str) -> Result<Self, InvalidBound> {
-        if let Ok(position) = text.parse::<u64>() {
-            let is_position = position > 0 && i64::try_from(position).is_ok();
-            let bound = Self::Position(GlobalPosition::new(position));
-            return is_position.then_some(bound).ok_or(InvalidBound);
-        }
-        Timestamp::parse(text)
-            .map(Self::Instant)
-            .map_err(|_| InvalidBound)
-    }
 }
 
 impl ArchiveLog {
@@ -138,12 +111,12 @@ impl ArchiveLog {
 }
 
 /// What is old enough now.
-fn before(bound: Option<Bound>, now: Timestamp) -> Before {
+fn before(edge: Option<Edge>, now: Timestamp) -> Before {
     let (old, least) = (TimeDelta::days(OLD_DAYS), TimeDelta::days(LEAST_DAYS));
-    let (position, instant) = match bound {
-        None => (None, now.minus(old)),
-        Some(Bound::Position(position)) => (Some(position), now.minus(least)),
-        Some(Bound::Instant(instant)) => (None, instant.min(now.minus(least))),
+    let position = edge.and_then(Edge::position);
+    let instant = match edge {
+        None => now.minus(old),
+        Some(edge) => edge.begin().unwrap_or(now).min(now.minus(least)),
     };
     Before { position, instant }
 }
@@ -233,20 +206,7 @@ mod tests {
     use domain::ids::GlobalPosition;
     use domain::time::Timestamp;
 
-    use super::{Bound, InvalidBound, before};
-
-    #[test]
-    fn a_bound_is_a_position_or_an_instant() {
-        let bound = |text: &str| text.parse::<Bound>();
-        assert!(matches!(bound("17").unwrap(), Bound::Position(at) if at.get() == 17));
-        assert!(matches!(
-            bound("2026-01-05T05:37:52Z").unwrap(),
-            Bound::Instant(_)
-        ));
-        for bad in ["", "0", "-1", "soon", "99999999999999999999"] {
-            assert_eq!(bound(bad), Err(InvalidBound), "{bad}");
-        }
-    }
+    use super::before;
 
     #[test]
     fn what_is_young_stays_whatever_is_said() {
@@ -257,8 +217,9 @@ mod tests {
             (Some("17"), Some(17), "2026-01-16T12:00:00Z"),
             (Some("2026-01-20T11:59:59Z"), None, "2026-01-16T12:00:00Z"),
             (Some("2026-01-15T00:00:00Z"), None, "2026-01-15T00:00:00Z"),
+            (Some("2026-01-14"), None, "2026-01-14T00:00:00Z"),
         ] {
-            let before = before(bound.map(|bound| bound.parse().unwrap()), now);
+            let before = before(bound.map(|bound: &str| bound.parse().unwrap()), now);
             let named = before.position.map(GlobalPosition::get);
             assert_eq!(
                 (named, before.instant),

@@ -1,10 +1,11 @@
 //! What can be asked about webhooks.
 
 use super::super::Required;
+use crate::event::TypePattern;
 use crate::ids::{DeliveryId, WebhookId, WebhookSecretId};
 use crate::scope::Scope;
 use crate::text::WebhookDescription;
-use crate::webhook::{DisabledReason, TypePattern, WebhookUrl};
+use crate::webhook::{DisabledReason, WebhookUrl};
 
 /// What can be asked about a webhook.
 #[derive(Debug, Clone)]

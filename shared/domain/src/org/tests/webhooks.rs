@@ -1,11 +1,12 @@
 use super::harness::{Given, key, scopes};
+use crate::event::TypePattern;
 use crate::event::{Event, WebhookChanged, WebhookDisabled};
 use crate::ids::{WebhookId, WebhookSecretId};
 use crate::limits::WEBHOOKS_PER_ORG;
 use crate::org::{Caller, Command, NewWebhook, Outcome, Rejection, WebhookCommand, WebhookPatch};
 use crate::plan::Plan;
 use crate::scope::{Scope, Scopes};
-use crate::webhook::{DisabledReason, TypePattern, WebhookUrl};
+use crate::webhook::{DisabledReason, WebhookUrl};
 
 fn webhook(n: u8) -> WebhookId {
     WebhookId::from_uuid(uuid::Uuid::from_bytes([n; 16]))

@@ -11,9 +11,9 @@ mod stdout;
 use std::path::PathBuf;
 
 use clap::Args;
-use domain::event::{EventType, Stream};
+use domain::event::{Stream, TypePattern};
 use domain::ids::{GlobalPosition, OrgId, StreamVersion};
-use event_log::{EventLog, ReplayedPage, Selection, StoredEvent, TypePattern};
+use event_log::{EventLog, ReplayedPage, Selection, StoredEvent};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
@@ -104,17 +104,10 @@ pub enum ReplayError {
     },
     #[error("nothing was sent")]
     NotBegun(#[source] SinkError),
-    #[error("no event has the type {pattern}; {}", known_types())]
-    UnknownType { pattern: TypePattern },
     #[error("the log has no org {0}: `trackagoat orgs list` names them")]
     NoOrg(OrgId),
     #[error("signals cannot be listened for")]
     Signals(#[source] std::io::Error),
-}
-
-fn known_types() -> String {
-    let names: Vec<_> = EventType::ALL.iter().map(|known| known.name()).collect();
-    format!("those there are: {}", names.join(", "))
 }
 
 impl Replay {
@@ -125,11 +118,6 @@ impl Replay {
         clock: &Clock,
         entropy: &Entropy,
     ) -> Result<(), ReplayError> {
-        if let Some(unknown) = self.types.iter().find(|it| !it.is_known()) {
-            return Err(ReplayError::UnknownType {
-                pattern: unknown.clone(),
-            });
-        }
         let place = target.place()?;
         let log = open_log(&place, clock, entropy).await?;
         if let Some(org) = self.org {

@@ -80,8 +80,16 @@ impl FromStr for Edge {
 }
 
 impl Edge {
+    /// The position, if it is one.
+    pub const fn position(self) -> Option<GlobalPosition> {
+        match self {
+            Self::Position(position) => Some(position),
+            Self::Instant(_) | Self::Date(_) => None,
+        }
+    }
+
     /// The instant from which on its events were recorded, if it is one of time.
-    fn begin(self) -> Option<Timestamp> {
+    pub fn begin(self) -> Option<Timestamp> {
         match self {
             Self::Position(_) => None,
             Self::Instant(instant) => Some(instant),
