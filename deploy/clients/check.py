@@ -157,6 +157,17 @@ async def loses_its_checkpoint(subscriber, project):
     assert "are missing" in (subscriber.folder / "log").read_text()
 
 
+async def is_told_what_its_key_lacks(name):
+    """It would be refused for ever."""
+    key, _ = await in_a_thread(call, "POST", "/api-keys", {"name": f"Narrow {name}", "scopes": ["read"]})
+    process = await asyncio.create_subprocess_exec(
+        *clients[name], ready["api"], ready["nats_url"], str(work / name / "narrow"),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env={**os.environ, "TGA_API_KEY": key["key"]},
+    )
+    _, said = await asyncio.wait_for(process.communicate(), PUT_OUT)
+    assert process.returncode == 1 and b"lacks the scope audit" in said, f"{name}: {process.returncode}, {said}"
+
+
 async def is_put_out(subscriber):
     """Seconds from the answer of the revocation to the end of the connection."""
     subscriber.proxy.ended_by_server.clear()
@@ -187,6 +198,7 @@ async def main():
         last, repeated = subscriber.judge()
         assert last["decisions"] > made, f"{subscriber.name}: {last}"
         took = await is_put_out(subscriber)
+        await is_told_what_its_key_lacks(subscriber.name)
         counts = ", ".join(f"{happened.count(what)} {what}" for what in sorted(set(happened)))
         print(f"{subscriber.name}: {last}, {repeated} repeated, {counts}; put out {took * 1000:.0f} ms after the revocation")
 

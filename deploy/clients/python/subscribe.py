@@ -153,12 +153,14 @@ async def main(api_url, nats_url, checkpoint_path):
         connection, before = nats.NATS(), dict(checkpoint.streams)
         try:
             # The key is asked for each time: a connection that is refused does not say whether it has ended.
-            org, key = api.data("/orgs/self")["id"], api.data("/api-keys/self")["id"]
+            org, key = api.data("/orgs/self"), api.data("/api-keys/self")
+            if "audit" not in key["scopes"]:
+                raise KeyEnded("the key lacks the scope audit")
             await connection.connect(
                 nats_url, token=api.key, inbox_prefix=inboxes(api.key).encode(), allow_reconnect=False, error_cb=quiet
             )
             print("connected", file=sys.stderr)
-            await read(connection, f"{org}-{key}", checkpoint, api)
+            await read(connection, f"{org['id']}-{key['id']}", checkpoint, api)
         except (nats.errors.Error, OSError, http.client.HTTPException) as error:
             print(f"not connected: {error!r}", file=sys.stderr)
         finally:
@@ -170,8 +172,10 @@ async def main(api_url, nats_url, checkpoint_path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4 or "TGA_API_KEY" not in os.environ:
+        sys.exit("usage: TGA_API_KEY=tga_... subscribe.py API_URL NATS_URL CHECKPOINT")
     try:
-        asyncio.run(main(*sys.argv[1:4]))
+        asyncio.run(main(*sys.argv[1:]))
     except KeyboardInterrupt:
         pass
     except (KeyEnded, AnotherHistory) as error:

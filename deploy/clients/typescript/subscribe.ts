@@ -51,9 +51,9 @@ class Api {
     return answer;
   }
 
-  async id(path: string): Promise<string> {
-    const body = (await (await this.open(path)).json()) as { data: { id: string } };
-    return body.data.id;
+  async data<T>(path: string): Promise<T> {
+    const body = (await (await this.open(path)).json()) as { data: T };
+    return body.data;
   }
 
   /** The events of a stream after one position and up to another, in order. */
@@ -160,11 +160,13 @@ async function main(apiUrl: string, natsUrl: string, checkpointPath: string): Pr
     let connection: NatsConnection | undefined;
     try {
       // The key is asked for each time: a connection that is refused does not say whether it has ended.
-      const [org, key] = [await api.id("/orgs/self"), await api.id("/api-keys/self")];
+      const org = await api.data<{ id: string }>("/orgs/self");
+      const key = await api.data<{ id: string; scopes: string[] }>("/api-keys/self");
+      if (!key.scopes.includes("audit")) throw new Over("the key lacks the scope audit");
       const inboxPrefix = inboxes(api.key);
       connection = await connect({ servers: natsUrl, token: api.key, inboxPrefix, reconnect: false });
       console.error("connected");
-      await read(connection, `${org}-${key}`, checkpoint, api);
+      await read(connection, `${org.id}-${key.id}`, checkpoint, api);
     } catch (error) {
       if (error instanceof Over) throw error;
       console.error(`not connected: ${error}`);
@@ -178,7 +180,10 @@ async function main(apiUrl: string, natsUrl: string, checkpointPath: string): Pr
 }
 
 const [apiUrl, natsUrl, checkpointPath] = process.argv.slice(2);
-if (!apiUrl || !natsUrl || !checkpointPath) throw new Error("usage: subscribe API_URL NATS_URL CHECKPOINT");
+if (!apiUrl || !natsUrl || !checkpointPath || !process.env["TGA_API_KEY"]) {
+  console.error("usage: TGA_API_KEY=tga_... subscribe API_URL NATS_URL CHECKPOINT");
+  process.exit(2);
+}
 main(apiUrl, natsUrl, checkpointPath).catch((error: unknown) => {
   console.error(error instanceof Over ? error.message : error);
   process.exit(1);

@@ -22,8 +22,8 @@ use async_nats::{Client, ConnectOptions, jetstream};
 use futures_util::TryStreamExt;
 use runtime::clock::Clock;
 use runtime::files::hex;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 const STREAM: &str = "TGA_EVENTS";
@@ -43,8 +43,26 @@ type Failure = Box<dyn Error + Send + Sync>;
 enum Over {
     #[error("the key may not read events any more")]
     KeyEnded,
+    #[error("the key lacks the scope audit")]
+    Scope,
     #[error("position {0} does not follow: the log was restored, and went on from there")]
     AnotherHistory(String),
+}
+
+#[derive(Deserialize)]
+struct Body<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct Org {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    id: String,
+    scopes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,10 +115,9 @@ impl Api {
         }
     }
 
-    async fn id(&self, path: &str) -> Result<String, Failure> {
-        let body: Value = self.get(path).await?.json().await?;
-        let id = body["data"]["id"].as_str();
-        Ok(id.ok_or("an object without an id")?.to_owned())
+    async fn data<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let body: Body<T> = self.get(path).await?.json().await?;
+        Ok(body.data)
     }
 }
 
@@ -187,13 +204,16 @@ impl Reader {
     async fn connect_and_read(&mut self, nats_url: &str) -> Result<(), Failure> {
         // The key is asked for each time: a connection that is refused does not say whether it has
         // ended.
-        let org = self.api.id("/orgs/self").await?;
-        let key = self.api.id("/api-keys/self").await?;
+        let org: Org = self.api.data("/orgs/self").await?;
+        let key: Key = self.api.data("/api-keys/self").await?;
+        if !key.scopes.iter().any(|scope| scope == "audit") {
+            return Err(Over::Scope.into());
+        }
         let options = ConnectOptions::with_token(self.api.key.clone())
             .custom_inbox_prefix(inboxes(&self.api.key))
             .max_reconnects(1);
         let client = options.connect(nats_url).await?;
-        self.read(client, &format!("{org}-{key}")).await
+        self.read(client, &format!("{}-{}", org.id, key.id)).await
     }
 
     async fn read(&mut self, client: Client, durable: &str) -> Result<(), Failure> {
@@ -219,7 +239,7 @@ async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().ok_or("usage: API_URL NATS_URL CHECKPOINT");
     let (url, nats_url, path) = (next()?, next()?, PathBuf::from(next()?));
-    let key = std::env::var("TGA_API_KEY")?;
+    let key = std::env::var("TGA_API_KEY").map_err(|_| "TGA_API_KEY names no key")?;
     let checkpoint = match std::fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes)?,
         Err(_) => HashMap::new(),

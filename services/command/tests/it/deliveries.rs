@@ -54,6 +54,16 @@ impl TestApp {
             .data(200);
     }
 
+    /// Waits until the service has switched a webhook off, for this reason.
+    pub async fn is_switched_off(&self, org: &Org, webhook: Uuid, why: &str) {
+        let path = format!("/webhooks/{webhook}");
+        eventually(SOON, "it is switched off", async || {
+            let data = self.patch(org, &path, json!({"description": null})).await;
+            data.data(200)["disabled_reason"] == why
+        })
+        .await;
+    }
+
     async fn resend(&self, org: &Org, webhook: Uuid, delivery: Uuid) -> Answer {
         let path = format!("/webhooks/{webhook}/deliveries/{delivery}/resend");
         self.post(org, &path, json!({})).await
@@ -334,12 +344,7 @@ async fn whoever_says_that_nothing_is_wanted_gets_nothing_more() {
     let (webhook, _) = app.webhook(&org, &server.url("in"), &["project.*"]).await;
     server.answer_all(Reply::Status(410, "gone"));
     app.project(&org).await;
-    let path = format!("/webhooks/{webhook}");
-    eventually(SOON, "it is switched off", async || {
-        let data = app.patch(&org, &path, json!({"description": null})).await;
-        data.data(200)["disabled_reason"] == "gone"
-    })
-    .await;
+    app.is_switched_off(&org, webhook, "gone").await;
     app.project(&org).await;
     assert_eq!(server.received().len(), 1);
 }
@@ -357,12 +362,7 @@ async fn whoever_lets_too_much_wait_is_switched_off() {
     app.db_execute("update hooks.endpoints set waiting = 100000")
         .await;
     app.project(&org).await;
-    let path = format!("/webhooks/{webhook}");
-    eventually(SOON, "it is switched off", async || {
-        let data = app.patch(&org, &path, json!({"description": null})).await;
-        data.data(200)["disabled_reason"] == "backlog"
-    })
-    .await;
+    app.is_switched_off(&org, webhook, "backlog").await;
     assert!(server.received().is_empty());
 }
 

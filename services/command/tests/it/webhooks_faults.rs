@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use runtime::lifecycle::Outcome;
-use serde_json::json;
 use testkit::{Direction, Proxy, eventually};
 
 use crate::deliveries::names_in_order;
@@ -215,12 +214,7 @@ async fn who_cannot_be_switched_off_keeps_nobody_on() {
         .webhook(&org, &server.url("in"), &["project.added"])
         .await;
     app.project(&org).await;
-    let path = format!("/webhooks/{webhook}");
-    eventually(SOON, "it is switched off", async || {
-        let data = app.patch(&org, &path, json!({"description": null})).await;
-        data.data(200)["disabled_reason"] == "gone"
-    })
-    .await;
+    app.is_switched_off(&org, webhook, "gone").await;
     let others = "select count(*) from hooks.endpoints where to_disable is not null";
     assert_eq!(app.db_count(others).await, 16);
 }

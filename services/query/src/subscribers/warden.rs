@@ -176,8 +176,11 @@ impl Warden {
         let names = self.durables.names().await?;
         metrics::gauge!(SUBSCRIBER_DURABLES).set(names.len() as f64);
         let mut failures = Failures::default();
-        let connected = connected.iter().map(|(_, one)| (one.org, one.key));
-        for (org, key) in connected.collect::<HashSet<_>>() {
+        let connected: HashSet<_> = connected
+            .iter()
+            .map(|(_, one)| (one.org, one.key))
+            .collect();
+        for &(org, key) in &connected {
             if !names.contains(&durables::name(org, key)) {
                 let made = self.durables.ensure(org, key).await;
                 if failures.bear(made)? {
@@ -185,10 +188,12 @@ impl Warden {
                 }
             }
         }
-        let owned = names
-            .iter()
-            .filter_map(|name| Some((name, durables::parse(name)?.1)));
-        let owned: Vec<(&String, KeyId)> = owned.collect();
+        // Where somebody is connected the connection ends first, with the next look.
+        let unconnected = names.iter().filter_map(|name| {
+            let owner = durables::parse(name)?;
+            (!connected.contains(&owner)).then_some((name, owner.1))
+        });
+        let owned: Vec<(&String, KeyId)> = unconnected.collect();
         let terms = self
             .terms(owned.iter().map(|(_, key)| *key).collect())
             .await?;

@@ -29,6 +29,15 @@ const SOON: Duration = Duration::from_mins(1);
 /// Events of a partition: more than a tile of the tree, behind which all stay online.
 pub const SIZE: i64 = 300;
 
+/// Makes a log whose partitions are small; a connection that may do anything there.
+pub async fn migrated(given: &Given) -> PgConnection {
+    given.told(&["migrate"]).await;
+    let mut administrator = PgConnection::connect(&given.operator_url()).await.unwrap();
+    let resize = "select log.resize_partitions(300)";
+    administrator.execute(resize).await.unwrap();
+    administrator
+}
+
 /// What a command that must fail complained of.
 pub async fn refused(given: &Given, arguments: &[&str]) -> String {
     let output = given.operate(arguments).await;
@@ -175,12 +184,7 @@ async fn projects(reads: &str, key: &str) -> (StatusCode, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_old_moves_into_a_folder_and_is_read_from_there() {
     let given = Given::new("archived").await;
-    given.told(&["migrate"]).await;
-    let mut administrator = PgConnection::connect(&given.operator_url()).await.unwrap();
-    administrator
-        .execute("select log.resize_partitions(300)")
-        .await
-        .unwrap();
+    let mut administrator = migrated(&given).await;
     let id = OrgId::from_uuid(Entropy::os().uuid_v4());
     let org = id.to_string();
     // Older than what stays in any case, younger than what goes if nothing is said.

@@ -17,9 +17,9 @@ use event_log::archive::{Archiver, Before, Next};
 use event_log::{Config, EventLog};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
-use sqlx::{Connection, Executor, PgConnection, PgPool};
+use sqlx::{Executor, PgPool};
 
-use crate::archived::{SIZE, days_ago, fill, goats, refused};
+use crate::archived::{SIZE, days_ago, fill, goats, migrated, refused};
 use crate::erased::late_comment;
 use crate::serve::Given;
 
@@ -95,12 +95,7 @@ async fn archive(given: &Given, folder: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_done_before_all_was_read_that_is_to_be_looked_through() {
     let given = Given::new("erased_archived").await;
-    given.told(&["migrate"]).await;
-    let mut administrator = PgConnection::connect(&given.operator_url()).await.unwrap();
-    administrator
-        .execute("select log.resize_partitions(300)")
-        .await
-        .unwrap();
+    let mut administrator = migrated(&given).await;
     let uuid = || Entropy::os().uuid_v4();
     let (org, creator) = (OrgId::from_uuid(uuid()), CreatorId::from_uuid(uuid()));
     fill(&given, days_ago(8), org, commented(creator), 2 * SIZE).await;

@@ -1,20 +1,21 @@
 //! What is carried out of the database stands there once, and a signer is held to it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use domain::ids::{LogEpoch, TreeSize};
 use domain::signed::Restoration;
 use domain::time::Timestamp;
 use event_log::{
-    CHECKPOINT_SUBJECT, CheckpointCopy, EventLog, Signer, SignerConfig, SignerError,
-    checkpoints_of_stream, note_restoration_in_tx,
+    CHECKPOINT_STREAM, CHECKPOINT_SUBJECT, CheckpointCopy, CheckpointFolder, EventLog, Signer,
+    SignerConfig, SignerError, checkpoints_of_stream, note_restoration_in_tx,
 };
 use runtime::clock::Clock;
-use testkit::{TestNats, nats, postgres};
+use testkit::{TestNats, eventually, nats, postgres};
 
-use crate::signer::{copies, fill, key, tamper};
-use crate::support::{Process, org};
+use crate::signer::{fill, key, keys, tamper};
+use crate::support::{Process, SOON, append, event, org};
 
 /// Signs once, as a process that has just started.
 async fn sign(
@@ -167,5 +168,108 @@ async fn a_signer_that_starts_anew_carries_nothing_twice() {
         "3", &first, &second, "4", &third, "5", &first, &older, &second, &third,
     ];
     carried(&all).await;
+    process.stop().await;
+}
+
+pub fn copies(folder: &Path) -> (Vec<CheckpointCopy>, usize) {
+    let mut copies = Vec::new();
+    let folder = CheckpointFolder::new(folder.to_owned());
+    let torn = folder.read(|copy| copies.push(copy)).unwrap();
+    (copies, torn)
+}
+
+fn sizes(copies: &[CheckpointCopy]) -> Vec<u64> {
+    copies.iter().map(|copy| copy.tree_size).collect()
+}
+
+#[tokio::test]
+async fn copies_stand_in_a_folder_whatever_becomes_of_it() {
+    let db = postgres().await;
+    let process = Process::start(db.pool_as("tga_command"));
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("checkpoints");
+    let signer = Signer::new(
+        process.log.clone(),
+        None,
+        SignerConfig {
+            folder: Some(folder.clone()),
+            ..SignerConfig::new(key())
+        },
+    );
+    let mut due = Vec::new();
+    let mut sign = async |size: u64| {
+        append(&process.log, org(), vec![event()]).await;
+        assert_eq!(signer.sign_once().await.unwrap().get(), size);
+        due.push(size);
+        due.clone()
+    };
+    sign(1).await;
+    let all = sign(2).await;
+    assert_eq!(sizes(&copies(&folder).0), all);
+    // It cannot be used: a file stands in its place.
+    let aside = home.path().join("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    sign(3).await;
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    // A write broke off.
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+    let mut text = std::fs::read_to_string(file.path()).unwrap();
+    text.push_str("{\"epoch\":");
+    std::fs::write(file.path(), text).unwrap();
+    let all = sign(4).await;
+    let (found, torn) = copies(&folder);
+    assert_eq!((sizes(&found), torn), (all, 1));
+    // Others read it.
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    let usual = home.path().join("usual");
+    std::fs::create_dir(&usual).unwrap();
+    assert_eq!(mode(&folder), mode(&usual));
+    for copy in found {
+        assert_eq!(copy.open(&keys()).unwrap().size.get(), copy.tree_size);
+    }
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_stand_on_a_stream_that_nobody_takes_them_from() {
+    let db = postgres().await;
+    let mut nats = nats().await;
+    let process = Process::start(db.pool_as("tga_command"));
+    let client = nats.client().await;
+    let signer = Signer::new(
+        process.log.clone(),
+        Some(client.clone()),
+        SignerConfig::new(key()),
+    );
+    let sign = async || {
+        append(&process.log, org(), vec![event()]).await;
+        signer.sign_once().await.unwrap();
+    };
+    sign().await;
+    nats.kill().await;
+    sign().await;
+    nats.start().await;
+    let context = nats.jetstream().await;
+    eventually(SOON, "all copies to be there", async || {
+        sign().await;
+        let mut copies = Vec::new();
+        let take = |copy| copies.push(copy);
+        checkpoints_of_stream(nats.client().await, &Clock::system(), take)
+            .await
+            .map_err(|error| error.to_string())?;
+        let due: Vec<u64> = (1..=copies.len() as u64).collect();
+        let head = process.log.head().await.unwrap().position.get();
+        if sizes(&copies) == due && due.last() == Some(&head) {
+            Ok(())
+        } else {
+            Err(format!("{:?} of {head}", sizes(&copies)))
+        }
+    })
+    .await;
+    let mut stream = context.get_stream(CHECKPOINT_STREAM).await.unwrap();
+    let config = stream.info().await.unwrap().config.clone();
+    assert!(config.deny_delete && config.deny_purge && config.max_bytes > 0);
     process.stop().await;
 }

@@ -10,6 +10,7 @@ mod faults;
 mod feed;
 mod gate_rows;
 mod idempotency;
+mod lives;
 mod mirror;
 mod org_events;
 mod people;

@@ -1,24 +1,20 @@
 //! The tree over the log is signed, by one process at a time, and never over a log that is not the one that
 //! was signed before.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use domain::event::Stream;
 use domain::ids::{LogEpoch, OrgId, TreeSize};
 use domain::merkle::proof::{proves_consistency, proves_inclusion};
 use domain::merkle::{CompactRange, NodeHash};
-use domain::signed::{Checkpoint, NoteSigner, Restoration, Seal, StreamEnd, VerifierKey};
+use domain::signed::{Checkpoint, NoteSigner, Seal, StreamEnd, VerifierKey};
 use event_log::{
-    CHECKPOINT_STREAM, CheckpointCopy, CheckpointFolder, EventLog, LogCheckpoints, SealError,
-    SignedCheckpoint, Signer, SignerConfig, SignerError, StoredEvent, begin_epoch_in_tx,
-    checkpoints_of_stream, note_restoration_in_tx, sign_restorations_in_tx,
+    EventLog, LogCheckpoints, SealError, SignedCheckpoint, Signer, SignerConfig, SignerError,
+    StoredEvent,
 };
-use runtime::clock::Clock;
 use runtime::lifecycle::TaskKind;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
-use testkit::{eventually, nats, postgres};
+use testkit::{eventually, postgres};
 
 use crate::support::{Process, SOON, append, event, org, org_created, position, whole_log};
 
@@ -26,15 +22,15 @@ pub fn key() -> NoteSigner {
     NoteSigner::new("trackagoat".parse().unwrap(), &[7; 32].into())
 }
 
-fn keys() -> [VerifierKey; 1] {
+pub fn keys() -> [VerifierKey; 1] {
     [key().verifier()]
 }
 
-fn signer(log: &EventLog) -> Signer {
+pub fn signer(log: &EventLog) -> Signer {
     Signer::new(log.clone(), None, SignerConfig::new(key()))
 }
 
-fn often() -> SignerConfig {
+pub fn often() -> SignerConfig {
     SignerConfig {
         every: Duration::from_millis(20),
         ..SignerConfig::new(key())
@@ -55,12 +51,12 @@ pub async fn fill(log: &EventLog, org: OrgId, events: usize) {
     }
 }
 
-async fn newest(log: &EventLog) -> SignedCheckpoint {
+pub async fn newest(log: &EventLog) -> SignedCheckpoint {
     log.newest_checkpoint().await.unwrap().unwrap()
 }
 
 /// All that was signed in the present life of the log.
-async fn history(log: &EventLog) -> Vec<SignedCheckpoint> {
+pub async fn history(log: &EventLog) -> Vec<SignedCheckpoint> {
     let epoch = log.head().await.unwrap().epoch;
     let after = None;
     log.checkpoints(LogCheckpoints { epoch, after }, 1_000)
@@ -274,7 +270,7 @@ async fn a_tree_that_was_kept_wrong_is_not_signed_over() {
     process.stop().await;
 }
 
-fn between() -> LogEpoch {
+pub fn between() -> LogEpoch {
     LogEpoch::from_uuid(uuid::Uuid::from_u128(7))
 }
 
@@ -313,152 +309,6 @@ async fn another_tree_is_not_signed_whatever_is_left_of_what_was_signed() {
         assert!(is_due, "{statement}: {refused}");
         process.stop().await;
     }
-}
-
-#[tokio::test]
-async fn a_new_life_of_the_log_has_a_history_of_its_own() {
-    let db = postgres().await;
-    let process = Process::start(db.pool_as("tga_command"));
-    let log = &process.log;
-    fill(log, org(), 10).await;
-    signer(log).sign_once().await.unwrap();
-    let former = newest(log).await;
-    let mut connection = db.pool().acquire().await.unwrap();
-    let epoch = begin_epoch_in_tx(&mut connection).await.unwrap();
-    let refused = signer(log).sign_once().await.unwrap_err();
-    assert!(matches!(refused, SignerError::Unattested(life) if life == former.epoch));
-    assert!(refused.is_refusal());
-    let mut restoration = Restoration {
-        origin: "trackagoat".parse().unwrap(),
-        former: former.epoch,
-        size: former.size,
-        known: former.size,
-        epoch,
-        at: former.signed_at,
-    };
-    let stranger = NoteSigner::new("trackagoat".parse().unwrap(), &[8; 32].into());
-    let noted = note_restoration_in_tx(&mut connection, &restoration, Some(&stranger)).await;
-    noted.unwrap();
-    assert!(signer(log).sign_once().await.is_err());
-    // By way of a life that was never signed.
-    for (life, next) in [(former.epoch, between()), (between(), epoch)] {
-        (restoration.former, restoration.epoch) = (life, next);
-        note_restoration_in_tx(&mut connection, &restoration, Some(&key()))
-            .await
-            .unwrap();
-    }
-    signer(log).sign_once().await.unwrap();
-    let signed = newest(log).await;
-    assert_eq!((signed.epoch, signed.root), (epoch, former.root));
-    assert_eq!(history(log).await.len(), 1);
-    process.stop().await;
-}
-
-/// What says that the log was restored is of no use to a signer once the log's key is another one.
-#[tokio::test]
-async fn what_was_said_of_a_restore_is_signed_again_with_a_new_key() {
-    let db = postgres().await;
-    let process = Process::start(db.pool_as("tga_command"));
-    let log = &process.log;
-    fill(log, org(), 10).await;
-    signer(log).sign_once().await.unwrap();
-    let former = newest(log).await;
-    let mut connection = db.pool().acquire().await.unwrap();
-    let epoch = begin_epoch_in_tx(&mut connection).await.unwrap();
-    let restoration = Restoration {
-        origin: "trackagoat".parse().unwrap(),
-        former: former.epoch,
-        size: former.size,
-        known: former.size,
-        epoch,
-        at: former.signed_at,
-    };
-    let replaced = NoteSigner::new("trackagoat".parse().unwrap(), &[8; 32].into());
-    for key in [None, Some(&replaced)] {
-        let noted = note_restoration_in_tx(&mut connection, &restoration, key).await;
-        noted.unwrap();
-    }
-    let refused = signer(log).sign_once().await.unwrap_err();
-    assert!(matches!(refused, SignerError::Unattested(_)), "{refused}");
-    for due in [1, 0] {
-        let signed = sign_restorations_in_tx(&mut connection, &key()).await;
-        assert_eq!(signed.unwrap(), due);
-    }
-    signer(log).sign_once().await.unwrap();
-    assert_eq!(newest(log).await.epoch, epoch);
-    process.stop().await;
-}
-
-/// With what was carried before they tell what the log was, whoever changes the database.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_says_that_the_log_was_restored_is_carried_whenever_it_is_signed() {
-    let (db, nats) = (postgres().await, nats().await);
-    let process = Process::start(db.pool_as("tga_command"));
-    let log = &process.log;
-    let home = tempfile::tempdir().unwrap();
-    let config = SignerConfig {
-        folder: Some(home.path().to_owned()),
-        ..often()
-    };
-    let signs = Signer::new(log.clone(), Some(nats.client().await), config);
-    let tasks = process.tasks.clone();
-    process
-        .tasks
-        .spawn(TaskKind::Critical, "signer", signs.run(tasks));
-    // How many heads and how many restorations each place has, and the size of the newest head.
-    let carried = async || {
-        let mut of_stream = Vec::new();
-        let take = |copy| of_stream.push(copy);
-        checkpoints_of_stream(nats.client().await, &Clock::system(), take)
-            .await
-            .unwrap();
-        [copies(home.path()).0, of_stream].map(|copies| {
-            let notes = copies.iter().filter(|copy| copy.is_restoration());
-            let newest = copies.iter().rev().find(|copy| !copy.is_restoration());
-            (notes.count(), newest.map(|copy| copy.tree_size))
-        })
-    };
-    let both = async |notes: usize, size: u64| {
-        eventually(SOON, "both places to have it", async || {
-            let found = carried().await;
-            let due = [(notes, Some(size)); 2];
-            (found == due).then_some(()).ok_or(found)
-        })
-        .await;
-    };
-    fill(log, org(), 3).await;
-    both(0, 3).await;
-    let head = log.head().await.unwrap();
-    let mut restoration = Restoration {
-        origin: "trackagoat".parse().unwrap(),
-        former: between(),
-        size: TreeSize::new(3),
-        known: TreeSize::new(3),
-        epoch: head.epoch,
-        at: head.recorded_at,
-    };
-    let mut connection = db.pool().acquire().await.unwrap();
-    // Of a life that goes on, whose heads were carried before.
-    note_restoration_in_tx(&mut connection, &restoration, Some(&key()))
-        .await
-        .unwrap();
-    both(1, 3).await;
-    for size in 4..7 {
-        fill(log, org(), 1).await;
-        both(1, size).await;
-    }
-    // And of one that begins.
-    restoration.former = head.epoch;
-    restoration.at = log.head().await.unwrap().recorded_at;
-    let mut tx = db.pool().begin().await.unwrap();
-    restoration.epoch = begin_epoch_in_tx(&mut tx).await.unwrap();
-    note_restoration_in_tx(&mut tx, &restoration, Some(&key()))
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    fill(log, org(), 1).await;
-    both(2, 7).await;
-    process.stop().await;
 }
 
 #[tokio::test]
@@ -532,108 +382,5 @@ async fn no_more_orgs_wait_for_a_seal_than_a_thousand() {
     db.pool().execute(crowd).await.unwrap();
     let refused = process.log.seal(acme, Duration::ZERO).await.unwrap_err();
     assert!(matches!(refused, SealError::Crowded), "{refused}");
-    process.stop().await;
-}
-
-pub fn copies(folder: &Path) -> (Vec<CheckpointCopy>, usize) {
-    let mut copies = Vec::new();
-    let folder = CheckpointFolder::new(folder.to_owned());
-    let torn = folder.read(|copy| copies.push(copy)).unwrap();
-    (copies, torn)
-}
-
-fn sizes(copies: &[CheckpointCopy]) -> Vec<u64> {
-    copies.iter().map(|copy| copy.tree_size).collect()
-}
-
-#[tokio::test]
-async fn copies_stand_in_a_folder_whatever_becomes_of_it() {
-    let db = postgres().await;
-    let process = Process::start(db.pool_as("tga_command"));
-    let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join("checkpoints");
-    let signer = Signer::new(
-        process.log.clone(),
-        None,
-        SignerConfig {
-            folder: Some(folder.clone()),
-            ..SignerConfig::new(key())
-        },
-    );
-    let mut due = Vec::new();
-    let mut sign = async |size: u64| {
-        append(&process.log, org(), vec![event()]).await;
-        assert_eq!(signer.sign_once().await.unwrap().get(), size);
-        due.push(size);
-        due.clone()
-    };
-    sign(1).await;
-    let all = sign(2).await;
-    assert_eq!(sizes(&copies(&folder).0), all);
-    // It cannot be used: a file stands in its place.
-    let aside = home.path().join("aside");
-    std::fs::rename(&folder, &aside).unwrap();
-    std::fs::write(&folder, "").unwrap();
-    sign(3).await;
-    std::fs::remove_file(&folder).unwrap();
-    std::fs::rename(&aside, &folder).unwrap();
-    // A write broke off.
-    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
-    let mut text = std::fs::read_to_string(file.path()).unwrap();
-    text.push_str("{\"epoch\":");
-    std::fs::write(file.path(), text).unwrap();
-    let all = sign(4).await;
-    let (found, torn) = copies(&folder);
-    assert_eq!((sizes(&found), torn), (all, 1));
-    // Others read it.
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
-    let usual = home.path().join("usual");
-    std::fs::create_dir(&usual).unwrap();
-    assert_eq!(mode(&folder), mode(&usual));
-    for copy in found {
-        assert_eq!(copy.open(&keys()).unwrap().size.get(), copy.tree_size);
-    }
-    process.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn copies_stand_on_a_stream_that_nobody_takes_them_from() {
-    let db = postgres().await;
-    let mut nats = nats().await;
-    let process = Process::start(db.pool_as("tga_command"));
-    let client = nats.client().await;
-    let signer = Signer::new(
-        process.log.clone(),
-        Some(client.clone()),
-        SignerConfig::new(key()),
-    );
-    let sign = async || {
-        append(&process.log, org(), vec![event()]).await;
-        signer.sign_once().await.unwrap();
-    };
-    sign().await;
-    nats.kill().await;
-    sign().await;
-    nats.start().await;
-    let context = nats.jetstream().await;
-    eventually(SOON, "all copies to be there", async || {
-        sign().await;
-        let mut copies = Vec::new();
-        let take = |copy| copies.push(copy);
-        checkpoints_of_stream(nats.client().await, &Clock::system(), take)
-            .await
-            .map_err(|error| error.to_string())?;
-        let due: Vec<u64> = (1..=copies.len() as u64).collect();
-        let head = process.log.head().await.unwrap().position.get();
-        if sizes(&copies) == due && due.last() == Some(&head) {
-            Ok(())
-        } else {
-            Err(format!("{:?} of {head}", sizes(&copies)))
-        }
-    })
-    .await;
-    let mut stream = context.get_stream(CHECKPOINT_STREAM).await.unwrap();
-    let config = stream.info().await.unwrap().config.clone();
-    assert!(config.deny_delete && config.deny_purge && config.max_bytes > 0);
     process.stop().await;
 }

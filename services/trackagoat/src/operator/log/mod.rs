@@ -18,10 +18,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use domain::ids::{GlobalPosition, LogEpoch, TreeSize};
+use domain::event::Stream;
+use domain::ids::{GlobalPosition, LogEpoch, OrgId, StreamVersion, TreeSize};
 use domain::signed::{LogName, Restoration};
 use domain::time::Timestamp;
-use event_log::begin_epoch_in_tx;
+use event_log::{EventLog, ReadError, begin_epoch_in_tx};
 use gate::core::clocks::wait_bound;
 use gate::{
     Erasure, LedgerAhead, LedgerError, Recorded, StoreError, forget_former_life_in_tx, read_ledger,
@@ -104,6 +105,12 @@ impl Log {
             }
         }
     }
+}
+
+/// Whether the log has anything of an org; its first decision is online for ever.
+async fn has_org(log: &EventLog, org: OrgId) -> Result<bool, ReadError> {
+    let first = log.read_stream(org, Stream::Decisions, StreamVersion::ZERO, 1);
+    Ok(!first.await?.is_empty())
 }
 
 /// What knows of it.

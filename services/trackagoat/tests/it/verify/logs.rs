@@ -44,6 +44,8 @@ async fn a_log_that_nobody_changed_is_sound() {
         said.is(3, "decisions: 6 events, up to version 6");
         said.is(3, "nothing wrong was found");
     }
+    let nobody = "00000000-0000-7000-8000-000000000000";
+    world.verify(&["--org", nobody]).await.is(2, "no org");
     // With nothing from outside the database.
     let doubted = world.verify(&[]).await;
     doubted.is(

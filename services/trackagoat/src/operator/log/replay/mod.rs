@@ -11,8 +11,8 @@ mod stdout;
 use std::path::PathBuf;
 
 use clap::Args;
-use domain::event::{Stream, TypePattern};
-use domain::ids::{GlobalPosition, OrgId, StreamVersion};
+use domain::event::TypePattern;
+use domain::ids::{GlobalPosition, OrgId};
 use event_log::{EventLog, ReplayedPage, Selection, StoredEvent};
 use runtime::clock::Clock;
 use runtime::config::SecretError;
@@ -28,6 +28,7 @@ use self::progress::Progress;
 use self::range::{Edge, Range, RangeError};
 use self::sink::{Sink, SinkError};
 use self::stdout::Stdout;
+use super::has_org;
 use crate::operator::connection::{ConnectError, Target, open_log};
 use crate::terminal::{remark, say};
 
@@ -121,8 +122,8 @@ impl Replay {
         let place = target.place()?;
         let log = open_log(&place, clock, entropy).await?;
         if let Some(org) = self.org {
-            let first = log.read_stream(org, Stream::Decisions, StreamVersion::ZERO, 1);
-            if first.await.map_err(RangeError::Read)?.is_empty() {
+            let is_there = has_org(&log, org).await.map_err(RangeError::Read)?;
+            if !is_there {
                 return Err(ReplayError::NoOrg(org));
             }
         }

@@ -29,6 +29,7 @@ use runtime::entropy::Entropy;
 pub use self::database::connect;
 use self::keys::KeysError;
 use self::lines::LinesError;
+use crate::operator::log::has_org;
 use crate::operator::{ConnectError, Target};
 
 /// Looks for the first thing that is wrong. Exit code 0: everything is as it was recorded. 1: something
@@ -100,6 +101,8 @@ pub enum VerifyError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("the log has no org {0}: `trackagoat orgs list` names them")]
+    NoOrg(OrgId),
     #[error("--stream goes with --org or --file")]
     Stream,
     #[error("--checkpoint goes with --file or --archive")]
@@ -148,6 +151,9 @@ impl Verify {
             }
             (None, Some(org)) => {
                 let log = database::connect(&target.place()?, clock, entropy).await?;
+                if !has_org(&log, org).await? {
+                    return Err(VerifyError::NoOrg(org));
+                }
                 org::verify(&log, org, self.stream).await?
             }
             (None, None) if self.stream.is_some() => return Err(VerifyError::Stream),
