@@ -259,7 +259,8 @@ async fn main() -> Result<(), Failure> {
         let before = reader.last("decisions").version;
         if let Err(error) = reader.connect_and_read(&nats_url).await {
             if error.is::<Over>() {
-                return Err(error);
+                eprintln!("{error}");
+                std::process::exit(1);
             }
             eprintln!("not connected: {error}");
         }
