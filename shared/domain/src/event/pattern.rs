@@ -25,7 +25,7 @@ pub enum UnknownType {
     },
 }
 
-/// An event type, or all types of one entity: `video.discovered`, `key.*`.
+/// An event type, or all types of one kind of thing: `video.discovered`, `key.*`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct TypePattern(String);
