@@ -338,26 +338,21 @@ async fn an_archive_that_hangs_keeps_nobody_for_ever() {
     let config = event_log::Config::default();
     let (reader, _) = EventLog::new(world.db.pool().clone(), clock, Entropy::os(), config);
     let reader = reader.with_archive(Some(world.path()));
-    // The one hangs, and the other waits for its turn.
-    let read = async || loop {
-        match reader.read(GlobalPosition::ZERO, 10).await {
-            // Time went on before the archive was asked.
-            Err(ReadError::Database(_)) => {}
-            read => return read,
-        }
-    };
+    let read = async || reader.read(GlobalPosition::ZERO, 10).await;
     let mut reads = Box::pin(join_all([read(), read()]));
-    // Each time longer, as time that goes on while the database is asked is none for the archive.
-    let (mut looks, mut wait) = (0, 1);
-    let told = testkit::eventually(SOON, "both have been told", async || {
-        looks += 1;
-        if looks == wait {
-            time.advance(Duration::from_mins(1));
-            (looks, wait) = (0, 2 * wait);
-        }
-        poll_immediate(&mut reads).await
-    });
-    for read in told.await {
+    let pool = world.db.pool();
+    testkit::eventually(
+        SOON,
+        "the one to hang, the other to wait for its turn",
+        async || {
+            assert!(poll_immediate(&mut reads).await.is_none());
+            // Neither asks the database any more, for whose answers time goes on as well.
+            hanging.is_finished() && u32::try_from(pool.num_idle()).unwrap() == pool.size()
+        },
+    )
+    .await;
+    time.advance(Duration::from_mins(1));
+    for read in reads.await {
         let error = read.unwrap_err();
         let ReadError::Archive { source, .. } = error else {
             panic!("{error}");
