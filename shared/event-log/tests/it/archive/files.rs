@@ -1,10 +1,11 @@
 //! Files alone: one bit that is not as it was is found, and the first bad position named; and who reads
 //! is told what is wrong with the folder.
 
+use std::mem;
 use std::time::Duration;
 
 use event_log::archive::{BadEvent, Checker, Flaw, Volume, survey};
-use futures_util::future::{join_all, poll_immediate};
+use futures_util::future::join_all;
 use runtime::telemetry::chain;
 use serde_json::{Value, json};
 
@@ -340,22 +341,25 @@ async fn an_archive_that_hangs_keeps_nobody_for_ever() {
     let reader = reader.with_archive(Some(world.path()));
     let read = async || reader.read(GlobalPosition::ZERO, 10).await;
     let mut reads = Box::pin(join_all([read(), read()]));
+    // Neither asks the database, for whose answers time goes on as well, if none of its connections is
+    // lent, and none was when they last went on.
     let pool = world.db.pool();
-    testkit::eventually(
-        SOON,
-        "the one to hang, the other to wait for its turn",
-        async || {
-            assert!(poll_immediate(&mut reads).await.is_none());
-            // Neither asks the database any more, for whose answers time goes on as well.
-            hanging.is_finished() && u32::try_from(pool.num_idle()).unwrap() == pool.size()
-        },
-    )
-    .await;
+    let mut was_idle = false;
+    let wait = testkit::eventually(SOON, "one to hang, one to wait for its turn", async || {
+        let is_idle = u32::try_from(pool.num_idle()).unwrap() == pool.size();
+        let was_idle = mem::replace(&mut was_idle, is_idle);
+        hanging.is_finished() && was_idle && is_idle
+    });
+    tokio::select! {
+        biased;
+        reads = &mut reads => panic!("{reads:?}"),
+        () = wait => {}
+    }
     time.advance(Duration::from_mins(1));
     for read in reads.await {
         let error = read.unwrap_err();
         let ReadError::Archive { source, .. } = error else {
-            panic!("{error}");
+            panic!("{}", chain(&error));
         };
         assert!(matches!(*source, ArchiveError::Late(_)), "{source}");
     }
