@@ -25,20 +25,13 @@ pub fn say_exactly(text: impl Display) {
     }
 }
 
-/// Prints what may interest whoever watches, and nobody who reads the output.
-#[expect(
-    clippy::print_stderr,
-    reason = "what is no result goes beside the output"
-)]
+/// Prints what may interest whoever watches, and nobody who reads the output. A command goes on if
+/// nobody watches any more.
 pub fn remark(text: impl Display) {
-    eprintln!("{text}");
+    drop(writeln!(io::stderr(), "{text}"));
 }
 
 /// Prints why a command came to nothing.
-#[expect(
-    clippy::print_stderr,
-    reason = "errors of a command go to the terminal"
-)]
 pub fn complain(error: &dyn Error) {
-    eprintln!("error: {}", chain(error));
+    remark(format_args!("error: {}", chain(error)));
 }

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::routing::post;
 use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
@@ -195,14 +196,14 @@ impl Endpoint {
             State(endpoint): State<Endpoint>,
             headers: HeaderMap,
             body: Bytes,
-        ) -> StatusCode {
+        ) -> (StatusCode, [(HeaderName, &'static str); 1]) {
             let answer = endpoint.answers.lock().unwrap().pop_front();
             let answer = answer.unwrap_or(StatusCode::ACCEPTED);
             if answer.is_success() {
                 let body = serde_json::from_slice(&body).unwrap();
                 endpoint.requests.lock().unwrap().push((headers, body));
             }
-            answer
+            (answer, [(RETRY_AFTER, "1")])
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -232,6 +233,8 @@ async fn an_endpoint_gets_every_event_though_it_fails_now_and_then() {
     let sent = replay(&dev, &to_endpoint).await;
     let said = String::from_utf8_lossy(&sent.stderr);
     assert!(sent.status.success(), "{said}");
+    let watched = "not taken position 2 yet, tried again in 1 s: it answers 429";
+    assert!(said.contains(watched), "{said}");
     let one_by_one = std::mem::take(&mut *endpoint.requests.lock().unwrap());
     for (headers, _) in &one_by_one {
         let kind = headers["content-type"].to_str().unwrap();

@@ -283,6 +283,14 @@ impl ApiError {
         Self::new(ErrorCode::NotFound, "Not found")
     }
 
+    /// 404: the org was not there at the moment that is asked for.
+    pub fn not_yet_founded() -> Self {
+        Self::new(
+            ErrorCode::NotFound,
+            "The org was not there yet: ask for a later moment",
+        )
+    }
+
     /// 405: `allow` lists the methods of the path.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         Self::new(

@@ -118,11 +118,12 @@ impl Question for Stood {
             // An observation that is archived, and not at hand; it changed nothing that is asked for.
             found = last(snapshot, &filter).await?;
         }
-        let (position, recorded_at) = found.ok_or_else(ApiError::not_found)?;
+        let (position, recorded_at) = found.ok_or_else(ApiError::not_yet_founded)?;
         let at = self.at.unwrap_or(recorded_at);
         filter.types = Some(FOLDED.map(|it| TypeFilter::Entity(it.to_owned())).to_vec());
         let state = fold(snapshot, filter).await?;
-        let profile = state.profile.as_ref().ok_or_else(ApiError::not_found)?;
+        let profile = state.profile.as_ref();
+        let profile = profile.ok_or_else(ApiError::not_yet_founded)?;
         let accepted =
             |status: KeyStatus| matches!(status, KeyStatus::Active | KeyStatus::Rotating);
         let keys = state

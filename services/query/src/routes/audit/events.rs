@@ -50,7 +50,8 @@ pub struct ListEvents {
     /// After this position; then the oldest come first.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 0)]
     after_position: Option<GlobalPosition>,
-    /// Of this stream of the org.
+    /// Of this stream of the org. Events of type `observation.recorded` are `observations`, all others
+    /// are `decisions`.
     #[param(value_type = Option<Streams>, inline)]
     stream: StreamChoice,
     #[param(ignore)]

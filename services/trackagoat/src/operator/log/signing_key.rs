@@ -26,7 +26,9 @@ pub struct NewSigningKey {
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum NewSigningKeyError {
-    #[error("the file {0} is there already: a log whose key is lost must be given another name")]
+    #[error(
+        "the file {0} is there already: name another, and keep this one while anything is signed with it"
+    )]
     There(PathBuf),
     #[error("the file {path} cannot be written")]
     File {

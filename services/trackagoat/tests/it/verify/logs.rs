@@ -46,6 +46,8 @@ async fn a_log_that_nobody_changed_is_sound() {
     }
     let nobody = "00000000-0000-7000-8000-000000000000";
     world.verify(&["--org", nobody]).await.is(2, "no org");
+    let signed = ["--org", nobody, "--public-key", &public];
+    world.verify(&signed).await.is(2, "cannot be used with");
     // With nothing from outside the database.
     let doubted = world.verify(&[]).await;
     doubted.is(

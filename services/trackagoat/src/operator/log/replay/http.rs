@@ -14,8 +14,10 @@ use reqwest::{Client, Response, StatusCode, Url};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::retry::Policy;
+use runtime::telemetry::chain;
 
 use super::sink::SinkError;
+use crate::terminal::remark;
 
 /// How often a request is tried before the replay gives up.
 const ATTEMPTS: u32 = 10;
@@ -24,6 +26,8 @@ const RETRY: Policy =
     Policy::exponential(Duration::from_millis(200), Duration::from_secs(30)).up_to(ATTEMPTS);
 /// The longest wait that an answer may ask for.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// A wait of which whoever watches is told.
+const REMARKABLE: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// A request takes no further event once it has as many bytes.
 const BODY_BYTES: usize = 1024 * 1024;
@@ -146,12 +150,13 @@ impl Http {
                 .post(self.endpoint.0.clone())
                 .header(CONTENT_TYPE, content_type.clone())
                 .body(body.clone());
-            let (failed, asked) = match request.send().await {
+            let (failed, why, asked) = match request.send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 Ok(answer) if may_pass(answer.status()) => {
                     let (status, attempts) = (answer.status(), ATTEMPTS);
                     let asked = retry_after(&answer);
-                    (SinkError::Unavailable { status, attempts }, asked)
+                    let failed = SinkError::Unavailable { status, attempts };
+                    (failed, format!("it answers {status}"), asked)
                 }
                 Ok(answer) => {
                     let status = answer.status();
@@ -161,11 +166,18 @@ impl Http {
                     let attempts = ATTEMPTS;
                     // An address may hold what nobody else should read.
                     let source = source.without_url();
-                    (SinkError::Unreachable { attempts, source }, None)
+                    let why = chain(&source).to_string();
+                    (SinkError::Unreachable { attempts, source }, why, None)
                 }
             };
             let wait = waits.next().ok_or(failed)?;
             let wait = asked.map_or(wait, |asked| wait.max(asked.min(LONGEST_WAIT)));
+            if wait >= REMARKABLE {
+                let seconds = wait.as_secs();
+                remark(format_args!(
+                    "the endpoint has not taken position {position} yet, tried again in {seconds} s: {why}"
+                ));
+            }
             self.clock.sleep(wait).await;
         }
     }

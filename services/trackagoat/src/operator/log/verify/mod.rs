@@ -65,8 +65,8 @@ pub struct Verify {
     /// The export was filtered: look at each event alone, and not for what is missing between them.
     #[arg(long, requires = "file")]
     partial: bool,
-    /// One org's streams alone.
-    #[arg(long)]
+    /// One org's streams alone: their chains, over which there is no signature.
+    #[arg(long, conflicts_with = "public_keys")]
     org: Option<OrgId>,
     /// One stream of the org alone.
     #[arg(long, value_name = "decisions|observations", value_parser = stream)]
