@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use runtime::clock::Clock;
 use testkit::{nats, postgres};
 
+use crate::mirror::mirrored;
 use crate::support::{Process, SOON, append, event, org, position, request, whole_log};
 
 /// Follows until `count` events have come; they must be the log from `after` on.
@@ -186,6 +187,8 @@ async fn messages_that_do_not_belong_are_not_believed_beside_a_mirror_either() {
     let mut feed = subscribe(GlobalPosition::ZERO).await;
     let epoch = process.log.head().await.unwrap().epoch;
     let mut seen = follow(&mut feed, 3).await;
+    // There is a stream on which the others stand.
+    mirrored(&nats, &process.log).await;
     for _ in 0..3 {
         forge(&nats.client().await, &process.log).await;
         many(&process.log, 2).await;
