@@ -12,6 +12,7 @@ use event_log::archive::{Archiver, Before, Next};
 use read_model::{ProjectionVersion, ReadModel, passed_by_all};
 use runtime::entropy::Entropy;
 use sqlx::Executor;
+use tempfile::TempDir;
 use testkit::{TestDatabase, eventually};
 
 use crate::projector::{Process, drop_schema, wait_for};
@@ -20,6 +21,45 @@ use crate::support::{dump, roll_all, sample};
 const SOON: Duration = Duration::from_secs(30);
 /// Events of a partition: more than a tile of the tree, behind which all stay online.
 const SIZE: i64 = 300;
+
+/// A log whose full partitions are archived, and its projection.
+struct World {
+    database: TestDatabase,
+    model: ReadModel,
+    folder: TempDir,
+    org: OrgId,
+    process: Process,
+    last: GlobalPosition,
+}
+
+impl World {
+    async fn projected() -> Self {
+        let database = testkit::postgres().await;
+        let pool = database.pool();
+        sqlx::query("SELECT log.resize_partitions($1)")
+            .bind(SIZE)
+            .execute(pool)
+            .await
+            .unwrap();
+        let (model, folder) = (ReadModel::new(pool.clone()), tempfile::tempdir().unwrap());
+        let org = OrgId::from_uuid(Entropy::os().uuid_v4());
+        let process = Process::start(pool.clone(), database.options());
+        let positions = process.follow(&model);
+        process.project(ProjectionVersion::CURRENT);
+        let last = history(&process, org).await;
+        wait_for(&positions, last).await;
+        let archived = archive(&process, &database, folder.path()).await;
+        assert_eq!(archived.as_i64(), 2 * SIZE);
+        Self {
+            database,
+            model,
+            folder,
+            org,
+            process,
+            last,
+        }
+    }
+}
 
 /// Videos that are read again and again, until two partitions are full.
 async fn history(process: &Process, org: OrgId) -> GlobalPosition {
@@ -83,22 +123,15 @@ async fn archive(process: &Process, database: &TestDatabase, folder: &Path) -> G
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_projection_from_the_archive_is_the_one_from_the_log() {
-    let database = testkit::postgres().await;
+    let World {
+        database,
+        model,
+        folder,
+        org,
+        process,
+        last,
+    } = World::projected().await;
     let pool = database.pool();
-    sqlx::query("SELECT log.resize_partitions($1)")
-        .bind(SIZE)
-        .execute(pool)
-        .await
-        .unwrap();
-    let (model, folder) = (ReadModel::new(pool.clone()), tempfile::tempdir().unwrap());
-    let org = OrgId::from_uuid(Entropy::os().uuid_v4());
-    let process = Process::start(pool.clone(), database.options());
-    let positions = process.follow(&model);
-    process.project(ProjectionVersion::CURRENT);
-    let last = history(&process, org).await;
-    wait_for(&positions, last).await;
-    let archived = archive(&process, &database, folder.path()).await;
-    assert_eq!(archived.as_i64(), 2 * SIZE);
     process.stop().await;
     roll_all(pool).await;
     let before = dump(pool, org).await;
@@ -148,21 +181,15 @@ async fn a_projection_from_the_archive_is_the_one_from_the_log() {
 /// One that stands at an archived event knows the log again, and is not thrown away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_projection_that_stands_in_the_archive_stays() {
-    let database = testkit::postgres().await;
+    let World {
+        database,
+        model,
+        folder,
+        org,
+        process,
+        ..
+    } = World::projected().await;
     let pool = database.pool();
-    sqlx::query("SELECT log.resize_partitions($1)")
-        .bind(SIZE)
-        .execute(pool)
-        .await
-        .unwrap();
-    let (model, folder) = (ReadModel::new(pool.clone()), tempfile::tempdir().unwrap());
-    let org = OrgId::from_uuid(Entropy::os().uuid_v4());
-    let process = Process::start(pool.clone(), database.options());
-    let positions = process.follow(&model);
-    process.project(ProjectionVersion::CURRENT);
-    let last = history(&process, org).await;
-    wait_for(&positions, last).await;
-    archive(&process, &database, folder.path()).await;
     // As if a backup of the read model had been brought back.
     let back = GlobalPosition::new(SIZE.unsigned_abs() / 2 + 1);
     let read = process
