@@ -1,6 +1,6 @@
 //! Putting services together: pools, NATS, one limiter, one port. Used by `dev` and by `serve`.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use command::{CommandService, Resources};
+use console::{Console, ConsoleError};
 use event_log::{EventLog, SignerConfig};
 use gate::{LedgerError, Limiter};
 use http::{Method, StatusCode};
@@ -22,13 +23,14 @@ use runtime::clock::Clock;
 use runtime::config::SecretError;
 use runtime::entropy::Entropy;
 use runtime::files;
-use runtime::http::{HttpConfig, HttpLimits, Proxies, Respond, serve};
+use runtime::http::{HttpConfig, HttpLimits, Proxies, ProxyHeader, Respond, serve};
 use runtime::lifecycle::{Lifecycle, TaskKind, Tasks};
 use runtime::process::harden;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
+use url::Url;
 
 use crate::arguments::{AdminArgs, ArchiveArgs, LedgerArgs, SigningKeyError};
 use crate::database::{connect_options, pool, pool_options};
@@ -62,6 +64,8 @@ pub struct Services<'a> {
     /// By what the command service signs the log.
     pub signer: Option<SignerConfig>,
     pub query: Option<QueryPart<'a>>,
+    /// Whether the console answers on the same port.
+    pub console: bool,
     pub nats: Option<SecretString>,
     pub proxies: Proxies,
 }
@@ -102,6 +106,8 @@ pub enum ServeError {
     Signals(#[source] std::io::Error),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
     #[error("the process cannot protect its memory")]
     Harden(#[source] std::io::Error),
 }
@@ -177,15 +183,20 @@ impl Services<'_> {
             readiness.require("gate", query.gate_ready());
             readiness.require("projection", query.projection_ready());
         }
-        let services = Answering {
+        let mut services = Answering {
             query: query.as_ref().map(QueryService::front),
             command: command.as_ref().map(CommandService::router),
+            console: None,
         };
         let http = HttpConfig {
             refuse,
             proxies: self.proxies.clone(),
-            ..HttpConfig::new(shared.entropy)
+            ..HttpConfig::new(shared.entropy.clone())
         };
+        if self.console {
+            let apis = serve_console_apis(services.clone(), &http, stages).await?;
+            services.console = Some(self.console(&apis, address, &shared)?);
+        }
         let served = serve(listener, services, http, stages.requests.clone());
         stages.requests.spawn(TaskKind::Critical, "http", served);
         let admin = serve_admin_port(admin_port, readiness.clone(), &stages.log).await?;
@@ -195,6 +206,25 @@ impl Services<'_> {
             admin,
             readiness,
         })
+    }
+
+    /// One beside the APIs, which it reaches at `apis`.
+    fn console(
+        &self,
+        apis: &Url,
+        address: SocketAddr,
+        shared: &Shared,
+    ) -> Result<Console, ServeError> {
+        let public_url = self.command.map(|config| public_url(config, address));
+        let public_url = public_url.and_then(|url| url.parse().ok());
+        Ok(Console::new(console::Parts {
+            query_url: apis.clone(),
+            command_url: apis.clone(),
+            public_url,
+            mcp_url: None,
+            clock: shared.clock.clone(),
+            entropy: shared.entropy.clone(),
+        })?)
     }
 
     fn start_command(
@@ -304,14 +334,22 @@ pub fn openapi() -> bytes::Bytes {
         .into()
 }
 
-/// One host may serve both: reads go to the query service, everything else to the command service.
+/// One host may serve all: pages are the console's, reads go to the query service, everything else to
+/// the command service.
+#[derive(Clone)]
 struct Answering {
     query: Option<Front>,
     command: Option<Router>,
+    console: Option<Console>,
 }
 
 impl Respond for Answering {
     async fn respond(&self, request: Request) -> Response {
+        if let Some(console) = &self.console
+            && console::has(request.uri().path())
+        {
+            return Box::pin(console.respond(request)).await;
+        }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match (&self.query, &self.command) {
             (Some(query), Some(_)) if is_read => query.respond(request).await,
@@ -341,7 +379,34 @@ fn refuse(status: StatusCode) -> Response {
     error.into_response()
 }
 
-async fn serve_admin_port(
+/// The APIs on a port of this machine alone, where the console's word about browsers' addresses is
+/// believed, as a proxy's is.
+async fn serve_console_apis(
+    services: Answering,
+    http: &HttpConfig,
+    stages: &Stages,
+) -> Result<Url, ServeError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })?;
+    let address = local_address(&listener)?;
+    let http = HttpConfig {
+        proxies: Proxies {
+            trusted: vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()],
+            header: ProxyHeader::XForwardedFor,
+        },
+        ..http.clone()
+    };
+    let served = serve(listener, services, http, stages.requests.clone());
+    let tasks = &stages.requests;
+    tasks.spawn(TaskKind::Critical, "http for the console", served);
+    let url = url(address).parse();
+    Ok(url.expect("the address of a socket is one of a URL"))
+}
+
+/// The operator's port, and where it ended up.
+pub async fn serve_admin_port(
     admin_port: AdminPort<'_>,
     readiness: Readiness,
     tasks: &Tasks,

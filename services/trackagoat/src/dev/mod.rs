@@ -244,7 +244,7 @@ impl Dev {
         self.say_ready(&ReadyFile {
             pid: std::process::id(),
             api: format!("{}/api/v1", url(running.address)),
-            console: None,
+            console: Some(format!("{}/", url(running.address))),
             mcp: None,
             admin: url(running.admin),
             nats_url: dev_file.nats_url,
@@ -338,6 +338,7 @@ impl Dev {
             archive: self.archive.clone(),
             signer: Some(self.signer(entropy)?),
             query: Some(query),
+            console: true,
             nats: Some(access.nats_url.clone().into()),
             proxies: self.proxies.proxies(),
         })

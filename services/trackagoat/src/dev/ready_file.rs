@@ -46,6 +46,9 @@ impl ReadyFile {
     /// Says on the terminal what one needs to begin.
     pub fn print(&self) {
         say(format_args!("API        {}", self.api));
+        if let Some(console) = &self.console {
+            say(format_args!("console    {console}"));
+        }
         say(format_args!("operator   {}/metrics", self.admin));
         for replica in &self.query_replicas {
             say(format_args!(
@@ -64,7 +67,7 @@ impl ReadyFile {
         }
         if let Some(token) = &self.setup_token {
             say(format_args!(
-                "setup      {token} (for POST /auth/setup, an hour)"
+                "setup      {token} (for /setup in the console, an hour)"
             ));
         }
         say("ready; Ctrl-C stops everything and loses nothing");

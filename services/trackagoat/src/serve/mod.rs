@@ -1,5 +1,7 @@
 //! `trackagoat serve`: one role against servers that are given.
 
+mod console;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +23,8 @@ use crate::services::{
 };
 use crate::subscribers::SubscriberArgs;
 
+pub use self::console::ServeConsole;
+
 /// One role against servers that are given.
 #[derive(Debug, Subcommand)]
 pub enum Serve {
@@ -28,20 +32,32 @@ pub enum Serve {
     Command(Box<ServeCommand>),
     /// Answer reads, and project what they need.
     Query(Box<ServeQuery>),
+    /// Show the web console, over the two APIs.
+    Console(Box<ServeConsole>),
 }
 
-/// Where a service listens, and what it rests on.
+/// What a service rests on.
 #[derive(Debug, Args)]
 struct Common {
-    /// Address of the API; port 0 picks a free one.
-    #[arg(long, env = "TGA_LISTEN", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    listening: Listening,
     #[command(flatten)]
     database: DatabaseUrl,
     #[command(flatten)]
     nats: NatsUrl,
     #[command(flatten)]
     archive: ArchiveArgs,
+    /// Stop when the process that started this one is gone.
+    #[arg(long, hide = true)]
+    end_with_parent: bool,
+}
+
+/// Where a process answers, and how it comes and goes.
+#[derive(Debug, Args)]
+struct Listening {
+    /// Address to answer at; port 0 picks a free one.
+    #[arg(long, env = "TGA_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
     /// Where to say, once everything answers, how to reach it.
     #[arg(long)]
     ready_file: Option<PathBuf>,
@@ -54,9 +70,6 @@ struct Common {
         value_parser = clap::value_parser!(u64).range(0..=300)
     )]
     shutdown_notice: u64,
-    /// Stop when the process that started this one is gone.
-    #[arg(long, hide = true)]
-    end_with_parent: bool,
     #[command(flatten)]
     proxies: ProxyArgs,
     #[command(flatten)]
@@ -99,6 +112,7 @@ impl Serve {
         let (common, services) = match &self {
             Self::Command(arguments) => (&arguments.common, arguments.services()?),
             Self::Query(arguments) => (&arguments.common, arguments.services()?),
+            Self::Console(arguments) => return arguments.run(metrics).await,
         };
         if common.end_with_parent {
             process::end_with_parent().map_err(ServeError::Signals)?;
@@ -106,10 +120,7 @@ impl Serve {
         let clock = Clock::system();
         let mut lifecycle = Lifecycle::with_signals(clock).map_err(ServeError::Signals)?;
         let stages = Stages::new(&mut lifecycle);
-        let policy = ShutdownPolicy {
-            notice: Duration::from_secs(common.shutdown_notice),
-            grace: GRACE,
-        };
+        let policy = common.listening.policy();
         let start = common.start(services, metrics, &stages);
         let outcome = lifecycle.start_and_run(Box::pin(start), policy).await?;
         Ok(outcome.exit_code())
@@ -123,26 +134,45 @@ impl Common {
         metrics: PrometheusHandle,
         stages: &Stages,
     ) -> Result<(), ServeError> {
-        let admin_port = AdminPort {
-            arguments: &self.admin,
-            metrics,
-        };
-        let address = self.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| ServeError::Listen { address, source })?;
+        let admin_port = self.listening.admin_port(metrics);
+        let listener = self.listening.bind().await?;
         let running = services.start(listener, admin_port, stages).await?;
         running.readiness.wait().await;
-        tracing::info!(address = %running.address, admin = %running.admin, "ready");
+        self.listening.say_ready(running.address, running.admin)
+    }
+}
+
+impl Listening {
+    fn policy(&self) -> ShutdownPolicy {
+        ShutdownPolicy {
+            notice: Duration::from_secs(self.shutdown_notice),
+            grace: GRACE,
+        }
+    }
+
+    fn admin_port(&self, metrics: PrometheusHandle) -> AdminPort<'_> {
+        AdminPort {
+            arguments: &self.admin,
+            metrics,
+        }
+    }
+
+    async fn bind(&self) -> Result<TcpListener, ServeError> {
+        let address = self.listen;
+        let bound = TcpListener::bind(address).await;
+        bound.map_err(|source| ServeError::Listen { address, source })
+    }
+
+    fn say_ready(&self, address: SocketAddr, admin: SocketAddr) -> Result<(), ServeError> {
+        tracing::info!(%address, %admin, "ready");
         let Some(path) = &self.ready_file else {
             return Ok(());
         };
-        Replica::here(running.address)
-            .write(path)
-            .map_err(|source| ServeError::File {
-                path: path.clone(),
-                source,
-            })
+        let written = Replica::here(address).write(path);
+        written.map_err(|source| ServeError::File {
+            path: path.clone(),
+            source,
+        })
     }
 }
 
@@ -155,8 +185,9 @@ impl ServeCommand {
             archive: self.common.archive.clone(),
             signer: self.signer.config()?,
             query: None,
+            console: false,
             nats: self.common.nats.optional()?,
-            proxies: self.common.proxies.proxies(),
+            proxies: self.common.listening.proxies.proxies(),
         })
     }
 }
@@ -180,8 +211,9 @@ impl ServeQuery {
             archive: self.common.archive.clone(),
             signer: None,
             query: Some(query),
+            console: false,
             nats: self.common.nats.optional()?,
-            proxies: self.common.proxies.proxies(),
+            proxies: self.common.listening.proxies.proxies(),
         })
     }
 }

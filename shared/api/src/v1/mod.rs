@@ -74,6 +74,10 @@ pub use self::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
 pub use self::videos::{InboxVideo, Video, VideoReadings};
+pub use domain::org::KeyStatus;
+pub use domain::scope::{Scope, Scopes};
+pub use domain::time::Timestamp;
+
 pub use self::webhooks::{Webhook, WebhookCreated, WebhookDelivery};
 
 /// The agents' own object, passed on as the bytes that are stored.

@@ -1,0 +1,236 @@
+//! Calls of the two APIs, as one person, each with a deadline.
+
+mod failure;
+mod path;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use api::header::{IDEMPOTENCY_KEY, TGA_MIN_POSITION, TGA_POSITION, X_REQUEST_ID};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED, USER_AGENT};
+use http::{HeaderName, HeaderValue, Method};
+use reqwest::redirect;
+use runtime::clock::Clock;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub use self::failure::{Failure, Refusal};
+pub use self::path::Path;
+
+/// How long a read may take: the query service itself waits 2 s for a position.
+const READ_WITHIN: Duration = Duration::from_secs(8);
+/// How long a command may take: longer than a barrier's bound, and the log's deadline before it.
+const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+/// How long connecting may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// The longest answer that is read whole, in bytes.
+const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The two APIs.
+pub struct Api {
+    client: reqwest::Client,
+    query: Url,
+    command: Url,
+    clock: Clock,
+}
+
+/// For whom a call is made, and by whom it was asked for.
+#[derive(Clone)]
+pub struct Caller {
+    pub credential: Option<SecretString>,
+    /// The browser's address.
+    pub peer: IpAddr,
+    pub request_id: HeaderValue,
+    pub user_agent: Option<HeaderValue>,
+    /// What reads must show.
+    pub min_position: Option<u64>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer<T> {
+    pub data: T,
+    /// Where the next page begins.
+    pub next_cursor: Option<String>,
+    /// The log position of the answer.
+    pub position: Option<u64>,
+}
+
+/// A body that is passed on as it comes.
+pub struct Download {
+    pub response: reqwest::Response,
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    data: T,
+    meta: Option<Meta>,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    #[serde(rename = "nextCursor")]
+    next_cursor: Option<String>,
+}
+
+impl Api {
+    /// Reads go to the one, commands to the other.
+    pub fn new(query: Url, command: Url, clock: Clock) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_WITHIN)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            client,
+            query,
+            command,
+            clock,
+        })
+    }
+
+    /// Asks for `path` below `/api/v1`.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        path: &Path,
+    ) -> Result<Answer<T>, Failure> {
+        let request = self.request(caller, Method::GET, &self.query, path);
+        self.answer(READ_WITHIN, request).await
+    }
+
+    /// Asks for a file, of which only the head has come yet.
+    pub async fn download(&self, caller: &Caller, path: &Path) -> Result<Download, Failure> {
+        let request = self.request(caller, Method::GET, &self.query, path);
+        let response = self.send(READ_WITHIN, request).await?;
+        Ok(Download { response })
+    }
+
+    /// Commands. The same `key` twice is one command.
+    pub async fn command<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        method: Method,
+        path: &Path,
+        body: Option<&(impl Serialize + ?Sized + Sync)>,
+        key: Option<&str>,
+    ) -> Result<Answer<T>, Failure> {
+        let mut request = self.request(caller, method, &self.command, path);
+        if let Some(body) = body {
+            let body = serde_json::to_vec(body).map_err(|_| Failure::Unreadable)?;
+            request = request
+                .header(CONTENT_TYPE, api::header::APPLICATION_JSON)
+                .body(body);
+        }
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        self.answer(COMMAND_WITHIN, request).await
+    }
+
+    fn request(
+        &self,
+        caller: &Caller,
+        method: Method,
+        base: &Url,
+        path: &Path,
+    ) -> reqwest::RequestBuilder {
+        let is_read = method == Method::GET;
+        let mut request = self
+            .client
+            .request(method, path.at(base))
+            .header(X_FORWARDED_FOR, caller.peer.to_string())
+            .header(FORWARDED, forwarded_for(caller.peer))
+            .header(X_REQUEST_ID, caller.request_id.clone());
+        if let Some(agent) = &caller.user_agent {
+            request = request.header(USER_AGENT, agent.clone());
+        }
+        if let Some(credential) = &caller.credential
+            && let Ok(mut bearer) =
+                HeaderValue::try_from(format!("Bearer {}", credential.expose_secret()))
+        {
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        match caller.min_position {
+            Some(position) if is_read => request.header(TGA_MIN_POSITION, position),
+            _ => request,
+        }
+    }
+
+    async fn send(
+        &self,
+        within: Duration,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Failure> {
+        let response = self.clock.timeout(within, request.send()).await;
+        let response = response.map_err(|_| Failure::Late)?;
+        let response = response.map_err(Failure::Away)?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = self.body(within, response).await?;
+        Err(Failure::refused(status, &headers, &body))
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        within: Duration,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Answer<T>, Failure> {
+        let response = self.send(within, request).await?;
+        let position = response.headers().get(&TGA_POSITION);
+        let position = position.and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = self.body(within, response).await?;
+        let envelope: Envelope<T> = serde_json::from_slice(&body).map_err(|error| {
+            tracing::error!(%error, "an answer of the API cannot be read");
+            Failure::Unreadable
+        })?;
+        Ok(Answer {
+            data: envelope.data,
+            next_cursor: envelope.meta.and_then(|meta| meta.next_cursor),
+            position,
+        })
+    }
+
+    async fn body(&self, within: Duration, response: reqwest::Response) -> Result<Bytes, Failure> {
+        let reading = async {
+            let mut body = BytesMut::new();
+            let mut parts = response.bytes_stream();
+            while let Some(part) = parts.next().await {
+                body.extend_from_slice(&part.map_err(Failure::Away)?);
+                if body.len() > ANSWER_BYTES {
+                    return Err(Failure::Unreadable);
+                }
+            }
+            Ok(body.freeze())
+        };
+        let read = self.clock.timeout(within, reading).await;
+        read.unwrap_or(Err(Failure::Late))
+    }
+}
+
+/// RFC 7239, for services that were told to read this header.
+fn forwarded_for(peer: IpAddr) -> String {
+    match peer {
+        IpAddr::V4(address) => format!("for={address}"),
+        IpAddr::V6(address) => format!("for=\"[{address}]\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_address_is_written_as_the_standard_says() {
+        let written = |text: &str| super::forwarded_for(text.parse().expect("an address"));
+        assert_eq!(written("192.0.2.43"), "for=192.0.2.43");
+        assert_eq!(written("2001:db8::1"), "for=\"[2001:db8::1]\"");
+    }
+}

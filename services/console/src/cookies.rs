@@ -1,0 +1,98 @@
+//! What the console keeps in a browser.
+
+use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use cookie::time::Duration;
+use secrecy::{ExposeSecret, SecretString};
+
+/// The session credential of whoever is signed in.
+const SESSION: &str = "__Host-tga_session";
+/// A random text that stands for a browser in which nobody is signed in.
+const BROWSER: &str = "__Host-tga_browser";
+/// The log position of what the person did last, which pages must show.
+const SEEN: &str = "__Host-tga_seen";
+/// What the page after a command tells, once.
+const TOLD: &str = "__Host-tga_told";
+
+/// Seconds for which a page waits for what was just done; the read side is never so late.
+const SEEN_SECONDS: i64 = 60;
+/// Seconds in which the page after a command must be loaded, to tell what it came to.
+const TOLD_SECONDS: i64 = 60;
+/// A cookie of more bytes is not taken by every browser.
+const TOLD_BYTES: usize = 3_000;
+
+/// The credential, if it could be one: what is longer is not sent on.
+pub fn session(jar: &CookieJar) -> Option<SecretString> {
+    let value = jar.get(SESSION)?.value();
+    (value.len() <= 100 && value.bytes().all(|byte| byte.is_ascii_graphic()))
+        .then(|| value.to_owned().into())
+}
+
+/// Signs somebody in: whatever was known of the browser before is forgotten.
+pub fn sign_in(jar: CookieJar, credential: &SecretString) -> CookieJar {
+    sign_out(jar).add(ours(SESSION, credential.expose_secret().to_owned()))
+}
+
+/// Forgets all but the browser.
+pub fn sign_out(jar: CookieJar) -> CookieJar {
+    let jar = jar.remove(gone(SESSION)).remove(gone(SEEN));
+    jar.remove(gone(TOLD)).remove(gone(BROWSER))
+}
+
+/// The text that stands for the browser.
+pub fn browser(jar: &CookieJar) -> Option<String> {
+    let value = jar.get(BROWSER)?.value();
+    (value.len() == 32).then(|| value.to_owned())
+}
+
+/// Names the browser.
+pub fn name_browser(jar: CookieJar, random: String) -> CookieJar {
+    jar.add(ours(BROWSER, random))
+}
+
+/// The position that pages must show.
+pub fn seen(jar: &CookieJar) -> Option<u64> {
+    jar.get(SEEN)?.value().parse().ok()
+}
+
+/// Notes it.
+pub fn see(jar: CookieJar, position: u64) -> CookieJar {
+    jar.add(brief(SEEN, position.to_string(), SEEN_SECONDS))
+}
+
+/// What is to be told.
+pub fn told(jar: &CookieJar) -> Option<String> {
+    Some(jar.get(TOLD)?.value().to_owned())
+}
+
+/// Notes what is to be told; what is too long is not.
+pub fn tell(jar: CookieJar, text: String) -> CookieJar {
+    if text.len() > TOLD_BYTES {
+        return jar;
+    }
+    jar.add(brief(TOLD, text, TOLD_SECONDS))
+}
+
+/// It was told.
+pub fn untell(jar: CookieJar) -> CookieJar {
+    jar.remove(gone(TOLD))
+}
+
+fn ours(name: &'static str, value: String) -> Cookie<'static> {
+    Cookie::build((name, value))
+        .path("/")
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .build()
+}
+
+fn brief(name: &'static str, value: String, seconds: i64) -> Cookie<'static> {
+    let mut cookie = ours(name, value);
+    cookie.set_max_age(Some(Duration::seconds(seconds)));
+    cookie
+}
+
+fn gone(name: &'static str) -> Cookie<'static> {
+    ours(name, String::new())
+}

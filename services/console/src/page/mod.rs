@@ -1,0 +1,152 @@
+//! The frame around every page.
+
+mod errors;
+mod notice;
+mod problem;
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use axum_extra::extract::CookieJar;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use http::StatusCode;
+
+pub use self::errors::Errors;
+pub use self::notice::{Notice, take as take_notice, tell};
+pub use self::problem::Problem;
+use crate::assets::Assets;
+use crate::form;
+use crate::visit::{VARY_HX, Visit, Who};
+
+/// Where in the navigation a page stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nav {
+    Projects,
+    Audit,
+    General,
+    Keys,
+    Members,
+    Limits,
+    Sessions,
+    Account,
+    /// Nowhere: nobody is signed in.
+    Outside,
+}
+
+impl Nav {
+    /// As templates ask for it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Projects => "projects",
+            Self::Audit => "audit",
+            Self::General => "general",
+            Self::Keys => "keys",
+            Self::Members => "members",
+            Self::Limits => "limits",
+            Self::Sessions => "sessions",
+            Self::Account => "account",
+            Self::Outside => "outside",
+        }
+    }
+
+    const fn is_settings(self) -> bool {
+        !matches!(self, Self::Projects | Self::Audit | Self::Outside)
+    }
+}
+
+/// What every page's frame shows.
+pub struct Shell {
+    pub title: String,
+    pub nav: Nav,
+    pub who: Option<Who>,
+    /// The token of this page's forms.
+    pub token: String,
+    pub assets: Assets,
+    pub notice: Option<Notice>,
+    now: DateTime<Utc>,
+    is_part: bool,
+    jar: CookieJar,
+}
+
+impl Shell {
+    /// Around a page of somebody who is signed in.
+    pub fn signed(visit: &Visit, who: Who, nav: Nav, title: impl Into<String>) -> Self {
+        Self {
+            who: Some(who),
+            ..Self::outside(visit, nav, title)
+        }
+    }
+
+    /// Around a page for everybody.
+    pub fn outside(visit: &Visit, nav: Nav, title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            nav,
+            who: None,
+            token: form::token(visit),
+            assets: visit.app.assets.clone(),
+            notice: None,
+            now: visit.app.clock.now(),
+            is_part: visit.is_part,
+            jar: visit.jar.clone(),
+        }
+    }
+
+    /// With what the last command came to, if it is told on this page; it is told once.
+    #[must_use]
+    pub fn with_notice(mut self) -> Self {
+        let (notice, jar) = take_notice(self.jar);
+        self.notice = notice;
+        self.jar = jar;
+        self
+    }
+
+    /// The zone in which times are shown.
+    pub fn zone(&self) -> Tz {
+        self.who.as_ref().map_or(Tz::UTC, |who| who.zone)
+    }
+
+    /// When the page was made.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// Whether the page stands there.
+    pub fn is_at(&self, name: &str) -> bool {
+        self.nav.name() == name
+    }
+
+    /// Whether the settings' own navigation is shown.
+    pub fn is_settings(&self) -> bool {
+        self.nav.is_settings()
+    }
+
+    /// Whether only the part below the frame was asked for.
+    pub fn is_part(&self) -> bool {
+        self.is_part
+    }
+
+    /// Whether they administer the org.
+    pub fn is_admin(&self) -> bool {
+        self.who.as_ref().is_some_and(Who::is_admin)
+    }
+}
+
+/// A template that stands in a frame.
+pub trait Framed: Template {
+    fn shell(&self) -> &Shell;
+}
+
+/// A page, with its status.
+pub fn render(status: StatusCode, page: &impl Framed) -> Response {
+    let jar = page.shell().jar.clone();
+    let Ok(text) = page.render() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    (status, [VARY_HX], jar, Html(text)).into_response()
+}
+
+/// A page that was found.
+pub fn ok(page: &impl Framed) -> Response {
+    render(StatusCode::OK, page)
+}

@@ -1,0 +1,253 @@
+//! What is shown when something fails: what it is, whether anything was done, and what to do.
+
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+
+use super::{Framed, Nav, Shell, render};
+use crate::client::{Failure, Refusal};
+use crate::cookies;
+use crate::visit::{Visit, see_other};
+
+/// A request that came to nothing, and for which page.
+pub struct Problem(Box<Inner>);
+
+struct Inner {
+    visit: Visit,
+    what: What,
+}
+
+enum What {
+    /// The session is over, or there is none.
+    SignedOut,
+    NotOurForm,
+    FormTooLarge,
+    NotFound,
+    Call(Failure),
+}
+
+impl Problem {
+    pub fn signed_out(visit: &Visit) -> Self {
+        Self::new(visit, What::SignedOut)
+    }
+
+    pub fn not_our_form(visit: &Visit) -> Self {
+        Self::new(visit, What::NotOurForm)
+    }
+
+    pub fn form_too_large(visit: &Visit) -> Self {
+        Self::new(visit, What::FormTooLarge)
+    }
+
+    pub fn not_found(visit: &Visit) -> Self {
+        Self::new(visit, What::NotFound)
+    }
+
+    pub fn call(visit: &Visit, failure: Failure) -> Self {
+        Self::new(visit, What::Call(failure))
+    }
+
+    fn new(visit: &Visit, what: What) -> Self {
+        Self(Box::new(Inner {
+            visit: visit.clone(),
+            what,
+        }))
+    }
+
+    /// The API's refusal, if a form can be shown again with it: nothing was done.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.0.what {
+            What::Call(Failure::Refused(refusal)) if refusal.status.is_client_error() => {
+                Some(refusal)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    shell: Shell,
+    status: u16,
+    /// What is wrong.
+    text: String,
+    /// What to do.
+    advice: String,
+    code: String,
+    request_id: String,
+    /// Where to try again.
+    again: Option<String>,
+}
+
+impl Framed for ProblemPage {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Inner { mut visit, what } = *self.0;
+        let failure = match what {
+            What::SignedOut => {
+                let next = visit.place.clone();
+                visit.jar = cookies::sign_out(visit.jar);
+                return see_other(&visit, &sign_in_place(&next));
+            }
+            what => what,
+        };
+        let said = Said::of(&failure);
+        let page = ProblemPage {
+            shell: Shell::outside(&visit, Nav::Outside, said.title),
+            status: said.status.as_u16(),
+            text: said.text,
+            advice: said.advice,
+            code: said.code,
+            request_id: visit.request_id().to_owned(),
+            again: said.may_repeat.then(|| visit.place.clone()),
+        };
+        let mut response = render(said.status, &page);
+        if let Some(seconds) = said.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// The page on which to sign in, and which page then follows.
+pub fn sign_in_place(next: &str) -> String {
+    if next == "/" {
+        return "/login".to_owned();
+    }
+    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    format!("/login?next={next}")
+}
+
+struct Said {
+    status: StatusCode,
+    title: &'static str,
+    text: String,
+    advice: String,
+    code: String,
+    retry_after: Option<u64>,
+    may_repeat: bool,
+}
+
+impl Said {
+    fn new(status: StatusCode, title: &'static str, text: &str, advice: &str) -> Self {
+        Self {
+            status,
+            title,
+            text: text.to_owned(),
+            advice: advice.to_owned(),
+            code: String::new(),
+            retry_after: None,
+            may_repeat: false,
+        }
+    }
+
+    fn of(what: &What) -> Self {
+        match what {
+            What::SignedOut | What::NotOurForm => Self::new(
+                StatusCode::FORBIDDEN,
+                "This form is out of date",
+                "The form was not sent from this console, or you signed in or out since it was opened.",
+                "Nothing was done. Go back, load the page again, and send it once more.",
+            ),
+            What::FormTooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "That is too much",
+                "A form takes at most 64 KiB.",
+                "Nothing was done. Shorten what you filled in.",
+            ),
+            What::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "There is no such page, or it belongs to another organization.",
+                "Check the address, or the organization you are signed in to.",
+            ),
+            What::Call(failure) => Self::of_call(failure),
+        }
+    }
+
+    fn of_call(failure: &Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => Self::of_refusal(refusal),
+            Failure::Away(error) => {
+                tracing::error!(%error, "the API cannot be reached");
+                Self {
+                    may_repeat: true,
+                    retry_after: Some(2),
+                    ..Self::new(
+                        StatusCode::BAD_GATEWAY,
+                        "The service cannot be reached",
+                        "The console could not reach the API.",
+                        "Try again in a moment. If you just changed something, look first whether it was done.",
+                    )
+                }
+            }
+            Failure::Late => Self {
+                may_repeat: true,
+                ..Self::new(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "That took too long",
+                    "The API did not answer in time.",
+                    "Try again. If you just changed something, look first whether it was done.",
+                )
+            },
+            Failure::Unreadable => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "Something went wrong",
+                "The API answered in a way this console does not understand.",
+                "If it happens again, tell your operator the request below.",
+            ),
+        }
+    }
+
+    fn of_refusal(refusal: &Refusal) -> Self {
+        let (title, advice) = match (refusal.status.as_u16(), refusal.code.as_str()) {
+            (404, _) => (
+                "Not found",
+                "It may have been removed, or belong to another organization.",
+            ),
+            (403, "org_suspended") => (
+                "This organization is suspended",
+                "Your operator suspended it. Ask them what is to be done.",
+            ),
+            (403, "user_suspended") => (
+                "Your account is suspended",
+                "Your operator suspended it. Ask them what is to be done.",
+            ),
+            (403, _) => (
+                "You may not do that",
+                "Ask an admin of the organization, or sign in as one.",
+            ),
+            (402, _) => (
+                "The plan's limit is reached",
+                "Make room, or ask your operator for more. Plan and limits shows what is used.",
+            ),
+            (429, _) => (
+                "Too many requests",
+                "Wait a moment, then load the page again.",
+            ),
+            (503, "outcome_unknown") => (
+                "It is unknown whether that was done",
+                "Look first whether it was, then try again.",
+            ),
+            (503, _) => ("Not just now", "Nothing was done. Try again in a moment."),
+            (500, _) => (
+                "Something went wrong",
+                "If it happens again, tell your operator the request below.",
+            ),
+            _ => ("That did not work", "Nothing was done."),
+        };
+        Self {
+            code: refusal.code.clone(),
+            retry_after: refusal.retry_after,
+            may_repeat: refusal.status.is_server_error() || refusal.status.as_u16() == 429,
+            ..Self::new(refusal.status, title, &refusal.message, advice)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `/settings/api-keys/{id}/revoke`: after a confirmation that says what is about to stop.
+
+use api::v1::{ApiKey, Receipt};
+use askama::Template;
+use axum::extract::Path as Named;
+use axum::response::Response;
+use uuid::Uuid;
+
+use super::at;
+use crate::form::SignedForm;
+use crate::page::{Framed, Nav, Notice, Problem, Shell, ok, tell};
+use crate::text::filters;
+use crate::visit::{Signed, see_other};
+
+#[derive(Template)]
+#[template(path = "keys/revoke.html")]
+struct RevokePage {
+    shell: Shell,
+    key: ApiKey,
+    /// Requests of today and of yesterday, in UTC.
+    today: u64,
+    yesterday: u64,
+}
+
+impl Framed for RevokePage {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+pub(super) async fn show(
+    Signed(visit): Signed,
+    Named(id): Named<Uuid>,
+) -> Result<Response, Problem> {
+    let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
+    let key = key.data;
+    let [.., yesterday, today] = key.requests_by_day;
+    Ok(ok(&RevokePage {
+        shell: Shell::signed(&visit, who, Nav::Keys, format!("Revoke {}", key.name)),
+        key,
+        today,
+        yesterday,
+    }))
+}
+
+pub(super) async fn revoke(Named(id): Named<Uuid>, form: SignedForm) -> Result<Response, Problem> {
+    let SignedForm { visit, .. } = form;
+    let revoked = visit.delete::<Receipt>(at(id)).await?;
+    let mut visit = visit.seen(&revoked);
+    let notice = Notice::with(
+        "The key is revoked: no replica accepts it any more.",
+        Some(&revoked.data),
+    );
+    visit.jar = tell(visit.jar, &notice);
+    Ok(see_other(&visit, &format!("/settings/api-keys/{id}")))
+}

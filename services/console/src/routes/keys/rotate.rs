@@ -1,0 +1,124 @@
+//! `/settings/api-keys/{id}/rotate`: another secret, and for how long the old one still works.
+
+use api::v1::{ApiKey, ApiKeyRotated};
+use askama::Template;
+use axum::extract::Path as Named;
+use axum::response::Response;
+use http::{Method, StatusCode};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::create::errors_of;
+use super::{at, secret};
+use crate::client::Path;
+use crate::form::{ONCE_FIELD, SignedForm};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::text;
+use crate::visit::{Signed, Visit, Who, see_other};
+
+/// Overlaps to choose from: seconds, and how they read.
+const OVERLAPS: [(u64, &str); 5] = [
+    (0, "None: the old key ends at once"),
+    (3_600, "1 hour"),
+    (86_400, "1 day"),
+    (604_800, "7 days"),
+    (2_592_000, "30 days"),
+];
+
+#[derive(Template)]
+#[template(path = "keys/rotate.html")]
+struct RotatePage {
+    shell: Shell,
+    errors: Errors,
+    key: ApiKey,
+    once: String,
+    chosen: u64,
+}
+
+impl RotatePage {
+    fn overlaps(&self) -> [(u64, &'static str); 5] {
+        OVERLAPS
+    }
+}
+
+impl Framed for RotatePage {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+pub(super) async fn show(
+    Signed(visit): Signed,
+    Named(id): Named<Uuid>,
+) -> Result<Response, Problem> {
+    let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
+    let once = visit.app.entropy.uuid_v4().to_string();
+    let page = page(&visit, who, key.data, once, 86_400, Errors::default());
+    Ok(render(StatusCode::OK, &page))
+}
+
+pub(super) async fn rotate(Named(id): Named<Uuid>, form: SignedForm) -> Result<Response, Problem> {
+    let SignedForm { visit, fields } = form;
+    let once = fields.text(ONCE_FIELD).to_owned();
+    let overlap = fields.text("overlap_seconds").parse().unwrap_or(86_400_u64);
+    let body = json!({"overlap_seconds": overlap});
+    let path = Path::v1(&["api-keys", &id.to_string(), "rotate"]);
+    let rotated = visit.command::<ApiKeyRotated>(Method::POST, path, Some(&body), Some(&once));
+    let rotated = match rotated.await {
+        Ok(rotated) => rotated,
+        Err(problem) => {
+            let Some(refusal) = problem.refusal() else {
+                return Err(problem);
+            };
+            let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
+            let errors = errors_of(refusal, who.session.scopes);
+            let page = page(&visit, who, key.data, once, overlap, errors);
+            return Ok(render(refusal.status, &page));
+        }
+    };
+    let mut visit = visit.seen(&rotated);
+    let ApiKeyRotated { new, old, receipt } = rotated.data;
+    let Some(shown) = &new.key else {
+        let text = "This form rotated the key already, and the new one was shown then. If it is lost, rotate again.";
+        visit.jar = tell(visit.jar, &Notice::of(text));
+        return Ok(see_other(
+            &visit,
+            &format!("/settings/api-keys/{}", new.object.id),
+        ));
+    };
+    let who = visit.who().await?;
+    let of_old = match (&receipt, old.expires_at) {
+        (None, Some(end)) => format!(
+            "The old key {} works until {}.",
+            old.prefix,
+            text::moment(end.datetime(), who.zone)
+        ),
+        _ => format!("The old key {} is refused everywhere.", old.prefix),
+    };
+    let mut shell = Shell::signed(&visit, who, Nav::Keys, "Your new API key");
+    shell.notice = receipt.map(|receipt| Notice::with(of_old.clone(), Some(&receipt)));
+    Ok(secret::show(
+        &visit,
+        shell,
+        &new.object,
+        shown,
+        Some(of_old),
+    ))
+}
+
+fn page(
+    visit: &Visit,
+    who: Who,
+    key: ApiKey,
+    once: String,
+    chosen: u64,
+    errors: Errors,
+) -> RotatePage {
+    RotatePage {
+        shell: Shell::signed(visit, who, Nav::Keys, format!("Rotate {}", key.name)),
+        errors,
+        key,
+        once,
+        chosen,
+    }
+}

@@ -1,0 +1,109 @@
+//! `/settings/api-keys/safety`: keys that could be fewer, or do less.
+
+use api::v1::ApiKey;
+use askama::Template;
+use axum::response::Response;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::client::Path;
+use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::text::filters;
+use crate::visit::{Signed, Visit};
+
+/// Keys of a read, and reads: more keys than this are not looked through.
+const PAGE: u16 = 100;
+const PAGES: u16 = 10;
+/// Without use for so long, a key is idle.
+const IDLE: TimeDelta = TimeDelta::days(90);
+/// So long after it was made, a key should have been used.
+const UNUSED: TimeDelta = TimeDelta::days(7);
+
+#[derive(Template)]
+#[template(path = "keys/safety.html")]
+struct SafetyPage {
+    shell: Shell,
+    findings: Vec<Finding>,
+    looked_at: usize,
+    is_whole: bool,
+}
+
+/// Keys of which the same is to be said.
+struct Finding {
+    title: &'static str,
+    advice: &'static str,
+    keys: Vec<ApiKey>,
+}
+
+impl Framed for SafetyPage {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
+    let (who, (keys, is_whole)) = tokio::try_join!(visit.who(), live_keys(&visit))?;
+    let now = visit.app.clock.now();
+    Ok(ok(&SafetyPage {
+        shell: Shell::signed(&visit, who, Nav::Keys, "Key safety"),
+        looked_at: keys.len(),
+        findings: findings(&keys, now),
+        is_whole,
+    }))
+}
+
+/// All that are accepted, and whether they are all.
+async fn live_keys(visit: &Visit) -> Result<(Vec<ApiKey>, bool), Problem> {
+    let mut keys = Vec::new();
+    let mut cursor = None;
+    for _ in 0..PAGES {
+        let path = Path::v1(&["api-keys"])
+            .with("status", "active,rotating")
+            .with("limit", PAGE)
+            .with_some("cursor", cursor);
+        let page = visit.get::<Vec<ApiKey>>(path).await?;
+        keys.extend(page.data);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok((keys, true));
+        }
+    }
+    Ok((keys, false))
+}
+
+fn findings(keys: &[ApiKey], now: DateTime<Utc>) -> Vec<Finding> {
+    let age = |key: &ApiKey| now - key.created_at.datetime();
+    let of = |is: &dyn Fn(&ApiKey) -> bool| keys.iter().filter(|key| is(key)).cloned().collect();
+    let findings = [
+        Finding {
+            title: "Never used",
+            advice: "Made a week ago or longer, and nothing ever asked with them. Revoke what nobody needs.",
+            keys: of(&|key| key.last_used_at.is_none() && age(key) >= UNUSED),
+        },
+        Finding {
+            title: "Idle for 90 days",
+            advice: "Whatever used them has stopped. Revoke them before somebody finds them.",
+            keys: of(&|key| {
+                key.last_used_at
+                    .is_some_and(|at| now - at.datetime() >= IDLE)
+            }),
+        },
+        Finding {
+            title: "Never expires",
+            advice: "A key that leaks works until somebody notices. Give it an end, and rotate it before.",
+            keys: of(&|key| key.expires_at.is_none()),
+        },
+        Finding {
+            title: "Scopes unused for 30 days",
+            advice: "They may do what they do not do. Take away what is not needed.",
+            keys: of(&|key| {
+                key.unused_scopes
+                    .as_ref()
+                    .is_some_and(|unused| !unused.is_empty())
+            }),
+        },
+    ];
+    findings
+        .into_iter()
+        .filter(|finding| !finding.keys.is_empty())
+        .collect()
+}

@@ -1,0 +1,108 @@
+//! `/settings/api-keys/{id}`: one key, and how it is used.
+
+use api::v1::{ApiKey, ApiKeyUsage, KeyStatus};
+use askama::Template;
+use axum::extract::Path as Named;
+use axum::response::Response;
+use chrono::{NaiveDate, TimeDelta};
+use uuid::Uuid;
+
+use super::people::People;
+use super::{at, grants};
+use crate::chart::Bars;
+use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::text::{self, filters};
+use crate::visit::Signed;
+
+/// Days of usage that are shown.
+const DAYS: i64 = 30;
+
+#[derive(Template)]
+#[template(path = "keys/show.html")]
+struct KeyPage {
+    shell: Shell,
+    key: ApiKey,
+    maker: String,
+    owner: Option<String>,
+    revoker: Option<String>,
+    is_live: bool,
+    scopes: Vec<(&'static str, &'static str, String)>,
+    chart: String,
+    days: Vec<(String, u64, u64)>,
+    usage: ApiKeyUsage,
+    /// Percent of the requests that still come with the old key of a rotation.
+    old_share: Option<u64>,
+    is_old: bool,
+}
+
+impl Framed for KeyPage {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+pub(super) async fn show(
+    Signed(visit): Signed,
+    Named(id): Named<Uuid>,
+) -> Result<Response, Problem> {
+    let now = visit.app.clock.now();
+    let today = now.date_naive();
+    let from = today - TimeDelta::days(DAYS - 1);
+    let usage_at = crate::client::Path::v1(&["api-keys", &id.to_string(), "usage"])
+        .with("from", from)
+        .with("to", today);
+    let key = visit.get::<ApiKey>(at(id));
+    let usage = visit.get::<ApiKeyUsage>(usage_at);
+    let (who, key, usage, people) = tokio::try_join!(visit.who(), key, usage, People::of(&visit))?;
+    let (key, usage) = (key.data, usage.data);
+    let days = days(&usage, from, today);
+    let bars = days
+        .iter()
+        .map(|(day, requests, _)| (day.clone(), *requests));
+    let bars: Vec<_> = bars.collect();
+    let chart = Bars::new(format!("Requests of the last {DAYS} days"), &bars);
+    let scopes = key.scopes.iter().map(|scope| {
+        let used = usage.by_scope.iter().find(|used| used.scope == scope);
+        let used = used.and_then(|used| used.last_used_at);
+        let used = used.map(|at| text::distance(at.datetime(), now));
+        let used = used.unwrap_or_else(|| "not yet".to_owned());
+        (scope.name(), grants(scope), used)
+    });
+    let rotation = key.rotation.as_ref();
+    Ok(ok(&KeyPage {
+        maker: people.actor(&key.created_by),
+        owner: key.owner_id.map(|id| people.name(&id.to_string())),
+        revoker: key.revoked_by.as_ref().map(|actor| people.actor(actor)),
+        is_live: is_live(&key),
+        scopes: scopes.collect(),
+        chart: chart.render().unwrap_or_default(),
+        days,
+        old_share: rotation.and_then(|rotation| percent(rotation.old_share_1h)),
+        is_old: rotation.is_some_and(|rotation| rotation.old_id == key.id),
+        shell: Shell::signed(&visit, who, Nav::Keys, key.name.clone()).with_notice(),
+        usage,
+        key,
+    }))
+}
+
+/// Whether it is accepted.
+pub fn is_live(key: &ApiKey) -> bool {
+    matches!(key.status, KeyStatus::Active | KeyStatus::Rotating)
+}
+
+/// Every day, with what was asked and refused on it.
+fn days(usage: &ApiKeyUsage, from: NaiveDate, to: NaiveDate) -> Vec<(String, u64, u64)> {
+    let days = from.iter_days().take_while(|day| *day <= to);
+    days.map(|day| {
+        let found = usage.by_day.iter().find(|used| used.date == day);
+        let (requests, refused) = found.map_or((0, 0), |used| (used.requests, used.refused));
+        (text::day(day), requests, refused)
+    })
+    .collect()
+}
+
+fn percent(share: Option<f64>) -> Option<u64> {
+    let percent = (share?.clamp(0.0, 1.0) * 100.0).round();
+    // Between 0 and 100.
+    format!("{percent:.0}").parse().ok()
+}

@@ -1,0 +1,94 @@
+//! `/login`: a password opens a session.
+
+use api::v1::SignedIn;
+use askama::Template;
+use axum::extract::Query;
+use axum::response::Response;
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{enter, named};
+use crate::client::{Path, Refusal};
+use crate::form::{Fields, Form};
+use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
+use crate::visit::{Visit, is_place};
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    next: String,
+    #[serde(default)]
+    email: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in/login.html")]
+struct LoginPage {
+    shell: Shell,
+    errors: Errors,
+    email: String,
+    next: String,
+}
+
+impl Framed for LoginPage {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+impl LoginPage {
+    fn new(visit: &Visit, email: &str, next: &str, errors: Errors) -> Self {
+        Self {
+            shell: Shell::outside(visit, Nav::Outside, "Sign in"),
+            errors,
+            email: email.to_owned(),
+            next: if is_place(next) { next } else { "" }.to_owned(),
+        }
+    }
+}
+
+pub(super) async fn show(visit: Visit, Query(asked): Query<Asked>) -> Response {
+    let visit = named(visit);
+    let page = LoginPage::new(&visit, &asked.email, &asked.next, Errors::default());
+    render(StatusCode::OK, &page)
+}
+
+pub(super) async fn sign_in(form: Form) -> Result<Response, Problem> {
+    let Form { visit, fields } = form;
+    let body = json!({"email": fields.text("email"), "password": fields.exact("password")});
+    let path = Path::auth(&["sessions"]);
+    let answer = visit.command::<SignedIn>(Method::POST, path, Some(&body), None);
+    match answer.await {
+        Ok(answer) => {
+            let next = next(&fields);
+            enter(visit.seen(&answer), answer.data.session, next)
+        }
+        Err(problem) => match problem.refusal() {
+            Some(refusal) => Ok(again(&visit, &fields, refusal)),
+            None => Err(problem),
+        },
+    }
+}
+
+fn next(fields: &Fields) -> &str {
+    fields
+        .some("next")
+        .filter(|next| is_place(next))
+        .unwrap_or("/")
+}
+
+fn again(visit: &Visit, fields: &Fields, refusal: &Refusal) -> Response {
+    let errors = match refusal.code.as_str() {
+        // What may be an address, and what a password, is nobody's business here.
+        "invalid_credentials" | "invalid_body" => {
+            Errors::of_form("The address or the password is wrong.")
+        }
+        "no_membership" => Errors::of_form(
+            "You belong to no organization any more. Ask an admin to invite you again.",
+        ),
+        _ => Errors::of_refusal(refusal),
+    };
+    let page = LoginPage::new(visit, fields.text("email"), fields.text("next"), errors);
+    render(refusal.status, &page)
+}

@@ -1,0 +1,50 @@
+//! Coming in and going out.
+
+mod invitation;
+mod login;
+mod logout;
+mod orgs;
+mod setup;
+
+use api::v1::SessionCreated;
+use axum::Router;
+use axum::response::Response;
+use axum::routing::{get, post};
+use secrecy::SecretString;
+
+use crate::app::Shared;
+use crate::cookies;
+use crate::page::Problem;
+use crate::visit::{Visit, see_other};
+
+/// Their pages.
+pub fn pages() -> Router<Shared> {
+    Router::new()
+        .route("/login", get(login::show).post(login::sign_in))
+        .route("/logout", post(logout::sign_out))
+        .route("/setup", get(setup::show).post(setup::set_up))
+        .route(
+            "/invitations/accept",
+            get(invitation::show).post(invitation::accept),
+        )
+        .route("/orgs", get(orgs::show).post(orgs::switch))
+}
+
+/// Names the browser, so that forms have a token before anybody is signed in.
+fn named(mut visit: Visit) -> Visit {
+    if visit.credential().is_none() && cookies::browser(&visit.jar).is_none() {
+        let random = visit.app.entropy.bytes::<16>();
+        let random = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        visit.jar = cookies::name_browser(visit.jar, random);
+    }
+    visit
+}
+
+/// Signs in with a new session, and goes to a page. What the browser held before is gone.
+fn enter(mut visit: Visit, session: SessionCreated, place: &str) -> Result<Response, Problem> {
+    let Some(token) = session.token else {
+        return Err(Problem::not_our_form(&visit));
+    };
+    visit.jar = cookies::sign_in(visit.jar, &SecretString::from(token));
+    Ok(see_other(&visit, place))
+}

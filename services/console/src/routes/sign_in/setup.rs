@@ -1,0 +1,90 @@
+//! `/setup`: the first admin and their org, with the token that a first start printed.
+
+use api::v1::SessionCreated;
+use askama::Template;
+use axum::extract::Query;
+use axum::response::Response;
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{enter, named};
+use crate::client::Path;
+use crate::form::{Fields, Form};
+use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
+use crate::text::zones;
+use crate::visit::Visit;
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in/setup.html")]
+struct SetupPage {
+    shell: Shell,
+    errors: Errors,
+    token: String,
+    email: String,
+    name: String,
+    org_name: String,
+    timezone: String,
+    zones: Vec<&'static str>,
+}
+
+impl Framed for SetupPage {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+impl SetupPage {
+    fn new(visit: &Visit, fields: &Fields, token: &str, errors: Errors) -> Self {
+        let filled = |name| fields.text(name).to_owned();
+        Self {
+            shell: Shell::outside(visit, Nav::Outside, "Set up trackagoat"),
+            errors,
+            token: token.to_owned(),
+            email: filled("email"),
+            name: filled("name"),
+            org_name: filled("org_name"),
+            timezone: fields.some("timezone").unwrap_or("UTC").to_owned(),
+            zones: zones(),
+        }
+    }
+}
+
+pub(super) async fn show(visit: Visit, Query(asked): Query<Asked>) -> Response {
+    let visit = named(visit);
+    let empty = Fields::default();
+    let page = SetupPage::new(&visit, &empty, &asked.token, Errors::default());
+    render(StatusCode::OK, &page)
+}
+
+pub(super) async fn set_up(form: Form) -> Result<Response, Problem> {
+    let Form { visit, fields } = form;
+    let body = json!({
+        "setup_token": fields.text("setup_token"),
+        "email": fields.text("email"),
+        "password": fields.exact("password"),
+        "name": fields.text("name"),
+        "org_name": fields.text("org_name"),
+        "timezone": fields.text("timezone"),
+    });
+    let path = Path::auth(&["setup"]);
+    let answer = visit.command::<SessionCreated>(Method::POST, path, Some(&body), None);
+    match answer.await {
+        Ok(answer) => enter(visit.seen(&answer), answer.data, "/"),
+        Err(problem) => match problem.refusal() {
+            Some(refusal) => {
+                let errors = Errors::of_refusal(refusal);
+                let token = fields.text("setup_token");
+                let page = SetupPage::new(&visit, &fields, token, errors);
+                Ok(render(refusal.status, &page))
+            }
+            None => Err(problem),
+        },
+    }
+}

@@ -1,0 +1,90 @@
+//! The console as a service.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::from_fn;
+use axum::response::Response;
+use http::{Extensions, HeaderMap, StatusCode, Version};
+use runtime::clock::Clock;
+use runtime::entropy::Entropy;
+use runtime::http::Respond;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use tower_http::csrf::CsrfLayer;
+use url::Url;
+
+use crate::app::{App, Shared};
+use crate::assets::{self, Assets};
+use crate::client::Api;
+use crate::form::FORM_BYTES;
+use crate::{protect, routes};
+
+/// What a console rests on.
+pub struct Parts {
+    /// Where query services answer.
+    pub query_url: Url,
+    /// Where command services answer.
+    pub command_url: Url,
+    /// Where scripts reach the API; else where the browser reaches the console.
+    pub public_url: Option<Url>,
+    /// Where agents reach MCP, if they do.
+    pub mcp_url: Option<Url>,
+    pub clock: Clock,
+    pub entropy: Entropy,
+}
+
+/// Why there is no console.
+#[derive(Debug, thiserror::Error)]
+#[error("the client of the APIs cannot be made")]
+pub struct ConsoleError(#[from] reqwest::Error);
+
+/// Takes every request of browsers; cheap to clone.
+#[derive(Clone)]
+pub struct Console(Router);
+
+impl Console {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// If no client of the APIs can be made.
+    pub fn new(parts: Parts) -> Result<Self, ConsoleError> {
+        let (assets, files) = Assets::load();
+        let app: Shared = Arc::new(App {
+            api: Api::new(parts.query_url, parts.command_url, parts.clock.clone())?,
+            assets,
+            public_url: parts.public_url,
+            mcp_url: parts.mcp_url,
+            clock: parts.clock,
+            entropy: parts.entropy,
+        });
+        let pages = routes::pages()
+            .layer(DefaultBodyLimit::max(FORM_BYTES))
+            .layer(CsrfLayer::new().with_rejection_response(|_| routes::from_elsewhere()))
+            .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(no_secret)))
+            .with_state(app);
+        let router = pages.merge(files).layer(from_fn(protect::headers));
+        Ok(Self(router))
+    }
+}
+
+impl Respond for Console {
+    async fn respond(&self, request: Request) -> Response {
+        self.0.respond(request).await
+    }
+}
+
+/// Marks an answer that holds a secret: it is not compressed, so that its length says nothing.
+#[derive(Clone, Copy)]
+pub struct Secret;
+
+fn no_secret(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<Secret>().is_none()
+}
+
+/// Whether a path is the console's, where one port serves it beside the APIs.
+pub fn has(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    routes::FIRST.contains(&first) || path.starts_with(assets::PREFIX)
+}
