@@ -8,6 +8,7 @@ mod aim;
 mod analytics;
 mod append;
 mod conditions;
+mod console;
 mod copy;
 mod error;
 mod export;
@@ -66,6 +67,8 @@ enum Name {
     Analytics(Options),
     /// Events appended to the log.
     Append(Options),
+    /// The console's pages on the demo org.
+    Console(Options),
     /// An org's whole trail through the public API, beside what Postgres needs for the same rows.
     Export(Options),
     /// From the commit of an event to a thousand subscribers.
@@ -137,6 +140,10 @@ impl Bench {
             }
             Name::Append(options) => {
                 let measure = async |setting: &Setting| append::run(options, setting).await;
+                options.measure(measure, clock, entropy).await
+            }
+            Name::Console(options) => {
+                let measure = async |setting: &Setting| console::run(options, setting).await;
                 options.measure(measure, clock, entropy).await
             }
             Name::Export(options) => {

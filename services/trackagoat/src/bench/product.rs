@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use runtime::clock::Clock;
 use rustix::process::{Pid, Signal, kill_process};
@@ -57,6 +58,7 @@ pub struct Serve<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Ready {
     pub api: String,
+    pub console: String,
     pub database_url: String,
     pub nats_url: String,
     pub query_replicas: Vec<Replica>,
@@ -72,6 +74,8 @@ pub struct Replica {
 #[derive(Debug, Deserialize)]
 pub struct Demo {
     pub project_id: String,
+    pub admin_email: String,
+    pub admin_password: String,
     pub api_key: String,
 }
 
@@ -206,25 +210,39 @@ impl Product {
 
     /// Posts as the demo's key; the answer's data.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, BenchError> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// Asks as the demo's key; the answer's data.
+    pub async fn get(&self, path: &str) -> Result<Value, BenchError> {
+        self.call(Method::GET, path, None).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, BenchError> {
         let failed = |error: reqwest::Error| BenchError::Wrong(error.to_string());
         let client = reqwest::Client::builder()
             .no_proxy()
             .build()
             .map_err(failed)?;
-        let answer = client
-            .post(format!("{}{path}", self.ready.api))
-            .header(AUTHORIZATION, format!("Bearer {}", self.ready.demo.api_key))
-            .json(body)
-            .send()
-            .await
-            .map_err(failed)?;
+        let mut request = client
+            .request(method.clone(), format!("{}{path}", self.ready.api))
+            .header(AUTHORIZATION, format!("Bearer {}", self.ready.demo.api_key));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
         let mut body: Value = answer.json().await.map_err(failed)?;
         if status.is_success() {
             Ok(body["data"].take())
         } else {
             Err(BenchError::Wrong(format!(
-                "POST {path} was answered {status}: {body}"
+                "{method} {path} was answered {status}: {body}"
             )))
         }
     }
