@@ -1,6 +1,7 @@
 //! What needs more than one service, or the whole checkout.
 
 mod archived;
+mod console;
 mod contract;
 mod dev;
 mod doctor;
