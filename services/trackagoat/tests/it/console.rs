@@ -5,8 +5,11 @@ use reqwest::header::{HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
+use testkit::eventually;
 
 use crate::dev::Dev;
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// As much of a browser as these tests need: it keeps cookies, and sends forms with their tokens.
 struct Browser<'a> {
@@ -96,8 +99,13 @@ impl<'a> Browser<'a> {
         }
     }
 
+    /// A page; a busy machine may have been late with it.
     async fn get(&mut self, path: &str) -> Page {
-        self.send(self.request(Method::GET, path)).await
+        eventually(SOON, "the page can be made", async || {
+            let page = self.send(self.request(Method::GET, path)).await;
+            (page.status != StatusCode::SERVICE_UNAVAILABLE).then_some(page)
+        })
+        .await
     }
 
     fn form(&self, path: &str, fields: &[(&str, &str)]) -> RequestBuilder {
@@ -219,7 +227,8 @@ async fn nothing_is_taken_but_from_its_own_forms() {
     let foreign = foreign.header("sec-fetch-site", "cross-site");
     let foreign = browser.send(foreign).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN, "{}", foreign.text);
-    for wrong in ["", "0".repeat(64).as_str()] {
+    let zeros = "0".repeat(64);
+    for wrong in ["", &*zeros] {
         let refused = browser.post("/settings/api-keys", &fields(wrong)).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
         assert!(

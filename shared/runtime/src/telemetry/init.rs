@@ -26,7 +26,7 @@ const SECONDS: [f64; 16] = [
     5.0, 10.0,
 ];
 /// What is logged unless told otherwise. Lines of single requests have the target `request`.
-const FILTER: &str = "info,async_nats=warn,sqlx=warn,hyper=warn";
+const FILTER: &str = "info,async_nats=warn,sqlx=warn,hyper=warn,memory_serve=warn";
 
 /// What to log and how.
 #[derive(Args, Clone, Debug, Default)]
