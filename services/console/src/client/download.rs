@@ -10,7 +10,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use runtime::clock::Clock;
 
 /// How long a part may be on its way: the API gives what it has within seconds.
-const PART_WITHIN: Duration = Duration::from_secs(60);
+const PART_WITHIN: Duration = Duration::from_mins(1);
 
 /// What the API answered, of which only the head has come yet. Of the body never more is held than a
 /// part: the next is read when the browser has taken the one before.

@@ -45,7 +45,11 @@ impl People {
     #[cfg(test)]
     pub fn named<'a>(people: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let people = people.into_iter();
-        Self(people.map(|(id, name)| (id.to_owned(), name.to_owned())).collect())
+        Self(
+            people
+                .map(|(id, name)| (id.to_owned(), name.to_owned()))
+                .collect(),
+        )
     }
 
     /// Whoever did something.

@@ -30,7 +30,6 @@ struct EventPage {
     event: AuditEvent,
     /// Its type.
     name: String,
-    sentence: Sentence,
     actor: Sentence,
     subject: Sentence,
     /// Positions of the events of the same subject beside it.
@@ -55,7 +54,10 @@ pub(super) async fn show(
     Signed(visit): Signed,
     Named(position): Named<String>,
 ) -> Result<Response, Problem> {
-    let before = position.parse::<u64>().ok().and_then(|at| at.checked_sub(1));
+    let before = position
+        .parse::<u64>()
+        .ok()
+        .and_then(|at| at.checked_sub(1));
     let before = before.ok_or_else(|| Problem::not_found(&visit))?;
     let (raw, event) = find(&visit, before).await?;
     let names = async {
@@ -76,14 +78,12 @@ pub(super) async fn show(
         zone: who.zone,
     };
     let (json, is_whole) = shown(&raw);
-    let sentence = teller.tell(&event);
     let after = before.to_string();
     Ok(ok(&EventPage {
         name: sentence::name(&event).to_owned(),
         actor: teller.actor(&event.actor),
         subject: teller.subject(&event),
-        shell: Shell::signed(&visit, who, Nav::Audit, sentence.text()),
-        sentence,
+        shell: Shell::signed(&visit, who, Nav::Audit, teller.tell(&event).text()),
         previous,
         next,
         json,
@@ -193,7 +193,10 @@ mod tests {
 
     #[test]
     fn a_large_event_is_shown_in_part() {
-        assert_eq!(shown(&json!({"a": 1})), ("{\n  \"a\": 1\n}".to_owned(), true));
+        assert_eq!(
+            shown(&json!({"a": 1})),
+            ("{\n  \"a\": 1\n}".to_owned(), true)
+        );
         let (text, is_whole) = shown(&json!(vec!["ü"; SHOWN_BYTES]));
         assert!(!is_whole && text.len() <= SHOWN_BYTES && text.ends_with("\"ü\","));
     }

@@ -228,6 +228,9 @@ mod tests {
         );
         filters.actor = "system".to_owned();
         assert_eq!(filters.export(), None);
-        assert_eq!(filters.next("abc"), "/audit?type=key.*&actor=system&cursor=abc");
+        assert_eq!(
+            filters.next("abc"),
+            "/audit?type=key.*&actor=system&cursor=abc"
+        );
     }
 }

@@ -52,7 +52,10 @@ mod tests {
     fn a_place_has_what_was_filled_in() {
         assert_eq!(place("/audit", &[("type", ""), ("to", "")]), "/audit");
         assert_eq!(
-            place("/audit", &[("type", "key.*"), ("to", ""), ("cursor", "a&b")]),
+            place(
+                "/audit",
+                &[("type", "key.*"), ("to", ""), ("cursor", "a&b")]
+            ),
             "/audit?type=key.*&cursor=a%26b"
         );
     }

@@ -43,10 +43,17 @@ mod tests {
             ("2026-07-05T06:37:08", Ok("2026-07-05T04:37:08Z")),
             ("2026-10-25T02:30", Ok("2026-10-25T01:30:00Z")),
             ("2026-03-29T02:30", Err(Skipped)),
-            ("2026-01-05T05:37:52.685771Z", Ok("2026-01-05T05:37:52.685771Z")),
+            (
+                "2026-01-05T05:37:52.685771Z",
+                Ok("2026-01-05T05:37:52.685771Z"),
+            ),
             ("yesterday", Ok("yesterday")),
         ] {
-            assert_eq!(instant(text, zone), expected.map(ToOwned::to_owned), "{text}");
+            assert_eq!(
+                instant(text, zone),
+                expected.map(ToOwned::to_owned),
+                "{text}"
+            );
         }
     }
 }

@@ -66,9 +66,12 @@ pub(super) async fn show(
             data, next_cursor, ..
         }) => (data, next_cursor, Errors::default(), StatusCode::OK),
         Err(problem) => match problem.refusal() {
-            Some(refusal) if refusal.status == StatusCode::BAD_REQUEST => {
-                (Vec::new(), None, Errors::of_refusal(refusal), refusal.status)
-            }
+            Some(refusal) if refusal.status == StatusCode::BAD_REQUEST => (
+                Vec::new(),
+                None,
+                Errors::of_refusal(refusal),
+                refusal.status,
+            ),
             _ => return Err(problem),
         },
     };

@@ -48,12 +48,22 @@ fn one(teller: &Teller<'_>, field: &str, value: &Value) -> String {
         // Sealed: what it is stands in no event that anybody can read.
         "display_name" if cleared => "no display name of its own".to_owned(),
         "display_name" => "another display name".to_owned(),
-        "enabled" => if is(value) { "switched on" } else { "switched off" }.to_owned(),
+        "enabled" => if is(value) {
+            "switched on"
+        } else {
+            "switched off"
+        }
+        .to_owned(),
         "expires_at" if cleared => "never expires".to_owned(),
         "expires_at" => with("expires", teller.moment(value)),
         "ip_allowlist" if cleared => "may come from anywhere".to_owned(),
         "ip_allowlist" => with("may come from", value.as_array().map(|list| listed(list))),
-        "is_active" => if is(value) { "pursued again" } else { "not pursued" }.to_owned(),
+        "is_active" => if is(value) {
+            "pursued again"
+        } else {
+            "not pursued"
+        }
+        .to_owned(),
         "metadata" => "other metadata".to_owned(),
         "owner_id" => with("owner", value.as_str().map(|id| teller.people.name(id))),
         "rate_limit_per_minute" => with("requests per minute", value.as_u64().map(text::number)),

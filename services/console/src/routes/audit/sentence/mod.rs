@@ -50,9 +50,13 @@ impl Sentence {
     /// With a capital where it begins with a word of ours; a name stays as it is.
     fn begun(mut self) -> Self {
         if let Some(first) = self.0.first_mut()
-            && ["the ", "former member "].iter().any(|ours| first.text.starts_with(ours))
+            && ["the ", "former member "]
+                .iter()
+                .any(|ours| first.text.starts_with(ours))
         {
-            first.text.replace_range(..1, &first.text[..1].to_uppercase());
+            first
+                .text
+                .replace_range(..1, &first.text[..1].to_uppercase());
         }
         self
     }
@@ -84,7 +88,10 @@ impl Teller<'_> {
 
     /// What it is about.
     pub fn subject(&self, event: &AuditEvent) -> Sentence {
-        let (of, id) = event.subject.split_once('/').unwrap_or((&event.subject, ""));
+        let (of, id) = event
+            .subject
+            .split_once('/')
+            .unwrap_or((&event.subject, ""));
         let pieces = match (of, Thing::of_subject(&event.subject)) {
             (_, Some(thing)) => vec![
                 Piece::words(format!("the {} ", thing.kind.name())),
@@ -130,13 +137,17 @@ impl Teller<'_> {
         let name = own.or_else(|| known.map(|known| known.name.clone()));
         Piece {
             text: name.map_or_else(|| short(&thing.id), |name| clipped(&name)),
-            href: known.is_none_or(|known| known.is_there).then(|| thing.place()),
+            href: known
+                .is_none_or(|known| known.is_there)
+                .then(|| thing.place()),
         }
     }
 
     /// Of a type that is not known here.
     fn tell_unknown(&self, event: &AuditEvent) -> Vec<Piece> {
-        let (entity, verb) = name(event).split_once('.').unwrap_or((name(event), "noted"));
+        let (entity, verb) = name(event)
+            .split_once('.')
+            .unwrap_or((name(event), "noted"));
         let mut pieces = vec![Piece::words(format!("the {} ", text::words(entity)))];
         pieces.push(self.subject_piece(event));
         pieces.push(Piece::words(format!(" was {} by ", text::words(verb))));

@@ -51,9 +51,7 @@ fn of_org(verb: &str, data: &Value) -> Option<&'static str> {
 fn of_member(verb: &str, event: &AuditEvent) -> Option<&'static str> {
     Some(match verb {
         "joined" => "{user_id:person} joined as {role}",
-        "role_changed" => {
-            "{actor} changed the role of {user_id:person} from {previous} to {role}"
-        }
+        "role_changed" => "{actor} changed the role of {user_id:person} from {previous} to {role}",
         "removed" if is_by_that_person(event) => "{user_id:person} left the organization",
         "removed" => "{actor} removed {user_id:person} from the organization",
         "banned" if event.data["reason"].is_null() => "{actor} banned {user_id:person}",

@@ -36,7 +36,10 @@ fn subject(entity: &str, data: &Value) -> String {
     let id = data[format!("{entity}_id")].as_str();
     match (entity, id) {
         ("member", _) => format!("members/{}", data["user_id"].as_str().expect("a person")),
-        ("handle", _) => format!("handles/youtube/{}", data["handle"].as_str().expect("a handle")),
+        ("handle", _) => format!(
+            "handles/youtube/{}",
+            data["handle"].as_str().expect("a handle")
+        ),
         (_, Some(id)) => format!("{entity}s/{id}"),
         (_, None) => "orgs/1".to_owned(),
     }
@@ -45,7 +48,12 @@ fn subject(entity: &str, data: &Value) -> String {
 /// By type and version.
 fn samples() -> BTreeMap<String, AuditEvent> {
     let files = fs::read_dir(Path::new(SAMPLES)).expect("the samples");
-    let names = files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"));
+    let names = files.map(|file| {
+        file.expect("a file")
+            .file_name()
+            .into_string()
+            .expect("UTF-8")
+    });
     let names = names.filter_map(|name| name.strip_suffix(SAMPLE).map(ToOwned::to_owned));
     names
         .map(|of| {
@@ -70,7 +78,13 @@ fn tell(event: &AuditEvent) -> String {
 fn tell_with(event: &AuditEvent, names: &Names) -> String {
     let people = people();
     let zone = Tz::UTC;
-    Teller { people: &people, names, zone }.tell(event).text()
+    Teller {
+        people: &people,
+        names,
+        zone,
+    }
+    .tell(event)
+    .text()
 }
 
 #[test]
@@ -79,16 +93,19 @@ fn every_type_has_a_sentence_of_its_own() {
     let mut of_pattern = HashMap::new();
     for event_type in EventType::ALL {
         let name = event_type.name();
-        let versions = samples.iter().filter(|(of, _)| {
-            of.rsplit_once('.').is_some_and(|(of, _)| of == name)
-        });
+        let versions = samples
+            .iter()
+            .filter(|(of, _)| of.rsplit_once('.').is_some_and(|(of, _)| of == name));
         let mut versions = versions.peekable();
         assert!(versions.peek().is_some(), "{name} has no sample");
         for (of, event) in versions {
             let pattern = pattern::of(event);
             let pattern = pattern.unwrap_or_else(|| panic!("{of} has no sentence"));
             let other = of_pattern.insert(pattern, name);
-            assert!(other.is_none_or(|other| other == name), "{of} is told like {other:?}");
+            assert!(
+                other.is_none_or(|other| other == name),
+                "{of} is told like {other:?}"
+            );
         }
     }
 }
@@ -104,7 +121,10 @@ fn sentences_tell_all_of_what_the_samples_hold() {
             assert!(!stripped.contains(wrong), "{of}: {text}");
         }
         let first = text.chars().next().expect("words");
-        assert!(first.is_uppercase() || first.is_ascii_digit(), "{of}: {text}");
+        assert!(
+            first.is_uppercase() || first.is_ascii_digit(),
+            "{of}: {text}"
+        );
     }
 }
 
@@ -112,9 +132,15 @@ fn sentences_tell_all_of_what_the_samples_hold() {
 fn sentences_read_well() {
     let samples = samples();
     for (of, expected) in [
-        ("org.created.v1", "Ada created the organization Goats & Co on the plan ultra"),
+        (
+            "org.created.v1",
+            "Ada created the organization Goats & Co on the plan ultra",
+        ),
         ("member.joined.v1", "Grace joined as admin"),
-        ("member.role_changed.v1", "Ada changed the role of Grace from admin to member"),
+        (
+            "member.role_changed.v1",
+            "Ada changed the role of Grace from admin to member",
+        ),
         ("invitation.created.v1", "Ada invited someone as member"),
         ("session.ended.v1", "Ada ended a session of Grace"),
         ("key.revoked.v1", "Ada revoked the key 020202"),
@@ -133,8 +159,14 @@ fn sentences_read_well() {
             "The video dQw4w9WgXcQ on YouTube was found and waits for review",
         ),
         ("goal.added.v1", "Ada set a weekly goal for 040404: 5 posts"),
-        ("annotation.added.v1", "Ada annotated 2 Mar 2026: Spring begins (launch)"),
-        ("webhook.added.v1", "Ada added a webhook to hooks.example.com"),
+        (
+            "annotation.added.v1",
+            "Ada annotated 2 Mar 2026: Spring begins (launch)",
+        ),
+        (
+            "webhook.added.v1",
+            "Ada added a webhook to hooks.example.com",
+        ),
         (
             "campaign.items_added.v1",
             "Ada added 1 creator, 1 video and 1 campaign to the campaign 0a0a0a",
@@ -154,15 +186,28 @@ fn sentences_read_well() {
 
 #[test]
 fn things_are_called_by_their_names_and_lead_to_their_pages() {
-    let event = event("key.revoked", "v1", &format!("keys/{KEY}"), &json!({"reason": "requested"}));
+    let event = event(
+        "key.revoked",
+        "v1",
+        &format!("keys/{KEY}"),
+        &json!({"reason": "requested"}),
+    );
     let asked = things(&event);
     let key = Thing::of_subject(&event.subject).expect("a thing");
-    assert_eq!(asked, [key.clone()]);
+    assert_eq!(asked, std::slice::from_ref(&key));
     let names = Names::default().with(key, "Reporting {actor} <b>");
-    assert_eq!(tell_with(&event, &names), "Ada revoked the key Reporting {actor} <b>");
+    assert_eq!(
+        tell_with(&event, &names),
+        "Ada revoked the key Reporting {actor} <b>"
+    );
     let people = people();
     let zone = Tz::UTC;
-    let told = Teller { people: &people, names: &names, zone }.tell(&event);
+    let told = Teller {
+        people: &people,
+        names: &names,
+        zone,
+    }
+    .tell(&event);
     let href = told.0.iter().find_map(|piece| piece.href.as_deref());
     assert_eq!(href, Some(format!("/settings/api-keys/{KEY}").as_str()));
 }
@@ -180,11 +225,29 @@ fn what_people_do_to_themselves_reads_so() {
 
 #[test]
 fn an_event_of_a_newer_build_is_told_as_far_as_it_goes() {
-    let later = event("moon_base.landed_on", "v12", "moon_bases/123456789", &json!([1]));
+    let later = event(
+        "moon_base.landed_on",
+        "v12",
+        "moon_bases/123456789",
+        &json!([1]),
+    );
     assert_eq!(tell(&later), "The moon base 456789 was landed on by Ada");
-    for name in ["key.revoked", "key.changed", "observation.recorded", "video.reviewed", "org.changed"] {
-        for data in [json!(null), json!([]), json!({"readings": 3, "scopes": "x"})] {
-            assert!(!tell(&event(name, "v9", "keys/1", &data)).is_empty(), "{name}");
+    for name in [
+        "key.revoked",
+        "key.changed",
+        "observation.recorded",
+        "video.reviewed",
+        "org.changed",
+    ] {
+        for data in [
+            json!(null),
+            json!([]),
+            json!({"readings": 3, "scopes": "x"}),
+        ] {
+            assert!(
+                !tell(&event(name, "v9", "keys/1", &data)).is_empty(),
+                "{name}"
+            );
         }
     }
     let odd = AuditEvent {
