@@ -51,3 +51,55 @@ impl IntoResponse for Download {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use axum::body::to_bytes;
+    use axum::response::IntoResponse;
+    use http::header::CONTENT_DISPOSITION;
+    use runtime::clock::Clock;
+
+    use super::Download;
+
+    const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\n\
+        content-disposition: attachment; filename=\"a.csv\"\r\ntransfer-encoding: chunked\r\n\r\n";
+    const PART: &str = "5\r\nwhole\r\n";
+    const END: &str = "0\r\n\r\n";
+
+    /// What a browser gets of a file whose source says this.
+    async fn passed_on(said: String) -> Result<String, axum::Error> {
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let source = thread::spawn(move || {
+            let (mut browser, _) = listener.accept().expect("a connection");
+            let _ = browser.read(&mut [0; 4096]).expect("a request");
+            browser.write_all(said.as_bytes()).expect("an answer");
+        });
+        let answer = reqwest::get(format!("http://{address}/")).await;
+        let file = Download::new(answer.expect("a head"), Clock::system()).into_response();
+        assert_eq!(
+            file.headers()[CONTENT_DISPOSITION],
+            "attachment; filename=\"a.csv\""
+        );
+        let body = to_bytes(file.into_body(), 100).await;
+        source.join().expect("the source ends");
+        body.map(|body| String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_file_is_passed_on_with_its_name() {
+        let file = passed_on(format!("{HEAD}{PART}{END}")).await;
+        assert_eq!(file.expect("a file"), "whole");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_breaks_off_breaks_off() {
+        assert!(passed_on(format!("{HEAD}{PART}")).await.is_err());
+    }
+}
