@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::from_fn;
 use axum::response::Response;
+use http::header::CONTENT_DISPOSITION;
 use http::{Extensions, HeaderMap, StatusCode, Version};
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
@@ -62,7 +63,7 @@ impl Console {
         let pages = routes::pages()
             .layer(DefaultBodyLimit::max(FORM_BYTES))
             .layer(CsrfLayer::new().with_rejection_response(|_| routes::from_elsewhere()))
-            .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(no_secret)))
+            .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(may_compress)))
             .with_state(app);
         let router = pages.merge(files).layer(from_fn(protect::headers));
         Ok(Self(router))
@@ -79,8 +80,9 @@ impl Respond for Console {
 #[derive(Clone, Copy)]
 pub struct Secret;
 
-fn no_secret(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
-    extensions.get::<Secret>().is_none()
+/// Neither secrets nor files: whoever compresses holds back what has come.
+fn may_compress(_: StatusCode, _: Version, headers: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<Secret>().is_none() && !headers.contains_key(CONTENT_DISPOSITION)
 }
 
 /// Whether a path is the console's, where one port serves it beside the APIs.

@@ -64,6 +64,14 @@ impl Problem {
             _ => None,
         }
     }
+
+    /// The code of the API's refusal, whoever is to blame; empty if it did not refuse.
+    pub fn code(&self) -> &str {
+        match &self.0.what {
+            What::Call(Failure::Refused(refusal)) => &refusal.code,
+            _ => "",
+        }
+    }
 }
 
 #[derive(Template)]

@@ -1,6 +1,8 @@
 //! The pages, one file each, beside their templates.
 
+mod audit;
 mod keys;
+mod people;
 mod sign_in;
 
 use axum::Router;
@@ -35,6 +37,7 @@ pub fn pages() -> Router<Shared> {
         .route("/", get(start))
         .merge(sign_in::pages())
         .merge(keys::pages())
+        .merge(audit::pages())
         .fallback(nowhere)
 }
 

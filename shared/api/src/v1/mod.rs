@@ -74,6 +74,7 @@ pub use self::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
 pub use self::videos::{InboxVideo, Video, VideoReadings};
+pub use domain::event::EventType;
 pub use domain::org::KeyStatus;
 pub use domain::scope::{Scope, Scopes};
 pub use domain::time::Timestamp;

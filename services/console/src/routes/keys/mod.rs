@@ -4,7 +4,6 @@ mod change;
 mod create;
 mod fields;
 mod list;
-mod people;
 mod revoke;
 mod rotate;
 mod safety;
@@ -16,6 +15,7 @@ use axum::Router;
 use axum::routing::get;
 use uuid::Uuid;
 
+pub use self::secret::api_base;
 use crate::app::Shared;
 use crate::chart::Bars;
 use crate::client::Path;

@@ -1,4 +1,4 @@
-//! Names of those who made or own keys.
+//! Names of the org's people.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::client::Path;
 use crate::page::Problem;
 use crate::visit::Visit;
 
-/// Most members whose names are looked up; the keys of others are shown with a part of their id.
+/// Most members whose names are looked up; others are shown with a part of their id.
 const MEMBERS: u16 = 100;
 
 /// Names by id.
@@ -34,6 +34,24 @@ impl People {
         known.unwrap_or_else(|| format!("former member {}", short(id)))
     }
 
+    /// Everybody's id and name, by name.
+    pub fn list(&self) -> Vec<(&str, &str)> {
+        let everybody = self.0.iter().map(|(id, name)| (id.as_str(), name.as_str()));
+        let mut everybody: Vec<_> = everybody.collect();
+        everybody.sort_by_key(|(id, name)| (name.to_lowercase(), *id));
+        everybody
+    }
+
+    #[cfg(test)]
+    pub fn named<'a>(people: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let people = people.into_iter();
+        Self(
+            people
+                .map(|(id, name)| (id.to_owned(), name.to_owned()))
+                .collect(),
+        )
+    }
+
     /// Whoever did something.
     pub fn actor(&self, actor: &ActorRef) -> String {
         let id = actor.id.map(|id| id.to_string()).unwrap_or_default();
@@ -46,6 +64,6 @@ impl People {
 }
 
 /// The end of an id tells one from another; the beginning is its time.
-fn short(id: &str) -> String {
+pub fn short(id: &str) -> String {
     id.chars().skip(id.len().saturating_sub(6)).collect()
 }

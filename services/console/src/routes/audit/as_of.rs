@@ -1,0 +1,148 @@
+//! `/audit/as-of`: the org, its keys and its members as they stood.
+
+use api::v1::{AsOf, AuditEvent, KeyAsOf, OrgAsOf, Timestamp};
+use askama::Template;
+use axum::extract::Query;
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::moment::instant;
+use super::{filled, place};
+use crate::client::Path;
+use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
+use crate::routes::people::People;
+use crate::text::filters;
+use crate::visit::{Signed, Visit};
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Asked {
+    /// A day with a time of it.
+    at: String,
+    position: String,
+}
+
+#[derive(Template)]
+#[template(path = "audit/as_of.html")]
+struct AsOfPage {
+    shell: Shell,
+    errors: Errors,
+    at: String,
+    position: String,
+    /// The newest decision, where nothing was asked for.
+    newest: Option<AuditEvent>,
+    stood: Option<Stood>,
+}
+
+/// How it stood.
+struct Stood {
+    position: String,
+    at: Timestamp,
+    org: OrgAsOf,
+    keys: Vec<(KeyAsOf, Option<String>)>,
+    members: Vec<(String, &'static str)>,
+    /// The trail up to then, and from then on.
+    before: String,
+    after: String,
+}
+
+impl AsOfPage {
+    /// What the field of the moment is: one that is exact, which an address may hold, is a text.
+    fn field(&self) -> &'static str {
+        if self.at.ends_with(['Z', 'z']) {
+            "text"
+        } else {
+            "datetime-local"
+        }
+    }
+}
+
+impl Framed for AsOfPage {
+    fn shell(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+pub(super) async fn show(
+    Signed(visit): Signed,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let who = visit.who().await?;
+    let mut page = AsOfPage {
+        errors: Errors::default(),
+        newest: None,
+        stood: None,
+        at: asked.at.trim().to_owned(),
+        position: asked.position.trim().to_owned(),
+        shell: Shell::signed(&visit, who, Nav::Audit, "State at a moment"),
+    };
+    let status = fill(&visit, &mut page).await?;
+    Ok(render(status, &page))
+}
+
+async fn fill(visit: &Visit, page: &mut AsOfPage) -> Result<StatusCode, Problem> {
+    let position = filled(&page.position);
+    let at = filled(&page.at).map(|at| instant(at, page.shell.zone()));
+    if at.is_none() && position.is_none() {
+        page.newest = newest(visit).await?;
+        return Ok(StatusCode::OK);
+    }
+    let Ok(at) = at.transpose() else {
+        let text = "Clocks were put forward then, so that day had no such time.";
+        page.errors = Errors::of_field("at", text);
+        return Ok(StatusCode::BAD_REQUEST);
+    };
+    let path = Path::v1(&["audit", "as-of"])
+        .with_some("at", at)
+        .with_some("position", position);
+    let (stood, people) = tokio::join!(visit.get::<AsOf>(path), People::of(visit));
+    match stood {
+        Ok(stood) => {
+            page.stood = Some(Stood::new(stood.data, &people?));
+            Ok(StatusCode::OK)
+        }
+        Err(problem) => {
+            let Some(refusal) = problem.refusal() else {
+                return Err(problem);
+            };
+            page.errors = match refusal.status {
+                StatusCode::NOT_FOUND => {
+                    Errors::of_form("The organization was not there yet. Choose a later moment.")
+                }
+                StatusCode::BAD_REQUEST => Errors::of_refusal(refusal),
+                _ => return Err(problem),
+            };
+            Ok(refusal.status)
+        }
+    }
+}
+
+async fn newest(visit: &Visit) -> Result<Option<AuditEvent>, Problem> {
+    let path = Path::v1(&["audit", "events"]).with("limit", 1);
+    let newest = visit.get::<Vec<AuditEvent>>(path).await?;
+    Ok(newest.data.into_iter().next())
+}
+
+impl Stood {
+    fn new(stood: AsOf, people: &People) -> Self {
+        let position = stood.position.to_string();
+        let keys = stood.keys.into_iter().map(|key| {
+            let owner = key.owner_id.map(|id| people.name(&id.to_string()));
+            (key, owner)
+        });
+        let members = stood.members.iter();
+        let members = members.map(|it| (people.name(&it.user_id.to_string()), it.role.name()));
+        let mut members: Vec<_> = members.collect();
+        members.sort();
+        Self {
+            before: place("/audit", &[("to", &stood.at.to_string())]),
+            after: place("/audit", &[("after", &position)]),
+            position,
+            at: stood.at,
+            org: stood.org,
+            keys: keys.collect(),
+            members,
+        }
+    }
+}
