@@ -7,6 +7,7 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
+use runtime::files;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -34,18 +35,10 @@ pub fn token(visit: &Visit) -> String {
 }
 
 fn hash(kept: &str) -> String {
-    use std::fmt::Write;
-
     let mut hash = Sha256::new();
     hash.update(PURPOSE);
     hash.update(kept);
-    hash.finalize()
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    files::hex(&hash.finalize())
 }
 
 /// What was filled in.

@@ -15,7 +15,7 @@ const HEIGHT: u32 = 32;
 pub struct Bars {
     title: String,
     description: String,
-    bars: Vec<Bar>,
+    each: Vec<Bar>,
     width: u32,
     height: u32,
 }
@@ -57,7 +57,7 @@ impl Bars {
             width: u32::try_from(bars.len()).unwrap_or(0) * STEP
                 - GAP.min(STEP * u32::from(!bars.is_empty())),
             height: HEIGHT,
-            bars,
+            each: bars,
         }
     }
 }

@@ -1,4 +1,11 @@
 //! The same, in templates.
+#![expect(
+    clippy::inline_always,
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "how askama calls filters"
+)]
 
 use std::fmt;
 

@@ -24,12 +24,6 @@ struct ChangePage {
     form: KeyForm,
 }
 
-impl ChangePage {
-    fn expiries(&self) -> [(&'static str, i64, &'static str); 4] {
-        EXPIRIES
-    }
-}
-
 impl Framed for ChangePage {
     fn shell(&self) -> &Shell {
         &self.shell

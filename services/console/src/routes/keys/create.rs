@@ -34,14 +34,6 @@ struct NewPage {
 }
 
 impl NewPage {
-    fn suggestions(&self) -> [&'static str; 6] {
-        SUGGESTIONS
-    }
-
-    fn expiries(&self) -> [(&'static str, i64, &'static str); 4] {
-        EXPIRIES
-    }
-
     fn rate_help(&self) -> String {
         let default = self
             .most_rate

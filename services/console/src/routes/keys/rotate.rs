@@ -35,12 +35,6 @@ struct RotatePage {
     chosen: u64,
 }
 
-impl RotatePage {
-    fn overlaps(&self) -> [(u64, &'static str); 5] {
-        OVERLAPS
-    }
-}
-
 impl Framed for RotatePage {
     fn shell(&self) -> &Shell {
         &self.shell

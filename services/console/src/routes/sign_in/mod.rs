@@ -10,6 +10,7 @@ use api::v1::SessionCreated;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
+use runtime::files;
 use secrecy::SecretString;
 
 use crate::app::Shared;
@@ -33,8 +34,7 @@ pub fn pages() -> Router<Shared> {
 /// Names the browser, so that forms have a token before anybody is signed in.
 fn named(mut visit: Visit) -> Visit {
     if visit.credential().is_none() && cookies::browser(&visit.jar).is_none() {
-        let random = visit.app.entropy.bytes::<16>();
-        let random = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let random = files::hex(&visit.app.entropy.bytes::<16>());
         visit.jar = cookies::name_browser(visit.jar, random);
     }
     visit
