@@ -62,7 +62,7 @@ pub fn signed(value: i128) -> String {
         text.push('\u{2212}');
     }
     for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
