@@ -83,7 +83,7 @@ pub(super) async fn change_password(form: SignedForm) -> Result<Response, Proble
 
 fn errors_of(refusal: &Refusal) -> Errors {
     match refusal.code.as_str() {
-        "invalid_credentials" => Errors::of_field("current", "This is not your password of now."),
+        "invalid_credentials" => Errors::of_field("current", "This is not your current password."),
         _ => Errors::of_refusal(refusal),
     }
 }

@@ -28,7 +28,7 @@ struct GeneralPage {
 impl GeneralPage {
     fn new(visit: &Visit, who: Who, filled: Option<(&str, &str)>, errors: Errors) -> Self {
         let org = who.org.clone();
-        let (name, timezone) = filled.unwrap_or((&org.name, &org.timezone));
+        let (name, timezone) = filled.unwrap_or((org.name.as_str(), org.timezone.as_str()));
         Self {
             errors,
             local_time: text::moment(visit.app.clock.now(), who.zone),

@@ -19,9 +19,15 @@ use crate::visit::{Signed, see_other};
 pub fn pages() -> Router<Shared> {
     Router::new()
         .route("/settings", get(start))
-        .route("/settings/general", get(general::show).post(general::change))
+        .route(
+            "/settings/general",
+            get(general::show).post(general::change),
+        )
         .route("/settings/limits", get(limits::show))
-        .route("/settings/account", get(account::show).post(account::change_password))
+        .route(
+            "/settings/account",
+            get(account::show).post(account::change_password),
+        )
         .merge(members::pages())
         .merge(invitations::pages())
         .merge(sessions::pages())

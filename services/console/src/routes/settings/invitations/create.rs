@@ -31,7 +31,7 @@ struct NewPage {
 
 impl NewPage {
     /// Roles, and what they may do.
-    fn roles(&self) -> [(Role, &'static str); Role::ALL.len()] {
+    fn roles() -> [(Role, &'static str); Role::ALL.len()] {
         Role::ALL.map(|role| (role, grants(role)))
     }
 }

@@ -39,7 +39,7 @@ struct Row {
 }
 
 impl ListPage {
-    fn statuses(&self) -> [InvitationStatus; InvitationStatus::ALL.len()] {
+    fn statuses() -> [InvitationStatus; InvitationStatus::ALL.len()] {
         InvitationStatus::ALL
     }
 

@@ -16,7 +16,7 @@ pub enum State {
     Full,
     /// The limit was lowered below what is there.
     Over,
-    /// The plan has none of it.
+    /// There is to be none of it.
     Absent,
 }
 
@@ -34,9 +34,9 @@ pub struct Gauge {
 pub struct Meter {
     pub value: u64,
     pub max: u64,
-    /// Above this it is nearly used up.
+    /// The last number before it is nearly used up.
     pub nearly: u64,
-    /// Above this it is.
+    /// The last before it is used up.
     pub full: u64,
 }
 
@@ -74,7 +74,7 @@ impl State {
             Self::Absent
         } else if current == max {
             Self::Full
-        } else if is_nearly(current, max) {
+        } else if current >= nearly(max) {
             Self::Nearly
         } else {
             Self::Free
@@ -88,7 +88,7 @@ impl State {
             Self::Nearly => "nearly used up",
             Self::Full => "used up",
             Self::Over => "over the limit",
-            Self::Absent => "not in this plan",
+            Self::Absent => "not included",
         }
     }
 
@@ -105,18 +105,19 @@ impl State {
 
 impl Meter {
     fn of(current: u64, max: u64) -> Self {
-        let nearly = (0..max).find(|n| is_nearly(*n, max));
         Self {
             value: current.min(max),
             max,
-            nearly: nearly.unwrap_or(max).saturating_sub(1),
+            nearly: nearly(max) - 1,
             full: max - 1,
         }
     }
 }
 
-fn is_nearly(current: u64, max: u64) -> bool {
-    u128::from(current) * 100 >= u128::from(max) * u128::from(NEARLY)
+/// From which number on a limit is nearly used up; of one that is not 0, at least 1.
+fn nearly(max: u64) -> u64 {
+    let part = (u128::from(max) * u128::from(NEARLY)).div_ceil(100);
+    u64::try_from(part).unwrap_or(max)
 }
 
 /// What holds, where nothing is counted against it.
@@ -151,7 +152,8 @@ mod tests {
 
     #[test]
     fn from_four_fifths_on_it_is_nearly_used_up() {
-        let state = |current, max| Gauge::of(&limit(LimitUnit::Count, Some(current), Some(max))).state;
+        let state =
+            |current, max| Gauge::of(&limit(LimitUnit::Count, Some(current), Some(max))).state;
         assert_eq!(state(0, 5), State::Free);
         assert_eq!(state(3, 5), State::Free);
         assert_eq!(state(4, 5), State::Nearly);
@@ -164,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_meter_changes_colour_where_the_words_change() {
-        let meter = |current, max| Gauge::of(&limit(LimitUnit::PerDay, Some(current), Some(max))).meter;
+        let meter =
+            |current, max| Gauge::of(&limit(LimitUnit::PerDay, Some(current), Some(max))).meter;
         assert_eq!(
             meter(12, 10),
             Some(Meter {
@@ -175,7 +178,7 @@ mod tests {
             })
         );
         let of_one = meter(1, 1).expect("a meter");
-        assert!(of_one.value > of_one.full && of_one.nearly <= of_one.full);
+        assert!(of_one.value > of_one.full && of_one.nearly == of_one.full);
         assert_eq!(meter(0, 0), None);
     }
 
@@ -186,7 +189,10 @@ mod tests {
         assert_eq!(text(LimitUnit::Days, None, Some(365)), "365 days");
         assert_eq!(text(LimitUnit::Days, None, None), "unlimited");
         assert_eq!(text(LimitUnit::PerMinute, None, Some(60)), "60");
-        assert_eq!(text(LimitUnit::Count, Some(1_200), None), "1,200, unlimited");
+        assert_eq!(
+            text(LimitUnit::Count, Some(1_200), None),
+            "1,200, unlimited"
+        );
         assert_eq!(text(LimitUnit::Count, Some(3), Some(50)), "3 of 50");
     }
 }

@@ -13,23 +13,23 @@ pub struct Group {
 /// All of them, as they are shown.
 pub const GROUPS: [Group; 4] = [
     Group {
-        title: "What there can be",
-        effect: "At a limit another one is refused (status 402), and nothing is changed. What is there stays, also when a limit is lowered.",
+        title: "How much you can have",
+        effect: "At a limit, adding one more is refused (402) and nothing is changed. What you have stays, also when a limit is lowered.",
         units: &[LimitUnit::Count],
     },
     Group {
         title: "Requests and updates",
-        effect: "API keys over a number of requests are refused (status 429) until there is room again. A key cannot be given more per minute, and there is no update by hand beyond the day's number (status 402). This console uses none of it.",
+        effect: "At a limit, requests with API keys are refused (429) until there is room again, and manual updates are refused (402). What you do in this console does not count as a request.",
         units: &[LimitUnit::PerDay, LimitUnit::PerMinute],
     },
     Group {
-        title: "How often figures are read",
-        effect: "Nothing is refused: a schedule that is set to a shorter time runs this often. Updates by hand are not bound by it.",
+        title: "Update schedules",
+        effect: "Nothing is refused: a schedule set to a shorter interval runs at this one. Manual updates are not bound by it.",
         units: &[LimitUnit::Hours],
     },
     Group {
         title: "History",
-        effect: "Figures of earlier days are not shown, and asking for them is refused (status 402). After a change to a smaller plan they stay for 14 days more.",
+        effect: "Figures of earlier days are not shown, and asking for them is refused (402). After a change to a smaller plan they stay for another 14 days.",
         units: &[LimitUnit::Days],
     },
 ];
@@ -38,40 +38,41 @@ pub const GROUPS: [Group; 4] = [
 pub const fn of(key: LimitKey) -> (&'static str, &'static str) {
     match key {
         LimitKey::MaxCreatorsPerOrg => ("Creators", "active ones, in all projects"),
-        LimitKey::MaxTrackedVideosPerOrg => (
-            "Single videos",
-            "added one by one and tracked, in all projects",
-        ),
+        LimitKey::MaxTrackedVideosPerOrg => {
+            ("Videos added directly", "tracked ones, in all projects")
+        }
         LimitKey::MaxProjectsPerOrg => ("Projects", ""),
-        LimitKey::MaxMembersPerOrg => ("Members", "with open invitations"),
+        LimitKey::MaxMembersPerOrg => ("Members", "open invitations included"),
         LimitKey::MaxCampaignsPerProject => {
-            ("Campaigns of a project", "in the project with the most")
+            ("Campaigns per project", "shown: the project with the most")
         }
         LimitKey::MaxCampaignItemsPerCampaign => (
-            "Items of a campaign",
-            "put into it directly, in the campaign with the most",
+            "Items per campaign",
+            "added directly; shown: the campaign with the most",
         ),
         LimitKey::MaxApiKeysPerOrg => ("API keys", "live ones"),
-        LimitKey::MaxApiRequestsPerDay => ("Requests a day", "with all API keys together"),
+        LimitKey::MaxApiRequestsPerDay => ("Requests per day", "with all API keys together"),
         LimitKey::MaxRequestsPerMinutePerKey => {
-            ("Requests a minute", "the most that a key can be given")
+            ("Requests per minute", "the most that one key can be given")
         }
-        LimitKey::MaxManualScrapeTriggersPerDay => ("Updates by hand a day", ""),
+        LimitKey::MaxManualScrapeTriggersPerDay => ("Manual updates per day", ""),
         LimitKey::MaxPayoutMethodsPerOrg => ("Payout methods", ""),
         LimitKey::MaxPayoutStructuresPerProject => (
-            "Payout structures of a project",
-            "in the project with the most",
+            "Payout structures per project",
+            "shown: the project with the most",
         ),
-        LimitKey::MinVideoStatsHours => ("Figures of a video", "at most once in this time"),
+        LimitKey::MinVideoStatsHours => ("Video figures", "at least this long between two updates"),
         LimitKey::MinDiscoverVideosHours => {
-            ("New videos of a creator", "looked for at most once in this time")
+            ("New videos", "at least this long between two searches")
         }
-        LimitKey::MinCreatorProfilesHours => ("Profile of a creator", "at most once in this time"),
-        LimitKey::StatsHistoryRetentionDays => ("Figures go back", ""),
-        LimitKey::MaxGoalsPerCreator => ("Goals of a creator", "of the creator with the most"),
+        LimitKey::MinCreatorProfilesHours => {
+            ("Creator profiles", "at least this long between two updates")
+        }
+        LimitKey::StatsHistoryRetentionDays => ("How far back figures go", ""),
+        LimitKey::MaxGoalsPerCreator => ("Goals per creator", "shown: the creator with the most"),
         LimitKey::MaxAnnotationsPerProject => (
-            "Annotations of a project",
-            "in the project with the most",
+            "Annotations per project",
+            "shown: the project with the most",
         ),
     }
 }
@@ -89,7 +90,9 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), LimitKey::ALL.len());
         for key in LimitKey::ALL {
-            let groups = GROUPS.iter().filter(|group| group.units.contains(&key.unit()));
+            let groups = GROUPS
+                .iter()
+                .filter(|group| group.units.contains(&key.unit()));
             assert_eq!(groups.count(), 1, "{key}");
         }
     }

@@ -58,9 +58,10 @@ impl Departure {
         })
     }
 
-    /// How many are told, but not shown.
-    pub fn more(&self) -> u64 {
-        self.active - self.keys.len() as u64
+    /// `3 more`, that are not shown.
+    pub fn more(&self) -> Option<String> {
+        let more = self.active - self.keys.len() as u64;
+        (more > 0).then(|| format!("{} more", text::number(more)))
     }
 
     /// `3 keys`.
@@ -82,15 +83,19 @@ pub fn removal(of: &str, fields: &Fields) -> Path {
 
 /// Why a member stays, or stays what they are; `who` begins a sentence about them.
 pub fn errors_of(refusal: &Refusal, who: &str) -> Errors {
-    let is_of = |field: &str| refusal.issues().iter().any(|issue| issue.path.contains(field));
+    let is_of = |field: &str| {
+        refusal
+            .issues()
+            .iter()
+            .any(|issue| issue.path.contains(field))
+    };
     match refusal.code.as_str() {
         "last_admin" => Errors::of_form(format!(
             "{who} the only admin, and an organization needs one. Nothing was changed. Make somebody else an admin first."
         )),
-        "member_has_keys" => Errors::of_field(
-            "keys",
-            "There are live keys. Choose what becomes of them.",
-        ),
+        "member_has_keys" => {
+            Errors::of_field("keys", "There are live keys. Choose what becomes of them.")
+        }
         "invalid_query" if is_of("transfer_to") => {
             Errors::of_field("transfer_to", "Choose who takes the keys over.")
         }
@@ -164,12 +169,18 @@ mod tests {
             meta: meta.as_object().cloned().unwrap_or_else(Map::new),
             retry_after: None,
         };
-        let has_keys = errors_of(&refused("member_has_keys", json!({"active_keys": 2})), "Ada is");
+        let has_keys = errors_of(
+            &refused("member_has_keys", json!({"active_keys": 2})),
+            "Ada is",
+        );
         assert!(has_keys.of("keys").is_some());
         let no_heir = json!({"issues": [{"path": "transfer_to", "message": "is required"}]});
         let no_heir = errors_of(&refused("invalid_query", no_heir), "Ada is");
         assert!(no_heir.of("transfer_to").is_some());
         let last = errors_of(&refused("last_admin", json!({})), "Ada is");
-        assert!(last.summary().is_some_and(|text| text.starts_with("Ada is the only admin")));
+        assert!(
+            last.summary()
+                .is_some_and(|text| text.starts_with("Ada is the only admin"))
+        );
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
 }
 
 pub(super) async fn leave(form: SignedForm) -> Result<Response, Problem> {
-    let SignedForm { visit, fields } = form;
+    let SignedForm { mut visit, fields } = form;
     let (who, everyone) = tokio::try_join!(visit.who(), Everyone::of(&visit))?;
     // A session elsewhere is opened before: with the one of here nothing can be opened any more.
     let next = match fields.some("next") {
@@ -75,13 +75,12 @@ pub(super) async fn leave(form: SignedForm) -> Result<Response, Problem> {
         who.org.name
     );
     let notice = Notice::with(text, Some(&receipt));
-    let (mut visit, place) = match next {
-        Some(opened) => (sign_in::sign_in(visit, opened)?, "/orgs"),
-        None => {
-            let mut visit = visit;
-            visit.jar = cookies::sign_out(visit.jar);
-            (visit, "/login")
-        }
+    let place = if let Some(opened) = next {
+        visit = sign_in::sign_in(visit, opened)?;
+        "/orgs"
+    } else {
+        visit.jar = cookies::sign_out(visit.jar);
+        "/login"
     };
     visit.jar = tell(visit.jar, &notice);
     Ok(see_other(&visit, place))

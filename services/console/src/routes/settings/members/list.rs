@@ -28,7 +28,8 @@ pub(super) struct Asked {
 struct ListPage {
     shell: Shell,
     rows: Vec<Row>,
-    role: Option<Role>,
+    /// Its name; empty for all.
+    role: &'static str,
     search: String,
     /// Where the next page is.
     next: Option<String>,
@@ -43,7 +44,7 @@ struct Row {
 }
 
 impl ListPage {
-    fn roles(&self) -> [Role; Role::ALL.len()] {
+    fn roles() -> [Role; Role::ALL.len()] {
         Role::ALL
     }
 }
@@ -58,14 +59,14 @@ pub(super) async fn show(
     Signed(visit): Signed,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let role = asked.role.parse::<Role>().ok();
+    let role = asked.role.parse().map_or("", Role::name);
     let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let search = filled(asked.search.trim());
     let cursor = filled(&asked.cursor);
-    let is_first = role.is_none() && search.is_none() && cursor.is_none();
+    let is_first = role.is_empty() && search.is_none() && cursor.is_none();
     let path = Path::v1(&["members"])
         .with("limit", PAGE)
-        .with_some("role", role.map(Role::name))
+        .with_some("role", filled(role))
         .with_some("search", search.as_ref())
         .with_some("cursor", cursor);
     let members = visit.get::<Vec<Member>>(path);
@@ -80,7 +81,7 @@ pub(super) async fn show(
     let search = search.unwrap_or_default();
     let next = members.next_cursor.map(|cursor| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("role", role.map_or("", Role::name));
+        query.append_pair("role", role);
         query.append_pair("search", &search);
         query.append_pair("cursor", &cursor);
         format!("/settings/members?{}", query.finish())

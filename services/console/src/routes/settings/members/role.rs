@@ -40,7 +40,7 @@ impl RolePage {
     }
 
     /// Roles, and what they may do.
-    fn roles(&self) -> [(Role, &'static str); Role::ALL.len()] {
+    fn roles() -> [(Role, &'static str); Role::ALL.len()] {
         Role::ALL.map(|role| (role, grants(role)))
     }
 }
@@ -83,7 +83,10 @@ pub(super) async fn change(Id(id): Id, form: SignedForm) -> Result<Response, Pro
     let mut visit = visit.seen(&changed);
     let MemberChanged { object, receipt } = changed.data;
     let is_self = object.user_id == who.session.user.id;
-    let notice = Notice::with(sentence(&object, is_self, receipt.is_some()), receipt.as_ref());
+    let notice = Notice::with(
+        sentence(&object, is_self, receipt.is_some()),
+        receipt.as_ref(),
+    );
     if is_self && receipt.is_some() {
         visit.jar = tell(cookies::sign_out(visit.jar), &notice);
         return Ok(see_other(&visit, "/login"));
@@ -109,7 +112,7 @@ fn sentence(member: &Member, is_self: bool, is_demoted: bool) -> String {
     let name = name_of(member);
     match (is_self, is_demoted) {
         (true, true) => "You are a member now, and no admin any more. Your sessions ended everywhere: sign in again.".to_owned(),
-        (false, true) => format!("{name} is a member now, and no admin any more. Their sessions ended everywhere: they sign in again."),
+        (false, true) => format!("{name} is a member now, and no admin any more. Their sessions ended everywhere: they must sign in again."),
         (_, false) => format!("{name} is {} now.", with_article(member.role)),
     }
 }
@@ -136,7 +139,7 @@ mod tests {
         });
         let member = serde_json::from_value(member).expect("a member");
         assert!(sentence(&member, true, true).starts_with("You are a member now"));
-        assert!(sentence(&member, false, true).ends_with("they sign in again."));
+        assert!(sentence(&member, false, true).ends_with("they must sign in again."));
         assert_eq!(sentence(&member, false, false), "Ada is a member now.");
     }
 }

@@ -34,10 +34,14 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let (who, sessions) = tokio::try_join!(visit.who(), asked.sessions(&visit))?;
+    let count = but_this(sessions).count() as u64;
+    if count == 0 {
+        return Ok(see_other(&visit, &asked.place()));
+    }
     let other = asked.other(&visit, &who).await?;
     Ok(ok(&EndAllPage {
         shell: Shell::signed(&visit, who, Nav::Sessions, "End sessions"),
-        count: text::plural(but_this(sessions).count() as u64, "session"),
+        count: text::plural(count, "session"),
         other,
         back: asked.place(),
         user_id: asked.user_id,

@@ -28,10 +28,7 @@ pub fn pages() -> Router<Shared> {
             "/settings/sessions/end-all",
             get(end_all::show).post(end_all::end_all),
         )
-        .route(
-            "/settings/sessions/{id}/end",
-            get(end::show).post(end::end),
-        )
+        .route("/settings/sessions/{id}/end", get(end::show).post(end::end))
 }
 
 /// Whose sessions are meant.
