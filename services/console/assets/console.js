@@ -36,7 +36,7 @@ document.addEventListener("click", (event) => {
 // A page with a secret that is left, or kept for going back, forgets it.
 addEventListener("pagehide", () => {
   for (const secret of document.querySelectorAll("[data-secret]")) {
-    secret.textContent = "The key was shown once and is gone.";
+    secret.textContent = "This was shown once and is gone.";
   }
 });
 

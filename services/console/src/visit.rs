@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use api::limits::PAGE_MAX;
 use api::v1::{Org, Scope, SessionSelf};
 use axum::extract::FromRequestParts;
 use axum_extra::extract::CookieJar;
@@ -112,6 +113,26 @@ impl Visit {
         answer.map_err(|failure| self.problem(failure))
     }
 
+    /// Asks for a list page by page, for so many pages at most, and whether that is all of it.
+    pub async fn get_pages<T: DeserializeOwned>(
+        &self,
+        path: &Path,
+        pages: u16,
+    ) -> Result<(Vec<T>, bool), Problem> {
+        let mut all = Vec::new();
+        let mut cursor = None;
+        for _ in 0..pages {
+            let path = path.clone().with("limit", PAGE_MAX);
+            let page = self.get::<Vec<T>>(path.with_some("cursor", cursor)).await?;
+            all.extend(page.data);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok((all, true));
+            }
+        }
+        Ok((all, false))
+    }
+
     /// Asks for a file.
     pub async fn download(&self, path: Path) -> Result<Download, Problem> {
         let answer = self.app.api.download(&self.caller, &path).await;
@@ -156,6 +177,13 @@ impl Visit {
             self.jar = cookies::see(self.jar, position);
             self.caller.min_position = Some(position);
         }
+        self
+    }
+
+    /// The same request, made with another session.
+    #[must_use]
+    pub fn with_session(mut self, credential: SecretString) -> Self {
+        self.caller.credential = Some(credential);
         self
     }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod keys;
 mod people;
+mod settings;
 mod sign_in;
 
 use axum::Router;
@@ -38,6 +39,7 @@ pub fn pages() -> Router<Shared> {
         .merge(sign_in::pages())
         .merge(keys::pages())
         .merge(audit::pages())
+        .merge(settings::pages())
         .fallback(nowhere)
 }
 

@@ -74,8 +74,9 @@ pub use self::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
 pub use self::videos::{InboxVideo, Video, VideoReadings};
-pub use domain::event::EventType;
-pub use domain::org::KeyStatus;
+pub use domain::event::{EventType, Role};
+pub use domain::org::{InvitationStatus, KeyStatus};
+pub use domain::plan::{LimitKey, LimitUnit};
 pub use domain::scope::{Scope, Scopes};
 pub use domain::time::Timestamp;
 

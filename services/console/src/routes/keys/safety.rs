@@ -10,8 +10,7 @@ use crate::page::{Framed, Nav, Problem, Shell, ok};
 use crate::text::filters;
 use crate::visit::{Signed, Visit};
 
-/// Keys of a read, and reads: more keys than this are not looked through.
-const PAGE: u16 = 100;
+/// Pages that are read: keys on later ones are not looked through.
 const PAGES: u16 = 10;
 /// Without use for so long, a key is idle.
 const IDLE: TimeDelta = TimeDelta::days(90);
@@ -53,21 +52,8 @@ pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
 
 /// All that are accepted, and whether they are all.
 async fn live_keys(visit: &Visit) -> Result<(Vec<ApiKey>, bool), Problem> {
-    let mut keys = Vec::new();
-    let mut cursor = None;
-    for _ in 0..PAGES {
-        let path = Path::v1(&["api-keys"])
-            .with("status", "active,rotating")
-            .with("limit", PAGE)
-            .with_some("cursor", cursor);
-        let page = visit.get::<Vec<ApiKey>>(path).await?;
-        keys.extend(page.data);
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return Ok((keys, true));
-        }
-    }
-    Ok((keys, false))
+    let path = Path::v1(&["api-keys"]).with("status", "active,rotating");
+    visit.get_pages(&path, PAGES).await
 }
 
 fn findings(keys: &[ApiKey], now: DateTime<Utc>) -> Vec<Finding> {

@@ -50,7 +50,9 @@ impl LoginPage {
 
 pub(super) async fn show(visit: Visit, Query(asked): Query<Asked>) -> Response {
     let visit = named(visit);
-    let page = LoginPage::new(&visit, &asked.email, &asked.next, Errors::default());
+    let mut page = LoginPage::new(&visit, &asked.email, &asked.next, Errors::default());
+    // Whoever was signed out is told what that came to.
+    page.shell = page.shell.with_notice();
     render(StatusCode::OK, &page)
 }
 

@@ -40,11 +40,16 @@ fn named(mut visit: Visit) -> Visit {
     visit
 }
 
-/// Signs in with a new session, and goes to a page. What the browser held before is gone.
-fn enter(mut visit: Visit, session: SessionCreated, place: &str) -> Result<Response, Problem> {
+/// Signs in with a new session, and goes to a page.
+fn enter(visit: Visit, session: SessionCreated, place: &str) -> Result<Response, Problem> {
+    Ok(see_other(&sign_in(visit, session)?, place))
+}
+
+/// Signs in with a new session. What the browser held before is gone.
+pub(super) fn sign_in(mut visit: Visit, session: SessionCreated) -> Result<Visit, Problem> {
     let Some(token) = session.token else {
         return Err(Problem::not_our_form(&visit));
     };
     visit.jar = cookies::sign_in(visit.jar, &SecretString::from(token));
-    Ok(see_other(&visit, place))
+    Ok(visit)
 }
