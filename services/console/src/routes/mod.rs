@@ -1,6 +1,7 @@
 //! The pages, one file each, beside their templates.
 
 mod audit;
+mod id;
 mod keys;
 mod people;
 mod settings;

@@ -245,7 +245,12 @@ async fn nothing_is_taken_but_from_its_own_forms() {
     let keys = dev.get("/api-keys").await;
     assert!(!keys.body.to_string().contains("Forged"));
 
-    for page in ["/login", "/settings/api-keys", "/settings/nowhere", "/projects"] {
+    for page in [
+        "/login",
+        "/settings/api-keys",
+        "/settings/nowhere",
+        "/projects",
+    ] {
         let page = browser.get(page).await;
         let policy = page.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("default-src 'none'; script-src 'self'"));

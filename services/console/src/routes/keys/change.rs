@@ -2,16 +2,15 @@
 
 use api::v1::{ApiKey, ApiKeyChanged};
 use askama::Template;
-use axum::extract::Path as Named;
 use axum::response::Response;
 use http::{Method, StatusCode};
-use uuid::Uuid;
 
 use super::at;
 use super::create::errors_of;
 use super::fields::{EXPIRIES, KeyForm, body};
 use crate::form::SignedForm;
 use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::routes::id::Id;
 use crate::text::filters;
 use crate::visit::{Signed, see_other};
 
@@ -30,10 +29,7 @@ impl Framed for ChangePage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    Named(id): Named<Uuid>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
     let form = KeyForm::of(&key.data, who.session.scopes);
     let page = ChangePage {
@@ -45,7 +41,7 @@ pub(super) async fn show(
     Ok(render(StatusCode::OK, &page))
 }
 
-pub(super) async fn change(Named(id): Named<Uuid>, form: SignedForm) -> Result<Response, Problem> {
+pub(super) async fn change(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let body = body(&fields, visit.app.clock.now());
     let changed = visit.command::<ApiKeyChanged>(Method::PATCH, at(id), Some(&body), None);

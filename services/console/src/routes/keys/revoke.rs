@@ -2,13 +2,12 @@
 
 use api::v1::{ApiKey, Receipt};
 use askama::Template;
-use axum::extract::Path as Named;
 use axum::response::Response;
-use uuid::Uuid;
 
 use super::at;
 use crate::form::SignedForm;
 use crate::page::{Framed, Nav, Notice, Problem, Shell, ok, tell};
+use crate::routes::id::Id;
 use crate::text::filters;
 use crate::visit::{Signed, see_other};
 
@@ -28,10 +27,7 @@ impl Framed for RevokePage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    Named(id): Named<Uuid>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
     let key = key.data;
     let [.., yesterday, today] = key.requests_by_day;
@@ -43,7 +39,7 @@ pub(super) async fn show(
     }))
 }
 
-pub(super) async fn revoke(Named(id): Named<Uuid>, form: SignedForm) -> Result<Response, Problem> {
+pub(super) async fn revoke(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, .. } = form;
     let revoked = visit.delete::<Receipt>(at(id)).await?;
     let mut visit = visit.seen(&revoked);

@@ -2,17 +2,16 @@
 
 use api::v1::{ApiKey, ApiKeyRotated};
 use askama::Template;
-use axum::extract::Path as Named;
 use axum::response::Response;
 use http::{Method, StatusCode};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::create::errors_of;
 use super::{at, secret};
 use crate::client::Path;
 use crate::form::{ONCE_FIELD, SignedForm};
 use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::routes::id::Id;
 use crate::text;
 use crate::visit::{Signed, Visit, Who, see_other};
 
@@ -41,17 +40,14 @@ impl Framed for RotatePage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    Named(id): Named<Uuid>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
     let once = visit.app.entropy.uuid_v4().to_string();
     let page = page(&visit, who, key.data, once, 86_400, Errors::default());
     Ok(render(StatusCode::OK, &page))
 }
 
-pub(super) async fn rotate(Named(id): Named<Uuid>, form: SignedForm) -> Result<Response, Problem> {
+pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let once = fields.text(ONCE_FIELD).to_owned();
     let overlap = fields.text("overlap_seconds").parse().unwrap_or(86_400_u64);

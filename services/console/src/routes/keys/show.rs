@@ -2,14 +2,13 @@
 
 use api::v1::{ApiKey, ApiKeyUsage, KeyStatus};
 use askama::Template;
-use axum::extract::Path as Named;
 use axum::response::Response;
 use chrono::{NaiveDate, TimeDelta};
-use uuid::Uuid;
 
 use super::{at, grants};
 use crate::chart::Bars;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::id::Id;
 use crate::routes::people::People;
 use crate::text::{self, filters};
 use crate::visit::Signed;
@@ -41,10 +40,7 @@ impl Framed for KeyPage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    Named(id): Named<Uuid>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
     let now = visit.app.clock.now();
     let today = now.date_naive();
     let from = today - TimeDelta::days(DAYS - 1);

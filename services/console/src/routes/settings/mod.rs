@@ -2,7 +2,6 @@
 
 mod account;
 mod general;
-mod id;
 mod invitations;
 mod limits;
 mod members;

@@ -9,7 +9,7 @@ use super::PLACE;
 use crate::client::Path;
 use crate::form::SignedForm;
 use crate::page::{Framed, Nav, Notice, Problem, Shell, ok, tell};
-use crate::routes::settings::id::Id;
+use crate::routes::id::Id;
 use crate::text::filters;
 use crate::visit::{Signed, Visit, see_other};
 

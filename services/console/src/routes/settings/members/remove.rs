@@ -11,7 +11,7 @@ use super::departure::{self, Departure};
 use super::{Everyone, name_of};
 use crate::form::{Fields, SignedForm};
 use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
-use crate::routes::settings::id::Id;
+use crate::routes::id::Id;
 use crate::text::filters;
 use crate::visit::{Signed, Visit, Who, see_other};
 

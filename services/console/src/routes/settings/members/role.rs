@@ -12,7 +12,7 @@ use crate::client::Path;
 use crate::cookies;
 use crate::form::SignedForm;
 use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
-use crate::routes::settings::id::Id;
+use crate::routes::id::Id;
 use crate::visit::{Signed, Visit, Who, see_other};
 
 #[derive(Template)]

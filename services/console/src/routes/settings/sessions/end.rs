@@ -10,7 +10,7 @@ use crate::client::Path;
 use crate::cookies;
 use crate::form::SignedForm;
 use crate::page::{Framed, Nav, Notice, Problem, Shell, ok, tell};
-use crate::routes::settings::id::Id;
+use crate::routes::id::Id;
 use crate::text::filters;
 use crate::visit::{Signed, see_other};
 
