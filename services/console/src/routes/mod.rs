@@ -1,6 +1,7 @@
 //! The pages, one file each, beside their templates.
 
 mod keys;
+mod program;
 mod sign_in;
 
 use axum::Router;
@@ -35,6 +36,7 @@ pub fn pages() -> Router<Shared> {
         .route("/", get(start))
         .merge(sign_in::pages())
         .merge(keys::pages())
+        .merge(program::pages())
         .fallback(nowhere)
 }
 

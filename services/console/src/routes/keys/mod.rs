@@ -11,6 +11,7 @@ mod safety;
 mod secret;
 mod show;
 
+pub use self::secret::api_base;
 use api::v1::ApiKey;
 use axum::Router;
 use axum::routing::get;
