@@ -17,7 +17,7 @@ pub const WIDE: Size = Size {
 /// For phones, where the whole is drawn smaller.
 pub const NARROW: Size = Size {
     name: "narrow",
-    width: 440.0,
+    width: 400.0,
     height: 300.0,
     font: 14.0,
 };
@@ -114,6 +114,8 @@ struct Stroke {
     class: String,
     dashes: Option<&'static str>,
     path: String,
+    /// To and from buckets that are not whole.
+    faint: String,
     dots: String,
     /// Those of buckets that are not whole.
     hollow: String,
@@ -193,8 +195,7 @@ impl Line {
             let points: Vec<Option<Place>> = points.collect();
             let marker = |(n, point): (usize, &Option<Place>)| {
                 let marker = series.style.marker((*point)?)?;
-                let is_partial = self.buckets.get(n).is_some_and(|bucket| bucket.is_partial);
-                Some((is_partial, marker))
+                Some((self.is_partial(n), marker))
             };
             let markers = points.iter().enumerate().step_by(every).filter_map(marker);
             let (hollow, dots): (Vec<_>, Vec<_>) = markers.partition(|(is_partial, _)| *is_partial);
@@ -203,12 +204,35 @@ impl Line {
             Stroke {
                 class: series.style.class(),
                 dashes: series.style.dashes(),
-                path: path(&points),
+                path: path(&self.whole(&points)),
+                faint: path(&self.beside_partial(&points)),
                 dots: data(dots),
                 hollow: data(hollow),
             }
         });
         strokes.collect()
+    }
+
+    fn is_partial(&self, bucket: usize) -> bool {
+        self.buckets
+            .get(bucket)
+            .is_some_and(|bucket| bucket.is_partial)
+    }
+
+    fn whole(&self, points: &[Option<Place>]) -> Vec<Option<Place>> {
+        let points = points.iter().enumerate();
+        let points = points.map(|(n, point)| point.filter(|_| !self.is_partial(n)));
+        points.collect()
+    }
+
+    /// Points of buckets that are not whole, and those from and to which a line leads there.
+    fn beside_partial(&self, points: &[Option<Place>]) -> Vec<Option<Place>> {
+        let points = points.iter().enumerate();
+        let points = points.map(|(n, point)| {
+            let is_beside = (n.saturating_sub(1)..=n + 1).any(|n| self.is_partial(n));
+            point.filter(|_| is_beside)
+        });
+        points.collect()
     }
 
     fn hints(&self, frame: &Frame, places: &[f64]) -> Vec<(Span, &str)> {
@@ -326,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_no_line() {
-        let drawn = line(&[Some(1.0), None, Some(3.0)]).draw(&WIDE);
+        let drawn = line(&[Some(1.0), None, Some(3.0), None]).draw(&WIDE);
         let stroke = drawn
             .split("class=\"stroke\" d=\"")
             .nth(1)

@@ -1,5 +1,6 @@
 //! Calls of the two APIs, as one person, each with a deadline.
 
+mod download;
 mod failure;
 mod path;
 
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub use self::download::Download;
 pub use self::failure::{Failure, Refusal};
 pub use self::path::Path;
 
@@ -62,11 +64,6 @@ pub struct Answer<T> {
     pub position: Option<u64>,
 }
 
-/// A body that is passed on as it comes.
-pub struct Download {
-    pub response: reqwest::Response,
-}
-
 #[derive(Deserialize)]
 struct Envelope<T> {
     data: T,
@@ -109,7 +106,7 @@ impl Api {
     pub async fn download(&self, caller: &Caller, path: &Path) -> Result<Download, Failure> {
         let request = self.request(caller, Method::GET, &self.query, path);
         let response = self.send(READ_WITHIN, request).await?;
-        Ok(Download { response })
+        Ok(Download::new(response, self.clock.clone()))
     }
 
     /// Commands. The same `key` twice is one command.

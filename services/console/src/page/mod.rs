@@ -1,7 +1,6 @@
 //! The frame around every page.
 
 mod errors;
-mod file;
 mod notice;
 mod problem;
 
@@ -13,7 +12,6 @@ use chrono_tz::Tz;
 use http::StatusCode;
 
 pub use self::errors::Errors;
-pub use self::file::pass_on;
 pub use self::notice::{Notice, take as take_notice, tell};
 pub use self::problem::Problem;
 use crate::assets::Assets;

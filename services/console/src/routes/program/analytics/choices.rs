@@ -53,7 +53,7 @@ pub const GRANULARITIES: [(&str, &str); 4] = [
     ("day", "day"),
     ("week", "week"),
     ("month", "month"),
-    ("custom", "other"),
+    ("custom", "several days"),
 ];
 
 /// Metrics of an entity.

@@ -10,7 +10,7 @@ use api::v1::{Analytics, Figure, Series};
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path as Named, Query};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ pub use self::panel::Panel;
 use crate::app::Shared;
 use crate::chart::Spark;
 use crate::client::Refusal;
-use crate::page::{Problem, pass_on};
+use crate::page::Problem;
 use crate::visit::{Signed, Visit};
 
 /// Of what figures are.
@@ -105,8 +105,7 @@ async fn file(
 ) -> Result<Response, Problem> {
     let subject = Subject::new(entity, super::id(&visit, &text)?);
     let path = asked.path(&subject).with("format", "csv");
-    let file = visit.download(path).await?;
-    Ok(pass_on(file, visit.app.clock.clone()))
+    Ok(visit.download(path).await?.into_response())
 }
 
 /// A figure as charts place it.

@@ -79,6 +79,9 @@ pub fn title(found: &Analytics) -> String {
 /// Its days and its zone.
 pub fn span(found: &Analytics) -> String {
     let (from, to) = (text::day(found.from), text::day(found.to));
+    if from == to {
+        return format!("{from}, {}", found.tz);
+    }
     format!("{from} to {to}, {}", found.tz)
 }
 
