@@ -29,14 +29,15 @@ pub fn place(places: &[(f64, &str)], width: f64, font: f64) -> Vec<Label> {
         .map(|(_, text)| width_of(text, font))
         .fold(0.0, f64::max);
     let apart = APART * font;
-    let between = match places {
-        [(first, _), (second, _), ..] => second - first,
-        _ => width,
+    let (first, between) = match places {
+        [(first, _), (second, _), ..] => (*first, second - first),
+        _ => (0.0, width),
     };
-    // A step is never wider than the whole, so some stride fits or one label is left.
+    // The first label moves to the right if it would begin before the picture.
+    let needed = widest + apart + f64::max(widest / 2.0 - first, 0.0);
     let fits = |stride: &usize| {
         let step: f64 = (0..*stride).map(|_| between).sum();
-        step >= widest + apart
+        step >= needed
     };
     let stride = STRIDES
         .into_iter()

@@ -105,7 +105,10 @@ impl Visitor<'_> for FigureVisitor {
         if scaled.abs() > 9_007_199_254_740_992.0 {
             return Err(E::custom("a figure beyond what is exact"));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "rounded, and within 53 bits")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "rounded, and within 53 bits"
+        )]
         Ok(Figure::Decimal(scaled as i64))
     }
 }

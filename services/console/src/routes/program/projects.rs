@@ -102,12 +102,11 @@ async fn views(visit: &Visit, projects: &[Project]) -> HashMap<String, Views> {
     });
     let answers = join_all(asked).await.into_iter();
     let series = answers.flatten().flat_map(|answer| answer.data.series);
-    let views = series.map(|series| {
-        let total = series.total.map_or(0.0, value_of);
-        let total = text::compact(total);
+    let views = series.filter_map(|series| {
+        let total = text::compact(value_of(series.total?));
         let title = format!("Views gained in the last 30 days: {total}");
         let spark = spark_of(title, &series);
-        (series.entity_ref.id, Views { total, spark })
+        Some((series.entity_ref.id, Views { total, spark }))
     });
     views.collect()
 }
