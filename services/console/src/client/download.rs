@@ -46,7 +46,8 @@ impl IntoResponse for Download {
                 Err(_) => Some((Err(io::Error::from(io::ErrorKind::TimedOut)), None)),
             }
         });
-        let mut response = Response::new(Body::from_stream(parts));
+        // Encoders ask once more when it has ended.
+        let mut response = Response::new(Body::from_stream(parts.fuse()));
         response.headers_mut().extend(head);
         response
     }
@@ -59,7 +60,8 @@ mod tests {
     use std::thread;
 
     use axum::body::to_bytes;
-    use axum::response::IntoResponse;
+    use axum::response::{IntoResponse, Response};
+    use futures_util::StreamExt;
     use http::header::CONTENT_DISPOSITION;
     use runtime::clock::Clock;
 
@@ -70,13 +72,13 @@ mod tests {
     const PART: &str = "5\r\nwhole\r\n";
     const END: &str = "0\r\n\r\n";
 
-    /// What a browser gets of a file whose source says this.
-    async fn passed_on(said: String) -> Result<String, axum::Error> {
+    /// What a browser gets of a file whose source says this, and then nothing.
+    async fn answered(said: String) -> Response {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let source = thread::spawn(move || {
+        thread::spawn(move || {
             let (mut browser, _) = listener.accept().expect("a connection");
             let _ = browser.read(&mut [0; 4096]).expect("a request");
             browser.write_all(said.as_bytes()).expect("an answer");
@@ -87,8 +89,11 @@ mod tests {
             file.headers()[CONTENT_DISPOSITION],
             "attachment; filename=\"a.csv\""
         );
-        let body = to_bytes(file.into_body(), 100).await;
-        source.join().expect("the source ends");
+        file
+    }
+
+    async fn passed_on(said: String) -> Result<String, axum::Error> {
+        let body = to_bytes(answered(said).await.into_body(), 100).await;
         body.map(|body| String::from_utf8_lossy(&body).into_owned())
     }
 
@@ -96,6 +101,16 @@ mod tests {
     async fn a_file_is_passed_on_with_its_name() {
         let file = passed_on(format!("{HEAD}{PART}{END}")).await;
         assert_eq!(file.expect("a file"), "whole");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_has_ended_stays_ended() {
+        let file = answered(format!("{HEAD}{PART}{END}")).await;
+        let mut parts = file.into_body().into_data_stream();
+        assert!(parts.next().await.is_some_and(|part| part.is_ok()));
+        for _ in 0..2 {
+            assert!(parts.next().await.is_none());
+        }
     }
 
     #[tokio::test]

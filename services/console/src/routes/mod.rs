@@ -4,6 +4,7 @@ mod audit;
 mod id;
 mod keys;
 mod people;
+mod program;
 mod settings;
 mod sign_in;
 
@@ -41,6 +42,7 @@ pub fn pages() -> Router<Shared> {
         .merge(keys::pages())
         .merge(audit::pages())
         .merge(settings::pages())
+        .merge(program::pages())
         .fallback(nowhere)
 }
 

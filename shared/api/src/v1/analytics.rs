@@ -1,9 +1,11 @@
 //! `GET /analytics` (v1-contract.md 15.4, 15.5).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use chrono::NaiveDate;
-use serde::{Serialize, Serializer};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
@@ -73,6 +75,44 @@ impl Serialize for Figure {
     }
 }
 
+/// Of what was written, the number comes back; a derived figure without decimals as a count.
+impl<'de> Deserialize<'de> for Figure {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FigureVisitor)
+    }
+}
+
+struct FigureVisitor;
+
+impl Visitor<'_> for FigureVisitor {
+    type Value = Figure;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_i64<E: Error>(self, count: i64) -> Result<Figure, E> {
+        Ok(Figure::Count(count))
+    }
+
+    fn visit_u64<E: Error>(self, count: u64) -> Result<Figure, E> {
+        i64::try_from(count).map(Figure::Count).map_err(E::custom)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Figure, E> {
+        let scaled = (value * 10_000.0).round();
+        // A float keeps 53 bits, so what is larger had no decimals of its own.
+        if scaled.abs() > 9_007_199_254_740_992.0 {
+            return Err(E::custom("a figure beyond what is exact"));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "rounded, and within 53 bits"
+        )]
+        Ok(Figure::Decimal(scaled as i64))
+    }
+}
+
 impl utoipa::PartialSchema for Figure {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
@@ -88,29 +128,29 @@ impl utoipa::PartialSchema for Figure {
 impl ToSchema for Figure {}
 
 /// An answer of analytics.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Analytics {
     /// Of what.
     #[schema(value_type = AnalyticsEntityName, example = "creator")]
-    pub entity: &'static str,
+    pub entity: Cow<'static, str>,
     /// What is shown.
     #[schema(value_type = MetricName)]
-    pub metric: &'static str,
+    pub metric: Cow<'static, str>,
     /// Null for derived metrics.
     #[schema(value_type = Option<ModeName>, required)]
-    pub mode: Option<&'static str>,
+    pub mode: Option<Cow<'static, str>>,
     /// Width of a bucket.
     #[schema(value_type = GranularityName)]
-    pub granularity: &'static str,
+    pub granularity: Cow<'static, str>,
     /// Days of a custom bucket.
     #[schema(example = json!(null), required)]
     pub bucket_days: Option<u16>,
     /// Of which metric the growth is shown.
     #[schema(value_type = Option<BaseMetricName>, example = json!(null), required)]
-    pub base_metric: Option<&'static str>,
+    pub base_metric: Option<Cow<'static, str>>,
     /// What the values count in.
     #[schema(value_type = UnitName)]
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// The first day.
     #[schema(example = "2026-01-01")]
     pub from: NaiveDate,
@@ -134,7 +174,7 @@ pub struct Analytics {
 }
 
 /// The figures of one entity.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Series {
     /// Whose.
     pub entity_ref: EntityRef,
@@ -149,12 +189,12 @@ pub struct Series {
 }
 
 /// An entity of a series.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EntityRef {
     /// What it is.
     #[serde(rename = "type")]
     #[schema(value_type = AnalyticsEntityName, example = "creator")]
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Its id, or `__other__`.
     #[schema(example = "0192f0c1-2b7e-7c00-8000-00000000abcd")]
     pub id: String,
@@ -164,7 +204,7 @@ pub struct EntityRef {
 }
 
 /// A bucket of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Point {
     /// The bucket's first day inside the range.
     #[schema(example = "2026-01-01")]
@@ -196,12 +236,12 @@ impl Analytics {
             for series in list {
                 for point in &series.points {
                     csv.plain(kind)
-                        .plain(series.entity_ref.kind)
+                        .plain(&series.entity_ref.kind)
                         .plain(&series.entity_ref.id)
                         .text(&series.entity_ref.label)
-                        .plain(self.metric)
-                        .maybe(self.mode)
-                        .plain(self.granularity)
+                        .plain(&self.metric)
+                        .maybe(self.mode.as_ref())
+                        .plain(&self.granularity)
                         .plain(point.t)
                         .plain(point.last_day)
                         .maybe(point.value)

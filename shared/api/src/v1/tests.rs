@@ -397,6 +397,8 @@ fn figures_are_written_alike_in_json_and_csv() {
     ] {
         assert_eq!(figure.to_string(), text);
         assert_eq!(serde_json::to_string(&figure).unwrap(), text);
+        let read: Figure = serde_json::from_str(text).unwrap();
+        assert_eq!(read.to_string(), text);
     }
 }
 
@@ -411,19 +413,19 @@ fn analytics_are_written_as_json_and_as_one_flat_file() {
         last_day: t,
     };
     let analytics = Analytics {
-        entity: "creator",
-        metric: "views",
-        mode: Some("new"),
-        granularity: "day",
+        entity: "creator".into(),
+        metric: "views".into(),
+        mode: Some("new".into()),
+        granularity: "day".into(),
         bucket_days: None,
         base_metric: None,
-        unit: "count",
+        unit: "count".into(),
         from: day(1),
         to: day(2),
         tz: "Europe/Berlin".to_owned(),
         series: vec![Series {
             entity_ref: EntityRef {
-                kind: "creator",
+                kind: "creator".into(),
                 id: id(3).to_string(),
                 label: "=charli, \"d\"".to_owned(),
             },
@@ -452,6 +454,9 @@ fn analytics_are_written_as_json_and_as_one_flat_file() {
             id(3)
         )
     );
+    let read: Series = serde_json::from_value(json!(analytics.series[0])).unwrap();
+    assert_eq!(read.total, analytics.series[0].total);
+    assert_eq!(read.points[1].value, None);
     let file = String::from_utf8(analytics.to_csv().take().to_vec()).unwrap();
     assert_eq!(
         file,

@@ -10,12 +10,12 @@ mod safety;
 mod secret;
 mod show;
 
+pub use self::secret::api_base;
 use api::v1::ApiKey;
 use axum::Router;
 use axum::routing::get;
 use uuid::Uuid;
 
-pub use self::secret::api_base;
 use crate::app::Shared;
 use crate::chart::Bars;
 use crate::client::Path;

@@ -1,7 +1,7 @@
 //! Series as v1 writes them (v1-contract.md 15.4).
 
 use api::v1::{Analytics, EntityRef, Point, Series};
-use read_model::analytics::{BaseMetric, Point as FoundPoint};
+use read_model::analytics::Point as FoundPoint;
 use read_model::{AnalyticsAnswer, AnalyticsRequest, Annotation, EntitySeries};
 
 use crate::routes::annotations;
@@ -20,13 +20,13 @@ pub fn analytics(
     let (calendar, metric) = (&request.calendar, request.measure.metric());
     let all = |found: &[EntitySeries]| found.iter().map(series).collect();
     Analytics {
-        entity: request.entity.name(),
-        metric: metric.name(),
-        mode: (!metric.is_derived()).then(|| request.mode.name()),
-        granularity: calendar.granularity().name(),
+        entity: request.entity.name().into(),
+        metric: metric.name().into(),
+        mode: (!metric.is_derived()).then(|| request.mode.name().into()),
+        granularity: calendar.granularity().name().into(),
         bucket_days: calendar.granularity().bucket_days(),
-        base_metric: request.measure.base().map(BaseMetric::name),
-        unit: metric.unit().name(),
+        base_metric: request.measure.base().map(|base| base.name().into()),
+        unit: metric.unit().name().into(),
         from: calendar.from(),
         to: calendar.to(),
         tz: calendar.tz().name().to_owned(),
@@ -41,7 +41,7 @@ pub fn analytics(
 fn series(found: &EntitySeries) -> Series {
     Series {
         entity_ref: EntityRef {
-            kind: found.entity.kind.name(),
+            kind: found.entity.kind.name().into(),
             id: match found.entity.id {
                 Some(id) => id.as_hyphenated().to_string(),
                 None => OTHERS.to_owned(),

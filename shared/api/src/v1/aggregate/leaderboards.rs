@@ -4,7 +4,7 @@ use domain::event::TrackingStatus;
 use domain::ids::VideoId;
 use domain::platform::Platform;
 use domain::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::CreatorCard;
@@ -12,7 +12,7 @@ use crate::v1::analytics::Figure;
 use crate::v1::names::{PlatformName, TrackingStatusName};
 
 /// A video of the video leaderboard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VideoLeaderboardRow {
     /// The video's id.
     #[schema(value_type = Uuid)]
@@ -56,7 +56,7 @@ pub struct VideoLeaderboardRow {
 }
 
 /// A creator of the creator leaderboard: what was gained in the range, null if nothing was read.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CreatorLeaderboardRow {
     /// The creator.
     pub creator: CreatorCard,
@@ -90,7 +90,7 @@ pub struct CreatorLeaderboardRow {
 }
 
 /// A creator of the scatter.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScatterRow {
     /// The creator.
     pub creator: CreatorCard,

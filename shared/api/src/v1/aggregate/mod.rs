@@ -9,7 +9,7 @@ mod views;
 
 use domain::ids::CreatorId;
 use domain::platform::Platform;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::campaigns::{
@@ -24,7 +24,7 @@ use super::creators::tiktok_only;
 use super::names::PlatformName;
 
 /// A creator in a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreatorCard {
     /// The creator's id.
     #[schema(value_type = Uuid)]

@@ -1,0 +1,42 @@
+//! Projects and what is in them, to look at: creators, videos, campaigns, and their figures over time.
+
+mod analytics;
+mod campaign;
+mod campaigns;
+mod creator;
+mod creators;
+mod head;
+mod list;
+mod names;
+mod project;
+mod projects;
+mod video;
+mod video_rows;
+mod videos;
+
+use axum::Router;
+use axum::routing::get;
+use uuid::Uuid;
+
+use crate::app::Shared;
+use crate::page::Problem;
+use crate::visit::Visit;
+
+/// Their pages.
+pub fn pages() -> Router<Shared> {
+    Router::new()
+        .route("/projects", get(projects::show))
+        .route("/projects/{id}", get(project::show))
+        .route("/projects/{id}/creators", get(creators::show))
+        .route("/projects/{id}/videos", get(videos::show))
+        .route("/projects/{id}/campaigns", get(campaigns::show))
+        .route("/creators/{id}", get(creator::show))
+        .route("/videos/{id}", get(video::show))
+        .route("/campaigns/{id}", get(campaign::show))
+        .merge(analytics::files())
+}
+
+/// The id in an address; what is none stands for nothing.
+fn id(visit: &Visit, text: &str) -> Result<Uuid, Problem> {
+    text.parse().map_err(|_| Problem::not_found(visit))
+}
