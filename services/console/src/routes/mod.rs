@@ -1,5 +1,6 @@
 //! The pages, one file each, beside their templates.
 
+mod inbox;
 mod keys;
 mod sign_in;
 
@@ -35,6 +36,7 @@ pub fn pages() -> Router<Shared> {
         .route("/", get(start))
         .merge(sign_in::pages())
         .merge(keys::pages())
+        .merge(inbox::pages())
         .fallback(nowhere)
 }
 

@@ -4,7 +4,7 @@ mod change;
 mod create;
 mod fields;
 mod list;
-mod people;
+pub(super) mod people;
 mod revoke;
 mod rotate;
 mod safety;
