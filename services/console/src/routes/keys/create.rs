@@ -71,6 +71,8 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let once = fields.text(ONCE_FIELD).to_owned();
     let body = body(&fields, visit.app.clock.now());
+    // Before the key is made: what fails after that would keep its secret from everybody.
+    let (who, limits) = known(&visit).await?;
     let path = Path::v1(&["api-keys"]);
     let made = visit.command::<ApiKeyCreated>(Method::POST, path, Some(&body), Some(&once));
     let made = match made.await {
@@ -79,7 +81,6 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
             let Some(refusal) = problem.refusal() else {
                 return Err(problem);
             };
-            let (who, limits) = known(&visit).await?;
             let form = KeyForm::sent(&fields, who.session.scopes);
             let errors = errors_of(refusal, who.session.scopes);
             let page = page(&visit, who, &limits, form, once, errors);
@@ -94,7 +95,6 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
         visit.jar = tell(visit.jar, &Notice::of(text));
         return Ok(see_other(&visit, &place(&made.data)));
     };
-    let who = visit.who().await?;
     let shell = Shell::signed(&visit, who, Nav::Keys, "Your new API key");
     Ok(secret::show(&visit, shell, &made.data.object, secret, None))
 }

@@ -62,6 +62,8 @@ pub(super) async fn rotate(Named(id): Named<Uuid>, form: SignedForm) -> Result<R
     let once = fields.text(ONCE_FIELD).to_owned();
     let overlap = fields.text("overlap_seconds").parse().unwrap_or(86_400_u64);
     let body = json!({"overlap_seconds": overlap});
+    // Before the new key is made: what fails after that would keep its secret from everybody.
+    let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
     let path = Path::v1(&["api-keys", &id.to_string(), "rotate"]);
     let rotated = visit.command::<ApiKeyRotated>(Method::POST, path, Some(&body), Some(&once));
     let rotated = match rotated.await {
@@ -70,7 +72,6 @@ pub(super) async fn rotate(Named(id): Named<Uuid>, form: SignedForm) -> Result<R
             let Some(refusal) = problem.refusal() else {
                 return Err(problem);
             };
-            let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
             let errors = errors_of(refusal, who.session.scopes);
             let page = page(&visit, who, key.data, once, overlap, errors);
             return Ok(render(refusal.status, &page));
@@ -86,7 +87,6 @@ pub(super) async fn rotate(Named(id): Named<Uuid>, form: SignedForm) -> Result<R
             &format!("/settings/api-keys/{}", new.object.id),
         ));
     };
-    let who = visit.who().await?;
     let of_old = match (&receipt, old.expires_at) {
         (None, Some(end)) => format!(
             "The old key {} works until {}.",
