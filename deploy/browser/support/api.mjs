@@ -15,16 +15,25 @@ export const ready = JSON.parse(readFileSync(process.env.TGA_READY_FILE, "utf8")
 /** Where its console is, without a slash at the end. */
 export const home = new URL(ready.console).origin;
 
+// How far each server's log was when it answered: what is read then shows what was done before.
+const positions = new Map();
+
 /** Any call; where a credential could not be checked, which a busy machine may bring about, it is made again. */
 export async function call(method, path, { as = ready.demo.api_key, body, type = "application/json", at = home } = {}) {
   for (let attempt = 0; ; attempt += 1) {
     const response = await fetch(at + path, {
       method,
-      headers: { ...(as && { Authorization: `Bearer ${as}` }), ...(body && { "Content-Type": type }) },
+      headers: {
+        ...(as && { Authorization: `Bearer ${as}` }),
+        ...(body && { "Content-Type": type }),
+        ...(positions.has(at) && { "Tga-Min-Position": `${positions.get(at)}` }),
+      },
       body: body && typeof body !== "string" ? JSON.stringify(body) : body,
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
-    const answer = { status: response.status, headers: response.headers, ...(await response.json()) };
+    const answer = { status: response.status, ...(await response.json()) };
+    const position = Number(response.headers.get("Tga-Position") ?? 0);
+    positions.set(at, Math.max(position, positions.get(at) ?? 0));
     if (answer.meta?.code !== "verification_unavailable" || attempt === 4) return answer;
     await sleep(500);
   }

@@ -37,7 +37,7 @@ export async function visit(t, { session, at = home, hosts = [], ...options } = 
 
 /** Signs a browser in without its forms. */
 export const keep = (context, session, at = home) =>
-  context.addCookies([{ name: COOKIE, value: session, url: at, httpOnly: true, secure: true, sameSite: "Lax" }]);
+  context.addCookies([{ name: COOKIE, value: session, domain: new URL(at).hostname, path: "/", httpOnly: true, secure: true, sameSite: "Lax" }]);
 
 export const COOKIE = "__Host-tga_session";
 

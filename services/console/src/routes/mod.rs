@@ -2,6 +2,7 @@
 
 mod inbox;
 mod keys;
+mod people;
 mod sign_in;
 
 use axum::Router;

@@ -27,8 +27,8 @@ mod tests;
 mod videos;
 mod webhooks;
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 pub use self::aggregate::{
     Bin, CampaignCard, CampaignLeaderboardRow, CreatorCard, CreatorLeaderboardRow, DirectionName,
@@ -81,9 +81,19 @@ pub use domain::time::Timestamp;
 pub use self::webhooks::{Webhook, WebhookCreated, WebhookDelivery};
 
 /// The agents' own object, passed on as the bytes that are stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct MetadataJson(Box<RawValue>);
+
+/// Through a value: the raw text cannot be had out of an object that stands flat in another.
+impl<'de> Deserialize<'de> for MetadataJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        to_raw_value(&value)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
 
 impl From<&domain::text::Metadata> for MetadataJson {
     fn from(metadata: &domain::text::Metadata) -> Self {

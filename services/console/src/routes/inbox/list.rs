@@ -11,7 +11,7 @@ use axum::response::Response;
 use super::view::{Asked, Status, View};
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
-use crate::routes::keys::people::People;
+use crate::routes::people::People;
 use crate::text::{filters, plural};
 use crate::visit::{Signed, Visit};
 

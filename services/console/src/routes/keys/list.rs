@@ -6,10 +6,10 @@ use axum::extract::Query;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::people::People;
 use super::week;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::people::People;
 use crate::text::filters;
 use crate::visit::Signed;
 

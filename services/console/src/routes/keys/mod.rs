@@ -4,7 +4,6 @@ mod change;
 mod create;
 mod fields;
 mod list;
-pub(super) mod people;
 mod revoke;
 mod rotate;
 mod safety;

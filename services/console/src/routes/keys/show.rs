@@ -7,10 +7,10 @@ use axum::response::Response;
 use chrono::{NaiveDate, TimeDelta};
 use uuid::Uuid;
 
-use super::people::People;
 use super::{at, grants};
 use crate::chart::Bars;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::people::People;
 use crate::text::{self, filters};
 use crate::visit::Signed;
 
