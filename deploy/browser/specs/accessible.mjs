@@ -1,8 +1,8 @@
 // For everybody: judged by axe, on a phone, and with nothing but a keyboard.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe } from "node:test";
 import { call, demoSession, newOrg } from "../support/api.mjs";
-import { AXE, DEADLINE, NARROW, WIDE, answerTo, main, tabTo, visit } from "../support/browser.mjs";
+import { AXE, NARROW, WIDE, answerTo, main, spec, tabTo, visit } from "../support/browser.mjs";
 import { NOWHERE, OUTSIDE, inside } from "../pages.mjs";
 
 const COLOURS = { runOnly: ["color-contrast", "link-in-text-block"] };
@@ -32,7 +32,7 @@ describe("pages", { concurrency: 2 }, () => {
   for (const [path, isSigned] of walks) {
     // Ids differ from run to run.
     const name = path.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "{id}");
-    test(name, DEADLINE, async (t) => {
+    spec(name, async (t) => {
       const page = await visit(t, { session: isSigned && session, bypassCSP: true });
       const answer = await page.goto(path);
       assert.equal(answer.status(), path === NOWHERE ? 404 : 200);
@@ -44,7 +44,7 @@ describe("pages", { concurrency: 2 }, () => {
 });
 
 describe("without a mouse", () => {
-  test("a key is made, looked at and revoked by keyboard", DEADLINE, async (t) => {
+  spec("a key is made, looked at and revoked by keyboard", async (t) => {
     const { admin } = await newOrg("Keyboard");
     const page = await visit(t, { session: admin.session });
     const press = (key) => page.keyboard.press(key);
@@ -84,7 +84,7 @@ describe("without a mouse", () => {
     assert.equal((await call("GET", "/api/v1/projects", { as: secret })).status, 401);
   });
 
-  test("what has the focus is seen", DEADLINE, async (t) => {
+  spec("what has the focus is seen", async (t) => {
     const page = await visit(t, { session: await demoSession() });
     await page.goto("/settings/api-keys");
     for (let n = 0; n < 25; n += 1) {

@@ -1,8 +1,8 @@
 // The whole life of an API key.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe } from "node:test";
 import { call, home, join, newOrg, v1 } from "../support/api.mjs";
-import { DEADLINE, answerTo, main, visit } from "../support/browser.mjs";
+import { answerTo, main, spec, visit } from "../support/browser.mjs";
 import { startProxy } from "../support/proxy.mjs";
 
 const KEY = /^tga_[0-9a-f]{64}$/;
@@ -33,13 +33,13 @@ function isReceipt(text) {
 }
 
 describe("the life of a key", { concurrency: 2 }, () => {
-  test("made, shown once, changed, rotated, revoked", DEADLINE, async (t) => {
+  spec("made, shown once, changed, rotated, revoked", async (t) => {
     const { admin } = await newOrg("Keys");
     // What the browser gets goes through here, so that it can be counted.
     const proxy = await startProxy(home);
     t.after(proxy.stop);
     const holds = (secret) => proxy.answers.filter(({ text }) => text.includes(secret));
-    const page = await visit(t, { session: admin.session, at: proxy.url });
+    const page = await visit(t, { session: admin.session, at: proxy.url, api: home });
 
     await page.goto("/settings/api-keys");
     await page.getByRole("heading", { name: "No live keys" }).waitFor();
@@ -100,7 +100,7 @@ describe("the life of a key", { concurrency: 2 }, () => {
     assert.equal(holds(secret).length, 1);
   });
 
-  test("a form that is sent twice makes one key", DEADLINE, async (t) => {
+  spec("a form that is sent twice makes one key", async (t) => {
     const { admin } = await newOrg("Twice");
     for (const [name, javaScriptEnabled] of [["With scripts", true], ["Without", false]]) {
       const page = await visit(t, { session: admin.session, javaScriptEnabled });
@@ -121,7 +121,7 @@ describe("the life of a key", { concurrency: 2 }, () => {
     assert.deepEqual(names.sort(), ["Two windows", "With scripts", "Without"]);
   });
 
-  test("two admins who revoke a key at once both get a receipt", DEADLINE, async (t) => {
+  spec("two admins who revoke a key at once both get a receipt", async (t) => {
     const org = await newOrg("Both");
     const grace = await join(org.id, "admin", "Grace");
     const key = await v1("POST", "/api-keys", { as: org.admin.session, body: { name: "Shared" } });
@@ -132,7 +132,7 @@ describe("the life of a key", { concurrency: 2 }, () => {
     assert.equal(await status(key.key), 401);
   });
 
-  test("the limit that is reached while the form is open is told, and nothing is lost", DEADLINE, async (t) => {
+  spec("the limit that is reached while the form is open is told, and nothing is lost", async (t) => {
     const { admin } = await newOrg("Full", { max_api_keys_per_org: 1 });
     const page = await visit(t, { session: admin.session });
     await fill(page, "One too many");
@@ -147,7 +147,7 @@ describe("the life of a key", { concurrency: 2 }, () => {
     assert.equal((await answerTo(page, "POST", () => button(page, "Create key").click())).status(), 201);
   });
 
-  test("a key that was revoked while its dialog was open is revoked all the same", DEADLINE, async (t) => {
+  spec("a key that was revoked while its dialog was open is revoked all the same", async (t) => {
     const { admin } = await newOrg("Late");
     const key = await v1("POST", "/api-keys", { as: admin.session, body: { name: "Gone" } });
     const page = await visit(t, { session: admin.session });
@@ -160,7 +160,7 @@ describe("the life of a key", { concurrency: 2 }, () => {
     isReceipt(await page.locator(".notice").innerText());
   });
 
-  test("what cannot be taken is told beside its field", DEADLINE, async (t) => {
+  spec("what cannot be taken is told beside its field", async (t) => {
     const { admin } = await newOrg("Fields");
     const page = await visit(t, { session: admin.session });
     await fill(page, "Narrow");
@@ -173,7 +173,7 @@ describe("the life of a key", { concurrency: 2 }, () => {
     assert.equal((await v1("GET", "/api-keys", { as: admin.session })).length, 0);
   });
 
-  test("a member sees no keys", DEADLINE, async (t) => {
+  spec("a member sees no keys", async (t) => {
     const org = await newOrg("Members");
     const { session } = await join(org.id, "member", "Grace");
     const page = await visit(t, { session });

@@ -1,13 +1,13 @@
 // Without scripts everything is links and forms.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe } from "node:test";
 import { PASSWORD, call, newInbox, newOrg, v1 } from "../support/api.mjs";
-import { DEADLINE, main, visit } from "../support/browser.mjs";
+import { main, spec, visit } from "../support/browser.mjs";
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
 describe("without scripts", { concurrency: 2 }, () => {
-  test("one signs in, makes a key, revokes it, and signs out", DEADLINE, async (t) => {
+  spec("one signs in, makes a key, revokes it, and signs out", async (t) => {
     const { admin } = await newOrg("Plain");
     const page = await visit(t, { javaScriptEnabled: false });
     await page.goto("/settings/api-keys");
@@ -33,7 +33,7 @@ describe("without scripts", { concurrency: 2 }, () => {
     await page.waitForURL("**/login");
   });
 
-  test("the inbox is decided, one by one and together", DEADLINE, async (t) => {
+  spec("the inbox is decided, one by one and together", async (t) => {
     const { admin } = await newOrg("Plain inbox");
     const { path } = await newInbox(admin.session, 5);
     const page = await visit(t, { session: admin.session, javaScriptEnabled: false });

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import { call, demoSession, home, newOrg, v1 } from "../support/api.mjs";
-import { DEADLINE, visit } from "../support/browser.mjs";
+import { spec, visit } from "../support/browser.mjs";
 import { HOSTILE, MADE } from "../support/hostile.mjs";
 import { NOWHERE, OUTSIDE, inside } from "../pages.mjs";
 
@@ -34,7 +34,7 @@ const csp = (header) =>
   Object.fromEntries(header.split(";").map((part) => part.trim().split(/\s+/)).map(([name, ...values]) => [name, values]));
 
 describe("safety", () => {
-  test("another site's form does nothing, even with the right token", DEADLINE, async (t) => {
+  spec("another site's form does nothing, even with the right token", async (t) => {
     const { admin } = await newOrg("Forged");
     for (const origin of origins()) {
       const page = await visit(t, { session: admin.session, hosts: [origin] });
@@ -51,7 +51,7 @@ describe("safety", () => {
     assert.deepEqual(await v1("GET", "/api-keys", { as: admin.session }), []);
   });
 
-  test("a post without the token, or with another's, does nothing", DEADLINE, async (t) => {
+  spec("a post without the token, or with another's, does nothing", async (t) => {
     const [{ admin }, other] = await Promise.all([newOrg("Tokens"), newOrg("Other tokens")]);
     const theirs = await visit(t, { session: other.admin.session });
     await theirs.goto("/settings/api-keys/new");
@@ -68,7 +68,7 @@ describe("safety", () => {
     assert.deepEqual(await v1("GET", "/api-keys", { as: admin.session }), []);
   });
 
-  test("no other site shows a page of ours in a frame", DEADLINE, async (t) => {
+  spec("no other site shows a page of ours in a frame", async (t) => {
     const session = await demoSession();
     for (const origin of origins()) {
       const page = await visit(t, { hosts: [origin], session });
@@ -82,7 +82,7 @@ describe("safety", () => {
     }
   });
 
-  test("the API takes no cookie", DEADLINE, async (t) => {
+  spec("the API takes no cookie", async (t) => {
     const page = await visit(t, { session: await demoSession() });
     await page.goto("/login");
     const ask = (path) => page.evaluate(async (path) => (await fetch(path)).status, path);
@@ -90,7 +90,7 @@ describe("safety", () => {
     assert.equal((await call("GET", "/api/v1/orgs/self", { as: "" })).status, 401);
   });
 
-  test("every page says what it may load, and is kept by no cache", { timeout: 120_000 }, async (t) => {
+  spec("every page says what it may load, and is kept by no cache", async (t) => {
     const session = await demoSession();
     const stranger = await visit(t);
     const page = await visit(t, { session });

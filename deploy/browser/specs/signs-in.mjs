@@ -1,8 +1,8 @@
 // Coming in and going out, on a server that nobody has set up.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe } from "node:test";
 import { PASSWORD, call } from "../support/api.mjs";
-import { COOKIE, DEADLINE, answerTo, cookie, main, visit } from "../support/browser.mjs";
+import { COOKIE, answerTo, cookie, main, spec, visit } from "../support/browser.mjs";
 import { startDev } from "../support/system.mjs";
 
 const EMAIL = "first@browser.example";
@@ -33,7 +33,7 @@ async function setUp(page) {
 }
 
 describe("signing in", () => {
-  test("the first start is set up once, with its token", DEADLINE, async (t) => {
+  spec("the first start is set up once, with its token", async (t) => {
     const page = await visit(t, { at });
     await page.goto("/setup");
     assert.equal((await setUp(page)).status(), 303);
@@ -46,7 +46,7 @@ describe("signing in", () => {
     assert.equal(await cookie(late), undefined);
   });
 
-  test("a wrong password says neither which part is wrong nor who is known", DEADLINE, async (t) => {
+  spec("a wrong password says neither which part is wrong nor who is known", async (t) => {
     const page = await visit(t, { at });
     const said = [];
     for (const email of [EMAIL, "nobody@browser.example"]) {
@@ -63,7 +63,7 @@ describe("signing in", () => {
     assert.equal(said[0], said[1]);
   });
 
-  test("the cookie is kept from scripts, other hosts and other sites", DEADLINE, async (t) => {
+  spec("the cookie is kept from scripts, other hosts and other sites", async (t) => {
     const page = await visit(t, { at });
     await page.goto("/login");
     const answer = await signIn(page);
@@ -79,7 +79,7 @@ describe("signing in", () => {
     assert.equal(await page.evaluate(() => document.cookie), "");
   });
 
-  test("who signs in gets another session, whatever the browser held", DEADLINE, async (t) => {
+  spec("who signs in gets another session, whatever the browser held", async (t) => {
     const page = await visit(t, { at, session: `tgs_${"0".repeat(64)}` });
     await page.goto("/settings/api-keys");
     assert.equal(new URL(page.url()).pathname, "/login");
@@ -96,7 +96,7 @@ describe("signing in", () => {
     assert.notEqual((await cookie(page)).value, first);
   });
 
-  test("signing out ends the session at once, for the API too", DEADLINE, async (t) => {
+  spec("signing out ends the session at once, for the API too", async (t) => {
     const page = await visit(t, { at });
     await page.goto("/login?next=/settings/api-keys");
     await signIn(page);
@@ -116,7 +116,7 @@ describe("signing in", () => {
     assert.equal(new URL(copy.url()).pathname, "/login");
   });
 
-  test("a session that ended elsewhere leads to the sign-in, and back", DEADLINE, async (t) => {
+  spec("a session that ended elsewhere leads to the sign-in, and back", async (t) => {
     const page = await visit(t, { at });
     await page.goto("/login");
     await signIn(page);
@@ -128,7 +128,7 @@ describe("signing in", () => {
     assert.equal(page.url(), `${at}/settings/api-keys?show=all`);
   });
 
-  test("after the sign-in comes a page of ours and no other", DEADLINE, async (t) => {
+  spec("after the sign-in comes a page of ours and no other", async (t) => {
     for (const next of ["https://example.com/", "//example.com", "/\\example.com", "javascript:alert(1)", "/a\r\nb"]) {
       const page = await visit(t, { at });
       await page.goto(`/login?next=${encodeURIComponent(next)}`);
@@ -143,7 +143,7 @@ describe("signing in", () => {
     }
   });
 
-  test("a form of before the sign-in is worth nothing after it", DEADLINE, async (t) => {
+  spec("a form of before the sign-in is worth nothing after it", async (t) => {
     const page = await visit(t, { at });
     await page.goto("/login");
     await signIn(page);

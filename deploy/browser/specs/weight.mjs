@@ -1,8 +1,8 @@
 // What a page weighs, with all it loads, in a browser that has nothing yet.
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe } from "node:test";
 import { demoSession } from "../support/api.mjs";
-import { DEADLINE, visit } from "../support/browser.mjs";
+import { spec, visit } from "../support/browser.mjs";
 import { NOWHERE, OUTSIDE, inside } from "../pages.mjs";
 
 const MOST_BYTES = 150_000;
@@ -12,7 +12,7 @@ const walks = [...OUTSIDE.map((path) => [path, false]), ...[...(await inside()),
 
 describe("pages", { concurrency: 2 }, () => {
   for (const [path, isSigned] of walks) {
-    test(path.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "{id}"), DEADLINE, async (t) => {
+    spec(path.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "{id}"), async (t) => {
       const page = await visit(t, { session: isSigned && session });
       const done = [];
       page.on("requestfinished", (request) => done.push(request));

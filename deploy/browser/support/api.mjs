@@ -18,6 +18,9 @@ export const home = new URL(ready.console).origin;
 // How far each server's log was when it answered: what is read then shows what was done before.
 const positions = new Map();
 
+/** How far a server's log was when it last answered here. */
+export const seen = (at) => positions.get(at) ?? 0;
+
 /** Any call; where a credential could not be checked, which a busy machine may bring about, it is made again. */
 export async function call(method, path, { as = ready.demo.api_key, body, type = "application/json", at = home } = {}) {
   for (let attempt = 0; ; attempt += 1) {
@@ -26,14 +29,14 @@ export async function call(method, path, { as = ready.demo.api_key, body, type =
       headers: {
         ...(as && { Authorization: `Bearer ${as}` }),
         ...(body && { "Content-Type": type }),
-        ...(positions.has(at) && { "Tga-Min-Position": `${positions.get(at)}` }),
+        "Tga-Min-Position": `${seen(at)}`,
       },
       body: body && typeof body !== "string" ? JSON.stringify(body) : body,
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     const answer = { status: response.status, ...(await response.json()) };
     const position = Number(response.headers.get("Tga-Position") ?? 0);
-    positions.set(at, Math.max(position, positions.get(at) ?? 0));
+    positions.set(at, Math.max(position, seen(at)));
     if (answer.meta?.code !== "verification_unavailable" || attempt === 4) return answer;
     await sleep(500);
   }

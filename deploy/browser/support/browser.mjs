@@ -1,15 +1,15 @@
 // The browser. Whatever a spec is about, no page may ask another host, break the policy, or fail in a script.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
-import { after } from "node:test";
-import { home } from "./api.mjs";
+import { after, test } from "node:test";
+import { home, seen } from "./api.mjs";
 
 const require = createRequire(`${process.env.TGA_BROWSER_NPM}/`);
 const { chromium } = require("playwright-core");
 export const AXE = require.resolve("axe-core/axe.min.js");
 
 /** How long a test may take, and how long anything in it may be waited for. */
-export const DEADLINE = { timeout: 90_000 };
+const DEADLINE_MS = 90_000;
 const PATIENCE_MS = 15_000;
 export const WIDE = { width: 1280, height: 800 };
 export const NARROW = { width: 390, height: 844 };
@@ -22,22 +22,53 @@ const browser = () => (launched ??= chromium.launch({
 }));
 after(async () => (await launched)?.close());
 
-/** Somebody's browser, with a page of it; signed in with a session, if there is one. */
-export async function visit(t, { session, at = home, hosts = [], ...options } = {}) {
+const contexts = new WeakMap();
+
+/** A test with a deadline; of one that fails, what its pages showed is told and kept as pictures. */
+export function spec(name, body, timeout = DEADLINE_MS) {
+  test(name, { timeout }, async (t) => {
+    contexts.set(t, []);
+    try {
+      await body(t);
+    } catch (error) {
+      await shown(t, name.replace(/[^a-z0-9]+/gi, "-").slice(0, 60)).catch(() => {});
+      throw error;
+    }
+  });
+}
+
+async function shown(t, name) {
+  const pages = contexts.get(t).flatMap((context) => context.pages());
+  for (const [n, page] of pages.entries()) {
+    const path = `${process.env.TGA_BROWSER_WORK}/${name}-${n}.png`;
+    t.diagnostic(`${page.url()} (${path}): ${(await page.locator("body").innerText()).replace(/\s+/g, " ").slice(0, 600)}`);
+    await page.screenshot({ path, fullPage: true });
+  }
+}
+
+/**
+ * Somebody's browser, with a page of it; signed in with a session, if there is one. `at` is where the console is, `api` where
+ * the spec reaches the API behind it, `hosts` what else may be asked.
+ */
+export async function visit(t, { session, at = home, api = at, hosts = [], ...options } = {}) {
   const context = await (await browser()).newContext({ baseURL: at, viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
+  contexts.get(t).push(context);
   const faults = watch(context, [at, ...hosts]);
   t.after(async () => {
     await context.close();
     assert.deepEqual(faults, []);
   });
-  if (session) await keep(context, session, at);
+  if (session) await keep(context, session, at, api);
   return context.newPage();
 }
 
-/** Signs a browser in without its forms. */
-export const keep = (context, session, at = home) =>
-  context.addCookies([{ name: COOKIE, value: session, domain: new URL(at).hostname, path: "/", httpOnly: true, secure: true, sameSite: "Lax" }]);
+// Signed in without the forms; what was done through the API is shown, as is what the browser itself does.
+const keep = (context, session, at, api) => {
+  const kept = { [COOKIE]: session, "__Host-tga_seen": `${seen(api)}` };
+  const ours = { domain: new URL(at).hostname, path: "/", httpOnly: true, secure: true, sameSite: "Lax" };
+  return context.addCookies(Object.entries(kept).map(([name, value]) => ({ name, value, ...ours })));
+};
 
 export const COOKIE = "__Host-tga_session";
 

@@ -61,7 +61,7 @@ impl Framed for NewPage {
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
     let (who, limits) = known(&visit).await?;
-    let form = KeyForm::new(who.session.scopes);
+    let form = KeyForm::new(who.session.scopes, visit.app.clock.now());
     let once = visit.app.entropy.uuid_v4().to_string();
     let page = page(&visit, who, &limits, form, once, Errors::default());
     Ok(render(StatusCode::OK, &page))
@@ -144,6 +144,9 @@ pub(super) fn errors_of(refusal: &Refusal, held: Scopes) -> Errors {
         ("limit_reached", Some("max_api_keys_per_org"), Some(max)) => Errors::of_form(format!(
             "Your plan allows {max} live keys, and there are as many. Revoke one that is not needed. Nothing was made."
         )),
+        ("idempotency_mismatch", ..) => Errors::of_form(
+            "This form was sent before, with other values, and made its key then. Open a new form for another key.",
+        ),
         ("insufficient_scope", ..) => {
             let held: Vec<_> = held.iter().map(api::v1::Scope::name).collect();
             Errors::of_field(
