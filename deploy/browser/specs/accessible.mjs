@@ -33,7 +33,7 @@ describe("pages", { concurrency: 2 }, () => {
     // Ids differ from run to run.
     const name = path.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "{id}");
     spec(name, async (t) => {
-      const page = await visit(t, { session: isSigned && session, bypassCSP: true });
+      const page = await visit(t, { session: isSigned && session, bypassCSP: true, reducedMotion: "reduce" });
       const answer = await page.goto(path);
       assert.equal(answer.status(), path === NOWHERE ? 404 : 200);
       assert.equal(await page.locator("h1").count(), 1);

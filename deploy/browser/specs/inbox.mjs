@@ -44,7 +44,7 @@ describe("the inbox", { concurrency: 2 }, () => {
     assert.deepEqual(await of("included"), [second, fourth, fifth].sort());
     assert.deepEqual(await of("excluded"), [third]);
     await press("e");
-    await page.getByText(sixth).waitFor({ state: "detached" });
+    await page.getByLabel(sixth, { exact: true }).waitFor({ state: "detached" });
     await press("e");
     await page.getByText("Nothing waits for you").waitFor();
   });
