@@ -31,6 +31,7 @@ pub(super) struct InboxPage {
     pub(super) shell: Shell,
     project: Project,
     view: View,
+    platforms: [(&'static str, &'static str); 3],
     /// Whose videos alone are shown.
     creator: Option<String>,
     rows: Vec<Row>,
@@ -60,17 +61,13 @@ impl InboxPage {
         Status::ALL.map(|status| (status, self.view.of_status(status).place(&project)))
     }
 
-    fn platforms(&self) -> [(&'static str, &'static str); 3] {
-        PLATFORMS
-    }
-
     /// With everything ticked, for browsers without scripts.
     fn ticked_place(&self) -> String {
         self.view.ticked_place(&self.project.id.to_string())
     }
 
     fn first_place(&self) -> String {
-        let first = self.view.from_beginning();
+        let first = self.view.first_page();
         first.place(&self.project.id.to_string())
     }
 
@@ -99,7 +96,7 @@ pub(super) async fn show(
     Named(id): Named<String>,
     Query(view): Asked,
 ) -> Result<Response, Problem> {
-    let mut page = page(&visit, &id, view, &HashSet::new()).await?;
+    let mut page = Box::pin(page(&visit, &id, view, &HashSet::new())).await?;
     page.shell = page.shell.with_notice();
     Ok(ok(&page))
 }
@@ -145,6 +142,7 @@ pub(super) async fn page(
         ),
         project,
         view,
+        platforms: PLATFORMS,
         creator,
     })
 }

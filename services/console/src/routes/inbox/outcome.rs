@@ -38,12 +38,11 @@ fn refusals(answer: &BulkAnswer) -> Vec<String> {
     let mut reasons: Vec<(Option<ErrorCode>, &str, usize)> = Vec::new();
     let refused = answer.results.iter();
     for result in refused.filter(|it| it.status == BulkStatus::Error) {
-        match reasons.iter_mut().find(|(code, ..)| *code == result.code) {
-            Some((.., count)) => *count += 1,
-            None => {
-                let message = result.message.as_deref().unwrap_or("it was refused");
-                reasons.push((result.code, message, 1));
-            }
+        if let Some((.., count)) = reasons.iter_mut().find(|(code, ..)| *code == result.code) {
+            *count += 1;
+        } else {
+            let message = result.message.as_deref().unwrap_or("it was refused");
+            reasons.push((result.code, message, 1));
         }
     }
     let sentence = |(code, message, count): (_, &str, _)| match code {

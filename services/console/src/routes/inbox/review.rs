@@ -72,7 +72,7 @@ pub(super) async fn review(
         (visit.seen(&reviewed), notice)
     };
     if visit.is_part {
-        let mut page = list::page(&visit, &id, view, &review.left).await?;
+        let mut page = Box::pin(list::page(&visit, &id, view, &review.left)).await?;
         page.shell.notice = Some(notice);
         return Ok(ok(&page));
     }

@@ -93,7 +93,7 @@ impl View {
         let status = status.name().to_owned();
         Self {
             status,
-            ..self.from_beginning()
+            ..self.first_page()
         }
     }
 
@@ -101,12 +101,12 @@ impl View {
     pub fn of_creator(&self, creator_id: String) -> Self {
         Self {
             creator_id,
-            ..self.from_beginning()
+            ..self.first_page()
         }
     }
 
     /// Its first page.
-    pub fn from_beginning(&self) -> Self {
+    pub fn first_page(&self) -> Self {
         self.after(String::new())
     }
 
