@@ -139,6 +139,21 @@ need_node() {
   have node && have npm || apt_install "Node.js" nodejs npm
 }
 
+# A browser of the family that playwright-core drives; sets TGA_CHROMIUM unless it is set.
+need_chromium() {
+  [ -z "${TGA_CHROMIUM:-}" ] || return 0
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    if have "$name"; then
+      TGA_CHROMIUM=$(command -v "$name")
+      return 0
+    fi
+  done
+  apt_install "Chromium, a browser" chromium fonts-dejavu-core
+  TGA_CHROMIUM=$(command -v chromium) || die "no Chromium was found" \
+    "install one and put it on PATH, or name it in TGA_CHROMIUM"
+}
+
 # npm_fetch SOURCE FOLDER: installs exactly what the lock file in SOURCE says; no package may run code of its own.
 npm_fetch() {
   local folder

@@ -59,3 +59,94 @@ document.addEventListener("submit", (event) => {
   // Pages that come back from the browser's memory can be sent again.
   addEventListener("pageshow", () => { delete form.dataset.sent; }, { once: true });
 });
+
+// The inbox by keyboard. Keys act on what is focused, never in a field, and can be switched off.
+const inbox = document.getElementById("inbox");
+const inboxKeys = () => {
+  const said = document.getElementById("inbox-said");
+  const help = document.getElementById("inbox-help");
+  const use = help.querySelector("[data-inbox-keys]");
+  const boxes = () => [...inbox.querySelectorAll("[name=video_ids]")];
+  const ticked = () => boxes().filter((box) => box.checked);
+  const rowOf = (element) => element?.closest("[data-video]");
+  const current = () => rowOf(document.activeElement)?.querySelector("[name=video_ids]");
+  // Which video comes after a decision, so that the place is not lost.
+  let next = null;
+
+  const go = (box) => {
+    (box ?? inbox).focus({ preventScroll: true });
+    rowOf(box)?.scrollIntoView({ block: "nearest" });
+  };
+  const step = (by) => {
+    const all = boxes();
+    const at = all.indexOf(current());
+    if (all.length) go(all[at < 0 ? 0 : Math.min(Math.max(at + by, 0), all.length - 1)]);
+  };
+  const show = () => {
+    const [count, of] = [ticked().length, boxes().length];
+    const all = inbox.querySelector("[data-select-all]");
+    if (!all) return;
+    all.closest("label").hidden = false;
+    all.checked = count === of;
+    all.indeterminate = count > 0 && count < of;
+    inbox.querySelector("[data-selected]").textContent = count ? `${count} selected` : "";
+  };
+  const tick = () => {
+    const box = current();
+    if (box) box.click();
+    said.textContent = box ? `${ticked().length} selected` : "Press j to go to the first video.";
+  };
+  const decide = (decision) => {
+    const row = rowOf(current());
+    const button = ticked().length
+      ? inbox.querySelector(`[name=decision][value=${decision}]`)
+      : row?.querySelector(`[name=one][value^=${decision}]`);
+    if (button) button.click();
+    else said.textContent = row || ticked().length ? "This video is there already." : "Press j to go to the first video.";
+  };
+  const acts = new Map([
+    ["j", () => step(1)], ["ArrowDown", () => step(1)],
+    ["k", () => step(-1)], ["ArrowUp", () => step(-1)],
+    ["x", tick], ["a", () => decide("include")], ["e", () => decide("exclude")],
+    ["?", () => help.showModal()],
+  ]);
+
+  document.addEventListener("keydown", (event) => {
+    const act = acts.get(event.key);
+    if (!act || event.ctrlKey || event.metaKey || event.altKey || !use.checked) return;
+    if (event.target.closest("input:not([type=checkbox]), select, textarea, dialog")) return;
+    // Elsewhere arrows scroll.
+    if (event.key.startsWith("Arrow") && !current()) return;
+    event.preventDefault();
+    act();
+  });
+  inbox.addEventListener("change", (event) => {
+    if (event.target.matches("[data-select-all]")) {
+      for (const box of boxes()) box.checked = event.target.checked;
+    }
+    show();
+  });
+  inbox.addEventListener("submit", (event) => {
+    const { name, value } = event.submitter ?? {};
+    const gone = name === "one" ? [value.split(" ")[1]] : ticked().map((box) => box.value);
+    const all = boxes();
+    const at = Math.max(all.indexOf(current()), 0);
+    const order = [...all.slice(at), ...all.slice(0, at).reverse()];
+    next = order.find((box) => !gone.includes(box.value))?.id;
+  }, true);
+  document.addEventListener("htmx:after:swap", () => {
+    if (!inbox.querySelector("[data-said]")) return;
+    document.querySelector("main > .notice")?.remove();
+    said.textContent = inbox.querySelector("[data-said]").textContent;
+    show();
+    go(document.getElementById(next) ?? boxes()[0]);
+  });
+
+  use.checked = localStorage.getItem("inbox-keys") !== "off";
+  use.addEventListener("change", () => localStorage.setItem("inbox-keys", use.checked ? "on" : "off"));
+  const button = document.querySelector("[data-inbox-help]");
+  button.hidden = false;
+  button.addEventListener("click", () => help.showModal());
+  show();
+};
+if (inbox) inboxKeys();

@@ -80,7 +80,7 @@ impl Fields {
         lines.filter(|line| !line.is_empty())
     }
 
-    fn parse(body: &[u8]) -> Self {
+    pub(crate) fn parse(body: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
     }
 }

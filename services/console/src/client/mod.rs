@@ -31,6 +31,9 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(20);
 const AGAIN_SECONDS: u64 = 2;
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// Waits before a call is made again whose credential could not be checked. Nothing was done for it, and
+/// a page makes several: people would see such a moment more often than programs do.
+const CHECKED_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(700)];
 /// The longest answer that is read whole, in bytes.
 const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -174,6 +177,27 @@ impl Api {
     }
 
     async fn send(
+        &self,
+        within: Duration,
+        mut request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Failure> {
+        for wait in CHECKED_AGAIN_AFTER {
+            let again = request.try_clone();
+            let sent = self.send_once(within, request).await;
+            match (sent, again) {
+                (Err(failure), Some(again))
+                    if failure.refusal("verification_unavailable").is_some() =>
+                {
+                    self.clock.sleep(wait).await;
+                    request = again;
+                }
+                (sent, _) => return sent,
+            }
+        }
+        self.send_once(within, request).await
+    }
+
+    async fn send_once(
         &self,
         within: Duration,
         request: reqwest::RequestBuilder,

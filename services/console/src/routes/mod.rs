@@ -2,6 +2,7 @@
 
 mod audit;
 mod id;
+mod inbox;
 mod keys;
 mod people;
 mod program;
@@ -43,6 +44,7 @@ pub fn pages() -> Router<Shared> {
         .merge(audit::pages())
         .merge(settings::pages())
         .merge(program::pages())
+        .merge(inbox::pages())
         .fallback(nowhere)
 }
 

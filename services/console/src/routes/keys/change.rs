@@ -31,7 +31,7 @@ impl Framed for ChangePage {
 
 pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
-    let form = KeyForm::of(&key.data, who.session.scopes);
+    let form = KeyForm::of(&key.data, who.session.scopes, visit.app.clock.now());
     let page = ChangePage {
         shell: Shell::signed(&visit, who, Nav::Keys, format!("Change {}", key.data.name)),
         errors: Errors::default(),

@@ -53,7 +53,7 @@ impl Framed for NewPage {
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
     let (who, limits) = known(&visit).await?;
-    let form = KeyForm::new(who.session.scopes);
+    let form = KeyForm::new(who.session.scopes, visit.app.clock.now());
     let once = visit.app.entropy.uuid_v4().to_string();
     let page = page(&visit, who, &limits, form, once, Errors::default());
     Ok(render(StatusCode::OK, &page))
@@ -63,6 +63,8 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let once = fields.text(ONCE_FIELD).to_owned();
     let body = body(&fields, visit.app.clock.now());
+    // Before the key is made: what fails after that would keep its secret from everybody.
+    let (who, limits) = known(&visit).await?;
     let path = Path::v1(&["api-keys"]);
     let made = visit.command::<ApiKeyCreated>(Method::POST, path, Some(&body), Some(&once));
     let made = match made.await {
@@ -71,7 +73,6 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
             let Some(refusal) = problem.refusal() else {
                 return Err(problem);
             };
-            let (who, limits) = known(&visit).await?;
             let form = KeyForm::sent(&fields, who.session.scopes);
             let errors = errors_of(refusal, who.session.scopes);
             let page = page(&visit, who, &limits, form, once, errors);
@@ -86,7 +87,6 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
         visit.jar = tell(visit.jar, &Notice::of(text));
         return Ok(see_other(&visit, &place(&made.data)));
     };
-    let who = visit.who().await?;
     let shell = Shell::signed(&visit, who, Nav::Keys, "Your new API key");
     Ok(secret::show(&visit, shell, &made.data.object, secret, None))
 }
@@ -136,6 +136,9 @@ pub(super) fn errors_of(refusal: &Refusal, held: Scopes) -> Errors {
         ("limit_reached", Some("max_api_keys_per_org"), Some(max)) => Errors::of_form(format!(
             "Your plan allows {max} live keys, and there are as many. Revoke one that is not needed. Nothing was made."
         )),
+        ("idempotency_mismatch", ..) => Errors::of_form(
+            "This form was sent before, with other values, and made its key then. Open a new form for another key.",
+        ),
         ("insufficient_scope", ..) => {
             let held: Vec<_> = held.iter().map(api::v1::Scope::name).collect();
             Errors::of_field(

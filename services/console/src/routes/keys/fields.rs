@@ -26,6 +26,8 @@ pub struct KeyForm {
     pub allowlist: String,
     pub rate: String,
     pub is_strict: bool,
+    /// When it was opened: spans count from there, so that a form that is sent twice says the same twice.
+    pub opened_at: String,
 }
 
 /// A scope to tick.
@@ -37,8 +39,9 @@ pub struct Choice {
 
 impl KeyForm {
     /// Of a new key: the default scopes, and an end in a quarter.
-    pub fn new(held: Scopes) -> Self {
+    pub fn new(held: Scopes, now: DateTime<Utc>) -> Self {
         Self {
+            opened_at: instant(now),
             name: String::new(),
             scopes: choices(held, |scope| Scopes::DEFAULT.contains(scope)),
             expiry: "90".to_owned(),
@@ -50,9 +53,10 @@ impl KeyForm {
     }
 
     /// Of a key that is there.
-    pub fn of(key: &ApiKey, held: Scopes) -> Self {
+    pub fn of(key: &ApiKey, held: Scopes, now: DateTime<Utc>) -> Self {
         let all: Scopes = held.iter().chain(key.scopes.iter()).collect();
         Self {
+            opened_at: instant(now),
             name: key.name.clone(),
             scopes: choices(all, |scope| key.scopes.contains(scope)),
             expiry: "keep".to_owned(),
@@ -71,6 +75,7 @@ impl KeyForm {
             .chain(Scope::ALL.into_iter().filter(|it| is_ticked(*it)))
             .collect();
         Self {
+            opened_at: fields.text("opened_at").to_owned(),
             name: fields.text("name").to_owned(),
             scopes: choices(all, is_ticked),
             expiry: fields.text("expiry").to_owned(),
@@ -130,13 +135,38 @@ fn expires_at(fields: &Fields, now: DateTime<Utc>) -> Option<Value> {
         // The end of that day in UTC.
         "date" => Some(json!(format!("{}T23:59:59Z", fields.text("expiry_date")))),
         days => {
+            let opened_at = fields.text("opened_at").parse().unwrap_or(now);
             let known = EXPIRIES.iter().find(|(name, ..)| *name == days);
-            let until = known.map(|(_, days, _)| now + TimeDelta::days(*days));
-            let text = until.map(|until| until.to_rfc3339_opts(SecondsFormat::Secs, true));
-            Some(text.map_or(json!(days), |text| json!(text)))
+            let until =
+                known.and_then(|(_, days, _)| opened_at.checked_add_signed(TimeDelta::days(*days)));
+            Some(until.map_or(json!(days), |until| json!(instant(until))))
         }
     }
 }
 
+fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 /// What a key may ask per minute if nothing is said.
 pub const DEFAULT_RATE: u64 = KEY_RATE_DEFAULT;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::body;
+    use crate::form::Fields;
+
+    #[test]
+    fn a_form_says_the_same_whenever_it_is_sent() {
+        let sent = "name=a&scopes=read&expiry=90&opened_at=2026-01-01T00%3A00%3A00Z";
+        let at = |now: &str| {
+            let fields = Fields::parse(sent.as_bytes());
+            body(&fields, now.parse().expect("an instant"))
+        };
+        let body = at("2026-01-01T00:05:00Z");
+        assert_eq!(body["expires_at"], json!("2026-04-01T00:00:00Z"));
+        assert_eq!(body, at("2026-01-02T00:00:00Z"));
+    }
+}

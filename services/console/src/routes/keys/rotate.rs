@@ -52,6 +52,8 @@ pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Pro
     let once = fields.text(ONCE_FIELD).to_owned();
     let overlap = fields.text("overlap_seconds").parse().unwrap_or(86_400_u64);
     let body = json!({"overlap_seconds": overlap});
+    // Before the new key is made: what fails after that would keep its secret from everybody.
+    let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
     let path = Path::v1(&["api-keys", &id.to_string(), "rotate"]);
     let rotated = visit.command::<ApiKeyRotated>(Method::POST, path, Some(&body), Some(&once));
     let rotated = match rotated.await {
@@ -60,7 +62,6 @@ pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Pro
             let Some(refusal) = problem.refusal() else {
                 return Err(problem);
             };
-            let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
             let errors = errors_of(refusal, who.session.scopes);
             let page = page(&visit, who, key.data, once, overlap, errors);
             return Ok(render(refusal.status, &page));
@@ -76,7 +77,6 @@ pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Pro
             &format!("/settings/api-keys/{}", new.object.id),
         ));
     };
-    let who = visit.who().await?;
     let of_old = match (&receipt, old.expires_at) {
         (None, Some(end)) => format!(
             "The old key {} works until {}.",

@@ -1,0 +1,164 @@
+// An API that is slow, away or broken, between the console and the real one.
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { home, newOrg, v1 } from "../support/api.mjs";
+import { answerTo, main, spec, visit } from "../support/browser.mjs";
+import { startProxy } from "../support/proxy.mjs";
+import { startConsole } from "../support/system.mjs";
+
+const refusal = (code, error = "Not now") => JSON.stringify({ data: null, error, meta: { code } });
+const button = (page, name) => page.getByRole("button", { name, exact: true });
+
+// One console over one bad API for each test.
+async function badDay(t, name) {
+  const api = await startProxy(home);
+  const console = await startConsole(`failing-${name}`, api.url);
+  const { admin } = await newOrg(name);
+  t.after(async () => {
+    await console.stop();
+    api.stop();
+  });
+  const page = await visit(t, { at: console.ready.url, api: home, session: admin.session });
+  const keys = () => v1("GET", "/api-keys", { as: admin.session });
+  return { api, page, keys };
+}
+
+/** A page that says what is wrong, whether anything was done, and what to do. */
+async function says(page, answer, status, ...texts) {
+  assert.equal(answer.status(), status);
+  const shown = await main(page);
+  for (const text of texts) assert.match(shown, text);
+  assert.match(shown, /request [0-9a-zA-Z_-]{8,}/);
+}
+
+async function fill(page, name) {
+  await page.goto("/settings/api-keys/new");
+  await page.getByLabel("Name", { exact: true }).fill(name);
+}
+
+describe("a failing API", { concurrency: 3 }, () => {
+  spec("is told, with the status it is, and can be tried again", async (t) => {
+    const { api, page } = await badDay(t, "reads");
+    const isRead = ({ method, path }) => method === "GET" && path.includes("/api-keys");
+    const cases = [
+      ["lost", 502, /cannot be reached/, true],
+      [{ status: 200, body: "<html>" }, 502, /does not understand/, false],
+      [{ status: 500, body: refusal("internal_error") }, 500, /Something went wrong/, true],
+      [{ status: 503, body: refusal("projection_unavailable") }, 503, /Not just now/, true],
+      [{ status: 429, body: refusal("rate_limit_exceeded"), headers: { "Retry-After": "7" } }, 429, /Too many requests/, true],
+      [{ status: 403, body: refusal("org_suspended") }, 403, /suspended/, false],
+    ];
+    for (const [fault, status, text, mayRepeat] of cases) {
+      api.fault = (request) => isRead(request) && fault;
+      const answer = await page.goto("/settings/api-keys?show=all");
+      await says(page, answer, status, text);
+      if (status === 429) assert.equal(answer.headers()["retry-after"], "7");
+      api.fault = () => undefined;
+      if (!mayRepeat) continue;
+      await page.getByRole("link", { name: "Try again" }).click();
+      await page.getByRole("heading", { name: "API keys" }).waitFor();
+      assert.equal(new URL(page.url()).search, "?show=all");
+    }
+  });
+
+  spec("that cannot check a credential for a moment is asked again", async (t) => {
+    const { api, page } = await badDay(t, "moment");
+    const refused = new Set();
+    api.fault = ({ method, path }) => {
+      if (refused.has(method + path)) return undefined;
+      refused.add(method + path);
+      return { status: 503, body: refusal("verification_unavailable") };
+    };
+    await fill(page, "Asked again");
+    assert.equal((await answerTo(page, "POST", () => button(page, "Create key").click())).status(), 201);
+    assert.ok(refused.size >= 4);
+  });
+
+  spec("that is slow is waited for, and not for ever", async (t) => {
+    const { api, page } = await badDay(t, "slow");
+    api.fault = ({ path }) => path.includes("/api-keys") && { after: 1_500 };
+    assert.equal((await page.goto("/settings/api-keys")).status(), 200);
+    api.fault = ({ path }) => path.includes("/api-keys") && { after: 20_000 };
+    const began = Date.now();
+    const answer = await page.goto("/settings/api-keys");
+    await says(page, answer, 504, /took too long/);
+    assert.ok(Date.now() - began < 12_000);
+  });
+
+  spec("a command that did not arrive has made nothing, and the same form can be sent again", async (t) => {
+    const { api, page, keys } = await badDay(t, "lost");
+    await fill(page, "Again");
+    api.fault = ({ method }) => method === "POST" && "lost";
+    const answer = await answerTo(page, "POST", () => button(page, "Create key").click());
+    await says(page, answer, 502, /cannot be reached/, /look first whether it was done/);
+    assert.equal((await keys()).length, 0);
+    api.fault = () => undefined;
+    assert.equal((await answerTo(page, "POST", () => page.reload())).status(), 201);
+    assert.deepEqual((await keys()).map(({ name }) => name), ["Again"]);
+  });
+
+  spec("a command that was done unheard is not done twice", async (t) => {
+    const { api, page, keys } = await badDay(t, "unheard");
+    await fill(page, "Once");
+    api.fault = ({ method }) => method === "POST" && "unanswered";
+    const answer = await answerTo(page, "POST", () => button(page, "Create key").click());
+    await says(page, answer, 502, /look first whether it was done/);
+    api.fault = () => undefined;
+    await page.reload();
+    await page.getByText("This form made its key already").waitFor();
+    const made = await keys();
+    assert.equal(made.length, 1);
+    // A revocation that nobody heard of is made again, and its receipt comes.
+    await page.goto(`/settings/api-keys/${made[0].id}/revoke`);
+    api.fault = ({ method }) => method === "DELETE" && "unanswered";
+    await says(page, await answerTo(page, "POST", () => button(page, "Delete the key").click()), 502, /look first/);
+    api.fault = () => undefined;
+    await page.goto(`/settings/api-keys/${made[0].id}/revoke`);
+    await answerTo(page, "POST", () => button(page, "Delete the key").click());
+    assert.match(await main(page), /\d+ ms/);
+  });
+
+  spec("a key that was made is shown, whatever fails then", async (t) => {
+    const { api, page } = await badDay(t, "shown");
+    await fill(page, "Shown");
+    let isMade = false;
+    api.fault = ({ method }) => {
+      isMade ||= method === "POST";
+      return isMade && method === "GET" && "lost";
+    };
+    await answerTo(page, "POST", () => button(page, "Create key").click());
+    assert.match(await page.locator("[data-secret]").textContent(), /^tga_/);
+    api.fault = () => undefined;
+    await page.getByRole("link", { name: "I have copied it" }).click();
+    await page.getByRole("link", { name: "Rotate" }).click();
+    isMade = false;
+    api.fault = ({ method }) => {
+      isMade ||= method === "POST";
+      return isMade && method === "GET" && "lost";
+    };
+    await answerTo(page, "POST", () => button(page, "Rotate").click());
+    assert.match(await page.locator("[data-secret]").textContent(), /^tga_/);
+  });
+
+  spec("in the dialog the same is said", async (t) => {
+    const { api, page } = await badDay(t, "dialog");
+    await fill(page, "Dialog");
+    await answerTo(page, "POST", () => button(page, "Create key").click());
+    await page.goto("/settings/api-keys");
+    api.fault = () => ({ status: 503, body: refusal("verification_unavailable") });
+    await page.getByRole("link", { name: "Delete Dialog" }).click();
+    await page.getByRole("dialog").getByRole("heading", { name: "Not just now" }).waitFor();
+  });
+
+  spec("a sign-in says that it cannot be, and nothing of the password", async (t) => {
+    const { api, page } = await badDay(t, "sign-in");
+    await page.context().clearCookies();
+    await page.goto("/login");
+    await page.getByLabel("Email address").fill("ada@browser.example");
+    await page.getByLabel("Password").fill("correct horse battery");
+    api.fault = ({ path }) => path.startsWith("/auth") && "lost";
+    const answer = await answerTo(page, "POST", () => button(page, "Sign in").click());
+    await says(page, answer, 502, /cannot be reached/);
+    assert.ok(!(await page.content()).includes("correct horse"));
+  });
+});

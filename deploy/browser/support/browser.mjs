@@ -1,0 +1,123 @@
+// The browser. Whatever a spec is about, no page may ask another host, break the policy, or fail in a script.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { after, test } from "node:test";
+import { home, seen } from "./api.mjs";
+
+const require = createRequire(`${process.env.TGA_BROWSER_NPM}/`);
+const { chromium } = require("playwright-core");
+export const AXE = require.resolve("axe-core/axe.min.js");
+
+/** How long a test may take, and how long anything in it may be waited for. */
+const DEADLINE_MS = 90_000;
+const PATIENCE_MS = 15_000;
+export const WIDE = { width: 1280, height: 800 };
+export const NARROW = { width: 390, height: 844 };
+
+let launched;
+const browser = () => (launched ??= chromium.launch({
+  executablePath: process.env.TGA_CHROMIUM,
+  // The browser's sandbox does not work for root.
+  args: process.getuid() === 0 ? ["--no-sandbox"] : [],
+}));
+after(async () => (await launched)?.close());
+
+const contexts = new WeakMap();
+
+/** A test with a deadline; of one that fails, what its pages showed is told and kept as pictures. */
+export function spec(name, body, timeout = DEADLINE_MS) {
+  test(name, { timeout }, async (t) => {
+    contexts.set(t, []);
+    try {
+      await body(t);
+    } catch (error) {
+      await shown(t, name.replace(/[^a-z0-9]+/gi, "-").slice(0, 60)).catch(() => {});
+      throw error;
+    }
+  });
+}
+
+async function shown(t, name) {
+  const pages = contexts.get(t).flatMap((context) => context.pages());
+  for (const [n, page] of pages.entries()) {
+    const path = `${process.env.TGA_BROWSER_WORK}/${name}-${n}.png`;
+    t.diagnostic(`${page.url()} (${path}): ${(await page.locator("body").innerText()).replace(/\s+/g, " ").slice(0, 600)}`);
+    await page.screenshot({ path, fullPage: true });
+  }
+}
+
+/**
+ * Somebody's browser, with a page of it; signed in with a session, if there is one. `at` is where the console is, `api` where
+ * the spec reaches the API behind it, `hosts` what else may be asked.
+ */
+export async function visit(t, { session, at = home, api = at, hosts = [], ...options } = {}) {
+  const context = await (await browser()).newContext({ baseURL: at, viewport: WIDE, ...options });
+  context.setDefaultTimeout(PATIENCE_MS);
+  contexts.get(t).push(context);
+  const faults = watch(context, [at, ...hosts]);
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(faults, []);
+  });
+  if (session) await keep(context, session, at, api);
+  return context.newPage();
+}
+
+// Signed in without the forms; what was done through the API is shown, as is what the browser itself does.
+const keep = (context, session, at, api) => {
+  const kept = { [COOKIE]: session, "__Host-tga_seen": `${seen(api)}` };
+  const ours = { domain: new URL(at).hostname, path: "/", httpOnly: true, secure: true, sameSite: "Lax" };
+  return context.addCookies(Object.entries(kept).map(([name, value]) => ({ name, value, ...ours })));
+};
+
+export const COOKIE = "__Host-tga_session";
+
+/** The cookie with this name, if the browser has it. */
+export const cookie = async (page, name = COOKIE) =>
+  (await page.context().cookies()).find((cookie) => cookie.name === name);
+
+function watch(context, hosts) {
+  const faults = [];
+  const origins = new Set(hosts.map((host) => new URL(host).origin));
+  context.on("request", (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (protocol.startsWith("http") && !origins.has(origin)) faults.push(`asked ${request.url()}`);
+  });
+  context.on("weberror", (error) => faults.push(`failed: ${error.error()}`));
+  context.on("console", (message) => {
+    // Browsers say so of every status that is none of success.
+    const isStatus = message.text().startsWith("Failed to load resource");
+    if (message.type() === "error" && !isStatus) faults.push(message.text());
+  });
+  return faults;
+}
+
+/** Goes where a link or button leads, and says what the server answered to what was sent. */
+export async function answerTo(page, method, act) {
+  const answer = page.waitForResponse((response) => response.request().method() === method);
+  await act();
+  const response = await answer;
+  await page.waitForLoadState();
+  return response;
+}
+
+/** The text of the page's main part. */
+export const main = (page) => page.locator("main").innerText();
+
+/** Presses Tab until an element with this name has the focus. */
+export async function tabTo(page, name) {
+  const seen = [];
+  for (let n = 0; n < 120; n += 1) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(nameOfFocused);
+    if (focused === name || (name instanceof RegExp && name.test(focused))) return;
+    seen.push(focused);
+  }
+  assert.fail(`Tab does not reach ${name}: ${seen.join(" | ")}`);
+}
+
+function nameOfFocused() {
+  const element = document.activeElement;
+  const text = element.ariaLabel ?? element.labels?.[0]?.innerText ?? element.innerText ?? "";
+  return text.replace(/\s+/g, " ").trim();
+}
