@@ -16,7 +16,8 @@ async function judge(page, path) {
       await page.emulateMedia({ colorScheme });
       const { violations } = await page.evaluate((options) => window.axe.run(options), options);
       for (const { id, nodes } of violations) {
-        for (const { html, failureSummary } of nodes.slice(0, 3)) found.push(`${path} ${size} ${colorScheme} ${id}: ${html} ${failureSummary}`);
+        const where = `${path} ${size} ${colorScheme}`;
+        found.push(...nodes.slice(0, 3).map(({ html, failureSummary }) => `${where} ${id}: ${html} ${failureSummary}`));
       }
     }
   }

@@ -16,7 +16,10 @@ async function open(t, name, count) {
     press: (keys) => keys.split(" ").reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve()),
     at: () => page.evaluate(() => document.activeElement.closest("[data-video]")?.querySelector(".title").innerText),
     said: (text) => page.locator("#inbox-said").filter({ hasText: text }).waitFor({ state: "attached" }),
-    of: async (status) => (await v1("GET", `${inbox.path}?status=${status}`, { as: admin.session })).map(({ title }) => title).sort(),
+    of: async (status) => {
+      const videos = await v1("GET", `${inbox.path}?status=${status}`, { as: admin.session });
+      return videos.map(({ title }) => title).sort();
+    },
   };
 }
 

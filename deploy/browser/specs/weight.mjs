@@ -19,7 +19,8 @@ describe("pages", { concurrency: 2 }, () => {
       const answer = await page.goto(path, { waitUntil: "networkidle" });
       assert.equal(answer.status(), path === NOWHERE ? 404 : 200);
       const sizes = await Promise.all(done.map((request) => request.sizes()));
-      const bytes = sizes.reduce((sum, { responseBodySize, responseHeadersSize }) => sum + responseBodySize + responseHeadersSize, 0);
+      const weigh = ({ responseBodySize, responseHeadersSize }) => responseBodySize + responseHeadersSize;
+      const bytes = sizes.map(weigh).reduce((sum, size) => sum + size);
       assert.ok(done.length >= 4, "the page, its style and its scripts");
       for (const request of done.filter((request) => ["document", "stylesheet", "script"].includes(request.resourceType()))) {
         const encoding = (await request.response()).headers()["content-encoding"];
