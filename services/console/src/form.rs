@@ -74,12 +74,6 @@ impl Fields {
         of_name.map(|(_, value)| value.as_str())
     }
 
-    /// Lines of a text, without the empty ones.
-    pub fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let lines = self.text(name).lines().map(str::trim);
-        lines.filter(|line| !line.is_empty())
-    }
-
     pub(crate) fn parse(body: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
     }
@@ -154,7 +148,6 @@ mod tests {
         assert_eq!(fields.text("name"), "A&B");
         assert_eq!(fields.exact("name"), " A&B ");
         assert_eq!(fields.all("scopes").collect::<Vec<_>>(), ["read", "write"]);
-        assert_eq!(fields.lines("list").collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(fields.some("missing"), None);
         assert!(!fields.is_ticked("missing"));
     }

@@ -2,7 +2,6 @@
 
 pub mod filters;
 
-use api::v1::Timestamp;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
@@ -103,11 +102,6 @@ fn trimmed(text: &str) -> &str {
 /// A word of the API as people read it: `auto_tracked` becomes `auto tracked`.
 pub fn words(name: &str) -> String {
     name.replace('_', " ")
-}
-
-/// An instant of the API.
-pub fn instant(at: Timestamp) -> DateTime<Utc> {
-    at.datetime()
 }
 
 /// Names of zones to choose from: places, and not the old abbreviations.

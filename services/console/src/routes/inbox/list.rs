@@ -2,34 +2,30 @@
 
 use std::collections::HashSet;
 
-use api::v1::{Creator, InboxVideo, Project};
+use api::v1::{Creator, InboxVideo};
 use askama::Template;
-use axum::extract::Path as Named;
 use axum::extract::Query;
 use axum::response::Response;
+use uuid::Uuid;
 
 use super::view::{Asked, Status, View};
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::id::Id;
 use crate::routes::people::People;
+use crate::routes::program::head::Head;
+use crate::routes::program::names::{self, PLATFORMS};
 use crate::text::{filters, plural};
 use crate::visit::{Signed, Visit};
 
 /// Videos of a page; one decision may be about all of them.
 const PAGE: u16 = 50;
 
-/// Where videos are found: the API's name, and the platform's own.
-const PLATFORMS: [(&str, &str); 3] = [
-    ("tiktok", "TikTok"),
-    ("youtube", "YouTube"),
-    ("instagram", "Instagram"),
-];
-
 #[derive(Template)]
 #[template(path = "inbox/list.html")]
 pub(super) struct InboxPage {
     pub(super) shell: Shell,
-    project: Project,
+    head: Head,
     view: View,
     platforms: [(&'static str, &'static str); 3],
     /// Whose videos alone are shown.
@@ -53,27 +49,27 @@ struct Row {
 
 impl InboxPage {
     fn place(&self) -> String {
-        self.view.place(&self.project.id.to_string())
+        self.view.place(&self.head.id())
     }
 
     fn tabs(&self) -> [(Status, String); 3] {
-        let project = self.project.id.to_string();
+        let project = self.head.id();
         Status::ALL.map(|status| (status, self.view.of_status(status).place(&project)))
     }
 
     /// With everything ticked, for browsers without scripts.
     fn ticked_place(&self) -> String {
-        self.view.ticked_place(&self.project.id.to_string())
+        self.view.ticked_place(&self.head.id())
     }
 
     fn first_place(&self) -> String {
         let first = self.view.first_page();
-        first.place(&self.project.id.to_string())
+        first.place(&self.head.id())
     }
 
     fn all_creators_place(&self) -> String {
         let all = self.view.of_creator(String::new());
-        all.place(&self.project.id.to_string())
+        all.place(&self.head.id())
     }
 
     fn may_approve(&self) -> bool {
@@ -93,10 +89,10 @@ impl Framed for InboxPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Named(id): Named<String>,
+    Id(id): Id,
     Query(view): Asked,
 ) -> Result<Response, Problem> {
-    let mut page = Box::pin(page(&visit, &id, view, &HashSet::new())).await?;
+    let mut page = Box::pin(page(&visit, id, view, &HashSet::new())).await?;
     page.shell = page.shell.with_notice();
     Ok(ok(&page))
 }
@@ -104,43 +100,42 @@ pub(super) async fn show(
 /// The page, with these videos ticked.
 pub(super) async fn page(
     visit: &Visit,
-    id: &str,
+    id: Uuid,
     view: View,
     ticked: &HashSet<&str>,
 ) -> Result<InboxPage, Problem> {
     let filled = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let inbox = Path::v1(&["projects", id, "inbox"])
+    let inbox = Path::v1(&["projects", &id.to_string(), "inbox"])
         .with("status", view.status().name())
         .with("limit", PAGE)
         .with_some("creator_id", filled(&view.creator_id))
         .with_some("platform", filled(&view.platform))
         .with_some("search", filled(&view.search))
         .with_some("cursor", filled(&view.cursor));
-    let (who, project, inbox, creator, people) = tokio::try_join!(
+    let (who, head, inbox, creator, people) = tokio::try_join!(
         visit.who(),
-        visit.get::<Project>(Path::v1(&["projects", id])),
+        Head::of(visit, id, "inbox"),
         visit.get::<Vec<InboxVideo>>(inbox),
         creator(visit, &view),
         reviewers(visit, &view),
     )?;
-    let project = project.data;
     let rows = inbox.data.into_iter().map(|found| {
         let id = found.object.id.to_string();
         let is_ticked = view.ticks_all() || ticked.contains(id.as_str());
-        row(found, &view, &project, people.as_ref(), is_ticked)
+        row(found, &view, &head.id(), people.as_ref(), is_ticked)
     });
     Ok(InboxPage {
         rows: rows.collect(),
         next: inbox
             .next_cursor
-            .map(|cursor| view.after(cursor).place(&project.id.to_string())),
+            .map(|cursor| view.after(cursor).place(&head.id())),
         shell: Shell::signed(
             visit,
             who,
             Nav::Projects,
-            format!("Inbox of {}", project.name),
+            format!("Inbox of {}", head.project.name),
         ),
-        project,
+        head,
         view,
         platforms: PLATFORMS,
         creator,
@@ -168,18 +163,16 @@ async fn reviewers(visit: &Visit, view: &View) -> Result<Option<People>, Problem
 fn row(
     found: InboxVideo,
     view: &View,
-    project: &Project,
+    project: &str,
     people: Option<&People>,
     is_ticked: bool,
 ) -> Row {
     let video = &found.object;
-    let name = video.platform.name();
-    let platform = PLATFORMS.iter().find(|(known, _)| *known == name);
-    let platform = platform.map_or(name, |(_, label)| *label);
+    let platform = names::platform(video.platform);
     let title = video.title.clone().filter(|title| !title.trim().is_empty());
     let creator = found.creator.as_ref().map(|creator| {
         let id = creator.id.to_string();
-        let only = view.of_creator(id.clone()).place(&project.id.to_string());
+        let only = view.of_creator(id.clone()).place(project);
         let name = creator.display_name.as_ref().unwrap_or(&creator.handle);
         (id, name.clone(), only)
     });

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use api::v1::BulkAnswer;
-use axum::extract::Path as Named;
 use axum::extract::Query;
 use axum::response::Response;
 use http::Method;
@@ -15,6 +14,7 @@ use super::view::{Asked, Status};
 use crate::client::Path;
 use crate::form::{Fields, SignedForm};
 use crate::page::{Notice, Problem, ok, tell};
+use crate::routes::id::Id;
 use crate::visit::see_other;
 
 /// What was decided, and on which videos.
@@ -54,7 +54,7 @@ impl<'a> Review<'a> {
 }
 
 pub(super) async fn review(
-    Named(id): Named<String>,
+    Id(id): Id,
     Query(view): Asked,
     form: SignedForm,
 ) -> Result<Response, Problem> {
@@ -65,19 +65,19 @@ pub(super) async fn review(
         (visit, Notice::of(text))
     } else {
         let body = json!({"decision": review.decision, "video_ids": review.video_ids});
-        let path = Path::v1(&["projects", &id, "inbox", "review"]);
+        let path = Path::v1(&["projects", &id.to_string(), "inbox", "review"]);
         let reviewed = visit.command::<BulkAnswer>(Method::POST, path, Some(&body), None);
         let reviewed = reviewed.await?;
         let notice = Notice::of(sentences(&reviewed.data, review.to()));
         (visit.seen(&reviewed), notice)
     };
     if visit.is_part {
-        let mut page = Box::pin(list::page(&visit, &id, view, &review.left)).await?;
+        let mut page = Box::pin(list::page(&visit, id, view, &review.left)).await?;
         page.shell.notice = Some(notice);
         return Ok(ok(&page));
     }
     visit.jar = tell(visit.jar, &notice);
-    Ok(see_other(&visit, &view.place(&id)))
+    Ok(see_other(&visit, &view.place(&id.to_string())))
 }
 
 #[cfg(test)]
