@@ -19,6 +19,7 @@ use crate::app::{Commander, Parts};
 use crate::config::Config;
 use crate::http::{self, App};
 use crate::metrics;
+use crate::oidc::Oidc;
 use crate::people::People;
 use crate::webhooks::{Courier, Sender, Webhooks};
 
@@ -40,6 +41,8 @@ pub struct Resources {
     pub archive: Option<PathBuf>,
     /// By what the log is signed; without it nobody can prove what the log holds.
     pub signer: Option<SignerConfig>,
+    /// By what people sign in beside their passwords, if there is something.
+    pub oidc: Option<Oidc>,
     /// The process's counts of requests: one for all its gates.
     pub limiter: Limiter,
     /// The time.
@@ -72,6 +75,7 @@ impl CommandService {
             ledger,
             archive,
             signer,
+            oidc,
             limiter,
             clock,
             entropy,
@@ -145,6 +149,7 @@ impl CommandService {
         base.spawn(TaskKind::Critical, "webhooks", sender.run(base.clone()));
         let webhooks = Webhooks::new(primary.clone(), courier, clock.clone(), entropy.clone());
         let app = App::new(http::Parts {
+            oidc,
             webhooks,
             commander: commander.clone(),
             people: people.clone(),
