@@ -95,15 +95,7 @@ impl CommandService {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());
             base.spawn(TaskKind::Critical, "mirror", mirror.run(base.clone()));
         }
-        if let Some(signer) = signer {
-            let signer = Signer::new(log.clone(), nats.clone(), signer);
-            base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
-        } else {
-            tracing::warn!(
-                "no key to sign the log with: what it holds cannot be proven; `trackagoat log \
-                 new-signing-key` makes one"
-            );
-        }
+        sign(&log, nats.as_ref(), signer, &base);
         let mirrored = nats.clone();
         let sweeper = Sweeper::new(log.clone());
         base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
@@ -196,6 +188,19 @@ impl CommandService {
     pub fn log(&self) -> &EventLog {
         self.commander.log()
     }
+}
+
+/// Signs the log, if there is something to sign it with.
+fn sign(log: &EventLog, nats: Option<&Client>, signer: Option<SignerConfig>, base: &Tasks) {
+    let Some(signer) = signer else {
+        tracing::warn!(
+            "no key to sign the log with: what it holds cannot be proven; `trackagoat log \
+             new-signing-key` makes one"
+        );
+        return;
+    };
+    let signer = Signer::new(log.clone(), nats.cloned(), signer);
+    base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
 }
 
 /// Says once that the log answers, and has all that the ledger knows of it.

@@ -16,13 +16,13 @@ use domain::email::Email;
 use domain::ids::SessionId;
 use domain::time::Timestamp;
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreErrorResponseType,
+    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreErrorResponseType, CoreIdToken,
     CoreIdTokenClaims, CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreProviderMetadata,
     CoreTokenResponse, CoreUserInfoClaims,
 };
 use openidconnect::{
     AccessToken, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    ConfigurationError, CsrfToken, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    CsrfToken, DiscoveryError, EndUserEmail, EndpointMaybeSet, EndpointNotSet, EndpointSet,
     IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
     RequestTokenError, Scope, SignatureVerificationError, SubjectIdentifier, TokenResponse,
     UserInfoError,
@@ -135,8 +135,8 @@ pub enum OidcError {
     #[error("the provider does not take the code")]
     Code,
     /// What the provider says is not to be believed.
-    #[error("what the provider says of the person is not valid")]
-    Claims(#[source] ClaimsVerificationError),
+    #[error("what the provider says of the person is not valid: {0}")]
+    Claims(&'static str),
     /// Who it is, nobody knows.
     #[error("the provider has verified no address of the person")]
     NoAddress,
@@ -149,8 +149,8 @@ pub enum OidcError {
     /// There was no answer.
     #[error("the provider cannot be asked")]
     Call(#[source] CallError),
-    /// What the provider answers is not what OpenID Connect has there. It is not told what it was:
-    /// there may be secrets in it.
+    /// What the provider answers is not what OpenID Connect has there. What it was is not told: there
+    /// may be secrets in it.
     #[error("the provider {0}")]
     Provider(&'static str),
 }
@@ -243,30 +243,25 @@ impl Oidc {
     ) -> Result<Email, OidcError> {
         let provider = self.provider(None).await?;
         let token = self.exchange(&provider, code, flow).await?;
+        let id_token = token.id_token();
+        let id_token = id_token.ok_or(OidcError::Provider("gives no ID token"))?;
         let nonce = Nonce::new(flow.nonce.clone());
-        let claims = match self.claims(&provider, &token, &nonce) {
-            Err(OidcError::Claims(ClaimsVerificationError::SignatureVerification(
+        let claims = match self.claims(&provider, id_token, &nonce) {
+            Err(ClaimsVerificationError::SignatureVerification(
                 SignatureVerificationError::NoMatchingKey,
-            ))) => {
+            )) => {
                 let provider = self.provider(Some(&provider)).await?;
-                self.claims(&provider, &token, &nonce)?
+                self.claims(&provider, id_token, &nonce)
             }
-            claims => claims?,
+            claims => claims,
         };
-        let (email, is_verified) = match (claims.email(), claims.email_verified()) {
-            (Some(email), Some(is_verified)) => (Some(email.clone()), is_verified),
-            _ => {
-                let subject = claims.subject().clone();
-                let told = self.ask(&provider, token.access_token().clone(), subject);
-                let told = told.await?;
-                let is_verified = told.email_verified().unwrap_or(false);
-                (told.email().cloned(), is_verified)
-            }
-        };
-        email
-            .filter(|_| is_verified)
-            .and_then(|email| Email::parse(&email).ok())
-            .ok_or(OidcError::NoAddress)
+        let claims = claims.map_err(|error| unbelievable(&error))?;
+        if let (Some(email), Some(is_verified)) = (claims.email(), claims.email_verified()) {
+            return address(Some(email), is_verified);
+        }
+        let (token, subject) = (token.access_token().clone(), claims.subject().clone());
+        let told = self.ask(&provider, token, subject).await?;
+        address(told.email(), told.email_verified().unwrap_or(false))
     }
 
     async fn exchange(
@@ -275,9 +270,9 @@ impl Oidc {
         code: AuthorizationCode,
         flow: &Flow,
     ) -> Result<CoreTokenResponse, OidcError> {
-        let request = provider
-            .exchange_code(code)
-            .map_err(|error| lacks(&error))?;
+        let request = provider.exchange_code(code);
+        let request =
+            request.map_err(|_| OidcError::Provider("names no endpoint that takes codes"))?;
         let verifier = PkceCodeVerifier::new(flow.verifier.clone());
         let exchanged = request.set_pkce_verifier(verifier);
         let exchanged = exchanged.request_async(&self.0.caller).await;
@@ -299,18 +294,15 @@ impl Oidc {
     fn claims<'a>(
         &self,
         provider: &Provider,
-        token: &'a CoreTokenResponse,
+        id_token: &'a CoreIdToken,
         nonce: &Nonce,
-    ) -> Result<&'a CoreIdTokenClaims, OidcError> {
-        let id_token = token.id_token();
-        let id_token = id_token.ok_or(OidcError::Provider("gives no ID token"))?;
+    ) -> Result<&'a CoreIdTokenClaims, ClaimsVerificationError> {
         let clock = self.0.clock.clone();
         let verifier: CoreIdTokenVerifier<'_> = provider.id_token_verifier();
         let verifier = verifier
             .set_allowed_algs(ALGORITHMS)
             .set_time_fn(move || clock.now());
-        let claims = id_token.claims(&verifier, nonce);
-        claims.map_err(OidcError::Claims)
+        id_token.claims(&verifier, nonce)
     }
 
     /// What the ID token does not say, the provider may say when it is asked.
@@ -324,7 +316,7 @@ impl Oidc {
         let request = request.map_err(|_| OidcError::NoAddress)?;
         let told = request.request_async(&self.0.caller).await;
         told.map_err(|error| match error {
-            UserInfoError::ClaimsVerification(error) => OidcError::Claims(error),
+            UserInfoError::ClaimsVerification(error) => unbelievable(&error),
             UserInfoError::Request(error) => OidcError::Call(error),
             _ => OidcError::Provider("says of the person what cannot be read"),
         })
@@ -402,6 +394,21 @@ fn auth_type(described: &CoreProviderMetadata) -> AuthType {
     }
 }
 
-fn lacks(_: &ConfigurationError) -> OidcError {
-    OidcError::Provider("names no endpoint that takes codes")
+fn address(email: Option<&EndUserEmail>, is_verified: bool) -> Result<Email, OidcError> {
+    let email = email.filter(|_| is_verified);
+    let email = email.and_then(|email| Email::parse(email).ok());
+    email.ok_or(OidcError::NoAddress)
+}
+
+/// What is wrong, without what was said: that is about a person.
+fn unbelievable(error: &ClaimsVerificationError) -> OidcError {
+    OidcError::Claims(match error {
+        ClaimsVerificationError::Expired(_) => "it is over",
+        ClaimsVerificationError::InvalidAudience(_) => "it is meant for another",
+        ClaimsVerificationError::InvalidIssuer(_) => "it is another's",
+        ClaimsVerificationError::InvalidNonce(_) => "it is of another sign-in",
+        ClaimsVerificationError::InvalidSubject(_) => "it is about another",
+        ClaimsVerificationError::SignatureVerification(_) => "its signature",
+        _ => "its form",
+    })
 }

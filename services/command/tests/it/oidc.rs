@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use command::oidc::FLOW_SECONDS;
+use command::oidc::{FLOW_SECONDS, Oidc};
 use domain::event::Role;
 use domain::org::Command;
 use domain::plan::Plan;
@@ -41,6 +41,11 @@ impl Scene {
             provider,
             person,
         }
+    }
+
+    /// The same provider, as a process that knows nothing of it yet.
+    pub fn oidc(&self) -> Oidc {
+        self.app.oidc().unwrap()
     }
 
     /// Begins a sign-in.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use command::oidc::{CallError, OidcError};
 use futures_util::future::join;
 use runtime::clock::Clock;
 use serde_json::json;
@@ -90,6 +91,13 @@ async fn a_provider_that_does_not_answer_as_it_should_is_503() {
             scene.provider.fail(path, fault.clone());
             let start = scene.app.auth("/oidc/start", &json!({})).await;
             start.refused(503, "verification_unavailable");
+            let error = scene.oidc().begin().await.err().unwrap();
+            let is_told = match fault {
+                Fault::Redirect(_) => matches!(error, OidcError::Call(CallError::Redirect)),
+                Fault::Endless => matches!(error, OidcError::Call(CallError::TooLong)),
+                _ => matches!(error, OidcError::Provider(_)),
+            };
+            assert!(is_told, "{fault:?}: {error:?}");
         }
         scene.provider.fail(path, None);
     }
@@ -150,6 +158,15 @@ async fn a_provider_leads_nowhere_inside() {
             .document(move |document| document[name] = json!(address));
         let start = scene.app.auth("/oidc/start", &json!({})).await;
         start.refused(503, "verification_unavailable");
+        let error = scene.oidc().begin().await.err().unwrap();
+        let is_told = match name {
+            "jwks_uri" if address.contains("0x") => {
+                matches!(error, OidcError::Call(CallError::Form(_)))
+            }
+            "jwks_uri" => matches!(error, OidcError::Call(CallError::NotAllowed(_))),
+            _ => matches!(error, OidcError::Provider(_)),
+        };
+        assert!(is_told, "{address}: {error:?}");
     }
     let inside = "http://169.254.169.254/token";
     scene

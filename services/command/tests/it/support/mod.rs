@@ -33,7 +33,7 @@ use tower::ServiceExt;
 
 pub use self::answer::Answer;
 pub use self::people::{PASSWORD, Person};
-pub use self::provider::{CLIENT_ID, CLIENT_SECRET, Fault, Provider, Returned, Signed};
+pub use self::provider::{CLIENT_ID, CLIENT_SECRET, Fault, Provider, Signed};
 pub use self::receiver::{Received, Receiver, Reply};
 pub use self::routes::{Good, command_routes, good, path_with, secret_of, with_id};
 pub use self::world::{Org, World, ingest_line};
@@ -200,27 +200,10 @@ impl TestApp {
         // is told that it could not be checked met a fault.
         let (still, gate_clock) = Clock::manual(Clock::system().now());
         let ledger = setup.ledger.as_deref();
-        let mut settings = [
-            &["command", "--webhook-allow", "127.0.0.0/8"],
-            setup.settings,
-        ]
-        .concat();
-        if let Some(issuer) = &setup.issuer {
-            settings.extend(["--oidc-issuer", issuer, "--oidc-client-id", CLIENT_ID]);
-            settings.extend(["--oidc-allow", "127.0.0.0/8"]);
-        }
-        let config = Cli::try_parse_from(settings).unwrap().command;
-        let secret = CLIENT_SECRET.into();
-        let oidc = Oidc::try_new(
-            &config.oidc,
-            Some(&secret),
-            &config.public_url(),
-            clock.clone(),
-            Entropy::os(),
-        );
+        let config = config(setup.settings, setup.issuer.as_deref());
         let resources = Resources {
             signer: None,
-            oidc: oidc.unwrap(),
+            oidc: oidc(&config, &clock),
             ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
             archive: setup.archive,
             primary: setup.primary,
@@ -242,6 +225,11 @@ impl TestApp {
             lifecycle,
             issuer: setup.issuer,
         }
+    }
+
+    /// Who signs in with the provider, if there is one.
+    pub fn oidc(&self) -> Option<Oidc> {
+        oidc(&config(&[], self.issuer.as_deref()), &self.clock)
     }
 
     /// Stops it as a process is stopped, with so long to finish what it began.
@@ -334,6 +322,22 @@ impl TestApp {
             .map(|event| (event.org_id, event.type_name.into_owned()))
             .collect()
     }
+}
+
+fn config(settings: &[&str], issuer: Option<&str>) -> Config {
+    let common = ["command", "--webhook-allow", "127.0.0.0/8"];
+    let mut settings = [&common[..], settings].concat();
+    if let Some(issuer) = issuer {
+        settings.extend(["--oidc-issuer", issuer, "--oidc-client-id", CLIENT_ID]);
+        settings.extend(["--oidc-allow", "127.0.0.0/8"]);
+    }
+    Cli::try_parse_from(settings).unwrap().command
+}
+
+fn oidc(config: &Config, clock: &Clock) -> Option<Oidc> {
+    let secret = CLIENT_SECRET.into();
+    let (clock, url) = (clock.clone(), config.public_url());
+    Oidc::try_new(&config.oidc, Some(&secret), &url, clock, Entropy::os()).unwrap()
 }
 
 /// A request being put together.

@@ -11,6 +11,7 @@ use api::v1::SessionCreated;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
+use runtime::files::hex;
 use secrecy::SecretString;
 
 use crate::app::Shared;
@@ -37,8 +38,7 @@ pub fn pages() -> Router<Shared> {
 fn named(mut visit: Visit) -> Visit {
     if visit.credential().is_none() && cookies::browser(&visit.jar).is_none() {
         let random = visit.app.entropy.bytes::<16>();
-        let random = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        visit.jar = cookies::name_browser(visit.jar, random);
+        visit.jar = cookies::name_browser(visit.jar, hex(&random));
     }
     visit
 }

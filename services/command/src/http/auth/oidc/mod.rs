@@ -10,13 +10,16 @@ use crate::oidc::OidcError;
 
 /// The answer where the provider told nothing of anybody.
 fn refusal(app: &App, error: OidcError) -> ApiError {
-    match error {
-        OidcError::Flow | OidcError::Code | OidcError::Claims(_) => {
-            ApiError::invalid_credentials().because(error)
-        }
-        OidcError::NoAddress => ApiError::no_membership().because(error),
+    let answer = match error {
+        OidcError::Flow | OidcError::Code | OidcError::Claims(_) => ApiError::invalid_credentials(),
+        OidcError::NoAddress => ApiError::no_membership(),
         OidcError::Busy | OidcError::Late | OidcError::Call(_) | OidcError::Provider(_) => {
-            ApiError::verification_unavailable(app.jitter()).because(error)
+            ApiError::verification_unavailable(app.jitter())
         }
+    };
+    if answer.status().is_client_error() {
+        // The caller is told nothing of it, but an operator who sets this up has to know.
+        tracing::info!(%error, "a sign-in with the provider is refused");
     }
+    answer.because(error)
 }
