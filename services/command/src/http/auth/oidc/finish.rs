@@ -79,9 +79,9 @@ pub(in crate::http::auth) async fn handle(
             .await;
         if matches!(signed, Err(SignInError::InvalidCredentials)) {
             guess.failed();
-        } else {
-            guess.passed();
+            return Err(ApiError::sign_in_over());
         }
+        guess.passed();
         signed_in(&app, signed).await
     })
     .await

@@ -11,7 +11,7 @@ use crate::oidc::OidcError;
 /// The answer where the provider told nothing of anybody.
 fn refusal(app: &App, error: OidcError) -> ApiError {
     let answer = match error {
-        OidcError::Flow | OidcError::Code | OidcError::Claims(_) => ApiError::invalid_credentials(),
+        OidcError::Flow | OidcError::Code | OidcError::Claims(_) => ApiError::sign_in_over(),
         OidcError::NoAddress => ApiError::no_membership(),
         OidcError::Busy | OidcError::Late | OidcError::Call(_) | OidcError::Provider(_) => {
             ApiError::verification_unavailable(app.jitter())
