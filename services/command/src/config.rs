@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::webhooks::{Allowed, Authorities, CourierConfig, Guard};
+use crate::oidc::OidcConfig;
+use crate::outgoing::{Allowed, Authorities, Guard};
+use crate::webhooks::CourierConfig;
 
 /// Where people reach a service that says nothing else.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
@@ -93,6 +95,10 @@ pub struct Config {
         value_parser = clap::value_parser!(u8).range(1..=5)
     )]
     pub stream_replicas: u8,
+
+    /// By what people may sign in beside their passwords.
+    #[command(flatten)]
+    pub oidc: OidcConfig,
 }
 
 impl Config {
@@ -130,15 +136,17 @@ impl Config {
         }
     }
 
-    /// Lets webhooks lead to this machine, for a system that is tried out, unless the operator says
-    /// where they may lead.
-    pub fn allow_loopback_webhooks(&mut self) {
-        if self.webhook_allow.is_empty() {
-            let loopback = [
-                IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
-                IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
-            ];
-            self.webhook_allow = loopback.map(Allowed::Range).to_vec();
+    /// Lets webhooks lead to this machine, and a provider be there, for a system that is tried out, unless
+    /// the operator says where they may be.
+    pub fn allow_loopback(&mut self) {
+        let loopback = [
+            IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+            IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
+        ];
+        for allowed in [&mut self.webhook_allow, &mut self.oidc.allow] {
+            if allowed.is_empty() {
+                *allowed = loopback.map(Allowed::Range).to_vec();
+            }
         }
     }
 
@@ -209,6 +217,11 @@ mod tests {
             ("--webhook-ca-file", "/nowhere.pem"),
             ("--public-url", "app.example.com"),
             ("--public-url", "https://app.example.com/?a=b"),
+            ("--oidc-issuer", "id.example.com"),
+            ("--oidc-issuer", "https://id.example.com"),
+            ("--oidc-client-id", "trackagoat"),
+            ("--oidc-allow", "10.0.0.0/40"),
+            ("--oidc-ca-file", "/nowhere.pem"),
         ] {
             let Err(error) = Cli::try_parse_from(["command", flag, value]) else {
                 panic!("{flag} {value} is accepted");

@@ -9,14 +9,16 @@
 //! from the log.
 //!
 //! Where to look: [`app`] takes commands without HTTP, [`people`] signs persons in and knows what
-//! the log must not hold of them, [`webhooks`] sends events to where
-//! orgs want them, `http` has one file per endpoint,
+//! the log must not hold of them, [`oidc`] asks a provider who somebody is, [`webhooks`] sends events to
+//! where orgs want them, both by [`outgoing`], `http` has one file per endpoint,
 //! [`CommandService`] puts both together.
 
 pub mod app;
 mod config;
 mod http;
 pub mod metrics;
+pub mod oidc;
+pub mod outgoing;
 pub mod people;
 mod service;
 pub mod webhooks;

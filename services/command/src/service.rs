@@ -19,6 +19,7 @@ use crate::app::{Commander, Parts};
 use crate::config::Config;
 use crate::http::{self, App};
 use crate::metrics;
+use crate::oidc::Oidc;
 use crate::people::People;
 use crate::webhooks::{Courier, Sender, Webhooks};
 
@@ -40,6 +41,8 @@ pub struct Resources {
     pub archive: Option<PathBuf>,
     /// By what the log is signed; without it nobody can prove what the log holds.
     pub signer: Option<SignerConfig>,
+    /// By what people sign in beside their passwords, if there is something.
+    pub oidc: Option<Oidc>,
     /// The process's counts of requests: one for all its gates.
     pub limiter: Limiter,
     /// The time.
@@ -72,6 +75,7 @@ impl CommandService {
             ledger,
             archive,
             signer,
+            oidc,
             limiter,
             clock,
             entropy,
@@ -91,15 +95,7 @@ impl CommandService {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());
             base.spawn(TaskKind::Critical, "mirror", mirror.run(base.clone()));
         }
-        if let Some(signer) = signer {
-            let signer = Signer::new(log.clone(), nats.clone(), signer);
-            base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
-        } else {
-            tracing::warn!(
-                "no key to sign the log with: what it holds cannot be proven; `trackagoat log \
-                 new-signing-key` makes one"
-            );
-        }
+        sign(&log, nats.as_ref(), signer, &base);
         let mirrored = nats.clone();
         let sweeper = Sweeper::new(log.clone());
         base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
@@ -145,6 +141,7 @@ impl CommandService {
         base.spawn(TaskKind::Critical, "webhooks", sender.run(base.clone()));
         let webhooks = Webhooks::new(primary.clone(), courier, clock.clone(), entropy.clone());
         let app = App::new(http::Parts {
+            oidc,
             webhooks,
             commander: commander.clone(),
             people: people.clone(),
@@ -191,6 +188,19 @@ impl CommandService {
     pub fn log(&self) -> &EventLog {
         self.commander.log()
     }
+}
+
+/// Signs the log, if there is something to sign it with.
+fn sign(log: &EventLog, nats: Option<&Client>, signer: Option<SignerConfig>, base: &Tasks) {
+    let Some(signer) = signer else {
+        tracing::warn!(
+            "no key to sign the log with: what it holds cannot be proven; `trackagoat log \
+             new-signing-key` makes one"
+        );
+        return;
+    };
+    let signer = Signer::new(log.clone(), nats.cloned(), signer);
+    base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
 }
 
 /// Says once that the log answers, and has all that the ledger knows of it.

@@ -22,6 +22,7 @@ async fn main() {
         command_url: api,
         public_url: None,
         mcp_url: None,
+        oidc_name: std::env::var("TGA_OIDC_NAME").ok(),
         clock: Clock::system(),
         entropy: Entropy::os(),
     })

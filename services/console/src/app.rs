@@ -17,6 +17,8 @@ pub struct App {
     pub public_url: Option<Url>,
     /// Where agents reach MCP, if they do.
     pub mcp_url: Option<Url>,
+    /// What people know the provider as that they may sign in with, if there is one.
+    pub oidc_name: Option<String>,
     pub clock: Clock,
     pub entropy: Entropy,
 }

@@ -14,10 +14,15 @@ const SEEN: &str = "__Host-tga_seen";
 /// What the page after a command tells, once.
 const TOLD: &str = "__Host-tga_told";
 
+/// A sign-in that was begun and ends at a provider.
+const FLOW: &str = "__Host-tga_flow";
+
 /// Seconds for which a page waits for what was just done; the read side is never so late.
 const SEEN_SECONDS: i64 = 60;
 /// Seconds in which the page after a command must be loaded, to tell what it came to.
 const TOLD_SECONDS: i64 = 60;
+/// Seconds that a sign-in may take at the provider, as the command service has it.
+const FLOW_SECONDS: i64 = 600;
 /// A cookie of more bytes is not taken by every browser.
 const TOLD_BYTES: usize = 3_000;
 
@@ -76,6 +81,21 @@ pub fn tell(jar: CookieJar, text: String) -> CookieJar {
 /// It was told.
 pub fn untell(jar: CookieJar) -> CookieJar {
     jar.remove(gone(TOLD))
+}
+
+/// A sign-in that was begun.
+pub fn flow(jar: &CookieJar) -> Option<String> {
+    Some(jar.get(FLOW)?.value().to_owned())
+}
+
+/// Notes it. The browser brings it along when the provider sends it back.
+pub fn begin_flow(jar: CookieJar, text: String) -> CookieJar {
+    jar.add(brief(FLOW, text, FLOW_SECONDS))
+}
+
+/// It is over.
+pub fn end_flow(jar: CookieJar) -> CookieJar {
+    jar.remove(gone(FLOW))
 }
 
 fn ours(name: &'static str, value: String) -> Cookie<'static> {

@@ -7,6 +7,8 @@
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
+use http::header::ORIGIN;
+use http::{HeaderMap, HeaderValue};
 use runtime::files;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -93,19 +95,29 @@ impl FromRequest<Shared> for Form {
 
         let (mut parts, body) = request.into_parts();
         let Ok(visit) = Visit::from_request_parts(&mut parts, app).await;
+        let is_plain = is_plain(&parts.headers);
         let request = Request::from_parts(parts, body);
         let body: Result<Bytes, BytesRejection> = Bytes::from_request(request, app).await;
         let body = body.map_err(|_| Problem::form_too_large(&visit))?;
         let fields = Fields::parse(&body);
         let expected = token(&visit);
+        if expected.is_empty() {
+            return Err(Problem::no_cookies(&visit, is_plain));
+        }
         let is_ours = expected
             .as_bytes()
             .ct_eq(fields.text(TOKEN_FIELD).as_bytes());
-        if expected.is_empty() || !bool::from(is_ours) {
+        if !bool::from(is_ours) {
             return Err(Problem::not_our_form(&visit));
         }
         Ok(Self { visit, fields })
     }
+}
+
+/// Whether the form was opened by an address without TLS, with which browsers keep no cookie of ours.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    origin.is_some_and(|origin| origin.starts_with(b"http://"))
 }
 
 /// A post of somebody who is signed in.

@@ -30,5 +30,5 @@ mod service;
 mod text;
 mod visit;
 
-pub use self::config::Config;
+pub use self::config::{Config, SignInConfig};
 pub use self::service::{Console, ConsoleError, Parts, has};

@@ -32,6 +32,8 @@ pub struct Parts {
     pub public_url: Option<Url>,
     /// Where agents reach MCP, if they do.
     pub mcp_url: Option<Url>,
+    /// What people know the provider as that they may sign in with, if there is one.
+    pub oidc_name: Option<String>,
     pub clock: Clock,
     pub entropy: Entropy,
 }
@@ -57,6 +59,7 @@ impl Console {
             assets,
             public_url: parts.public_url,
             mcp_url: parts.mcp_url,
+            oidc_name: parts.oidc_name,
             clock: parts.clock,
             entropy: parts.entropy,
         });

@@ -111,6 +111,9 @@ secret_arguments! {
     LogSigningKey:
         "64 hexadecimal digits that make the key under which the log is signed",
         "TGA_LOG_SIGNING_KEY", log_signing_key_file;
+    OidcClientSecret:
+        "secret that the OpenID Connect provider of --oidc-issuer gave this service",
+        "TGA_OIDC_CLIENT_SECRET", oidc_client_secret_file;
 }
 
 /// Where the operator's port is.

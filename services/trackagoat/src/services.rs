@@ -10,6 +10,7 @@ use api::input::issue::Issues;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use command::oidc::{Oidc, OidcConfigError};
 use command::{CommandService, Resources};
 use console::{Console, ConsoleError};
 use event_log::{EventLog, SignerConfig};
@@ -52,11 +53,19 @@ pub struct QueryPart<'a> {
     pub subscribers: Option<SubscriberAccess>,
 }
 
+/// A console beside the APIs.
+pub struct ConsolePart {
+    /// What people know the provider as that they may sign in with.
+    pub oidc_name: Option<String>,
+}
+
 /// The services of one process.
 pub struct Services<'a> {
     /// The log's primary; with a login in `tga_command` if there is a command service.
     pub primary_url: SecretString,
     pub command: Option<&'a command::Config>,
+    /// For the command service, if people sign in with a provider.
+    pub oidc_secret: Option<SecretString>,
     /// For the command service's second copy of revocations.
     pub ledger: LedgerArgs,
     /// Where old events are read from.
@@ -64,8 +73,8 @@ pub struct Services<'a> {
     /// By what the command service signs the log.
     pub signer: Option<SignerConfig>,
     pub query: Option<QueryPart<'a>>,
-    /// Whether the console answers on the same port.
-    pub console: bool,
+    /// The console on the same port, if it is to answer there.
+    pub console: Option<ConsolePart>,
     pub nats: Option<SecretString>,
     pub proxies: Proxies,
 }
@@ -108,6 +117,8 @@ pub enum ServeError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Console(#[from] ConsoleError),
+    #[error(transparent)]
+    Oidc(#[from] OidcConfigError),
     #[error("the process cannot protect its memory")]
     Harden(#[source] std::io::Error),
 }
@@ -193,9 +204,9 @@ impl Services<'_> {
             proxies: self.proxies.clone(),
             ..HttpConfig::new(shared.entropy.clone())
         };
-        if self.console {
+        if let Some(part) = &self.console {
             let apis = serve_console_apis(services.clone(), &http, stages).await?;
-            services.console = Some(self.console(&apis, address, &shared)?);
+            services.console = Some(self.console(part, &apis, address, &shared)?);
         }
         let served = serve(listener, services, http, stages.requests.clone());
         stages.requests.spawn(TaskKind::Critical, "http", served);
@@ -211,6 +222,7 @@ impl Services<'_> {
     /// One beside the APIs, which it reaches at `apis`.
     fn console(
         &self,
+        part: &ConsolePart,
         apis: &Url,
         address: SocketAddr,
         shared: &Shared,
@@ -222,6 +234,7 @@ impl Services<'_> {
             command_url: apis.clone(),
             public_url,
             mcp_url: None,
+            oidc_name: part.oidc_name.clone(),
             clock: shared.clock.clone(),
             entropy: shared.entropy.clone(),
         })?)
@@ -233,7 +246,15 @@ impl Services<'_> {
         shared: &Shared,
         stages: &Stages,
     ) -> Result<CommandService, ServeError> {
+        let oidc = Oidc::try_new(
+            &config.oidc,
+            self.oidc_secret.as_ref(),
+            &config.public_url(),
+            shared.clock.clone(),
+            shared.entropy.clone(),
+        )?;
         let resources = Resources {
+            oidc,
             primary: shared.primary.clone(),
             // Its own connections: verifying must not wait behind what commands do.
             verify: pool(&self.primary_url).map_err(ServeError::DatabaseUrl)?,

@@ -50,6 +50,7 @@ use utoipa_axum::routes;
 
 use self::once::Running;
 use crate::app::Commander;
+use crate::oidc::Oidc;
 use crate::people::{OneTimeToken, People};
 use crate::webhooks::Webhooks;
 
@@ -71,6 +72,8 @@ pub struct Parts {
     pub commander: Commander,
     /// Signs people in.
     pub people: People,
+    /// Signs people in with a provider, if there is one.
+    pub oidc: Option<Oidc>,
     /// Keeps what signs, sends tests.
     pub webhooks: Webhooks,
     /// Lets callers in.
@@ -104,6 +107,10 @@ impl App {
 
     fn people(&self) -> &People {
         &self.0.parts.people
+    }
+
+    fn oidc(&self) -> Option<&Oidc> {
+        self.0.parts.oidc.as_ref()
     }
 
     fn webhooks(&self) -> &Webhooks {

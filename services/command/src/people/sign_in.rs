@@ -9,7 +9,7 @@ use domain::ids::{OrgId, SessionId, UserId};
 use domain::org::{Caller, Command, NewSession, Rejection, SessionCommand};
 
 use super::password::{Password, PasswordHash};
-use super::rows::{self, NewRow};
+use super::rows::{self, Known, NewRow};
 use super::{OrgOfPerson, People, PeopleError};
 use crate::app::{CommandContext, CommandError, Executed};
 
@@ -38,7 +38,7 @@ pub struct Opened {
     pub executed: Executed,
 }
 
-/// A session that somebody got for a password.
+/// A session that somebody got by showing who they are.
 pub struct SignedIn {
     /// The session.
     pub opened: Opened,
@@ -49,8 +49,9 @@ pub struct SignedIn {
 /// Why somebody is not signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// Nobody has this address, or another password; which of both is not told.
-    #[error("address and password do not belong together")]
+    /// Nobody has this address, or another password, which of both is not told; or what was verified
+    /// was used already.
+    #[error("what was shown does not belong to anybody, or was used already")]
     InvalidCredentials,
     /// The person does not belong to the org, or to any.
     #[error("the person belongs to no such org")]
@@ -64,6 +65,12 @@ pub enum SignInError {
 pub(crate) struct Minted {
     pub id: SessionId,
     pub secret: CredentialSecret,
+}
+
+impl From<(SessionId, CredentialSecret)> for Minted {
+    fn from((id, secret): (SessionId, CredentialSecret)) -> Self {
+        Self { id, secret }
+    }
 }
 
 impl Minted {
@@ -96,6 +103,51 @@ impl People {
         let Some(person) = known.filter(|_| is_right) else {
             return Err(SignInError::InvalidCredentials);
         };
+        let minted = self.commander().mint_session().into();
+        let signed = self.enter(&person, wished, minted, place, request_id);
+        let signed = signed.await?;
+        if self.end_if_changed(&person.hash, &signed.opened).await? {
+            return Err(SignInError::InvalidCredentials);
+        }
+        Ok(signed)
+    }
+
+    /// Opens the session of this id, and no second one, for whoever has the address, in the org that
+    /// they used last.
+    ///
+    /// # Errors
+    /// [`SignInError`]
+    pub async fn sign_in_verified(
+        &self,
+        email: &Email,
+        session: SessionId,
+        place: Place,
+        request_id: &str,
+    ) -> Result<SignedIn, SignInError> {
+        let known = rows::by_email(self.pool(), email).await?;
+        let person = known.ok_or(SignInError::NoMembership)?;
+        let minted = Minted {
+            id: session,
+            ..self.commander().mint_session().into()
+        };
+        let signed = self.enter(&person, None, minted, place, request_id);
+        signed.await.map_err(|error| match error {
+            SignInError::People(PeopleError::Database(error)) if is_taken(&error) => {
+                SignInError::InvalidCredentials
+            }
+            error => error,
+        })
+    }
+
+    /// Opens a session of somebody who showed who they are.
+    async fn enter(
+        &self,
+        person: &Known,
+        wished: Option<OrgId>,
+        minted: Minted,
+        place: Place,
+        request_id: &str,
+    ) -> Result<SignedIn, SignInError> {
         let orgs = self.orgs_of(person.id).await?;
         let belongs = |org: &OrgId| orgs.iter().any(|of| of.id == *org);
         let org = match wished {
@@ -107,7 +159,7 @@ impl People {
             id: person.id,
             session: None,
         };
-        let opened = self.open_session(org, person.id, caller, place, request_id);
+        let opened = self.open(minted, org, person.id, caller, place, request_id);
         let opened = opened.await.map_err(|error| match error {
             // They left since.
             PeopleError::Command(CommandError::Rejected(Rejection::NotFound)) => {
@@ -115,9 +167,6 @@ impl People {
             }
             error => error.into(),
         })?;
-        if self.end_if_changed(&person.hash, &opened).await? {
-            return Err(SignInError::InvalidCredentials);
-        }
         Ok(SignedIn { opened, orgs })
     }
 
@@ -133,7 +182,21 @@ impl People {
         place: Place,
         request_id: &str,
     ) -> Result<Opened, PeopleError> {
-        let minted = self.mint_session(org, user_id, &place).await?;
+        let minted = self.commander().mint_session().into();
+        let opened = self.open(minted, org, user_id, caller, place, request_id);
+        opened.await
+    }
+
+    async fn open(
+        &self,
+        minted: Minted,
+        org: OrgId,
+        user_id: UserId,
+        caller: Caller,
+        place: Place,
+        request_id: &str,
+    ) -> Result<Opened, PeopleError> {
+        self.note_place(minted.id, org, user_id, &place).await?;
         let command = Command::Session(SessionCommand::Open {
             user_id,
             session: minted.new_session(),
@@ -166,7 +229,18 @@ impl People {
         user: UserId,
         place: &Place,
     ) -> Result<Minted, PeopleError> {
-        let (id, secret) = self.commander().mint_session();
+        let minted: Minted = self.commander().mint_session().into();
+        self.note_place(minted.id, org, user, place).await?;
+        Ok(minted)
+    }
+
+    async fn note_place(
+        &self,
+        id: SessionId,
+        org: OrgId,
+        user: UserId,
+        place: &Place,
+    ) -> Result<(), PeopleError> {
         let row = NewRow {
             id,
             org,
@@ -175,8 +249,7 @@ impl People {
             user_agent: place.user_agent.as_deref(),
             at: self.commander().now(),
         };
-        rows::add_session(self.pool(), &row).await?;
-        Ok(Minted { id, secret })
+        rows::add_session(self.pool(), &row).await
     }
 
     /// The row of a session goes again if it is certain that no event names it.
@@ -211,6 +284,12 @@ impl People {
         ended.await.map_err(unfinished)?;
         Ok(true)
     }
+}
+
+/// Whether there is a row of this id already.
+fn is_taken(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// The session is opened, whatever could not be done after that.

@@ -6,30 +6,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::EventId;
-use domain::limits::{DELIVERY_ANSWER_BYTES, DELIVERY_ANSWER_CHARS, DELIVERY_SECONDS};
+use domain::limits::{
+    DELIVERY_ANSWER_BYTES, DELIVERY_ANSWER_CHARS, DELIVERY_SECONDS, WEBHOOK_TESTS,
+};
 use domain::text::clean;
-use domain::webhook::{DeliveryError, WebhookHost, WebhookUrl};
+use domain::webhook::{DeliveryError, WebhookUrl};
 use futures_util::StreamExt;
 use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use reqwest::redirect;
 use runtime::clock::Clock;
-use rustls::{ClientConfig, RootCertStore};
 
-use super::guard::{Authorities, Guard};
-use super::resolve::{GuardedResolver, LeadsInside, LeadsNowhere, Lookup, SystemLookup};
 use super::secret::WebhookSecret;
+use super::sender::PLACES;
+use crate::outgoing::{
+    Authorities, Guard, LeadsInside, LeadsNowhere, Lookup, SystemLookup, client, same_host,
+};
 
-/// How long it may take until a connection stands.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long an answer may take, from the name to the last byte that is read.
 const ANSWER_WITHIN: Duration = Duration::from_secs(DELIVERY_SECONDS);
 /// How much of it may pass between the status and the last byte that is read.
 const BODY_WITHIN: Duration = Duration::from_secs(3);
-/// Connections kept to one host, for the next delivery.
-const IDLE_PER_HOST: usize = 2;
-/// How long they are kept.
-const IDLE_FOR: Duration = Duration::from_secs(30);
+/// Names that the system is asked about at once: twice what is sent at once, since whoever gives up
+/// leaves a thread that goes on asking.
+const LOOKUPS: usize = 2 * (PLACES + WEBHOOK_TESTS);
 
 /// What a delivery says it is: a CloudEvent in its structured form.
 const MEDIA_TYPE: &str = "application/cloudevents+json; charset=utf-8";
@@ -114,7 +113,7 @@ impl Courier {
     /// # Errors
     /// If an authority's certificate is none.
     pub fn try_new(config: &CourierConfig, clock: Clock) -> Result<Self, reqwest::Error> {
-        Self::with_lookup(config, clock, Arc::new(SystemLookup::default()))
+        Self::with_lookup(config, clock, Arc::new(SystemLookup::new(LOOKUPS)))
     }
 
     /// The same with other names.
@@ -126,22 +125,8 @@ impl Courier {
         clock: Clock,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, reqwest::Error> {
-        let resolver = GuardedResolver::new(lookup, config.guard.clone());
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(config.authorities.as_ref()))
-            .dns_resolver(Arc::new(resolver))
-            // Whatever the environment says of proxies: they would connect where they like.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .connect_timeout(CONNECT_WITHIN)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .pool_idle_timeout(IDLE_FOR)
-            .build()?;
         Ok(Self {
-            client,
+            client: client(&config.guard, lookup, config.authorities.as_ref())?,
             guard: config.guard.clone(),
             clock,
         })
@@ -204,20 +189,6 @@ impl Courier {
             .await
             .map_err(|error| reason(&error))
     }
-}
-
-/// The address as the HTTP client reads it, if that is the host that was judged.
-fn same_host(url: &WebhookUrl) -> Option<reqwest::Url> {
-    let target: reqwest::Url = url.as_str().parse().ok()?;
-    let is_same = match url.host()? {
-        WebhookHost::Name(name) => target.domain() == Some(name),
-        WebhookHost::Address(address) => {
-            let host = target.host_str()?;
-            let bare = host.trim_start_matches('[').trim_end_matches(']');
-            bare.parse() == Ok(address)
-        }
-    };
-    (is_same && target.port_or_known_default() == Some(url.port())).then_some(target)
 }
 
 /// Reads the beginning of an answer, as far as it comes; the rest is not waited for.
@@ -289,24 +260,4 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);
     error.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
-}
-
-fn tls(authorities: Option<&Authorities>) -> ClientConfig {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    let more = authorities.map_or(&[][..], Authorities::certificates);
-    let (_, unfit) = roots.add_parsable_certificates(more.iter().cloned());
-    if unfit > 0 {
-        tracing::warn!(
-            unfit,
-            "certificates of authorities that cannot be used are left out"
-        );
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }

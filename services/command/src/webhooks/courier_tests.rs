@@ -17,9 +17,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::courier::{Courier, CourierConfig, Message, Outcome};
-use super::guard::{Allowed, Guard};
-use super::resolve::{GuardedResolver, LeadsInside, LeadsNowhere, Looking, Lookup};
 use super::secret::WebhookSecret;
+use crate::outgoing::{
+    Allowed, Guard, GuardedResolver, LeadsInside, LeadsNowhere, Looking, Lookup,
+};
 
 /// Says something else each time it is asked, and the last for ever.
 struct Rebinding {

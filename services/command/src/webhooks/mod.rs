@@ -11,8 +11,6 @@
 mod courier;
 #[cfg(test)]
 mod courier_tests;
-mod guard;
-mod resolve;
 mod rows;
 mod schedule;
 mod secret;
@@ -32,12 +30,11 @@ use sqlx::PgPool;
 use thiserror::Error;
 
 pub use self::courier::{Courier, CourierConfig, Outcome, Sent};
-pub use self::guard::{Allowed, Authorities, Guard, NotAllowed};
-pub use self::resolve::{Lookup, SystemLookup};
 pub use self::rows::Delivery;
 pub use self::schedule::{WAITS, wait_after};
 pub use self::secret::WebhookSecret;
 pub use self::sender::Sender;
+use crate::outgoing::NotAllowed;
 
 /// A test's place among those under way.
 pub type TestPlace = Place<OrgId>;

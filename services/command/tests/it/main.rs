@@ -19,6 +19,8 @@ mod keys;
 mod limits;
 mod matrix;
 mod members;
+mod oidc;
+mod oidc_provider;
 mod operator;
 mod passwords;
 mod projects;

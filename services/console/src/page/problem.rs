@@ -22,6 +22,10 @@ enum What {
     /// The session is over, or there is none.
     SignedOut,
     NotOurForm,
+    /// The browser kept nothing for us: because there was no TLS, or because it may not.
+    NoCookies {
+        is_plain: bool,
+    },
     FormTooLarge,
     NotFound,
     Call(Failure),
@@ -34,6 +38,10 @@ impl Problem {
 
     pub fn not_our_form(visit: &Visit) -> Self {
         Self::new(visit, What::NotOurForm)
+    }
+
+    pub fn no_cookies(visit: &Visit, is_plain: bool) -> Self {
+        Self::new(visit, What::NoCookies { is_plain })
     }
 
     pub fn form_too_large(visit: &Visit) -> Self {
@@ -57,10 +65,14 @@ impl Problem {
 
     /// The API's refusal, if a form can be shown again with it: nothing was done.
     pub fn refusal(&self) -> Option<&Refusal> {
+        self.told()
+            .filter(|refusal| refusal.status.is_client_error())
+    }
+
+    /// Why the API did not do it, if it told.
+    pub fn told(&self) -> Option<&Refusal> {
         match &self.0.what {
-            What::Call(Failure::Refused(refusal)) if refusal.status.is_client_error() => {
-                Some(refusal)
-            }
+            What::Call(Failure::Refused(refusal)) => Some(refusal),
             _ => None,
         }
     }
@@ -163,6 +175,18 @@ impl Said {
                 "This form is out of date",
                 "The form was not sent from this console, or you signed in or out since it was opened.",
                 "Nothing was done. Go back, load the page again, and send it once more.",
+            ),
+            What::NoCookies { is_plain: true } => Self::new(
+                StatusCode::FORBIDDEN,
+                "This console needs HTTPS",
+                "You opened it by an address that begins with http://. Browsers keep its cookies only with https://, and without them nobody stays signed in.",
+                "Nothing was done. Open the console by its https:// address, or ask your operator for one.",
+            ),
+            What::NoCookies { is_plain: false } => Self::new(
+                StatusCode::FORBIDDEN,
+                "Your browser keeps no cookies for this console",
+                "The form came without the cookie that was sent with it. Without cookies nobody stays signed in.",
+                "Nothing was done. Allow cookies for this site, load the page again, and send it once more.",
             ),
             What::FormTooLarge => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,

@@ -30,13 +30,13 @@ use self::ready_file::ReadyFile;
 use self::replicas::Template;
 use self::servers::{DatabaseUrls, Servers, ServersError};
 use crate::arguments::{
-    AdminArgs, ArchiveArgs, CursorSecret, LedgerArgs, LogSigningKey, ProxyArgs, SecretArgument,
-    SignerArgs,
+    AdminArgs, ArchiveArgs, CursorSecret, LedgerArgs, LogSigningKey, OidcClientSecret, ProxyArgs,
+    SecretArgument, SignerArgs,
 };
 use crate::operator::{DEV_FILE, DevFile};
 use crate::services::{
-    AdminPort, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages, cursor_secret,
-    local_address, public_url, url,
+    AdminPort, ConsolePart, GRACE, QueryPart, Replica, Running, ServeError, Services, Stages,
+    cursor_secret, local_address, public_url, url,
 };
 use crate::subscribers::SubscriberAccess;
 use crate::terminal::say;
@@ -61,6 +61,10 @@ pub struct Dev {
     ready_file: Option<PathBuf>,
     #[command(flatten)]
     command: command::Config,
+    #[command(flatten)]
+    oidc_secret: OidcClientSecret,
+    #[command(flatten)]
+    sign_in: console::SignInConfig,
     #[command(flatten)]
     ledger: LedgerArgs,
     #[command(flatten)]
@@ -127,7 +131,7 @@ impl Dev {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<ExitCode, DevError> {
-        self.command.allow_loopback_webhooks();
+        self.command.allow_loopback();
         let admin_port = AdminPort {
             arguments: &self.admin,
             metrics,
@@ -332,16 +336,26 @@ impl Dev {
         Ok(Services {
             primary_url: urls.command.clone(),
             command: Some(&self.command),
+            oidc_secret: self.oidc_secret.optional().map_err(ServeError::Secret)?,
             ledger: LedgerArgs {
                 ledger_dir: Some(self.ledger_dir()),
             },
             archive: self.archive.clone(),
             signer: Some(self.signer(entropy)?),
             query: Some(query),
-            console: true,
+            console: Some(ConsolePart {
+                oidc_name: self.oidc_name(),
+            }),
             nats: Some(access.nats_url.clone().into()),
             proxies: self.proxies.proxies(),
         })
+    }
+
+    /// What people know the provider as, if they may sign in with one.
+    fn oidc_name(&self) -> Option<String> {
+        self.command.oidc.issuer.as_ref()?;
+        let named = self.sign_in.oidc_name.clone();
+        Some(named.unwrap_or_else(|| "single sign-on".to_owned()))
     }
 
     async fn replicas(

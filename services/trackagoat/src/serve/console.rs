@@ -53,6 +53,7 @@ impl ServeConsole {
             command_url: self.config.command_url.clone(),
             public_url: self.config.public_url.clone(),
             mcp_url: self.config.mcp_url.clone(),
+            oidc_name: self.config.sign_in.oidc_name.clone(),
             clock,
             entropy,
         })?;

@@ -15,8 +15,8 @@ use runtime::process;
 use tokio::net::TcpListener;
 
 use crate::arguments::{
-    AdminArgs, ArchiveArgs, CursorSecret, DatabaseUrl, LedgerArgs, NatsUrl, ProjectorDatabaseUrl,
-    ProxyArgs, ReadDatabaseUrl, SecretArgument, SignerArgs,
+    AdminArgs, ArchiveArgs, CursorSecret, DatabaseUrl, LedgerArgs, NatsUrl, OidcClientSecret,
+    ProjectorDatabaseUrl, ProxyArgs, ReadDatabaseUrl, SecretArgument, SignerArgs,
 };
 use crate::services::{
     AdminPort, GRACE, QueryPart, Replica, ServeError, Services, Stages, cursor_secret,
@@ -83,6 +83,8 @@ pub struct ServeCommand {
     common: Common,
     #[command(flatten)]
     command: command::Config,
+    #[command(flatten)]
+    oidc_secret: OidcClientSecret,
     #[command(flatten)]
     ledger: LedgerArgs,
     #[command(flatten)]
@@ -181,11 +183,12 @@ impl ServeCommand {
         Ok(Services {
             primary_url: self.common.database.required()?,
             command: Some(&self.command),
+            oidc_secret: self.oidc_secret.optional()?,
             ledger: self.ledger.clone(),
             archive: self.common.archive.clone(),
             signer: self.signer.config()?,
             query: None,
-            console: false,
+            console: None,
             nats: self.common.nats.optional()?,
             proxies: self.common.listening.proxies.proxies(),
         })
@@ -207,11 +210,12 @@ impl ServeQuery {
         Ok(Services {
             primary_url: database_url,
             command: None,
+            oidc_secret: None,
             ledger: LedgerArgs::default(),
             archive: self.common.archive.clone(),
             signer: None,
             query: Some(query),
-            console: false,
+            console: None,
             nats: self.common.nats.optional()?,
             proxies: self.common.listening.proxies.proxies(),
         })

@@ -14,6 +14,7 @@ mod operator;
 mod people;
 mod processes;
 mod projections;
+mod provider_sign_in;
 mod replayed;
 mod restored;
 mod serve;

@@ -181,6 +181,14 @@ impl ApiError {
         )
     }
 
+    /// 401: what came back from a provider is not of a sign-in that was begun here, is over, or was used.
+    pub fn sign_in_over() -> Self {
+        Self::new(
+            ErrorCode::InvalidCredentials,
+            "This sign-in was not begun here, is over, or was used already: begin again",
+        )
+    }
+
     /// 403: `required` is the first scope lacking.
     pub fn insufficient_scope(required: Scope, granted: Scopes) -> Self {
         let names: Vec<_> = granted.iter().map(Scope::name).collect();

@@ -65,7 +65,7 @@ pub use self::orgs::{Org, OrgOfPerson};
 pub use self::people::{
     Invitation, InvitationAccepted, InvitationCreated, InvitationReceived, KeysOfRemoved, Member,
     MemberChanged, MemberContext, MemberRemoved, OrgChoice, OrgRef, PasswordChanged, Session,
-    SessionContext, SessionCreated, SessionSelf, SignedIn, UserRef,
+    SessionContext, SessionCreated, SessionSelf, SignInStarted, SignedIn, UserRef,
 };
 pub use self::projects::Project;
 pub use self::proofs::{Checkpoint, ConsistencyProof, InclusionProof, Proof};

@@ -294,6 +294,15 @@ pub struct SignedIn {
     pub orgs: Vec<OrgChoice>,
 }
 
+/// A sign-in that ends at a provider: the answer of `/auth/oidc/start`, which is not part of v1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInStarted {
+    /// Where the person goes to show who they are.
+    pub authorization_url: String,
+    /// What their browser keeps until it is back, and shows to no other site.
+    pub flow: String,
+}
+
 /// The answer to a new password: `/auth/password` is not part of v1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PasswordChanged {

@@ -3,6 +3,7 @@
 
 mod accept;
 mod body;
+mod oidc;
 mod password;
 mod session;
 mod setup;
@@ -31,6 +32,8 @@ const SETUP: &str = "/auth/setup";
 const SESSIONS: &str = "/auth/sessions";
 const ACCEPT: &str = "/auth/invitations/accept";
 const PASSWORD: &str = "/auth/password";
+const OIDC_START: &str = "/auth/oidc/start";
+const OIDC_FINISH: &str = "/auth/oidc/finish";
 
 pub(super) fn router(app: App) -> Router {
     Router::new()
@@ -38,6 +41,8 @@ pub(super) fn router(app: App) -> Router {
         .route(SESSIONS, post(sign_in::handle))
         .route(ACCEPT, post(accept::handle))
         .route(PASSWORD, post(password::handle))
+        .route(OIDC_START, post(oidc::start::handle))
+        .route(OIDC_FINISH, post(oidc::finish::handle))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed("POST"))
         .layer(from_fn_with_state(app.clone(), check))
         .with_state(app)
@@ -46,7 +51,7 @@ pub(super) fn router(app: App) -> Router {
 /// What the gate's layer is to v1. Of these calls one alone needs a credential.
 async fn check(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let began = app.clock().monotonic();
-    let routes = [SETUP, SESSIONS, ACCEPT, PASSWORD];
+    let routes = [SETUP, SESSIONS, ACCEPT, PASSWORD, OIDC_START, OIDC_FINISH];
     let path = request.uri().path();
     let mut notes = Notes {
         route: routes.into_iter().find(|route| *route == path),

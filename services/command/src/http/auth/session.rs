@@ -2,13 +2,14 @@
 
 use api::envelope::Success;
 use api::error::ApiError;
-use api::v1::{Session, SessionCreated};
+use api::v1::{OrgChoice, Session, SessionCreated, SignedIn};
 use serde::Serialize;
 
 use crate::http::App;
 use crate::http::carry::Done;
 use crate::http::error::refusal;
-use crate::people::Opened;
+use crate::http::people;
+use crate::people::{self as signing, Opened, SignInError};
 
 /// 201 with what `shape` makes of the session and its credential.
 pub(super) async fn created<T: Serialize>(
@@ -35,4 +36,23 @@ pub(super) async fn created<T: Serialize>(
     });
     let created = Success::created(&answer, &format!("sessions/{}", opened.session_id))?;
     Ok(created.at(position).secret())
+}
+
+/// 201 with a session and all orgs of its person, however they showed who they are.
+pub(super) async fn signed_in(
+    app: &App,
+    signed: Result<signing::SignedIn, SignInError>,
+) -> Result<Success, ApiError> {
+    let signed = signed.map_err(|error| match error {
+        SignInError::InvalidCredentials => ApiError::invalid_credentials(),
+        SignInError::NoMembership => ApiError::no_membership(),
+        SignInError::People(error) => people::refusal(error, app.jitter()),
+    })?;
+    let orgs = signed.orgs.into_iter().map(|org| OrgChoice {
+        id: org.id,
+        name: org.name,
+        role: org.role,
+    });
+    let orgs = orgs.collect();
+    created(app, signed.opened, |session| SignedIn { session, orgs }).await
 }

@@ -5,7 +5,6 @@ use api::error::ApiError;
 use api::input::body::{Fields, FromBody, StrictJson};
 use api::input::issue::Invalid;
 use api::input::node::Node;
-use api::v1::{OrgChoice, SignedIn};
 use axum::extract::State;
 use domain::email::Email;
 use domain::ids::OrgId;
@@ -13,7 +12,7 @@ use domain::ids::OrgId;
 use super::{body, guess, session};
 use crate::http::App;
 use crate::http::carry::shielded;
-use crate::http::people::{Visit, refusal};
+use crate::http::people::Visit;
 use crate::people::{Password, SignInError};
 
 /// Who signs in where.
@@ -57,18 +56,7 @@ pub(super) async fn handle(
         } else {
             guess.passed();
         }
-        let signed = signed.map_err(|error| match error {
-            SignInError::InvalidCredentials => ApiError::invalid_credentials(),
-            SignInError::NoMembership => ApiError::no_membership(),
-            SignInError::People(error) => refusal(error, app.jitter()),
-        })?;
-        let orgs = signed.orgs.into_iter().map(|org| OrgChoice {
-            id: org.id,
-            name: org.name,
-            role: org.role,
-        });
-        let orgs = orgs.collect();
-        session::created(&app, signed.opened, |session| SignedIn { session, orgs }).await
+        session::signed_in(&app, signed).await
     })
     .await
 }

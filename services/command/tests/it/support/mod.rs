@@ -2,6 +2,7 @@
 
 mod answer;
 mod people;
+mod provider;
 mod receiver;
 mod routes;
 mod world;
@@ -15,6 +16,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use clap::Parser;
+use command::oidc::Oidc;
 use command::{CommandService, Config, Resources};
 use domain::ids::{GlobalPosition, OrgId};
 use gate::{Ledger, Limiter};
@@ -31,6 +33,7 @@ use tower::ServiceExt;
 
 pub use self::answer::Answer;
 pub use self::people::{PASSWORD, Person};
+pub use self::provider::{CLIENT_ID, CLIENT_SECRET, Fault, Provider, Signed};
 pub use self::receiver::{Received, Receiver, Reply};
 pub use self::routes::{Good, command_routes, good, path_with, secret_of, with_id};
 pub use self::world::{Org, World, ingest_line};
@@ -52,6 +55,7 @@ pub struct TestApp {
     clock: Clock,
     gate_clock: ManualClock,
     lifecycle: Lifecycle,
+    issuer: Option<String>,
 }
 
 /// What a process is made of.
@@ -65,6 +69,8 @@ struct Setup {
     /// That of everything but the gate.
     clock: Clock,
     settings: &'static [&'static str],
+    /// The provider that people sign in with.
+    issuer: Option<String>,
     /// The folder of its ledger.
     ledger: Option<PathBuf>,
     /// The folder of the log's archives.
@@ -81,6 +87,7 @@ impl Setup {
             nats: None,
             clock: Clock::system(),
             settings: &[],
+            issuer: None,
             ledger: None,
             archive: None,
         }
@@ -123,10 +130,20 @@ impl TestApp {
         (Self::start(setup), hand)
     }
 
+    /// In a time that stands still, with a provider to sign in with.
+    pub async fn with_provider(clock: Clock, issuer: &str) -> Self {
+        Self::start(Setup {
+            clock,
+            issuer: Some(issuer.to_owned()),
+            ..Setup::anew().await
+        })
+    }
+
     /// Another process on the same database, in the same time.
     pub fn neighbour(&self) -> Self {
         Self::start(Setup {
             clock: self.clock.clone(),
+            issuer: self.issuer.clone(),
             ..Setup::on(Arc::clone(&self.db))
         })
     }
@@ -183,8 +200,10 @@ impl TestApp {
         // is told that it could not be checked met a fault.
         let (still, gate_clock) = Clock::manual(Clock::system().now());
         let ledger = setup.ledger.as_deref();
+        let config = config(setup.settings, setup.issuer.as_deref());
         let resources = Resources {
             signer: None,
+            oidc: oidc(&config, &clock),
             ledger: ledger.map(|folder| Ledger::open(folder, "test", &base).unwrap()),
             archive: setup.archive,
             primary: setup.primary,
@@ -196,12 +215,6 @@ impl TestApp {
             base,
             requests,
         };
-        let settings = [
-            &["command", "--webhook-allow", "127.0.0.0/8"],
-            setup.settings,
-        ]
-        .concat();
-        let config = Cli::try_parse_from(settings).unwrap().command;
         let service = CommandService::start(&config, resources);
         Self {
             router: service.router(),
@@ -210,7 +223,13 @@ impl TestApp {
             clock,
             gate_clock,
             lifecycle,
+            issuer: setup.issuer,
         }
+    }
+
+    /// Who signs in with the provider, if there is one.
+    pub fn oidc(&self) -> Option<Oidc> {
+        oidc(&config(&[], self.issuer.as_deref()), &self.clock)
     }
 
     /// Stops it as a process is stopped, with so long to finish what it began.
@@ -303,6 +322,22 @@ impl TestApp {
             .map(|event| (event.org_id, event.type_name.into_owned()))
             .collect()
     }
+}
+
+fn config(settings: &[&str], issuer: Option<&str>) -> Config {
+    let common = ["command", "--webhook-allow", "127.0.0.0/8"];
+    let mut settings = [&common[..], settings].concat();
+    if let Some(issuer) = issuer {
+        settings.extend(["--oidc-issuer", issuer, "--oidc-client-id", CLIENT_ID]);
+        settings.extend(["--oidc-allow", "127.0.0.0/8"]);
+    }
+    Cli::try_parse_from(settings).unwrap().command
+}
+
+fn oidc(config: &Config, clock: &Clock) -> Option<Oidc> {
+    let secret = CLIENT_SECRET.into();
+    let (clock, url) = (clock.clone(), config.public_url());
+    Oidc::try_new(&config.oidc, Some(&secret), &url, clock, Entropy::os()).unwrap()
 }
 
 /// A request being put together.

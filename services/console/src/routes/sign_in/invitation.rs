@@ -29,6 +29,8 @@ struct InvitationPage {
     token: String,
     name: String,
     is_signed_in: bool,
+    /// Whether the invited person has an account, with which they accept.
+    has_account: bool,
 }
 
 impl Framed for InvitationPage {
@@ -45,13 +47,18 @@ impl InvitationPage {
             token: token.to_owned(),
             name: name.to_owned(),
             is_signed_in: visit.credential().is_some(),
+            has_account: false,
         }
     }
 }
 
 pub(super) async fn show(visit: Visit, Query(asked): Query<Asked>) -> Response {
     let visit = named(visit);
-    let page = InvitationPage::new(&visit, &asked.token, "", Errors::default());
+    let errors = match asked.token.as_str() {
+        "" => Errors::of_form("This link is not complete. Open it as it was sent to you."),
+        _ => Errors::default(),
+    };
+    let page = InvitationPage::new(&visit, &asked.token, "", errors);
     render(StatusCode::OK, &page)
 }
 
@@ -72,13 +79,19 @@ pub(super) async fn accept(form: Form) -> Result<Response, Problem> {
                     "not_found" => Errors::of_form(
                         "This invitation was used, was taken back, or has expired. Ask for another.",
                     ),
+                    "state_conflict" => Errors::of_form(
+                        "You have an account here already. Sign in with it, and accept the invitation there.",
+                    ),
                     "invalid_credentials" => Errors::of_form(
                         "You have an account already: the password is not the one of that account.",
                     ),
                     _ => Errors::of_refusal(refusal),
                 };
                 let (token, name) = (fields.text("token"), fields.text("name"));
-                let page = InvitationPage::new(&visit, token, name, errors);
+                let page = InvitationPage {
+                    has_account: refusal.code == "state_conflict",
+                    ..InvitationPage::new(&visit, token, name, errors)
+                };
                 Ok(render(refusal.status, &page))
             }
             None => Err(problem),

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{enter, named};
+use super::{enter, named, oidc};
 use crate::client::{Path, Refusal};
 use crate::form::{Fields, Form};
 use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
@@ -24,11 +24,15 @@ pub(super) struct Asked {
 
 #[derive(Template)]
 #[template(path = "sign_in/login.html")]
-struct LoginPage {
+pub(super) struct LoginPage {
     shell: Shell,
     errors: Errors,
     email: String,
     next: String,
+    /// What people know the provider as that they may sign in with, if there is one.
+    provider: Option<String>,
+    /// Where that begins.
+    provider_place: String,
 }
 
 impl Framed for LoginPage {
@@ -38,12 +42,15 @@ impl Framed for LoginPage {
 }
 
 impl LoginPage {
-    fn new(visit: &Visit, email: &str, next: &str, errors: Errors) -> Self {
+    pub(super) fn new(visit: &Visit, email: &str, next: &str, errors: Errors) -> Self {
+        let next = if is_place(next) { next } else { "" };
         Self {
-            shell: Shell::outside(visit, Nav::Outside, "Sign in"),
+            shell: Shell::outside(visit, Nav::Outside, "Sign in").with_notice(),
             errors,
             email: email.to_owned(),
-            next: if is_place(next) { next } else { "" }.to_owned(),
+            next: next.to_owned(),
+            provider: visit.app.oidc_name.clone(),
+            provider_place: oidc::place(next),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod invitation;
 mod login;
 mod logout;
+mod oidc;
 mod orgs;
 mod setup;
 
@@ -22,6 +23,8 @@ use crate::visit::{Visit, see_other};
 pub fn pages() -> Router<Shared> {
     Router::new()
         .route("/login", get(login::show).post(login::sign_in))
+        .route("/login/oidc", get(oidc::begin))
+        .route("/login/oidc/callback", get(oidc::finish))
         .route("/logout", post(logout::sign_out))
         .route("/setup", get(setup::show).post(setup::set_up))
         .route(

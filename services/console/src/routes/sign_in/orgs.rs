@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::enter;
 use crate::client::Path;
 use crate::form::SignedForm;
-use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::page::{Framed, Nav, Notice, Problem, Shell, ok, tell};
 use crate::text::filters;
-use crate::visit::Signed;
+use crate::visit::{Signed, see_other};
 
 #[derive(Template)]
 #[template(path = "sign_in/orgs.html")]
@@ -56,8 +56,10 @@ pub(super) async fn switch(form: SignedForm) -> Result<Response, Problem> {
     let path = Path::v1(&["invitations", id, answer]);
     if answer == "decline" {
         let declined = visit.command::<Value>(Method::POST, path, None::<&()>, None);
-        let visit = visit.clone().seen(&declined.await?);
-        return Ok(crate::visit::see_other(&visit, "/orgs"));
+        let mut visit = visit.clone().seen(&declined.await?);
+        let text = "You declined the invitation.";
+        visit.jar = tell(visit.jar, &Notice::of(text));
+        return Ok(see_other(&visit, "/orgs"));
     }
     let accepted = visit.command::<InvitationAccepted>(Method::POST, path, None::<&()>, None);
     let accepted = accepted.await?;

@@ -32,6 +32,8 @@ struct SetupPage {
     org_name: String,
     timezone: String,
     zones: Vec<&'static str>,
+    /// Whether somebody was here before, or the token is worth nothing.
+    is_over: bool,
 }
 
 impl Framed for SetupPage {
@@ -52,6 +54,7 @@ impl SetupPage {
             org_name: filled("org_name"),
             timezone: fields.some("timezone").unwrap_or("UTC").to_owned(),
             zones: zones(),
+            is_over: false,
         }
     }
 }
@@ -81,7 +84,10 @@ pub(super) async fn set_up(form: Form) -> Result<Response, Problem> {
             Some(refusal) => {
                 let errors = Errors::of_refusal(refusal);
                 let token = fields.text("setup_token");
-                let page = SetupPage::new(&visit, &fields, token, errors);
+                let page = SetupPage {
+                    is_over: refusal.code == "gone",
+                    ..SetupPage::new(&visit, &fields, token, errors)
+                };
                 Ok(render(refusal.status, &page))
             }
             None => Err(problem),

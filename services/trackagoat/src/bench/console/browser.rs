@@ -35,7 +35,7 @@ impl Browser {
             .redirect(redirect::Policy::none())
             .timeout(ANSWER_WITHIN)
             .build()
-            .map_err(wrong)?;
+            .map_err(|error| wrong(&error))?;
         Ok(Self {
             client,
             console: console.trim_end_matches('/').to_owned(),
@@ -50,9 +50,9 @@ impl Browser {
             .get(self.at("/login"))
             .send()
             .await
-            .map_err(wrong)?;
+            .map_err(|error| wrong(&error))?;
         let cookie = cookies(&page);
-        let text = page.text().await.map_err(wrong)?;
+        let text = page.text().await.map_err(|error| wrong(&error))?;
         let token = between(&text, "name=\"form_token\" value=\"", "\"");
         let token = token.ok_or_else(|| BenchError::Wrong("the form has no token".to_owned()))?;
         let body = url::form_urlencoded::Serializer::new(String::new())
@@ -69,7 +69,7 @@ impl Browser {
             .body(body)
             .send()
             .await
-            .map_err(wrong)?;
+            .map_err(|error| wrong(&error))?;
         if !answer.headers().contains_key(LOCATION) {
             let status = answer.status();
             return Err(BenchError::Wrong(format!(
@@ -86,16 +86,16 @@ impl Browser {
         let plain = request.try_clone();
         let began = self.clock.monotonic();
         let answer = request.header(ACCEPT_ENCODING, "gzip").send().await;
-        let answer = found(path, answer.map_err(wrong)?)?;
-        let body = answer.bytes().await.map_err(wrong)?;
+        let answer = found(path, answer.map_err(|error| wrong(&error))?)?;
+        let body = answer.bytes().await.map_err(|error| wrong(&error))?;
         let took = self.clock.monotonic().saturating_since(began);
         Ok(Loaded {
             nanos: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
             bytes: body.len() as u64,
             assets: match plain {
                 Some(plain) if !path.starts_with("/assets") => {
-                    let answer = plain.send().await.map_err(wrong)?;
-                    assets(&answer.text().await.map_err(wrong)?)
+                    let answer = plain.send().await.map_err(|error| wrong(&error))?;
+                    assets(&answer.text().await.map_err(|error| wrong(&error))?)
                 }
                 _ => Vec::new(),
             },
@@ -115,7 +115,7 @@ fn found(path: &str, answer: Response) -> Result<Response, BenchError> {
     Err(BenchError::Wrong(format!("{path} was answered {status}")))
 }
 
-fn wrong(error: reqwest::Error) -> BenchError {
+fn wrong(error: &reqwest::Error) -> BenchError {
     BenchError::Wrong(error.to_string())
 }
 

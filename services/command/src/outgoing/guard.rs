@@ -1,4 +1,4 @@
-//! Where deliveries may go: public addresses, by TLS, on port 443; and what the operator allows
+//! Where requests may go: public addresses, by TLS, on port 443; and what the operator allows
 //! beside them.
 
 use std::fmt;
@@ -34,7 +34,7 @@ pub enum NotAllowed {
     /// It is not on the public internet.
     #[error("must not lead to an internal or reserved address")]
     Internal,
-    /// Events are sent by TLS only.
+    /// Only TLS is spoken.
     #[error("must begin with https://")]
     Scheme,
     /// Any other port would make the service knock where nobody waits for it.
@@ -42,7 +42,7 @@ pub enum NotAllowed {
     Port,
 }
 
-/// Judges where deliveries may go.
+/// Judges where requests may go.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
     allowed: Arc<[Allowed]>,
@@ -114,7 +114,7 @@ impl Guard {
     }
 }
 
-/// Names that lead nowhere outside: told at once, rather than by every delivery.
+/// Names that lead nowhere outside: told at once, rather than by every request.
 fn is_local(name: &str) -> bool {
     const INSIDE: [&str; 5] = ["localhost", "local", "internal", "home.arpa", "onion"];
     let ends_in = |zone: &str| {

@@ -8,20 +8,14 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use domain::limits::WEBHOOK_TESTS;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::guard::Guard;
-use super::sender::PLACES;
 
 /// Most addresses of one name that are tried.
 const ADDRESSES: usize = 16;
-
-/// Names that the system is asked about at once: twice what is sent at once, since whoever gives up
-/// leaves a thread that goes on asking.
-const LOOKUPS: usize = 2 * (PLACES + WEBHOOK_TESTS);
 
 /// Addresses of a name, to come.
 pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
@@ -37,9 +31,10 @@ pub trait Lookup: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct SystemLookup(Arc<Semaphore>);
 
-impl Default for SystemLookup {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(LOOKUPS)))
+impl SystemLookup {
+    /// Asks about so many names at once.
+    pub fn new(places: usize) -> Self {
+        Self(Arc::new(Semaphore::new(places)))
     }
 }
 
@@ -72,21 +67,21 @@ fn kept_until_over(
 /// A name that leads where nothing may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the name leads to an address that is not connected to")]
-pub(super) struct LeadsInside;
+pub(crate) struct LeadsInside;
 
 /// A name that leads nowhere.
 #[derive(Debug, Error)]
 #[error("the name leads nowhere")]
-pub(super) struct LeadsNowhere(#[source] Option<io::Error>);
+pub(crate) struct LeadsNowhere(#[source] Option<io::Error>);
 
 /// A resolver that gives out judged addresses alone.
-pub(super) struct GuardedResolver {
+pub(crate) struct GuardedResolver {
     lookup: Arc<dyn Lookup>,
     guard: Guard,
 }
 
 impl GuardedResolver {
-    pub(super) fn new(lookup: Arc<dyn Lookup>, guard: Guard) -> Self {
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, guard: Guard) -> Self {
         Self { lookup, guard }
     }
 }
@@ -142,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_system_knows_this_machine() {
-        let found = SystemLookup::default().look_up("localhost").await.unwrap();
+        let found = SystemLookup::new(1).look_up("localhost").await.unwrap();
         assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty());
     }
 }
