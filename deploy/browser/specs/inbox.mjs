@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { find, newInbox, newOrg, v1 } from "../support/api.mjs";
-import { spec, visit } from "../support/browser.mjs";
+import { catchUp, spec, visit } from "../support/browser.mjs";
 
 /** An inbox whose first page, newest first, is from `Goat number <count>` on. */
 async function open(t, name, count) {
@@ -17,6 +17,7 @@ async function open(t, name, count) {
     at: () => page.evaluate(() => document.activeElement.closest("[data-video]")?.querySelector(".title").innerText),
     said: (text) => page.locator("#inbox-said").filter({ hasText: text }).waitFor({ state: "attached" }),
     of: async (status) => {
+      await catchUp(page);
       const videos = await v1("GET", `${inbox.path}?status=${status}`, { as: admin.session });
       return videos.map(({ title }) => title).sort();
     },

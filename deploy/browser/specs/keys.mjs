@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { call, home, join, newOrg, v1 } from "../support/api.mjs";
-import { answerTo, main, spec, visit } from "../support/browser.mjs";
+import { answerTo, catchUp, main, spec, visit } from "../support/browser.mjs";
 import { startProxy } from "../support/proxy.mjs";
 
 const KEY = /^tga_[0-9a-f]{64}$/;
@@ -129,6 +129,7 @@ describe("the life of a key", { concurrency: 2 }, () => {
     });
     const answers = await Promise.all([send(), send()]);
     assert.ok(answers.includes(201), answers.join());
+    await catchUp(page);
     const names = (await v1("GET", "/api-keys", { as: admin.session })).map((key) => key.name);
     assert.deepEqual(names.sort(), ["Two windows", "With scripts", "Without"]);
   });

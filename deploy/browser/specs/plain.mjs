@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { PASSWORD, call, newInbox, newOrg, v1 } from "../support/api.mjs";
-import { main, spec, visit } from "../support/browser.mjs";
+import { catchUp, main, spec, visit } from "../support/browser.mjs";
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
@@ -51,6 +51,7 @@ describe("without scripts", { concurrency: 2 }, () => {
     await page.getByRole("link", { name: "Excluded" }).click();
     await button(page, "Approve Goat number 5").click();
     const titles = async (status) => {
+      await catchUp(page);
       const videos = await v1("GET", `${path}?status=${status}`, { as: admin.session });
       return videos.map((video) => video.title.slice(-1)).sort().join("");
     };

@@ -77,6 +77,7 @@ describe("safety", () => {
       page.context().removeAllListeners("console");
       await page.goto(origin, { waitUntil: "load" });
       const frame = page.frames()[1];
+      await frame.waitForURL(/./, { waitUntil: "commit" }).catch(() => {});
       assert.equal(frame.url(), "chrome-error://chromewebdata/");
       assert.equal(await frame.getByText("API keys").count(), 0);
     }

@@ -21,6 +21,9 @@ const positions = new Map();
 /** How far a server's log was when it last answered here. */
 export const seen = (at) => positions.get(at) ?? 0;
 
+/** What is read from now on is at least so far. */
+export const note = (at, position) => positions.set(at, Math.max(position, seen(at)));
+
 /** Any call; where a credential could not be checked, which a busy machine may bring about, it is made again. */
 export async function call(method, path, { as = ready.demo.api_key, body, type = "application/json", at = home } = {}) {
   for (let attempt = 0; ; attempt += 1) {
@@ -35,8 +38,7 @@ export async function call(method, path, { as = ready.demo.api_key, body, type =
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     const answer = { status: response.status, ...(await response.json()) };
-    const position = Number(response.headers.get("Tga-Position") ?? 0);
-    positions.set(at, Math.max(position, seen(at)));
+    note(at, Number(response.headers.get("Tga-Position") ?? 0));
     if (answer.meta?.code !== "verification_unavailable" || attempt === 4) return answer;
     await sleep(500);
   }

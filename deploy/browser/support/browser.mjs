@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { after, test } from "node:test";
-import { home, seen } from "./api.mjs";
+import { home, note, seen } from "./api.mjs";
 
 const require = createRequire(`${process.env.TGA_BROWSER_NPM}/`);
 const { chromium } = require("playwright-core");
@@ -22,7 +22,9 @@ const browser = () => (launched ??= chromium.launch({
 }));
 after(async () => (await launched)?.close());
 
+// Of a test its browsers, and of a browser where its spec reaches the API.
 const contexts = new WeakMap();
+const apis = new WeakMap();
 
 /** A test with a deadline; of one that fails, what its pages showed is told and kept as pictures. */
 export function spec(name, body, timeout = DEADLINE_MS) {
@@ -54,6 +56,7 @@ export async function visit(t, { session, at = home, api = at, hosts = [], ...op
   const context = await (await browser()).newContext({ baseURL: at, viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
   contexts.get(t).push(context);
+  apis.set(context, api);
   const faults = watch(context, [at, ...hosts]);
   t.after(async () => {
     await context.close();
@@ -65,12 +68,19 @@ export async function visit(t, { session, at = home, api = at, hosts = [], ...op
 
 // Signed in without the forms; what was done through the API is shown, as is what the browser itself does.
 const keep = (context, session, at, api) => {
-  const kept = { [COOKIE]: session, "__Host-tga_seen": `${seen(api)}` };
+  const kept = { [COOKIE]: session, [SEEN]: `${seen(api)}` };
   const ours = { domain: new URL(at).hostname, path: "/", httpOnly: true, secure: true, sameSite: "Lax" };
   return context.addCookies(Object.entries(kept).map(([name, value]) => ({ name, value, ...ours })));
 };
 
 export const COOKIE = "__Host-tga_session";
+const SEEN = "__Host-tga_seen";
+
+/** Lets calls of the spec see what the browser did. */
+export async function catchUp(page) {
+  const position = await cookie(page, SEEN);
+  if (position) note(apis.get(page.context()), Number(position.value));
+}
 
 /** The cookie with this name, if the browser has it. */
 export const cookie = async (page, name = COOKIE) =>
@@ -98,6 +108,7 @@ export async function answerTo(page, method, act) {
   await act();
   const response = await answer;
   await page.waitForLoadState();
+  await catchUp(page);
   return response;
 }
 

@@ -71,11 +71,6 @@ impl Failure {
 }
 
 impl Refusal {
-    /// Whether the same question may be answered in a moment.
-    pub fn may_pass(&self) -> bool {
-        self.status == StatusCode::SERVICE_UNAVAILABLE
-    }
-
     /// What is wrong with which field.
     pub fn issues(&self) -> Vec<Issue> {
         let issues = self.meta.get("issues").cloned();

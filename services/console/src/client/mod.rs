@@ -27,8 +27,6 @@ pub use self::path::Path;
 const READ_WITHIN: Duration = Duration::from_secs(8);
 /// How long a command may take: longer than a barrier's bound, and the log's deadline before it.
 const COMMAND_WITHIN: Duration = Duration::from_secs(20);
-/// The longest wait, in seconds, before a read is tried once more.
-const AGAIN_SECONDS: u64 = 2;
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Waits before a call is made again whose credential could not be checked. Nothing was done for it, and
@@ -97,24 +95,14 @@ impl Api {
         })
     }
 
-    /// Asks for `path` below `/api/v1`. What a replica could not answer just then is asked once more.
+    /// Asks for `path` below `/api/v1`.
     pub async fn get<T: DeserializeOwned>(
         &self,
         caller: &Caller,
         path: &Path,
     ) -> Result<Answer<T>, Failure> {
-        let ask = || {
-            let request = self.request(caller, Method::GET, &self.query, path);
-            self.answer(READ_WITHIN, request)
-        };
-        match ask().await {
-            Err(Failure::Refused(refusal)) if refusal.may_pass() => {
-                let wait = refusal.retry_after.unwrap_or(1).min(AGAIN_SECONDS);
-                self.clock.sleep(Duration::from_secs(wait)).await;
-                ask().await
-            }
-            answered => answered,
-        }
+        let request = self.request(caller, Method::GET, &self.query, path);
+        self.answer(READ_WITHIN, request).await
     }
 
     /// Asks for a file, of which only the head has come yet.
