@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::time::Duration;
 
 use http::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, StatusCode};
 use runtime::clock::Clock;
 use serde_json::json;
+use testkit::eventually;
 
 use self::provider::{CLIENT_ID, CLIENT_SECRET, Fault, Provider};
 use crate::dev::{Dev, client};
@@ -20,6 +22,8 @@ mod provider;
 const EMAIL: &str = "ada@example.com";
 const SESSION: &str = "__Host-tga_session";
 const FLOW: &str = "__Host-tga_flow";
+/// How long a busy machine may take.
+const SOON: Duration = Duration::from_mins(1);
 
 /// A browser that keeps what it is told to, and follows nothing by itself.
 struct Browser {
@@ -47,6 +51,16 @@ impl Browser {
         };
         let request = self.client.get(url).header(COOKIE, cookies.join("; "));
         request.send().await.unwrap()
+    }
+
+    /// A page for somebody who is signed in.
+    async fn page(&self, place: &str, session: &str) -> Response {
+        eventually(SOON, "the session can be checked", async || {
+            let page = self.get(place, &[session]).await;
+            let is_unchecked = page.status() == StatusCode::SERVICE_UNAVAILABLE;
+            (!is_unchecked).then_some(page)
+        })
+        .await
     }
 
     /// Begins at the console and comes back from the provider: to where, and with which cookie.
@@ -141,7 +155,7 @@ async fn a_browser_signs_in_with_a_provider_and_comes_back_to_its_page() {
     assert_eq!(location(&signed), "/settings/api-keys?a&b");
     assert!(cookie(&signed, FLOW).is_none() && set_cookie(&signed, FLOW).is_some());
     let session = cookie(&signed, SESSION).unwrap();
-    let page = browser.get("/settings/api-keys", &[&session]).await;
+    let page = browser.page("/settings/api-keys", &session).await;
     assert_eq!(page.status(), StatusCode::OK);
     assert!(page.text().await.unwrap().contains("Goats"));
 
@@ -154,7 +168,7 @@ async fn a_browser_signs_in_with_a_provider_and_comes_back_to_its_page() {
     let credential = session.split_once('=').unwrap().1;
     let ended = dev.call(Method::DELETE, "/sessions/self", credential, None);
     assert_eq!(ended.await.status, StatusCode::OK);
-    let page = browser.get("/settings/api-keys", &[&session]).await;
+    let page = browser.page("/settings/api-keys", &session).await;
     assert_eq!(location(&page), "/login?next=%2Fsettings%2Fapi-keys");
 
     let written = dev.written();
