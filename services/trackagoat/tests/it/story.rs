@@ -103,9 +103,11 @@ async fn the_demo_answers_and_a_revoked_key_is_refused_on_the_next_request() {
     let dev = Dev::start(&[]).await;
     let permissions = fs::metadata(dev.ready_file()).unwrap().permissions().mode();
     assert_eq!(permissions & 0o777, 0o600);
-    for absent in ["console", "mcp", "setup_token"] {
+    for absent in ["mcp", "setup_token"] {
         assert_eq!(dev.ready[absent], Value::Null);
     }
+    let origin = dev.api().strip_suffix("api/v1").unwrap();
+    assert_eq!(dev.ready["console"], origin);
 
     check_docs(dev.api()).await;
     let projects = dev.get("/projects").await;
