@@ -74,7 +74,7 @@ pub use self::schema::{
     EntitySchema, FieldSchema, MetricSchema, Named, RelationshipSchema, SchemaAnswer,
 };
 pub use self::videos::{InboxVideo, Video, VideoReadings};
-pub use domain::event::{EventType, Role, TrackingStatus};
+pub use domain::event::{EventType, Role};
 pub use domain::org::{CreatorStatus, InvitationStatus, KeyStatus};
 pub use domain::plan::{LimitKey, LimitUnit};
 pub use domain::platform::Platform;
