@@ -106,6 +106,9 @@ describe("signing in", () => {
     await page.locator("details.menu summary").click();
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.waitForURL("**/login");
+    // The receipt of what ended is told, once.
+    await page.getByText("You are signed out").waitFor();
+    await page.getByText(/^\d+ ms$/).waitFor();
     assert.equal(await ask(session), 401);
     assert.equal(await cookie(page), undefined);
     await page.goBack();

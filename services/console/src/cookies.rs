@@ -33,9 +33,10 @@ pub fn session(jar: &CookieJar) -> Option<SecretString> {
         .then(|| value.to_owned().into())
 }
 
-/// Signs somebody in: whatever was known of the browser before is forgotten.
+/// Signs somebody in: what was known of the browser before is forgotten, but for what pages must show.
 pub fn sign_in(jar: CookieJar, credential: &SecretString) -> CookieJar {
-    sign_out(jar).add(ours(SESSION, credential.expose_secret().to_owned()))
+    let jar = jar.remove(gone(TOLD)).remove(gone(BROWSER));
+    jar.add(ours(SESSION, credential.expose_secret().to_owned()))
 }
 
 /// Forgets all but the browser.

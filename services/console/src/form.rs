@@ -4,6 +4,8 @@
 //! credential, or, before anybody is signed in, a random text. So nothing has to be stored, and a token is
 //! worth nothing with another session.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
@@ -21,6 +23,8 @@ use crate::visit::Visit;
 
 /// Most bytes of a form's body.
 pub const FORM_BYTES: usize = 64 * 1024;
+/// How long the body of a form may take to come.
+const FORM_WITHIN: Duration = Duration::from_secs(30);
 /// The field that carries the token.
 pub const TOKEN_FIELD: &str = "form_token";
 /// The field that makes of a form sent twice one command.
@@ -97,7 +101,9 @@ impl FromRequest<Shared> for Form {
         let Ok(visit) = Visit::from_request_parts(&mut parts, app).await;
         let is_plain = is_plain(&parts.headers);
         let request = Request::from_parts(parts, body);
-        let body: Result<Bytes, BytesRejection> = Bytes::from_request(request, app).await;
+        let reading = Bytes::from_request(request, app);
+        let body = app.clock.timeout(FORM_WITHIN, reading).await;
+        let body: Result<Bytes, BytesRejection> = body.map_err(|_| Problem::form_late(&visit))?;
         let body = body.map_err(|_| Problem::form_too_large(&visit))?;
         let fields = Fields::parse(&body);
         let expected = token(&visit);

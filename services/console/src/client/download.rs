@@ -40,6 +40,7 @@ impl IntoResponse for Download {
                 Ok(Some(Ok(part))) => Some((Ok(part), Some((source, clock)))),
                 Ok(None) => None,
                 Ok(Some(Err(error))) => {
+                    let error = error.without_url();
                     tracing::warn!(%error, "a file of the API broke off");
                     Some((Err(io::Error::other(error)), None))
                 }

@@ -45,6 +45,11 @@ struct Body {
 }
 
 impl Failure {
+    /// Of a call; where it went may hold what people searched for.
+    pub fn away(error: reqwest::Error) -> Self {
+        Self::Away(error.without_url())
+    }
+
     /// What an answer that is no success says.
     pub fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Body>(body) else {

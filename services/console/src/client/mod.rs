@@ -102,13 +102,16 @@ impl Api {
         path: &Path,
     ) -> Result<Answer<T>, Failure> {
         let request = self.request(caller, Method::GET, &self.query, path);
-        self.answer(READ_WITHIN, request).await
+        self.answer(READ_WITHIN, request, path.is_behind_gate())
+            .await
     }
 
     /// Asks for a file, of which only the head has come yet.
     pub async fn download(&self, caller: &Caller, path: &Path) -> Result<Download, Failure> {
         let request = self.request(caller, Method::GET, &self.query, path);
-        let response = self.send(READ_WITHIN, request).await?;
+        let response = self
+            .send(READ_WITHIN, request, path.is_behind_gate())
+            .await?;
         Ok(Download::new(response, self.clock.clone()))
     }
 
@@ -131,7 +134,8 @@ impl Api {
         if let Some(key) = key {
             request = request.header(IDEMPOTENCY_KEY, key);
         }
-        self.answer(COMMAND_WITHIN, request).await
+        self.answer(COMMAND_WITHIN, request, path.is_behind_gate())
+            .await
     }
 
     fn request(
@@ -168,9 +172,10 @@ impl Api {
         &self,
         within: Duration,
         mut request: reqwest::RequestBuilder,
+        is_behind_gate: bool,
     ) -> Result<reqwest::Response, Failure> {
         for wait in CHECKED_AGAIN_AFTER {
-            let again = request.try_clone();
+            let again = request.try_clone().filter(|_| is_behind_gate);
             let sent = self.send_once(within, request).await;
             match (sent, again) {
                 (Err(failure), Some(again))
@@ -192,7 +197,7 @@ impl Api {
     ) -> Result<reqwest::Response, Failure> {
         let response = self.clock.timeout(within, request.send()).await;
         let response = response.map_err(|_| Failure::Late)?;
-        let response = response.map_err(Failure::Away)?;
+        let response = response.map_err(Failure::away)?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -205,8 +210,9 @@ impl Api {
         &self,
         within: Duration,
         request: reqwest::RequestBuilder,
+        is_behind_gate: bool,
     ) -> Result<Answer<T>, Failure> {
-        let response = self.send(within, request).await?;
+        let response = self.send(within, request, is_behind_gate).await?;
         let position = response.headers().get(&TGA_POSITION);
         let position = position.and_then(|value| value.to_str().ok()?.parse().ok());
         let body = self.body(within, response).await?;
@@ -226,7 +232,7 @@ impl Api {
             let mut body = BytesMut::new();
             let mut parts = response.bytes_stream();
             while let Some(part) = parts.next().await {
-                body.extend_from_slice(&part.map_err(Failure::Away)?);
+                body.extend_from_slice(&part.map_err(Failure::away)?);
                 if body.len() > ANSWER_BYTES {
                     return Err(Failure::Unreadable);
                 }

@@ -32,6 +32,11 @@ impl Path {
         }
     }
 
+    /// Whether the gate stands before what is there, which looks at a credential before anything is done.
+    pub fn is_behind_gate(&self) -> bool {
+        self.segments.first().is_some_and(|first| first != "auth")
+    }
+
     /// With a parameter.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Display) -> Self {

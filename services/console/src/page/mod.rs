@@ -96,7 +96,7 @@ impl Shell {
     #[must_use]
     pub fn with_notice(mut self) -> Self {
         let (notice, jar) = take_notice(self.jar);
-        self.notice = notice;
+        self.notice = self.notice.or(notice);
         self.jar = jar;
         self
     }

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
+use runtime::telemetry::chain;
 
 use super::{Framed, Nav, Shell, render};
 use crate::client::{Failure, Refusal};
@@ -27,6 +28,7 @@ enum What {
         is_plain: bool,
     },
     FormTooLarge,
+    FormLate,
     NotFound,
     Call(Failure),
 }
@@ -42,6 +44,10 @@ impl Problem {
 
     pub fn no_cookies(visit: &Visit, is_plain: bool) -> Self {
         Self::new(visit, What::NoCookies { is_plain })
+    }
+
+    pub fn form_late(visit: &Visit) -> Self {
+        Self::new(visit, What::FormLate)
     }
 
     pub fn form_too_large(visit: &Visit) -> Self {
@@ -188,6 +194,12 @@ impl Said {
                 "The form came without the cookie that was sent with it. Without cookies nobody stays signed in.",
                 "Nothing was done. Allow cookies for this site, load the page again, and send it once more.",
             ),
+            What::FormLate => Self::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "That took too long",
+                "The form did not arrive within 30 seconds.",
+                "Nothing was done. Go back, and send it once more.",
+            ),
             What::FormTooLarge => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "That is too much",
@@ -208,7 +220,7 @@ impl Said {
         match failure {
             Failure::Refused(refusal) => Self::of_refusal(refusal),
             Failure::Away(error) => {
-                tracing::error!(%error, "the API cannot be reached");
+                tracing::error!(error = %chain(error), "the API cannot be reached");
                 Self {
                     may_repeat: true,
                     retry_after: Some(2),

@@ -12,31 +12,43 @@ use crate::visit::Visit;
 const MEMBERS: u16 = 100;
 
 /// Names by id.
-pub struct People(HashMap<String, String>);
+pub struct People {
+    names: HashMap<String, String>,
+    /// Whether they are all: then whoever is not among them has left.
+    is_whole: bool,
+}
 
 impl People {
     /// Those of the org.
     pub async fn of(visit: &Visit) -> Result<Self, Problem> {
         let members = Path::v1(&["members"]).with("limit", MEMBERS);
-        let members = visit.get::<Vec<Member>>(members).await?.data;
-        let named = members.into_iter().map(|member| {
+        let members = visit.get::<Vec<Member>>(members).await?;
+        let is_whole = members.next_cursor.is_none();
+        let named = members.data.into_iter().map(|member| {
             let id = member.user_id.to_string();
             let name = member.name.or(member.email);
             let name = name.unwrap_or_else(|| short(&id));
             (id, name)
         });
-        Ok(Self(named.collect()))
+        Ok(Self {
+            names: named.collect(),
+            is_whole,
+        })
     }
 
     /// A person's name.
     pub fn name(&self, id: &str) -> String {
-        let known = self.0.get(id).cloned();
-        known.unwrap_or_else(|| format!("former member {}", short(id)))
+        let known = self.names.get(id).cloned();
+        let former = if self.is_whole { "former " } else { "" };
+        known.unwrap_or_else(|| format!("{former}member {}", short(id)))
     }
 
     /// Everybody's id and name, by name.
     pub fn list(&self) -> Vec<(&str, &str)> {
-        let everybody = self.0.iter().map(|(id, name)| (id.as_str(), name.as_str()));
+        let everybody = self
+            .names
+            .iter()
+            .map(|(id, name)| (id.as_str(), name.as_str()));
         let mut everybody: Vec<_> = everybody.collect();
         everybody.sort_by_key(|(id, name)| (name.to_lowercase(), *id));
         everybody
@@ -45,11 +57,12 @@ impl People {
     #[cfg(test)]
     pub fn named<'a>(people: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let people = people.into_iter();
-        Self(
-            people
+        Self {
+            names: people
                 .map(|(id, name)| (id.to_owned(), name.to_owned()))
                 .collect(),
-        )
+            is_whole: true,
+        }
     }
 
     /// Whoever did something.

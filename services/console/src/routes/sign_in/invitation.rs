@@ -72,7 +72,7 @@ pub(super) async fn accept(form: Form) -> Result<Response, Problem> {
     let path = Path::auth(&["invitations", "accept"]);
     let answer = visit.command::<SessionCreated>(Method::POST, path, Some(&body), None);
     match answer.await {
-        Ok(answer) => enter(visit.seen(&answer), answer.data, "/"),
+        Ok(answer) => enter(visit.seen(&answer), answer.data, "/").await,
         Err(problem) => match problem.refusal() {
             Some(refusal) => {
                 let errors = match refusal.code.as_str() {
@@ -85,6 +85,9 @@ pub(super) async fn accept(form: Form) -> Result<Response, Problem> {
                     "invalid_credentials" => Errors::of_form(
                         "You have an account already: the password is not the one of that account.",
                     ),
+                    _ if refusal.issues().iter().any(|issue| issue.path == "token") => {
+                        Errors::of_form("This link is not complete. Open it as it was sent to you.")
+                    }
                     _ => Errors::of_refusal(refusal),
                 };
                 let (token, name) = (fields.text("token"), fields.text("name"));

@@ -45,7 +45,7 @@ impl LoginPage {
     pub(super) fn new(visit: &Visit, email: &str, next: &str, errors: Errors) -> Self {
         let next = if is_place(next) { next } else { "" };
         Self {
-            shell: Shell::outside(visit, Nav::Outside, "Sign in").with_notice(),
+            shell: Shell::outside(visit, Nav::Outside, "Sign in"),
             errors,
             email: email.to_owned(),
             next: next.to_owned(),
@@ -71,7 +71,7 @@ pub(super) async fn sign_in(form: Form) -> Result<Response, Problem> {
     match answer.await {
         Ok(answer) => {
             let next = next(&fields);
-            enter(visit.seen(&answer), answer.data.session, next)
+            enter(visit.seen(&answer), answer.data.session, next).await
         }
         Err(problem) => match problem.refusal() {
             Some(refusal) => Ok(again(&visit, &fields, refusal)),

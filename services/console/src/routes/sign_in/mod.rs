@@ -7,7 +7,7 @@ mod oidc;
 mod orgs;
 mod setup;
 
-use api::v1::SessionCreated;
+use api::v1::{Receipt, SessionCreated};
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -15,6 +15,7 @@ use runtime::files;
 use secrecy::SecretString;
 
 use crate::app::Shared;
+use crate::client::Path;
 use crate::cookies;
 use crate::page::Problem;
 use crate::visit::{Visit, see_other};
@@ -43,9 +44,17 @@ fn named(mut visit: Visit) -> Visit {
     visit
 }
 
-/// Signs in with a new session, and goes to a page.
-fn enter(visit: Visit, session: SessionCreated, place: &str) -> Result<Response, Problem> {
-    Ok(see_other(&sign_in(visit, session)?, place))
+/// Signs in with a new session, and goes to a page. The session that the browser had ends, or nobody who
+/// signs out would end it.
+async fn enter(visit: Visit, session: SessionCreated, place: &str) -> Result<Response, Problem> {
+    let former = visit.credential().is_some().then(|| visit.clone());
+    let entered = see_other(&sign_in(visit, session)?, place);
+    if let Some(former) = former {
+        // It may be over already.
+        let ended = former.delete::<Receipt>(Path::v1(&["sessions", "self"]));
+        drop(ended.await);
+    }
+    Ok(entered)
 }
 
 /// Signs in with a new session. What the browser held before is gone.

@@ -112,7 +112,7 @@ pub(super) async fn finish(
     match signed.await {
         Ok(signed) => {
             let place = if next.is_empty() { "/" } else { next };
-            enter(visit.seen(&signed), signed.data.session, place)
+            enter(visit.seen(&signed), signed.data.session, place).await
         }
         Err(problem) => Ok(failed(&visit, &name, next, problem)),
     }

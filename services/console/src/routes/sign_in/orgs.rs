@@ -72,5 +72,5 @@ async fn enter_org(visit: crate::visit::Visit, org: &str) -> Result<Response, Pr
     let path = Path::v1(&["sessions"]);
     let answer = visit.command::<SessionCreated>(Method::POST, path, Some(&body), None);
     let answer = answer.await?;
-    enter(visit.seen(&answer), answer.data, "/")
+    enter(visit.seen(&answer), answer.data, "/").await
 }

@@ -79,7 +79,7 @@ pub(super) async fn set_up(form: Form) -> Result<Response, Problem> {
     let path = Path::auth(&["setup"]);
     let answer = visit.command::<SessionCreated>(Method::POST, path, Some(&body), None);
     match answer.await {
-        Ok(answer) => enter(visit.seen(&answer), answer.data, "/"),
+        Ok(answer) => enter(visit.seen(&answer), answer.data, "/").await,
         Err(problem) => match problem.refusal() {
             Some(refusal) => {
                 let errors = Errors::of_refusal(refusal);

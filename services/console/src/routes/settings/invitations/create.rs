@@ -82,6 +82,8 @@ pub(super) async fn create(sent: SignedForm) -> Result<Response, Problem> {
     let body = json!({"email": filled.email, "role": filled.role});
     let path = Path::v1(&["invitations"]);
     let once = Some(filled.once.as_str());
+    // Before the command: what fails after it would keep its link from everybody.
+    let who = visit.who().await?;
     let made = visit.command::<InvitationCreated>(Method::POST, path, Some(&body), once);
     let made = match made.await {
         Ok(made) => made,
@@ -99,7 +101,6 @@ pub(super) async fn create(sent: SignedForm) -> Result<Response, Problem> {
         visit.jar = tell(visit.jar, &Notice::of(text));
         return Ok(see_other(&visit, PLACE));
     };
-    let who = visit.who().await?;
     let page = LinkPage {
         shell: Shell::signed(&visit, who, Nav::Members, "Your invitation link"),
         invitation: &made.data.object,

@@ -68,6 +68,7 @@ pub(super) async fn leave(form: SignedForm) -> Result<Response, Problem> {
             return Ok(render(refusal.status, &page));
         }
     };
+    visit = visit.seen(&left);
     let MemberRemoved { receipt, keys } = left.data;
     let keys = departure::became(&keys, &everyone, &fields);
     let text = format!(
