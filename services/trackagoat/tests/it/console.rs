@@ -155,9 +155,11 @@ async fn a_key_is_shown_once_and_is_dead_when_its_page_says_so() {
 
     let new = browser.get("/settings/api-keys/new").await;
     let (token, once) = (new.field("form_token"), new.field("once"));
+    let opened_at = new.field("opened_at");
     let fields = [
         ("form_token", &*token),
         ("once", &once),
+        ("opened_at", &opened_at),
         ("name", "<script>alert(1)</script>"),
         ("scopes", "read"),
         ("expiry", "30"),
