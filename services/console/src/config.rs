@@ -25,7 +25,7 @@ pub struct Config {
     )]
     pub command_url: Url,
 
-    /// Where scripts reach the API, for the examples that people copy, such as https://app.example.com.
+    /// Where scripts reach the API, for the examples that people copy, such as `https://app.example.com`.
     #[arg(long = "public-url", env = "TGA_PUBLIC_URL")]
     pub public_url: Option<Url>,
 

@@ -2,7 +2,7 @@
 //! service itself. What the provider says of a person is believed for one thing: that an address is
 //! theirs. Whose account that is, and where they belong, is [`crate::people`]'s to say.
 //!
-//! Nothing is stored. A flow is sealed and kept by the browser ([`flow`]); the provider's document
+//! Nothing is stored. A flow is sealed and kept by the browser (`flow`); the provider's document
 //! and keys are kept for some minutes.
 
 mod caller;
