@@ -197,6 +197,8 @@ async fn at_every_position_it_is_what_the_events_before_say() {
         let Some(last) = last else {
             assert!(position < born);
             assert_eq!(reply.code(), "not_found");
+            let said = reply.json()["error"].to_string();
+            assert!(said.contains("not there yet"), "{said}");
             continue;
         };
         let at = last.recorded_at.to_string();

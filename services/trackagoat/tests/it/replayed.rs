@@ -157,6 +157,14 @@ async fn whoever_stops_is_told_where_to_go_on_and_a_closed_pipe_is_no_error() {
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success() && said.is_empty(), "{said}");
+
+    // Nobody hears why it was refused either, and it ends with its own code and not in a panic.
+    let mut command = dev.operate(&["log", "replay", "--type", "goat.sheared"]);
+    let expected = run(dev.operate(&["log", "replay", "--type", "goat.sheared"])).await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = command.stderr(writer).status().unwrap();
+    assert_eq!(ended.code(), expected.status.code());
 }
 
 #[tokio::test]
