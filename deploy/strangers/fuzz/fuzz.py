@@ -1,7 +1,8 @@
 """Schemathesis against the served document: all checks, all phases, with keys of seven sets of scopes and with sessions.
 
 Environment: TGA_READY_FILE, TGA_DOCUMENT (the file), TGA_BINARY, TGA_DATA_DIR, TGA_FUZZ_SECONDS (of all runs together; no
-limit with TGA_DEEP=1), TGA_FUZZ_SEED, TGA_FUZZ_ONLY (a set, as `read+write`, or `session`), TGA_FUZZ_OUT (a folder for state and reports).
+limit with TGA_DEEP=1), TGA_FUZZ_SEED (one at random with TGA_DEEP=1), TGA_FUZZ_ONLY (a set, as `read+write`, or `session`),
+TGA_FUZZ_OUT (a folder for state and reports).
 """
 
 import json
@@ -31,6 +32,8 @@ NEVER_DONE = {
     # Whatever is sent to nobody waits for three days, and what waits is not sent again.
     "POST /webhooks/{id}/deliveries/{delivery_id}/resend",
 }
+# Of a run that is not deep: what it finds is to be of the change under test, and found again.
+SEED = 20260105
 ALL_SCOPES = ["read", "write", "keys", "ingest", "audit"]
 LIMITS = {
     "max_creators_per_org": 100_000,
@@ -253,8 +256,8 @@ def never_done(document, answers):
 
 
 def main():
-    seed = int(os.environ.get("TGA_FUZZ_SEED") or random.SystemRandom().randrange(2**32))
     is_deep = os.environ.get("TGA_DEEP") == "1"
+    seed = int(os.environ.get("TGA_FUZZ_SEED") or (random.SystemRandom().randrange(2**32) if is_deep else SEED))
     total = None if is_deep else float(os.environ.get("TGA_FUZZ_SECONDS") or 240)
     print(f"TGA_FUZZ_SEED={seed}", flush=True)
     ready = json.loads(Path(os.environ["TGA_READY_FILE"]).read_text())

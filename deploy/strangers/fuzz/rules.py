@@ -90,7 +90,7 @@ BEYOND_SCHEMA = (
     # Of the trail: what there is, days of the calendar, and what goes with what.
     (r"^GET /audit/", r"^type: must be "),
     (r"^GET /audit/", r"^subject: must be <kind>/<id>, where <kind> is one of "),
-    (r"^GET /audit/", r"^(from|to|at): not (a date of the form|an instant)"),
+    (r"^GET /audit/", r"^(from|to|at): not (a date of the form|an RFC 3339 instant such as)"),
     (r"^GET /audit/", r"^(after_position|to_position|position|from_size|to_size|tree_size): is beyond "),
     (r"^GET /audit/as-of$", r"^at: (must not be given beside position|is required, unless position is given|must not lie ahead)$"),
     (r"^GET /audit/export$", r"^to_position: must not be before after_position$"),
