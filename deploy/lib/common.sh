@@ -21,6 +21,13 @@ die() {
   exit "${die_with:-1}"
 }
 
+# answer_help "$@": whoever asks for help gets what stands at the head of the script, and nothing is done.
+answer_help() {
+  case "${1:-}" in
+    -h | --help) sed -n '2,/^[^#]/ s/^# \{0,1\}//p' "$0" && exit ;;
+  esac
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # version_ge 2.15.1 2.10: whether the first version is at least the second.
