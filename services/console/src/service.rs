@@ -88,8 +88,12 @@ fn may_compress(_: StatusCode, _: Version, headers: &HeaderMap, extensions: &Ext
     extensions.get::<Secret>().is_none() && !headers.contains_key(CONTENT_DISPOSITION)
 }
 
-/// Whether a path is the console's, where one port serves it beside the APIs.
+/// First parts of the paths that are the APIs'.
+const OF_THE_APIS: [&str; 4] = ["api", "auth", "docs", "schemas"];
+
+/// Whether a path is the console's, where one port serves it beside the APIs: whatever is not theirs, so that
+/// people who are lost get a page.
 pub fn has(path: &str) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
-    routes::FIRST.contains(&first) || path.starts_with(assets::PREFIX)
+    !OF_THE_APIS.contains(&first)
 }

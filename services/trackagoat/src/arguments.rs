@@ -2,7 +2,7 @@
 //! never on a command line, which everybody on the machine can read.
 
 use std::env;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -127,13 +127,14 @@ pub struct AdminArgs {
 /// What stands between this process and its callers.
 #[derive(Args, Clone, Debug)]
 pub struct ProxyArgs {
-    /// Comma-separated address ranges of proxies whose word about the caller's address is believed; by default
+    /// Comma-separated addresses and address ranges of proxies whose word about the caller's address is believed; by default
     /// none.
     #[arg(
         long,
         env = "TGA_TRUSTED_PROXIES",
         value_delimiter = ',',
-        value_name = "CIDR"
+        value_name = "CIDR",
+        value_parser = addresses
     )]
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which all of them say it; the other one may be the caller's own.
@@ -145,6 +146,13 @@ pub struct ProxyArgs {
         value_name = "HEADER"
     )]
     pub proxy_header: ProxyHeader,
+}
+
+/// An address alone is the range of this one.
+fn addresses(text: &str) -> Result<IpNet, String> {
+    let range = text.parse();
+    let range = range.or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    range.map_err(|_| "neither an address nor a range such as 10.0.0.0/8".to_owned())
 }
 
 impl ProxyArgs {
@@ -276,11 +284,28 @@ pub fn seed(text: &SecretString) -> Option<Zeroizing<[u8; SEED_BYTES]>> {
 mod tests {
     use clap::{Command, CommandFactory};
 
+    use super::addresses;
     use crate::Cli;
 
     #[test]
     fn every_argument_says_what_it_is() {
         assert_eq!(silent(&Cli::command()), [""; 0]);
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_range() {
+        for (given, read) in [
+            ("127.0.0.1", "127.0.0.1/32"),
+            ("::1", "::1/128"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+        ] {
+            assert_eq!(addresses(given).unwrap().to_string(), read);
+        }
+        assert!(
+            addresses("proxy.example")
+                .unwrap_err()
+                .contains("10.0.0.0/8")
+        );
     }
 
     fn silent(command: &Command) -> Vec<String> {

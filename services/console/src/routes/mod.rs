@@ -19,22 +19,6 @@ use crate::app::Shared;
 use crate::page::Problem;
 use crate::visit::{Visit, see_other};
 
-/// What the paths of pages begin with.
-pub const FIRST: [&str; 12] = [
-    "",
-    "audit",
-    "campaigns",
-    "creators",
-    "invitations",
-    "login",
-    "logout",
-    "orgs",
-    "projects",
-    "settings",
-    "setup",
-    "videos",
-];
-
 /// All of them.
 pub fn pages() -> Router<Shared> {
     Router::new()

@@ -197,6 +197,8 @@ async fn what_is_not_known_is_refused_with_what_is() {
         ("subject=keys", "subject", "orgs, members"),
         ("subject=moons/1", "subject", "orgs, members"),
         ("from=some-day", "from", "YYYY-MM-DD"),
+        ("from=2026-02-30", "from", "YYYY-MM-DD"),
+        ("from=yesterday", "from", "YYYY-MM-DD, and not an RFC 3339"),
         ("from=2026-01-02&to=2026-01-01", "from", "after to"),
         ("stream=both", "stream", "decisions, observations, all"),
         (

@@ -14,7 +14,7 @@ use runtime::entropy::Entropy;
 use super::connection::Operator;
 use super::orgs::{Reason, one_of, reason};
 use super::{OperatorError, decide, show};
-use crate::terminal::say;
+use crate::terminal::{remark, say};
 
 /// Persons of an org.
 #[derive(Debug, Subcommand)]
@@ -105,6 +105,11 @@ impl Invite {
         }
         let public_url = self.public_url.as_deref();
         let public_url = public_url.or(operator.public_url.as_deref());
+        if public_url.is_none() {
+            remark(
+                "warning: the link leads to this machine: give --public-url (TGA_PUBLIC_URL), where people reach the console",
+            );
+        }
         say(invited.token.accept_url(public_url.unwrap_or(PUBLIC_URL)));
         Ok(())
     }

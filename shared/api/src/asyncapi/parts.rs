@@ -34,14 +34,14 @@ pub fn servers() -> Value {
         "nats": {
             "host": "nats.trackagoat.com:4222",
             "protocol": "nats",
-            "description": "Connect with an API key of scope `audit` as the token.",
+            "description": "Of the hosted service; else the NATS of whoever gave you this document. Connect with an API key of scope `audit` as the token.",
             "security": key,
         },
         "https": {
             "host": "www.trackagoat.com",
             "pathname": BASE_PATH,
             "protocol": "https",
-            "description": "The HTTP API; openapi.json describes all of it.",
+            "description": "Of the hosted service; else the server that gave you this document. openapi.json describes all of the HTTP API.",
             "security": bearer,
         },
     })

@@ -172,11 +172,13 @@ impl Span {
     /// `from` and `to`, each a day or an instant.
     pub fn read(params: &mut Params<'_>) -> Result<Self, Invalid> {
         let moment = |it: Text<'_>| {
-            if it.as_str().contains(['T', 't']) {
-                it.instant().map(Moment::Instant)
-            } else {
-                it.date().map(Moment::Day)
+            if it.as_str().len() == "YYYY-MM-DD".len() {
+                return it.date().map(Moment::Day);
             }
+            let at = Timestamp::parse(it.as_str()).map(Moment::Instant);
+            at.map_err(|neither| {
+                it.invalid(format!("not a date of the form YYYY-MM-DD, and {neither}"))
+            })
         };
         let from = params.optional("from", moment);
         let to = params.optional("to", moment);

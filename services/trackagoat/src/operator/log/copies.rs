@@ -1,6 +1,7 @@
 //! Copies of what was signed, outside the database: in folders, and on the stream of checkpoints.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use event_log::{CheckpointCopy, CheckpointFolder, FolderError, checkpoints_of_stream};
@@ -21,12 +22,20 @@ pub fn in_folders(
     named: &[PathBuf],
     mut take: impl FnMut(CheckpointCopy),
 ) -> Result<(), FolderError> {
-    let of_dev = place.checkpoint_dir.iter();
-    let of_dev = of_dev.filter(|folder| !named.contains(folder));
-    for folder in named.iter().chain(of_dev) {
-        CheckpointFolder::new(folder.clone()).read(&mut take)?;
+    let mut seen = HashSet::new();
+    for folder in named.iter().chain(&place.checkpoint_dir) {
+        if seen.insert(resolved(folder)) {
+            CheckpointFolder::new(folder.clone()).read(&mut take)?;
+        }
     }
     Ok(())
+}
+
+/// One name for a folder that has several. One that is not there keeps its own.
+fn resolved(folder: &Path) -> PathBuf {
+    folder
+        .canonicalize()
+        .unwrap_or_else(|_| folder.to_path_buf())
 }
 
 /// Takes those on the stream, if NATS is named. The error says why not all of them could be had.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::ids::{LogEpoch, TreeSize};
 use domain::signed::{NoteSigner, Restoration};
 use event_log::{
-    CheckpointCopy, FolderError, LogRestoration, ReadError, note_restoration_in_tx,
+    CheckpointCopy, EventLog, FolderError, LogRestoration, ReadError, note_restoration_in_tx,
     sign_restorations_in_tx,
 };
 use runtime::clock::Clock;
@@ -74,6 +74,21 @@ impl Lives {
         }
     }
 
+    /// How much of each life that was signed the log still has by the heads it keeps.
+    pub async fn kept(&self, log: &EventLog) -> Result<BTreeMap<LogEpoch, TreeSize>, ReadError> {
+        let Some(signer) = &self.signer else {
+            return Ok(BTreeMap::new());
+        };
+        let keys = [signer.verifier()];
+        let mut kept = BTreeMap::new();
+        for life in self.largest.keys() {
+            if let Some(size) = log.common_with(*life, &keys).await? {
+                kept.insert(*life, size);
+            }
+        }
+        Ok(kept)
+    }
+
     /// Says in the database that a life which had so many events has ended with `begun`, and signs what was said
     /// without a key before.
     pub async fn note_in_tx(
@@ -81,6 +96,7 @@ impl Lives {
         connection: &mut PgConnection,
         begun: &Restoration,
         noted: Vec<LogRestoration>,
+        kept: &BTreeMap<LogEpoch, TreeSize>,
     ) -> Result<(), ReadError> {
         if let Some(signer) = &self.signer {
             sign_restorations_in_tx(&mut *connection, signer).await?;
@@ -93,14 +109,19 @@ impl Lives {
         }
         let all: Vec<_> = noted.into_iter().map(|one| one.said).collect();
         let all = [&all[..], &self.notes].concat();
-        for said in self.said(begun, &all) {
+        for said in self.said(begun, &all, kept) {
             note_restoration_in_tx(&mut *connection, &said, self.signer.as_deref()).await?;
         }
         Ok(())
     }
 
     /// What is to be said: of the life that ended, and of those that went on from it in a database that is gone.
-    fn said(&self, begun: &Restoration, all: &[Restoration]) -> Vec<Restoration> {
+    fn said(
+        &self,
+        begun: &Restoration,
+        all: &[Restoration],
+        kept: &BTreeMap<LogEpoch, TreeSize>,
+    ) -> Vec<Restoration> {
         let origin = self.signer.as_ref().map(|signer| signer.name().clone());
         let origin = origin.unwrap_or_default();
         let known = |life| self.largest.get(&life).copied().unwrap_or_default();
@@ -113,7 +134,9 @@ impl Lives {
             if Restoration::common(all, *life, begun.former).is_some() {
                 continue;
             }
-            let Some(common) = Restoration::common(all, begun.former, *life) else {
+            // Nothing says how a life ended that services ended themselves, started over a restored database.
+            let common = Restoration::common(all, begun.former, *life);
+            let Some(common) = common.or_else(|| kept.get(life).copied()) else {
                 remark(format_args!(
                     "warning: heads of the life {life} of the log were signed, and nothing says how that is \
                      related to this log: nothing is said of it"

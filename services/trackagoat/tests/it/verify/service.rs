@@ -92,6 +92,19 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
     given.told(&["orgs", "create", "--name", "Ducks"]).await;
     all_signed().await;
     fourth.terminate().await;
+
+    // Services that are started over a restored database see another history on the stream, and begin a life of
+    // which nothing is said.
+    let mut tampering = PgConnection::connect(&given.operator_url()).await.unwrap();
+    sqlx::raw_sql("update log.head set epoch = gen_random_uuid()")
+        .execute(&mut tampering)
+        .await
+        .unwrap();
+    given.told(&[&restored[..], &with_key].concat()).await;
+    let fifth = service().await;
+    given.told(&["orgs", "create", "--name", "Geese"]).await;
+    all_signed().await;
+    fifth.terminate().await;
 }
 
 /// What `dev` was given, or keeps by itself, is what operators go by from wherever they are.
