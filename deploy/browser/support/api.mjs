@@ -12,6 +12,8 @@ export const PASSWORD = "correct horse battery";
 
 /** What `trackagoat dev` says of itself. */
 export const ready = JSON.parse(readFileSync(process.env.TGA_READY_FILE, "utf8"));
+/** Addresses of those whom `furnish` has let in, by what they are there for. */
+export const FURNISHED = `${process.env.TGA_BROWSER_WORK}/furnished.json`;
 /** Where its console is, without a slash at the end. */
 export const home = new URL(ready.console).origin;
 
@@ -73,11 +75,19 @@ export async function newOrg(name, limits = {}) {
   return { id, admin: await join(id, "admin", "Ada") };
 }
 
+/** An address that nobody has. */
+export const newEmail = (name) => `${name}-${randomBytes(6).toString("hex")}@browser.example`;
+
+/** The operator invites somebody: the token of the link that they get. */
+export async function invite(org, email, role) {
+  const link = await operate("members", "invite", org, email, "--role", role);
+  return new URL(link).searchParams.get("token");
+}
+
 /** Somebody new in an org. */
 export async function join(org, role, name) {
-  const email = `${role}-${randomBytes(6).toString("hex")}@browser.example`;
-  const link = await operate("members", "invite", org, email, "--role", role);
-  const token = new URL(link).searchParams.get("token");
+  const email = newEmail(role);
+  const token = await invite(org, email, role);
   const body = { token, name, password: PASSWORD };
   const answer = await call("POST", "/auth/invitations/accept", { as: null, body });
   assert.equal(answer.status, 201, answer.error);
