@@ -39,8 +39,8 @@ const member = await join(ready.demo.org_id, "member", HOSTILE);
 const owner = await join(ready.demo.org_id, "admin", "Grace");
 for (const name of [HOSTILE, "Nightly import"]) await v1("POST", "/api-keys", { as: owner.session, body: { name } });
 // Another org wants the demo's admin.
-const { id } = await newOrg(HOSTILE);
-await invite(id, ready.demo.admin_email, "member");
+const { admin } = await newOrg(HOSTILE);
+await invite(admin.session, ready.demo.admin_email);
 // Somebody whose org has nothing yet.
 const { admin: newcomer } = await newOrg("Bare");
 writeFileSync(FURNISHED, JSON.stringify({ member: member.email, owner: owner.email, newcomer: newcomer.email }));
