@@ -26,7 +26,11 @@ export const seen = (at) => positions.get(at) ?? 0;
 /** What is read from now on is at least so far. */
 export const note = (at, position) => positions.set(at, Math.max(position, seen(at)));
 
-/** Any call; where a credential could not be checked, which a busy machine may bring about, it is made again. */
+/** Whether a busy machine was late with something, and nothing was done. */
+const isLate = (method, { status, meta }) =>
+  meta?.code === "verification_unavailable" || (method === "GET" && status === 503);
+
+/** Any call; one that a busy machine was late with is made again. */
 export async function call(method, path, { as = ready.demo.api_key, body, type = "application/json", at = home } = {}) {
   for (let attempt = 0; ; attempt += 1) {
     const response = await fetch(at + path, {
@@ -41,7 +45,7 @@ export async function call(method, path, { as = ready.demo.api_key, body, type =
     });
     const answer = { status: response.status, ...(await response.json()) };
     note(at, Number(response.headers.get("Tga-Position") ?? 0));
-    if (answer.meta?.code !== "verification_unavailable" || attempt === 4) return answer;
+    if (!isLate(method, answer) || attempt === 4) return answer;
     await sleep(500);
   }
 }
