@@ -29,6 +29,15 @@ need_rust_checks() {
     || die "rustfmt or clippy is missing" "install them: rustup component add rustfmt clippy"
 }
 
+# build_debug OPTION...: the program and the example `subscribe`, into $debug. With an example among them Cargo takes the features that
+# tests ask for: so it is what `cargo test --workspace` built, and no library is compiled and kept once more.
+debug=${CARGO_TARGET_DIR:-$root/target}/debug
+build_debug() {
+  need_rust
+  need_c_compiler
+  cargo build --quiet --locked --workspace --bin trackagoat --example subscribe "$@"
+}
+
 need_c_compiler() {
   have cc || apt_install "a C compiler" gcc libc6-dev
 }
