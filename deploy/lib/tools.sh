@@ -14,6 +14,16 @@ apt_install() {
     || die "apt-get install $* failed"
 }
 
+# warn_of_space GIGABYTES: says so if fewer are free than a run from nothing needs, less those that it would find made already.
+warn_of_space() {
+  local target=${CARGO_TARGET_DIR:-$root/target} free made
+  mkdir -p "$target"
+  free=$(df -Pk "$target" | awk 'NR == 2 { print int($4 / 1048576) }')
+  made=$({ du -sk "$target" "$tools" 2>/dev/null || true; } | awk '{ sum += $1 } END { print int(sum / 1048576) }')
+  [ $((free + made)) -ge "$1" ] || say "!! $free GB are free for $target, and $made GB of the $1 GB are there that this may need:" \
+    "it may end with 'No space left on device'. CARGO_INCREMENTAL=0 needs less."
+}
+
 need_rust() {
   local want have_version
   want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
@@ -27,6 +37,15 @@ need_rust() {
 need_rust_checks() {
   cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
     || die "rustfmt or clippy is missing" "install them: rustup component add rustfmt clippy"
+}
+
+# build_debug OPTION...: the program and the example `subscribe`, into $debug. With an example among them Cargo takes the features that
+# tests ask for: so it is what `cargo test --workspace` built, and no library is compiled and kept once more.
+debug=${CARGO_TARGET_DIR:-$root/target}/debug
+build_debug() {
+  need_rust
+  need_c_compiler
+  cargo build --quiet --locked --workspace --bin trackagoat --example subscribe "$@"
 }
 
 need_c_compiler() {

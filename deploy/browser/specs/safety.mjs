@@ -5,19 +5,7 @@ import http from "node:http";
 import { after, before, describe } from "node:test";
 import { call, demoSession, home, newOrg, v1 } from "../support/api.mjs";
 import { spec, visit } from "../support/browser.mjs";
-import { HOSTILE, MADE } from "../support/hostile.mjs";
-import { NOWHERE, OUTSIDE, inside } from "../pages.mjs";
-
-const POLICY = {
-  "default-src": ["'none'"],
-  "script-src": ["'self'"],
-  "style-src": ["'self'"],
-  "img-src": ["'self'"],
-  "connect-src": ["'self'"],
-  "form-action": ["'self'"],
-  "base-uri": ["'none'"],
-  "frame-ancestors": ["'none'"],
-};
+import { HOSTILE } from "../support/hostile.mjs";
 
 // A site of somebody else: another port of the same host, and another host.
 let elsewhere;
@@ -29,9 +17,6 @@ before(async () => {
 });
 after(() => elsewhere.close());
 const origins = () => ["127.0.0.1", "localhost"].map((host) => `http://${host}:${elsewhere.address().port}`);
-
-const csp = (header) =>
-  Object.fromEntries(header.split(";").map((part) => part.trim().split(/\s+/)).map(([name, ...values]) => [name, values]));
 
 describe("safety", () => {
   spec("another site's form does nothing, even with the right token", async (t) => {
@@ -91,31 +76,8 @@ describe("safety", () => {
     assert.equal((await call("GET", "/api/v1/orgs/self", { as: "" })).status, 401);
   });
 
-  spec("every page says what it may load, and is kept by no cache", async (t) => {
-    const session = await demoSession();
-    const stranger = await visit(t);
-    const page = await visit(t, { session });
-    const walks = [...OUTSIDE.map((path) => [stranger, path]), ...[...(await inside()), NOWHERE].map((path) => [page, path])];
-    for (const [page, path] of walks) {
-      const answer = await page.goto(path);
-      assert.equal(answer.status(), path === NOWHERE ? 404 : 200, path);
-      const headers = answer.headers();
-      assert.deepEqual(csp(headers["content-security-policy"]), POLICY, path);
-      assert.equal(headers["x-frame-options"], "DENY", path);
-      assert.equal(headers["x-content-type-options"], "nosniff", path);
-      assert.equal(headers["referrer-policy"], "same-origin", path);
-      assert.match(headers["cache-control"], /no-store/, path);
-      const inline = await page.locator("script:not([src]), style, [style], [onclick], [onerror], [onload]").count();
-      assert.equal(inline, 0, `${path} has something inline`);
-      for (const link of await page.locator("a[target=_blank], a[href^=http]").all()) {
-        const rel = (await link.getAttribute("rel")) ?? "";
-        assert.match(rel, /noopener/, `${path}: ${await link.getAttribute("href")}`);
-        assert.match(rel, /noreferrer/, `${path}: ${await link.getAttribute("href")}`);
-      }
-      // Names full of HTML are text (support/furnish.mjs).
-      assert.equal(await page.locator(MADE).count(), 0, `${path} takes a name for HTML`);
-      assert.notEqual(await page.title(), "owned", path);
-    }
+  spec("names full of HTML are shown as they are", async (t) => {
+    const page = await visit(t, { session: await demoSession() });
     await page.goto("/settings/api-keys?show=all");
     await page.getByRole("link", { name: HOSTILE, exact: true }).first().waitFor();
     assert.equal(await page.locator(".menu .org").innerText(), HOSTILE);

@@ -12,6 +12,8 @@ export const PASSWORD = "correct horse battery";
 
 /** What `trackagoat dev` says of itself. */
 export const ready = JSON.parse(readFileSync(process.env.TGA_READY_FILE, "utf8"));
+/** Addresses of those whom `furnish` has let in, by what they are there for. */
+export const FURNISHED = `${process.env.TGA_BROWSER_WORK}/furnished.json`;
 /** Where its console is, without a slash at the end. */
 export const home = new URL(ready.console).origin;
 
@@ -24,7 +26,11 @@ export const seen = (at) => positions.get(at) ?? 0;
 /** What is read from now on is at least so far. */
 export const note = (at, position) => positions.set(at, Math.max(position, seen(at)));
 
-/** Any call; where a credential could not be checked, which a busy machine may bring about, it is made again. */
+/** Whether a busy machine was late with something, and nothing was done. */
+const isLate = (method, { status, meta }) =>
+  meta?.code === "verification_unavailable" || (method === "GET" && status === 503);
+
+/** Any call; one that a busy machine was late with is made again. */
 export async function call(method, path, { as = ready.demo.api_key, body, type = "application/json", at = home } = {}) {
   for (let attempt = 0; ; attempt += 1) {
     const response = await fetch(at + path, {
@@ -39,7 +45,7 @@ export async function call(method, path, { as = ready.demo.api_key, body, type =
     });
     const answer = { status: response.status, ...(await response.json()) };
     note(at, Number(response.headers.get("Tga-Position") ?? 0));
-    if (answer.meta?.code !== "verification_unavailable" || attempt === 4) return answer;
+    if (!isLate(method, answer) || attempt === 4) return answer;
     await sleep(500);
   }
 }
@@ -73,9 +79,18 @@ export async function newOrg(name, limits = {}) {
   return { id, admin: await join(id, "admin", "Ada") };
 }
 
+/** An address that nobody has. */
+export const newEmail = (name) => `${name}-${randomBytes(6).toString("hex")}@browser.example`;
+
+/** An admin invites somebody: the token of the link that they get. */
+export async function invite(session, email) {
+  const { accept_url } = await v1("POST", "/invitations", { as: session, body: { email } });
+  return new URL(accept_url).searchParams.get("token");
+}
+
 /** Somebody new in an org. */
 export async function join(org, role, name) {
-  const email = `${role}-${randomBytes(6).toString("hex")}@browser.example`;
+  const email = newEmail(role);
   const link = await operate("members", "invite", org, email, "--role", role);
   const token = new URL(link).searchParams.get("token");
   const body = { token, name, password: PASSWORD };

@@ -112,6 +112,21 @@ export async function answerTo(page, method, act) {
   return response;
 }
 
+/** Goes to a page of the list (pages.mjs), and says with what the server answered; once more if a busy machine was late. */
+export async function go(page, { path, act, status }) {
+  let answer = await page.goto(path);
+  if (answer.status() === 503 && status !== 503) answer = await page.goto(path);
+  if (act) answer = await lastOf(await act(page));
+  assert.equal(answer.status(), status, path);
+  return answer;
+}
+
+/** What a redirect leads to. */
+async function lastOf(answer) {
+  for (let next = answer.request().redirectedTo(); next; next = next.redirectedTo()) answer = await next.response();
+  return answer;
+}
+
 /** The text of the page's main part. */
 export const main = (page) => page.locator("main").innerText();
 

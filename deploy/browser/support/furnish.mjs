@@ -1,5 +1,7 @@
-// Gives the demo's org one of everything, under names that would do harm if they were taken for HTML.
-import { find, join, ready, v1 } from "./api.mjs";
+// Gives the demo's org one of everything, under names that would do harm if they were taken for HTML, and says who else
+// is there now (`furnished` in api.mjs).
+import { writeFileSync } from "node:fs";
+import { FURNISHED, find, invite, join, newOrg, ready, v1 } from "./api.mjs";
 import { HOSTILE } from "./hostile.mjs";
 
 const project = ready.demo.project_id;
@@ -32,4 +34,13 @@ for (const name of [HOSTILE, "Reporting", "Dashboard"]) keys.push(await v1("POST
 await v1("POST", `/api-keys/${keys[1].id}/rotate`, { body: {} });
 await v1("DELETE", `/api-keys/${keys[2].id}`);
 await v1("POST", "/invitations", { body: { email: "guest@browser.example" } });
-await join(ready.demo.org_id, "member", HOSTILE);
+const member = await join(ready.demo.org_id, "member", HOSTILE);
+// An admin who owns keys, which others are asked about.
+const owner = await join(ready.demo.org_id, "admin", "Grace");
+for (const name of [HOSTILE, "Nightly import"]) await v1("POST", "/api-keys", { as: owner.session, body: { name } });
+// Another org wants the demo's admin.
+const { admin } = await newOrg(HOSTILE);
+await invite(admin.session, ready.demo.admin_email);
+// Somebody whose org has nothing yet.
+const { admin: newcomer } = await newOrg("Bare");
+writeFileSync(FURNISHED, JSON.stringify({ member: member.email, owner: owner.email, newcomer: newcomer.email }));

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use runtime::clock::Clock;
 use rustix::process::{Pid, Signal, kill_process};
@@ -210,31 +209,15 @@ impl Product {
 
     /// Posts as the demo's key; the answer's data.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, BenchError> {
-        self.call(Method::POST, path, Some(body)).await
-    }
-
-    /// Asks as the demo's key; the answer's data.
-    pub async fn get(&self, path: &str) -> Result<Value, BenchError> {
-        self.call(Method::GET, path, None).await
-    }
-
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, BenchError> {
         let failed = |error: reqwest::Error| BenchError::Wrong(error.to_string());
         let client = reqwest::Client::builder()
             .no_proxy()
             .build()
             .map_err(failed)?;
-        let mut request = client
-            .request(method.clone(), format!("{}{path}", self.ready.api))
-            .header(AUTHORIZATION, format!("Bearer {}", self.ready.demo.api_key));
-        if let Some(body) = body {
-            request = request.json(body);
-        }
+        let request = client
+            .post(format!("{}{path}", self.ready.api))
+            .header(AUTHORIZATION, format!("Bearer {}", self.ready.demo.api_key))
+            .json(body);
         let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
         let mut body: Value = answer.json().await.map_err(failed)?;
@@ -242,7 +225,7 @@ impl Product {
             Ok(body["data"].take())
         } else {
             Err(BenchError::Wrong(format!(
-                "{method} {path} was answered {status}: {body}"
+                "POST {path} was answered {status}: {body}"
             )))
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -20,19 +20,28 @@ use openidconnect::core::{
 };
 use openidconnect::{JsonWebKeyId, PrivateSigningKey};
 use reqwest::Url;
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::{EncodeRsaPrivateKey, LineEnding};
+use rsa::rand_core::OsRng;
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::lifecycle::{Lifecycle, TaskKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
+use zeroize::Zeroizing;
 
 /// As what it knows the service.
 pub const CLIENT_ID: &str = "trackagoat";
 /// By what it knows it.
 pub const CLIENT_SECRET: &str = "a secret: that+of/the service";
-/// For tests alone: nothing is signed with it anywhere else.
-const RSA_KEY: &str = include_str!("provider.pem");
+/// Of the RSA key.
+const RSA_BITS: usize = 2_048;
+/// Made when it is first needed, as PEM: one for all providers of a process, since it takes a while.
+static RSA_KEY: LazyLock<Zeroizing<String>> = LazyLock::new(|| {
+    let key = RsaPrivateKey::new(&mut OsRng, RSA_BITS).unwrap();
+    key.to_pkcs1_pem(LineEnding::LF).unwrap()
+});
 /// What stands before the 32 bytes of an Ed25519 key (RFC 8410).
 const ED25519: [u8; 16] = [
     0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
@@ -116,7 +125,7 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let entropy = Entropy::os();
         let rsa =
-            CoreRsaPrivateSigningKey::from_pem(RSA_KEY, Some(JsonWebKeyId::new("rsa".into())));
+            CoreRsaPrivateSigningKey::from_pem(&RSA_KEY, Some(JsonWebKeyId::new("rsa".into())));
         let state = Inside {
             ed25519: ed25519(&entropy, "ed-1"),
             codes: HashMap::new(),

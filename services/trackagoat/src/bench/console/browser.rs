@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
-use reqwest::{Client, Response, redirect};
-use runtime::clock::Clock;
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_TYPE, COOKIE, HeaderName, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE,
+};
+use reqwest::{Client, Response, StatusCode, redirect};
+use runtime::clock::{Clock, Monotonic};
 
 use crate::bench::error::BenchError;
 
@@ -23,8 +25,16 @@ pub struct Loaded {
     pub nanos: u64,
     /// As sent, without headers.
     pub bytes: u64,
-    /// Style, scripts and pictures that it names.
-    pub assets: Vec<String>,
+}
+
+/// What is behind an address.
+pub enum Found {
+    /// A page, as it is without compression.
+    Page(String),
+    /// Another place.
+    Elsewhere(String),
+    /// What is no page, and is not loaded.
+    File,
 }
 
 impl Browser {
@@ -65,7 +75,7 @@ impl Browser {
             .post(self.at("/login"))
             .header(ORIGIN, &self.console)
             .header(COOKIE, cookie)
-            .header("content-type", "application/x-www-form-urlencoded")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body)
             .send()
             .await
@@ -79,27 +89,51 @@ impl Browser {
         Ok(cookies(&answer))
     }
 
-    /// Loads it as a browser does that takes compressed answers.
+    /// Looks at what is there.
+    pub async fn find(&self, path: &str, cookie: &str) -> Result<Found, BenchError> {
+        let (_, answer) = self.get(path, cookie, "identity").await?;
+        if let Some(place) = header(&answer, &LOCATION) {
+            return Ok(Found::Elsewhere(place.to_owned()));
+        }
+        let answer = found(path, answer)?;
+        if !header(&answer, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")) {
+            return Ok(Found::File);
+        }
+        let text = answer.text().await.map_err(|error| wrong(&error))?;
+        Ok(Found::Page(text))
+    }
+
+    /// Loads it as a browser does that takes compressed answers; nothing is unpacked.
     pub async fn load(&self, path: &str, cookie: &str) -> Result<Loaded, BenchError> {
-        let request = self.client.get(self.at(path)).header(COOKIE, cookie);
-        // Nothing here unpacks: what is compressed is loaded once more, to see what it names.
-        let plain = request.try_clone();
-        let began = self.clock.monotonic();
-        let answer = request.header(ACCEPT_ENCODING, "gzip").send().await;
-        let answer = found(path, answer.map_err(|error| wrong(&error))?)?;
+        let (began, answer) = self.get(path, cookie, "gzip").await?;
+        let answer = found(path, answer)?;
         let body = answer.bytes().await.map_err(|error| wrong(&error))?;
         let took = self.clock.monotonic().saturating_since(began);
         Ok(Loaded {
             nanos: u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
             bytes: body.len() as u64,
-            assets: match plain {
-                Some(plain) if !path.starts_with("/assets") => {
-                    let answer = plain.send().await.map_err(|error| wrong(&error))?;
-                    assets(&answer.text().await.map_err(|error| wrong(&error))?)
-                }
-                _ => Vec::new(),
-            },
         })
+    }
+
+    /// Asks for it, once the session may make requests, and says when that was.
+    async fn get(
+        &self,
+        path: &str,
+        cookie: &str,
+        encoding: &str,
+    ) -> Result<(Monotonic, Response), BenchError> {
+        loop {
+            let request = self.client.get(self.at(path)).header(COOKIE, cookie);
+            let began = self.clock.monotonic();
+            let answer = request.header(ACCEPT_ENCODING, encoding).send().await;
+            let answer = answer.map_err(|error| wrong(&error))?;
+            if answer.status() != StatusCode::TOO_MANY_REQUESTS {
+                return Ok((began, answer));
+            }
+            let seconds = header(&answer, &RETRY_AFTER).and_then(|text| text.parse().ok());
+            let wait = Duration::from_secs(seconds.unwrap_or(1));
+            self.clock.sleep(wait).await;
+        }
     }
 
     fn at(&self, path: &str) -> String {
@@ -115,6 +149,10 @@ fn found(path: &str, answer: Response) -> Result<Response, BenchError> {
     Err(BenchError::Wrong(format!("{path} was answered {status}")))
 }
 
+fn header<'a>(answer: &'a Response, name: &HeaderName) -> Option<&'a str> {
+    answer.headers().get(name)?.to_str().ok()
+}
+
 fn wrong(error: &reqwest::Error) -> BenchError {
     BenchError::Wrong(error.to_string())
 }
@@ -125,11 +163,6 @@ fn cookies(answer: &Response) -> String {
     let set = set.filter_map(|value| value.to_str().ok()?.split(';').next());
     let kept = set.filter(|pair| !pair.ends_with('='));
     kept.collect::<Vec<_>>().join("; ")
-}
-
-fn assets(page: &str) -> Vec<String> {
-    let parts = page.split('"').filter(|part| part.starts_with("/assets/"));
-    parts.map(ToOwned::to_owned).collect()
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
