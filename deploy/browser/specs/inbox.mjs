@@ -115,7 +115,7 @@ describe("the inbox", { concurrency: 2 }, () => {
     await rows.filter({ hasText: "A sheep" }).waitFor();
     assert.equal(await rows.count(), 1);
     await page.getByRole("button", { name: "Approve A sheep" }).click();
-    await page.getByText("No video here is like that").waitFor();
+    await page.getByText("No video is like that").waitFor();
     assert.match(page.url(), /search=sheep/);
   });
 });

@@ -115,9 +115,13 @@ async fn fill(visit: &Visit, page: &mut AsOfPage) -> Result<StatusCode, Problem>
             };
             page.errors = match refusal.status {
                 StatusCode::NOT_FOUND => {
-                    let field = if at.is_some() { AT } else { POSITION };
-                    let text = "The organization was not there yet. Choose a later one.";
-                    Errors::of_field(field, text)
+                    let (field, what) = match at {
+                        Some(_) => (AT, "moment"),
+                        None => (POSITION, "position"),
+                    };
+                    let text =
+                        format!("The organization was not there yet. Choose a later {what}.");
+                    Errors::of_field(field, &text)
                 }
                 StatusCode::BAD_REQUEST => Errors::of_refusal(refusal),
                 _ => return Err(problem),

@@ -40,7 +40,7 @@ async fn every_list_has_pages_a_search_and_a_word_for_nothing() {
         assert!(none.text.contains(&said), "{}", none.text);
         assert!(
             none.text
-                .contains(&format!("<a href=\"{place}\">Show all</a>"))
+                .contains(&format!("<a class=\"clear\" href=\"{place}\">Show all</a>"))
         );
     }
     // Filters stay where a page is turned.

@@ -107,7 +107,11 @@ impl Teller<'_> {
             }
             (_, None) => {
                 let one = text::words(of.strip_suffix('s').unwrap_or(of));
-                vec![Piece::words(format!("the {one} {}", short(id)))]
+                let whose = event.data["user_id"].as_str();
+                let whose = whose.map(|id| format!("of {}", self.people.name(id)));
+                let name = own_name(event).map(|name| clipped(&name)).or(whose);
+                let name = name.unwrap_or_else(|| short(id));
+                vec![Piece::words(format!("the {one} {name}"))]
             }
         };
         Sentence(pieces).begun()
