@@ -140,7 +140,8 @@ const inboxKeys = () => {
     document.querySelector("main > .notice")?.remove();
     told.scrollIntoView({ block: "nearest" });
     // What failed left the list, and the place in it, as they were; an alert speaks for itself.
-    if (event.detail?.ctx?.target?.id === "inbox-told") return;
+    const target = event.detail?.ctx?.target;
+    if ((target?.id ?? target?.slice?.(1)) === "inbox-told") return;
     said.textContent = told.textContent;
     show();
     go(document.getElementById(next) ?? boxes()[0]);

@@ -1,7 +1,7 @@
 //! What all lists have in common: pages, a search and filters, all of which stand in the address. Their
 //! looks are in `templates/lists.html`.
 
-use api::limits::{PAGE_DEFAULT, SEARCH_CHARS};
+use api::limits::PAGE_DEFAULT;
 
 use super::address::{Parameters, filled, link};
 use crate::client::{Answer, Path};
@@ -94,11 +94,6 @@ impl List {
         self.get(SEARCH)
     }
 
-    /// Most characters that a search takes.
-    pub fn search_chars(&self) -> usize {
-        SEARCH_CHARS
-    }
-
     /// Whether something is filtered out.
     pub fn is_narrowed(&self) -> bool {
         self.filters.iter().any(|(_, value)| !value.is_empty())
@@ -150,6 +145,10 @@ impl List {
     }
 
     /// How many rows are shown: all that there are, or those of a page.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "how askama calls methods"
+    )]
     pub fn count(&self, rows: &usize, noun: &str) -> String {
         let count = u64::try_from(*rows).unwrap_or(u64::MAX);
         let count = text::plural(count, noun);
