@@ -1,7 +1,7 @@
 //! What all lists have in common: pages, a search and filters, all of which stand in the address. Their
 //! looks are in `templates/lists.html`.
 
-use api::limits::PAGE_DEFAULT;
+use api::limits::{PAGE_DEFAULT, SEARCH_CHARS};
 
 use super::address::{Parameters, filled, link};
 use crate::client::{Answer, Path};
@@ -24,6 +24,8 @@ pub struct List {
     next: Option<String>,
     /// Rows of a page.
     rows: u16,
+    /// Most characters that a search takes.
+    pub search_chars: usize,
 }
 
 impl List {
@@ -40,6 +42,7 @@ impl List {
             cursor: asked.get(CURSOR).to_owned(),
             next: None,
             rows: PAGE_DEFAULT,
+            search_chars: SEARCH_CHARS,
         }
     }
 
