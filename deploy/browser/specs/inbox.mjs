@@ -115,7 +115,22 @@ describe("the inbox", { concurrency: 2 }, () => {
     await rows.filter({ hasText: "A sheep" }).waitFor();
     assert.equal(await rows.count(), 1);
     await page.getByRole("button", { name: "Approve A sheep" }).click();
-    await page.getByText("No video here is like that").waitFor();
+    await page.getByText("No video is like that").waitFor();
     assert.match(page.url(), /search=sheep/);
+  });
+
+  spec("a decision that fails leaves the list, what is selected and the focus as they were", async (t) => {
+    const { page, rows, of } = await open(t, "Failing", 3);
+    const [first, second] = await rows.allInnerTexts();
+    await page.getByLabel(first).check();
+    await page.getByLabel(second).check();
+    const approve = page.getByRole("button", { name: "Approve selected" });
+    await approve.evaluate((button) => { button.value = "applaud"; });
+    await approve.click();
+    await page.getByRole("alert").filter({ hasText: "Nothing was done" }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.innerText), "Approve selected");
+    assert.equal(await rows.count(), 3);
+    assert.ok((await page.getByLabel(first).isChecked()) && (await page.getByLabel(second).isChecked()));
+    assert.deepEqual(await of("included"), []);
   });
 });

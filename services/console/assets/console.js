@@ -134,12 +134,22 @@ const inboxKeys = () => {
     const order = [...all.slice(at), ...all.slice(0, at).reverse()];
     next = order.find((box) => !gone.includes(box.value))?.id;
   }, true);
-  document.addEventListener("htmx:after:swap", () => {
-    if (!inbox.querySelector("[data-said]")) return;
+  document.addEventListener("htmx:after:swap", (event) => {
+    const told = inbox.querySelector("[data-said]");
+    if (!told) return;
     document.querySelector("main > .notice")?.remove();
-    said.textContent = inbox.querySelector("[data-said]").textContent;
+    told.scrollIntoView({ block: "nearest" });
+    // What failed left the list, and the place in it, as they were; an alert speaks for itself.
+    const target = event.detail?.ctx?.target;
+    if ((target?.id ?? target?.slice?.(1)) === "inbox-told") return;
+    said.textContent = told.textContent;
     show();
     go(document.getElementById(next) ?? boxes()[0]);
+  });
+  // Nothing came back at all.
+  document.addEventListener("htmx:error", () => {
+    const unreached = document.getElementById("inbox-unreached");
+    inbox.querySelector("#inbox-told").replaceChildren(unreached.content.cloneNode(true));
   });
 
   use.checked = localStorage.getItem("inbox-keys") !== "off";

@@ -83,6 +83,23 @@ impl Problem {
         }
     }
 
+    /// In words, for a page that goes on all the same, with the status it then has; none where whoever asks
+    /// must sign in first.
+    pub fn in_words(&self) -> Option<(StatusCode, String)> {
+        let what = &self.0.what;
+        if matches!(what, What::SignedOut) {
+            return None;
+        }
+        let Said {
+            status,
+            title,
+            text,
+            advice,
+            ..
+        } = Said::of(what);
+        Some((status, format!("{title}. {} {advice}", sentence(&text))))
+    }
+
     /// The code of the API's refusal, whoever is to blame; empty if it did not refuse.
     pub fn code(&self) -> &str {
         match &self.0.what {
@@ -140,6 +157,17 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// With a capital and a full stop, which the API's messages lack.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    let mut sentence: String = first.chain(letters).collect();
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// The page on which to sign in, and which page then follows.

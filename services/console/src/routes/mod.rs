@@ -1,11 +1,15 @@
 //! The pages, one file each, beside their templates.
 
+mod address;
 mod audit;
+mod choice;
 mod id;
 mod inbox;
 mod keys;
+mod list;
 mod people;
 mod program;
+mod question;
 mod settings;
 mod sign_in;
 

@@ -2,32 +2,28 @@
 
 use api::v1::{AsOf, AuditEvent, KeyAsOf, OrgAsOf, Timestamp};
 use askama::Template;
-use axum::extract::Query;
 use axum::response::Response;
 use http::StatusCode;
-use serde::Deserialize;
 
 use super::moment::instant;
-use super::{filled, place};
 use crate::client::Path;
 use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
+use crate::routes::address::{Parameters, filled, link};
 use crate::routes::people::People;
+use crate::routes::question;
 use crate::text::filters;
 use crate::visit::{Signed, Visit};
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    /// A day with a time of it.
-    at: String,
-    position: String,
-}
+/// A day with a time of it.
+const AT: &str = "at";
+const POSITION: &str = "position";
 
 #[derive(Template)]
 #[template(path = "audit/as_of.html")]
 struct AsOfPage {
     shell: Shell,
     errors: Errors,
+    refused: Option<String>,
     at: String,
     position: String,
     /// The newest decision, where nothing was asked for.
@@ -64,20 +60,19 @@ impl Framed for AsOfPage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, asked: Parameters) -> Result<Response, Problem> {
     let who = visit.who().await?;
     let mut page = AsOfPage {
         errors: Errors::default(),
+        refused: None,
         newest: None,
         stood: None,
-        at: asked.at.trim().to_owned(),
-        position: asked.position.trim().to_owned(),
+        at: asked.get(AT).to_owned(),
+        position: asked.get(POSITION).to_owned(),
         shell: Shell::signed(&visit, who, Nav::Audit, "State at a moment"),
     };
     let status = fill(&visit, &mut page).await?;
+    page.refused = question::summary(&page.errors, &[AT, POSITION]);
     Ok(render(status, &page))
 }
 
@@ -90,12 +85,24 @@ async fn fill(visit: &Visit, page: &mut AsOfPage) -> Result<StatusCode, Problem>
     }
     let Ok(at) = at.transpose() else {
         let text = "Clocks were put forward then, so that day had no such time.";
-        page.errors = Errors::of_field("at", text);
+        page.errors = Errors::of_field(AT, text);
         return Ok(StatusCode::BAD_REQUEST);
     };
+    if at.is_some() && position.is_some() {
+        let text = "Give either a moment or a position, and not both.";
+        page.errors = Errors::of_field(POSITION, text);
+        return Ok(StatusCode::BAD_REQUEST);
+    }
+    if let Some(at) = at.as_deref()
+        && Timestamp::parse(at).is_ok_and(|at| at.datetime() > page.shell.now())
+    {
+        let text = "That moment lies ahead. Choose one that has passed.";
+        page.errors = Errors::of_field(AT, text);
+        return Ok(StatusCode::BAD_REQUEST);
+    }
     let path = Path::v1(&["audit", "as-of"])
-        .with_some("at", at)
-        .with_some("position", position);
+        .with_some(AT, at.as_deref())
+        .with_some(POSITION, position);
     let (stood, people) = tokio::join!(visit.get::<AsOf>(path), People::of(visit));
     match stood {
         Ok(stood) => {
@@ -108,7 +115,13 @@ async fn fill(visit: &Visit, page: &mut AsOfPage) -> Result<StatusCode, Problem>
             };
             page.errors = match refusal.status {
                 StatusCode::NOT_FOUND => {
-                    Errors::of_form("The organization was not there yet. Choose a later moment.")
+                    let (field, what) = match at {
+                        Some(_) => (AT, "moment"),
+                        None => (POSITION, "position"),
+                    };
+                    let text =
+                        format!("The organization was not there yet. Choose a later {what}.");
+                    Errors::of_field(field, &text)
                 }
                 StatusCode::BAD_REQUEST => Errors::of_refusal(refusal),
                 _ => return Err(problem),
@@ -136,8 +149,8 @@ impl Stood {
         let mut members: Vec<_> = members.collect();
         members.sort();
         Self {
-            before: place("/audit", &[("to", &stood.at.to_string())]),
-            after: place("/audit", &[("after", &position)]),
+            before: link("/audit", [("to", stood.at.to_string().as_str())]),
+            after: link("/audit", [("after_position", position.as_str())]),
             position,
             at: stood.at,
             org: stood.org,

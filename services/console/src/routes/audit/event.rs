@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::head::NOT_SIGNED;
 use super::names::Names;
-use super::place;
 use super::sentence::{self, Sentence, Teller};
 use crate::client::{Failure, Path};
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::address::link;
 use crate::routes::keys::api_base;
 use crate::routes::people::People;
 use crate::text::filters;
@@ -89,11 +89,20 @@ pub(super) async fn show(
         json,
         is_whole,
         proof,
-        of_actor: place("/audit", &[("actor", &event.actor), ("stream", "all")]),
-        of_subject: place("/audit", &[("subject", &event.subject), ("stream", "all")]),
-        file: place(
+        of_actor: link(
+            "/audit",
+            [("actor", event.actor.as_str()), ("stream", "all")],
+        ),
+        of_subject: link(
+            "/audit",
+            [("subject", event.subject.as_str()), ("stream", "all")],
+        ),
+        file: link(
             "/audit/export",
-            &[("after_position", &after), ("to_position", &event.position)],
+            [
+                ("after_position", after.as_str()),
+                ("to_position", &event.position),
+            ],
         ),
         curl: format!(
             "curl -H \"Authorization: Bearer $TRACKAGOAT_KEY\" \"{}/audit/proof?position={}\"",

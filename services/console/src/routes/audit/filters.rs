@@ -1,31 +1,40 @@
 //! What of the trail is asked for: it stands in the address, so that it can be shared.
 
 use api::v1::EventType;
-use serde::Deserialize;
 
 use super::names::Names;
-use super::{PAGE, filled, place};
 use crate::client::Path;
+use crate::routes::address::{Parameters, link};
+use crate::routes::choice::Choice;
+use crate::routes::list::List;
 use crate::routes::people::People;
 
+/// `key.revoked`, `key.*`, or several.
+const TYPE: &str = "type";
+/// `user:<id>`, `key:<id>` or `system`.
+const ACTOR: &str = "actor";
+/// `keys/<id>`.
+const SUBJECT: &str = "subject";
+/// A day of the org's zone, or an instant.
+const FROM: &str = "from";
+const TO: &str = "to";
+/// A position: what came after it, oldest first.
+const AFTER: &str = "after_position";
+const STREAM: &str = "stream";
+/// Streams, as the API and as people call them.
+const STREAMS: [(&str, &str); 3] = [
+    ("decisions", "decisions"),
+    ("observations", "observations"),
+    ("all", "all"),
+];
+
+/// All fields of the form.
+pub const NAMES: [&str; 7] = [TYPE, ACTOR, SUBJECT, FROM, TO, AFTER, STREAM];
+
 /// Which events.
-#[derive(Deserialize, Default)]
-#[serde(default)]
 pub struct Filters {
-    /// `key.revoked`, `key.*`, or several.
-    #[serde(rename = "type")]
-    pub types: String,
-    /// `user:<id>`, `key:<id>` or `system`.
-    pub actor: String,
-    /// `keys/<id>`.
-    pub subject: String,
-    /// A day of the org's zone, or an instant.
-    pub from: String,
-    pub to: String,
+    pub list: List,
     stream: String,
-    /// A position: what came after it, oldest first.
-    pub after: String,
-    pub cursor: String,
 }
 
 /// Choices under one heading.
@@ -34,82 +43,71 @@ pub struct Group {
     pub choices: Vec<Choice>,
 }
 
-/// One to select.
-pub struct Choice {
-    pub value: String,
-    pub label: String,
-    pub is_chosen: bool,
-}
-
 impl Filters {
     /// Decisions, unless others are asked for: readings alone are no decisions.
-    pub fn stream(&self) -> &str {
-        match self.stream.as_str() {
-            "" if self.types.starts_with("observation.") => "observations",
+    pub fn new(asked: &Parameters) -> Self {
+        let list = List::new("/audit", asked, &[TYPE, ACTOR, SUBJECT, FROM, TO, AFTER]);
+        let stream = match asked.get(STREAM) {
+            "" if list.get(TYPE).starts_with("observation.") => "observations",
             "" => "decisions",
             stream => stream,
+        };
+        Self {
+            stream: stream.to_owned(),
+            list: list.keeping(STREAM, asked.get(STREAM)),
         }
     }
 
-    /// Whether nothing is left out.
-    pub fn are_open(&self) -> bool {
-        let texts = [
-            &self.types,
-            &self.actor,
-            &self.subject,
-            &self.from,
-            &self.to,
-            &self.after,
-        ];
-        texts.into_iter().all(|text| filled(text).is_none())
+    pub fn actor(&self) -> &str {
+        self.list.get(ACTOR)
+    }
+
+    pub fn subject(&self) -> &str {
+        self.list.get(SUBJECT)
+    }
+
+    pub fn from(&self) -> &str {
+        self.list.get(FROM)
+    }
+
+    pub fn to(&self) -> &str {
+        self.list.get(TO)
+    }
+
+    pub fn after(&self) -> &str {
+        self.list.get(AFTER)
     }
 
     /// The page of events in the API.
     pub fn events(&self) -> Path {
-        Path::v1(&["audit", "events"])
-            .with("limit", PAGE)
-            .with("stream", self.stream())
-            .with_some("type", filled(&self.types))
-            .with_some("actor", filled(&self.actor))
-            .with_some("subject", filled(&self.subject))
-            .with_some("from", filled(&self.from))
-            .with_some("to", filled(&self.to))
-            .with_some("after_position", filled(&self.after))
-            .with_some("cursor", filled(&self.cursor))
-    }
-
-    /// The next page here.
-    pub fn next(&self, cursor: &str) -> String {
-        let parameters = [
-            ("type", self.types.as_str()),
-            ("actor", &self.actor),
-            ("subject", &self.subject),
-            ("from", &self.from),
-            ("to", &self.to),
-            ("stream", &self.stream),
-            ("after", &self.after),
-            ("cursor", cursor),
-        ];
-        place("/audit", &parameters)
+        let events = Path::v1(&["audit", "events"]);
+        self.list.path(events.with(STREAM, &self.stream))
     }
 
     /// The same as a file; none, since a file cannot leave out by who or by what.
     pub fn export(&self) -> Option<String> {
-        if filled(&self.actor).is_some() || filled(&self.subject).is_some() {
+        if !self.actor().is_empty() || !self.subject().is_empty() {
             return None;
         }
+        let of = |name| (name, self.list.get(name));
         let parameters = [
-            ("type", self.types.as_str()),
-            ("stream", self.stream()),
-            ("from", &self.from),
-            ("to", &self.to),
-            ("after_position", &self.after),
+            of(TYPE),
+            (STREAM, self.stream.as_str()),
+            of(FROM),
+            of(TO),
+            of(AFTER),
         ];
-        Some(place("/audit/export", &parameters))
+        Some(link("/audit/export", parameters))
+    }
+
+    /// Streams to choose from.
+    pub fn streams(&self) -> Vec<Choice> {
+        Choice::all(STREAMS, &self.stream)
     }
 
     /// Types to choose from, by entity.
     pub fn types(&self) -> Vec<Group> {
+        let types = self.list.get(TYPE);
         let mut groups: Vec<Group> = Vec::new();
         for event_type in EventType::ALL {
             let entity = event_type.entity();
@@ -117,32 +115,20 @@ impl Filters {
                 let all = format!("{entity}.*");
                 groups.push(Group {
                     label: entity.to_owned(),
-                    choices: vec![self.of_type(all.clone(), all)],
+                    choices: vec![Choice::new(all.clone(), all, types)],
                 });
             }
             if let Some(group) = groups.last_mut() {
-                let name = event_type.name().to_owned();
-                group.choices.push(self.of_type(name.clone(), name));
+                let name = event_type.name();
+                group.choices.push(Choice::new(name, name, types));
             }
         }
-        with_chosen(groups, &self.types, &self.types)
-    }
-
-    fn of_type(&self, value: String, label: String) -> Choice {
-        Choice {
-            is_chosen: value == self.types,
-            value,
-            label,
-        }
+        with_chosen(groups, types, types)
     }
 
     /// Callers to choose from.
     pub fn actors(&self, people: &People, names: &Names, chosen: &str) -> Vec<Group> {
-        let of = |value: String, label: &str| Choice {
-            is_chosen: value == self.actor,
-            label: label.to_owned(),
-            value,
-        };
+        let of = |value: String, label: &str| Choice::new(value, label, self.actor());
         let members = people.list().into_iter();
         let members = members.map(|(id, name)| of(format!("user:{id}"), name));
         let keys = names.keys().into_iter();
@@ -160,7 +146,7 @@ impl Filters {
                 choices: vec![of("system".to_owned(), "The operator, or the service")],
             },
         ];
-        let mut groups = with_chosen(groups, &self.actor, chosen);
+        let mut groups = with_chosen(groups, self.actor(), chosen);
         groups.retain(|group| !group.choices.is_empty());
         groups
     }
@@ -170,11 +156,7 @@ impl Filters {
 fn with_chosen(mut groups: Vec<Group>, value: &str, label: &str) -> Vec<Group> {
     let mut choices = groups.iter().flat_map(|group| &group.choices);
     if !value.is_empty() && !choices.any(|choice| choice.is_chosen) {
-        let chosen = Choice {
-            value: value.to_owned(),
-            label: label.to_owned(),
-            is_chosen: true,
-        };
+        let chosen = Choice::new(value, label, value);
         groups.insert(
             0,
             Group {
@@ -189,48 +171,46 @@ fn with_chosen(mut groups: Vec<Group>, value: &str, label: &str) -> Vec<Group> {
 #[cfg(test)]
 mod tests {
     use super::Filters;
+    use crate::routes::address::Parameters;
 
-    fn asked(types: &str, stream: &str) -> Filters {
-        Filters {
-            types: types.to_owned(),
-            stream: stream.to_owned(),
-            ..Filters::default()
-        }
+    fn asked(query: &str) -> Filters {
+        Filters::new(&Parameters::parse(query))
     }
 
     #[test]
     fn readings_are_found_by_their_type_alone() {
-        assert_eq!(asked("", "").stream(), "decisions");
-        assert_eq!(asked("observation.recorded", "").stream(), "observations");
-        assert_eq!(asked("observation.*", "all").stream(), "all");
+        for (query, expected) in [
+            ("", "decisions"),
+            ("type=observation.recorded", "observations"),
+            ("type=observation.*&stream=all", "all"),
+        ] {
+            assert_eq!(asked(query).stream, expected, "{query}");
+        }
     }
 
     #[test]
     fn what_is_asked_for_is_always_a_choice() {
-        let chosen = |types| {
-            let groups = asked(types, "").types();
+        let chosen = |query: &str| {
+            let groups = asked(query).types();
             let choices = groups.into_iter().flat_map(|group| group.choices);
             let chosen = choices.filter(|choice| choice.is_chosen);
             chosen.map(|choice| choice.value).collect::<Vec<_>>()
         };
         assert!(chosen("").is_empty());
         for types in ["key.*", "key.revoked", "key.revoked,org.*"] {
-            assert_eq!(chosen(types), [types]);
+            assert_eq!(chosen(&format!("type={types}")), [types]);
         }
     }
 
     #[test]
-    fn a_file_leaves_out_what_it_can() {
-        let mut filters = asked("key.*", "");
+    fn the_next_page_and_the_file_keep_what_is_asked_for() {
+        let filters = asked("type=key.*&stream=all&cursor=c");
         assert_eq!(
             filters.export().as_deref(),
-            Some("/audit/export?type=key.*&stream=decisions")
+            Some("/audit/export?type=key.*&stream=all")
         );
-        filters.actor = "system".to_owned();
-        assert_eq!(filters.export(), None);
-        assert_eq!(
-            filters.next("abc"),
-            "/audit?type=key.*&actor=system&cursor=abc"
-        );
+        assert_eq!(filters.list.here(), "/audit?stream=all&type=key.*&cursor=c");
+        assert_eq!(asked("actor=system").export(), None);
+        assert_eq!(asked("subject=keys%2F1").export(), None);
     }
 }

@@ -2,17 +2,17 @@
 
 use api::v1::{AuditEvent, Checkpoint};
 use askama::Template;
-use axum::extract::Query;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::filters::{Filters, Group};
+use super::filters::{Filters, Group, NAMES};
 use super::head;
 use super::names::{Names, Thing};
 use super::sentence::{self, Sentence, Teller};
-use crate::client::Answer;
 use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
+use crate::routes::address::Parameters;
 use crate::routes::people::People;
+use crate::routes::question;
 use crate::text::filters;
 use crate::visit::{Signed, Visit, Who};
 
@@ -21,11 +21,11 @@ use crate::visit::{Signed, Visit, Who};
 struct TrailPage {
     shell: Shell,
     errors: Errors,
+    refused: Option<String>,
     asked: Filters,
     types: Vec<Group>,
     actors: Vec<Group>,
     rows: Vec<Row>,
-    next: Option<String>,
     head: Option<Checkpoint>,
 }
 
@@ -54,36 +54,32 @@ impl Framed for TrailPage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    Query(asked): Query<Filters>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, asked: Parameters) -> Result<Response, Problem> {
+    let mut asked = Filters::new(&asked);
     let events = visit.get::<Vec<AuditEvent>>(asked.events());
     let (known, events) = tokio::join!(known(&visit), events);
     let (who, people, keys, head) = known?;
-    let (events, next, errors, status) = match events {
-        Ok(Answer {
-            data, next_cursor, ..
-        }) => (data, next_cursor, Errors::default(), StatusCode::OK),
+    let (events, errors, status) = match events {
+        Ok(answer) => {
+            asked.list = asked.list.answered(&answer);
+            (answer.data, Errors::default(), StatusCode::OK)
+        }
         Err(problem) => match problem.refusal() {
-            Some(refusal) if refusal.status == StatusCode::BAD_REQUEST => (
-                Vec::new(),
-                None,
-                Errors::of_refusal(refusal),
-                refusal.status,
-            ),
+            Some(refusal) if refusal.status == StatusCode::BAD_REQUEST => {
+                (Vec::new(), Errors::of_refusal(refusal), refusal.status)
+            }
             _ => return Err(problem),
         },
     };
     let things = events.iter().flat_map(sentence::things);
-    let things = things.chain(Thing::of_actor(&asked.actor)).collect();
+    let things = things.chain(Thing::of_actor(asked.actor())).collect();
     let names = keys.and_of(&visit, things).await;
     let teller = Teller {
         people: &people,
         names: &names,
         zone: who.zone,
     };
-    let chosen = teller.actor(&asked.actor).text();
+    let chosen = teller.actor(asked.actor()).text();
     let actors = asked.actors(&people, &names, &chosen);
     let rows = events.into_iter().map(|event| Row {
         sentence: teller.tell(&event),
@@ -94,10 +90,10 @@ pub(super) async fn show(
     let page = TrailPage {
         rows: rows.collect(),
         shell: Shell::signed(&visit, who, Nav::Audit, "Audit trail"),
+        refused: question::summary(&errors, &NAMES),
         errors,
         types: asked.types(),
         actors,
-        next: next.map(|cursor| asked.next(&cursor)),
         head,
         asked,
     };

@@ -1,25 +1,33 @@
 //! `GET /projects/{id}/inbox`: a page of videos, with what is needed to decide on them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use api::v1::{Creator, InboxVideo};
+use api::v1::InboxVideo;
 use askama::Template;
-use axum::extract::Query;
-use axum::response::Response;
+use axum::response::{Html, IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode};
 use uuid::Uuid;
 
-use super::view::{Asked, Status, View};
-use crate::client::Path;
+use super::outcome::Outcome;
+use super::view::{Status, View};
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::address::Parameters;
+use crate::routes::choice::Choice;
 use crate::routes::id::Id;
 use crate::routes::people::People;
 use crate::routes::program::head::Head;
-use crate::routes::program::names::{self, PLATFORMS};
+use crate::routes::program::names;
+use crate::routes::program::video_rows::creator_of;
 use crate::text::{filters, plural};
-use crate::visit::{Signed, Visit};
+use crate::visit::{Signed, VARY_HX, Visit};
 
-/// Videos of a page; one decision may be about all of them.
-const PAGE: u16 = 50;
+/// Letters of a title by which the form names a video.
+const NAME_LETTERS: usize = 40;
+/// Videos that were left out and are named above the list; of more, how many there are.
+const NAMED: usize = 10;
+/// What tells htmx where an answer belongs, and how.
+const HX_RETARGET: HeaderName = HeaderName::from_static("hx-retarget");
+const HX_RESWAP: HeaderName = HeaderName::from_static("hx-reswap");
 
 #[derive(Template)]
 #[template(path = "inbox/list.html")]
@@ -27,17 +35,75 @@ pub(super) struct InboxPage {
     pub(super) shell: Shell,
     head: Head,
     view: View,
-    platforms: [(&'static str, &'static str); 3],
-    /// Whose videos alone are shown.
-    creator: Option<String>,
+    platforms: Vec<Choice>,
+    /// Whose videos alone are shown: id and name.
+    creator: Option<(Uuid, String)>,
     rows: Vec<Row>,
-    next: Option<String>,
+    told: Option<Told>,
+}
+
+/// What is told above the list.
+#[derive(Template)]
+#[template(path = "inbox/told.html")]
+pub(super) struct Told {
+    text: String,
+    /// Whether something was not done.
+    is_alert: bool,
+    /// What was left out: each video with why.
+    left: Vec<(String, String)>,
+    more: usize,
+    why: HashMap<String, String>,
+}
+
+impl Told {
+    /// Why nothing was done.
+    pub(super) fn alert(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            is_alert: true,
+            left: Vec::new(),
+            more: 0,
+            why: HashMap::new(),
+        }
+    }
+
+    /// What was done, and what not.
+    pub(super) fn outcome(outcome: &Outcome, titles: &HashMap<&str, &str>) -> Self {
+        let left = outcome.left.iter().take(NAMED).map(|left| {
+            let title = titles.get(left.id.as_str()).copied();
+            (title.unwrap_or("A video").to_owned(), left.why.clone())
+        });
+        let why = outcome.left.iter();
+        Self {
+            text: outcome.said.clone(),
+            is_alert: !outcome.left.is_empty(),
+            left: left.collect(),
+            more: outcome.left.len().saturating_sub(NAMED),
+            why: why.map(|it| (it.id.clone(), it.why.clone())).collect(),
+        }
+    }
+}
+
+/// What is told above a list that stays as it is.
+pub(super) fn alert(visit: &Visit, status: StatusCode, text: &str) -> Response {
+    let html = Told::alert(text).render().unwrap_or_default();
+    let place = [
+        VARY_HX,
+        (HX_RETARGET, HeaderValue::from_static("#inbox-told")),
+        (HX_RESWAP, HeaderValue::from_static("innerHTML")),
+    ];
+    (status, place, visit.jar.clone(), Html(html)).into_response()
 }
 
 struct Row {
     id: String,
     title: String,
+    /// The beginning of it, by which the form names the video.
+    short: String,
     platform: &'static str,
+    link: Option<String>,
+    /// Why it was left out of the decision.
+    refused: Option<String>,
     /// The creator's id, name, and where only theirs are.
     creator: Option<(String, String, String)>,
     figures: String,
@@ -48,28 +114,17 @@ struct Row {
 }
 
 impl InboxPage {
-    fn place(&self) -> String {
-        self.view.place(&self.head.id())
+    /// With what is told above the list, and beside the rows it is about.
+    pub(super) fn with(mut self, mut told: Told) -> Self {
+        for row in &mut self.rows {
+            row.refused = told.why.remove(&row.id);
+        }
+        self.told = Some(told);
+        self
     }
 
     fn tabs(&self) -> [(Status, String); 3] {
-        let project = self.head.id();
-        Status::ALL.map(|status| (status, self.view.of_status(status).place(&project)))
-    }
-
-    /// With everything ticked, for browsers without scripts.
-    fn ticked_place(&self) -> String {
-        self.view.ticked_place(&self.head.id())
-    }
-
-    fn first_place(&self) -> String {
-        let first = self.view.first_page();
-        first.place(&self.head.id())
-    }
-
-    fn all_creators_place(&self) -> String {
-        let all = self.view.of_creator(String::new());
-        all.place(&self.head.id())
+        Status::ALL.map(|status| (status, self.view.of_status(status)))
     }
 
     fn may_approve(&self) -> bool {
@@ -90,8 +145,9 @@ impl Framed for InboxPage {
 pub(super) async fn show(
     Signed(visit): Signed,
     Id(id): Id,
-    Query(view): Asked,
+    asked: Parameters,
 ) -> Result<Response, Problem> {
+    let view = View::new(id, &asked);
     let mut page = Box::pin(page(&visit, id, view, &HashSet::new())).await?;
     page.shell = page.shell.with_notice();
     Ok(ok(&page))
@@ -101,34 +157,26 @@ pub(super) async fn show(
 pub(super) async fn page(
     visit: &Visit,
     id: Uuid,
-    view: View,
+    mut view: View,
     ticked: &HashSet<&str>,
 ) -> Result<InboxPage, Problem> {
-    let filled = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let inbox = Path::v1(&["projects", &id.to_string(), "inbox"])
-        .with("status", view.status().name())
-        .with("limit", PAGE)
-        .with_some("creator_id", filled(&view.creator_id))
-        .with_some("platform", filled(&view.platform))
-        .with_some("search", filled(&view.search))
-        .with_some("cursor", filled(&view.cursor));
     let (who, head, inbox, creator, people) = tokio::try_join!(
         visit.who(),
         Head::of(visit, id, "inbox"),
-        visit.get::<Vec<InboxVideo>>(inbox),
-        creator(visit, &view),
+        visit.get::<Vec<InboxVideo>>(view.path()),
+        creator_of(visit, view.creator()),
         reviewers(visit, &view),
     )?;
+    view.list = view.list.answered(&inbox);
     let rows = inbox.data.into_iter().map(|found| {
         let id = found.object.id.to_string();
         let is_ticked = view.ticks_all() || ticked.contains(id.as_str());
-        row(found, &view, &head.id(), people.as_ref(), is_ticked)
+        row(found, &view, people.as_ref(), is_ticked)
     });
     Ok(InboxPage {
         rows: rows.collect(),
-        next: inbox
-            .next_cursor
-            .map(|cursor| view.after(cursor).place(&head.id())),
+        told: None,
+        platforms: names::platforms(view.list.get("platform")),
         shell: Shell::signed(
             visit,
             who,
@@ -137,19 +185,8 @@ pub(super) async fn page(
         ),
         head,
         view,
-        platforms: PLATFORMS,
         creator,
     })
-}
-
-/// The name of the creator whose videos alone are asked for.
-async fn creator(visit: &Visit, view: &View) -> Result<Option<String>, Problem> {
-    if view.creator_id.is_empty() {
-        return Ok(None);
-    }
-    let creator = Path::v1(&["creators", &view.creator_id]);
-    let creator = visit.get::<Creator>(creator).await?.data;
-    Ok(Some(creator.display_name.unwrap_or(creator.handle)))
 }
 
 /// Who may have decided; nobody on what waits.
@@ -160,27 +197,22 @@ async fn reviewers(visit: &Visit, view: &View) -> Result<Option<People>, Problem
     People::of(visit).await.map(Some)
 }
 
-fn row(
-    found: InboxVideo,
-    view: &View,
-    project: &str,
-    people: Option<&People>,
-    is_ticked: bool,
-) -> Row {
+fn row(found: InboxVideo, view: &View, people: Option<&People>, is_ticked: bool) -> Row {
     let video = &found.object;
-    let platform = names::platform(video.platform);
-    let title = video.title.clone().filter(|title| !title.trim().is_empty());
+    let title = names::video(video);
     let creator = found.creator.as_ref().map(|creator| {
         let id = creator.id.to_string();
-        let only = view.of_creator(id.clone()).place(project);
-        let name = creator.display_name.as_ref().unwrap_or(&creator.handle);
-        (id, name.clone(), only)
+        let only = view.of_creator(&id);
+        (id, names::of_video(creator), only)
     });
     let reviewer = found.reviewed_by.as_ref().zip(people);
     Row {
         id: video.id.to_string(),
-        title: title.unwrap_or_else(|| format!("{platform} video {}", video.platform_video_id)),
-        platform,
+        short: title.chars().take(NAME_LETTERS).collect(),
+        title,
+        platform: names::platform(video.platform),
+        link: names::outside(&video.url),
+        refused: None,
         creator,
         figures: figures(&found),
         reviewer: reviewer.map(|(actor, people)| people.actor(actor)),

@@ -1,36 +1,79 @@
 //! What became of a decision, in words.
 
 use api::error::ErrorCode;
-use api::v1::{BulkAnswer, BulkStatus};
+use api::v1::{BulkAnswer, BulkResult, BulkStatus};
 
 use super::view::Status;
 use crate::text::plural;
 
-/// Says what became of the videos of which each was to be approved or excluded.
-pub fn sentences(answer: &BulkAnswer, to: Status) -> String {
-    let done = match to {
-        Status::Excluded => "excluded",
-        Status::Waiting | Status::Approved => "approved",
-    };
-    let count = |status| {
-        let of_status = answer.results.iter().filter(|it| it.status == status);
-        of_status.count()
-    };
-    let (changed, unchanged) = (count(BulkStatus::Changed), count(BulkStatus::Unchanged));
-    let mut said = Vec::new();
-    if changed > 0 {
-        said.push(format!("{} {done}.", videos(changed)));
+/// What became of the videos that were to be decided.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// In sentences, what was done and what not.
+    pub said: String,
+    /// The videos that were left out, with why.
+    pub left: Vec<Left>,
+}
+
+/// A video of which nothing was decided.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    pub id: String,
+    pub why: String,
+}
+
+impl Outcome {
+    /// Of videos of which each was to be approved or excluded.
+    pub fn new(answer: &BulkAnswer, asked: &[&str], to: Status) -> Self {
+        let done = match to {
+            Status::Excluded => "excluded",
+            Status::Waiting | Status::Approved => "approved",
+        };
+        let count = |status| {
+            let of_status = answer.results.iter().filter(|it| it.status == status);
+            of_status.count()
+        };
+        let (changed, unchanged) = (count(BulkStatus::Changed), count(BulkStatus::Unchanged));
+        let mut said = Vec::new();
+        if changed > 0 {
+            said.push(format!("{} {done}.", videos(changed)));
+        }
+        if unchanged > 0 {
+            said.push(format!("{} {done} already.", videos(unchanged)));
+        }
+        said.extend(refusals(answer));
+        if changed > 0 {
+            said.push(format!("To undo it, look under {}.", to.label()));
+        } else if unchanged == 0 {
+            said.push("Nothing was changed.".to_owned());
+        }
+        let refused = answer.results.iter();
+        let refused = refused.filter(|it| it.status == BulkStatus::Error);
+        let left = refused.filter_map(|result| {
+            let id = (*asked.get(result.index)?).to_owned();
+            let why = why(result);
+            Some(Left { id, why })
+        });
+        Self {
+            said: said.join(" "),
+            left: left.collect(),
+        }
     }
-    if unchanged > 0 {
-        said.push(format!("{} {done} already.", videos(unchanged)));
+}
+
+/// Why one was left out, beside its title.
+fn why(result: &BulkResult) -> String {
+    match result.code {
+        Some(ErrorCode::NotFound) => "removed meanwhile".to_owned(),
+        Some(ErrorCode::StateConflict) => {
+            "added by its URL meanwhile, and always counts: delete it instead".to_owned()
+        }
+        _ => reason(result).to_owned(),
     }
-    said.extend(refusals(answer));
-    if changed > 0 {
-        said.push(format!("To undo it, look under {}.", to.label()));
-    } else if unchanged == 0 {
-        said.push("Nothing was changed.".to_owned());
-    }
-    said.join(" ")
+}
+
+fn reason(result: &BulkResult) -> &str {
+    result.message.as_deref().unwrap_or("it was refused")
 }
 
 /// Why some were left out: a sentence for each reason.
@@ -41,8 +84,7 @@ fn refusals(answer: &BulkAnswer) -> Vec<String> {
         if let Some((.., count)) = reasons.iter_mut().find(|(code, ..)| *code == result.code) {
             *count += 1;
         } else {
-            let message = result.message.as_deref().unwrap_or("it was refused");
-            reasons.push((result.code, message, 1));
+            reasons.push((result.code, reason(result), 1));
         }
     }
     let sentence = |(code, message, count): (_, &str, _)| match code {
@@ -68,8 +110,10 @@ mod tests {
     use api::error::ErrorCode;
     use api::v1::{BulkAnswer, BulkResult, BulkStatus, BulkSummary};
 
-    use super::sentences;
+    use super::Outcome;
     use crate::routes::inbox::view::Status;
+
+    const IDS: [&str; 4] = ["a", "b", "c", "d"];
 
     fn answer(items: &[(BulkStatus, Option<ErrorCode>)]) -> BulkAnswer {
         let results = items
@@ -114,7 +158,25 @@ mod tests {
                  Nothing was changed.",
             ),
         ] {
-            assert_eq!(sentences(&answer(&items), to), expected);
+            assert_eq!(Outcome::new(&answer(&items), &IDS, to).said, expected);
         }
+    }
+
+    #[test]
+    fn what_was_left_out_is_named_with_its_reason() {
+        use BulkStatus::{Changed, Error};
+
+        let items = [
+            (Error, Some(ErrorCode::NotFound)),
+            (Changed, None),
+            (Error, Some(ErrorCode::LimitReached)),
+        ];
+        let outcome = Outcome::new(&answer(&items), &IDS, Status::Approved);
+        let left = outcome.left.iter();
+        let left: Vec<_> = left.map(|it| (it.id.as_str(), it.why.as_str())).collect();
+        assert_eq!(
+            left,
+            [("a", "removed meanwhile"), ("c", "too many of them")]
+        );
     }
 }

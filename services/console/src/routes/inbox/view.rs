@@ -1,24 +1,27 @@
 //! Which videos of an inbox are looked at; it stands in the address, so that it can be shared.
 
-use axum::extract::Query;
-use serde::Deserialize;
-use url::form_urlencoded::Serializer;
+use uuid::Uuid;
 
-/// What an address says, as it was typed: what cannot be is for the API to refuse.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+use crate::client::Path;
+use crate::routes::address::Parameters;
+use crate::routes::list::List;
+
+/// Videos of a page; one decision may be about all of them.
+const PAGE: u16 = 50;
+const STATUS: &str = "status";
+/// The filter that only links have, and no field.
+const OF_CREATOR: &str = "creator_id";
+/// `all` ticks everything, for browsers without scripts.
+const TICKED: &str = "ticked";
+
+/// What an address says.
+#[derive(Debug, Clone)]
 pub struct View {
-    status: String,
-    pub creator_id: String,
-    pub platform: String,
-    pub search: String,
-    pub cursor: String,
-    /// `all` ticks everything, for browsers without scripts.
-    ticked: String,
+    project: Uuid,
+    status: Status,
+    pub list: List,
+    ticks_all: bool,
 }
-
-/// A view, from an address.
-pub type Asked = Query<View>;
 
 /// Whether a person has decided, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,108 +55,101 @@ impl Status {
 }
 
 impl View {
-    /// The newest that wait, unless something else was asked for.
-    pub fn status(&self) -> Status {
+    /// Of a project's inbox: what waits, unless something else is asked for.
+    pub fn new(project: Uuid, asked: &Parameters) -> Self {
         let mut known = Status::ALL.into_iter();
-        known
-            .find(|status| status.name() == self.status)
-            .unwrap_or(Status::Waiting)
+        let status = known.find(|status| status.name() == asked.get(STATUS));
+        let status = status.unwrap_or(Status::Waiting);
+        let place = format!("/projects/{project}/inbox");
+        let list = List::new(place, asked, &["search", "platform", OF_CREATOR]);
+        Self {
+            project,
+            status,
+            list: list.in_pages_of(PAGE).keeping(STATUS, status.name()),
+            ticks_all: asked.get(TICKED) == "all",
+        }
+    }
+
+    /// Whose inbox it is.
+    pub fn project(&self) -> Uuid {
+        self.project
+    }
+
+    /// The page of it in the API.
+    pub fn path(&self) -> Path {
+        let inbox = Path::v1(&["projects", &self.project.to_string(), "inbox"]);
+        self.list.path(inbox.with(STATUS, self.status.name()))
+    }
+
+    /// Which are looked at.
+    pub fn status(&self) -> Status {
+        self.status
     }
 
     /// Whether everything is to be ticked.
     pub fn ticks_all(&self) -> bool {
-        self.ticked == "all"
+        self.ticks_all
     }
 
-    /// Whether something is left out that another view would show.
-    pub fn is_narrowed(&self) -> bool {
-        let filters = [&self.creator_id, &self.platform, &self.search];
-        filters.into_iter().any(|filter| !filter.is_empty())
-    }
-
-    /// Where it is.
-    pub fn place(&self, project: &str) -> String {
-        let mut query = Serializer::new(String::new());
-        query.append_pair("status", self.status().name());
-        for (name, value) in [
-            ("creator_id", &self.creator_id),
-            ("platform", &self.platform),
-            ("search", &self.search),
-            ("cursor", &self.cursor),
-        ] {
-            if !value.trim().is_empty() {
-                query.append_pair(name, value.trim());
-            }
-        }
-        format!("/projects/{project}/inbox?{}", query.finish())
+    /// Whose videos alone are asked for; empty for everybody's.
+    pub fn creator(&self) -> &str {
+        self.list.get(OF_CREATOR)
     }
 
     /// The same videos of another status, from the beginning.
-    pub fn of_status(&self, status: Status) -> Self {
-        let status = status.name().to_owned();
-        Self {
-            status,
-            ..self.first_page()
-        }
+    pub fn of_status(&self, status: Status) -> String {
+        let list = self.list.clone().keeping(STATUS, status.name());
+        list.first()
     }
 
     /// Those of one creator alone, or of all.
-    pub fn of_creator(&self, creator_id: String) -> Self {
-        Self {
-            creator_id,
-            ..self.first_page()
-        }
-    }
-
-    /// Its first page.
-    pub fn first_page(&self) -> Self {
-        self.after(String::new())
-    }
-
-    /// The page after a cursor.
-    pub fn after(&self, cursor: String) -> Self {
-        Self {
-            cursor,
-            ticked: String::new(),
-            ..self.clone()
-        }
+    pub fn of_creator(&self, creator: &str) -> String {
+        self.list.with(OF_CREATOR, creator)
     }
 
     /// The same page, and everything on it ticked.
-    pub fn ticked_place(&self, project: &str) -> String {
-        format!("{}&ticked=all", self.place(project))
+    pub fn ticked(&self) -> String {
+        self.list.clone().keeping(TICKED, "all").here()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::Query;
+    use uuid::Uuid;
 
-    use super::{Asked, Status, View};
+    use super::{Status, View};
+    use crate::routes::address::Parameters;
+
+    const PLACE: &str = "/projects/00000000-0000-0000-0000-000000000000/inbox";
 
     fn view(query: &str) -> View {
-        let uri = format!("/projects/p/inbox?{query}");
-        let uri = uri.parse().expect("an address");
-        let Query(view): Asked = Query::try_from_uri(&uri).expect("a view");
-        view
+        View::new(Uuid::nil(), &Parameters::parse(query))
     }
 
     #[test]
     fn a_place_says_all_that_was_asked_for() {
         let asked = view("status=excluded&search=+a%26b&cursor=Ae-_&platform=&ticked=all");
-        assert!(asked.ticks_all() && asked.is_narrowed());
-        assert_eq!(
-            asked.place("p"),
-            "/projects/p/inbox?status=excluded&search=a%26b&cursor=Ae-_"
-        );
-        assert_eq!(
-            asked.of_status(Status::Approved).place("p"),
-            "/projects/p/inbox?status=included&search=a%26b"
-        );
-        assert_eq!(
-            asked.after("x".to_owned()).ticked_place("p"),
-            "/projects/p/inbox?status=excluded&search=a%26b&cursor=x&ticked=all"
-        );
+        assert!(asked.ticks_all() && asked.list.is_narrowed());
+        for (place, expected) in [
+            (
+                asked.list.here(),
+                "?status=excluded&search=a%26b&cursor=Ae-_",
+            ),
+            (
+                asked.of_status(Status::Approved),
+                "?status=included&search=a%26b",
+            ),
+            (
+                asked.of_creator("c"),
+                "?status=excluded&search=a%26b&creator_id=c",
+            ),
+            (
+                asked.ticked(),
+                "?status=excluded&ticked=all&search=a%26b&cursor=Ae-_",
+            ),
+        ] {
+            assert_eq!(place, format!("{PLACE}{expected}"));
+        }
     }
 
     #[test]
@@ -161,6 +157,6 @@ mod tests {
         for query in ["", "status=", "status=direct_add"] {
             assert_eq!(view(query).status(), Status::Waiting, "{query}");
         }
-        assert!(!view("cursor=x").is_narrowed());
+        assert!(!view("cursor=x").list.is_narrowed());
     }
 }

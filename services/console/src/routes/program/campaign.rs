@@ -2,15 +2,16 @@
 
 use api::v1::{CampaignItem, CampaignWithFigures, Project};
 use askama::Template;
-use axum::extract::{Path as Named, Query};
 use axum::response::Response;
-use serde::Deserialize;
 
 use super::analytics::{Asked, Entity, Panel, Subject};
-use super::list::{Choice, PAGE, choices, filled, next};
-use super::{id, names};
+use super::names;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell};
+use crate::routes::address::Parameters;
+use crate::routes::choice::Choice;
+use crate::routes::id::Id;
+use crate::routes::list::List;
 use crate::text::{self, filters};
 use crate::visit::Signed;
 
@@ -21,14 +22,6 @@ const KINDS: [(&str, &str); 4] = [
     ("campaign", "campaigns"),
 ];
 
-/// Which of the items.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Items {
-    item_type: String,
-    cursor: String,
-}
-
 #[derive(Template)]
 #[template(path = "program/campaign.html")]
 struct CampaignPage {
@@ -38,9 +31,9 @@ struct CampaignPage {
     views: String,
     target: Option<Target>,
     chart: String,
+    list: List,
     items: Vec<CampaignItem>,
     kinds: Vec<Choice>,
-    next: Option<String>,
 }
 
 /// How far it is.
@@ -60,22 +53,19 @@ impl Framed for CampaignPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Named(text): Named<String>,
-    Query(asked): Query<Asked>,
-    Query(which): Query<Items>,
+    Id(id): Id,
+    asked: Asked,
+    which: Parameters,
 ) -> Result<Response, Problem> {
-    let id = id(&visit, &text)?;
     let subject = Subject::new(Entity::Campaign, id);
-    let figures = subject.ask(&visit, &asked);
     if visit.is_part {
-        let (who, figures) = tokio::try_join!(visit.who(), figures)?;
-        return Ok(Panel::new(&visit, &who, &subject, &asked, figures).part());
+        return subject.part(&visit, &asked).await;
     }
+    let figures = subject.ask(&visit, &asked);
+    let text = id.to_string();
     let campaign = visit.get::<CampaignWithFigures>(Path::v1(&["campaigns", &text]));
-    let items = Path::v1(&["campaigns", &text, "items"])
-        .with("limit", PAGE)
-        .with_some("item_type", filled(&which.item_type))
-        .with_some("cursor", filled(&which.cursor));
+    let list = List::new(subject.place(), &which, &["item_type"]);
+    let items = list.path(Path::v1(&["campaigns", &text, "items"]));
     let items = visit.get::<Vec<CampaignItem>>(items);
     let (who, campaign, figures, items) = tokio::try_join!(visit.who(), campaign, figures, items)?;
     let campaign = campaign.data;
@@ -83,14 +73,10 @@ pub(super) async fn show(
     let project = visit
         .get::<Project>(Path::v1(&["projects", &project_id]))
         .await?;
-    let next = {
-        let kept = asked
-            .parameters()
-            .into_iter()
-            .chain([("item_type", which.item_type.as_str())]);
-        let kept: Vec<_> = kept.collect();
-        next(subject.place(), &kept, items.next_cursor.as_deref())
-    };
+    let kept = asked.parameters().into_iter();
+    let list = kept.fold(list.at("items").answered(&items), |list, (name, value)| {
+        list.keeping(name, value)
+    });
     let panel = Panel::new(&visit, &who, &subject, &asked, figures);
     let title = campaign.object.name.clone();
     let page = CampaignPage {
@@ -100,8 +86,8 @@ pub(super) async fn show(
         target: Target::of(&campaign),
         chart: panel.html(),
         items: items.data,
-        kinds: choices(&KINDS, &which.item_type),
-        next,
+        kinds: Choice::all(KINDS, list.get("item_type")),
+        list,
         campaign,
     };
     Ok(panel.respond(&page))

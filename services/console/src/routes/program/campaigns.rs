@@ -2,33 +2,25 @@
 
 use api::v1::{Campaign, Timestamp};
 use askama::Template;
-use axum::extract::{Path as Named, Query};
 use axum::response::Response;
-use serde::Deserialize;
 
 use super::head::Head;
-use super::list::{PAGE, filled, next};
-use super::{id, names};
+use super::names;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::address::Parameters;
+use crate::routes::id::Id;
+use crate::routes::list::List;
 use crate::text::{self, filters};
 use crate::visit::Signed;
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    search: String,
-    cursor: String,
-}
 
 #[derive(Template)]
 #[template(path = "program/campaigns.html")]
 struct CampaignsPage {
     shell: Shell,
     head: Head,
+    list: List,
     rows: Vec<Row>,
-    search: String,
-    next: Option<String>,
 }
 
 struct Row {
@@ -48,27 +40,21 @@ impl Framed for CampaignsPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Named(project): Named<String>,
-    Query(asked): Query<Asked>,
+    Id(project_id): Id,
+    asked: Parameters,
 ) -> Result<Response, Problem> {
-    let project_id = id(&visit, &project)?;
-    let path = Path::v1(&["campaigns"])
-        .with("project_id", project_id)
-        .with("limit", PAGE)
-        .with_some("search", filled(&asked.search))
-        .with_some("cursor", filled(&asked.cursor));
+    let place = format!("/projects/{project_id}/campaigns");
+    let list = List::new(place, &asked, &["search"]);
+    let path = list.path(Path::v1(&["campaigns"]).with("project_id", project_id));
     let head = Head::of(&visit, project_id, "campaigns");
     let campaigns = visit.get::<Vec<Campaign>>(path);
     let (who, head, campaigns) = tokio::try_join!(visit.who(), head, campaigns)?;
-    let place = format!("/projects/{project_id}/campaigns");
-    let filters = [("search", asked.search.as_str())];
     let title = format!("Campaigns of {}", head.project.name);
     Ok(ok(&CampaignsPage {
         shell: Shell::signed(&visit, who, Nav::Projects, title).with_notice(),
         head,
-        next: next(&place, &filters, campaigns.next_cursor.as_deref()),
+        list: list.answered(&campaigns),
         rows: campaigns.data.into_iter().map(Row::new).collect(),
-        search: asked.search,
     }))
 }
 

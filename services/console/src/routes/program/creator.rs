@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use api::v1::{Creator, Project, Video};
 use askama::Template;
-use axum::extract::{Path as Named, Query};
 use axum::response::Response;
 
 use super::analytics::{Asked, Entity, Panel, Subject};
-use super::list::link;
 use super::video_rows::VideoRow;
-use super::{id, names, videos};
+use super::{names, videos};
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell};
+use crate::routes::address::link;
+use crate::routes::id::Id;
 use crate::text::{self, filters};
 use crate::visit::Signed;
 
@@ -47,17 +47,15 @@ impl Framed for CreatorPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Named(text): Named<String>,
-    Query(asked): Query<Asked>,
+    Id(id): Id,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let id = id(&visit, &text)?;
     let subject = Subject::new(Entity::Creator, id);
-    let figures = subject.ask(&visit, &asked);
     if visit.is_part {
-        let (who, figures) = tokio::try_join!(visit.who(), figures)?;
-        return Ok(Panel::new(&visit, &who, &subject, &asked, figures).part());
+        return subject.part(&visit, &asked).await;
     }
-    let creator = visit.get::<Creator>(Path::v1(&["creators", &text]));
+    let figures = subject.ask(&visit, &asked);
+    let creator = visit.get::<Creator>(Path::v1(&["creators", &id.to_string()]));
     let found = Path::v1(&["videos"])
         .with("creator_id", id)
         .with("limit", VIDEOS);
@@ -73,7 +71,7 @@ pub(super) async fn show(
     let own = HashMap::from([(id, name.clone())]);
     let all = link(
         &videos::place(creator.project_id.as_uuid()),
-        &[("creator_id", &text)],
+        [(videos::OF_CREATOR, id.to_string().as_str())],
     );
     let page = CreatorPage {
         shell: Shell::signed(&visit, who, Nav::Projects, name.clone()).with_notice(),

@@ -41,11 +41,6 @@ impl Head {
         })
     }
 
-    /// The project's id.
-    pub fn id(&self) -> String {
-        self.project.id.to_string()
-    }
-
     /// Whether this part is shown.
     pub fn is_at(&self, tab: &str) -> bool {
         self.tab == tab

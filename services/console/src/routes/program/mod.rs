@@ -6,21 +6,17 @@ mod campaigns;
 mod creator;
 mod creators;
 pub mod head;
-mod list;
 pub mod names;
 mod project;
 mod projects;
 mod video;
-mod video_rows;
+pub mod video_rows;
 mod videos;
 
 use axum::Router;
 use axum::routing::get;
-use uuid::Uuid;
 
 use crate::app::Shared;
-use crate::page::Problem;
-use crate::visit::Visit;
 
 /// Their pages.
 pub fn pages() -> Router<Shared> {
@@ -34,9 +30,4 @@ pub fn pages() -> Router<Shared> {
         .route("/videos/{id}", get(video::show))
         .route("/campaigns/{id}", get(campaign::show))
         .merge(analytics::files())
-}
-
-/// The id in an address; what is none stands for nothing.
-fn id(visit: &Visit, text: &str) -> Result<Uuid, Problem> {
-    text.parse().map_err(|_| Problem::not_found(visit))
 }

@@ -1,7 +1,8 @@
 //! How things without a name of their own are called, and what is said where nothing was reported.
 
-use api::v1::{Creator, CreatorCard, CreatorStatus, Platform, Video};
+use api::v1::{Creator, CreatorCard, CreatorRef, CreatorStatus, Platform, Video};
 
+use crate::routes::choice::Choice;
 use crate::text;
 
 /// What stands where nothing was reported.
@@ -18,12 +19,21 @@ pub const fn platform(platform: Platform) -> &'static str {
     }
 }
 
-/// The platforms to choose from: what the API calls them, and what people do.
-pub const PLATFORMS: [(&str, &str); 3] = [
-    ("tiktok", "TikTok"),
-    ("youtube", "YouTube"),
-    ("instagram", "Instagram"),
-];
+/// The same, by the API's name for it; of a platform that is not known here that name.
+pub fn platform_named(name: &str) -> &str {
+    let mut known = Platform::ALL.into_iter();
+    let known = known.find(|platform| platform.name() == name);
+    match known {
+        Some(known) => platform(known),
+        None => name,
+    }
+}
+
+/// Platforms to filter by.
+pub fn platforms(asked: &str) -> Vec<Choice> {
+    let known = Platform::ALL.map(|known| (known.name(), platform(known)));
+    Choice::all([("", "all")].into_iter().chain(known), asked)
+}
 
 /// Whether a creator is followed, as the API calls it.
 pub const fn status(status: CreatorStatus) -> &'static str {
@@ -51,7 +61,16 @@ pub fn creator(creator: &Creator) -> String {
     )
 }
 
-/// The same, in a row.
+/// The same, beside a video of the inbox.
+pub fn of_video(creator: &CreatorRef) -> String {
+    named(
+        creator.display_name.as_deref(),
+        creator.platform,
+        &creator.handle,
+    )
+}
+
+/// The same, on a leaderboard.
 pub fn card(card: &CreatorCard) -> String {
     named(card.display_name.as_deref(), card.platform, &card.handle)
 }

@@ -2,14 +2,15 @@
 
 use api::v1::{CreatorLeaderboardRow, VideoLeaderboardRow};
 use askama::Template;
-use axum::extract::{Path as Named, Query};
 use axum::response::Response;
+use uuid::Uuid;
 
 use super::analytics::{Asked, Entity, Panel, Subject};
 use super::head::Head;
-use super::{id, names};
+use super::names;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell};
+use crate::routes::id::Id;
 use crate::text;
 use crate::visit::{Signed, Visit};
 
@@ -58,18 +59,16 @@ impl Framed for ProjectPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Named(text): Named<String>,
-    Query(asked): Query<Asked>,
+    Id(id): Id,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let id = id(&visit, &text)?;
     let subject = Subject::new(Entity::Project, id);
-    let figures = subject.ask(&visit, &asked);
     if visit.is_part {
-        let (who, figures) = tokio::try_join!(visit.who(), figures)?;
-        return Ok(Panel::new(&visit, &who, &subject, &asked, figures).part());
+        return subject.part(&visit, &asked).await;
     }
+    let figures = subject.ask(&visit, &asked);
     let head = Head::of(&visit, id, "overview");
-    let top = top(&visit, &text, &asked);
+    let top = top(&visit, id, &asked);
     let (who, head, figures, top) = tokio::try_join!(visit.who(), head, figures, top)?;
     let panel = Panel::new(&visit, &who, &subject, &asked, figures);
     let title = head.project.name.clone();
@@ -83,7 +82,7 @@ pub(super) async fn show(
 }
 
 /// The best of the range that the chart shows.
-async fn top(visit: &Visit, id: &str, asked: &Asked) -> Result<Option<Top>, Problem> {
+async fn top(visit: &Visit, id: Uuid, asked: &Asked) -> Result<Option<Top>, Problem> {
     let path = |board: &str| {
         let path = Path::v1(&["analytics", "aggregate", board]).with("project_id", id);
         asked.range(path).with("limit", TOP)

@@ -4,41 +4,30 @@ use std::collections::HashMap;
 
 use api::v1::{Analytics, Project};
 use askama::Template;
-use axum::extract::Query;
 use axum::response::Response;
 use futures_util::future::join_all;
-use serde::Deserialize;
 
 use super::analytics::{spark_of, value_of};
-use super::list::{filled, next};
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::address::Parameters;
 use crate::routes::keys::api_base;
+use crate::routes::list::List;
 use crate::text;
 use crate::visit::{Signed, Visit};
 
 /// Projects of a page, and of one question for their figures: the API takes so many at once.
-const PAGE: usize = 20;
+const PAGE: u16 = 20;
 const TOGETHER: usize = 10;
 /// Letters of a project's notes that are shown.
 const EXCERPT: usize = 160;
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    search: String,
-    cursor: String,
-}
 
 #[derive(Template)]
 #[template(path = "program/projects.html")]
 struct ProjectsPage {
     shell: Shell,
+    list: List,
     rows: Vec<Row>,
-    search: String,
-    next: Option<String>,
-    /// Whether the org has none at all.
-    is_first: bool,
     example: String,
 }
 
@@ -60,30 +49,22 @@ impl Framed for ProjectsPage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Problem> {
-    let path = Path::v1(&["projects"])
-        .with("limit", PAGE)
-        .with_some("search", filled(&asked.search))
-        .with_some("cursor", filled(&asked.cursor));
+pub(super) async fn show(Signed(visit): Signed, asked: Parameters) -> Result<Response, Problem> {
+    let list = List::new("/projects", &asked, &["search"]).in_pages_of(PAGE);
+    let path = list.path(Path::v1(&["projects"]));
     let (who, projects) = tokio::try_join!(visit.who(), visit.get::<Vec<Project>>(path))?;
+    let list = list.answered(&projects);
     let mut views = views(&visit, &projects.data).await;
     let rows = projects.data.into_iter().map(|project| Row {
         excerpt: excerpt(project.readme.as_deref().unwrap_or_default()),
         views: views.remove(&project.id.to_string()),
         project,
     });
-    let rows: Vec<_> = rows.collect();
-    let filters = [("search", asked.search.as_str())];
     Ok(ok(&ProjectsPage {
-        is_first: rows.is_empty() && asked.search.is_empty() && asked.cursor.is_empty(),
         example: create_example(&api_base(&visit)),
-        next: next("/projects", &filters, projects.next_cursor.as_deref()),
         shell: Shell::signed(&visit, who, Nav::Projects, "Projects").with_notice(),
-        rows,
-        search: asked.search,
+        rows: rows.collect(),
+        list,
     }))
 }
 

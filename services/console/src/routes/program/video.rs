@@ -1,16 +1,18 @@
 //! `/videos/{id}`: one video and its figures.
 
-use api::v1::{Creator, Project, Video};
+use api::v1::{Project, Video};
 use askama::Template;
-use axum::extract::{Path as Named, Query};
 use axum::response::Response;
+use uuid::Uuid;
 
 use super::analytics::{Asked, Entity, Panel, Subject};
-use super::{id, names};
+use super::names;
+use super::video_rows::creator_of;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell};
+use crate::routes::id::Id;
 use crate::text::filters;
-use crate::visit::{Signed, Visit};
+use crate::visit::Signed;
 
 #[derive(Template)]
 #[template(path = "program/video.html")]
@@ -21,7 +23,7 @@ struct VideoPage {
     title: String,
     platform: &'static str,
     /// Id and name.
-    creator: Option<(String, String)>,
+    creator: Option<(Uuid, String)>,
     link: Option<String>,
     counts: [(&'static str, String); 5],
     chart: String,
@@ -35,22 +37,24 @@ impl Framed for VideoPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Named(text): Named<String>,
-    Query(asked): Query<Asked>,
+    Id(id): Id,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let id = id(&visit, &text)?;
     let subject = Subject::new(Entity::Video, id);
-    let figures = subject.ask(&visit, &asked);
     if visit.is_part {
-        let (who, figures) = tokio::try_join!(visit.who(), figures)?;
-        return Ok(Panel::new(&visit, &who, &subject, &asked, figures).part());
+        return subject.part(&visit, &asked).await;
     }
-    let video = visit.get::<Video>(Path::v1(&["videos", &text]));
+    let figures = subject.ask(&visit, &asked);
+    let video = visit.get::<Video>(Path::v1(&["videos", &id.to_string()]));
     let (who, video, figures) = tokio::try_join!(visit.who(), video, figures)?;
     let video = video.data;
     let project_id = video.project_id.to_string();
     let project = visit.get::<Project>(Path::v1(&["projects", &project_id]));
-    let (project, creator) = tokio::try_join!(project, creator(&visit, &video))?;
+    let of = video
+        .creator_id
+        .map(|id| id.to_string())
+        .unwrap_or_default();
+    let (project, creator) = tokio::try_join!(project, creator_of(&visit, &of))?;
     let panel = Panel::new(&visit, &who, &subject, &asked, figures);
     let title = names::video(&video);
     let page = VideoPage {
@@ -71,13 +75,4 @@ pub(super) async fn show(
         video,
     };
     Ok(panel.respond(&page))
-}
-
-async fn creator(visit: &Visit, video: &Video) -> Result<Option<(String, String)>, Problem> {
-    let Some(id) = video.creator_id else {
-        return Ok(None);
-    };
-    let id = id.to_string();
-    let creator = visit.get::<Creator>(Path::v1(&["creators", &id])).await?;
-    Ok(Some((id, names::creator(&creator.data))))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use api::limits::PAGE_MAX;
 use api::v1::{Creator, Timestamp, Video};
 use uuid::Uuid;
 
@@ -10,9 +11,8 @@ use crate::client::Path;
 use crate::page::Problem;
 use crate::visit::Visit;
 
-/// Creators of a read, and reads: names of others are not looked up.
-const CREATORS: u16 = 100;
-const READS: usize = 4;
+/// Reads of creators, each of as many as a page may have: names of others are not looked up.
+const READS: u16 = 4;
 
 /// A video in a row.
 pub struct VideoRow {
@@ -51,6 +51,16 @@ impl VideoRow {
     }
 }
 
+/// Id and name of the creator whose videos alone are asked for, if one is named.
+pub async fn creator_of(visit: &Visit, id: &str) -> Result<Option<(Uuid, String)>, Problem> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let creator = visit.get::<Creator>(Path::v1(&["creators", id])).await?;
+    let creator = creator.data;
+    Ok(Some((creator.id.as_uuid(), names::creator(&creator))))
+}
+
 /// Names of the creators of these videos, by id.
 pub async fn creators_of(
     visit: &Visit,
@@ -68,7 +78,7 @@ pub async fn creators_of(
         }
         let path = Path::v1(&["creators"])
             .with("project_id", project)
-            .with("limit", CREATORS)
+            .with("limit", PAGE_MAX)
             .with_some("cursor", cursor);
         let page = visit.get::<Vec<Creator>>(path).await?;
         let creators = page.data.iter();

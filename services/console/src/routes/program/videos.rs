@@ -2,21 +2,22 @@
 
 use std::collections::HashMap;
 
-use api::v1::{Creator, Video};
+use api::v1::Video;
 use askama::Template;
-use axum::extract::{Path as Named, Query};
 use axum::response::Response;
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::head::Head;
-use super::list::{Choice, PAGE, choices, filled, link, next};
-use super::video_rows::{VideoRow, creators_of};
-use super::{id, names};
+use super::names;
+use super::video_rows::{VideoRow, creator_of, creators_of};
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::address::Parameters;
+use crate::routes::choice::Choice;
+use crate::routes::id::Id;
+use crate::routes::list::List;
 use crate::text::filters;
-use crate::visit::{Signed, Visit};
+use crate::visit::Signed;
 
 /// Excluded ones stand in the inbox alone.
 const STATUSES: [(&str, &str); 5] = [
@@ -27,36 +28,26 @@ const STATUSES: [(&str, &str); 5] = [
     ("pending_review", "pending review"),
 ];
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    search: String,
-    platform: String,
-    tracking_status: String,
-    creator_id: String,
-    cursor: String,
-}
+/// The filter that only links have, and no field.
+pub(super) const OF_CREATOR: &str = "creator_id";
 
 #[derive(Template)]
 #[template(path = "program/videos.html")]
 struct VideosPage {
     shell: Shell,
     head: Head,
+    list: List,
     rows: Vec<VideoRow>,
-    search: String,
     platforms: Vec<Choice>,
     statuses: Vec<Choice>,
-    /// Of which creator alone.
-    creator: Option<OfCreator>,
-    next: Option<String>,
-    is_whole: bool,
+    /// Of which creator alone: id and name.
+    creator: Option<(Uuid, String)>,
 }
 
-struct OfCreator {
-    id: Uuid,
-    name: String,
-    /// The list of all creators' videos.
-    everybody: String,
+impl VideosPage {
+    fn of_all_creators(&self) -> String {
+        self.list.with(OF_CREATOR, "")
+    }
 }
 
 impl Framed for VideosPage {
@@ -67,77 +58,37 @@ impl Framed for VideosPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Named(project): Named<String>,
-    Query(asked): Query<Asked>,
+    Id(project_id): Id,
+    asked: Parameters,
 ) -> Result<Response, Problem> {
-    let project_id = id(&visit, &project)?;
-    let path = Path::v1(&["videos"])
-        .with("project_id", project_id)
-        .with("limit", PAGE)
-        .with_some("search", filled(&asked.search))
-        .with_some("platform", filled(&asked.platform))
-        .with_some("tracking_status", filled(&asked.tracking_status))
-        .with_some("creator_id", filled(&asked.creator_id))
-        .with_some("cursor", filled(&asked.cursor));
+    let filters = ["search", "platform", "tracking_status", OF_CREATOR];
+    let list = List::new(place(project_id), &asked, &filters);
+    let path = list.path(Path::v1(&["videos"]).with("project_id", project_id));
     let head = Head::of(&visit, project_id, "videos");
     let videos = visit.get::<Vec<Video>>(path);
-    let creator = creator(&visit, &asked);
+    let creator = creator_of(&visit, list.get(OF_CREATOR));
     let (who, head, videos, creator) = tokio::try_join!(visit.who(), head, videos, creator)?;
     let names = match &creator {
-        Some(creator) => HashMap::from([(creator.id, creator.name.clone())]),
+        Some(creator) => HashMap::from([creator.clone()]),
         None => creators_of(&visit, project_id, &videos.data).await?,
     };
-    let place = place(project_id);
-    let filters = asked.filters();
     let title = format!("Videos of {}", head.project.name);
-    let everybody = link(&place, &filters[..3]);
     Ok(ok(&VideosPage {
         shell: Shell::signed(&visit, who, Nav::Projects, title).with_notice(),
         head,
-        next: next(&place, &filters, videos.next_cursor.as_deref()),
         rows: videos
             .data
             .iter()
             .map(|video| VideoRow::new(video, &names))
             .collect(),
-        platforms: super::creators::platforms(&asked.platform),
-        statuses: choices(&STATUSES, &asked.tracking_status),
-        creator: creator.map(|creator| OfCreator {
-            everybody,
-            ..creator
-        }),
-        is_whole: filters.iter().all(|(_, value)| filled(value).is_none()),
-        search: asked.search,
+        platforms: names::platforms(list.get("platform")),
+        statuses: Choice::all(STATUSES, list.get("tracking_status")),
+        creator,
+        list: list.answered(&videos),
     }))
 }
 
 /// The list of a project's videos.
 pub(super) fn place(project: Uuid) -> String {
     format!("/projects/{project}/videos")
-}
-
-async fn creator(visit: &Visit, asked: &Asked) -> Result<Option<OfCreator>, Problem> {
-    let Some(creator) = filled(&asked.creator_id) else {
-        return Ok(None);
-    };
-    let creator = visit
-        .get::<Creator>(Path::v1(&["creators", creator]))
-        .await?;
-    Ok(Some(OfCreator {
-        id: creator.data.id.as_uuid(),
-        name: names::creator(&creator.data),
-        everybody: String::new(),
-    }))
-}
-
-impl Asked {
-    /// The creator's last.
-    fn filters(&self) -> [(&'static str, &str); 4] {
-        [
-            ("search", &self.search),
-            ("platform", &self.platform),
-            ("tracking_status", &self.tracking_status),
-            ("creator_id", &self.creator_id),
-        ]
-    }
 }

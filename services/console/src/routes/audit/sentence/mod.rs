@@ -15,6 +15,7 @@ use chrono_tz::Tz;
 
 use super::names::{Kind, Names, Thing};
 use crate::routes::people::{People, short};
+use crate::routes::program::names::platform_named;
 use crate::text;
 
 /// What stands before the name of every type.
@@ -101,12 +102,16 @@ impl Teller<'_> {
             ("members", None) => vec![linked(&self.people.name(id), "/settings/members")],
             ("handles", None) => {
                 let (platform, handle) = id.split_once('/').unwrap_or(("", id));
-                let platform = platform_name(platform);
+                let platform = platform_named(platform);
                 vec![Piece::words(format!("the account {handle} on {platform}"))]
             }
             (_, None) => {
                 let one = text::words(of.strip_suffix('s').unwrap_or(of));
-                vec![Piece::words(format!("the {one} {}", short(id)))]
+                let whose = event.data["user_id"].as_str();
+                let whose = whose.map(|id| format!("of {}", self.people.name(id)));
+                let name = own_name(event).map(|name| clipped(&name)).or(whose);
+                let name = name.unwrap_or_else(|| short(id));
+                vec![Piece::words(format!("the {one} {name}"))]
             }
         };
         Sentence(pieces).begun()
@@ -203,14 +208,4 @@ fn clipped(name: &str) -> String {
     }
     let kept: String = name.chars().take(NAME_CHARS - 1).collect();
     format!("{}…", kept.trim_end())
-}
-
-/// As the platforms write themselves.
-fn platform_name(name: &str) -> &str {
-    match name {
-        "instagram" => "Instagram",
-        "tiktok" => "TikTok",
-        "youtube" => "YouTube",
-        other => other,
-    }
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::super::names::{Kind, Thing};
-use super::{Piece, Teller, changes, clipped, platform_name};
+use super::{Piece, Teller, changes, clipped};
+use crate::routes::program::names::platform_named;
 use crate::text;
 
 /// The slots of a pattern: a field, and its form.
@@ -68,7 +69,7 @@ impl Teller<'_> {
             "day" => day(value),
             "number" => value.as_u64().map(text::number),
             "words" => value.as_str().map(text::words),
-            "platform" => value.as_str().map(|name| platform_name(name).to_owned()),
+            "platform" => value.as_str().map(|name| platform_named(name).to_owned()),
             "host" => host(value),
             "list" => value.as_array().map(|list| listed(list)),
             "things" => value.as_array().map(|list| things(list)),

@@ -224,6 +224,17 @@ fn what_people_do_to_themselves_reads_so() {
 }
 
 #[test]
+fn a_session_is_called_by_its_person() {
+    let event = samples().remove("session.ended.v1").expect("a sample");
+    let teller = Teller {
+        people: &people(),
+        names: &Names::default(),
+        zone: Tz::UTC,
+    };
+    assert_eq!(teller.subject(&event).text(), "The session of Grace");
+}
+
+#[test]
 fn an_event_of_a_newer_build_is_told_as_far_as_it_goes() {
     let later = event(
         "moon_base.landed_on",

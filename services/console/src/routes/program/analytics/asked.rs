@@ -1,12 +1,15 @@
 //! What a chart is asked to show. All of it stands in the address, so that a chart can be shared.
 
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
 use chrono::NaiveDate;
-use serde::Deserialize;
+use http::request::Parts;
 
 use super::Subject;
-use super::choices::{GROWTH, breaks_down};
+use super::choices::{CUSTOM, GROWTH, breaks_down, has_mode};
 use crate::client::Path;
-use crate::routes::program::list::{filled, link};
+use crate::routes::address::{Parameters, filled, link};
 
 /// Shown unless something else is asked for; of it growth is shown, too.
 const METRIC: &str = "views";
@@ -14,8 +17,7 @@ const METRIC: &str = "views";
 const DAYS: &str = "7";
 
 /// The form's fields, as the address has them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
     pub metric: String,
     pub base_metric: String,
@@ -44,19 +46,20 @@ impl Asked {
     /// Days of a bucket, if they are no days, weeks or months of the calendar.
     pub fn days(&self) -> Option<&str> {
         let days = filled(&self.bucket_days).unwrap_or(DAYS);
-        (self.granularity.trim() == "custom").then_some(days)
+        (self.granularity == CUSTOM).then_some(days)
     }
 
     /// The question. Fields that belong to a choice that was not made are left out of it.
     pub fn path(&self, subject: &Subject) -> Path {
         let breakdown = filled(&self.breakdown);
         let breakdown = breakdown.filter(|_| breaks_down(subject.entity, self.metric()));
+        let mode = filled(&self.mode).filter(|_| has_mode(self.metric()));
         let path = Path::v1(&["analytics"])
             .with("entity", subject.entity.name())
             .with("entity_id", subject.id)
             .with("metric", self.metric())
             .with_some("base_metric", self.base())
-            .with_some("mode", filled(&self.mode))
+            .with_some("mode", mode)
             .with_some("granularity", filled(&self.granularity))
             .with_some("bucket_days", self.days())
             .with_some("compare", filled(&self.compare))
@@ -89,7 +92,7 @@ impl Asked {
 
     /// The same at another place.
     pub fn at(&self, place: &str) -> String {
-        link(place, &self.parameters())
+        link(place, self.parameters())
     }
 
     /// The same over other days; without a last one, up to today.
@@ -99,6 +102,33 @@ impl Asked {
             to: to.map(|to| to.to_string()).unwrap_or_default(),
             ..self.clone()
         }
+    }
+}
+
+impl From<&Parameters> for Asked {
+    fn from(asked: &Parameters) -> Self {
+        let of = |name| asked.get(name).to_owned();
+        Self {
+            metric: of("metric"),
+            base_metric: of("base_metric"),
+            mode: of("mode"),
+            granularity: of("granularity"),
+            bucket_days: of("bucket_days"),
+            from: of("from"),
+            to: of("to"),
+            tz: of("tz"),
+            compare: of("compare"),
+            breakdown: of("breakdown"),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let Ok(asked) = Parameters::from_request_parts(parts, state).await;
+        Ok(Self::from(&asked))
     }
 }
 

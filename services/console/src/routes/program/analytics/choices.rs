@@ -48,12 +48,15 @@ const BY_VIDEO: [&str; 6] = [
 /// The metric that needs another one.
 pub const GROWTH: &str = "growth_rate_pop";
 
+/// The granularity that needs a number of days.
+pub const CUSTOM: &str = "custom";
+
 pub const MODES: [(&str, &str); 2] = [("new", "gained"), ("cumulative", "running total")];
 pub const GRANULARITIES: [(&str, &str); 4] = [
     ("day", "day"),
     ("week", "week"),
     ("month", "month"),
-    ("custom", "several days"),
+    (CUSTOM, "several days"),
 ];
 
 /// Metrics of an entity.
@@ -66,6 +69,12 @@ pub fn metrics(entity: Entity) -> Vec<(&'static str, &'static str)> {
 pub fn bases(entity: Entity) -> Vec<(&'static str, &'static str)> {
     let bases = METRICS.into_iter().take(BASES);
     bases.filter(|(name, _)| has(entity, name)).collect()
+}
+
+/// Whether a metric can be shown as gained, or as a running total: rates cannot.
+pub fn has_mode(metric: &str) -> bool {
+    let bases = METRICS.into_iter().take(BASES);
+    bases.into_iter().any(|(name, _)| name == metric)
 }
 
 fn has(entity: Entity, metric: &str) -> bool {
@@ -138,7 +147,7 @@ impl Buckets {
         let unit = match granularity {
             "week" => Width::Week,
             "month" => Width::Month,
-            "custom" => Width::Custom,
+            CUSTOM => Width::Custom,
             _ => Width::Day,
         };
         let spans_years = from.year() != to.year();

@@ -9,7 +9,6 @@ mod table;
 use api::v1::{Analytics, Figure, Series};
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path as Named, Query};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use uuid::Uuid;
@@ -20,6 +19,7 @@ use crate::app::Shared;
 use crate::chart::Spark;
 use crate::client::Refusal;
 use crate::page::Problem;
+use crate::routes::id::Id;
 use crate::visit::{Signed, Visit};
 
 /// Of what figures are.
@@ -73,6 +73,12 @@ impl Subject {
         &self.place
     }
 
+    /// The chart alone, into the page that shows it already.
+    pub async fn part(&self, visit: &Visit, asked: &Asked) -> Result<Response, Problem> {
+        let (who, figures) = tokio::try_join!(visit.who(), self.ask(visit, asked))?;
+        Ok(Panel::new(visit, &who, self, asked, figures).part())
+    }
+
     /// Asks for its figures.
     pub async fn ask(&self, visit: &Visit, asked: &Asked) -> Result<Figures, Problem> {
         match visit.get::<Analytics>(asked.path(self)).await {
@@ -89,7 +95,7 @@ impl Subject {
 
 /// The same figures as files.
 pub fn files() -> Router<Shared> {
-    let of = |entity| get(move |visit, named, asked| file(entity, visit, named, asked));
+    let of = |entity| get(move |visit, id, asked| file(entity, visit, id, asked));
     Router::new()
         .route("/projects/{id}/analytics.csv", of(Entity::Project))
         .route("/creators/{id}/analytics.csv", of(Entity::Creator))
@@ -100,10 +106,10 @@ pub fn files() -> Router<Shared> {
 async fn file(
     entity: Entity,
     Signed(visit): Signed,
-    Named(text): Named<String>,
-    Query(asked): Query<Asked>,
+    Id(id): Id,
+    asked: Asked,
 ) -> Result<Response, Problem> {
-    let subject = Subject::new(entity, super::id(&visit, &text)?);
+    let subject = Subject::new(entity, id);
     let path = asked.path(&subject).with("format", "csv");
     Ok(visit.download(path).await?.into_response())
 }

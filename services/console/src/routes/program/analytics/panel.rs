@@ -1,5 +1,6 @@
 //! The form, and what it asked for.
 
+use api::limits::BUCKET_DAYS_MAX;
 use api::v1::{Analytics, Figure};
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -14,8 +15,9 @@ use super::{Asked, Figures, Subject, value_of};
 use crate::chart::{NARROW, WIDE};
 use crate::client::Refusal;
 use crate::page::{Errors, Framed, render};
-use crate::routes::program::list::{Choice, choices as of};
+use crate::routes::choice::Choice;
 use crate::routes::program::names::NOTHING;
+use crate::routes::question;
 use crate::text;
 use crate::visit::{VARY_HX, Visit, Who};
 
@@ -45,6 +47,7 @@ struct Form {
     modes: Option<Vec<Choice>>,
     granularities: Vec<Choice>,
     bucket_days: Option<String>,
+    most_days: u16,
     from: String,
     to: String,
     tz: String,
@@ -135,12 +138,7 @@ impl Panel {
         }
         self.errors = Errors::of_refusal(refusal);
         let names = asked.parameters().map(|(name, _)| name);
-        let has_field = names.into_iter().any(|name| self.errors.of(name).is_some());
-        self.refused = Some(if has_field {
-            "The chart cannot be drawn like this: see what is said beside the fields.".to_owned()
-        } else {
-            refusal.message.clone()
-        });
+        self.refused = question::summary(&self.errors, &names);
     }
 
     /// As a part of a page.
@@ -164,14 +162,14 @@ impl Form {
         let (entity, metric) = (subject.entity, asked.metric());
         let bases = choices::bases(entity);
         let base = asked.base();
-        let has_mode = bases.iter().any(|(name, _)| *name == metric);
         Self {
             place: subject.place().to_owned(),
-            metrics: of(&choices::metrics(entity), metric),
-            modes: has_mode.then(|| of(&MODES, &asked.mode)),
-            bases: base.map(|base| of(&bases, base)),
-            granularities: of(&GRANULARITIES, &asked.granularity),
+            metrics: Choice::all(choices::metrics(entity), metric),
+            modes: choices::has_mode(metric).then(|| Choice::all(MODES, &asked.mode)),
+            bases: base.map(|base| Choice::all(bases, base)),
+            granularities: Choice::all(GRANULARITIES, &asked.granularity),
             bucket_days: asked.days().map(ToOwned::to_owned),
+            most_days: BUCKET_DAYS_MAX,
             from: asked.from.clone(),
             to: asked.to.clone(),
             tz: asked.tz.clone(),

@@ -1,13 +1,18 @@
 //! The console beside the APIs, as a browser speaks to it: what holds without any script.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod charts;
+mod inbox;
+mod lists;
+mod trail;
+
 use reqwest::header::{HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use testkit::eventually;
 
-use crate::dev::Dev;
+use crate::dev::{Answer, Dev};
 
 const SOON: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -37,6 +42,21 @@ fn client() -> Client {
 impl Page {
     fn location(&self) -> &str {
         self.headers[LOCATION].to_str().unwrap()
+    }
+
+    /// What stands between two texts, wherever it does.
+    fn all_between(&self, before: &str, after: &str) -> Vec<&str> {
+        let parts = self.text.split(before).skip(1);
+        parts
+            .map(|part| part.split(after).next().unwrap())
+            .collect()
+    }
+
+    /// Whether a field is told to be wrong, and where what is wrong with it stands.
+    fn blames(&self, field: &str) -> bool {
+        let tie = format!("aria-invalid=\"true\" aria-describedby=\"{field}-error\"");
+        let text = format!("id=\"{field}-error\"");
+        self.text.contains(&tie) && self.text.contains(&text)
     }
 
     /// The value of the first field with this name.
@@ -132,6 +152,20 @@ impl<'a> Browser<'a> {
         ];
         let entered = self.post("/login", &fields).await;
         assert_eq!(entered.status, StatusCode::SEE_OTHER, "{}", entered.text);
+    }
+
+    /// Asks for a part of a page, as htmx does.
+    async fn part(&mut self, path: &str) -> Page {
+        let request = self.request(Method::GET, path);
+        self.send(request.header("hx-request", "true")).await
+    }
+
+    /// Reads show what was done so far.
+    fn see(&mut self, done: &Answer) {
+        let position = done.headers["tga-position"].to_str().unwrap();
+        let kept = ("__Host-tga_seen".to_owned(), position.to_owned());
+        self.cookies.retain(|(name, _)| *name != kept.0);
+        self.cookies.push(kept);
     }
 
     fn demo(&self, name: &str) -> String {
