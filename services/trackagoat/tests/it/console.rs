@@ -1,6 +1,8 @@
 //! The console beside the APIs, as a browser speaks to it: what holds without any script.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod forms;
+
 use reqwest::header::{HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -229,7 +231,7 @@ async fn nothing_is_taken_but_from_its_own_forms() {
     let foreign = foreign.header("sec-fetch-site", "cross-site");
     let foreign = browser.send(foreign).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN, "{}", foreign.text);
-    let zeros = "0".repeat(64);
+    let zeros = "0".repeat(128);
     for wrong in ["", &*zeros] {
         let refused = browser.post("/settings/api-keys", &fields(wrong)).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
