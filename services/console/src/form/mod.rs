@@ -171,7 +171,10 @@ impl FromRequest<Shared> for SignedForm {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod fields {
     use super::Fields;
 
     #[test]

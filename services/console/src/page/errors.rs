@@ -57,14 +57,14 @@ impl Errors {
     }
 
     /// That the form was sent before, and that is not done yet; what it makes stands at a place with a name.
-    pub fn sent_twice(place: &'static str, name: &'static str) -> Self {
+    /// `lost` says what to do if nobody saw the answer that showed it.
+    pub fn sent_twice(place: &'static str, name: &'static str, lost: &str) -> Self {
         Self {
             look: Some((place, name)),
-            ..Self::of_form(
+            ..Self::of_form(format!(
                 "This form was sent twice, and the first time is still being worked on. It is done once \
-                 all the same. Look in a moment whether it is there; the answer that shows what nobody can \
-                 look up later was the first one's.",
-            )
+                 all the same: look in a moment. {lost}"
+            ))
         }
     }
 

@@ -146,7 +146,11 @@ pub(super) fn errors_of(refusal: &Refusal, held: Scopes) -> Errors {
         ("limit_reached", Some("max_api_keys_per_org"), Some(max)) => Errors::of_form(format!(
             "Your plan allows {max} live keys, and there are as many. Revoke one that is not needed. Nothing was made."
         )),
-        ("idempotency_in_progress", ..) => Errors::sent_twice("/settings/api-keys", "API keys"),
+        ("idempotency_in_progress", ..) => Errors::sent_twice(
+            "/settings/api-keys",
+            "API keys",
+            "If the new key is there and you were not shown it, rotate it.",
+        ),
         ("idempotency_mismatch", ..) => Errors::of_form(
             "This form was sent before, with other values, and made its key then. Open a new form for another key.",
         ),

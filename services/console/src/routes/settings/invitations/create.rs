@@ -125,7 +125,11 @@ fn errors_of(refusal: &Refusal) -> Errors {
         "limit_reached" => Errors::of_form(
             "Your plan has no place left: members and open invitations take one each. Nobody was invited. Revoke an invitation, remove a member, or ask your operator for more.",
         ),
-        "idempotency_in_progress" => Errors::sent_twice(PLACE, "Invitations"),
+        "idempotency_in_progress" => Errors::sent_twice(
+            PLACE,
+            "Invitations",
+            "If the invitation is there and you were not shown its link, revoke it and make another.",
+        ),
         "already_member" => Errors::of_field("email", "This person is a member already."),
         "duplicate" => Errors::of_field(
             "email",
