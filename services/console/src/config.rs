@@ -26,6 +26,7 @@ pub struct Config {
     pub command_url: Url,
 
     /// Where scripts reach the API, for the examples that people copy, such as `https://app.example.com`.
+    /// Without it they name port 8080 of the reader's own machine, and say that this is to be changed.
     #[arg(long = "public-url", env = "TGA_PUBLIC_URL")]
     pub public_url: Option<Url>,
 

@@ -12,6 +12,7 @@
 //! - `client`: calls of the APIs, as one person, with a deadline.
 //! - `visit`: one request of a browser: who is signed in, and the calls made for them.
 //! - `form`: bodies of posts, and the token without which none is taken.
+//! - `edit`: of a form that changes something, what was changed, by whom, and whether that goes together.
 //! - `page`: the frame around every page, and what is shown when something fails.
 //! - `text`, `chart`: instants, numbers and pictures as people read them.
 //! - `routes`: the pages, one file each, beside their templates.
@@ -22,6 +23,7 @@ mod chart;
 mod client;
 mod config;
 mod cookies;
+mod edit;
 mod form;
 mod page;
 mod protect;

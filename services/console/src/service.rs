@@ -28,7 +28,7 @@ pub struct Parts {
     pub query_url: Url,
     /// Where command services answer.
     pub command_url: Url,
-    /// Where scripts reach the API; else where the browser reaches the console.
+    /// Where scripts reach the API; if nobody told, the examples say so.
     pub public_url: Option<Url>,
     /// Where agents reach MCP, if they do.
     pub mcp_url: Option<Url>,

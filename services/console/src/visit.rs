@@ -1,7 +1,6 @@
 //! One request of a browser: who is signed in, and the calls that are made for them.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use api::limits::PAGE_MAX;
@@ -21,6 +20,7 @@ use url::Url;
 use crate::app::Shared;
 use crate::client::{Answer, Caller, Download, Failure, Path};
 use crate::cookies;
+use crate::form::Sent;
 use crate::page::Problem;
 
 /// htmx asks for a part of a page.
@@ -38,6 +38,10 @@ pub struct Visit {
     pub place: String,
     /// Whether a part of the page is enough.
     pub is_part: bool,
+    /// Whether something was sent to be done.
+    pub is_post: bool,
+    /// The form that was sent, if it can be sent again.
+    sent: Option<Arc<Sent>>,
 }
 
 /// A request of somebody who has a session credential; whether it holds, the APIs say.
@@ -83,7 +87,7 @@ impl Visit {
         let id = id.unwrap_or_else(|| RequestId::of(&parts.headers, &app.clock, &app.entropy));
         let caller = Caller {
             credential: cookies::session(&jar),
-            peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            peer,
             request_id: id.header_value(),
             user_agent: parts.headers.get(USER_AGENT).cloned(),
             min_position: cookies::seen(&jar),
@@ -94,12 +98,26 @@ impl Visit {
             caller,
             place: place(parts),
             is_part: parts.headers.contains_key(&HX_REQUEST),
+            is_post: !is_read(&parts.method),
+            sent: None,
         }
     }
 
     /// The credential, if there is one.
     pub fn credential(&self) -> Option<&SecretString> {
         self.caller.credential.as_ref()
+    }
+
+    /// The same, with the form that was sent.
+    #[must_use]
+    pub fn of_form(mut self, sent: Option<Sent>) -> Self {
+        self.sent = sent.map(Arc::new);
+        self
+    }
+
+    /// The form that was sent, if it can be sent again.
+    pub fn sent(&self) -> Option<&Arc<Sent>> {
+        self.sent.as_ref()
     }
 
     /// The id under which the APIs know this request, for whoever asks for help.
@@ -217,13 +235,15 @@ impl FromRequestParts<Shared> for Signed {
 
 /// The page asked for; of anything that changes something, the page it was sent from.
 fn place(parts: &Parts) -> String {
-    if matches!(parts.method, Method::GET | Method::HEAD)
-        && !parts.headers.contains_key(&HX_REQUEST)
-    {
+    if is_read(&parts.method) && !parts.headers.contains_key(&HX_REQUEST) {
         let target = parts.uri.path_and_query();
         return target.map_or("/", |target| target.as_str()).to_owned();
     }
     came_from(&parts.headers).unwrap_or_else(|| "/".to_owned())
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn came_from(headers: &HeaderMap) -> Option<String> {

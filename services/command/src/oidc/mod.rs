@@ -30,6 +30,7 @@ use openidconnect::{
 use runtime::clock::{Clock, Monotonic};
 use runtime::entropy::Entropy;
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore};
 
@@ -227,7 +228,8 @@ impl Oidc {
         flow: &str,
     ) -> Result<Verified, OidcError> {
         let flow = self.0.seal.open(flow, self.now());
-        let flow = flow.filter(|flow| flow.state == state);
+        let is_its = |flow: &Flow| flow.state.as_bytes().ct_eq(state.as_bytes()).into();
+        let flow = flow.filter(is_its);
         let flow = flow.ok_or(OidcError::Flow)?;
         let email = self.within(self.verified_email(code, &flow)).await?;
         Ok(Verified {

@@ -14,6 +14,8 @@ pub enum Failure {
     Away(reqwest::Error),
     /// It did not answer in time. A command may have been carried out all the same.
     Late,
+    /// The browser's address is not known, so nothing was asked.
+    NoPeer,
     /// What it answered is none of v1.
     Unreadable,
 }
@@ -29,6 +31,8 @@ pub struct Refusal {
     pub meta: Map<String, Value>,
     /// Seconds after which it may go better.
     pub retry_after: Option<u64>,
+    /// Under which id the request is known; told of what is no fault of whoever asked.
+    pub request_id: Option<String>,
 }
 
 /// What is wrong with one field.
@@ -63,6 +67,7 @@ impl Failure {
             message: body.error,
             retry_after: retry_after.and_then(|value| value.to_str().ok()?.parse().ok()),
             meta: body.meta,
+            request_id: None,
         }))
     }
 

@@ -23,9 +23,10 @@ pub use self::download::Download;
 pub use self::failure::{Failure, Refusal};
 pub use self::path::Path;
 
-/// How long a read may take: the query service itself waits 2 s for a position.
+/// How long a read may take, from asking to the last byte of its answer, whatever has to be asked again:
+/// the query service itself waits 2 s for a position.
 const READ_WITHIN: Duration = Duration::from_secs(8);
-/// How long a command may take: longer than a barrier's bound, and the log's deadline before it.
+/// How long a command may take, likewise: longer than a barrier's bound, and the log's deadline before it.
 const COMMAND_WITHIN: Duration = Duration::from_secs(20);
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -49,8 +50,8 @@ pub struct Api {
 #[derive(Clone)]
 pub struct Caller {
     pub credential: Option<SecretString>,
-    /// The browser's address.
-    pub peer: IpAddr,
+    /// The browser's address. Nothing is asked for one that nobody knows: it would count as the console's.
+    pub peer: Option<IpAddr>,
     pub request_id: HeaderValue,
     pub user_agent: Option<HeaderValue>,
     /// What reads must show.
@@ -101,17 +102,16 @@ impl Api {
         caller: &Caller,
         path: &Path,
     ) -> Result<Answer<T>, Failure> {
-        let request = self.request(caller, Method::GET, &self.query, path);
-        self.answer(READ_WITHIN, request, path.is_behind_gate())
+        let request = self.request(caller, Method::GET, &self.query, path)?;
+        self.within(READ_WITHIN, self.answer(request, path.is_behind_gate()))
             .await
     }
 
     /// Asks for a file, of which only the head has come yet.
     pub async fn download(&self, caller: &Caller, path: &Path) -> Result<Download, Failure> {
-        let request = self.request(caller, Method::GET, &self.query, path);
-        let response = self
-            .send(READ_WITHIN, request, path.is_behind_gate())
-            .await?;
+        let request = self.request(caller, Method::GET, &self.query, path)?;
+        let sent = self.send(request, path.is_behind_gate());
+        let response = self.within(READ_WITHIN, sent).await?;
         Ok(Download::new(response, self.clock.clone()))
     }
 
@@ -124,7 +124,7 @@ impl Api {
         body: Option<&(impl Serialize + ?Sized + Sync)>,
         key: Option<&str>,
     ) -> Result<Answer<T>, Failure> {
-        let mut request = self.request(caller, method, &self.command, path);
+        let mut request = self.request(caller, method, &self.command, path)?;
         if let Some(body) = body {
             let body = serde_json::to_vec(body).map_err(|_| Failure::Unreadable)?;
             request = request
@@ -134,7 +134,7 @@ impl Api {
         if let Some(key) = key {
             request = request.header(IDEMPOTENCY_KEY, key);
         }
-        self.answer(COMMAND_WITHIN, request, path.is_behind_gate())
+        self.within(COMMAND_WITHIN, self.answer(request, path.is_behind_gate()))
             .await
     }
 
@@ -144,13 +144,14 @@ impl Api {
         method: Method,
         base: &Url,
         path: &Path,
-    ) -> reqwest::RequestBuilder {
+    ) -> Result<reqwest::RequestBuilder, Failure> {
         let is_read = method == Method::GET;
+        let peer = caller.peer.ok_or(Failure::NoPeer)?;
         let mut request = self
             .client
             .request(method, path.at(base))
-            .header(X_FORWARDED_FOR, caller.peer.to_string())
-            .header(FORWARDED, forwarded_for(caller.peer))
+            .header(X_FORWARDED_FOR, peer.to_string())
+            .header(FORWARDED, forwarded_for(peer))
             .header(X_REQUEST_ID, caller.request_id.clone());
         if let Some(agent) = &caller.user_agent {
             request = request.header(USER_AGENT, agent.clone());
@@ -162,21 +163,30 @@ impl Api {
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
         }
-        match caller.min_position {
+        Ok(match caller.min_position {
             Some(position) if is_read => request.header(TGA_MIN_POSITION, position),
             _ => request,
-        }
+        })
+    }
+
+    /// The one deadline of a call: what of it is under way then is dropped.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let called = self.clock.timeout(limit, call).await;
+        called.unwrap_or(Err(Failure::Late))
     }
 
     async fn send(
         &self,
-        within: Duration,
         mut request: reqwest::RequestBuilder,
         is_behind_gate: bool,
     ) -> Result<reqwest::Response, Failure> {
         for wait in CHECKED_AGAIN_AFTER {
             let again = request.try_clone().filter(|_| is_behind_gate);
-            let sent = self.send_once(within, request).await;
+            let sent = send_once(request).await;
             match (sent, again) {
                 (Err(failure), Some(again))
                     if failure.refusal("verification_unavailable").is_some() =>
@@ -187,35 +197,18 @@ impl Api {
                 (sent, _) => return sent,
             }
         }
-        self.send_once(within, request).await
-    }
-
-    async fn send_once(
-        &self,
-        within: Duration,
-        request: reqwest::RequestBuilder,
-    ) -> Result<reqwest::Response, Failure> {
-        let response = self.clock.timeout(within, request.send()).await;
-        let response = response.map_err(|_| Failure::Late)?;
-        let response = response.map_err(Failure::away)?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.body(within, response).await?;
-        Err(Failure::refused(status, &headers, &body))
+        send_once(request).await
     }
 
     async fn answer<T: DeserializeOwned>(
         &self,
-        within: Duration,
         request: reqwest::RequestBuilder,
         is_behind_gate: bool,
     ) -> Result<Answer<T>, Failure> {
-        let response = self.send(within, request, is_behind_gate).await?;
+        let response = self.send(request, is_behind_gate).await?;
         let position = response.headers().get(&TGA_POSITION);
         let position = position.and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = self.body(within, response).await?;
+        let body = body(response).await?;
         let envelope: Envelope<T> = serde_json::from_slice(&body).map_err(|error| {
             tracing::error!(%error, "an answer of the API cannot be read");
             Failure::Unreadable
@@ -226,22 +219,28 @@ impl Api {
             position,
         })
     }
+}
 
-    async fn body(&self, within: Duration, response: reqwest::Response) -> Result<Bytes, Failure> {
-        let reading = async {
-            let mut body = BytesMut::new();
-            let mut parts = response.bytes_stream();
-            while let Some(part) = parts.next().await {
-                body.extend_from_slice(&part.map_err(Failure::away)?);
-                if body.len() > ANSWER_BYTES {
-                    return Err(Failure::Unreadable);
-                }
-            }
-            Ok(body.freeze())
-        };
-        let read = self.clock.timeout(within, reading).await;
-        read.unwrap_or(Err(Failure::Late))
+async fn send_once(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+    let response = request.send().await.map_err(Failure::away)?;
+    if response.status().is_success() {
+        return Ok(response);
     }
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = body(response).await?;
+    Err(Failure::refused(status, &headers, &body))
+}
+
+async fn body(response: reqwest::Response) -> Result<Bytes, Failure> {
+    let mut body = BytesMut::new();
+    let mut parts = response.bytes_stream();
+    while let Some(part) = parts.next().await {
+        body.extend_from_slice(&part.map_err(Failure::away)?);
+        if body.len() > ANSWER_BYTES {
+            return Err(Failure::Unreadable);
+        }
+    }
+    Ok(body.freeze())
 }
 
 /// RFC 7239, for services that were told to read this header.
@@ -253,11 +252,4 @@ fn forwarded_for(peer: IpAddr) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn an_address_is_written_as_the_standard_says() {
-        let written = |text: &str| super::forwarded_for(text.parse().expect("an address"));
-        assert_eq!(written("192.0.2.43"), "for=192.0.2.43");
-        assert_eq!(written("2001:db8::1"), "for=\"[2001:db8::1]\"");
-    }
-}
+mod tests;

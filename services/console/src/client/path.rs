@@ -37,6 +37,13 @@ impl Path {
         self.segments.first().is_some_and(|first| first != "auth")
     }
 
+    /// What stands below, such as the thing with this id.
+    #[must_use]
+    pub fn join(mut self, segment: impl Display) -> Self {
+        self.segments.push(segment.to_string());
+        self
+    }
+
     /// With a parameter.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Display) -> Self {
@@ -51,6 +58,13 @@ impl Path {
             Some(value) => self.with(name, value),
             None => self,
         }
+    }
+
+    /// With a parameter, if something was filled in for it.
+    #[must_use]
+    pub fn with_filled(self, name: &'static str, text: &str) -> Self {
+        let text = Some(text.trim()).filter(|text| !text.is_empty());
+        self.with_some(name, text)
     }
 
     /// At that base.
@@ -77,6 +91,14 @@ mod tests {
         assert_eq!(
             path.at(&base).as_str(),
             "http://127.0.0.1:8080/api/v1/api-keys/..%2Forgs%2Fself%3Fx=y%23z?search=a%26b%3Dc+d"
+        );
+        let joined = Path::v1(&["api-keys"]).join("../x").join("rotate");
+        let joined = joined
+            .with_filled("search", " a ")
+            .with_filled("cursor", " ");
+        assert_eq!(
+            joined.at(&base).as_str(),
+            "http://127.0.0.1:8080/api/v1/api-keys/..%2Fx/rotate?search=a"
         );
         let dots = Path::v1(&["api-keys", ".."]).at(&base);
         assert_eq!(dots.as_str(), "http://127.0.0.1:8080/api/v1/api-keys");

@@ -1,6 +1,7 @@
 //! The frame around every page.
 
 mod errors;
+mod next;
 mod notice;
 mod problem;
 
@@ -10,11 +11,14 @@ use axum_extra::extract::CookieJar;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 
 pub use self::errors::Errors;
+pub use self::next::Next;
 pub use self::notice::{Notice, take as take_notice, tell};
 pub use self::problem::Problem;
 use crate::assets::Assets;
+use crate::client::Refusal;
 use crate::form;
 use crate::visit::{VARY_HX, Visit, Who};
 
@@ -69,12 +73,16 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// Around a page of somebody who is signed in.
+    /// Around a page of somebody who is signed in; a whole one tells what there is to tell.
     pub fn signed(visit: &Visit, who: Who, nav: Nav, title: impl Into<String>) -> Self {
-        Self {
+        let shell = Self {
             who: Some(who),
             ..Self::outside(visit, nav, title)
+        };
+        if visit.is_part {
+            return shell;
         }
+        shell.with_notice()
     }
 
     /// Around a page for everybody.
@@ -144,6 +152,15 @@ pub fn render(status: StatusCode, page: &impl Framed) -> Response {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     (status, [VARY_HX], jar, Html(text)).into_response()
+}
+
+/// A page that is shown again, with why.
+pub fn refused(refusal: &Refusal, page: &impl Framed) -> Response {
+    let mut response = render(refusal.status, page);
+    if let Some(seconds) = refusal.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// A page that was found.

@@ -1,14 +1,19 @@
 //! What is shown when something fails: what it is, whether anything was done, and what to do.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use runtime::telemetry::chain;
+use serde_json::Map;
 
-use super::{Framed, Nav, Shell, render};
+use super::errors::capitalized;
+use super::{Framed, Nav, Next, Shell, render};
 use crate::client::{Failure, Refusal};
 use crate::cookies;
+use crate::form::Sent;
 use crate::visit::{Visit, see_other};
 
 /// A request that came to nothing, and for which page.
@@ -17,6 +22,8 @@ pub struct Problem(Box<Inner>);
 struct Inner {
     visit: Visit,
     what: What,
+    /// The same for a form that is shown again.
+    on_form: Option<Refusal>,
 }
 
 enum What {
@@ -63,16 +70,28 @@ impl Problem {
     }
 
     fn new(visit: &Visit, what: What) -> Self {
+        let on_form = match &what {
+            What::Call(failure) if visit.is_post => Some(on_form(visit, failure)),
+            _ => None,
+        };
         Self(Box::new(Inner {
             visit: visit.clone(),
             what,
+            on_form,
         }))
     }
 
-    /// The API's refusal, if a form can be shown again with it: nothing was done.
+    /// Why a page is to be shown again, with what was asked or entered, and this beside it: because the API
+    /// refused that, or, of a form, because the call of it failed in whichever way.
     pub fn refusal(&self) -> Option<&Refusal> {
-        self.told()
-            .filter(|refusal| refusal.status.is_client_error())
+        let told = self.told();
+        let told = told.filter(|refusal| refusal.status.is_client_error());
+        told.or(self.0.on_form.as_ref())
+    }
+
+    /// Whether the session is over.
+    pub fn is_signed_out(&self) -> bool {
+        matches!(self.0.what, What::SignedOut)
     }
 
     /// Why the API did not do it, if it told.
@@ -122,6 +141,8 @@ struct ProblemPage {
     request_id: String,
     /// Where to try again.
     again: Option<String>,
+    /// What to send again: what was entered is not lost.
+    sent: Option<Arc<Sent>>,
 }
 
 impl Framed for ProblemPage {
@@ -132,12 +153,14 @@ impl Framed for ProblemPage {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Inner { mut visit, what } = *self.0;
+        let Inner {
+            mut visit, what, ..
+        } = *self.0;
         let failure = match what {
             What::SignedOut => {
-                let next = visit.place.clone();
+                let next = Next::new(&visit.place, visit.is_post);
                 visit.jar = cookies::sign_out(visit.jar);
-                return see_other(&visit, &sign_in_place(&next));
+                return see_other(&visit, &next.after("/login"));
             }
             what => what,
         };
@@ -150,6 +173,7 @@ impl IntoResponse for Problem {
             code: said.code,
             request_id: visit.request_id().to_owned(),
             again: said.may_repeat.then(|| visit.place.clone()),
+            sent: visit.sent().filter(|_| said.may_repeat).cloned(),
         };
         let mut response = render(said.status, &page);
         if let Some(seconds) = said.retry_after {
@@ -159,24 +183,26 @@ impl IntoResponse for Problem {
     }
 }
 
-/// With a capital and a full stop, which the API's messages lack.
+/// With a capital and a full stop.
 fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    let mut sentence: String = first.chain(letters).collect();
+    let mut sentence = capitalized(text);
     if !sentence.ends_with(['.', '!', '?']) {
         sentence.push('.');
     }
     sentence
 }
 
-/// The page on which to sign in, and which page then follows.
-pub fn sign_in_place(next: &str) -> String {
-    if next == "/" {
-        return "/login".to_owned();
+/// What a form is shown again with.
+fn on_form(visit: &Visit, failure: &Failure) -> Refusal {
+    let said = Said::of_call(failure);
+    Refusal {
+        status: said.status,
+        message: format!("{}. {} {}", said.title, said.text, said.advice),
+        code: said.code,
+        meta: Map::new(),
+        retry_after: said.retry_after,
+        request_id: Some(visit.request_id().to_owned()),
     }
-    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    format!("/login?next={next}")
 }
 
 struct Said {
@@ -269,6 +295,12 @@ impl Said {
                     "Try again. If you just changed something, look first whether it was done.",
                 )
             },
+            Failure::NoPeer => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong",
+                "The console does not know from which address you came, so it asked for nothing.",
+                "Nothing was done. Tell your operator the request below.",
+            ),
             Failure::Unreadable => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "Something went wrong",

@@ -1,5 +1,6 @@
 //! `/settings/api-keys/{id}/change`: its name, and what it may do.
 
+use api::limits::{IP_ALLOWLIST_ENTRIES, NAME_CHARS};
 use api::v1::{ApiKey, ApiKeyChanged};
 use askama::Template;
 use axum::response::Response;
@@ -7,12 +8,14 @@ use http::{Method, StatusCode};
 
 use super::at;
 use super::create::errors_of;
-use super::fields::{EXPIRIES, KeyForm, body};
-use crate::form::SignedForm;
+use super::expiry::{Expiry, KEPT, SPANS};
+use super::fields::{KeyForm, body, edits, entered};
+use crate::edit::{Edit, settle};
+use crate::form::{Fields, SignedForm};
 use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
 use crate::routes::id::Id;
-use crate::text::filters;
-use crate::visit::{Signed, see_other};
+use crate::text;
+use crate::visit::{Signed, Visit, Who, see_other};
 
 #[derive(Template)]
 #[template(path = "keys/change.html")]
@@ -23,6 +26,32 @@ struct ChangePage {
     form: KeyForm,
 }
 
+impl ChangePage {
+    fn new(
+        visit: &Visit,
+        who: Who,
+        key: ApiKey,
+        edits: Vec<Edit>,
+        fields: &Fields,
+        errors: Errors,
+    ) -> Self {
+        let held = who.session.scopes.iter().chain(key.scopes.iter()).collect();
+        Self {
+            form: KeyForm::of(edits, held, fields, visit.app.clock.now()),
+            shell: Shell::signed(visit, who, Nav::Keys, format!("Change {}", key.name)),
+            errors,
+            key,
+        }
+    }
+
+    /// When the key ends as it is.
+    fn end(&self) -> String {
+        let end = self.key.expires_at;
+        let end = end.map(|at| text::moment(at.datetime(), self.shell.zone()));
+        end.unwrap_or_else(|| "never".to_owned())
+    }
+}
+
 impl Framed for ChangePage {
     fn shell(&self) -> &Shell {
         &self.shell
@@ -31,46 +60,73 @@ impl Framed for ChangePage {
 
 pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
-    let form = KeyForm::of(&key.data, who.session.scopes, visit.app.clock.now());
-    let page = ChangePage {
-        shell: Shell::signed(&visit, who, Nav::Keys, format!("Change {}", key.data.name)),
-        errors: Errors::default(),
-        key: key.data,
-        form,
-    };
+    let (edits, fields) = (edits(&key.data, who.zone), Fields::default());
+    let page = ChangePage::new(&visit, who, key.data, edits, &fields, Errors::default());
     Ok(render(StatusCode::OK, &page))
 }
 
 pub(super) async fn change(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
-    let body = body(&fields, visit.app.clock.now());
+    let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
+    let key = key.data;
+    let expiry = Expiry::sent(&fields, KEPT, visit.app.clock.now());
+    let sent = expiry.as_ref().unwrap_or(&Expiry::Kept);
+    let edits = entered(edits(&key, who.zone), &fields, sent);
+    let again = |status, errors| {
+        let page = ChangePage::new(
+            &visit,
+            who.clone(),
+            key.clone(),
+            edits.clone(),
+            &fields,
+            errors,
+        );
+        render(status, &page)
+    };
+    let expiry = match expiry {
+        Ok(expiry) => expiry,
+        Err(errors) => return Ok(again(StatusCode::BAD_REQUEST, errors)),
+    };
+    let changed = match settle(&edits) {
+        Ok(changed) => changed,
+        Err(errors) => return Ok(again(StatusCode::CONFLICT, errors)),
+    };
+    let mut body = body(&fields, &expiry);
+    body.retain(|name, _| changed.contains(&name.as_str()));
+    let place = format!("/settings/api-keys/{id}");
+    if body.is_empty() {
+        let text = format!("Nothing was changed of {}.", key.name);
+        return Ok(told(visit, &Notice::of(text), &place));
+    }
     let changed = visit.command::<ApiKeyChanged>(Method::PATCH, at(id), Some(&body), None);
     match changed.await {
-        Ok(changed) => {
-            let mut visit = visit.seen(&changed);
-            let name = &changed.data.object.name;
-            let notice = match &changed.data.receipt {
-                Some(receipt) => Notice::with(
-                    format!("{name} was changed. What it lost is refused everywhere."),
-                    Some(receipt),
-                ),
-                None => Notice::of(format!("{name} was changed.")),
-            };
-            visit.jar = tell(visit.jar, &notice);
-            Ok(see_other(&visit, &format!("/settings/api-keys/{id}")))
-        }
-        Err(problem) => {
-            let Some(refusal) = problem.refusal() else {
-                return Err(problem);
-            };
-            let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
-            let page = ChangePage {
-                errors: errors_of(refusal, who.session.scopes),
-                form: KeyForm::sent(&fields, who.session.scopes),
-                shell: Shell::signed(&visit, who, Nav::Keys, format!("Change {}", key.data.name)),
-                key: key.data,
-            };
-            Ok(render(refusal.status, &page))
-        }
+        Ok(changed) => Ok(told(
+            visit.clone().seen(&changed),
+            &notice(&changed.data),
+            &place,
+        )),
+        Err(problem) => match problem.refusal() {
+            Some(refusal) => Ok(again(
+                refusal.status,
+                errors_of(refusal, who.session.scopes),
+            )),
+            None => Err(problem),
+        },
+    }
+}
+
+fn told(mut visit: Visit, notice: &Notice, place: &str) -> Response {
+    visit.jar = tell(visit.jar, notice);
+    see_other(&visit, place)
+}
+
+fn notice(changed: &ApiKeyChanged) -> Notice {
+    let name = &changed.object.name;
+    match &changed.receipt {
+        Some(receipt) => Notice::with(
+            format!("{name} was changed. What it lost is refused everywhere."),
+            Some(receipt),
+        ),
+        None => Notice::of(format!("{name} was changed.")),
     }
 }

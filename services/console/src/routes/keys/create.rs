@@ -1,15 +1,17 @@
 //! `/settings/api-keys/new`: a key is made, and shown this once.
 
+use api::limits::{IP_ALLOWLIST_ENTRIES, KEY_RATE_DEFAULT, NAME_CHARS};
 use api::v1::{ApiKeyCreated, LimitsAnswer, Scopes};
 use askama::Template;
 use axum::response::Response;
 use http::{Method, StatusCode};
 
-use super::fields::{DEFAULT_RATE, EXPIRIES, KeyForm, body};
+use super::expiry::{Expiry, OF_NEW, SPANS};
+use super::fields::{KeyForm, body};
 use super::secret;
 use crate::client::{Path, Refusal};
 use crate::form::{ONCE_FIELD, SignedForm};
-use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
 use crate::visit::{Signed, Visit, Who, see_other};
 
 /// Names that people give.
@@ -37,7 +39,7 @@ impl NewPage {
     fn rate_help(&self) -> String {
         let default = self
             .most_rate
-            .map_or(DEFAULT_RATE, |most| most.min(DEFAULT_RATE));
+            .map_or(KEY_RATE_DEFAULT, |most| most.min(KEY_RATE_DEFAULT));
         match self.most_rate {
             Some(most) => format!("Empty: {default}. Your plan allows at most {most}."),
             None => format!("Empty: {default}."),
@@ -62,10 +64,18 @@ pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
 pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let once = fields.text(ONCE_FIELD).to_owned();
-    let body = body(&fields, visit.app.clock.now());
+    let expiry = Expiry::sent(&fields, OF_NEW, visit.app.clock.now());
     // Before the key is made: what fails after that would keep its secret from everybody.
     let (who, limits) = known(&visit).await?;
-    let path = Path::v1(&["api-keys"]);
+    let expiry = match expiry {
+        Ok(expiry) => expiry,
+        Err(errors) => {
+            let form = KeyForm::sent(&fields, who.session.scopes);
+            let page = page(&visit, who, &limits, form, once, errors);
+            return Ok(render(StatusCode::BAD_REQUEST, &page));
+        }
+    };
+    let (path, body) = (Path::v1(&["api-keys"]), body(&fields, &expiry));
     let made = visit.command::<ApiKeyCreated>(Method::POST, path, Some(&body), Some(&once));
     let made = match made.await {
         Ok(made) => made,
@@ -76,7 +86,7 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
             let form = KeyForm::sent(&fields, who.session.scopes);
             let errors = errors_of(refusal, who.session.scopes);
             let page = page(&visit, who, &limits, form, once, errors);
-            return Ok(render(refusal.status, &page));
+            return Ok(refused(refusal, &page));
         }
     };
     let mut visit = visit.seen(&made);
@@ -131,11 +141,16 @@ pub(super) fn errors_of(refusal: &Refusal, held: Scopes) -> Errors {
     match (refusal.code.as_str(), limit, max) {
         ("limit_reached", Some("max_requests_per_minute_per_key"), Some(max)) => Errors::of_field(
             "rate_limit_per_minute",
-            &format!("Your plan allows at most {max} requests per minute for a key."),
+            format!("Your plan allows at most {max} requests per minute for a key."),
         ),
         ("limit_reached", Some("max_api_keys_per_org"), Some(max)) => Errors::of_form(format!(
             "Your plan allows {max} live keys, and there are as many. Revoke one that is not needed. Nothing was made."
         )),
+        ("idempotency_in_progress", ..) => Errors::sent_twice(
+            "/settings/api-keys",
+            "API keys",
+            "If the new key is there and you were not shown it, rotate it.",
+        ),
         ("idempotency_mismatch", ..) => Errors::of_form(
             "This form was sent before, with other values, and made its key then. Open a new form for another key.",
         ),
@@ -143,7 +158,7 @@ pub(super) fn errors_of(refusal: &Refusal, held: Scopes) -> Errors {
             let held: Vec<_> = held.iter().map(api::v1::Scope::name).collect();
             Errors::of_field(
                 "scopes",
-                &format!("You can only grant what you hold: {}.", held.join(", ")),
+                format!("You can only grant what you hold: {}.", held.join(", ")),
             )
         }
         _ => Errors::of_refusal(refusal),

@@ -1,26 +1,22 @@
 //! What a key's form holds, on the way in and, when something cannot be taken, out again.
 
-use api::limits::KEY_RATE_DEFAULT;
 use api::v1::{ApiKey, Scope, Scopes};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
+use super::expiry::{Expiry, KEPT, OF_NEW, instant};
 use super::grants;
+use crate::edit::Edit;
 use crate::form::Fields;
-
-/// How long keys live, to choose from: name, days, and how it reads.
-pub const EXPIRIES: [(&str, i64, &str); 4] = [
-    ("30", 30, "30 days"),
-    ("90", 90, "90 days"),
-    ("365", 365, "1 year"),
-    ("730", 730, "2 years"),
-];
+use crate::text;
 
 /// A form of a key.
 pub struct KeyForm {
     pub name: String,
-    pub scopes: Vec<Choice>,
-    /// One of [`EXPIRIES`], `never`, `date`, or `keep`.
+    /// Scopes to tick, what they grant, and whether they are ticked.
+    pub scopes: Vec<(Scope, &'static str, bool)>,
+    /// The name of a span, `never`, `date`, or `keep`.
     pub expiry: String,
     pub expiry_date: String,
     pub allowlist: String,
@@ -28,13 +24,8 @@ pub struct KeyForm {
     pub is_strict: bool,
     /// When it was opened: spans count from there, so that a form that is sent twice says the same twice.
     pub opened_at: String,
-}
-
-/// A scope to tick.
-pub struct Choice {
-    pub name: &'static str,
-    pub grants: &'static str,
-    pub is_ticked: bool,
+    /// What is, of a key that is there: only what a person changes is sent.
+    pub edits: Vec<Edit>,
 }
 
 impl KeyForm {
@@ -43,75 +34,146 @@ impl KeyForm {
         Self {
             opened_at: instant(now),
             name: String::new(),
-            scopes: choices(held, |scope| Scopes::DEFAULT.contains(scope)),
-            expiry: "90".to_owned(),
+            scopes: boxes(held, Scopes::DEFAULT),
+            expiry: OF_NEW.to_owned(),
             expiry_date: String::new(),
             allowlist: String::new(),
             rate: String::new(),
             is_strict: false,
+            edits: Vec::new(),
         }
     }
 
-    /// Of a key that is there.
-    pub fn of(key: &ApiKey, held: Scopes, now: DateTime<Utc>) -> Self {
-        let all: Scopes = held.iter().chain(key.scopes.iter()).collect();
-        Self {
-            opened_at: instant(now),
-            name: key.name.clone(),
-            scopes: choices(all, |scope| key.scopes.contains(scope)),
-            expiry: "keep".to_owned(),
-            expiry_date: String::new(),
-            allowlist: key.ip_allowlist.clone().unwrap_or_default().join("\n"),
-            rate: key.rate_limit_per_minute.to_string(),
-            is_strict: key.strict,
-        }
-    }
-
-    /// As it was filled in.
+    /// Of a new key, as it was filled in.
     pub fn sent(fields: &Fields, held: Scopes) -> Self {
-        let is_ticked = |scope: Scope| fields.all("scopes").any(|name| name == scope.name());
-        let all: Scopes = held
-            .iter()
-            .chain(Scope::ALL.into_iter().filter(|it| is_ticked(*it)))
-            .collect();
         Self {
             opened_at: fields.text("opened_at").to_owned(),
             name: fields.text("name").to_owned(),
-            scopes: choices(all, is_ticked),
-            expiry: fields.text("expiry").to_owned(),
+            scopes: boxes(held, ticked(fields)),
+            expiry: Expiry::chosen(fields, OF_NEW),
             expiry_date: fields.text("expiry_date").to_owned(),
             allowlist: fields.text("ip_allowlist").to_owned(),
             rate: fields.text("rate_limit_per_minute").to_owned(),
             is_strict: fields.is_ticked("strict"),
+            edits: Vec::new(),
+        }
+    }
+
+    /// Of a key that is there, with what was entered.
+    pub fn of(edits: Vec<Edit>, held: Scopes, fields: &Fields, now: DateTime<Utc>) -> Self {
+        let holds = |name: &str| {
+            let edit = edits.iter().find(|edit| edit.name == name);
+            edit.map_or("", Edit::holds)
+        };
+        let scopes = holds("scopes")
+            .split(' ')
+            .filter_map(|name| name.parse().ok());
+        Self {
+            opened_at: fields
+                .some("opened_at")
+                .map_or_else(|| instant(now), str::to_owned),
+            name: holds("name").to_owned(),
+            scopes: boxes(held, scopes.collect()),
+            expiry: Expiry::chosen(fields, KEPT),
+            expiry_date: fields.text("expiry_date").to_owned(),
+            allowlist: holds("ip_allowlist").to_owned(),
+            rate: holds("rate_limit_per_minute").to_owned(),
+            is_strict: !holds("strict").is_empty(),
+            edits,
         }
     }
 }
 
-fn choices(held: Scopes, is_ticked: impl Fn(Scope) -> bool) -> Vec<Choice> {
-    let held = held.iter().map(|scope| Choice {
-        name: scope.name(),
-        grants: grants(scope),
-        is_ticked: is_ticked(scope),
+/// The fields of a key as it is.
+pub fn edits(key: &ApiKey, zone: Tz) -> Vec<Edit> {
+    let ends = key.expires_at.map(|at| text::moment(at.datetime(), zone));
+    let ranges = key.ip_allowlist.clone().unwrap_or_default();
+    let reads = match ranges.as_slice() {
+        [] => "anywhere".to_owned(),
+        ranges => ranges.join(", "),
+    };
+    vec![
+        Edit::opened("name", key.name.clone()),
+        Edit::opened("scopes", names(key.scopes)),
+        Edit::opened(
+            "expires_at",
+            key.expires_at.map(|at| at.to_string()).unwrap_or_default(),
+        )
+        .reading(ends.unwrap_or_else(|| "never".to_owned())),
+        Edit::opened("ip_allowlist", ranges.join("\n")).reading(reads),
+        Edit::opened(
+            "rate_limit_per_minute",
+            key.rate_limit_per_minute.to_string(),
+        ),
+        Edit::opened("strict", if key.strict { "1" } else { "" }).reading(if key.strict {
+            "strict"
+        } else {
+            "not strict"
+        }),
+    ]
+}
+
+/// The same as a form was sent.
+pub fn entered(edits: Vec<Edit>, fields: &Fields, expiry: &Expiry) -> Vec<Edit> {
+    let edits = edits.into_iter().map(|edit| {
+        let entered = match edit.name {
+            "scopes" => Some(names(ticked(fields))),
+            "expires_at" => match expiry {
+                Expiry::Kept => None,
+                Expiry::Never => Some(String::new()),
+                Expiry::At(end) => Some(end.clone()),
+            },
+            "ip_allowlist" => Some(ranges(fields).join("\n")),
+            "strict" => Some(if fields.is_ticked("strict") { "1" } else { "" }.to_owned()),
+            // Nothing stands for no change.
+            "rate_limit_per_minute" => fields.some("rate_limit_per_minute").map(str::to_owned),
+            name => Some(fields.text(name).to_owned()),
+        };
+        edit.sent(fields, entered)
     });
-    held.collect()
+    edits.collect()
+}
+
+/// Scopes to tick: those that may be granted, and those that are ticked all the same.
+fn boxes(held: Scopes, ticked: Scopes) -> Vec<(Scope, &'static str, bool)> {
+    let all: Scopes = held.iter().chain(ticked.iter()).collect();
+    let boxes = all.iter();
+    let boxes = boxes.map(|scope| (scope, grants(scope), ticked.contains(scope)));
+    boxes.collect()
+}
+
+fn ticked(fields: &Fields) -> Scopes {
+    fields
+        .all("scopes")
+        .filter_map(|name| name.parse().ok())
+        .collect()
+}
+
+fn names(scopes: Scopes) -> String {
+    let names: Vec<_> = scopes.iter().map(Scope::name).collect();
+    names.join(" ")
+}
+
+fn ranges(fields: &Fields) -> Vec<&str> {
+    let ranges = fields.text("ip_allowlist").split([',', '\n', ' ']);
+    let ranges = ranges.map(str::trim);
+    ranges.filter(|range| !range.is_empty()).collect()
 }
 
 /// The form as the API takes it. What cannot be a number is passed on as it is: the API says what is
 /// wrong with it.
-pub fn body(fields: &Fields, now: DateTime<Utc>) -> Map<String, Value> {
+pub fn body(fields: &Fields, expiry: &Expiry) -> Map<String, Value> {
     let scopes: Vec<_> = fields.all("scopes").collect();
-    let ranges: Vec<_> = fields
-        .text("ip_allowlist")
-        .split([',', '\n', ' '])
-        .map(str::trim)
-        .filter(|range| !range.is_empty())
-        .collect();
     let mut body = Map::new();
     body.insert("name".to_owned(), json!(fields.text("name")));
     body.insert("scopes".to_owned(), json!(scopes));
-    if let Some(expires_at) = expires_at(fields, now) {
-        body.insert("expires_at".to_owned(), expires_at);
-    }
+    let expires_at = match expiry {
+        Expiry::Kept => None,
+        Expiry::Never => Some(Value::Null),
+        Expiry::At(end) => Some(json!(end)),
+    };
+    body.extend(expires_at.map(|end| ("expires_at".to_owned(), end)));
+    let ranges = ranges(fields);
     let ranges = if ranges.is_empty() {
         Value::Null
     } else {
@@ -126,47 +188,30 @@ pub fn body(fields: &Fields, now: DateTime<Utc>) -> Map<String, Value> {
     body
 }
 
-/// When the key is to end; none to leave it as it is.
-fn expires_at(fields: &Fields, now: DateTime<Utc>) -> Option<Value> {
-    let chosen = fields.text("expiry");
-    match chosen {
-        "keep" => None,
-        "never" | "" => Some(Value::Null),
-        // The end of that day in UTC.
-        "date" => Some(json!(format!("{}T23:59:59Z", fields.text("expiry_date")))),
-        days => {
-            let opened_at = fields.text("opened_at").parse().unwrap_or(now);
-            let known = EXPIRIES.iter().find(|(name, ..)| *name == days);
-            let until =
-                known.and_then(|(_, days, _)| opened_at.checked_add_signed(TimeDelta::days(*days)));
-            Some(until.map_or(json!(days), |until| json!(instant(until))))
-        }
-    }
-}
-
-fn instant(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
-/// What a key may ask per minute if nothing is said.
-pub const DEFAULT_RATE: u64 = KEY_RATE_DEFAULT;
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::body;
     use crate::form::Fields;
+    use crate::routes::keys::expiry::Expiry;
 
     #[test]
-    fn a_form_says_the_same_whenever_it_is_sent() {
-        let sent = "name=a&scopes=read&expiry=90&opened_at=2026-01-01T00%3A00%3A00Z";
-        let at = |now: &str| {
-            let fields = Fields::parse(sent.as_bytes());
-            body(&fields, now.parse().expect("an instant"))
-        };
-        let body = at("2026-01-01T00:05:00Z");
-        assert_eq!(body["expires_at"], json!("2026-04-01T00:00:00Z"));
-        assert_eq!(body, at("2026-01-02T00:00:00Z"));
+    fn a_form_is_passed_on_as_the_api_takes_it() {
+        let sent = b"name=+a+&scopes=read&scopes=keys&ip_allowlist=192.0.2.1%0D%0A%0D%0A198.51.100.0/24&rate_limit_per_minute=many";
+        let fields = Fields::parse(sent);
+        let sent = body(&fields, &Expiry::Never);
+        let expected = json!({
+            "name": "a", "scopes": ["read", "keys"], "expires_at": null,
+            "ip_allowlist": ["192.0.2.1", "198.51.100.0/24"],
+            "rate_limit_per_minute": "many", "strict": false,
+        });
+        assert_eq!(json!(sent), expected);
+        assert!(!body(&fields, &Expiry::Kept).contains_key("expires_at"));
+        let empty = body(&Fields::default(), &Expiry::At("x".to_owned()));
+        assert_eq!(
+            (&empty["ip_allowlist"], &empty["expires_at"]),
+            (&json!(null), &json!("x"))
+        );
     }
 }

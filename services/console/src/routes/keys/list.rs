@@ -1,5 +1,6 @@
 //! `/settings/api-keys`: the org's keys.
 
+use api::limits::SEARCH_CHARS;
 use api::v1::{ApiKey, Scope};
 use askama::Template;
 use axum::extract::Query;
@@ -38,6 +39,8 @@ struct ListPage {
     is_first: bool,
     may_make: bool,
     example: String,
+    /// What is to be changed in it.
+    address_help: Option<String>,
 }
 
 struct Row {
@@ -62,12 +65,11 @@ pub(super) async fn show(
         "all" => ("all", "active,rotating,expired,revoked"),
         _ => ("live", "active,rotating"),
     };
-    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let path = Path::v1(&["api-keys"])
         .with("status", statuses)
         .with("limit", PAGE)
-        .with_some("search", filled(asked.search.trim()))
-        .with_some("cursor", filled(&asked.cursor));
+        .with_filled("search", &asked.search)
+        .with_filled("cursor", &asked.cursor);
     let keys = visit.get::<Vec<ApiKey>>(path);
     let (who, keys, people) = tokio::try_join!(visit.who(), keys, People::of(&visit))?;
     let today = visit.app.clock.now().date_naive();
@@ -91,8 +93,9 @@ pub(super) async fn show(
             && asked.cursor.is_empty()
             && show == "live",
         may_make: who.may(Scope::Keys),
+        address_help: super::address_help(&visit),
         example: super::secret::curl(&super::secret::api_base(&visit), "/orgs/self"),
-        shell: Shell::signed(&visit, who, Nav::Keys, "API keys").with_notice(),
+        shell: Shell::signed(&visit, who, Nav::Keys, "API keys"),
         rows,
         show,
         search: asked.search,

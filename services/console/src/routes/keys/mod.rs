@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod expiry;
 mod fields;
 mod list;
 mod revoke;
@@ -10,7 +11,7 @@ mod safety;
 mod secret;
 mod show;
 
-pub use self::secret::api_base;
+pub use self::secret::{address_help, api_base};
 use api::v1::ApiKey;
 use axum::Router;
 use axum::routing::get;
@@ -43,7 +44,7 @@ pub fn pages() -> Router<Shared> {
 
 /// A key in the API.
 fn at(id: Uuid) -> Path {
-    Path::v1(&["api-keys", &id.to_string()])
+    Path::v1(&["api-keys"]).join(id)
 }
 
 /// What the scopes grant, in people's words.

@@ -1,5 +1,6 @@
 //! `/settings/api-keys/{id}/rotate`: another secret, and for how long the old one still works.
 
+use api::limits::{ROTATION_OVERLAP_DEFAULT_SECONDS, ROTATION_OVERLAP_MAX_SECONDS};
 use api::v1::{ApiKey, ApiKeyRotated};
 use askama::Template;
 use axum::response::Response;
@@ -8,20 +9,21 @@ use serde_json::json;
 
 use super::create::errors_of;
 use super::{at, secret};
-use crate::client::Path;
 use crate::form::{ONCE_FIELD, SignedForm};
-use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
 use crate::routes::id::Id;
 use crate::text;
 use crate::visit::{Signed, Visit, Who, see_other};
 
+/// Seconds of overlap unless something else is chosen.
+const DEFAULT_OVERLAP: u64 = ROTATION_OVERLAP_DEFAULT_SECONDS.unsigned_abs();
 /// Overlaps to choose from: seconds, and how they read.
 const OVERLAPS: [(u64, &str); 5] = [
     (0, "None: the old key ends at once"),
     (3_600, "1 hour"),
-    (86_400, "1 day"),
+    (DEFAULT_OVERLAP, "1 day"),
     (604_800, "7 days"),
-    (2_592_000, "30 days"),
+    (ROTATION_OVERLAP_MAX_SECONDS.unsigned_abs(), "30 days"),
 ];
 
 #[derive(Template)]
@@ -43,18 +45,26 @@ impl Framed for RotatePage {
 pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
     let once = visit.app.entropy.uuid_v4().to_string();
-    let page = page(&visit, who, key.data, once, 86_400, Errors::default());
+    let page = page(
+        &visit,
+        who,
+        key.data,
+        once,
+        DEFAULT_OVERLAP,
+        Errors::default(),
+    );
     Ok(render(StatusCode::OK, &page))
 }
 
 pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let once = fields.text(ONCE_FIELD).to_owned();
-    let overlap = fields.text("overlap_seconds").parse().unwrap_or(86_400_u64);
+    let overlap = fields.text("overlap_seconds").parse();
+    let overlap = overlap.unwrap_or(DEFAULT_OVERLAP);
     let body = json!({"overlap_seconds": overlap});
     // Before the new key is made: what fails after that would keep its secret from everybody.
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
-    let path = Path::v1(&["api-keys", &id.to_string(), "rotate"]);
+    let path = at(id).join("rotate");
     let rotated = visit.command::<ApiKeyRotated>(Method::POST, path, Some(&body), Some(&once));
     let rotated = match rotated.await {
         Ok(rotated) => rotated,
@@ -64,7 +74,7 @@ pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Pro
             };
             let errors = errors_of(refusal, who.session.scopes);
             let page = page(&visit, who, key.data, once, overlap, errors);
-            return Ok(render(refusal.status, &page));
+            return Ok(refused(refusal, &page));
         }
     };
     let mut visit = visit.seen(&rotated);

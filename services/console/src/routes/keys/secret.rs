@@ -18,6 +18,8 @@ struct SecretPage<'a> {
     secret: &'a str,
     /// What the old key is told, of a rotation.
     old: Option<String>,
+    /// What is to be changed in the examples.
+    address_help: Option<String>,
     curl: String,
     python: String,
     mcp: Option<String>,
@@ -43,6 +45,7 @@ pub fn show(
         key,
         secret,
         old,
+        address_help: address_help(visit),
         curl: curl(&base, "/projects"),
         python: python(&base),
         mcp: visit.app.mcp_url.as_ref().map(|url| mcp(url.as_str())),
@@ -52,10 +55,23 @@ pub fn show(
     response
 }
 
-/// Where scripts reach the API: as it was told, else where the browser reaches the console.
+/// Where examples look for the API on the reader's own machine, if nobody told where it is.
+const OWN_MACHINE: &str = "http://127.0.0.1:8080";
+
+/// What stands beside examples if nobody told where scripts reach the API.
+pub fn address_help(visit: &Visit) -> Option<String> {
+    let is_told = visit.app.public_url.is_some();
+    let help = format!(
+        "Put the address of your API in place of {OWN_MACHINE}: this console was not told it \
+         (--public-url)."
+    );
+    (!is_told).then_some(help)
+}
+
+/// Where scripts reach the API: as it was told, else on the reader's own machine.
 pub fn api_base(visit: &Visit) -> String {
     let told = visit.app.public_url.as_ref();
-    let base = told.map_or("http://127.0.0.1:8080", |url| url.as_str());
+    let base = told.map_or(OWN_MACHINE, |url| url.as_str());
     format!("{}{}", base.trim_end_matches('/'), api::BASE_PATH)
 }
 

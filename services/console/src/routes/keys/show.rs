@@ -44,9 +44,7 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
     let now = visit.app.clock.now();
     let today = now.date_naive();
     let from = today - TimeDelta::days(DAYS - 1);
-    let usage_at = crate::client::Path::v1(&["api-keys", &id.to_string(), "usage"])
-        .with("from", from)
-        .with("to", today);
+    let usage_at = at(id).join("usage").with("from", from).with("to", today);
     let key = visit.get::<ApiKey>(at(id));
     let usage = visit.get::<ApiKeyUsage>(usage_at);
     let (who, key, usage, people) = tokio::try_join!(visit.who(), key, usage, People::of(&visit))?;
@@ -75,7 +73,7 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
         days,
         old_share: rotation.and_then(|rotation| percent(rotation.old_share_1h)),
         is_old: rotation.is_some_and(|rotation| rotation.old_id == key.id),
-        shell: Shell::signed(&visit, who, Nav::Keys, key.name.clone()).with_notice(),
+        shell: Shell::signed(&visit, who, Nav::Keys, key.name.clone()),
         usage,
         key,
     }))

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::client::{Path, Refusal};
 use crate::form::SignedForm;
-use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
 use crate::visit::{Signed, Visit, Who, see_other};
 
 #[derive(Template)]
@@ -21,8 +21,6 @@ struct AccountPage {
     email: Option<String>,
     org: String,
     role: &'static str,
-    shortest: usize,
-    longest: usize,
 }
 
 impl AccountPage {
@@ -33,9 +31,7 @@ impl AccountPage {
             email: who.session.user.email.clone(),
             org: who.org.name.clone(),
             role: who.session.object.role.name(),
-            shortest: PASSWORD_CHARS_MIN,
-            longest: PASSWORD_CHARS_MAX,
-            shell: Shell::signed(visit, who, Nav::Account, "Account").with_notice(),
+            shell: Shell::signed(visit, who, Nav::Account, "Account"),
         }
     }
 }
@@ -54,6 +50,7 @@ pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
 
 pub(super) async fn change_password(form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
+    let who = visit.who().await?;
     let body = json!({"current": fields.exact("current"), "new": fields.exact("new")});
     let path = Path::auth(&["password"]);
     let changed = visit.command::<PasswordChanged>(Method::POST, path, Some(&body), None);
@@ -74,9 +71,8 @@ pub(super) async fn change_password(form: SignedForm) -> Result<Response, Proble
             let Some(refusal) = problem.refusal() else {
                 return Err(problem);
             };
-            let who = visit.who().await?;
             let page = AccountPage::new(&visit, who, errors_of(refusal));
-            Ok(render(refusal.status, &page))
+            Ok(refused(refusal, &page))
         }
     }
 }

@@ -1,14 +1,17 @@
 //! `/settings/general`: the org's name, and the zone in which its days begin.
 
+use std::collections::HashMap;
+
+use api::limits::NAME_CHARS;
 use api::v1::Org;
 use askama::Template;
 use axum::response::Response;
 use http::{Method, StatusCode};
-use serde_json::json;
 
 use crate::client::Path;
+use crate::edit::{Edit, settle};
 use crate::form::SignedForm;
-use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
 use crate::text::{self, filters};
 use crate::visit::{Signed, Visit, Who, see_other};
 
@@ -20,29 +23,35 @@ struct GeneralPage {
     org: Org,
     /// What time it is there.
     local_time: String,
-    name: String,
-    timezone: String,
+    name: Edit,
+    timezone: Edit,
     zones: Vec<&'static str>,
 }
 
 impl GeneralPage {
-    fn new(visit: &Visit, who: Who, filled: Option<(&str, &str)>, errors: Errors) -> Self {
-        let org = who.org.clone();
-        let (name, timezone) = filled.unwrap_or((org.name.as_str(), org.timezone.as_str()));
+    fn new(visit: &Visit, who: Who, [name, timezone]: [Edit; 2], errors: Errors) -> Self {
         Self {
             errors,
             local_time: text::moment(visit.app.clock.now(), who.zone),
-            name: name.to_owned(),
-            timezone: timezone.to_owned(),
+            name,
+            timezone,
             zones: text::zones(),
-            shell: Shell::signed(visit, who, Nav::General, "General").with_notice(),
-            org,
+            org: who.org.clone(),
+            shell: Shell::signed(visit, who, Nav::General, "General"),
         }
+    }
+
+    fn zone_help(&self) -> String {
+        format!(
+            "Days begin at midnight there, and times are shown as there: it is {} now. Figures by day \
+             change with it, past ones too.",
+            self.local_time
+        )
     }
 
     /// An old name of a zone is no choice, but stays if it is what the org has.
     fn is_zone_a_choice(&self) -> bool {
-        self.zones.contains(&self.timezone.as_str())
+        self.zones.contains(&self.timezone.holds())
     }
 }
 
@@ -54,32 +63,57 @@ impl Framed for GeneralPage {
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
     let who = visit.who().await?;
-    let page = GeneralPage::new(&visit, who, None, Errors::default());
+    let edits = edits(&who.org);
+    let page = GeneralPage::new(&visit, who, edits, Errors::default());
     Ok(render(StatusCode::OK, &page))
 }
 
 pub(super) async fn change(form: SignedForm) -> Result<Response, Problem> {
-    let SignedForm { visit, fields } = form;
-    let (name, timezone) = (fields.text("name"), fields.text("timezone"));
-    let body = json!({"name": name, "timezone": timezone});
-    let path = Path::v1(&["orgs", "self"]);
-    let changed = visit.command::<Org>(Method::PATCH, path, Some(&body), None);
-    match changed.await {
-        Ok(changed) => {
-            let mut visit = visit.seen(&changed);
-            let Org { name, timezone, .. } = &changed.data;
-            let text = format!("Saved. {name} goes by the time of {timezone}.");
-            visit.jar = tell(visit.jar, &Notice::of(text));
-            Ok(see_other(&visit, "/settings/general"))
+    let SignedForm { mut visit, fields } = form;
+    let who = visit.who().await?;
+    let entered = |edit: Edit| {
+        let text = fields.text(edit.name).to_owned();
+        edit.sent(&fields, Some(text))
+    };
+    let edits = edits(&who.org).map(entered);
+    let changed = match settle(&edits) {
+        Ok(changed) => changed,
+        Err(errors) => {
+            let page = GeneralPage::new(&visit, who, edits, errors);
+            return Ok(render(StatusCode::CONFLICT, &page));
         }
-        Err(problem) => {
-            let Some(refusal) = problem.refusal() else {
-                return Err(problem);
-            };
-            let who = visit.who().await?;
-            let errors = Errors::of_refusal(refusal);
-            let page = GeneralPage::new(&visit, who, Some((name, timezone)), errors);
-            Ok(render(refusal.status, &page))
+    };
+    let text = if changed.is_empty() {
+        "Nothing was changed.".to_owned()
+    } else {
+        let body = changed.into_iter().map(|name| (name, fields.text(name)));
+        let body: HashMap<_, _> = body.collect();
+        let path = Path::v1(&["orgs", "self"]);
+        let changed = visit.command::<Org>(Method::PATCH, path, Some(&body), None);
+        match changed.await {
+            Ok(changed) => {
+                visit = visit.seen(&changed);
+                let Org { name, timezone, .. } = changed.data;
+                format!("Saved. {name} goes by the time of {timezone}.")
+            }
+            Err(problem) => return again(&visit, who, edits, problem),
         }
-    }
+    };
+    visit.jar = tell(visit.jar, &Notice::of(text));
+    Ok(see_other(&visit, "/settings/general"))
+}
+
+fn again(visit: &Visit, who: Who, edits: [Edit; 2], problem: Problem) -> Result<Response, Problem> {
+    let Some(refusal) = problem.refusal() else {
+        return Err(problem);
+    };
+    let page = GeneralPage::new(visit, who, edits, Errors::of_refusal(refusal));
+    Ok(refused(refusal, &page))
+}
+
+fn edits(org: &Org) -> [Edit; 2] {
+    [
+        Edit::opened("name", org.name.clone()),
+        Edit::opened("timezone", org.timezone.clone()),
+    ]
 }

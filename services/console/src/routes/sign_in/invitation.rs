@@ -1,6 +1,7 @@
 //! `/invitations/accept`: where an invitation's link leads. Who has no account makes one and joins; who
 //! has one may use its password, or signs in and accepts among their organizations.
 
+use api::limits::{NAME_CHARS, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
 use api::v1::SessionCreated;
 use askama::Template;
 use axum::extract::Query;
@@ -12,7 +13,7 @@ use serde_json::json;
 use super::{enter, named};
 use crate::client::Path;
 use crate::form::Form;
-use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
+use crate::page::{Errors, Framed, Nav, Next, Problem, Shell, refused, render};
 use crate::visit::Visit;
 
 #[derive(Deserialize)]
@@ -72,7 +73,7 @@ pub(super) async fn accept(form: Form) -> Result<Response, Problem> {
     let path = Path::auth(&["invitations", "accept"]);
     let answer = visit.command::<SessionCreated>(Method::POST, path, Some(&body), None);
     match answer.await {
-        Ok(answer) => enter(visit.seen(&answer), answer.data, "/").await,
+        Ok(answer) => enter(visit.seen(&answer), answer.data, &Next::default()).await,
         Err(problem) => match problem.refusal() {
             Some(refusal) => {
                 let errors = match refusal.code.as_str() {
@@ -95,7 +96,7 @@ pub(super) async fn accept(form: Form) -> Result<Response, Problem> {
                     has_account: refusal.code == "state_conflict",
                     ..InvitationPage::new(&visit, token, name, errors)
                 };
-                Ok(render(refusal.status, &page))
+                Ok(refused(refusal, &page))
             }
             None => Err(problem),
         },

@@ -1,5 +1,6 @@
 //! `/login`: a password opens a session.
 
+use api::limits::{EMAIL_CHARS, PASSWORD_CHARS_MAX};
 use api::v1::SignedIn;
 use askama::Template;
 use axum::extract::Query;
@@ -8,16 +9,14 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{enter, named, oidc};
+use super::{enter, named};
 use crate::client::{Path, Refusal};
 use crate::form::{Fields, Form};
-use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
-use crate::visit::{Visit, is_place};
+use crate::page::{Errors, Framed, Nav, Next, Problem, Shell, refused, render};
+use crate::visit::Visit;
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
-    #[serde(default)]
-    next: String,
     #[serde(default)]
     email: String,
 }
@@ -28,7 +27,7 @@ pub(super) struct LoginPage {
     shell: Shell,
     errors: Errors,
     email: String,
-    next: String,
+    next: Next,
     /// What people know the provider as that they may sign in with, if there is one.
     provider: Option<String>,
     /// Where that begins.
@@ -42,22 +41,25 @@ impl Framed for LoginPage {
 }
 
 impl LoginPage {
-    pub(super) fn new(visit: &Visit, email: &str, next: &str, errors: Errors) -> Self {
-        let next = if is_place(next) { next } else { "" };
+    pub(super) fn new(visit: &Visit, email: &str, next: Next, errors: Errors) -> Self {
         Self {
             shell: Shell::outside(visit, Nav::Outside, "Sign in"),
             errors,
             email: email.to_owned(),
-            next: next.to_owned(),
             provider: visit.app.oidc_name.clone(),
-            provider_place: oidc::place(next),
+            provider_place: next.after("/login/oidc"),
+            next,
         }
     }
 }
 
-pub(super) async fn show(visit: Visit, Query(asked): Query<Asked>) -> Response {
+pub(super) async fn show(
+    visit: Visit,
+    Query(asked): Query<Asked>,
+    Query(next): Query<Next>,
+) -> Response {
     let visit = named(visit);
-    let mut page = LoginPage::new(&visit, &asked.email, &asked.next, Errors::default());
+    let mut page = LoginPage::new(&visit, &asked.email, next, Errors::default());
     // Whoever was signed out is told what that came to.
     page.shell = page.shell.with_notice();
     render(StatusCode::OK, &page)
@@ -70,21 +72,14 @@ pub(super) async fn sign_in(form: Form) -> Result<Response, Problem> {
     let answer = visit.command::<SignedIn>(Method::POST, path, Some(&body), None);
     match answer.await {
         Ok(answer) => {
-            let next = next(&fields);
-            enter(visit.seen(&answer), answer.data.session, next).await
+            let next = Next::sent(&fields);
+            enter(visit.seen(&answer), answer.data.session, &next).await
         }
         Err(problem) => match problem.refusal() {
             Some(refusal) => Ok(again(&visit, &fields, refusal)),
             None => Err(problem),
         },
     }
-}
-
-fn next(fields: &Fields) -> &str {
-    fields
-        .some("next")
-        .filter(|next| is_place(next))
-        .unwrap_or("/")
 }
 
 fn again(visit: &Visit, fields: &Fields, refusal: &Refusal) -> Response {
@@ -98,6 +93,6 @@ fn again(visit: &Visit, fields: &Fields, refusal: &Refusal) -> Response {
         ),
         _ => Errors::of_refusal(refusal),
     };
-    let page = LoginPage::new(visit, fields.text("email"), fields.text("next"), errors);
-    render(refusal.status, &page)
+    let page = LoginPage::new(visit, fields.text("email"), Next::sent(fields), errors);
+    refused(refusal, &page)
 }

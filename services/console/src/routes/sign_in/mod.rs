@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use crate::app::Shared;
 use crate::client::Path;
 use crate::cookies;
-use crate::page::Problem;
+use crate::page::{Next, Notice, Problem, tell};
 use crate::visit::{Visit, see_other};
 
 /// Their pages.
@@ -46,9 +46,13 @@ fn named(mut visit: Visit) -> Visit {
 
 /// Signs in with a new session, and goes to a page. The session that the browser had ends, or nobody who
 /// signs out would end it.
-async fn enter(visit: Visit, session: SessionCreated, place: &str) -> Result<Response, Problem> {
+async fn enter(visit: Visit, session: SessionCreated, next: &Next) -> Result<Response, Problem> {
     let former = visit.credential().is_some().then(|| visit.clone());
-    let entered = see_other(&sign_in(visit, session)?, place);
+    let mut visit = sign_in(visit, session)?;
+    if let Some(reminder) = next.reminder() {
+        visit.jar = tell(visit.jar, &Notice::of(reminder));
+    }
+    let entered = see_other(&visit, next.place().unwrap_or("/"));
     if let Some(former) = former {
         // It may be over already.
         let ended = former.delete::<Receipt>(Path::v1(&["sessions", "self"]));

@@ -15,14 +15,8 @@ use super::login::LoginPage;
 use super::{enter, named};
 use crate::client::{Path, Refusal};
 use crate::cookies;
-use crate::page::{Errors, Problem, render};
-use crate::visit::{Visit, is_place, see_other};
-
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    next: String,
-}
+use crate::page::{Errors, Next, Problem, render};
+use crate::visit::{Visit, see_other};
 
 /// What the provider sends people back with.
 #[derive(Default, Deserialize)]
@@ -42,32 +36,28 @@ const NEXT_BYTES: usize = 500;
 #[derive(Serialize, Deserialize)]
 struct Kept {
     flow: String,
-    next: String,
+    #[serde(flatten)]
+    next: Next,
 }
 
-/// Where a sign-in with the provider begins, and which page then follows.
-pub(super) fn place(next: &str) -> String {
-    if next.is_empty() {
-        return "/login/oidc".to_owned();
-    }
-    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    format!("/login/oidc?next={next}")
-}
-
-pub(super) async fn begin(visit: Visit, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+pub(super) async fn begin(visit: Visit, Query(next): Query<Next>) -> Result<Response, Problem> {
     let mut visit = named(visit);
     let name = provider(&visit)?;
-    let is_kept = is_place(&asked.next) && asked.next.len() <= NEXT_BYTES;
-    let next = if is_kept { asked.next } else { String::new() };
+    let is_kept = next.place().is_none_or(|place| place.len() <= NEXT_BYTES);
+    let next = if is_kept {
+        next
+    } else {
+        Next::new("", next.is_unsent())
+    };
     let path = Path::auth(&["oidc", "start"]);
     let started = visit.command::<SignInStarted>(Method::POST, path, None::<&()>, None);
     let started = match started.await {
         Ok(started) => started.data,
-        Err(problem) => return Ok(failed(&visit, &name, &next, problem)),
+        Err(problem) => return Ok(failed(&visit, &name, next, problem)),
     };
     let Ok(target) = started.authorization_url.parse::<Url>() else {
         let status = StatusCode::BAD_GATEWAY;
-        return Ok(again(&visit, status, &next, cannot_be_asked(&name)));
+        return Ok(again(&visit, status, next, cannot_be_asked(&name)));
     };
     let kept = Kept {
         flow: started.flow,
@@ -94,9 +84,14 @@ pub(super) async fn finish(
              another browser. Try again. If that does not help, see whether the address begins with \
              https:// and cookies are allowed.",
         );
-        return Ok(again(&visit, StatusCode::BAD_REQUEST, "", errors));
+        return Ok(again(
+            &visit,
+            StatusCode::BAD_REQUEST,
+            Next::default(),
+            errors,
+        ));
     };
-    let next = if is_place(&kept.next) { &kept.next } else { "" };
+    let next = kept.next;
     if !returned.error.is_empty() || returned.code.is_empty() {
         let errors = Errors::of_form(match returned.error.as_str() {
             "access_denied" => {
@@ -110,10 +105,7 @@ pub(super) async fn finish(
     let path = Path::auth(&["oidc", "finish"]);
     let signed = visit.command::<SignedIn>(Method::POST, path, Some(&body), None);
     match signed.await {
-        Ok(signed) => {
-            let place = if next.is_empty() { "/" } else { next };
-            enter(visit.seen(&signed), signed.data.session, place).await
-        }
+        Ok(signed) => enter(visit.seen(&signed), signed.data.session, &next).await,
         Err(problem) => Ok(failed(&visit, &name, next, problem)),
     }
 }
@@ -124,7 +116,7 @@ fn provider(visit: &Visit) -> Result<String, Problem> {
 }
 
 /// The page to sign in on, and why it did not work with the provider.
-fn failed(visit: &Visit, name: &str, next: &str, problem: Problem) -> Response {
+fn failed(visit: &Visit, name: &str, next: Next, problem: Problem) -> Response {
     use axum::response::IntoResponse;
 
     let Some(refusal) = problem.told() else {
@@ -133,7 +125,7 @@ fn failed(visit: &Visit, name: &str, next: &str, problem: Problem) -> Response {
     again(visit, refusal.status, next, errors(name, refusal))
 }
 
-fn again(visit: &Visit, status: StatusCode, next: &str, errors: Errors) -> Response {
+fn again(visit: &Visit, status: StatusCode, next: Next, errors: Errors) -> Response {
     render(status, &LoginPage::new(visit, "", next, errors))
 }
 
@@ -156,18 +148,4 @@ fn cannot_be_asked(name: &str) -> Errors {
         "Signing in with {name} does not work just now. Try again in a moment, or sign in with your \
          password.",
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::place;
-
-    #[test]
-    fn the_page_that_follows_is_kept_whole() {
-        assert_eq!(place(""), "/login/oidc");
-        assert_eq!(
-            place("/audit?type=key.*&from=2026-01-01#x"),
-            "/login/oidc?next=%2Faudit%3Ftype%3Dkey.*%26from%3D2026-01-01%23x"
-        );
-    }
 }

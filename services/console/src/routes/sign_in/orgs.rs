@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::enter;
 use crate::client::Path;
 use crate::form::SignedForm;
-use crate::page::{Framed, Nav, Notice, Problem, Shell, ok, tell};
+use crate::page::{Framed, Nav, Next, Notice, Problem, Shell, ok, tell};
 use crate::text::filters;
 use crate::visit::{Signed, see_other};
 
@@ -34,7 +34,7 @@ pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
     let received = visit.get::<Vec<InvitationReceived>>(received);
     let (who, orgs, received) = tokio::try_join!(visit.who(), orgs, received)?;
     let current = who.org.id.to_string();
-    let shell = Shell::signed(&visit, who, Nav::Outside, "Organizations").with_notice();
+    let shell = Shell::signed(&visit, who, Nav::Outside, "Organizations");
     Ok(ok(&OrgsPage {
         shell,
         orgs: orgs.data,
@@ -53,7 +53,7 @@ pub(super) async fn switch(form: SignedForm) -> Result<Response, Problem> {
         "decline" => "decline",
         _ => "accept",
     };
-    let path = Path::v1(&["invitations", id, answer]);
+    let path = Path::v1(&["invitations"]).join(id).join(answer);
     if answer == "decline" {
         let declined = visit.command::<Value>(Method::POST, path, None::<&()>, None);
         let mut visit = visit.clone().seen(&declined.await?);
@@ -72,5 +72,5 @@ async fn enter_org(visit: crate::visit::Visit, org: &str) -> Result<Response, Pr
     let path = Path::v1(&["sessions"]);
     let answer = visit.command::<SessionCreated>(Method::POST, path, Some(&body), None);
     let answer = answer.await?;
-    enter(visit.seen(&answer), answer.data, "/").await
+    enter(visit.seen(&answer), answer.data, &Next::default()).await
 }

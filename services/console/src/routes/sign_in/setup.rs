@@ -1,5 +1,6 @@
 //! `/setup`: the first admin and their org, with the token that a first start printed.
 
+use api::limits::{EMAIL_CHARS, NAME_CHARS, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
 use api::v1::SessionCreated;
 use askama::Template;
 use axum::extract::Query;
@@ -11,7 +12,7 @@ use serde_json::json;
 use super::{enter, named};
 use crate::client::Path;
 use crate::form::{Fields, Form};
-use crate::page::{Errors, Framed, Nav, Problem, Shell, render};
+use crate::page::{Errors, Framed, Nav, Next, Problem, Shell, refused, render};
 use crate::text::zones;
 use crate::visit::Visit;
 
@@ -44,14 +45,14 @@ impl Framed for SetupPage {
 
 impl SetupPage {
     fn new(visit: &Visit, fields: &Fields, token: &str, errors: Errors) -> Self {
-        let filled = |name| fields.text(name).to_owned();
+        let sent = |name| fields.text(name).to_owned();
         Self {
             shell: Shell::outside(visit, Nav::Outside, "Set up trackagoat"),
             errors,
             token: token.to_owned(),
-            email: filled("email"),
-            name: filled("name"),
-            org_name: filled("org_name"),
+            email: sent("email"),
+            name: sent("name"),
+            org_name: sent("org_name"),
             timezone: fields.some("timezone").unwrap_or("UTC").to_owned(),
             zones: zones(),
             is_over: false,
@@ -79,7 +80,7 @@ pub(super) async fn set_up(form: Form) -> Result<Response, Problem> {
     let path = Path::auth(&["setup"]);
     let answer = visit.command::<SessionCreated>(Method::POST, path, Some(&body), None);
     match answer.await {
-        Ok(answer) => enter(visit.seen(&answer), answer.data, "/").await,
+        Ok(answer) => enter(visit.seen(&answer), answer.data, &Next::default()).await,
         Err(problem) => match problem.refusal() {
             Some(refusal) => {
                 let errors = Errors::of_refusal(refusal);
@@ -88,7 +89,7 @@ pub(super) async fn set_up(form: Form) -> Result<Response, Problem> {
                     is_over: refusal.code == "gone",
                     ..SetupPage::new(&visit, &fields, token, errors)
                 };
-                Ok(render(refusal.status, &page))
+                Ok(refused(refusal, &page))
             }
             None => Err(problem),
         },

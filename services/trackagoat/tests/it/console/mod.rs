@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod charts;
+mod forms;
 mod inbox;
 mod lists;
 mod trail;
@@ -263,7 +264,7 @@ async fn nothing_is_taken_but_from_its_own_forms() {
     let foreign = foreign.header("sec-fetch-site", "cross-site");
     let foreign = browser.send(foreign).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN, "{}", foreign.text);
-    let zeros = "0".repeat(64);
+    let zeros = "0".repeat(128);
     for wrong in ["", &*zeros] {
         let refused = browser.post("/settings/api-keys", &fields(wrong)).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use sqlx::{Connection, PgConnection};
 use testkit::eventually;
 
 use crate::dev::{Dev, run};

@@ -1,6 +1,6 @@
 //! `/settings/invitations/new`: somebody is invited, and the link for them is shown this once.
 
-use api::limits::INVITATION_DAYS;
+use api::limits::{EMAIL_CHARS, INVITATION_DAYS};
 use api::v1::{Invitation, InvitationCreated, LimitKey, LimitsAnswer, Role};
 use askama::Template;
 use axum::response::Response;
@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::PLACE;
 use crate::client::{Path, Refusal};
-use crate::form::{ONCE_FIELD, SignedForm};
-use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
-use crate::routes::settings::members::grants;
+use crate::form::{Fields, ONCE_FIELD, SignedForm};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
+use crate::routes::settings::members::roles;
 use crate::service::Secret;
 use crate::text::filters;
-use crate::visit::{Signed, Visit, see_other};
+use crate::visit::{Signed, Visit, Who, see_other};
 
 #[derive(Template)]
 #[template(path = "settings/invitations/new.html")]
@@ -26,14 +26,6 @@ struct NewPage {
     chosen: String,
     /// Places taken, and all there are.
     places: Option<(u64, u64)>,
-    days: i64,
-}
-
-impl NewPage {
-    /// Roles, and what they may do.
-    fn roles() -> [(Role, &'static str); Role::ALL.len()] {
-        Role::ALL.map(|role| (role, grants(role)))
-    }
 }
 
 impl Framed for NewPage {
@@ -56,45 +48,61 @@ impl Framed for LinkPage<'_> {
     }
 }
 
-/// What a form holds.
-struct Filled<'a> {
-    once: String,
-    email: &'a str,
-    role: &'a str,
+/// The org as a form for it needs it.
+async fn known(visit: &Visit) -> Result<(Who, LimitsAnswer), Problem> {
+    let limits = visit.get::<LimitsAnswer>(Path::v1(&["limits"]));
+    let (who, limits) = tokio::try_join!(visit.who(), limits)?;
+    Ok((who, limits.data))
+}
+
+impl NewPage {
+    fn new(
+        visit: &Visit,
+        (who, limits): (Who, LimitsAnswer),
+        once: String,
+        fields: &Fields,
+        errors: Errors,
+    ) -> Self {
+        let mut limits = limits.limits.into_iter();
+        let places = limits.find(|limit| limit.key == LimitKey::MaxMembersPerOrg);
+        let chosen = fields.some("role").unwrap_or(Role::Member.name());
+        Self {
+            shell: Shell::signed(visit, who, Nav::Members, "Invite"),
+            errors,
+            once,
+            email: fields.text("email").to_owned(),
+            chosen: chosen.to_owned(),
+            places: places.and_then(|limit| Some((limit.current?, limit.max?))),
+        }
+    }
 }
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
-    let filled = Filled {
-        once: visit.app.entropy.uuid_v4().to_string(),
-        email: "",
-        role: Role::Member.name(),
-    };
-    form(&visit, filled, StatusCode::OK, Errors::default()).await
+    let known = known(&visit).await?;
+    let once = visit.app.entropy.uuid_v4().to_string();
+    let page = NewPage::new(&visit, known, once, &Fields::default(), Errors::default());
+    Ok(render(StatusCode::OK, &page))
 }
 
 pub(super) async fn create(sent: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = sent;
-    let filled = Filled {
-        once: fields.text(ONCE_FIELD).to_owned(),
-        email: fields.text("email"),
-        role: fields.text("role"),
-    };
-    let body = json!({"email": filled.email, "role": filled.role});
+    let once = fields.text(ONCE_FIELD).to_owned();
+    let body = json!({"email": fields.text("email"), "role": fields.text("role")});
     let path = Path::v1(&["invitations"]);
-    let once = Some(filled.once.as_str());
     // Before the command: what fails after it would keep its link from everybody.
-    let who = visit.who().await?;
-    let made = visit.command::<InvitationCreated>(Method::POST, path, Some(&body), once);
+    let known = known(&visit).await?;
+    let made = visit.command::<InvitationCreated>(Method::POST, path, Some(&body), Some(&once));
     let made = match made.await {
         Ok(made) => made,
         Err(problem) => {
             let Some(refusal) = problem.refusal() else {
                 return Err(problem);
             };
-            return form(&visit, filled, refusal.status, errors_of(refusal)).await;
+            let page = NewPage::new(&visit, known, once, &fields, errors_of(refusal));
+            return Ok(refused(refusal, &page));
         }
     };
-    let mut visit = visit.seen(&made);
+    let (mut visit, (who, _)) = (visit.seen(&made), known);
     let Some(link) = &made.data.accept_url else {
         // The same form again: the invitation is there, and its link was shown.
         let text = "This form made its invitation already, and the link was shown then. If it is lost, revoke the invitation and make another.";
@@ -111,33 +119,16 @@ pub(super) async fn create(sent: SignedForm) -> Result<Response, Problem> {
     Ok(response)
 }
 
-async fn form(
-    visit: &Visit,
-    filled: Filled<'_>,
-    status: StatusCode,
-    errors: Errors,
-) -> Result<Response, Problem> {
-    let limits = visit.get::<LimitsAnswer>(Path::v1(&["limits"]));
-    let (who, limits) = tokio::try_join!(visit.who(), limits)?;
-    let mut limits = limits.data.limits.into_iter();
-    let places = limits.find(|limit| limit.key == LimitKey::MaxMembersPerOrg);
-    let page = NewPage {
-        shell: Shell::signed(visit, who, Nav::Members, "Invite"),
-        errors,
-        once: filled.once,
-        email: filled.email.to_owned(),
-        chosen: filled.role.to_owned(),
-        places: places.and_then(|limit| Some((limit.current?, limit.max?))),
-        days: INVITATION_DAYS,
-    };
-    Ok(render(status, &page))
-}
-
 /// What was refused, by field where it is about one.
 fn errors_of(refusal: &Refusal) -> Errors {
     match refusal.code.as_str() {
         "limit_reached" => Errors::of_form(
             "Your plan has no place left: members and open invitations take one each. Nobody was invited. Revoke an invitation, remove a member, or ask your operator for more.",
+        ),
+        "idempotency_in_progress" => Errors::sent_twice(
+            PLACE,
+            "Invitations",
+            "If the invitation is there and you were not shown its link, revoke it and make another.",
         ),
         "already_member" => Errors::of_field("email", "This person is a member already."),
         "duplicate" => Errors::of_field(

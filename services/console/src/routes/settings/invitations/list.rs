@@ -59,11 +59,10 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let status = status_of(&asked.status);
-    let cursor = Some(asked.cursor).filter(|cursor| !cursor.is_empty());
     let path = Path::v1(&["invitations"])
         .with("status", status.name())
         .with("limit", PAGE)
-        .with_some("cursor", cursor);
+        .with_filled("cursor", &asked.cursor);
     let invitations = visit.get::<Vec<Invitation>>(path);
     let (who, invitations, people) =
         tokio::try_join!(visit.who(), invitations, People::of(&visit))?;
@@ -79,7 +78,7 @@ pub(super) async fn show(
     });
     Ok(ok(&ListPage {
         rows: rows.collect(),
-        shell: Shell::signed(&visit, who, Nav::Members, "Invitations").with_notice(),
+        shell: Shell::signed(&visit, who, Nav::Members, "Invitations"),
         status,
         next,
     }))

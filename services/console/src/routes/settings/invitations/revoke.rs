@@ -42,7 +42,7 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
 
 pub(super) async fn revoke(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { mut visit, .. } = form;
-    let path = Path::v1(&["invitations", &id.to_string()]);
+    let path = Path::v1(&["invitations"]).join(id);
     let text = match visit.delete::<Invitation>(path).await {
         Ok(revoked) => {
             visit = visit.seen(&revoked);

@@ -1,12 +1,14 @@
 //! What becomes of the keys of a person who goes: they are shown, and asked about, first.
 
+use std::fmt::Display;
+
 use api::v1::{ApiKey, KeysOfRemoved, Member};
 use uuid::Uuid;
 
-use super::{Everyone, name_of};
 use crate::client::{Path, Refusal};
 use crate::form::Fields;
 use crate::page::{Errors, Problem};
+use crate::routes::people::{People, name_of};
 use crate::text;
 use crate::visit::Visit;
 
@@ -32,7 +34,7 @@ impl Departure {
     pub async fn of(
         visit: &Visit,
         member: &Member,
-        everyone: &Everyone,
+        people: &People,
         lists_keys: bool,
         fields: &Fields,
     ) -> Result<Self, Problem> {
@@ -46,7 +48,7 @@ impl Departure {
         } else {
             Vec::new()
         };
-        let others = everyone.others(id);
+        let others = people.others(id);
         Ok(Self {
             active: member.active_keys.max(keys.len() as u64),
             keys,
@@ -64,6 +66,14 @@ impl Departure {
         (more > 0).then(|| format!("{} more", text::number(more)))
     }
 
+    /// What is asked.
+    pub fn question(&self) -> &'static str {
+        match self.active {
+            1 => "What becomes of the key?",
+            _ => "What becomes of the keys?",
+        }
+    }
+
     /// `3 keys`.
     pub fn count(&self) -> String {
         text::plural(self.active, "key")
@@ -71,12 +81,13 @@ impl Departure {
 }
 
 /// The removal of a member, as it was filled in.
-pub fn removal(of: &str, fields: &Fields) -> Path {
+pub fn removal(of: impl Display, fields: &Fields) -> Path {
     let keys = fields.some("keys");
     let heir = fields
         .some("transfer_to")
         .filter(|_| keys == Some("transfer"));
-    Path::v1(&["members", of])
+    Path::v1(&["members"])
+        .join(of)
         .with_some("keys", keys)
         .with_some("transfer_to", heir)
 }
@@ -107,9 +118,9 @@ pub fn errors_of(refusal: &Refusal, who: &str) -> Errors {
 }
 
 /// What became of the keys; nothing if there were none.
-pub fn became(keys: &KeysOfRemoved, everyone: &Everyone, fields: &Fields) -> String {
+pub fn became(keys: &KeysOfRemoved, people: &People, fields: &Fields) -> String {
     let heir = fields.text("transfer_to").parse::<Uuid>().ok();
-    let heir = heir.and_then(|id| everyone.name(id));
+    let heir = heir.and_then(|id| people.find(id)).map(name_of);
     sentences(keys, heir.as_deref())
 }
 
@@ -168,6 +179,7 @@ mod tests {
             message: "no".to_owned(),
             meta: meta.as_object().cloned().unwrap_or_else(Map::new),
             retry_after: None,
+            request_id: None,
         };
         let has_keys = errors_of(
             &refused("member_has_keys", json!({"active_keys": 2})),

@@ -7,12 +7,12 @@ use http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::Everyone;
 use super::departure::{self, Departure};
 use crate::client::Path;
 use crate::cookies;
 use crate::form::{Fields, SignedForm};
-use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
+use crate::routes::people::People;
 use crate::routes::sign_in;
 use crate::text::filters;
 use crate::visit::{Signed, Visit, Who, see_other};
@@ -39,15 +39,15 @@ impl Framed for LeavePage {
 }
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
-    let (who, everyone) = tokio::try_join!(visit.who(), Everyone::of(&visit))?;
+    let (who, people) = tokio::try_join!(visit.who(), People::of(&visit))?;
     let (fields, errors) = (Fields::default(), Errors::default());
-    let page = page(&visit, who, &everyone, &fields, errors).await?;
+    let page = page(&visit, who, &people, &fields, errors).await?;
     Ok(render(StatusCode::OK, &page))
 }
 
 pub(super) async fn leave(form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { mut visit, fields } = form;
-    let (who, everyone) = tokio::try_join!(visit.who(), Everyone::of(&visit))?;
+    let (who, people) = tokio::try_join!(visit.who(), People::of(&visit))?;
     // A session elsewhere is opened before: with the one of here nothing can be opened any more.
     let next = match fields.some("next") {
         Some(org) => Some(open(&visit, org).await?),
@@ -64,13 +64,15 @@ pub(super) async fn leave(form: SignedForm) -> Result<Response, Problem> {
                 return Err(problem);
             };
             let errors = departure::errors_of(refusal, "You are");
-            let page = page(&visit, who, &everyone, &fields, errors).await?;
-            return Ok(render(refusal.status, &page));
+            return match page(&visit, who, &people, &fields, errors).await {
+                Ok(page) => Ok(refused(refusal, &page)),
+                Err(_) => Err(problem),
+            };
         }
     };
     visit = visit.seen(&left);
     let MemberRemoved { receipt, keys } = left.data;
-    let keys = departure::became(&keys, &everyone, &fields);
+    let keys = departure::became(&keys, &people, &fields);
     let text = format!(
         "You left {}. Your sessions there are refused everywhere.{keys}",
         who.org.name
@@ -106,15 +108,15 @@ async fn end(visit: Visit, opened: SessionCreated) {
 async fn page(
     visit: &Visit,
     who: Who,
-    everyone: &Everyone,
+    people: &People,
     fields: &Fields,
     errors: Errors,
 ) -> Result<LeavePage, Problem> {
-    let Some(member) = everyone.find(who.session.user.id.as_uuid()) else {
+    let Some(member) = people.find(who.session.user.id.as_uuid()) else {
         return Err(Problem::not_found(visit));
     };
     let orgs = visit.get::<Vec<OrgOfPerson>>(Path::v1(&["orgs"]).with("limit", ORGS));
-    let departure = Departure::of(visit, member, everyone, who.is_admin(), fields);
+    let departure = Departure::of(visit, member, people, who.is_admin(), fields);
     let (orgs, departure) = tokio::try_join!(orgs, departure)?;
     let orgs = orgs.data.into_iter().map(|org| org.object);
     let others = orgs.filter(|org| org.id != who.org.id && !org.suspended);

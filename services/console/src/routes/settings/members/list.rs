@@ -1,14 +1,15 @@
 //! `/settings/members`: who belongs to the org.
 
+use api::limits::SEARCH_CHARS;
 use api::v1::{Member, Role};
 use askama::Template;
 use axum::extract::Query;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::name_of;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::people::name_of;
 use crate::text::filters;
 use crate::visit::Signed;
 
@@ -60,15 +61,13 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let role = asked.role.parse().map_or("", Role::name);
-    let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let search = filled(asked.search.trim());
-    let cursor = filled(&asked.cursor);
-    let is_first = role.is_empty() && search.is_none() && cursor.is_none();
+    let search = asked.search.trim();
+    let is_first = [role, search, &asked.cursor].iter().all(|it| it.is_empty());
     let path = Path::v1(&["members"])
         .with("limit", PAGE)
-        .with_some("role", filled(role))
-        .with_some("search", search.as_ref())
-        .with_some("cursor", cursor);
+        .with_filled("role", role)
+        .with_filled("search", search)
+        .with_filled("cursor", &asked.cursor);
     let members = visit.get::<Vec<Member>>(path);
     let (who, members) = tokio::try_join!(visit.who(), members)?;
     let own = who.session.user.id;
@@ -78,20 +77,19 @@ pub(super) async fn show(
         member,
     });
     let rows: Vec<_> = rows.collect();
-    let search = search.unwrap_or_default();
     let next = members.next_cursor.map(|cursor| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("role", role);
-        query.append_pair("search", &search);
+        query.append_pair("search", search);
         query.append_pair("cursor", &cursor);
         format!("/settings/members?{}", query.finish())
     });
     Ok(ok(&ListPage {
         is_alone: is_first && rows.len() == 1,
-        shell: Shell::signed(&visit, who, Nav::Members, "Members").with_notice(),
+        shell: Shell::signed(&visit, who, Nav::Members, "Members"),
         rows,
         role,
-        search,
+        search: search.to_owned(),
         next,
     }))
 }

@@ -1,7 +1,6 @@
 //! Those who belong to the org: their roles, and how they go.
 
 mod departure;
-mod everyone;
 mod leave;
 mod list;
 mod remove;
@@ -10,8 +9,7 @@ mod role;
 use axum::Router;
 use axum::routing::get;
 
-pub use self::everyone::{Everyone, name_of};
-pub use self::role::grants;
+pub use self::role::roles;
 use crate::app::Shared;
 
 /// Their pages.

@@ -7,12 +7,14 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Everyone, departure, name_of};
+use super::departure;
 use crate::client::Path;
 use crate::cookies;
+use crate::edit::{Edit, settle};
 use crate::form::SignedForm;
-use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
 use crate::routes::id::Id;
+use crate::routes::people::{People, name_of};
 use crate::visit::{Signed, Visit, Who, see_other};
 
 #[derive(Template)]
@@ -22,26 +24,21 @@ struct RolePage {
     errors: Errors,
     id: Uuid,
     name: String,
-    chosen: Role,
+    role: Edit,
     is_self: bool,
 }
 
 impl RolePage {
-    fn new(visit: &Visit, who: Who, member: &Member, errors: Errors) -> Self {
+    fn new(visit: &Visit, who: Who, member: &Member, role: Edit, errors: Errors) -> Self {
         let name = name_of(member);
         Self {
             errors,
             id: member.user_id.as_uuid(),
-            chosen: member.role,
+            role,
             is_self: member.user_id == who.session.user.id,
             shell: Shell::signed(visit, who, Nav::Members, format!("Role of {name}")),
             name,
         }
-    }
-
-    /// Roles, and what they may do.
-    fn roles() -> [(Role, &'static str); Role::ALL.len()] {
-        Role::ALL.map(|role| (role, grants(role)))
     }
 }
 
@@ -51,8 +48,13 @@ impl Framed for RolePage {
     }
 }
 
+/// Roles, and what they may do.
+pub fn roles() -> [(Role, &'static str); Role::ALL.len()] {
+    Role::ALL.map(|role| (role, grants(role)))
+}
+
 /// What a role may do, in people's words.
-pub fn grants(role: Role) -> &'static str {
+fn grants(role: Role) -> &'static str {
     match role {
         Role::Admin => {
             "Does everything: also members, API keys and settings, and reads the audit trail"
@@ -62,50 +64,69 @@ pub fn grants(role: Role) -> &'static str {
 }
 
 pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
-    let (who, everyone) = tokio::try_join!(visit.who(), Everyone::of(&visit))?;
-    let Some(member) = everyone.find(id) else {
+    let (who, people) = tokio::try_join!(visit.who(), People::of(&visit))?;
+    let Some(member) = people.find(id) else {
         return Err(Problem::not_found(&visit));
     };
-    let page = RolePage::new(&visit, who, member, Errors::default());
+    let page = RolePage::new(&visit, who, member, edit(member), Errors::default());
     Ok(render(StatusCode::OK, &page))
 }
 
 pub(super) async fn change(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
-    let who = visit.who().await?;
-    let body = json!({"role": fields.text("role")});
-    let path = Path::v1(&["members", &id.to_string()]);
-    let changed = visit.command::<MemberChanged>(Method::PATCH, path, Some(&body), None);
-    let changed = match changed.await {
-        Ok(changed) => changed,
-        Err(problem) => return again(&visit, who, id, problem).await,
+    let (who, people) = tokio::try_join!(visit.who(), People::of(&visit))?;
+    let Some(member) = people.find(id) else {
+        return Err(Problem::not_found(&visit));
     };
-    let mut visit = visit.seen(&changed);
-    let MemberChanged { object, receipt } = changed.data;
-    let is_self = object.user_id == who.session.user.id;
-    let notice = Notice::with(
-        sentence(&object, is_self, receipt.is_some()),
-        receipt.as_ref(),
-    );
-    if is_self && receipt.is_some() {
-        visit.jar = tell(cookies::sign_out(visit.jar), &notice);
-        return Ok(see_other(&visit, "/login"));
+    let role = fields.text("role");
+    let edit = edit(member).sent(&fields, Some(role.to_owned()));
+    match settle(std::slice::from_ref(&edit)) {
+        Ok(changed) if changed.is_empty() => {
+            let (name, role) = (name_of(member), with_article(member.role));
+            let notice = Notice::of(format!("Nothing was changed: {name} is {role}."));
+            return Ok(told(visit, &notice));
+        }
+        Ok(_) => {}
+        Err(errors) => {
+            let page = RolePage::new(&visit, who, member, edit, errors);
+            return Ok(render(StatusCode::CONFLICT, &page));
+        }
     }
-    visit.jar = tell(visit.jar, &notice);
-    Ok(see_other(&visit, "/settings/members"))
+    let path = Path::v1(&["members"]).join(id);
+    let body = json!({"role": role});
+    let changed = visit.command::<MemberChanged>(Method::PATCH, path, Some(&body), None);
+    match changed.await {
+        Ok(changed) => Ok(done(visit.seen(&changed), &who, &changed.data)),
+        Err(problem) => {
+            let Some(refusal) = problem.refusal() else {
+                return Err(problem);
+            };
+            let errors = departure::errors_of(refusal, &format!("{} is", name_of(member)));
+            let page = RolePage::new(&visit, who, member, edit, errors);
+            Ok(refused(refusal, &page))
+        }
+    }
 }
 
-async fn again(visit: &Visit, who: Who, id: Uuid, problem: Problem) -> Result<Response, Problem> {
-    let Some(refusal) = problem.refusal() else {
-        return Err(problem);
-    };
-    let everyone = Everyone::of(visit).await?;
-    let Some(member) = everyone.find(id) else {
-        return Err(problem);
-    };
-    let errors = departure::errors_of(refusal, &format!("{} is", name_of(member)));
-    let page = RolePage::new(visit, who, member, errors);
-    Ok(render(refusal.status, &page))
+fn done(mut visit: Visit, who: &Who, changed: &MemberChanged) -> Response {
+    let MemberChanged { object, receipt } = changed;
+    let is_self = object.user_id == who.session.user.id;
+    let text = sentence(object, is_self, receipt.is_some());
+    let notice = Notice::with(text, receipt.as_ref());
+    if is_self && receipt.is_some() {
+        visit.jar = tell(cookies::sign_out(visit.jar), &notice);
+        return see_other(&visit, "/login");
+    }
+    told(visit, &notice)
+}
+
+fn told(mut visit: Visit, notice: &Notice) -> Response {
+    visit.jar = tell(visit.jar, notice);
+    see_other(&visit, "/settings/members")
+}
+
+fn edit(member: &Member) -> Edit {
+    Edit::opened("role", member.role.name())
 }
 
 fn sentence(member: &Member, is_self: bool, is_demoted: bool) -> String {

@@ -56,7 +56,7 @@ pub(super) async fn show(
 pub(super) async fn end(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let who = visit.who().await?;
-    let path = Path::v1(&["sessions", &id.to_string()]);
+    let path = Path::v1(&["sessions"]).join(id);
     let ended = visit.delete::<Receipt>(path).await?;
     let mut visit = visit.seen(&ended);
     let text = "The session ended: no replica accepts it any more.";

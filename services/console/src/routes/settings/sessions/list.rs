@@ -49,7 +49,7 @@ pub(super) async fn show(
     // This one first, then as they come.
     rows.sort_by_key(|row| !row.session.current);
     Ok(ok(&ListPage {
-        shell: Shell::signed(&visit, who, nav, title).with_notice(),
+        shell: Shell::signed(&visit, who, nav, title),
         others: rows.iter().filter(|row| !row.session.current).count(),
         rows,
         other,

@@ -10,11 +10,11 @@ use axum::Router;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::members::Everyone;
 use crate::app::Shared;
 use crate::client::Path;
 use crate::form::Fields;
 use crate::page::Problem;
+use crate::routes::people::People;
 use crate::visit::{Visit, Who};
 
 /// Pages of a member's live sessions that are read; there are fewer sessions than a page holds.
@@ -69,9 +69,6 @@ impl Asked {
         if self.user_id.is_empty() || self.user_id == who.session.user.id.to_string() {
             return Ok(None);
         }
-        let everyone = Everyone::of(visit).await?;
-        let id = self.user_id.parse().ok();
-        let name = id.and_then(|id| everyone.name(id));
-        Ok(Some(name.unwrap_or_else(|| "a former member".to_owned())))
+        Ok(Some(People::of(visit).await?.name(&self.user_id)))
     }
 }

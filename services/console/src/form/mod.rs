@@ -2,24 +2,25 @@
 //!
 //! The token is a hash of what the browser keeps for us and no other site can read: the session
 //! credential, or, before anybody is signed in, a random text. So nothing has to be stored, and a token is
-//! worth nothing with another session.
+//! worth nothing with another session. It is masked anew in every answer: answers are compressed, and
+//! their lengths would tell a text that stands in all of them.
+
+mod token;
 
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header::ORIGIN;
 use http::{HeaderMap, HeaderValue};
-use runtime::files;
 use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
+use self::token::Token;
 use crate::app::Shared;
 use crate::cookies;
 use crate::page::Problem;
-use crate::visit::Visit;
+use crate::visit::{Signed, Visit};
 
 /// Most bytes of a form's body.
 pub const FORM_BYTES: usize = 64 * 1024;
@@ -30,21 +31,19 @@ pub const TOKEN_FIELD: &str = "form_token";
 /// The field that makes of a form sent twice one command.
 pub const ONCE_FIELD: &str = "once";
 
-/// Separates this use of the credential from every other.
-const PURPOSE: &[u8] = b"trackagoat console form\n";
+/// Fields whose text is shown to nobody again and not sent again by itself.
+const SECRET_FIELDS: [&str; 4] = ["password", "current", "new", "setup_token"];
 
-/// The token of a visit's forms; empty if the browser keeps nothing for us yet.
+/// The token of a visit's forms, as this answer writes it; empty if the browser keeps nothing for us yet.
 pub fn token(visit: &Visit) -> String {
-    let kept = visit.credential().map(|it| it.expose_secret().to_owned());
-    let kept = kept.or_else(|| cookies::browser(&visit.jar));
-    kept.map(|kept| hash(&kept)).unwrap_or_default()
+    let token = expected(visit);
+    token.map_or_else(String::new, |token| token.masked(&visit.app.entropy))
 }
 
-fn hash(kept: &str) -> String {
-    let mut hash = Sha256::new();
-    hash.update(PURPOSE);
-    hash.update(kept);
-    files::hex(&hash.finalize())
+fn expected(visit: &Visit) -> Option<Token> {
+    let kept = visit.credential().map(|it| it.expose_secret().to_owned());
+    let kept = kept.or_else(|| cookies::browser(&visit.jar));
+    kept.map(|kept| Token::of(&kept))
 }
 
 /// What was filled in.
@@ -74,6 +73,26 @@ impl Fields {
         !self.text(name).is_empty()
     }
 
+    /// Whether the field was there, filled in or not.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
+    /// All that was sent but the token, to be sent once more; nothing if a secret is among it.
+    fn again(&self) -> Option<Self> {
+        if SECRET_FIELDS.iter().any(|name| self.has(name)) {
+            return None;
+        }
+        let fields = self.0.iter().filter(|(name, _)| name != TOKEN_FIELD);
+        Some(Self(fields.cloned().collect()))
+    }
+
+    /// Names and texts, as they were sent.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.0.iter();
+        fields.map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
     /// All values of boxes or lists with this name.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let of_name = self.0.iter().filter(move |(field, _)| field == name);
@@ -83,6 +102,14 @@ impl Fields {
     pub(crate) fn parse(body: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
     }
+}
+
+/// A form that was sent, as it can be sent again.
+#[derive(Debug)]
+pub struct Sent {
+    /// Where to.
+    pub action: String,
+    pub fields: Fields,
 }
 
 /// A post that came from one of our own forms.
@@ -95,27 +122,25 @@ impl FromRequest<Shared> for Form {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Shared) -> Result<Self, Problem> {
-        use axum::extract::FromRequestParts;
-
         let (mut parts, body) = request.into_parts();
         let Ok(visit) = Visit::from_request_parts(&mut parts, app).await;
         let is_plain = is_plain(&parts.headers);
+        let action = parts.uri.path_and_query().map(ToString::to_string);
         let request = Request::from_parts(parts, body);
         let reading = Bytes::from_request(request, app);
         let body = app.clock.timeout(FORM_WITHIN, reading).await;
         let body: Result<Bytes, BytesRejection> = body.map_err(|_| Problem::form_late(&visit))?;
         let body = body.map_err(|_| Problem::form_too_large(&visit))?;
         let fields = Fields::parse(&body);
-        let expected = token(&visit);
-        if expected.is_empty() {
+        let Some(expected) = expected(&visit) else {
             return Err(Problem::no_cookies(&visit, is_plain));
-        }
-        let is_ours = expected
-            .as_bytes()
-            .ct_eq(fields.text(TOKEN_FIELD).as_bytes());
-        if !bool::from(is_ours) {
+        };
+        if !expected.is(fields.text(TOKEN_FIELD)) {
             return Err(Problem::not_our_form(&visit));
         }
+        let sent = action.zip(fields.again());
+        let sent = sent.map(|(action, fields)| Sent { action, fields });
+        let visit = visit.of_form(sent);
         Ok(Self { visit, fields })
     }
 }
@@ -136,29 +161,21 @@ impl FromRequest<Shared> for SignedForm {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Shared) -> Result<Self, Problem> {
-        let Form { visit, fields } = match Form::from_request(request, app).await {
-            Ok(form) => form,
-            Err(problem) => return Err(problem),
-        };
-        if visit.credential().is_none() {
-            return Err(Problem::signed_out(&visit));
-        }
+        let (mut parts, body) = request.into_parts();
+        // Before its token is looked at: who is signed out has none, and is to hear of that.
+        Signed::from_request_parts(&mut parts, app).await?;
+        let form = Form::from_request(Request::from_parts(parts, body), app);
+        let Form { visit, fields } = form.await?;
         Ok(Self { visit, fields })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Fields, hash};
+mod tests;
 
-    #[test]
-    fn a_token_is_of_one_session_alone() {
-        assert_eq!(hash("a").len(), 64);
-        assert_ne!(hash("a"), hash("b"));
-        // Not the stored form of the credential.
-        let stored = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
-        assert_ne!(hash("a"), stored);
-    }
+#[cfg(test)]
+mod fields {
+    use super::Fields;
 
     #[test]
     fn fields_are_read_as_browsers_write_them() {
@@ -168,5 +185,20 @@ mod tests {
         assert_eq!(fields.all("scopes").collect::<Vec<_>>(), ["read", "write"]);
         assert_eq!(fields.some("missing"), None);
         assert!(!fields.is_ticked("missing"));
+    }
+
+    #[test]
+    fn a_form_is_sent_again_without_its_token_and_not_with_a_secret() {
+        let again = |body: &[u8]| Fields::parse(body).again();
+        let fields = again(b"form_token=x&once=1&scopes=read&scopes=write").expect("fields");
+        let fields: Vec<_> = fields.iter().collect();
+        assert_eq!(
+            fields,
+            [("once", "1"), ("scopes", "read"), ("scopes", "write")]
+        );
+        for secret in ["password", "current", "new", "setup_token"] {
+            let body = format!("name=a&{secret}=b");
+            assert!(again(body.as_bytes()).is_none(), "{secret}");
+        }
     }
 }

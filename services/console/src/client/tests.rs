@@ -1,0 +1,121 @@
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use chrono::DateTime;
+use http::HeaderValue;
+use runtime::clock::{Clock, ManualClock};
+use serde_json::Value;
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::{Api, CHECKED_AGAIN_AFTER, Caller, Failure, Path, READ_WITHIN, forwarded_for};
+
+/// How long a busy machine may take.
+const SOON: Duration = Duration::from_secs(20);
+const UNCHECKED: &str =
+    r#"{"data":null,"error":"Not now","meta":{"code":"verification_unavailable"}}"#;
+
+/// An API whose answers a test writes, onto the connections that come.
+struct Slow {
+    api: Api,
+    clock: ManualClock,
+    connections: Receiver<TcpStream>,
+}
+
+impl Slow {
+    fn new() -> Self {
+        // Another test may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (sender, connections) = channel(4);
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                read_head(&connection);
+                if sender.blocking_send(connection).is_err() {
+                    return;
+                }
+            }
+        });
+        let (time, clock) = Clock::manual(DateTime::UNIX_EPOCH);
+        let base: url::Url = format!("http://{address}/").parse().expect("a base");
+        let api = Api::new(base.clone(), base, time).expect("a client");
+        Self {
+            api,
+            clock,
+            connections,
+        }
+    }
+}
+
+fn read_head(connection: &TcpStream) {
+    let lines = BufReader::new(connection).lines().map_while(Result::ok);
+    lines.take_while(|line| !line.is_empty()).for_each(drop);
+}
+
+fn caller(peer: Option<&str>) -> Caller {
+    Caller {
+        credential: None,
+        peer: peer.map(|peer| peer.parse().expect("an address")),
+        request_id: HeaderValue::from_static("a-request"),
+        user_agent: None,
+        min_position: None,
+    }
+}
+
+async fn asked(api: &Api, peer: Option<&str>) -> Result<Value, Failure> {
+    let (caller, path) = (caller(peer), Path::v1(&["projects"]));
+    Ok(api.get::<Value>(&caller, &path).await?.data)
+}
+
+#[tokio::test]
+async fn whatever_is_asked_again_and_read_has_one_deadline() {
+    let Slow {
+        api,
+        clock,
+        mut connections,
+    } = Slow::new();
+    let [again, _] = CHECKED_AGAIN_AFTER;
+    let answering = async {
+        let mut first = connections.recv().await.expect("a connection");
+        // Near its end the first answer says to ask again, and the second begins in time.
+        clock.advance(READ_WITHIN.saturating_sub(again * 2));
+        let length = UNCHECKED.len();
+        let head = format!("HTTP/1.1 503 Later\r\nconnection: close\r\ncontent-length: {length}");
+        let said = write!(first, "{head}\r\n\r\n{UNCHECKED}");
+        said.expect("an open connection");
+        let waits = async {
+            while clock.sleepers() < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = Clock::system().timeout(SOON, waits).await;
+        waited.expect("the call waits, within its deadline");
+        clock.advance(again);
+        let mut second = connections.recv().await.expect("a connection");
+        let said = second.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":");
+        said.expect("an open connection");
+        clock.advance(again);
+        second
+    };
+    let both = async { tokio::join!(asked(&api, Some("192.0.2.1")), answering) };
+    let both = Clock::system().timeout(SOON, both).await;
+    let (asked, _open) = both.expect("the call ends");
+    assert!(matches!(asked, Err(Failure::Late)), "{asked:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_somebody_whose_address_nobody_knows() {
+    let mut slow = Slow::new();
+    let asked = asked(&slow.api, None).await;
+    assert!(matches!(asked, Err(Failure::NoPeer)), "{asked:?}");
+    assert!(slow.connections.try_recv().is_err());
+}
+
+#[test]
+fn an_address_is_written_as_the_standard_says() {
+    let written = |text: &str| forwarded_for(text.parse().expect("an address"));
+    assert_eq!(written("192.0.2.43"), "for=192.0.2.43");
+    assert_eq!(written("2001:db8::1"), "for=\"[2001:db8::1]\"");
+}
