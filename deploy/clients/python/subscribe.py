@@ -59,7 +59,7 @@ class Api:
         query = urllib.parse.urlencode({"stream": stream, "after_position": after, "to_position": to})
         with self.open(f"/audit/export?{query}") as lines:
             for line in lines:
-                yield json.loads(line)
+                yield line.decode().rstrip("\n")
 
 
 class Checkpoint:
@@ -91,12 +91,14 @@ def inboxes(key):
     return f"_INBOX_{hashlib.sha256(f'inbox:{key}'.encode()).hexdigest()[:32]}"
 
 
-def handle(event):
-    print(json.dumps(event, separators=(",", ":")), flush=True)
+def handle(text):
+    """What stands in the log, to the byte: its hash is over that."""
+    print(text, flush=True)
 
 
-def take(event, checkpoint, api):
+def take(text, checkpoint, api):
     """Handles an event if it is the next of its stream, and before it what is missing. What was handled is dropped."""
+    event = json.loads(text)
     stream, version = event["stream"], int(event["streamversion"])
     last = checkpoint.of(stream)
     if version <= last["version"]:
@@ -108,14 +110,15 @@ def take(event, checkpoint, api):
         if checkpoint.of(stream)["version"] != version - 1:
             # The service may have stopped; what came was handled, and the rest is asked for again.
             raise OSError("the export ended early")
-    take_next(event, checkpoint)
+    take_next(text, checkpoint)
 
 
-def take_next(event, checkpoint):
+def take_next(text, checkpoint):
+    event = json.loads(text)
     last = checkpoint.of(event["stream"])
     if int(event["streamversion"]) != last["version"] + 1 or event["prevhash"] != last["hash"]:
         raise AnotherHistory(f"position {event['position']} does not follow {last['position']}")
-    handle(event)
+    handle(text)
     checkpoint.move(event)
 
 
@@ -134,7 +137,7 @@ async def read(connection, durable, checkpoint, api):
             continue
         try:
             for message in messages:
-                take(json.loads(message.data), checkpoint, api)
+                take(message.data.decode(), checkpoint, api)
         finally:
             checkpoint.save()
         # Only now: what is not acknowledged comes again.

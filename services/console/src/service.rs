@@ -17,7 +17,7 @@ use tower_http::csrf::CsrfLayer;
 use url::Url;
 
 use crate::app::{App, Shared};
-use crate::assets::{self, Assets};
+use crate::assets::Assets;
 use crate::client::Api;
 use crate::form::FORM_BYTES;
 use crate::{protect, routes};

@@ -169,13 +169,13 @@ impl Api {
         })
     }
 
-    /// The one deadline of a call: what of it is under way then is dropped.
+    /// The one deadline of a call: what of it is under way then is dropped. Apart, so that pages do not carry it.
     async fn within<T>(
         &self,
         limit: Duration,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let called = self.clock.timeout(limit, call).await;
+        let called = self.clock.timeout(limit, Box::pin(call)).await;
         called.unwrap_or(Err(Failure::Late))
     }
 

@@ -5,6 +5,7 @@ mod next;
 mod notice;
 mod problem;
 
+use api::v1::Org;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use axum_extra::extract::CookieJar;
@@ -112,6 +113,12 @@ impl Shell {
     /// The zone in which times are shown.
     pub fn zone(&self) -> Tz {
         self.who.as_ref().map_or(Tz::UTC, |who| who.zone)
+    }
+
+    /// Their org, if its plan lets keys make no requests, but for what an operator allowed.
+    pub fn without_requests(&self) -> Option<&Org> {
+        let org = self.who.as_ref().map(|who| &who.org);
+        org.filter(|org| org.plan.name() == "free")
     }
 
     /// When the page was made.

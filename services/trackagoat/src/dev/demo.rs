@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use command::CommandService;
@@ -16,8 +17,10 @@ use domain::org::{Command, NewKey, Rejection};
 use domain::plan::{LimitKey, Plan};
 use domain::scope::Scopes;
 use domain::text::{Metadata, Name, ProjectName, TextError};
+use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use runtime::files;
+use runtime::telemetry::chain;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +31,9 @@ use super::demo_data::DemoData;
 pub const ADMIN_EMAIL: &str = "admin@demo.example";
 /// Requests in a minute that the demo's key may make.
 const REQUESTS_PER_MINUTE: u64 = 10_000_000;
+/// How long it is tried, and how soon again.
+const PATIENCE: Duration = Duration::from_mins(1);
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// What the demo org may, beyond its plan.
 const RAISED: [(LimitKey, u64); 4] = [
@@ -75,8 +81,41 @@ pub enum DemoError {
     Lines(usize),
 }
 
-/// Makes what is missing. May be broken off anywhere and called again.
+impl DemoError {
+    /// Whether the machine was merely busy.
+    const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Command(
+                CommandError::Unread(_)
+                    | CommandError::NotCommitted(_)
+                    | CommandError::OutcomeUnknown
+                    | CommandError::Unsettled(_)
+            )
+        )
+    }
+}
+
+/// Makes what is missing, as often as a busy machine demands. May be broken off anywhere and called again.
 pub async fn make(
+    folder: &Path,
+    service: &CommandService,
+    entropy: &Entropy,
+    clock: &Clock,
+) -> Result<Demo, DemoError> {
+    let until = clock.monotonic() + PATIENCE;
+    loop {
+        match make_once(folder, service, entropy).await {
+            Err(error) if error.is_passing() && clock.monotonic() < until => {
+                tracing::warn!(error = %chain(&error), "the demo is not complete, going on");
+                clock.sleep(AGAIN_AFTER).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn make_once(
     folder: &Path,
     service: &CommandService,
     entropy: &Entropy,

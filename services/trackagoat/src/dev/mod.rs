@@ -232,7 +232,7 @@ impl Dev {
         let demo = match &running.command {
             Some(service) if self.demo => {
                 say("making the demo");
-                Some(demo::make(&self.data_dir, service, entropy).await?)
+                Some(demo::make(&self.data_dir, service, entropy, clock).await?)
             }
             _ => None,
         };

@@ -1,6 +1,7 @@
 //! Charts without scripts: the form is an address, and whatever is asked for, the form answers.
 
 use reqwest::StatusCode;
+use runtime::clock::Clock;
 use serde_json::Value;
 
 use super::{Browser, Page};
@@ -64,7 +65,7 @@ async fn a_chart_is_its_address_and_its_table_has_the_same_figures() {
     assert!(plain.text.contains(&form), "{}", plain.text);
 
     // What a browser sends for it, with everything filled in.
-    let today = chrono::Utc::now().date_naive();
+    let today = Clock::system().now().date_naive();
     let from = today - chrono::TimeDelta::days(40);
     let query = format!(
         "metric=likes&mode=cumulative&granularity=week&from={from}&to={today}&tz=Asia%2FKathmandu&compare=prior_period"

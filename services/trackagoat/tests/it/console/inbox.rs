@@ -1,6 +1,7 @@
 //! The inbox when something goes wrong: the list stays, and says what was not done.
 
 use reqwest::{Method, StatusCode};
+use runtime::clock::Clock;
 use serde_json::{Value, json};
 
 use super::{Browser, Page};
@@ -20,10 +21,11 @@ async fn inbox(dev: &Dev, browser: &mut Browser<'_>) -> (String, Vec<String>) {
     for (n, title) in TITLES.iter().enumerate() {
         let line = json!({
             "kind": "video", "platform": "tiktok", "platform_video_id": format!("700000000000000000{n}"),
-            "observed_at": chrono::Utc::now() - chrono::TimeDelta::minutes(1),
+            "observed_at": Clock::system().now() - chrono::TimeDelta::minutes(1),
             "creator_handle": "inbox.herder", "title": title,
         });
-        lines += &format!("{line}\n");
+        lines += &line.to_string();
+        lines.push('\n');
     }
     let url = format!("{}/ingest/observations?project_id={project}", dev.api());
     let request = crate::dev::client().post(url).bearer_auth(key);

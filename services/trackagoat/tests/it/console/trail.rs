@@ -1,7 +1,8 @@
 //! The audit trail: filters in the address, sentences with names, and how it stood at a moment.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use reqwest::{Method, StatusCode};
+use runtime::clock::Clock;
 use serde_json::json;
 
 use super::Browser;
@@ -83,7 +84,7 @@ async fn how_it_stood_is_told_for_moments_that_were_and_refused_for_others() {
     let zone = browser.get("/audit/as-of").await;
     assert_eq!(zone.status, StatusCode::OK);
     let form = "%Y-%m-%dT%H:%M:%SZ";
-    let later = (Utc::now() + TimeDelta::days(1)).format(form);
+    let later = (Clock::system().now() + TimeDelta::days(1)).format(form);
     for (query, status, field, said) in [
         (
             format!("at={later}"),
