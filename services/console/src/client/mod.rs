@@ -175,7 +175,8 @@ impl Api {
         limit: Duration,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let called = self.clock.timeout(limit, call).await;
+        // On the heap: a page makes several calls, and each would hold another's bytes.
+        let called = self.clock.timeout(limit, Box::pin(call)).await;
         called.unwrap_or(Err(Failure::Late))
     }
 

@@ -92,9 +92,7 @@ async fn end_each(mut visit: Visit, asked: &Asked) -> Result<(Visit, Notice), Pr
         return Err(first_problem.unwrap_or_else(|| Problem::call(&visit, Failure::Late)));
     }
     answers.sort_by_key(|answer| answer.position);
-    visit = answers
-        .iter()
-        .fold(visit, |visit, answer| visit.seen(answer));
+    visit = answers.iter().fold(visit, Visit::seen);
     let newest = answers.last().map(|answer| &answer.data);
     Ok((visit, Notice::with(told.sentences(), newest)))
 }
@@ -175,13 +173,13 @@ impl Outcomes {
         if live.is_empty() && unknown.is_empty() {
             return told;
         }
-        told.push_str(&format!(" Ended: {}.", ended.join(", ")));
-        if !live.is_empty() {
-            told.push_str(&format!(" Still live: {}.", live.join(", ")));
-        }
-        if !unknown.is_empty() {
-            let unknown = unknown.join(", ");
-            told.push_str(&format!(" Not known whether they ended: {unknown}."));
+        let lists = [
+            (" Ended", ended),
+            (" Still live", live),
+            (" Not known whether they ended", unknown),
+        ];
+        for (what, sessions) in lists.into_iter().filter(|(_, of)| !of.is_empty()) {
+            told.extend([what, ": ", &sessions.join(", "), "."]);
         }
         told.push_str(" What the list still has can be ended again.");
         told
