@@ -1,8 +1,8 @@
 //! Changes of what others change too. A form carries what it showed, so only what a person changed is sent,
 //! and what somebody else changed since is not overwritten unseen.
 //!
-//! Between looking at what is and the command lie milliseconds, in which another's change is still lost: the
-//! APIs know no version of a thing.
+//! What is, is what the read side shows. A change of the same field that it does not show yet is overwritten
+//! all the same: commands name no version of a thing that they expect.
 
 use crate::form::Fields;
 use crate::page::Errors;

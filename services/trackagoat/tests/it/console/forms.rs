@@ -5,8 +5,9 @@ use reqwest::header::REFERER;
 use reqwest::{Method, StatusCode};
 use runtime::clock::Clock;
 use serde_json::{Value, json};
+use testkit::eventually;
 
-use super::{Browser, Page};
+use super::{Browser, Page, SOON};
 use crate::dev::Dev;
 
 /// The fields that a form holds without anybody's doing, as a browser sends them.
@@ -115,6 +116,11 @@ async fn of_two_who_change_a_key_neither_undoes_the_other_unseen() {
     let theirs = json!({"name": "Theirs"});
     let theirs = dev.call(Method::PATCH, &at, &session, Some(theirs)).await;
     assert_eq!(theirs.status, StatusCode::OK);
+    eventually(SOON, "the read side shows it", async || {
+        let key = dev.get(&at).await.body["data"].clone();
+        (key["name"] == "Theirs").then_some(())
+    })
+    .await;
     let entered = [
         ("name", "Again mine"),
         ("scopes", "read"),

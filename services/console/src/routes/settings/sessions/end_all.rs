@@ -173,16 +173,13 @@ impl Outcomes {
         if live.is_empty() && unknown.is_empty() {
             return told;
         }
-        for (of_which, names) in [
-            (" Ended: ", ended),
-            (" Still live: ", live),
-            (" Not known whether they ended: ", unknown),
-        ] {
-            if !names.is_empty() {
-                told += of_which;
-                told += &names.join(", ");
-                told.push('.');
-            }
+        let lists = [
+            (" Ended", ended),
+            (" Still live", live),
+            (" Not known whether they ended", unknown),
+        ];
+        for (what, sessions) in lists.into_iter().filter(|(_, of)| !of.is_empty()) {
+            told.extend([what, ": ", &sessions.join(", "), "."]);
         }
         told.push_str(" What the list still has can be ended again.");
         told
