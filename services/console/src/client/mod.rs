@@ -30,9 +30,9 @@ const READ_WITHIN: Duration = Duration::from_secs(8);
 const COMMAND_WITHIN: Duration = Duration::from_secs(20);
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
-/// Waits before a call is made again whose credential could not be checked. Nothing was done for it, and
+/// Waits before a call is made again that a busy system was late with. Nothing was done for it, and
 /// a page makes several: people would see such a moment more often than programs do.
-const CHECKED_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(700)];
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(700)];
 /// The longest answer that is read whole, in bytes.
 const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -184,13 +184,11 @@ impl Api {
         mut request: reqwest::RequestBuilder,
         is_behind_gate: bool,
     ) -> Result<reqwest::Response, Failure> {
-        for wait in CHECKED_AGAIN_AFTER {
+        for wait in AGAIN_AFTER {
             let again = request.try_clone().filter(|_| is_behind_gate);
             let sent = send_once(request).await;
             match (sent, again) {
-                (Err(failure), Some(again))
-                    if failure.refusal("verification_unavailable").is_some() =>
-                {
+                (Err(failure), Some(again)) if is_passing(&failure) => {
                     self.clock.sleep(wait).await;
                     request = again;
                 }
@@ -219,6 +217,12 @@ impl Api {
             position,
         })
     }
+}
+
+/// Whether a busy system was merely late: with the check of a credential, or with what was written before.
+fn is_passing(failure: &Failure) -> bool {
+    let codes = ["verification_unavailable", "projection_unavailable"];
+    codes.iter().any(|code| failure.refusal(code).is_some())
 }
 
 async fn send_once(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {

@@ -9,12 +9,10 @@ use runtime::clock::{Clock, ManualClock};
 use serde_json::Value;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::{Api, CHECKED_AGAIN_AFTER, Caller, Failure, Path, READ_WITHIN, forwarded_for};
+use super::{AGAIN_AFTER, Api, Caller, Failure, Path, READ_WITHIN, forwarded_for};
 
 /// How long a busy machine may take.
 const SOON: Duration = Duration::from_secs(20);
-const UNCHECKED: &str =
-    r#"{"data":null,"error":"Not now","meta":{"code":"verification_unavailable"}}"#;
 
 /// An API whose answers a test writes, onto the connections that come.
 struct Slow {
@@ -64,6 +62,29 @@ fn caller(peer: Option<&str>) -> Caller {
     }
 }
 
+fn refuse(connection: &mut TcpStream, code: &str) {
+    let body = format!(r#"{{"data":null,"error":"Not now","meta":{{"code":"{code}"}}}}"#);
+    say(connection, "503 Later", &body);
+}
+
+fn say(connection: &mut TcpStream, status: &str, body: &str) {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}");
+    let said = write!(connection, "{head}\r\n\r\n{body}");
+    said.expect("an open connection");
+}
+
+/// Until the call waits to ask again, within its deadline.
+async fn waits(clock: &ManualClock) {
+    let waits = async {
+        while clock.sleepers() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = Clock::system().timeout(SOON, waits).await;
+    waited.expect("the call waits");
+}
+
 async fn asked(api: &Api, peer: Option<&str>) -> Result<Value, Failure> {
     let (caller, path) = (caller(peer), Path::v1(&["projects"]));
     Ok(api.get::<Value>(&caller, &path).await?.data)
@@ -76,22 +97,13 @@ async fn whatever_is_asked_again_and_read_has_one_deadline() {
         clock,
         mut connections,
     } = Slow::new();
-    let [again, _] = CHECKED_AGAIN_AFTER;
+    let [again, _] = AGAIN_AFTER;
     let answering = async {
         let mut first = connections.recv().await.expect("a connection");
         // Near its end the first answer says to ask again, and the second begins in time.
         clock.advance(READ_WITHIN.saturating_sub(again * 2));
-        let length = UNCHECKED.len();
-        let head = format!("HTTP/1.1 503 Later\r\nconnection: close\r\ncontent-length: {length}");
-        let said = write!(first, "{head}\r\n\r\n{UNCHECKED}");
-        said.expect("an open connection");
-        let waits = async {
-            while clock.sleepers() < 2 {
-                tokio::task::yield_now().await;
-            }
-        };
-        let waited = Clock::system().timeout(SOON, waits).await;
-        waited.expect("the call waits, within its deadline");
+        refuse(&mut first, "verification_unavailable");
+        waits(&clock).await;
         clock.advance(again);
         let mut second = connections.recv().await.expect("a connection");
         let said = second.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":");
@@ -103,6 +115,30 @@ async fn whatever_is_asked_again_and_read_has_one_deadline() {
     let both = Clock::system().timeout(SOON, both).await;
     let (asked, _open) = both.expect("the call ends");
     assert!(matches!(asked, Err(Failure::Late)), "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_was_merely_late_is_asked_again() {
+    for code in ["verification_unavailable", "projection_unavailable"] {
+        let Slow {
+            api,
+            clock,
+            mut connections,
+        } = Slow::new();
+        let answering = async {
+            let mut first = connections.recv().await.expect("a connection");
+            refuse(&mut first, code);
+            waits(&clock).await;
+            clock.advance(AGAIN_AFTER[0]);
+            let mut second = connections.recv().await.expect("a connection");
+            let answer = r#"{"data":[1],"error":null,"meta":null}"#;
+            say(&mut second, "200 OK", answer);
+        };
+        let both = async { tokio::join!(asked(&api, Some("192.0.2.1")), answering) };
+        let both = Clock::system().timeout(SOON, both).await;
+        let (asked, ()) = both.expect("the call ends");
+        assert_eq!(asked.expect("an answer"), serde_json::json!([1]), "{code}");
+    }
 }
 
 #[tokio::test]
