@@ -3,17 +3,17 @@ import { AXE, NARROW, WIDE } from "./browser.mjs";
 
 const COLOURS = ["color-contrast", "link-in-text-block"];
 // Colours depend on the scheme, all else on the width at most.
-const LOOKS = [
+export const LOOKS = [
   ["wide, light", WIDE, "light", {}],
   ["wide, dark", WIDE, "dark", { runOnly: COLOURS }],
   ["narrow", NARROW, "light", { rules: Object.fromEntries(COLOURS.map((rule) => [rule, { enabled: false }])) }],
 ];
 
 /** What axe finds, what has the focus unseen, and whether a phone must scroll sideways. The page lets scripts of the spec in. */
-export async function judge(page, path) {
+export async function judge(page, path, looks = LOOKS) {
   await page.addScriptTag({ path: AXE });
   const found = [];
-  for (const [look, viewport, colorScheme, options] of LOOKS) {
+  for (const [look, viewport, colorScheme, options] of looks) {
     await page.setViewportSize(viewport);
     await page.emulateMedia({ colorScheme });
     const { violations } = await page.evaluate(
@@ -26,6 +26,7 @@ export async function judge(page, path) {
     }
   }
   found.push(...(await unseen(page)).map((html) => `${path}: the focus is not seen on ${html}`));
+  await page.setViewportSize(NARROW);
   const [width, within] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
   if (width > within) found.push(`${path} is ${width} wide in ${within}`);
   return found;
