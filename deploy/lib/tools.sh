@@ -19,7 +19,7 @@ warn_of_space() {
   local target=${CARGO_TARGET_DIR:-$root/target} free made
   mkdir -p "$target"
   free=$(df -Pk "$target" | awk 'NR == 2 { print int($4 / 1048576) }')
-  made=$({ du -sk "$target" "$tools" 2>/dev/null || true; } | awk '{ sum += $1 } END { print int(sum / 1048576) }')
+  made=$({ du -sk "$target"/{debug,proof} "$tools" 2>/dev/null || true; } | awk '{ sum += $1 } END { print int(sum / 1048576) }')
   [ $((free + made)) -ge "$1" ] || say "!! $free GB are free for $target, and $made GB of the $1 GB are there that this may need:" \
     "it may end with 'No space left on device'. CARGO_INCREMENTAL=0 needs less."
 }

@@ -9,7 +9,7 @@ use runtime::clock::{Clock, ManualClock};
 use serde_json::Value;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::{AGAIN_AFTER, Api, Caller, Failure, Path, READ_WITHIN, forwarded_for};
+use super::{AGAIN_AFTER, Api, Caller, Failure, Path, READ_WITHIN, forwarded_for, passing};
 
 /// How long a busy machine may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -119,7 +119,10 @@ async fn whatever_is_asked_again_and_read_has_one_deadline() {
 
 #[tokio::test]
 async fn what_was_merely_late_is_asked_again() {
-    for code in ["verification_unavailable", "projection_unavailable"] {
+    for (code, min_position) in [
+        ("verification_unavailable", None),
+        ("projection_unavailable", Some(7)),
+    ] {
         let Slow {
             api,
             clock,
@@ -134,11 +137,26 @@ async fn what_was_merely_late_is_asked_again() {
             let answer = r#"{"data":[1],"error":null,"meta":null}"#;
             say(&mut second, "200 OK", answer);
         };
-        let both = async { tokio::join!(asked(&api, Some("192.0.2.1")), answering) };
+        let caller = Caller {
+            min_position,
+            ..caller(Some("192.0.2.1"))
+        };
+        let path = Path::v1(&["projects"]);
+        let both = async { tokio::join!(api.get::<Value>(&caller, &path), answering) };
         let both = Clock::system().timeout(SOON, both).await;
-        let (asked, ()) = both.expect("the call ends");
-        assert_eq!(asked.expect("an answer"), serde_json::json!([1]), "{code}");
+        let (answered, ()) = both.expect("the call ends");
+        let data = answered.expect("an answer").data;
+        assert_eq!(data, serde_json::json!([1]), "{code}");
     }
+}
+
+#[test]
+fn what_nobody_is_late_with_is_asked_once() {
+    // A guess at a password counts each time.
+    assert_eq!(passing(&Path::auth(&["sessions"]), true), [""; 0]);
+    // No projection at all, or nothing signed: asking at once again helps nobody.
+    let gate_alone = passing(&Path::v1(&["audit", "checkpoint"]), false);
+    assert_eq!(gate_alone, ["verification_unavailable"]);
 }
 
 #[tokio::test]

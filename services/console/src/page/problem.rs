@@ -197,7 +197,7 @@ fn on_form(visit: &Visit, failure: &Failure) -> Refusal {
     let said = Said::of_call(failure);
     Refusal {
         status: said.status,
-        message: format!("{}. {} {}", said.title, said.text, said.advice),
+        message: format!("{}. {} {}", said.title, sentence(&said.text), said.advice),
         code: said.code,
         meta: Map::new(),
         retry_after: said.retry_after,

@@ -8,7 +8,17 @@ pub fn summary(errors: &Errors, fields: &[&str]) -> Option<String> {
     if fields.iter().any(|name| errors.of(name).is_some()) {
         return Some("This cannot be shown: see what is said beside the fields.".to_owned());
     }
-    Some(of_form.to_owned())
+    // What is wrong may be in the address alone.
+    let elsewhere: Vec<_> = errors
+        .fields()
+        .iter()
+        .map(|(_, text)| text.as_str())
+        .collect();
+    Some(if elsewhere.is_empty() {
+        of_form.to_owned()
+    } else {
+        elsewhere.join(" ")
+    })
 }
 
 #[cfg(test)]
@@ -24,6 +34,9 @@ mod tests {
         let elsewhere = Errors::of_form("The plan has no history");
         let whole = summary(&elsewhere, &["at"]);
         assert_eq!(whole.as_deref(), Some("The plan has no history"));
+        let foreign = Errors::of_field("cursor", "Not a cursor of this list.");
+        let said = summary(&foreign, &["at"]);
+        assert_eq!(said.as_deref(), Some("Not a cursor of this list."));
         assert_eq!(summary(&Errors::default(), &["at"]), None);
     }
 }

@@ -87,7 +87,8 @@ impl DemoError {
         matches!(
             self,
             Self::Command(
-                CommandError::Unread(_)
+                CommandError::Conflict
+                    | CommandError::Unread(_)
                     | CommandError::NotCommitted(_)
                     | CommandError::OutcomeUnknown
                     | CommandError::Unsettled(_)

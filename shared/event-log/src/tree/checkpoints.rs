@@ -92,25 +92,6 @@ impl EventLog {
         self.ask(async |c| page_after(c, from, limit).await).await
     }
 
-    /// Events that the log has in common with one of its lives: those under the largest head of it that is kept, if
-    /// one of the keys signed that and the log still has its root. None if that cannot be said.
-    pub async fn common_with(
-        &self,
-        life: LogEpoch,
-        keys: &[VerifierKey],
-    ) -> Result<Option<TreeSize>, ReadError> {
-        let kept = self.ask(async |c| largest_of(c, life).await).await?;
-        let signed = kept.and_then(|kept| kept.open(keys).ok());
-        let Some(signed) = signed.filter(|signed| signed.epoch == life) else {
-            return Ok(None);
-        };
-        if signed.size.get() > self.head().await?.position.get() {
-            return Ok(None);
-        }
-        let edge = self.tree_edge(signed.size).await?;
-        Ok(edge.and_then(|edge| (edge.root() == signed.root).then_some(signed.size)))
-    }
-
     /// Up to `limit` signed heads of all lives of the log, by size; `after` is the last that was read.
     pub async fn all_checkpoints(
         &self,
@@ -144,21 +125,6 @@ pub(crate) async fn largest(
         "select epoch, tree_size, root, signed_at, public_key, note from log.checkpoints
          order by tree_size desc, epoch <> $1 limit 1",
         epoch.as_uuid()
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(SignedCheckpoint::try_from).transpose()?)
-}
-
-async fn largest_of(
-    connection: &mut PgConnection,
-    life: LogEpoch,
-) -> Result<Option<SignedCheckpoint>, ReadError> {
-    let row = sqlx::query_as!(
-        Row,
-        "select epoch, tree_size, root, signed_at, public_key, note from log.checkpoints
-         where epoch = $1 order by tree_size desc limit 1",
-        life.as_uuid()
     )
     .fetch_optional(connection)
     .await?;

@@ -12,7 +12,7 @@ use super::expiry::{Expiry, KEPT, SPANS};
 use super::fields::{KeyForm, body, edits, entered};
 use crate::edit::{Edit, settle};
 use crate::form::{Fields, SignedForm};
-use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, render, tell};
+use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
 use crate::routes::id::Id;
 use crate::text;
 use crate::visit::{Signed, Visit, Who, see_other};
@@ -72,24 +72,24 @@ pub(super) async fn change(Id(id): Id, form: SignedForm) -> Result<Response, Pro
     let expiry = Expiry::sent(&fields, KEPT, visit.app.clock.now());
     let sent = expiry.as_ref().unwrap_or(&Expiry::Kept);
     let edits = entered(edits(&key, who.zone), &fields, sent);
-    let again = |status, errors| {
-        let page = ChangePage::new(
+    let again = |errors| {
+        ChangePage::new(
             &visit,
             who.clone(),
             key.clone(),
             edits.clone(),
             &fields,
             errors,
-        );
-        render(status, &page)
+        )
+    };
+    // First what somebody else changed: the form that comes back shows what is, and would hide it.
+    let changed = match settle(&edits) {
+        Ok(changed) => changed,
+        Err(errors) => return Ok(render(StatusCode::CONFLICT, &again(errors))),
     };
     let expiry = match expiry {
         Ok(expiry) => expiry,
-        Err(errors) => return Ok(again(StatusCode::BAD_REQUEST, errors)),
-    };
-    let changed = match settle(&edits) {
-        Ok(changed) => changed,
-        Err(errors) => return Ok(again(StatusCode::CONFLICT, errors)),
+        Err(errors) => return Ok(render(StatusCode::BAD_REQUEST, &again(errors))),
     };
     let mut body = body(&fields, &expiry);
     body.retain(|name, _| changed.contains(&name.as_str()));
@@ -106,10 +106,10 @@ pub(super) async fn change(Id(id): Id, form: SignedForm) -> Result<Response, Pro
             &place,
         )),
         Err(problem) => match problem.refusal() {
-            Some(refusal) => Ok(again(
-                refusal.status,
-                errors_of(refusal, who.session.scopes),
-            )),
+            Some(refusal) => {
+                let errors = errors_of(refusal, who.session.scopes);
+                Ok(refused(refusal, &again(errors)))
+            }
             None => Err(problem),
         },
     }

@@ -93,7 +93,7 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
     let Some(secret) = &made.data.key else {
         // The same form again: the key is there, and what it is was shown.
         let text =
-            "This form made its key already, and the key was shown then. If it is lost, rotate it.";
+            "This form made its key already. If you did not see it then, or lost it, rotate it.";
         visit.jar = tell(visit.jar, &Notice::of(text));
         return Ok(see_other(&visit, &place(&made.data)));
     };

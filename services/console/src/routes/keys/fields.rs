@@ -97,7 +97,9 @@ pub fn edits(key: &ApiKey, zone: Tz) -> Vec<Edit> {
         Edit::opened("scopes", names(key.scopes)),
         Edit::opened(
             "expires_at",
-            key.expires_at.map(|at| at.to_string()).unwrap_or_default(),
+            key.expires_at
+                .map(|at| instant(at.datetime()))
+                .unwrap_or_default(),
         )
         .reading(ends.unwrap_or_else(|| "never".to_owned())),
         Edit::opened("ip_allowlist", ranges.join("\n")).reading(reads),

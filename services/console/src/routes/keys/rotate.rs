@@ -80,7 +80,7 @@ pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Pro
     let mut visit = visit.seen(&rotated);
     let ApiKeyRotated { new, old, receipt } = rotated.data;
     let Some(shown) = &new.key else {
-        let text = "This form rotated the key already, and the new one was shown then. If it is lost, rotate again.";
+        let text = "This form rotated the key already. If you did not see the new one then, or lost it, rotate again.";
         visit.jar = tell(visit.jar, &Notice::of(text));
         return Ok(see_other(
             &visit,

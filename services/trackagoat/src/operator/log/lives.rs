@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::ids::{LogEpoch, TreeSize};
+use domain::merkle::NodeHash;
 use domain::signed::{NoteSigner, Restoration};
 use event_log::{
-    CheckpointCopy, EventLog, FolderError, LogRestoration, ReadError, note_restoration_in_tx,
+    CheckpointCopy, EventLog, FolderError, Head, LogRestoration, ReadError, note_restoration_in_tx,
     sign_restorations_in_tx,
 };
 use runtime::clock::Clock;
 use runtime::config::{SecretError, secret};
+use runtime::telemetry::chain;
 use sqlx::PgConnection;
 
 use super::copies;
@@ -24,8 +26,8 @@ use crate::terminal::remark;
 pub struct Lives {
     /// By what is signed; none: no key is at hand.
     signer: Option<Arc<NoteSigner>>,
-    /// The largest signed size of each.
-    largest: BTreeMap<LogEpoch, TreeSize>,
+    /// What was signed of each.
+    heads: BTreeMap<LogEpoch, Vec<(TreeSize, NodeHash)>>,
     notes: Vec<Restoration>,
 }
 
@@ -69,24 +71,58 @@ impl Lives {
         if copy.is_restoration() {
             self.notes.extend(copy.restoration(&keys));
         } else if let Ok(head) = copy.open(&keys) {
-            let largest = self.largest.entry(head.epoch).or_default();
-            *largest = head.size.max(*largest);
+            let heads = self.heads.entry(head.epoch).or_default();
+            heads.push((head.size, head.root));
         }
     }
 
-    /// How much of each life that was signed the log still has by the heads it keeps.
-    pub async fn kept(&self, log: &EventLog) -> Result<BTreeMap<LogEpoch, TreeSize>, ReadError> {
-        let Some(signer) = &self.signer else {
-            return Ok(BTreeMap::new());
-        };
-        let keys = [signer.verifier()];
-        let mut kept = BTreeMap::new();
-        for life in self.largest.keys() {
-            if let Some(size) = log.common_with(*life, &keys).await? {
-                kept.insert(*life, size);
+    /// Events that the log has in common with lives of which nothing says how they are related to its own, by what
+    /// was signed of them: those under the largest head that the log is not too short for, if it has its root.
+    /// Such heads continue each other, so that the smaller ones agree too. What the database itself keeps of them
+    /// is not asked: whoever changes the log may take from that, and seem to have lost what they rewrote.
+    pub async fn common(
+        &self,
+        log: &EventLog,
+        former: &Head,
+        noted: &[LogRestoration],
+    ) -> BTreeMap<LogEpoch, TreeSize> {
+        let all = self.notes(noted);
+        let mut found = BTreeMap::new();
+        for (life, heads) in &self.heads {
+            let is_told = |from, to| Restoration::common(&all, from, to).is_some();
+            if is_told(*life, former.epoch) || is_told(former.epoch, *life) {
+                continue;
+            }
+            let within = heads.iter();
+            let within = within.filter(|(size, _)| size.get() <= former.position.get());
+            let Some((size, root)) = within.max_by_key(|(size, _)| *size) else {
+                continue;
+            };
+            match log.tree_edge(*size).await {
+                Ok(Some(edge)) if edge.root() == *root => {
+                    found.insert(*life, *size);
+                }
+                Ok(_) => remark(format_args!(
+                    "warning: the log is not what was signed over its first {size} events in the life {life}"
+                )),
+                Err(error) => remark(format_args!(
+                    "warning: the log cannot be compared with what was signed in the life {life}: {}",
+                    chain(&error)
+                )),
             }
         }
-        Ok(kept)
+        found
+    }
+
+    /// Whatever says how lives are related, inside the database and outside.
+    fn notes(&self, noted: &[LogRestoration]) -> Vec<Restoration> {
+        let noted = noted.iter().map(|one| one.said.clone());
+        noted.chain(self.notes.iter().cloned()).collect()
+    }
+
+    fn largest(&self, life: LogEpoch) -> TreeSize {
+        let heads = self.heads.get(&life).into_iter().flatten();
+        heads.map(|(size, _)| *size).max().unwrap_or_default()
     }
 
     /// Says in the database that a life which had so many events has ended with `begun`, and signs what was said
@@ -95,21 +131,19 @@ impl Lives {
         &self,
         connection: &mut PgConnection,
         begun: &Restoration,
-        noted: Vec<LogRestoration>,
-        kept: &BTreeMap<LogEpoch, TreeSize>,
+        noted: &[LogRestoration],
+        common: &BTreeMap<LogEpoch, TreeSize>,
     ) -> Result<(), ReadError> {
         if let Some(signer) = &self.signer {
             sign_restorations_in_tx(&mut *connection, signer).await?;
-        } else if !self.largest.is_empty() || was_signed(begun, &noted) {
+        } else if !self.heads.is_empty() || was_signed(begun, noted) {
             remark(
                 "warning: the log's key is not at hand (TGA_LOG_SIGNING_KEY_FILE): nothing signed says that \
                  the log was restored. `log verify` doubts it and command services do not sign the log until \
                  `log restored` was run with the key",
             );
         }
-        let all: Vec<_> = noted.into_iter().map(|one| one.said).collect();
-        let all = [&all[..], &self.notes].concat();
-        for said in self.said(begun, &all, kept) {
+        for said in self.said(begun, &self.notes(noted), common) {
             note_restoration_in_tx(&mut *connection, &said, self.signer.as_deref()).await?;
         }
         Ok(())
@@ -120,23 +154,22 @@ impl Lives {
         &self,
         begun: &Restoration,
         all: &[Restoration],
-        kept: &BTreeMap<LogEpoch, TreeSize>,
+        found: &BTreeMap<LogEpoch, TreeSize>,
     ) -> Vec<Restoration> {
         let origin = self.signer.as_ref().map(|signer| signer.name().clone());
         let origin = origin.unwrap_or_default();
-        let known = |life| self.largest.get(&life).copied().unwrap_or_default();
         let mut said = vec![Restoration {
-            known: begun.known.max(known(begun.former)),
+            known: begun.known.max(self.largest(begun.former)),
             origin: origin.clone(),
             ..begun.clone()
         }];
-        for (life, largest) in &self.largest {
+        for life in self.heads.keys() {
             if Restoration::common(all, *life, begun.former).is_some() {
                 continue;
             }
             // Nothing says how a life ended that services ended themselves, started over a restored database.
             let common = Restoration::common(all, begun.former, *life);
-            let Some(common) = common.or_else(|| kept.get(life).copied()) else {
+            let Some(common) = common.or_else(|| found.get(life).copied()) else {
                 remark(format_args!(
                     "warning: heads of the life {life} of the log were signed, and nothing says how that is \
                      related to this log: nothing is said of it"
@@ -146,7 +179,7 @@ impl Lives {
             said.push(Restoration {
                 former: *life,
                 size: begun.size.min(common),
-                known: *largest,
+                known: self.largest(*life),
                 origin: origin.clone(),
                 ..begun.clone()
             });

@@ -262,7 +262,7 @@ async fn begin(
     let log = operator.commander.log();
     let (former, newest) = (log.head().await?, log.newest_checkpoint().await?);
     let noted = log.restorations().await?;
-    let kept = lives.kept(log).await?;
+    let common = lives.common(log, &former, &noted).await;
     let mut connection = operator.pool.acquire().await.map_err(StoreError::from)?;
     let mut tx = connection.begin().await.map_err(StoreError::from)?;
     let longest_term = forget_former_life_in_tx(&mut tx).await?;
@@ -276,7 +276,7 @@ async fn begin(
         epoch,
         at: Timestamp::from_datetime(clock.now()),
     };
-    lives.note_in_tx(&mut tx, &begun, noted, &kept).await?;
+    lives.note_in_tx(&mut tx, &begun, &noted, &common).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok((epoch, longest_term))
 }

@@ -134,8 +134,8 @@ async fn a_decision_that_fails_leaves_the_list_as_it_was() {
     assert!(again.text.contains("1 video was approved already."));
     assert!(again.text.contains("removed meanwhile</li>"));
 
-    let approved = dev.get(&format!("{place}?status=included")).await;
-    let approved: Vec<_> = approved.body["data"].as_array().unwrap().iter().collect();
+    let approved = browser.api(&format!("{place}?status=included")).await;
+    let approved: Vec<_> = approved.as_array().unwrap().iter().collect();
     let approved: Vec<&Value> = approved.iter().map(|video| &video["id"]).collect();
     assert_eq!(approved, [one.as_str()]);
 }

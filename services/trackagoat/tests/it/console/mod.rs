@@ -13,7 +13,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use testkit::eventually;
 
-use crate::dev::{Answer, Dev};
+use crate::dev::{Answer, Dev, answer};
 
 const SOON: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -167,6 +167,19 @@ impl<'a> Browser<'a> {
         let kept = ("__Host-tga_seen".to_owned(), position.to_owned());
         self.cookies.retain(|(name, _)| *name != kept.0);
         self.cookies.push(kept);
+    }
+
+    /// What the API has, no older than what the browser has seen.
+    async fn api(&self, path: &str) -> Value {
+        let seen = self
+            .cookies
+            .iter()
+            .find(|(name, _)| name == "__Host-tga_seen");
+        let seen = seen.map_or("0", |(_, position)| position);
+        let request = crate::dev::client().get(format!("{}{path}", self.dev.api()));
+        let request = request.bearer_auth(self.dev.demo_key());
+        let answer = answer(request.header("tga-min-position", seen)).await;
+        answer.body["data"].clone()
     }
 
     fn demo(&self, name: &str) -> String {

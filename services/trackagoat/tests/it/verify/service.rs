@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use testkit::eventually;
 
 use crate::dev::{Dev, run};
@@ -97,15 +97,36 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
     // Services that are started over a restored database see another history on the stream, and begin a life of
     // which nothing is said.
     let mut tampering = PgConnection::connect(&given.operator_url()).await.unwrap();
-    sqlx::raw_sql("update log.head set epoch = gen_random_uuid()")
-        .execute(&mut tampering)
-        .await
-        .unwrap();
+    let begin_a_life = "update log.head set epoch = gen_random_uuid()";
+    tampering.execute(begin_a_life).await.unwrap();
     given.told(&[&restored[..], &with_key].concat()).await;
     let fifth = service().await;
     given.told(&["orgs", "create", "--name", "Geese"]).await;
     all_signed().await;
     fifth.terminate().await;
+
+    // A log that was rewritten has lost nothing by a restore, whatever its database keeps of what was signed.
+    let rewrite = format!(
+        "alter table log.events disable trigger append_only;
+         alter table log.events_000000 disable trigger append_only;
+         alter table log.checkpoints disable trigger append_only;
+         alter table log.merkle disable trigger append_only;
+         update log.events set hash = sha256(hash) where position = 2;
+         delete from log.checkpoints where tree_size > 1; delete from log.newest_checkpoint;
+         delete from log.merkle; {begin_a_life}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(rewrite))
+        .execute(&mut tampering)
+        .await
+        .unwrap();
+    let deceived = given.operate(&[&restored[..], &with_key].concat()).await;
+    let warned = String::from_utf8_lossy(&deceived.stderr).into_owned();
+    assert!(
+        warned.contains("the log is not what was signed"),
+        "{warned}"
+    );
+    let found = given.operate(&verify).await;
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found));
 }
 
 /// What `dev` was given, or keeps by itself, is what operators go by from wherever they are.

@@ -105,7 +105,7 @@ pub(super) async fn create(sent: SignedForm) -> Result<Response, Problem> {
     let (mut visit, (who, _)) = (visit.seen(&made), known);
     let Some(link) = &made.data.accept_url else {
         // The same form again: the invitation is there, and its link was shown.
-        let text = "This form made its invitation already, and the link was shown then. If it is lost, revoke the invitation and make another.";
+        let text = "This form made its invitation already. If you did not see its link then, or lost it, revoke the invitation and make another.";
         visit.jar = tell(visit.jar, &Notice::of(text));
         return Ok(see_other(&visit, PLACE));
     };
