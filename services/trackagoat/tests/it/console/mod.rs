@@ -381,7 +381,8 @@ async fn pages_take_no_path_of_the_api() {
         ("api/v1/openapi.json", StatusCode::OK),
         ("docs/", StatusCode::OK),
         ("api/v1/projects", StatusCode::UNAUTHORIZED),
-        ("elsewhere", StatusCode::UNAUTHORIZED),
+        ("elsewhere", StatusCode::NOT_FOUND),
+        ("favicon.ico", StatusCode::NOT_FOUND),
         ("", StatusCode::SEE_OTHER),
     ] {
         let answer = client()
