@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use api::limits::PAGE_MAX;
-use api::v1::{Org, Scope, SessionSelf};
+use api::v1::{LimitsAnswer, Org, Scope, SessionSelf};
 use axum::extract::FromRequestParts;
 use axum_extra::extract::CookieJar;
 use chrono_tz::Tz;
@@ -12,6 +12,7 @@ use http::header::{REFERER, USER_AGENT, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use runtime::http::{PeerAddr, RequestId};
+use runtime::telemetry::chain;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -205,7 +206,18 @@ impl Visit {
         self
     }
 
+    /// Who is signed in, and what the org's limits are.
+    pub async fn who_and_limits(&self) -> Result<(Who, LimitsAnswer), Problem> {
+        let limits = self.get::<LimitsAnswer>(Path::v1(&["limits"]));
+        let (who, limits) = tokio::try_join!(self.who(), limits)?;
+        Ok((who, limits.data))
+    }
+
     fn problem(&self, failure: Failure) -> Problem {
+        if let Failure::Away(error) = &failure {
+            let request_id = self.request_id();
+            tracing::error!(request_id, error = %chain(error), "the API cannot be reached");
+        }
         if self.credential().is_some() && failure.refusal("invalid_api_key").is_some() {
             return Problem::signed_out(self);
         }

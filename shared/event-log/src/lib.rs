@@ -57,7 +57,7 @@ pub use self::org_events::Located;
 pub use self::provision::{create_database, create_login};
 pub use self::readings::{KnownReading, ReadingKey};
 pub use self::replay::{Replay, ReplayedPage, Selection};
-pub use self::restorations::{LogRestoration, note_restoration_in_tx, sign_restorations_in_tx};
+pub use self::restorations::{LogRestoration, note_restoration_in_tx, unsigned_restorations};
 pub use self::signer::{
     CHECKPOINT_STREAM, CHECKPOINT_SUBJECT, CheckpointCopy, CheckpointFolder, FolderError,
     InvalidCopy, Signer, SignerConfig, SignerError, StreamCopyError, checkpoints_of_stream,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::ids::{LogEpoch, TreeSize};
-use domain::signed::{LogName, NoteSigner, Restoration};
+use domain::signed::{LogName, NoteSigner, VerifierKey, Restoration};
 use domain::time::Timestamp;
 use sqlx::PgConnection;
 
@@ -56,33 +56,24 @@ pub async fn note_restoration_in_tx(
     .map(drop)
 }
 
-/// Signs what was noted without a key, or with another one that the log had before. Returns how many.
-///
-/// # Errors
-/// If the database does not answer, or refuses.
-pub async fn sign_restorations_in_tx(
-    connection: &mut PgConnection,
-    signer: &NoteSigner,
-) -> Result<usize, ReadError> {
-    let all = restorations(&mut *connection).await?;
-    let key = signer.verifier().to_string();
-    let lives = |one: &LogRestoration| (one.said.former, one.said.epoch);
-    let is_own =
-        |one: &&LogRestoration| one.copy.as_ref().is_some_and(|copy| copy.public_key == key);
-    let mut done: BTreeSet<_> = all.iter().filter(is_own).map(lives).collect();
-    let mut count = 0;
-    for one in &all {
-        if !done.insert(lives(one)) {
-            continue;
-        }
-        let said = Restoration {
-            origin: signer.name().clone(),
-            ..one.said.clone()
-        };
-        note_restoration_in_tx(&mut *connection, &said, Some(signer)).await?;
-        count += 1;
+impl LogRestoration {
+    /// What its note says under one of the keys, whatever its row does.
+    pub fn signed(&self, keys: &[VerifierKey]) -> Option<Restoration> {
+        self.copy.as_ref()?.restoration(keys).ok()
     }
-    Ok(count)
+}
+
+/// Those of whose lives nothing under one of the keys says anything: noted without a key, with another one that the
+/// log had before, or by whoever could write the database. Of each pair of lives the newest.
+pub fn unsigned_restorations<'a>(
+    all: &'a [LogRestoration],
+    keys: &[VerifierKey],
+) -> Vec<&'a Restoration> {
+    let lives = |said: &Restoration| (said.former, said.epoch);
+    let signed = all.iter().filter_map(|one| one.signed(keys));
+    let mut done: BTreeSet<_> = signed.map(|said| lives(&said)).collect();
+    let all = all.iter().map(|one| &one.said);
+    all.filter(|said| done.insert(lives(said))).collect()
 }
 
 pub(crate) async fn restorations(

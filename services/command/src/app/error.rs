@@ -70,6 +70,18 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// Whether the same may go well a moment later: somebody was busy, or another command came first.
+    pub const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict
+                | Self::Unread(_)
+                | Self::NotCommitted(_)
+                | Self::OutcomeUnknown
+                | Self::Unsettled(_)
+        )
+    }
+
     /// Whether it is certain that nothing was changed.
     pub const fn is_certain(&self) -> bool {
         match self {

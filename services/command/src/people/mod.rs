@@ -83,6 +83,15 @@ pub enum PeopleError {
 }
 
 impl PeopleError {
+    /// Whether the same may go well a moment later: somebody was busy, or another command came first.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Database(_) | Self::Gate(_) | Self::Busy | Self::SessionsRemain => true,
+            Self::Corrupt { .. } | Self::Hash => false,
+            Self::Command(error) => error.is_passing(),
+        }
+    }
+
     /// Whether it is certain that nothing came into the log. Rows of people are written before that.
     pub const fn is_certain(&self) -> bool {
         match self {

@@ -7,7 +7,7 @@ mod path;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use api::header::{IDEMPOTENCY_KEY, TGA_MIN_POSITION, TGA_POSITION, X_REQUEST_ID};
+use api::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, TGA_MIN_POSITION, TGA_POSITION, X_REQUEST_ID};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED, USER_AGENT};
@@ -66,6 +66,8 @@ pub struct Answer<T> {
     pub next_cursor: Option<String>,
     /// The log position of the answer.
     pub position: Option<u64>,
+    /// Whether a command was carried out before, and this is what was answered then.
+    pub is_replay: bool,
 }
 
 #[derive(Deserialize)]
@@ -210,6 +212,7 @@ impl Api {
         let response = self.send(request, passing).await?;
         let position = response.headers().get(&TGA_POSITION);
         let position = position.and_then(|value| value.to_str().ok()?.parse().ok());
+        let is_replay = response.headers().contains_key(&IDEMPOTENCY_REPLAYED);
         let body = body(response).await?;
         let envelope: Envelope<T> = serde_json::from_slice(&body).map_err(|error| {
             tracing::error!(%error, "an answer of the API cannot be read");
@@ -219,6 +222,7 @@ impl Api {
             data: envelope.data,
             next_cursor: envelope.meta.and_then(|meta| meta.next_cursor),
             position,
+            is_replay,
         })
     }
 }

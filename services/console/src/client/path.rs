@@ -60,13 +60,6 @@ impl Path {
         }
     }
 
-    /// With a parameter, if something was filled in for it.
-    #[must_use]
-    pub fn with_filled(self, name: &'static str, text: &str) -> Self {
-        let text = Some(text.trim()).filter(|text| !text.is_empty());
-        self.with_some(name, text)
-    }
-
     /// At that base.
     pub fn at(&self, base: &Url) -> Url {
         let mut url = base.clone();
@@ -94,8 +87,8 @@ mod tests {
         );
         let joined = Path::v1(&["api-keys"]).join("../x").join("rotate");
         let joined = joined
-            .with_filled("search", " a ")
-            .with_filled("cursor", " ");
+            .with_some("search", Some("a"))
+            .with_some("cursor", None::<&str>);
         assert_eq!(
             joined.at(&base).as_str(),
             "http://127.0.0.1:8080/api/v1/api-keys/..%2Fx/rotate?search=a"

@@ -1,6 +1,7 @@
 //! What people entered when it could not be done: it is theirs again.
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::thread;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -16,13 +17,13 @@ use crate::service::{Console, Parts};
 
 const SESSION: &str = "tgs_a-session";
 
-/// A console whose APIs nobody reaches.
+/// A console whose APIs hang up.
 fn console() -> Console {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    drop(listener);
+    thread::spawn(move || listener.incoming().for_each(drop));
     let nowhere: url::Url = format!("http://{address}/").parse().expect("a base");
     let parts = Parts {
         query_url: nowhere.clone(),

@@ -6,7 +6,6 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
-use runtime::telemetry::chain;
 use serde_json::Map;
 
 use super::errors::capitalized;
@@ -273,19 +272,16 @@ impl Said {
     fn of_call(failure: &Failure) -> Self {
         match failure {
             Failure::Refused(refusal) => Self::of_refusal(refusal),
-            Failure::Away(error) => {
-                tracing::error!(error = %chain(error), "the API cannot be reached");
-                Self {
-                    may_repeat: true,
-                    retry_after: Some(2),
-                    ..Self::new(
-                        StatusCode::BAD_GATEWAY,
-                        "The service cannot be reached",
-                        "The console could not reach the API.",
-                        "Try again in a moment. If you just changed something, look first whether it was done.",
-                    )
-                }
-            }
+            Failure::Away(_) => Self {
+                may_repeat: true,
+                retry_after: Some(2),
+                ..Self::new(
+                    StatusCode::BAD_GATEWAY,
+                    "The service cannot be reached",
+                    "The console could not reach the API.",
+                    "Try again in a moment. If you just changed something, look first whether it was done.",
+                )
+            },
             Failure::Late => Self {
                 may_repeat: true,
                 ..Self::new(

@@ -193,6 +193,7 @@ mod tests {
             data: (),
             next_cursor: next.map(ToOwned::to_owned),
             position: None,
+            is_replay: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use api::v1::{ActorRef, Member};
+use api::v1::{ActorRef, ApiKey, Member};
 use uuid::Uuid;
 
 use crate::client::Path;
@@ -38,6 +38,15 @@ impl People {
         }
     }
 
+    /// With the names of these keys, which do things too.
+    #[must_use]
+    pub fn with_keys<'a>(mut self, keys: impl IntoIterator<Item = &'a ApiKey>) -> Self {
+        let keys = keys.into_iter();
+        let names = keys.map(|key| (key.id.to_string(), key.name.clone()));
+        self.names.extend(names);
+        self
+    }
+
     /// One of them.
     pub fn find(&self, id: Uuid) -> Option<&Member> {
         let mut members = self.members.iter();
@@ -71,7 +80,10 @@ impl People {
         let id = actor.id.map(|id| id.to_string()).unwrap_or_default();
         match actor.kind.as_str() {
             "user" => self.name(&id),
-            "key" => format!("key {}", short(&id)),
+            "key" => match self.names.get(&id) {
+                Some(name) => format!("key {name}"),
+                None => format!("key {}", short(&id)),
+            },
             _ => "the operator".to_owned(),
         }
     }

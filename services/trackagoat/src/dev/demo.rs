@@ -84,16 +84,11 @@ pub enum DemoError {
 impl DemoError {
     /// Whether the machine was merely busy.
     const fn is_passing(&self) -> bool {
-        matches!(
-            self,
-            Self::Command(
-                CommandError::Conflict
-                    | CommandError::Unread(_)
-                    | CommandError::NotCommitted(_)
-                    | CommandError::OutcomeUnknown
-                    | CommandError::Unsettled(_)
-            )
-        )
+        match self {
+            Self::Command(error) => error.is_passing(),
+            Self::People(error) => error.is_passing(),
+            _ => false,
+        }
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct InboxPage {
     creator: Option<(Uuid, String)>,
     rows: Vec<Row>,
     told: Option<Told>,
+    /// Makes one command of a decision that is sent twice.
+    once: String,
 }
 
 /// What is told above the list.
@@ -176,6 +178,7 @@ pub(super) async fn page(
     Ok(InboxPage {
         rows: rows.collect(),
         told: None,
+        once: visit.app.entropy.uuid_v4().to_string(),
         platforms: names::platforms(view.list.get("platform")),
         shell: Shell::signed(
             visit,

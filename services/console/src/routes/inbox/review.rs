@@ -8,18 +8,23 @@ use std::collections::{HashMap, HashSet};
 use api::v1::BulkAnswer;
 use axum::response::Response;
 use http::{Method, StatusCode};
+use runtime::files;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::list::{self, InboxPage, Told};
 use super::outcome::Outcome;
 use super::view::{Status, View};
 use crate::client::Path;
-use crate::form::{Fields, SignedForm};
+use crate::form::{Fields, ONCE_FIELD, SignedForm};
 use crate::page::{Notice, Problem, ok, render, tell};
 use crate::routes::address::Parameters;
 use crate::routes::id::Id;
 use crate::visit::{Visit, see_other};
+
+/// Of a decision that was sent again, whatever became of the videos since.
+const REPLAYED: &str = "This was sent before, and is not done again. What was said then:";
 
 /// What was decided, and on which videos.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,6 +54,17 @@ impl<'a> Review<'a> {
                 .filter_map(|it| it.split_once(' '))
                 .collect(),
         }
+    }
+
+    /// The same for the same decision from the same list, which may be sent twice; another decision from a list
+    /// that stayed in sight is another.
+    fn key(&self, once: &str) -> String {
+        let mut hash = Sha256::new();
+        for part in [once, self.decision].iter().chain(&self.video_ids) {
+            hash.update(part);
+            hash.update(" ");
+        }
+        files::hex(&hash.finalize())
     }
 
     /// What the videos become.
@@ -85,10 +101,14 @@ pub(super) async fn review(
     }
     let body = json!({"decision": review.decision, "video_ids": review.video_ids});
     let path = Path::v1(&["projects", &id.to_string(), "inbox", "review"]);
-    let reviewed = visit.command::<BulkAnswer>(Method::POST, path, Some(&body), None);
+    let key = fields.some(ONCE_FIELD).map(|once| review.key(once));
+    let reviewed = visit.command::<BulkAnswer>(Method::POST, path, Some(&body), key.as_deref());
     match reviewed.await {
         Ok(reviewed) => {
-            let outcome = Outcome::new(&reviewed.data, &review.video_ids, review.to());
+            let mut outcome = Outcome::new(&reviewed.data, &review.video_ids, review.to());
+            if reviewed.is_replay {
+                outcome.said = format!("{REPLAYED} {}", outcome.said);
+            }
             Ok(done(visit.seen(&reviewed), id, view, &review, outcome).await)
         }
         Err(problem) => match problem.in_words() {
@@ -177,6 +197,20 @@ mod tests {
         );
         assert_eq!(review.left(&outcome(&[])), HashSet::from(["a"]));
         assert_eq!(review.to(), Status::Excluded);
+    }
+
+    #[test]
+    fn a_decision_has_a_key_of_its_own_on_each_list() {
+        let key = |once, body: &[u8]| Review::of(&Fields::parse(body)).key(once);
+        let one = key("1", b"decision=include&video_ids=a&video_ids=b");
+        assert_eq!(one, key("1", b"video_ids=a&title=a+A&video_ids=b&decision=include"));
+        for (once, body) in [
+            ("2", "decision=include&video_ids=a&video_ids=b"),
+            ("1", "decision=exclude&video_ids=a&video_ids=b"),
+            ("1", "decision=include&video_ids=a"),
+        ] {
+            assert_ne!(one, key(once, body.as_bytes()), "{once} {body}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Framed for NewPage {
 }
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
-    let (who, limits) = known(&visit).await?;
+    let (who, limits) = visit.who_and_limits().await?;
     let form = KeyForm::new(who.session.scopes, visit.app.clock.now());
     let once = visit.app.entropy.uuid_v4().to_string();
     let page = page(&visit, who, &limits, form, once, Errors::default());
@@ -66,7 +66,7 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
     let once = fields.text(ONCE_FIELD).to_owned();
     let expiry = Expiry::sent(&fields, OF_NEW, visit.app.clock.now());
     // Before the key is made: what fails after that would keep its secret from everybody.
-    let (who, limits) = known(&visit).await?;
+    let (who, limits) = visit.who_and_limits().await?;
     let expiry = match expiry {
         Ok(expiry) => expiry,
         Err(errors) => {
@@ -103,12 +103,6 @@ pub(super) async fn create(form: SignedForm) -> Result<Response, Problem> {
 
 fn place(made: &ApiKeyCreated) -> String {
     format!("/settings/api-keys/{}", made.object.id)
-}
-
-async fn known(visit: &Visit) -> Result<(Who, LimitsAnswer), Problem> {
-    let limits = visit.get::<LimitsAnswer>(Path::v1(&["limits"]));
-    let (who, limits) = tokio::try_join!(visit.who(), limits)?;
-    Ok((who, limits.data))
 }
 
 fn page(

@@ -1,29 +1,57 @@
 //! `/settings/api-keys`: the org's keys.
 
-use api::limits::SEARCH_CHARS;
 use api::v1::{ApiKey, Scope};
 use askama::Template;
-use axum::extract::Query;
 use axum::response::Response;
-use serde::Deserialize;
 
 use super::week;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::address::Parameters;
+use crate::routes::list::List;
 use crate::routes::people::People;
 use crate::text::filters;
 use crate::visit::Signed;
 
-/// Keys of a page.
-const PAGE: u16 = 50;
+const SHOW: &str = "show";
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    /// `live`, `ended` or `all`.
-    show: String,
-    search: String,
-    cursor: String,
+/// Which are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Live,
+    Ended,
+    All,
+}
+
+impl Which {
+    const EACH: [Self; 3] = [Self::Live, Self::Ended, Self::All];
+
+    /// As addresses call it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Ended => "ended",
+            Self::All => "all",
+        }
+    }
+
+    /// As people read it.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Live => "Live",
+            Self::Ended => "Revoked and expired",
+            Self::All => "All",
+        }
+    }
+
+    /// As the API takes it.
+    const fn statuses(self) -> &'static str {
+        match self {
+            Self::Live => "active,rotating",
+            Self::Ended => "expired,revoked",
+            Self::All => "active,rotating,expired,revoked",
+        }
+    }
 }
 
 #[derive(Template)]
@@ -31,12 +59,8 @@ pub(super) struct Asked {
 struct ListPage {
     shell: Shell,
     rows: Vec<Row>,
-    show: &'static str,
-    search: String,
-    /// Where the next page is.
-    next: Option<String>,
-    /// Whether the org has none at all, as far as this page can tell.
-    is_first: bool,
+    which: Which,
+    list: List,
     may_make: bool,
     example: String,
     /// What is to be changed in it.
@@ -50,6 +74,12 @@ struct Row {
     is_live: bool,
 }
 
+impl ListPage {
+    fn tabs(&self) -> [(Which, String); 3] {
+        Which::EACH.map(|which| (which, self.list.clone().keeping(SHOW, which.name()).first()))
+    }
+}
+
 impl Framed for ListPage {
     fn shell(&self) -> &Shell {
         &self.shell
@@ -58,20 +88,17 @@ impl Framed for ListPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Query(asked): Query<Asked>,
+    asked: Parameters,
 ) -> Result<Response, Problem> {
-    let (show, statuses) = match asked.show.as_str() {
-        "ended" => ("ended", "expired,revoked"),
-        "all" => ("all", "active,rotating,expired,revoked"),
-        _ => ("live", "active,rotating"),
-    };
-    let path = Path::v1(&["api-keys"])
-        .with("status", statuses)
-        .with("limit", PAGE)
-        .with_filled("search", &asked.search)
-        .with_filled("cursor", &asked.cursor);
+    let mut which = Which::EACH.into_iter();
+    let which = which.find(|which| which.name() == asked.get(SHOW));
+    let which = which.unwrap_or(Which::Live);
+    let list = List::new("/settings/api-keys", &asked, &["search"]).keeping(SHOW, which.name());
+    let path = list.path(Path::v1(&["api-keys"]).with("status", which.statuses()));
     let keys = visit.get::<Vec<ApiKey>>(path);
     let (who, keys, people) = tokio::try_join!(visit.who(), keys, People::of(&visit))?;
+    let list = list.answered(&keys);
+    let people = people.with_keys(&keys.data);
     let today = visit.app.clock.now().date_naive();
     let rows = keys.data.into_iter().map(|key| Row {
         maker: people.actor(&key.created_by),
@@ -79,26 +106,13 @@ pub(super) async fn show(
         is_live: super::show::is_live(&key),
         key,
     });
-    let rows: Vec<_> = rows.collect();
-    let next = keys.next_cursor.map(|cursor| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("show", show);
-        query.append_pair("search", asked.search.trim());
-        query.append_pair("cursor", &cursor);
-        format!("/settings/api-keys?{}", query.finish())
-    });
     Ok(ok(&ListPage {
-        is_first: rows.is_empty()
-            && asked.search.is_empty()
-            && asked.cursor.is_empty()
-            && show == "live",
         may_make: who.may(Scope::Keys),
         address_help: super::address_help(&visit),
         example: super::secret::curl(&super::secret::api_base(&visit), "/orgs/self"),
         shell: Shell::signed(&visit, who, Nav::Keys, "API keys"),
-        rows,
-        show,
-        search: asked.search,
-        next,
+        rows: rows.collect(),
+        which,
+        list,
     }))
 }

@@ -1,9 +1,12 @@
 //! `/settings/api-keys/{id}`: one key, and how it is used.
 
+use std::collections::BTreeSet;
+
 use api::v1::{ApiKey, ApiKeyUsage, KeyStatus};
 use askama::Template;
 use axum::response::Response;
 use chrono::{NaiveDate, TimeDelta};
+use futures_util::future::join_all;
 
 use super::{at, grants};
 use crate::chart::Bars;
@@ -11,7 +14,7 @@ use crate::page::{Framed, Nav, Problem, Shell, ok};
 use crate::routes::id::Id;
 use crate::routes::people::People;
 use crate::text::{self, filters};
-use crate::visit::Signed;
+use crate::visit::{Signed, Visit};
 
 /// Days of usage that are shown.
 const DAYS: i64 = 30;
@@ -49,6 +52,7 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
     let usage = visit.get::<ApiKeyUsage>(usage_at);
     let (who, key, usage, people) = tokio::try_join!(visit.who(), key, usage, People::of(&visit))?;
     let (key, usage) = (key.data, usage.data);
+    let people = with_makers(&visit, people, &key).await;
     let days = days(&usage, from, today);
     let bars = days
         .iter()
@@ -77,6 +81,17 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
         usage,
         key,
     }))
+}
+
+/// With the names of the keys that made or ended this one, as far as they can be had.
+async fn with_makers(visit: &Visit, people: People, key: &ApiKey) -> People {
+    let actors = [Some(&key.created_by), key.revoked_by.as_ref()].into_iter().flatten();
+    let keys = actors.filter(|actor| actor.kind == "key").filter_map(|actor| actor.id);
+    let keys: BTreeSet<_> = keys.collect();
+    let known = keys.into_iter().map(|id| visit.get::<ApiKey>(at(id)));
+    let known = join_all(known).await.into_iter().flatten();
+    let known: Vec<_> = known.map(|key| key.data).collect();
+    people.with_keys(&known)
 }
 
 /// Whether it is accepted.

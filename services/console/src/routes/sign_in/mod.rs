@@ -7,6 +7,8 @@ mod oidc;
 mod orgs;
 mod setup;
 
+use std::time::Duration;
+
 use api::v1::{Receipt, SessionCreated};
 use axum::Router;
 use axum::response::Response;
@@ -44,21 +46,43 @@ fn named(mut visit: Visit) -> Visit {
     visit
 }
 
+/// How long whoever signs in waits for the end of the session that their browser had.
+const FORMER_WITHIN: Duration = Duration::from_secs(3);
+/// Told where that end is not known of.
+const FORMER_LIVES: &str = "The session that this browser had before may still be live: Sessions lists it, and ends it.";
+
 /// Signs in with a new session, and goes to a page. The session that the browser had ends, or nobody who
 /// signs out would end it.
 async fn enter(visit: Visit, session: SessionCreated, next: &Next) -> Result<Response, Problem> {
     let former = visit.credential().is_some().then(|| visit.clone());
     let mut visit = sign_in(visit, session)?;
-    if let Some(reminder) = next.reminder() {
-        visit.jar = tell(visit.jar, &Notice::of(reminder));
+    let has_ended = match former {
+        Some(former) => end(&former).await,
+        None => true,
+    };
+    let reminders = next.reminder().into_iter();
+    let reminders = reminders.chain((!has_ended).then(|| FORMER_LIVES.to_owned()));
+    let reminders = reminders.collect::<Vec<_>>().join(" ");
+    if !reminders.is_empty() {
+        visit.jar = tell(visit.jar, &Notice::of(reminders));
     }
-    let entered = see_other(&visit, next.place().unwrap_or("/"));
-    if let Some(former) = former {
-        // It may be over already.
-        let ended = former.delete::<Receipt>(Path::v1(&["sessions", "self"]));
-        drop(ended.await);
+    Ok(see_other(&visit, next.place().unwrap_or("/")))
+}
+
+/// Ends the session that a browser had; whether it has ended now.
+async fn end(former: &Visit) -> bool {
+    let ended = former.delete::<Receipt>(Path::v1(&["sessions", "self"]));
+    let ended = former.app.clock.timeout(FORMER_WITHIN, Box::pin(ended));
+    let has_ended = match ended.await {
+        Ok(Ok(_)) => true,
+        Ok(Err(problem)) => problem.is_signed_out(),
+        Err(_) => false,
+    };
+    if !has_ended {
+        let request_id = former.request_id();
+        tracing::warn!(request_id, "the session of before did not end when another one began");
     }
-    Ok(entered)
+    has_ended
 }
 
 /// Signs in with a new session. What the browser held before is gone.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use domain::ids::{LogEpoch, TreeSize};
 use domain::merkle::NodeHash;
-use domain::signed::{NoteSigner, Restoration};
+use domain::signed::{NoteSigner, Restoration, VerifierKey};
 use event_log::{
     CheckpointCopy, EventLog, FolderError, Head, LogRestoration, ReadError, note_restoration_in_tx,
-    sign_restorations_in_tx,
+    unsigned_restorations,
 };
 use runtime::clock::Clock;
 use runtime::config::{SecretError, secret};
@@ -29,6 +29,8 @@ pub struct Lives {
     /// What was signed of each.
     heads: BTreeMap<LogEpoch, Vec<(TreeSize, NodeHash)>>,
     notes: Vec<Restoration>,
+    /// Whether somebody vouches for what the database says of restores and nothing signed does.
+    vouched: bool,
 }
 
 /// Why it cannot be known.
@@ -66,8 +68,14 @@ impl Lives {
         Ok(lives)
     }
 
+    /// With somebody's word, or without, that what is noted under no signature happened.
+    #[must_use]
+    pub fn vouched(self, vouched: bool) -> Self {
+        Self { vouched, ..self }
+    }
+
     fn learn(&mut self, copy: &CheckpointCopy) {
-        let keys: Vec<_> = self.signer.iter().map(|signer| signer.verifier()).collect();
+        let keys = self.keys();
         if copy.is_restoration() {
             self.notes.extend(copy.restoration(&keys));
         } else if let Ok(head) = copy.open(&keys) {
@@ -114,10 +122,35 @@ impl Lives {
         found
     }
 
-    /// Whatever says how lives are related, inside the database and outside.
+    fn keys(&self) -> Vec<VerifierKey> {
+        self.signer.iter().map(|signer| signer.verifier()).collect()
+    }
+
+    /// Whatever says how lives are related, inside the database and outside. What is to be signed follows from
+    /// what is signed, or somebody vouches for: rows alone are what whoever can write the database wants.
     fn notes(&self, noted: &[LogRestoration]) -> Vec<Restoration> {
-        let noted = noted.iter().map(|one| one.said.clone());
+        let keys = self.keys();
+        let is_taken = self.signer.is_none() || self.vouched;
+        let noted = noted.iter().filter_map(|one| {
+            let signed = one.signed(&keys);
+            signed.or_else(|| is_taken.then(|| one.said.clone()))
+        });
         noted.chain(self.notes.iter().cloned()).collect()
+    }
+
+    /// Says which restores the database tells of that nothing signed does, if there is a key to sign them.
+    pub fn tell_unsigned(&self, noted: &[LogRestoration]) {
+        if self.signer.is_none() || self.vouched {
+            return;
+        }
+        for said in unsigned_restorations(noted, &self.keys()) {
+            let Restoration { former, size, epoch, at, .. } = said;
+            remark(format_args!(
+                "warning: only the database says that the life {former} of the log ended at {at}, with a restore to \
+                 its first {size} events, and {epoch} began; whoever can write to it can say so. If you know of that \
+                 restore, run the command once more with --sign-noted: until then the log is not signed"
+            ));
+        }
     }
 
     fn largest(&self, life: LogEpoch) -> TreeSize {
@@ -126,7 +159,7 @@ impl Lives {
     }
 
     /// Says in the database that a life which had so many events has ended with `begun`, and signs what was said
-    /// without a key before.
+    /// under no signature before if somebody vouches for it.
     pub async fn note_in_tx(
         &self,
         connection: &mut PgConnection,
@@ -135,12 +168,18 @@ impl Lives {
         common: &BTreeMap<LogEpoch, TreeSize>,
     ) -> Result<(), ReadError> {
         if let Some(signer) = &self.signer {
-            sign_restorations_in_tx(&mut *connection, signer).await?;
+            self.tell_unsigned(noted);
+            let unsigned = unsigned_restorations(noted, &self.keys());
+            for said in unsigned.into_iter().filter(|_| self.vouched) {
+                let origin = signer.name().clone();
+                let said = Restoration { origin, ..said.clone() };
+                note_restoration_in_tx(&mut *connection, &said, Some(signer)).await?;
+            }
         } else if !self.heads.is_empty() || was_signed(begun, noted) {
             remark(
                 "warning: the log's key is not at hand (TGA_LOG_SIGNING_KEY_FILE): nothing signed says that \
                  the log was restored. `log verify` doubts it and command services do not sign the log until \
-                 `log restored` was run with the key",
+                 `log restored --sign-noted` was run with the key",
             );
         }
         for said in self.said(begun, &self.notes(noted), common) {

@@ -122,6 +122,9 @@ pub struct Restored {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Sign what the database alone says of restores, too: that they happened you know.
+    #[arg(long)]
+    sign_noted: bool,
     #[command(flatten)]
     signer: SignerArgs,
 }
@@ -164,6 +167,7 @@ impl Restored {
         entropy: Entropy,
     ) -> Result<(), Box<dyn Error>> {
         let lives = Lives::known(&target.place()?, &self.signer, &clock).await?;
+        let lives = lives.vouched(self.sign_noted);
         let action = Action::Restored(self, lives);
         Ok(action.run(target, clock, entropy).await?)
     }
@@ -177,6 +181,7 @@ impl Restored {
     ) -> Result<(), Failure> {
         let recorded = self.read(operator)?;
         if self.dry_run {
+            lives.tell_unsigned(&operator.commander.log().restorations().await?);
             let lost = lost::of(operator, recorded.denials).await?;
             let mut tally = Tally::new(lost.present);
             let mut rehearsal = Rehearsal::new(&operator.commander);

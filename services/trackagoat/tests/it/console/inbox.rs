@@ -71,7 +71,7 @@ async fn a_decision_that_fails_leaves_the_list_as_it_was() {
     browser.sign_in().await;
     let (place, ids) = inbox(&dev, &mut browser).await;
     let shown = browser.get(&place).await;
-    let token = shown.field("form_token");
+    let (token, once) = (shown.field("form_token"), shown.field("once"));
     let (one, two, three) = (&ids[0], &ids[1], &ids[2]);
     let all = [one, two, three];
 
@@ -114,6 +114,7 @@ async fn a_decision_that_fails_leaves_the_list_as_it_was() {
     let titles = [format!("{one} Goat one"), format!("{two} Goat <two>")];
     let some = [
         ("form_token", &*token),
+        ("once", &*once),
         ("title", &titles[0]),
         ("title", &titles[1]),
         ("video_ids", one),
@@ -129,13 +130,22 @@ async fn a_decision_that_fails_leaves_the_list_as_it_was() {
         assert!(told.text.contains(said), "{said}: {}", told.text);
     }
     assert_lists(&told, &[three], &[]);
+    let included = format!("{place}?status=included");
+    assert_eq!(browser.api(&included).await[0]["id"], **one);
+
+    // Sent again, after a colleague decided otherwise, it changes nothing.
+    let otherwise = json!({"decision": "exclude", "video_ids": [one]});
+    let review = format!("{place}/review");
+    let excluded = dev
+        .call(Method::POST, &review, dev.demo_key(), Some(otherwise))
+        .await;
+    assert!(excluded.status.is_success(), "{}", excluded.body);
+    browser.see(&excluded);
     let again = browser.post(&place, &some).await;
     assert_eq!(again.status, StatusCode::OK, "{}", again.text);
-    assert!(again.text.contains("1 video was approved already."));
+    let said = "not done again. What was said then: 1 video was approved.";
+    assert!(again.text.contains(said), "{}", again.text);
     assert!(again.text.contains("removed meanwhile</li>"));
-
-    let approved = browser.api(&format!("{place}?status=included")).await;
-    let approved: Vec<_> = approved.as_array().unwrap().iter().collect();
-    let approved: Vec<&Value> = approved.iter().map(|video| &video["id"]).collect();
-    assert_eq!(approved, [one.as_str()]);
+    browser.see(&excluded);
+    assert_eq!(browser.api(&included).await, json!([]));
 }

@@ -120,13 +120,8 @@ impl<'a> Browser<'a> {
         }
     }
 
-    /// A page; a busy machine may have been late with it.
     async fn get(&mut self, path: &str) -> Page {
-        eventually(SOON, "the page can be made", async || {
-            let page = self.send(self.request(Method::GET, path)).await;
-            (page.status != StatusCode::SERVICE_UNAVAILABLE).then_some(page)
-        })
-        .await
+        self.send(self.request(Method::GET, path)).await
     }
 
     fn form(&self, path: &str, fields: &[(&str, &str)]) -> RequestBuilder {

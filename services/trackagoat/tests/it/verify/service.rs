@@ -88,7 +88,15 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
     assert!(unsigned.status.success(), "{warned}");
     assert!(warned.contains("the log's key is not at hand"), "{warned}");
     let with_key = ["--log-signing-key-file", key.to_str().unwrap()];
-    given.told(&[&restored[..], &with_key].concat()).await;
+    // The database's word is not signed unless somebody vouches for it.
+    let restored_with_key = [&restored[..], &with_key].concat();
+    let told = given.operate(&restored_with_key).await;
+    let warned = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(warned.contains("only the database says"), "{warned}");
+    let doubted = given.operate(&verify).await;
+    assert_eq!(doubted.status.code(), Some(3), "{}", text(&doubted));
+    let vouched = [&restored_with_key[..], &["--sign-noted"]].concat();
+    given.told(&vouched).await;
     let fourth = service().await;
     given.told(&["orgs", "create", "--name", "Ducks"]).await;
     all_signed().await;
@@ -99,14 +107,13 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
     let mut tampering = PgConnection::connect(&given.operator_url()).await.unwrap();
     let begin_a_life = "update log.head set epoch = gen_random_uuid()";
     tampering.execute(begin_a_life).await.unwrap();
-    given.told(&[&restored[..], &with_key].concat()).await;
+    given.told(&restored_with_key).await;
     let fifth = service().await;
     given.told(&["orgs", "create", "--name", "Geese"]).await;
     all_signed().await;
     fifth.terminate().await;
 
-    let restored = [&restored[..], &with_key].concat();
-    a_rewrite_is_no_restore(&given, tampering, &restored, &verify).await;
+    a_rewrite_is_no_restore(&given, tampering, &restored_with_key, &verify).await;
 }
 
 /// A log that was rewritten has lost nothing by a restore, whatever its database keeps of what was signed.

@@ -48,13 +48,6 @@ impl Framed for LinkPage<'_> {
     }
 }
 
-/// The org as a form for it needs it.
-async fn known(visit: &Visit) -> Result<(Who, LimitsAnswer), Problem> {
-    let limits = visit.get::<LimitsAnswer>(Path::v1(&["limits"]));
-    let (who, limits) = tokio::try_join!(visit.who(), limits)?;
-    Ok((who, limits.data))
-}
-
 impl NewPage {
     fn new(
         visit: &Visit,
@@ -78,7 +71,7 @@ impl NewPage {
 }
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
-    let known = known(&visit).await?;
+    let known = visit.who_and_limits().await?;
     let once = visit.app.entropy.uuid_v4().to_string();
     let page = NewPage::new(&visit, known, once, &Fields::default(), Errors::default());
     Ok(render(StatusCode::OK, &page))
@@ -90,7 +83,7 @@ pub(super) async fn create(sent: SignedForm) -> Result<Response, Problem> {
     let body = json!({"email": fields.text("email"), "role": fields.text("role")});
     let path = Path::v1(&["invitations"]);
     // Before the command: what fails after it would keep its link from everybody.
-    let known = known(&visit).await?;
+    let known = visit.who_and_limits().await?;
     let made = visit.command::<InvitationCreated>(Method::POST, path, Some(&body), Some(&once));
     let made = match made.await {
         Ok(made) => made,

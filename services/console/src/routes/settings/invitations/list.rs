@@ -2,26 +2,18 @@
 
 use api::v1::{Invitation, InvitationStatus};
 use askama::Template;
-use axum::extract::Query;
 use axum::response::Response;
-use serde::Deserialize;
 
 use super::PLACE;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::address::Parameters;
+use crate::routes::list::List;
 use crate::routes::people::People;
 use crate::text::filters;
 use crate::visit::Signed;
 
-/// Invitations of a page.
-const PAGE: u16 = 50;
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    status: String,
-    cursor: String,
-}
+const STATUS: &str = "status";
 
 #[derive(Template)]
 #[template(path = "settings/invitations/list.html")]
@@ -29,8 +21,7 @@ struct ListPage {
     shell: Shell,
     rows: Vec<Row>,
     status: InvitationStatus,
-    /// Where the next page is.
-    next: Option<String>,
+    list: List,
 }
 
 struct Row {
@@ -39,8 +30,9 @@ struct Row {
 }
 
 impl ListPage {
-    fn statuses() -> [InvitationStatus; InvitationStatus::ALL.len()] {
-        InvitationStatus::ALL
+    fn tabs(&self) -> [(InvitationStatus, String); InvitationStatus::ALL.len()] {
+        let of = |status: InvitationStatus| self.list.clone().keeping(STATUS, status.name());
+        InvitationStatus::ALL.map(|status| (status, of(status).first()))
     }
 
     fn is_pending(&self) -> bool {
@@ -56,31 +48,24 @@ impl Framed for ListPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Query(asked): Query<Asked>,
+    asked: Parameters,
 ) -> Result<Response, Problem> {
-    let status = status_of(&asked.status);
-    let path = Path::v1(&["invitations"])
-        .with("status", status.name())
-        .with("limit", PAGE)
-        .with_filled("cursor", &asked.cursor);
+    let status = status_of(asked.get(STATUS));
+    let list = List::new(PLACE, &asked, &[]).keeping(STATUS, status.name());
+    let path = list.path(Path::v1(&["invitations"]).with(STATUS, status.name()));
     let invitations = visit.get::<Vec<Invitation>>(path);
     let (who, invitations, people) =
         tokio::try_join!(visit.who(), invitations, People::of(&visit))?;
+    let list = list.answered(&invitations);
     let rows = invitations.data.into_iter().map(|invitation| Row {
         inviter: people.actor(&invitation.invited_by),
         invitation,
-    });
-    let next = invitations.next_cursor.map(|cursor| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("status", status.name());
-        query.append_pair("cursor", &cursor);
-        format!("{PLACE}?{}", query.finish())
     });
     Ok(ok(&ListPage {
         rows: rows.collect(),
         shell: Shell::signed(&visit, who, Nav::Members, "Invitations"),
         status,
-        next,
+        list,
     }))
 }
 

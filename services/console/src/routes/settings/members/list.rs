@@ -1,39 +1,25 @@
 //! `/settings/members`: who belongs to the org.
 
-use api::limits::SEARCH_CHARS;
 use api::v1::{Member, Role};
 use askama::Template;
-use axum::extract::Query;
 use axum::response::Response;
-use serde::Deserialize;
 
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
+use crate::routes::address::Parameters;
+use crate::routes::choice::Choice;
+use crate::routes::list::List;
 use crate::routes::people::name_of;
 use crate::text::filters;
 use crate::visit::Signed;
-
-/// Members of a page.
-const PAGE: u16 = 50;
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Asked {
-    role: String,
-    search: String,
-    cursor: String,
-}
 
 #[derive(Template)]
 #[template(path = "settings/members/list.html")]
 struct ListPage {
     shell: Shell,
     rows: Vec<Row>,
-    /// Its name; empty for all.
-    role: &'static str,
-    search: String,
-    /// Where the next page is.
-    next: Option<String>,
+    list: List,
+    roles: Vec<Choice>,
     /// Whether nobody else is there yet.
     is_alone: bool,
 }
@@ -45,8 +31,13 @@ struct Row {
 }
 
 impl ListPage {
-    fn roles() -> [Role; Role::ALL.len()] {
-        Role::ALL
+    /// By what a member is found.
+    fn searched(&self) -> &'static str {
+        if self.shell.is_admin() {
+            "name or email"
+        } else {
+            "name"
+        }
     }
 }
 
@@ -58,18 +49,12 @@ impl Framed for ListPage {
 
 pub(super) async fn show(
     Signed(visit): Signed,
-    Query(asked): Query<Asked>,
+    asked: Parameters,
 ) -> Result<Response, Problem> {
-    let role = asked.role.parse().map_or("", Role::name);
-    let search = asked.search.trim();
-    let is_first = [role, search, &asked.cursor].iter().all(|it| it.is_empty());
-    let path = Path::v1(&["members"])
-        .with("limit", PAGE)
-        .with_filled("role", role)
-        .with_filled("search", search)
-        .with_filled("cursor", &asked.cursor);
-    let members = visit.get::<Vec<Member>>(path);
+    let list = List::new("/settings/members", &asked, &["search", "role"]);
+    let members = visit.get::<Vec<Member>>(list.path(Path::v1(&["members"])));
     let (who, members) = tokio::try_join!(visit.who(), members)?;
+    let list = list.answered(&members);
     let own = who.session.user.id;
     let rows = members.data.into_iter().map(|member| Row {
         name: name_of(&member),
@@ -77,19 +62,12 @@ pub(super) async fn show(
         member,
     });
     let rows: Vec<_> = rows.collect();
-    let next = members.next_cursor.map(|cursor| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("role", role);
-        query.append_pair("search", search);
-        query.append_pair("cursor", &cursor);
-        format!("/settings/members?{}", query.finish())
-    });
+    let roles = Role::ALL.map(|role| (role.name(), role.name()));
     Ok(ok(&ListPage {
-        is_alone: is_first && rows.len() == 1,
+        is_alone: list.is_first() && !list.is_narrowed() && rows.len() == 1,
         shell: Shell::signed(&visit, who, Nav::Members, "Members"),
         rows,
-        role,
-        search: search.to_owned(),
-        next,
+        roles: Choice::all([("", "all")].into_iter().chain(roles), list.get("role")),
+        list,
     }))
 }
