@@ -131,7 +131,7 @@ function admin({ keys, ended, admins, members, invitations, creators, videos, ca
     at("/audit/as-of?at=2001-01-01T00:00:00Z", 404),
     dialog("/settings/api-keys", /^Delete/),
     dialog("/settings/members", "Remove Grace"),
-    dialog("/settings/invitations", /^Revoke/),
+    dialog("/settings/invitations", /^Revoke the/),
     after("/settings/api-keys/new", "Create key", 400, fill("Name", " ")),
     after("/settings/api-keys/new", "Create key", 201, fill("Name", "Shown once")),
     after(`${key}/change`, "Save changes", 400, fill("Name", " ")),

@@ -106,8 +106,7 @@ describe("the life of a key", { concurrency: 2 }, () => {
     assert.deepEqual([await status(secret), await status(second)], [401, 200]);
     await page.goto("/settings/api-keys");
     assert.equal(await page.getByRole("row").filter({ hasText: "Reporting" }).count(), 1);
-    await page.getByLabel("Show").selectOption("ended");
-    await button(page, "Show").click();
+    await page.getByRole("link", { name: "Revoked and expired" }).click();
     await page.getByRole("row").filter({ hasText: "revoked" }).waitFor();
     assert.equal(holds(secret).length, 1);
   });

@@ -112,10 +112,9 @@ export async function answerTo(page, method, act) {
   return response;
 }
 
-/** Goes to a page of the list (pages.mjs), and says with what the server answered; once more if a busy machine was late. */
+/** Goes to a page of the list (pages.mjs), and says with what the server answered. */
 export async function go(page, { path, act, status }) {
   let answer = await page.goto(path);
-  if (answer.status() === 503 && status !== 503) answer = await page.goto(path);
   if (act) answer = await lastOf(await act(page));
   assert.equal(answer.status(), status, path);
   return answer;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::ids::{LogEpoch, TreeSize};
-use domain::signed::{LogName, NoteSigner, VerifierKey, Restoration};
+use domain::signed::{LogName, NoteSigner, Restoration, VerifierKey};
 use domain::time::Timestamp;
 use sqlx::PgConnection;
 

@@ -7,7 +7,9 @@ mod path;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use api::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, TGA_MIN_POSITION, TGA_POSITION, X_REQUEST_ID};
+use api::header::{
+    IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, TGA_MIN_POSITION, TGA_POSITION, X_REQUEST_ID,
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED, USER_AGENT};

@@ -118,7 +118,9 @@ async fn whatever_is_asked_again_and_read_has_one_deadline() {
         waits(&clock).await;
         clock.advance(again);
         let mut second = slow.next().await;
-        let said = second.connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":");
+        let said = second
+            .connection
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\":");
         said.expect("an open connection");
         clock.advance(again);
         second
@@ -193,7 +195,10 @@ async fn what_counts_as_a_guess_is_asked_once() {
     let both = async { tokio::join!(commanding, answering) };
     let both = Clock::system().timeout(SOON, both).await;
     let (commanded, ()) = both.expect("the call ends");
-    assert!(matches!(commanded, Err(Failure::Refused(_))), "{commanded:?}");
+    assert!(
+        matches!(commanded, Err(Failure::Refused(_))),
+        "{commanded:?}"
+    );
 }
 
 #[test]

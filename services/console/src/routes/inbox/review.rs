@@ -203,7 +203,10 @@ mod tests {
     fn a_decision_has_a_key_of_its_own_on_each_list() {
         let key = |once, body: &[u8]| Review::of(&Fields::parse(body)).key(once);
         let one = key("1", b"decision=include&video_ids=a&video_ids=b");
-        assert_eq!(one, key("1", b"video_ids=a&title=a+A&video_ids=b&decision=include"));
+        assert_eq!(
+            one,
+            key("1", b"video_ids=a&title=a+A&video_ids=b&decision=include")
+        );
         for (once, body) in [
             ("2", "decision=include&video_ids=a&video_ids=b"),
             ("1", "decision=exclude&video_ids=a&video_ids=b"),

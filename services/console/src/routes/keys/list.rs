@@ -86,10 +86,7 @@ impl Framed for ListPage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    asked: Parameters,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, asked: Parameters) -> Result<Response, Problem> {
     let mut which = Which::EACH.into_iter();
     let which = which.find(|which| which.name() == asked.get(SHOW));
     let which = which.unwrap_or(Which::Live);

@@ -85,8 +85,12 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
 
 /// With the names of the keys that made or ended this one, as far as they can be had.
 async fn with_makers(visit: &Visit, people: People, key: &ApiKey) -> People {
-    let actors = [Some(&key.created_by), key.revoked_by.as_ref()].into_iter().flatten();
-    let keys = actors.filter(|actor| actor.kind == "key").filter_map(|actor| actor.id);
+    let actors = [Some(&key.created_by), key.revoked_by.as_ref()]
+        .into_iter()
+        .flatten();
+    let keys = actors
+        .filter(|actor| actor.kind == "key")
+        .filter_map(|actor| actor.id);
     let keys: BTreeSet<_> = keys.collect();
     let known = keys.into_iter().map(|id| visit.get::<ApiKey>(at(id)));
     let known = join_all(known).await.into_iter().flatten();

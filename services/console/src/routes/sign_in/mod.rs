@@ -49,7 +49,8 @@ fn named(mut visit: Visit) -> Visit {
 /// How long whoever signs in waits for the end of the session that their browser had.
 const FORMER_WITHIN: Duration = Duration::from_secs(3);
 /// Told where that end is not known of.
-const FORMER_LIVES: &str = "The session that this browser had before may still be live: Sessions lists it, and ends it.";
+const FORMER_LIVES: &str =
+    "The session that this browser had before may still be live: Sessions lists it, and ends it.";
 
 /// Signs in with a new session, and goes to a page. The session that the browser had ends, or nobody who
 /// signs out would end it.
@@ -80,7 +81,10 @@ async fn end(former: &Visit) -> bool {
     };
     if !has_ended {
         let request_id = former.request_id();
-        tracing::warn!(request_id, "the session of before did not end when another one began");
+        tracing::warn!(
+            request_id,
+            "the session of before did not end when another one began"
+        );
     }
     has_ended
 }

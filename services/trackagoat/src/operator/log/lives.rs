@@ -29,7 +29,7 @@ pub struct Lives {
     /// What was signed of each.
     heads: BTreeMap<LogEpoch, Vec<(TreeSize, NodeHash)>>,
     notes: Vec<Restoration>,
-    /// Whether somebody vouches for what the database says of restores and nothing signed does.
+    /// Whether somebody vouches for what nothing signed says of restores.
     vouched: bool,
 }
 
@@ -68,7 +68,7 @@ impl Lives {
         Ok(lives)
     }
 
-    /// With somebody's word, or without, that what is noted under no signature happened.
+    /// With somebody's word, or without, that the restores happened of which nothing signed says so.
     #[must_use]
     pub fn vouched(self, vouched: bool) -> Self {
         Self { vouched, ..self }
@@ -87,7 +87,9 @@ impl Lives {
     /// Events that the log has in common with lives of which nothing says how they are related to its own, by what
     /// was signed of them: those under the largest head that the log is not too short for, if it has its root.
     /// Such heads continue each other, so that the smaller ones agree too. What the database itself keeps of them
-    /// is not asked: whoever changes the log may take from that, and seem to have lost what they rewrote.
+    /// is not asked: whoever changes the log may take from that, and seem to have lost what they rewrote. If the log
+    /// is another one there, it was changed, or went on after a restore: that somebody has to vouch for, and then it
+    /// is the largest head that it does have.
     pub async fn common(
         &self,
         log: &EventLog,
@@ -101,18 +103,20 @@ impl Lives {
             if is_told(*life, former.epoch) || is_told(former.epoch, *life) {
                 continue;
             }
-            let within = heads.iter();
+            let within = heads.iter().copied();
             let within = within.filter(|(size, _)| size.get() <= former.position.get());
-            let Some((size, root)) = within.max_by_key(|(size, _)| *size) else {
+            let within: BTreeMap<_, _> = within.collect();
+            let Some(largest) = within.keys().next_back().copied() else {
+                remark(format_args!(
+                    "warning: all that was signed in the life {life} goes beyond this log: nothing is said of it"
+                ));
                 continue;
             };
-            match log.tree_edge(*size).await {
-                Ok(Some(edge)) if edge.root() == *root => {
-                    found.insert(*life, *size);
+            match common_size(log, &within).await {
+                Ok(common) if self.vouched || common == largest => {
+                    found.insert(*life, common);
                 }
-                Ok(_) => remark(format_args!(
-                    "warning: the log is not what was signed over its first {size} events in the life {life}"
-                )),
+                Ok(common) => warn_of_other(*life, common, largest),
                 Err(error) => remark(format_args!(
                     "warning: the log cannot be compared with what was signed in the life {life}: {}",
                     chain(&error)
@@ -138,21 +142,6 @@ impl Lives {
         noted.chain(self.notes.iter().cloned()).collect()
     }
 
-    /// Says which restores the database tells of that nothing signed does, if there is a key to sign them.
-    pub fn tell_unsigned(&self, noted: &[LogRestoration]) {
-        if self.signer.is_none() || self.vouched {
-            return;
-        }
-        for said in unsigned_restorations(noted, &self.keys()) {
-            let Restoration { former, size, epoch, at, .. } = said;
-            remark(format_args!(
-                "warning: only the database says that the life {former} of the log ended at {at}, with a restore to \
-                 its first {size} events, and {epoch} began; whoever can write to it can say so. If you know of that \
-                 restore, run the command once more with --sign-noted: until then the log is not signed"
-            ));
-        }
-    }
-
     fn largest(&self, life: LogEpoch) -> TreeSize {
         let heads = self.heads.get(&life).into_iter().flatten();
         heads.map(|(size, _)| *size).max().unwrap_or_default()
@@ -167,22 +156,32 @@ impl Lives {
         noted: &[LogRestoration],
         common: &BTreeMap<LogEpoch, TreeSize>,
     ) -> Result<(), ReadError> {
+        let notes = self.notes(noted);
+        let mut said = self.said(begun, &notes, common);
         if let Some(signer) = &self.signer {
-            self.tell_unsigned(noted);
-            let unsigned = unsigned_restorations(noted, &self.keys());
-            for said in unsigned.into_iter().filter(|_| self.vouched) {
-                let origin = signer.name().clone();
-                let said = Restoration { origin, ..said.clone() };
-                note_restoration_in_tx(&mut *connection, &said, Some(signer)).await?;
+            let mut unsigned = unsigned_restorations(noted, &self.keys());
+            if self.vouched {
+                let origin = signer.name();
+                said.extend(unsigned.drain(..).map(|said| Restoration {
+                    origin: origin.clone(),
+                    ..said.clone()
+                }));
             }
+            let known: Vec<_> = notes.into_iter().chain(said.iter().cloned()).collect();
+            // Where nothing was signed nobody has to know how the life ended.
+            unsigned.retain(|said| {
+                said.known > TreeSize::ZERO
+                    && Restoration::common(&known, said.former, begun.epoch).is_none()
+            });
+            unsigned.into_iter().for_each(warn_of_unsigned);
         } else if !self.heads.is_empty() || was_signed(begun, noted) {
             remark(
                 "warning: the log's key is not at hand (TGA_LOG_SIGNING_KEY_FILE): nothing signed says that \
                  the log was restored. `log verify` doubts it and command services do not sign the log until \
-                 `log restored --sign-noted` was run with the key",
+                 `log restored` was run with the key",
             );
         }
-        for said in self.said(begun, &self.notes(noted), common) {
+        for said in said {
             note_restoration_in_tx(&mut *connection, &said, self.signer.as_deref()).await?;
         }
         Ok(())
@@ -209,10 +208,6 @@ impl Lives {
             // Nothing says how a life ended that services ended themselves, started over a restored database.
             let common = Restoration::common(all, begun.former, *life);
             let Some(common) = common.or_else(|| found.get(life).copied()) else {
-                remark(format_args!(
-                    "warning: heads of the life {life} of the log were signed, and nothing says how that is \
-                     related to this log: nothing is said of it"
-                ));
                 continue;
             };
             said.push(Restoration {
@@ -225,6 +220,57 @@ impl Lives {
         }
         said
     }
+}
+
+/// The largest size of these heads of one life at which the log has their root, or none of it. Where it has one, it has
+/// those of all smaller ones.
+async fn common_size(
+    log: &EventLog,
+    heads: &BTreeMap<TreeSize, NodeHash>,
+) -> Result<TreeSize, ReadError> {
+    let heads: Vec<_> = heads.iter().collect();
+    let (mut agree, mut differ) = (0, heads.len());
+    // The largest first: of a log that was not changed it is all that is asked.
+    let mut at = heads.len().saturating_sub(1);
+    while agree < differ {
+        let (size, root) = heads[at];
+        let edge = log.tree_edge(*size).await?;
+        if edge.is_some_and(|edge| edge.root() == *root) {
+            agree = at + 1;
+        } else {
+            differ = at;
+        }
+        at = agree.midpoint(differ);
+    }
+    let last = agree.checked_sub(1).map(|last| *heads[last].0);
+    Ok(last.unwrap_or_default())
+}
+
+/// Says that a restore is under no signature.
+fn warn_of_unsigned(said: &Restoration) {
+    let Restoration {
+        former,
+        size,
+        epoch,
+        at,
+        ..
+    } = said;
+    remark(format_args!(
+        "warning: only the database says that the life {former} of the log ended at {at} with a restore to its first \
+         {size} events, and {epoch} began; whoever can write to it can say so. If you know of that restore, run the \
+         command once more with --vouch: until then the log is not signed"
+    ));
+}
+
+/// Says that the log is another one than was signed.
+fn warn_of_other(life: LogEpoch, common: TreeSize, signed: TreeSize) {
+    remark(format_args!(
+        "warning: the log is not what was signed over its first {signed} events in the life {life}, but up to \
+         {common}. It was changed, or services wrote to it between a restore and this command. Restore the \
+         backup once more, and run this before any service starts; or, if you know that services wrote, run it \
+         once more with --vouch: then what was signed beyond {common} counts as lost. Until then the log is not \
+         signed, and `log verify` ends with 1"
+    ));
 }
 
 /// Whether the life that ended, or one before it, is known in the database to have been signed.

@@ -122,9 +122,10 @@ pub struct Restored {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Sign what the database alone says of restores, too: that they happened you know.
+    /// You know that the log was restored, and by whom: sign what the database alone says of that, and
+    /// that what differs from what was signed was written after it.
     #[arg(long)]
-    sign_noted: bool,
+    vouch: bool,
     #[command(flatten)]
     signer: SignerArgs,
 }
@@ -167,7 +168,7 @@ impl Restored {
         entropy: Entropy,
     ) -> Result<(), Box<dyn Error>> {
         let lives = Lives::known(&target.place()?, &self.signer, &clock).await?;
-        let lives = lives.vouched(self.sign_noted);
+        let lives = lives.vouched(self.vouch);
         let action = Action::Restored(self, lives);
         Ok(action.run(target, clock, entropy).await?)
     }
@@ -181,7 +182,6 @@ impl Restored {
     ) -> Result<(), Failure> {
         let recorded = self.read(operator)?;
         if self.dry_run {
-            lives.tell_unsigned(&operator.commander.log().restorations().await?);
             let lost = lost::of(operator, recorded.denials).await?;
             let mut tally = Tally::new(lost.present);
             let mut rehearsal = Rehearsal::new(&operator.commander);

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use runtime::clock::Clock;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Browser, Page};
 use crate::dev::Dev;

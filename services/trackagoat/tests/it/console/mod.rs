@@ -11,7 +11,6 @@ use reqwest::header::{HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
-use testkit::eventually;
 
 use crate::dev::{Answer, Dev, answer};
 

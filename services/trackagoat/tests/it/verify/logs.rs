@@ -3,9 +3,7 @@
 use domain::event::{Event, KeyChanged, KeyRevoked, RevocationReason};
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::signed::Restoration;
-use event_log::{
-    Signer, SignerConfig, SignerError, begin_epoch_in_tx, note_restoration_in_tx,
-};
+use event_log::{Signer, SignerConfig, SignerError, begin_epoch_in_tx, note_restoration_in_tx};
 
 use super::{World, key, rewritten};
 

@@ -2,48 +2,72 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, PgConnection};
 use testkit::eventually;
 
 use crate::dev::{Dev, run};
-use crate::serve::{Given, text};
+use crate::serve::{Given, Service, text};
 
 const SIGNED_WITHIN: Duration = Duration::from_mins(1);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
-    let given = Given::new("signed").await;
-    given.told(&["migrate"]).await;
-    let well = text(&given.operate(&["doctor"]).await);
-    assert!(
-        well.contains("what the log holds cannot be proven"),
-        "{well}"
-    );
-    let key = given.folder.path().join("signing.key");
-    let new = ["log", "new-signing-key", "--file", key.to_str().unwrap()];
-    let public = given.told(&new).await;
-    let copies = given.folder.path().join("checkpoints");
-    let login = given.login("tga_command").await;
-    let service = async || {
-        let mut command = given.command(&login);
+/// Servers, and what a log is signed and verified with.
+struct World {
+    given: Given,
+    public: String,
+    login: String,
+}
+
+impl World {
+    async fn new(database: &'static str) -> Self {
+        let given = Given::new(database).await;
+        given.told(&["migrate"]).await;
+        let folder = given.folder.path();
+        fs::create_dir_all(folder.join("ledger")).unwrap();
+        let key = folder.join("signing.key");
+        let new = ["log", "new-signing-key", "--file", key.to_str().unwrap()];
+        Self {
+            public: given.told(&new).await,
+            login: given.login("tga_command").await,
+            given,
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        let path = self.given.folder.path().join(name);
+        path.to_str().unwrap().to_owned()
+    }
+
+    async fn service(&self) -> Service {
+        let mut command = self.given.command(&self.login);
         command
-            .env("TGA_LOG_SIGNING_KEY_FILE", &key)
-            .env("TGA_CHECKPOINT_DIR", &copies);
-        given.serve("command", command).await.0
-    };
-    let first = service().await;
-    let second = service().await;
-    let verify = [
-        &["log", "verify", "--public-key", &public, "--checkpoint-dir"][..],
-        &[copies.to_str().unwrap()],
-    ]
-    .concat();
-    let all_signed = async || {
+            .env("TGA_LOG_SIGNING_KEY_FILE", self.path("signing.key"))
+            .env("TGA_CHECKPOINT_DIR", self.path("checkpoints"));
+        self.given.serve("command", command).await.0
+    }
+
+    async fn org(&self, name: &str) {
+        self.given.told(&["orgs", "create", "--name", name]).await;
+    }
+
+    async fn verify(&self) -> Output {
+        let copies = self.path("checkpoints");
+        let verify = ["log", "verify", "--public-key", &self.public];
+        let verify = [&verify[..], &["--checkpoint-dir", &copies]].concat();
+        self.given.operate(&verify).await
+    }
+
+    async fn verifies(&self, code: i32) {
+        let verified = self.verify().await;
+        assert_eq!(verified.status.code(), Some(code), "{}", text(&verified));
+    }
+
+    async fn all_signed(&self) {
         eventually(SIGNED_WITHIN, "all of the log to be signed", async || {
-            let verified = given.operate(&verify).await;
+            let verified = self.verify().await;
             let said = text(&verified);
             let is_copied = !said.contains("0 in folders") && !said.contains(" 0 on the stream");
             match verified.status.code() {
@@ -53,95 +77,184 @@ async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
             }
         })
         .await;
-    };
-    given.told(&["orgs", "create", "--name", "Goats"]).await;
-    all_signed().await;
+    }
+
+    /// Runs `log restored` with these options, which must succeed, and returns its warnings.
+    async fn restored(&self, options: &[&str]) -> String {
+        let (ledger, copies) = (self.path("ledger"), self.path("checkpoints"));
+        let restored = ["log", "restored", &ledger, "--checkpoint-dir", &copies];
+        warnings(&self.given.operate(&[&restored[..], options].concat()).await)
+    }
+
+    async fn restored_with_key(&self, options: &[&str]) -> String {
+        let key = self.path("signing.key");
+        let with_key = ["--log-signing-key-file", &key];
+        self.restored(&[&with_key[..], options].concat()).await
+    }
+
+    /// The same where nothing that was signed is at hand.
+    async fn restored_alone(&self, options: &[&str]) -> String {
+        let mut alone = self.given.command(&self.given.operator_url());
+        alone.env_remove("TGA_NATS_URL");
+        alone
+            .args(["log", "restored", &self.path("ledger")])
+            .args(options);
+        warnings(&run(alone).await)
+    }
+
+    async fn tamper(&self, sql: &'static str) {
+        let url = self.given.operator_url();
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    }
+}
+
+fn warnings(output: &Output) -> String {
+    let warned = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{warned}");
+    warned
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_sign_the_log_and_one_goes_on_when_another_is_killed() {
+    let world = World::new("signed").await;
+    let first = world.service().await;
+    let second = world.service().await;
+    world.org("Goats").await;
+    world.all_signed().await;
     // Killed, whichever of the two signs.
     drop(first);
-    given.told(&["orgs", "create", "--name", "Sheep"]).await;
-    all_signed().await;
-    let third = service().await;
+    world.org("Sheep").await;
+    world.all_signed().await;
+    let third = world.service().await;
     drop(second);
-    given.told(&["orgs", "create", "--name", "Cows"]).await;
-    all_signed().await;
-    let well = text(&given.operate(&["doctor"]).await);
+    world.org("Cows").await;
+    world.all_signed().await;
+    let well = text(&world.given.operate(&["doctor"]).await);
     assert!(well.contains("signatures"), "{well}");
     assert!(!well.contains("cannot be proven"), "{well}");
     third.terminate().await;
+}
 
-    // A new life is signed if a note says under the log's key why it began.
-    let ledger = given.folder.path().join("ledger");
-    std::fs::create_dir_all(&ledger).unwrap();
-    let (ledger, copies) = (ledger.to_str().unwrap(), copies.to_str().unwrap());
-    let restored = ["log", "restored", ledger, "--checkpoint-dir", copies];
-    let unsigned = given.operate(&restored).await;
-    let warned = String::from_utf8_lossy(&unsigned.stderr).into_owned();
-    assert!(unsigned.status.success(), "{warned}");
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_says_that_nothing_of_an_unsigned_log_can_be_proven() {
+    let given = Given::new("unsigned").await;
+    given.told(&["migrate"]).await;
+    let well = text(&given.operate(&["doctor"]).await);
+    let said = "what the log holds cannot be proven";
+    assert!(well.contains(said), "{well}");
+}
+
+/// A new life is signed if a note says under the log's key why it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_of_a_restore_is_signed_and_what_the_database_says_if_somebody_vouches() {
+    let world = World::new("restored_lives").await;
+    let service = world.service().await;
+    world.org("Goats").await;
+    world.all_signed().await;
+    service.terminate().await;
+
+    let warned = world.restored(&[]).await;
     assert!(warned.contains("the log's key is not at hand"), "{warned}");
-    let doubted = given.operate(&verify).await;
-    assert_eq!(doubted.status.code(), Some(3), "{}", text(&doubted));
+    world.verifies(3).await;
     // Once more with nothing at hand that was signed: the database still knows that something was.
-    let mut alone = given.command(&given.operator_url());
-    alone.env_remove("TGA_NATS_URL").args(&restored[..3]);
-    let unsigned = run(alone).await;
-    let warned = String::from_utf8_lossy(&unsigned.stderr).into_owned();
-    assert!(unsigned.status.success(), "{warned}");
+    let warned = world.restored_alone(&[]).await;
     assert!(warned.contains("the log's key is not at hand"), "{warned}");
-    let with_key = ["--log-signing-key-file", key.to_str().unwrap()];
-    // The database's word is not signed unless somebody vouches for it.
-    let restored_with_key = [&restored[..], &with_key].concat();
-    let told = given.operate(&restored_with_key).await;
-    let warned = String::from_utf8_lossy(&told.stderr).into_owned();
+    let key = world.path("signing.key");
+    let with_key = ["--log-signing-key-file", &key];
+    let warned = world.restored_alone(&with_key).await;
     assert!(warned.contains("only the database says"), "{warned}");
-    let doubted = given.operate(&verify).await;
-    assert_eq!(doubted.status.code(), Some(3), "{}", text(&doubted));
-    let vouched = [&restored_with_key[..], &["--sign-noted"]].concat();
-    given.told(&vouched).await;
-    let fourth = service().await;
-    given.told(&["orgs", "create", "--name", "Ducks"]).await;
-    all_signed().await;
-    fourth.terminate().await;
+    world.verifies(3).await;
+    let vouched = ["--log-signing-key-file", &key, "--vouch"];
+    let warned = world.restored_alone(&vouched).await;
+    assert!(!warned.contains("only the database says"), "{warned}");
+    let service = world.service().await;
+    world.org("Ducks").await;
+    world.all_signed().await;
+    service.terminate().await;
+
+    // What was signed and is at hand says as much as a note.
+    world.restored(&[]).await;
+    world.verifies(3).await;
+    let warned = world.restored_with_key(&[]).await;
+    assert!(!warned.contains("the life"), "{warned}");
 
     // Services that are started over a restored database see another history on the stream, and begin a life of
     // which nothing is said.
-    let mut tampering = PgConnection::connect(&given.operator_url()).await.unwrap();
-    let begin_a_life = "update log.head set epoch = gen_random_uuid()";
-    tampering.execute(begin_a_life).await.unwrap();
-    given.told(&restored_with_key).await;
-    let fifth = service().await;
-    given.told(&["orgs", "create", "--name", "Geese"]).await;
-    all_signed().await;
-    fifth.terminate().await;
-
-    a_rewrite_is_no_restore(&given, tampering, &restored_with_key, &verify).await;
+    world
+        .tamper("update log.head set epoch = gen_random_uuid()")
+        .await;
+    world.restored_with_key(&[]).await;
+    let service = world.service().await;
+    world.org("Geese").await;
+    world.all_signed().await;
+    service.terminate().await;
 }
 
 /// A log that was rewritten has lost nothing by a restore, whatever its database keeps of what was signed.
-async fn a_rewrite_is_no_restore(
-    given: &Given,
-    mut tampering: PgConnection,
-    restored: &[&str],
-    verify: &[&str],
-) {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrite_is_no_restore() {
+    let world = World::new("rewritten").await;
+    let service = world.service().await;
+    world.org("Goats").await;
+    world.all_signed().await;
+    service.terminate().await;
     let rewrite = "alter table log.events disable trigger append_only;
          alter table log.events_000000 disable trigger append_only;
          alter table log.checkpoints disable trigger append_only;
          alter table log.merkle disable trigger append_only;
-         update log.events set hash = sha256(hash) where position = 2;
-         delete from log.checkpoints where tree_size > 1; delete from log.newest_checkpoint;
+         update log.events set hash = sha256(hash) where position = 1;
+         delete from log.checkpoints; delete from log.newest_checkpoint;
          delete from log.merkle; update log.head set epoch = gen_random_uuid()";
-    sqlx::raw_sql(rewrite)
-        .execute(&mut tampering)
-        .await
-        .unwrap();
-    let deceived = given.operate(restored).await;
-    let warned = String::from_utf8_lossy(&deceived.stderr).into_owned();
-    assert!(
-        warned.contains("the log is not what was signed"),
-        "{warned}"
-    );
-    let found = given.operate(verify).await;
-    assert_eq!(found.status.code(), Some(1), "{}", text(&found));
+    world.tamper(rewrite).await;
+    let warned = world.restored_with_key(&[]).await;
+    let said = "the log is not what was signed";
+    assert!(warned.contains(said), "{warned}");
+    world.verifies(1).await;
+    // Somebody's word is for what came after a restore: events themselves are held to their hashes.
+    world.restored_with_key(&["--vouch"]).await;
+    world.verifies(1).await;
+}
+
+/// From the outside that is a rewrite too, until the backup is restored once more or somebody says what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_services_wrote_to_after_a_restore_is_signed_if_somebody_vouches() {
+    let world = World::new("written").await;
+    let service = world.service().await;
+    world.org("Goats").await;
+    world.all_signed().await;
+    service.terminate().await;
+    world.given.back_up().await;
+    let service = world.service().await;
+    for name in ["Sheep", "Cows"] {
+        world.org(name).await;
+        world.all_signed().await;
+    }
+    service.terminate().await;
+
+    world.given.restore().await;
+    let service = world.service().await;
+    for name in ["Ducks", "Geese", "Hens"] {
+        world.org(name).await;
+    }
+    service.terminate().await;
+    let warned = world.restored_with_key(&[]).await;
+    assert!(warned.contains("once more with --vouch"), "{warned}");
+    world.verifies(1).await;
+    world.restored_with_key(&["--vouch"]).await;
+    let service = world.service().await;
+    world.org("Swans").await;
+    world.all_signed().await;
+    service.terminate().await;
+
+    // What was said of that backup is signed: the right way leads on from it, and nobody has to vouch.
+    world.given.restore().await;
+    let warned = world.restored_with_key(&[]).await;
+    assert!(!warned.contains("the life"), "{warned}");
+    let service = world.service().await;
+    world.org("Quails").await;
+    world.all_signed().await;
+    service.terminate().await;
 }
 
 /// What `dev` was given, or keeps by itself, is what operators go by from wherever they are.

@@ -46,10 +46,7 @@ impl Framed for ListPage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    asked: Parameters,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, asked: Parameters) -> Result<Response, Problem> {
     let status = status_of(asked.get(STATUS));
     let list = List::new(PLACE, &asked, &[]).keeping(STATUS, status.name());
     let path = list.path(Path::v1(&["invitations"]).with(STATUS, status.name()));

@@ -47,10 +47,7 @@ impl Framed for ListPage {
     }
 }
 
-pub(super) async fn show(
-    Signed(visit): Signed,
-    asked: Parameters,
-) -> Result<Response, Problem> {
+pub(super) async fn show(Signed(visit): Signed, asked: Parameters) -> Result<Response, Problem> {
     let list = List::new("/settings/members", &asked, &["search", "role"]);
     let members = visit.get::<Vec<Member>>(list.path(Path::v1(&["members"])));
     let (who, members) = tokio::try_join!(visit.who(), members)?;

@@ -162,8 +162,12 @@ impl Chains {
                 return Ok(());
             }
             if !may_begin_here && !self.has_gaps {
+                let hint = match self.beginning {
+                    Beginning::Anywhere => " (of an export that was filtered: --partial)",
+                    Beginning::First => "",
+                };
                 return fault(format!(
-                    "it is version {version} of the {stream} of org {org}: version {due} is missing"
+                    "it is version {version} of the {stream} of org {org}: version {due} is missing{hint}"
                 ));
             }
             if is_first {
