@@ -1,6 +1,7 @@
 //! The service: what it is made of, and the tasks that keep it going.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,12 +91,18 @@ impl CommandService {
             config.append(),
         );
         let log = log.with_archive(archive);
+        let ready = watch::Sender::new(false);
+        let once_seen = |run| once_seen(ready.subscribe(), base.clone(), run);
         base.spawn(TaskKind::Critical, "appender", appender.run(base.clone()));
         if let Some(nats) = &nats {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());
-            base.spawn(TaskKind::Critical, "mirror", mirror.run(base.clone()));
+            let mirror = once_seen(Box::pin(mirror.run(base.clone())));
+            base.spawn(TaskKind::Critical, "mirror", mirror);
         }
-        sign(&log, nats.as_ref(), signer, &base);
+        if let Some(signer) = signer_of(&log, nats.as_ref(), signer) {
+            let signer = once_seen(Box::pin(signer.run(base.clone())));
+            base.spawn(TaskKind::Critical, "signer", signer);
+        }
         let mirrored = nats.clone();
         let sweeper = Sweeper::new(log.clone());
         base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
@@ -121,7 +128,6 @@ impl CommandService {
         let snapshots = snapshotter.run(base.clone());
         base.spawn(TaskKind::Disposable, "snapshots", snapshots);
         let looks = primary.clone();
-        let ready = watch::Sender::new(false);
         let people = People::new(
             primary.clone(),
             commander.clone(),
@@ -138,7 +144,8 @@ impl CommandService {
             clock.clone(),
             entropy.clone(),
         );
-        base.spawn(TaskKind::Critical, "webhooks", sender.run(base.clone()));
+        let sender = once_seen(Box::pin(sender.run(base.clone())));
+        base.spawn(TaskKind::Critical, "webhooks", sender);
         let webhooks = Webhooks::new(primary.clone(), courier, clock.clone(), entropy.clone());
         let app = App::new(http::Parts {
             oidc,
@@ -190,17 +197,38 @@ impl CommandService {
     }
 }
 
+/// What carries the log on: it may be one that was restored and that its ledger knows more of, and such a log is left
+/// as it is, in the database, on NATS and with whoever it is told to.
+async fn once_seen(
+    mut seen: watch::Receiver<bool>,
+    tasks: Tasks,
+    run: Pin<Box<dyn Future<Output = ()> + Send>>,
+) {
+    let is_seen = tokio::select! {
+        biased;
+        () = tasks.stopping() => false,
+        seen = seen.wait_for(|seen| *seen) => seen.is_ok(),
+    };
+    if is_seen {
+        run.await;
+    } else {
+        tasks.stopping().await;
+    }
+}
+
 /// Signs the log, if there is something to sign it with.
-fn sign(log: &EventLog, nats: Option<&Client>, signer: Option<SignerConfig>, base: &Tasks) {
-    let Some(signer) = signer else {
+fn signer_of(
+    log: &EventLog,
+    nats: Option<&Client>,
+    signer: Option<SignerConfig>,
+) -> Option<Signer> {
+    if signer.is_none() {
         tracing::warn!(
             "no key to sign the log with: what it holds cannot be proven; `trackagoat log \
              new-signing-key` makes one"
         );
-        return;
-    };
-    let signer = Signer::new(log.clone(), nats.cloned(), signer);
-    base.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
+    }
+    Some(Signer::new(log.clone(), nats.cloned(), signer?))
 }
 
 /// Says once that the log answers, and has all that the ledger knows of it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use event_log::pending_migrations;
-use read_model::ProjectionVersion;
+use read_model::{Build, ProjectionVersion};
 use runtime::clock::Clock;
 use runtime::telemetry::chain;
 use sqlx::PgConnection;
@@ -314,7 +314,7 @@ async fn projection(
     }
     let row = if readable.is_some() {
         sqlx::query!(
-            "select position, caught_up_at from read.versions where version = $1",
+            "select position, caught_up_at, build from read.versions where version = $1",
             version.get()
         )
         .fetch_optional(connection)
@@ -331,20 +331,19 @@ async fn projection(
         .mend(format_args!(
             "{projector}, or look into the read model's own database"
         )),
-        Some(row) if row.caught_up_at.is_none() => Finding::warning(
-            "projection",
-            format_args!(
-                "{version} is being built: {} of {head} events",
-                row.position
-            ),
-        )
-        .mend("wait; it becomes current when it has caught up"),
-        Some(row) if head - row.position > LAG => Finding::warning(
-            "projection",
-            format_args!("{version} is {} events behind", head - row.position),
-        )
-        .mend(projector),
-        Some(row) => Finding::fine("projection", format_args!("{version} at {}", row.position)),
+        Some(row) => {
+            let (build, behind) = (Build::new(version, row.build), head - row.position);
+            if row.caught_up_at.is_none() {
+                let says = format!("{build} is being built: {} of {head} events", row.position);
+                Finding::warning("projection", says)
+                    .mend("wait; it becomes current when it has caught up")
+            } else if behind > LAG {
+                let says = format!("{build} is {behind} events behind");
+                Finding::warning("projection", says).mend(projector)
+            } else {
+                Finding::fine("projection", format_args!("{build} at {}", row.position))
+            }
+        }
     });
     Ok(())
 }

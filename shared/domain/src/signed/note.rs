@@ -41,7 +41,9 @@ pub enum NotVerified {
     #[error("not a signed note")]
     Form,
     /// Who signed it is not known here.
-    #[error("the note is signed with none of the given keys")]
+    #[error(
+        "the note is signed with none of the given keys: are they this log's (`log checkpoint --public-key`)?"
+    )]
     UnknownKey,
     /// It was changed, or signed with another key of the same name and id.
     #[error("the signature of {0} is wrong")]

@@ -94,7 +94,7 @@ async fn what_was_said_of_a_restore_is_signed_again_with_a_new_key() {
     rewritten.unwrap();
     let noted = log.restorations().await.unwrap();
     let signed: Vec<_> = noted.iter().filter_map(|one| one.signed(&keys)).collect();
-    assert_eq!(signed, [restoration.clone()]);
+    assert_eq!(signed, std::slice::from_ref(&restoration));
     signer(log).sign_once().await.unwrap();
     assert_eq!(newest(log).await.epoch, restoration.epoch);
     process.stop().await;

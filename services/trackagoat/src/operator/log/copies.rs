@@ -10,6 +10,7 @@ use runtime::telemetry::chain;
 
 use crate::nats;
 use crate::operator::Place;
+use crate::terminal::remark;
 
 const NATS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -23,6 +24,12 @@ pub fn in_folders(
     mut take: impl FnMut(CheckpointCopy),
 ) -> Result<(), FolderError> {
     let mut seen = HashSet::new();
+    for folder in named.iter().filter(|folder| !folder.is_dir()) {
+        remark(format_args!(
+            "warning: there is no folder {}: nothing that was signed is read from there",
+            folder.display()
+        ));
+    }
     for folder in named.iter().chain(&place.checkpoint_dir) {
         if seen.insert(resolved(folder)) {
             CheckpointFolder::new(folder.clone()).read(&mut take)?;

@@ -97,7 +97,7 @@ impl Lives {
         noted: &[LogRestoration],
     ) -> BTreeMap<LogEpoch, TreeSize> {
         let all = self.notes(noted);
-        let mut found = BTreeMap::new();
+        let (mut found, mut open) = (BTreeMap::new(), Vec::new());
         for (life, heads) in &self.heads {
             let is_told = |from, to| Restoration::common(&all, from, to).is_some();
             if is_told(*life, former.epoch) || is_told(former.epoch, *life) {
@@ -107,19 +107,34 @@ impl Lives {
             let within = within.filter(|(size, _)| size.get() <= former.position.get());
             let within: BTreeMap<_, _> = within.collect();
             let Some(largest) = within.keys().next_back().copied() else {
-                remark(format_args!(
-                    "warning: all that was signed in the life {life} goes beyond this log: nothing is said of it"
-                ));
+                open.push((*life, TreeSize::ZERO, None));
                 continue;
             };
             match common_size(log, &within).await {
-                Ok(common) if self.vouched || common == largest => {
+                Ok(common) if common == largest => {
                     found.insert(*life, common);
                 }
-                Ok(common) => warn_of_other(*life, common, largest),
+                Ok(common) => open.push((*life, common, Some(largest))),
                 Err(error) => remark(format_args!(
                     "warning: the log cannot be compared with what was signed in the life {life}: {}",
                     chain(&error)
+                )),
+            }
+        }
+        for (life, common, largest) in open {
+            let parted = found
+                .iter()
+                .find_map(|(from, size)| parted(&all, (*from, *size), life, largest.is_none()));
+            match (parted, largest) {
+                (Some(size), _) => {
+                    found.insert(life, size);
+                }
+                (None, Some(_)) if self.vouched => {
+                    found.insert(life, common);
+                }
+                (None, Some(largest)) => warn_of_other(life, common, largest),
+                (None, None) => remark(format_args!(
+                    "warning: all that was signed in the life {life} goes beyond this log: nothing is said of it"
                 )),
             }
         }
@@ -156,8 +171,8 @@ impl Lives {
         noted: &[LogRestoration],
         common: &BTreeMap<LogEpoch, TreeSize>,
     ) -> Result<(), ReadError> {
-        let notes = self.notes(noted);
-        let mut said = self.said(begun, &notes, common);
+        let told = self.notes(noted);
+        let mut said = self.said(begun, &told, common);
         if let Some(signer) = &self.signer {
             let mut unsigned = unsigned_restorations(noted, &self.keys());
             if self.vouched {
@@ -167,7 +182,7 @@ impl Lives {
                     ..said.clone()
                 }));
             }
-            let known: Vec<_> = notes.into_iter().chain(said.iter().cloned()).collect();
+            let known: Vec<_> = told.into_iter().chain(said.iter().cloned()).collect();
             // Where nothing was signed nobody has to know how the life ended.
             unsigned.retain(|said| {
                 said.known > TreeSize::ZERO
@@ -244,6 +259,18 @@ async fn common_size(
     }
     let last = agree.checked_sub(1).map(|last| *heads[last].0);
     Ok(last.unwrap_or_default())
+}
+
+/// Where a life left another one, of which the log has so many events: of what it has beyond that, nothing is of the
+/// life. If nothing of the life is within the log, how far both agree is known by that alone.
+fn parted(
+    all: &[Restoration],
+    (from, size): (LogEpoch, TreeSize),
+    life: LogEpoch,
+    is_beyond: bool,
+) -> Option<TreeSize> {
+    let left = Restoration::common(all, from, life)?;
+    (is_beyond || left < size).then(|| left.min(size))
 }
 
 /// Says that a restore is under no signature.

@@ -182,6 +182,9 @@ impl Restored {
     ) -> Result<(), Failure> {
         let recorded = self.read(operator)?;
         if self.dry_run {
+            let log = operator.commander.log();
+            let noted = log.restorations().await?;
+            lives.common(log, &log.head().await?, &noted).await;
             let lost = lost::of(operator, recorded.denials).await?;
             let mut tally = Tally::new(lost.present);
             let mut rehearsal = Rehearsal::new(&operator.commander);

@@ -72,20 +72,20 @@ async fn a_decision_that_fails_leaves_the_list_as_it_was() {
     let (place, ids) = inbox(&dev, &mut browser).await;
     let shown = browser.get(&place).await;
     let (token, once) = (shown.field("form_token"), shown.field("once"));
-    let (one, two, three) = (&ids[0], &ids[1], &ids[2]);
-    let all = [one, two, three];
+    let (first, second, third) = (&ids[0], &ids[1], &ids[2]);
+    let all = [first, second, third];
 
     // Without scripts: the page again, with what was ticked.
     let unknown = [
         ("form_token", &*token),
-        ("video_ids", one),
-        ("video_ids", three),
+        ("video_ids", first),
+        ("video_ids", third),
         ("decision", "applaud"),
     ];
     let refused = browser.post(&place, &unknown).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
     assert!(refused.text.contains("role=\"alert\""), "{}", refused.text);
-    assert_lists(&refused, &all, &[one, three]);
+    assert_lists(&refused, &all, &[first, third]);
     let none = [("form_token", &*token), ("decision", "include")];
     let refused = browser.post(&place, &none).await;
     assert!(refused.text.contains("no video is selected"));
@@ -104,21 +104,21 @@ async fn a_decision_that_fails_leaves_the_list_as_it_was() {
     let gone = dev
         .call(
             Method::DELETE,
-            &format!("/videos/{two}"),
+            &format!("/videos/{second}"),
             dev.demo_key(),
             None,
         )
         .await;
     assert!(gone.status.is_success(), "{}", gone.body);
     browser.see(&gone);
-    let titles = [format!("{one} Goat one"), format!("{two} Goat <two>")];
+    let titles = [format!("{first} Goat one"), format!("{second} Goat <two>")];
     let some = [
         ("form_token", &*token),
         ("once", &*once),
         ("title", &titles[0]),
         ("title", &titles[1]),
-        ("video_ids", one),
-        ("video_ids", two),
+        ("video_ids", first),
+        ("video_ids", second),
         ("decision", "include"),
     ];
     let told = post_part(&mut browser, &place, &some).await;
@@ -129,12 +129,12 @@ async fn a_decision_that_fails_leaves_the_list_as_it_was() {
     ] {
         assert!(told.text.contains(said), "{said}: {}", told.text);
     }
-    assert_lists(&told, &[three], &[]);
+    assert_lists(&told, &[third], &[]);
     let included = format!("{place}?status=included");
-    assert_eq!(browser.api(&included).await[0]["id"], **one);
+    assert_eq!(browser.api(&included).await[0]["id"], **first);
 
     // Sent again, after a colleague decided otherwise, it changes nothing.
-    let otherwise = json!({"decision": "exclude", "video_ids": [one]});
+    let otherwise = json!({"decision": "exclude", "video_ids": [first]});
     let review = format!("{place}/review");
     let excluded = dev
         .call(Method::POST, &review, dev.demo_key(), Some(otherwise))

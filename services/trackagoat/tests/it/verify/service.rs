@@ -255,6 +255,17 @@ async fn a_log_that_services_wrote_to_after_a_restore_is_signed_if_somebody_vouc
     world.org("Quails").await;
     world.all_signed().await;
     service.terminate().await;
+
+    // And where services began a life over it, but wrote nothing, it is known without anybody's word what lives there
+    // were, those too of which the log has nothing.
+    world.given.restore().await;
+    world.service().await.terminate().await;
+    let warned = world.restored_with_key(&[]).await;
+    assert!(!warned.contains("the life"), "{warned}");
+    let service = world.service().await;
+    world.org("Turkeys").await;
+    world.all_signed().await;
+    service.terminate().await;
 }
 
 /// What `dev` was given, or keeps by itself, is what operators go by from wherever they are.

@@ -30,7 +30,7 @@ pub enum SinkError {
     Output(#[source] std::io::Error),
     #[error("the log could not be read")]
     Log(#[source] event_log::ReadError),
-    #[error("no NATS is named: set TGA_NATS_URL_FILE")]
+    #[error("no NATS is named: set TGA_NATS_URL or TGA_NATS_URL_FILE")]
     NoNats,
     #[error(transparent)]
     Secret(#[from] SecretError),
