@@ -53,15 +53,19 @@ const OTHER_VARIABLES: &[&str] = &[
     "TGA_WRITE_EVENT_FILES",
 ];
 
-pub fn look(findings: &mut Findings) {
+/// Looks for the servers that `trackagoat dev` starts.
+pub fn look_for_programs(findings: &mut Findings) {
     for (program, found) in programs() {
         findings.add(match found {
             Ok(binary) => Finding::fine(program, binary.display()),
-            // Services with servers of their own need none here.
             Err(error) => Finding::warning(program, chain(&error))
                 .mend("deploy/run installs what `trackagoat dev` needs"),
         });
     }
+}
+
+/// Looks at this machine.
+pub fn look(findings: &mut Findings) {
     let most = getrlimit(Resource::Nofile).maximum;
     findings.add(match most {
         Some(most) if most < OPEN_FILES => Finding::warning(

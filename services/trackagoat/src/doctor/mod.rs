@@ -34,8 +34,14 @@ impl Doctor {
     /// Looks at everything and prints what it found.
     pub async fn run(&self, clock: &Clock) -> ExitCode {
         let mut findings = Findings::default();
+        let place = self.target.place();
+        if place.as_ref().is_ok_and(|place| place.dev_folder.is_none()) {
+            findings.add(Finding::fine("servers", "are given: none is started here"));
+        } else {
+            host::look_for_programs(&mut findings);
+        }
         host::look(&mut findings);
-        match self.target.place() {
+        match place {
             Ok(place) => servers(&place, clock, &mut findings).await,
             Err(error) => findings.add(nowhere(&error)),
         }
