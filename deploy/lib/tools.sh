@@ -163,7 +163,7 @@ need_node() {
 need_chromium() {
   [ -z "${TGA_CHROMIUM:-}" ] || return 0
   local headless=chromium-headless-shell name
-  if ! have $headless && have apt-get && [ "$(id -u)" = 0 ]; then
+  if ! have $headless && have apt-get && [ "$(id -u)" = 0 ] && { ! have chromium || apt-cache show $headless >/dev/null 2>&1; }; then
     (apt_install "Chromium without windows" $headless fonts-dejavu-core) || say "no $headless here: any other Chromium will do"
   fi
   for name in $headless chromium chromium-browser google-chrome; do

@@ -1,7 +1,6 @@
 //! The service: what it is made of, and the tasks that keep it going.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,20 +91,18 @@ impl CommandService {
         );
         let log = log.with_archive(archive);
         let ready = watch::Sender::new(false);
-        let once_seen = |run| once_seen(ready.subscribe(), base.clone(), run);
+        let once_seen = OnceSeen::new(&ready, &base);
         base.spawn(TaskKind::Critical, "appender", appender.run(base.clone()));
         if let Some(nats) = &nats {
             let mirror = Mirror::new(log.clone(), nats.clone(), config.mirror());
-            let mirror = once_seen(Box::pin(mirror.run(base.clone())));
-            base.spawn(TaskKind::Critical, "mirror", mirror);
+            once_seen.spawn(TaskKind::Critical, "mirror", mirror.run(base.clone()));
         }
         if let Some(signer) = signer_of(&log, nats.as_ref(), signer) {
-            let signer = once_seen(Box::pin(signer.run(base.clone())));
-            base.spawn(TaskKind::Critical, "signer", signer);
+            once_seen.spawn(TaskKind::Critical, "signer", signer.run(base.clone()));
         }
         let mirrored = nats.clone();
         let sweeper = Sweeper::new(log.clone());
-        base.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
+        once_seen.spawn(TaskKind::Disposable, "sweeper", sweeper.run(base.clone()));
         let parts = CoordinatorParts {
             primary: primary.clone(),
             log: log.clone(),
@@ -125,8 +122,11 @@ impl CommandService {
             org_cache_bytes: config.org_cache_bytes(),
             ingest_places: config.ingest_places(),
         });
-        let snapshots = snapshotter.run(base.clone());
-        base.spawn(TaskKind::Disposable, "snapshots", snapshots);
+        once_seen.spawn(
+            TaskKind::Disposable,
+            "snapshots",
+            snapshotter.run(base.clone()),
+        );
         let looks = primary.clone();
         let people = People::new(
             primary.clone(),
@@ -134,8 +134,7 @@ impl CommandService {
             clock.clone(),
             entropy.clone(),
         );
-        let courier = Courier::try_new(&config.courier(), clock.clone());
-        let courier = courier.expect("a client of constants, and of roots that parse");
+        let courier = courier(config, &clock);
         let sender = Sender::new(
             primary.clone(),
             commander.clone(),
@@ -144,8 +143,7 @@ impl CommandService {
             clock.clone(),
             entropy.clone(),
         );
-        let sender = once_seen(Box::pin(sender.run(base.clone())));
-        base.spawn(TaskKind::Critical, "webhooks", sender);
+        once_seen.spawn(TaskKind::Critical, "webhooks", sender.run(base.clone()));
         let webhooks = Webhooks::new(primary.clone(), courier, clock.clone(), entropy.clone());
         let app = App::new(http::Parts {
             oidc,
@@ -197,22 +195,46 @@ impl CommandService {
     }
 }
 
-/// What carries the log on: it may be one that was restored and that its ledger knows more of, and such a log is left
-/// as it is, in the database, on NATS and with whoever it is told to.
-async fn once_seen(
-    mut seen: watch::Receiver<bool>,
+fn courier(config: &Config, clock: &Clock) -> Courier {
+    let courier = Courier::try_new(&config.courier(), clock.clone());
+    courier.expect("a client of constants, and of roots that parse")
+}
+
+/// Starts what carries the log on: it may be one that was restored and that its ledger knows more of, and such a log
+/// is left as it is, in the database, on NATS and with whoever is told of it.
+struct OnceSeen {
+    seen: watch::Receiver<bool>,
     tasks: Tasks,
-    run: Pin<Box<dyn Future<Output = ()> + Send>>,
-) {
-    let is_seen = tokio::select! {
-        biased;
-        () = tasks.stopping() => false,
-        seen = seen.wait_for(|seen| *seen) => seen.is_ok(),
-    };
-    if is_seen {
-        run.await;
-    } else {
-        tasks.stopping().await;
+}
+
+impl OnceSeen {
+    fn new(seen: &watch::Sender<bool>, tasks: &Tasks) -> Self {
+        Self {
+            seen: seen.subscribe(),
+            tasks: tasks.clone(),
+        }
+    }
+
+    fn spawn(
+        &self,
+        kind: TaskKind,
+        name: &'static str,
+        run: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (mut seen, tasks) = (self.seen.clone(), self.tasks.clone());
+        let run = Box::pin(run);
+        self.tasks.spawn(kind, name, async move {
+            let is_seen = tokio::select! {
+                biased;
+                () = tasks.stopping() => false,
+                seen = seen.wait_for(|seen| *seen) => seen.is_ok(),
+            };
+            if is_seen {
+                run.await;
+            } else {
+                tasks.stopping().await;
+            }
+        });
     }
 }
 

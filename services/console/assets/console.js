@@ -56,8 +56,40 @@ document.addEventListener("submit", (event) => {
     return;
   }
   form.dataset.sent = "1";
-  // Pages that come back from the browser's memory can be sent again.
-  addEventListener("pageshow", () => { delete form.dataset.sent; }, { once: true });
+  form.setAttribute("aria-busy", "true");
+  const again = () => {
+    delete form.dataset.sent;
+    form.removeAttribute("aria-busy");
+  };
+  // Pages that come back from the browser's memory can be sent again, and so can what was stopped: no answer takes longer.
+  addEventListener("pageshow", again, { once: true });
+  setTimeout(again, 25_000);
+});
+
+// What htmx asks for is seen to be under way. If the console cannot be reached, the browser goes there itself, and says so.
+let asked = null;
+const ask = (element) => {
+  asked = element;
+  element.setAttribute("aria-busy", "true");
+};
+const answered = () => {
+  asked?.removeAttribute("aria-busy");
+  asked = null;
+};
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[hx-get]");
+  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) ask(link);
+});
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[hx-get]");
+  if (form) ask(form);
+});
+document.addEventListener("htmx:after:swap", answered);
+document.addEventListener("htmx:error", () => {
+  const element = asked;
+  answered();
+  if (element?.href) location.assign(element.href);
+  else element?.submit();
 });
 
 // The inbox by keyboard. Keys act on what is focused, never in a field, and can be switched off.

@@ -1,5 +1,6 @@
 //! What the console keeps in a browser.
 
+use api::limits::SESSION_DAYS;
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use cookie::time::Duration;
@@ -17,6 +18,8 @@ const TOLD: &str = "__Host-tga_told";
 /// A sign-in that was begun and ends at a provider.
 const FLOW: &str = "__Host-tga_flow";
 
+/// Seconds for which a browser keeps a session: as long as it lasts. Closing the browser does not end one.
+const SESSION_SECONDS: i64 = SESSION_DAYS * 24 * 60 * 60;
 /// Seconds for which a page waits for what was just done; the read side is never so late.
 const SEEN_SECONDS: i64 = 60;
 /// Seconds in which the page after a command must be loaded, to tell what it came to.
@@ -36,7 +39,8 @@ pub fn session(jar: &CookieJar) -> Option<SecretString> {
 /// Signs somebody in: what was known of the browser before is forgotten, but for what pages must show.
 pub fn sign_in(jar: CookieJar, credential: &SecretString) -> CookieJar {
     let jar = jar.remove(gone(TOLD)).remove(gone(BROWSER));
-    jar.add(ours(SESSION, credential.expose_secret().to_owned()))
+    let credential = credential.expose_secret().to_owned();
+    jar.add(kept_for(SESSION, credential, SESSION_SECONDS))
 }
 
 /// Forgets all but the browser.
@@ -63,7 +67,7 @@ pub fn seen(jar: &CookieJar) -> Option<u64> {
 
 /// Notes it.
 pub fn see(jar: CookieJar, position: u64) -> CookieJar {
-    jar.add(brief(SEEN, position.to_string(), SEEN_SECONDS))
+    jar.add(kept_for(SEEN, position.to_string(), SEEN_SECONDS))
 }
 
 /// What is to be told.
@@ -76,7 +80,7 @@ pub fn tell(jar: CookieJar, text: String) -> CookieJar {
     if text.len() > TOLD_BYTES {
         return jar;
     }
-    jar.add(brief(TOLD, text, TOLD_SECONDS))
+    jar.add(kept_for(TOLD, text, TOLD_SECONDS))
 }
 
 /// It was told.
@@ -91,7 +95,7 @@ pub fn flow(jar: &CookieJar) -> Option<String> {
 
 /// Notes it. The browser brings it along when the provider sends it back.
 pub fn begin_flow(jar: CookieJar, text: String) -> CookieJar {
-    jar.add(brief(FLOW, text, FLOW_SECONDS))
+    jar.add(kept_for(FLOW, text, FLOW_SECONDS))
 }
 
 /// It is over.
@@ -108,7 +112,7 @@ fn ours(name: &'static str, value: String) -> Cookie<'static> {
         .build()
 }
 
-fn brief(name: &'static str, value: String, seconds: i64) -> Cookie<'static> {
+fn kept_for(name: &'static str, value: String, seconds: i64) -> Cookie<'static> {
     let mut cookie = ours(name, value);
     cookie.set_max_age(Some(Duration::seconds(seconds)));
     cookie

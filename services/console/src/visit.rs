@@ -214,9 +214,16 @@ impl Visit {
     }
 
     fn problem(&self, failure: Failure) -> Problem {
-        if let Failure::Away(error) = &failure {
-            let request_id = self.request_id();
-            tracing::error!(request_id, error = %chain(error), "the API cannot be reached");
+        let request_id = self.request_id();
+        match &failure {
+            Failure::Away(error) => {
+                tracing::error!(request_id, error = %chain(error), "the API cannot be reached");
+            }
+            Failure::Late => tracing::error!(request_id, "the API did not answer in time"),
+            Failure::Unreadable => {
+                tracing::error!(request_id, "the API answered what is none of v1");
+            }
+            Failure::Refused(_) | Failure::NoPeer => {}
         }
         if self.credential().is_some() && failure.refusal("invalid_api_key").is_some() {
             return Problem::signed_out(self);

@@ -72,14 +72,21 @@ pub enum CommandError {
 impl CommandError {
     /// Whether the same may go well a moment later: somebody was busy, or another command came first.
     pub const fn is_passing(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Conflict
-                | Self::Unread(_)
-                | Self::NotCommitted(_)
-                | Self::OutcomeUnknown
-                | Self::Unsettled(_)
-        )
+            | Self::Unread(_)
+            | Self::NotCommitted(_)
+            | Self::OutcomeUnknown
+            | Self::Unsettled(_) => true,
+            Self::Rejected(_)
+            | Self::Unreadable(_)
+            | Self::Answered(_)
+            | Self::CallerDenied
+            | Self::TooLarge { .. }
+            | Self::Unanswered(_)
+            | Self::Undecodable { .. }
+            | Self::Died(_) => false,
+        }
     }
 
     /// Whether it is certain that nothing was changed.

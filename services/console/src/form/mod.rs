@@ -7,6 +7,7 @@
 
 mod token;
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -47,8 +48,17 @@ fn expected(visit: &Visit) -> Option<Token> {
 }
 
 /// What was filled in.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Fields(Vec<(String, String)>);
+
+/// Names alone: passwords are among the texts.
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
+}
 
 impl Fields {
     /// A field's text, trimmed; empty if it is not there.

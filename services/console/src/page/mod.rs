@@ -64,6 +64,8 @@ pub struct Shell {
     pub title: String,
     pub nav: Nav,
     pub who: Option<Who>,
+    /// Whether whoever asks has a session, of which nothing is known here: the ways on are shown without names.
+    pub has_session: bool,
     /// The token of this page's forms.
     pub token: String,
     pub assets: Assets,
@@ -92,12 +94,21 @@ impl Shell {
             title: title.into(),
             nav,
             who: None,
+            has_session: false,
             token: form::token(visit),
             assets: visit.app.assets.clone(),
             notice: None,
             now: visit.app.clock.now(),
             is_part: visit.is_part,
             jar: visit.jar.clone(),
+        }
+    }
+
+    /// Around a page of which it is not known for whom it is, since that could not be asked.
+    pub fn unknown(visit: &Visit, title: impl Into<String>) -> Self {
+        Self {
+            has_session: visit.credential().is_some(),
+            ..Self::outside(visit, Nav::Outside, title)
         }
     }
 
@@ -155,8 +166,12 @@ pub trait Framed: Template {
 /// A page, with its status.
 pub fn render(status: StatusCode, page: &impl Framed) -> Response {
     let jar = page.shell().jar.clone();
-    let Ok(text) = page.render() else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    let text = match page.render() {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be written");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
     };
     (status, [VARY_HX], jar, Html(text)).into_response()
 }

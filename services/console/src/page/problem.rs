@@ -9,7 +9,7 @@ use http::header::RETRY_AFTER;
 use serde_json::Map;
 
 use super::errors::capitalized;
-use super::{Framed, Nav, Next, Shell, render};
+use super::{Framed, Next, Shell, render};
 use crate::client::{Failure, Refusal};
 use crate::cookies;
 use crate::form::Sent;
@@ -165,7 +165,7 @@ impl IntoResponse for Problem {
         };
         let said = Said::of(&failure);
         let page = ProblemPage {
-            shell: Shell::outside(&visit, Nav::Outside, said.title),
+            shell: Shell::unknown(&visit, said.title),
             status: said.status.as_u16(),
             text: said.text,
             advice: said.advice,

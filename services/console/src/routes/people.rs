@@ -17,6 +17,8 @@ pub struct People {
     members: Vec<Member>,
     /// Their names by id.
     names: HashMap<String, String>,
+    /// Those of keys, which do things too.
+    keys: HashMap<String, String>,
     /// Whether they are all: then whoever is not among them has left.
     is_whole: bool,
 }
@@ -33,6 +35,7 @@ impl People {
         let names = names.map(|member| (member.user_id.to_string(), name_of(member)));
         Self {
             names: names.collect(),
+            keys: HashMap::new(),
             members,
             is_whole,
         }
@@ -42,8 +45,8 @@ impl People {
     #[must_use]
     pub fn with_keys<'a>(mut self, keys: impl IntoIterator<Item = &'a ApiKey>) -> Self {
         let keys = keys.into_iter();
-        let names = keys.map(|key| (key.id.to_string(), key.name.clone()));
-        self.names.extend(names);
+        self.keys
+            .extend(keys.map(|key| (key.id.to_string(), key.name.clone())));
         self
     }
 
@@ -80,7 +83,7 @@ impl People {
         let id = actor.id.map(|id| id.to_string()).unwrap_or_default();
         match actor.kind.as_str() {
             "user" => self.name(&id),
-            "key" => match self.names.get(&id) {
+            "key" => match self.keys.get(&id) {
                 Some(name) => format!("key {name}"),
                 None => format!("key {}", short(&id)),
             },

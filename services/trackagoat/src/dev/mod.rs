@@ -231,6 +231,9 @@ impl Dev {
         let query_replicas = self.replicas(&running, &access, &handles.replicas).await?;
         let demo = match &running.command {
             Some(service) if self.demo => {
+                // It may be a log that was restored, to which nothing is to be added yet.
+                let mut open = service.ready();
+                let _ = open.wait_for(|open| *open).await;
                 say("making the demo");
                 Some(demo::make(&self.data_dir, service, entropy, clock).await?)
             }

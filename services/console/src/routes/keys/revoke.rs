@@ -32,7 +32,7 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
     let key = key.data;
     let [.., yesterday, today] = key.requests_by_day;
     Ok(ok(&RevokePage {
-        shell: Shell::signed(&visit, who, Nav::Keys, format!("Revoke {}", key.name)),
+        shell: Shell::signed(&visit, who, Nav::Keys, format!("Delete {}", key.name)),
         key,
         today,
         yesterday,

@@ -59,9 +59,12 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
 pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let once = fields.text(ONCE_FIELD).to_owned();
-    let overlap = fields.text("overlap_seconds").parse();
-    let overlap = overlap.unwrap_or(DEFAULT_OVERLAP);
-    let body = json!({"overlap_seconds": overlap});
+    let overlap = fields.text("overlap_seconds");
+    // What is no number is for the API to refuse.
+    let body = match overlap.parse::<u64>() {
+        Ok(seconds) => json!({"overlap_seconds": seconds}),
+        Err(_) => json!({"overlap_seconds": overlap}),
+    };
     // Before the new key is made: what fails after that would keep its secret from everybody.
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
     let path = at(id).join("rotate");
@@ -73,7 +76,8 @@ pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Pro
                 return Err(problem);
             };
             let errors = errors_of(refusal, who.session.scopes);
-            let page = page(&visit, who, key.data, once, overlap, errors);
+            let chosen = overlap.parse().unwrap_or(DEFAULT_OVERLAP);
+            let page = page(&visit, who, key.data, once, chosen, errors);
             return Ok(refused(refusal, &page));
         }
     };

@@ -93,3 +93,66 @@ fn findings(keys: &[ApiKey], now: DateTime<Utc>) -> Vec<Finding> {
         .filter(|finding| !finding.keys.is_empty())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use api::v1::ApiKey;
+    use chrono::{DateTime, TimeDelta, Utc};
+    use serde_json::{Value, json};
+
+    use super::findings;
+
+    fn now() -> DateTime<Utc> {
+        "2026-06-30T12:00:00Z".parse().expect("an instant")
+    }
+
+    fn before(days: i64) -> String {
+        (now() - TimeDelta::days(days)).to_rfc3339()
+    }
+
+    /// Of which nothing is to be said, but for what the changes make of it.
+    fn key(changes: Value) -> ApiKey {
+        let mut key = json!({
+            "id": "01a22221-e89b-7770-b084-12aacb7f27f2", "name": "Goats", "prefix": "tga_abcd",
+            "scopes": ["read"], "status": "active", "owner_id": null, "strict": false,
+            "created_by": {"type": "system", "id": null}, "created_at": before(200),
+            "last_used_at": before(1), "expires_at": before(-30), "revoked_at": null, "revoked_by": null,
+            "rate_limit_per_minute": 60, "ip_allowlist": null, "requests_today": 0,
+            "requests_by_day": [0, 0, 0, 0, 0, 0, 0], "unused_scopes": [], "rotation": null, "revocation": null,
+        });
+        let Value::Object(changes) = changes else {
+            panic!("an object");
+        };
+        key.as_object_mut().expect("an object").extend(changes);
+        serde_json::from_value(key).expect("a key")
+    }
+
+    #[test]
+    fn each_finding_has_its_keys_and_its_limit() {
+        for (changes, title) in [
+            (json!({"last_used_at": null}), Some("Never used")),
+            (json!({"last_used_at": null, "created_at": before(6)}), None),
+            (
+                json!({"last_used_at": before(90)}),
+                Some("Idle for 90 days"),
+            ),
+            (json!({"last_used_at": before(89)}), None),
+            (json!({"expires_at": null}), Some("Never expires")),
+            (
+                json!({"unused_scopes": ["read"]}),
+                Some("Scopes unused for 30 days"),
+            ),
+            (json!({"unused_scopes": null}), None),
+            (json!({}), None),
+        ] {
+            let keys = [key(changes.clone()), key(json!({}))];
+            let found = findings(&keys, now());
+            let titles: Vec<_> = found.iter().map(|finding| finding.title).collect();
+            assert_eq!(titles, Vec::from_iter(title), "{changes}");
+            assert!(
+                found.iter().all(|finding| finding.keys.len() == 1),
+                "{changes}"
+            );
+        }
+    }
+}

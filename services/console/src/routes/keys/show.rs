@@ -31,9 +31,13 @@ struct KeyPage {
     scopes: Vec<(&'static str, &'static str, String)>,
     chart: String,
     days: Vec<(String, u64, u64)>,
+    /// Requests of all these days, and most of one.
+    total: u64,
+    peak: u64,
     usage: ApiKeyUsage,
     /// Percent of the requests that still come with the old key of a rotation.
-    old_share: Option<u64>,
+    /// Percent of the last hour's requests that use the new one; none if there were none.
+    new_share: Option<u64>,
     is_old: bool,
 }
 
@@ -74,8 +78,14 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
         is_live: is_live(&key),
         scopes: scopes.collect(),
         chart: chart.render().unwrap_or_default(),
+        new_share: rotation.and_then(|rotation| new_share(rotation.old_share_1h)),
+        total: days.iter().map(|(_, requests, _)| requests).sum(),
+        peak: days
+            .iter()
+            .map(|(_, requests, _)| *requests)
+            .max()
+            .unwrap_or_default(),
         days,
-        old_share: rotation.and_then(|rotation| percent(rotation.old_share_1h)),
         is_old: rotation.is_some_and(|rotation| rotation.old_id == key.id),
         shell: Shell::signed(&visit, who, Nav::Keys, key.name.clone()),
         usage,
@@ -114,8 +124,22 @@ fn days(usage: &ApiKeyUsage, from: NaiveDate, to: NaiveDate) -> Vec<(String, u64
     .collect()
 }
 
-fn percent(share: Option<f64>) -> Option<u64> {
-    let percent = (share?.clamp(0.0, 1.0) * 100.0).round();
+/// Of the share that still uses the old key.
+fn new_share(old: Option<f64>) -> Option<u64> {
+    let percent = 100.0 - (old?.clamp(0.0, 1.0) * 100.0).round();
     // Between 0 and 100.
     format!("{percent:.0}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::new_share;
+
+    #[test]
+    fn what_has_left_the_old_key_uses_the_new_one() {
+        assert_eq!(new_share(None), None);
+        for (old, new) in [(0.0, 100), (0.251, 75), (1.0, 0), (7.0, 0)] {
+            assert_eq!(new_share(Some(old)), Some(new), "{old}");
+        }
+    }
 }

@@ -49,8 +49,8 @@ fn named(mut visit: Visit) -> Visit {
 /// How long whoever signs in waits for the end of the session that their browser had.
 const FORMER_WITHIN: Duration = Duration::from_secs(3);
 /// Told where that end is not known of.
-const FORMER_LIVES: &str =
-    "The session that this browser had before may still be live: Sessions lists it, and ends it.";
+const FORMER_LIVES: &str = "The session that this browser had before could not be ended just now, so that it may \
+     be live for up to a week. Whose it was ends it under Sessions, in its organization.";
 
 /// Signs in with a new session, and goes to a page. The session that the browser had ends, or nobody who
 /// signs out would end it.
@@ -74,19 +74,15 @@ async fn enter(visit: Visit, session: SessionCreated, next: &Next) -> Result<Res
 async fn end(former: &Visit) -> bool {
     let ended = former.delete::<Receipt>(Path::v1(&["sessions", "self"]));
     let ended = former.app.clock.timeout(FORMER_WITHIN, Box::pin(ended));
-    let has_ended = match ended.await {
+    match ended.await {
         Ok(Ok(_)) => true,
         Ok(Err(problem)) => problem.is_signed_out(),
-        Err(_) => false,
-    };
-    if !has_ended {
-        let request_id = former.request_id();
-        tracing::warn!(
-            request_id,
-            "the session of before did not end when another one began"
-        );
+        Err(_) => {
+            let request_id = former.request_id();
+            tracing::warn!(request_id, "a former session did not end in time");
+            false
+        }
     }
-    has_ended
 }
 
 /// Signs in with a new session. What the browser held before is gone.

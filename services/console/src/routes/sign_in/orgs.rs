@@ -1,5 +1,6 @@
 //! `/orgs`: the organizations of a person, and what they are invited to.
 
+use api::limits::PAGE_MAX;
 use api::v1::{InvitationAccepted, InvitationReceived, OrgOfPerson, SessionCreated};
 use askama::Template;
 use axum::response::Response;
@@ -29,7 +30,7 @@ impl Framed for OrgsPage {
 }
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
-    let orgs = visit.get::<Vec<OrgOfPerson>>(Path::v1(&["orgs"]).with("limit", 100));
+    let orgs = visit.get::<Vec<OrgOfPerson>>(Path::v1(&["orgs"]).with("limit", ORGS));
     let received = Path::v1(&["invitations", "received"]);
     let received = visit.get::<Vec<InvitationReceived>>(received);
     let (who, orgs, received) = tokio::try_join!(visit.who(), orgs, received)?;
@@ -43,24 +44,28 @@ pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
     }))
 }
 
+/// Most orgs of a person that are listed.
+const ORGS: u16 = PAGE_MAX;
+
 /// Opens a session in another org; of an invitation that is accepted, in the org it was to.
 pub(super) async fn switch(form: SignedForm) -> Result<Response, Problem> {
     let SignedForm { visit, fields } = form;
     let Some(id) = fields.some("invitation") else {
         return enter_org(visit, fields.text("org_id")).await;
     };
-    let answer = match fields.text("answer") {
-        "decline" => "decline",
-        _ => "accept",
-    };
-    let path = Path::v1(&["invitations"]).join(id).join(answer);
-    if answer == "decline" {
+    let path = Path::v1(&["invitations"]).join(id);
+    if fields.text("answer") == "decline" {
+        let path = path.join("decline");
         let declined = visit.command::<Value>(Method::POST, path, None::<&()>, None);
         let mut visit = visit.clone().seen(&declined.await?);
         let text = "You declined the invitation.";
         visit.jar = tell(visit.jar, &Notice::of(text));
         return Ok(see_other(&visit, "/orgs"));
     }
+    if fields.text("answer") != "accept" {
+        return Err(Problem::not_our_form(&visit));
+    }
+    let path = path.join("accept");
     let accepted = visit.command::<InvitationAccepted>(Method::POST, path, None::<&()>, None);
     let accepted = accepted.await?;
     let org = accepted.data.org_id.to_string();

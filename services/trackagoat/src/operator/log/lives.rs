@@ -8,7 +8,7 @@ use domain::ids::{LogEpoch, TreeSize};
 use domain::merkle::NodeHash;
 use domain::signed::{NoteSigner, Restoration, VerifierKey};
 use event_log::{
-    CheckpointCopy, EventLog, FolderError, Head, LogRestoration, ReadError, note_restoration_in_tx,
+    CheckpointCopy, EventLog, FolderError, LogRestoration, ReadError, note_restoration_in_tx,
     unsigned_restorations,
 };
 use runtime::clock::Clock;
@@ -31,6 +31,38 @@ pub struct Lives {
     notes: Vec<Restoration>,
     /// Whether somebody vouches for what nothing signed says of restores.
     vouched: bool,
+}
+
+/// What is to be said as a life of the log begins.
+#[derive(Debug)]
+pub struct Plan {
+    /// Of lives that ended, with the one that is about to begin, whose name is not known yet.
+    lives: Vec<Restoration>,
+    /// Of lives that ended before, as it was noted then.
+    rows: Vec<Restoration>,
+    /// Whether signers can go on; else a warning says why not.
+    pub can_be_signed: bool,
+}
+
+/// How many events the log has in common with a life.
+enum Settled {
+    /// A signed note says it, by way of another life.
+    Told,
+    Common(TreeSize),
+    /// So many at least; that the rest is lost somebody vouches for.
+    Vouched(TreeSize),
+    Unknown,
+}
+
+/// How the log stands to what was signed of one life, as far as it reaches.
+enum Compared {
+    /// It is that, up to this size, the largest.
+    Same(TreeSize),
+    /// It is that up to the first size, and not at the second.
+    Other(TreeSize, TreeSize),
+    /// All that was signed goes beyond it.
+    Beyond,
+    Failed,
 }
 
 /// Why it cannot be known.
@@ -84,77 +116,184 @@ impl Lives {
         }
     }
 
-    /// Events that the log has in common with lives of which nothing says how they are related to its own, by what
-    /// was signed of them: those under the largest head that the log is not too short for, if it has its root.
-    /// Such heads continue each other, so that the smaller ones agree too. What the database itself keeps of them
-    /// is not asked: whoever changes the log may take from that, and seem to have lost what they rewrote. If the log
-    /// is another one there, it was changed, or went on after a restore: that somebody has to vouch for, and then it
-    /// is the largest head that it does have.
-    pub async fn common(
+    /// What is to be said of the life that ends with `begun`, and of all that were signed: how many events the log
+    /// has in common with each.
+    ///
+    /// Nothing is taken from the database alone, whose events, epoch and notes may be those of somebody who changed
+    /// them: each life is compared with the log, by its signed heads that the log is not too short for. They continue
+    /// each other, so that where the largest agrees all do. A life that the log does not agree with counts as left
+    /// behind only where a signed note says that it left another one, of which the log has more; else the log was
+    /// changed, or services wrote to it after a restore, and somebody has to vouch for that.
+    pub async fn plan(
         &self,
         log: &EventLog,
-        former: &Head,
+        begun: &Restoration,
         noted: &[LogRestoration],
-    ) -> BTreeMap<LogEpoch, TreeSize> {
-        let all = self.notes(noted);
-        let (mut found, mut open) = (BTreeMap::new(), Vec::new());
+    ) -> Plan {
+        let trusted = self.signed(noted);
+        let mut compared = BTreeMap::new();
         for (life, heads) in &self.heads {
-            let is_told = |from, to| Restoration::common(&all, from, to).is_some();
-            if is_told(*life, former.epoch) || is_told(former.epoch, *life) {
-                continue;
-            }
-            let within = heads.iter().copied();
-            let within = within.filter(|(size, _)| size.get() <= former.position.get());
-            let within: BTreeMap<_, _> = within.collect();
-            let Some(largest) = within.keys().next_back().copied() else {
-                open.push((*life, TreeSize::ZERO, None));
-                continue;
+            compared.insert(*life, compare(log, *life, heads, begun.size).await);
+        }
+        let mut plan = self.of_lives(begun, &trusted, &compared);
+        self.of_rows(begun, noted, trusted, &mut plan);
+        plan
+    }
+
+    fn of_lives(
+        &self,
+        begun: &Restoration,
+        trusted: &[Restoration],
+        compared: &BTreeMap<LogEpoch, Compared>,
+    ) -> Plan {
+        let mut plan = Plan {
+            lives: vec![self.of(begun, begun.former, begun.size)],
+            rows: Vec::new(),
+            can_be_signed: true,
+        };
+        for (life, how) in compared {
+            let size = match self.settled(*life, begun, trusted, compared) {
+                Settled::Told => continue,
+                Settled::Common(size) => size,
+                Settled::Vouched(size) => {
+                    remark(format_args!(
+                        "vouched for: what was signed in the life {life} beyond its first {size} events is lost"
+                    ));
+                    size
+                }
+                Settled::Unknown => {
+                    plan.can_be_signed = false;
+                    warn(*life, how);
+                    continue;
+                }
             };
-            match common_size(log, &within).await {
-                Ok(common) if common == largest => {
-                    found.insert(*life, common);
-                }
-                Ok(common) => open.push((*life, common, Some(largest))),
-                Err(error) => remark(format_args!(
-                    "warning: the log cannot be compared with what was signed in the life {life}: {}",
-                    chain(&error)
-                )),
+            if *life != begun.former {
+                plan.lives.push(self.of(begun, *life, size.min(begun.size)));
+            } else if let Compared::Other(..) = how {
+                plan.lives[0].size = size;
             }
         }
-        for (life, common, largest) in open {
-            let parted = found
-                .iter()
-                .find_map(|(from, size)| parted(&all, (*from, *size), life, largest.is_none()));
-            match (parted, largest) {
-                (Some(size), _) => {
-                    found.insert(life, size);
+        plan
+    }
+
+    fn settled(
+        &self,
+        life: LogEpoch,
+        begun: &Restoration,
+        trusted: &[Restoration],
+        compared: &BTreeMap<LogEpoch, Compared>,
+    ) -> Settled {
+        let from_to = |from, to| Restoration::common(trusted, from, to);
+        let same = |life: LogEpoch| match compared[&life] {
+            Compared::Same(size) => Some(size),
+            _ => None,
+        };
+        let is_former = life == begun.former;
+        if !is_former && from_to(life, begun.former).is_some() {
+            return Settled::Told;
+        }
+        let mut others = compared.keys().copied().filter(|other| *other != life);
+        match compared[&life] {
+            Compared::Same(size) => Settled::Common(size),
+            Compared::Failed => Settled::Unknown,
+            // Whichever life it went on from: nothing that only it has can be here.
+            Compared::Beyond if is_former => Settled::Common(begun.size),
+            Compared::Beyond => {
+                let mut others = others.chain([begun.former]);
+                let common = others.find_map(|from| from_to(from, life));
+                common.map_or(Settled::Unknown, Settled::Common)
+            }
+            Compared::Other(common, _) => {
+                // The log has more of the life that it left than it had when it left it.
+                let left = others.clone().find_map(|from| {
+                    let left = from_to(from, life)?;
+                    same(from).filter(|size| left < *size).map(|_| left)
+                });
+                let leads_on = |to| same(to).is_some() && from_to(life, to).is_some();
+                match left {
+                    _ if others.any(leads_on) => Settled::Told,
+                    Some(left) => Settled::Common(left),
+                    None if self.vouched => Settled::Vouched(common),
+                    None => Settled::Unknown,
                 }
-                (None, Some(_)) if self.vouched => {
-                    found.insert(life, common);
-                }
-                (None, Some(largest)) => warn_of_other(life, common, largest),
-                (None, None) => remark(format_args!(
-                    "warning: all that was signed in the life {life} goes beyond this log: nothing is said of it"
-                )),
             }
         }
-        found
+    }
+
+    /// Adds what the database alone says of restores, if somebody vouches for it, and says what that is.
+    fn of_rows(
+        &self,
+        begun: &Restoration,
+        noted: &[LogRestoration],
+        trusted: Vec<Restoration>,
+        plan: &mut Plan,
+    ) {
+        let Some(signer) = &self.signer else {
+            if !self.heads.is_empty() || was_signed(begun, noted) {
+                plan.can_be_signed = false;
+                remark(
+                    "warning: the log's key is not at hand (TGA_LOG_SIGNING_KEY_FILE): nothing signed says that \
+                     the log was restored. `log verify` doubts it and command services do not sign the log until \
+                     `log restored` was run with the key",
+                );
+            }
+            return;
+        };
+        let known: Vec<_> = trusted
+            .into_iter()
+            .chain(plan.lives.iter().cloned())
+            .collect();
+        let unsigned = unsigned_restorations(noted, &self.keys());
+        // How a life ended of which nothing was signed nobody has to know.
+        let is_needed = unsigned.iter().any(|said| {
+            said.known > TreeSize::ZERO
+                && Restoration::common(&known, said.former, begun.epoch).is_none()
+        });
+        if !is_needed {
+            return;
+        }
+        for said in unsigned {
+            tell_of_row(said, self.vouched);
+            if self.vouched {
+                plan.rows.push(Restoration {
+                    origin: signer.name().clone(),
+                    ..said.clone()
+                });
+            }
+        }
+        plan.can_be_signed &= self.vouched;
+    }
+
+    /// What is said of a life that has ended.
+    fn of(&self, begun: &Restoration, life: LogEpoch, size: TreeSize) -> Restoration {
+        let origin = self.signer.as_ref().map(|signer| signer.name().clone());
+        let known = if life == begun.former {
+            begun.known
+        } else {
+            TreeSize::ZERO
+        };
+        Restoration {
+            origin: origin.unwrap_or_default(),
+            former: life,
+            size,
+            known: known.max(self.largest(life)),
+            ..begun.clone()
+        }
+    }
+
+    /// Whatever says under the key how lives are related, inside the database and outside. Without a key nothing
+    /// is signed that follows from it, and all is taken.
+    fn signed(&self, noted: &[LogRestoration]) -> Vec<Restoration> {
+        let keys = self.keys();
+        let noted = noted.iter().filter_map(|one| {
+            let signed = one.signed(&keys);
+            signed.or_else(|| self.signer.is_none().then(|| one.said.clone()))
+        });
+        noted.chain(self.notes.iter().cloned()).collect()
     }
 
     fn keys(&self) -> Vec<VerifierKey> {
         self.signer.iter().map(|signer| signer.verifier()).collect()
-    }
-
-    /// Whatever says how lives are related, inside the database and outside. What is to be signed follows from
-    /// what is signed, or somebody vouches for: rows alone are what whoever can write the database wants.
-    fn notes(&self, noted: &[LogRestoration]) -> Vec<Restoration> {
-        let keys = self.keys();
-        let is_taken = self.signer.is_none() || self.vouched;
-        let noted = noted.iter().filter_map(|one| {
-            let signed = one.signed(&keys);
-            signed.or_else(|| is_taken.then(|| one.said.clone()))
-        });
-        noted.chain(self.notes.iter().cloned()).collect()
     }
 
     fn largest(&self, life: LogEpoch) -> TreeSize {
@@ -162,78 +301,43 @@ impl Lives {
         heads.map(|(size, _)| *size).max().unwrap_or_default()
     }
 
-    /// Says in the database that a life which had so many events has ended with `begun`, and signs what was said
-    /// under no signature before if somebody vouches for it.
+    /// Says in the database what is planned, of the life `epoch` that begins.
     pub async fn note_in_tx(
         &self,
         connection: &mut PgConnection,
-        begun: &Restoration,
-        noted: &[LogRestoration],
-        common: &BTreeMap<LogEpoch, TreeSize>,
-    ) -> Result<(), ReadError> {
-        let told = self.notes(noted);
-        let mut said = self.said(begun, &told, common);
-        if let Some(signer) = &self.signer {
-            let mut unsigned = unsigned_restorations(noted, &self.keys());
-            if self.vouched {
-                let origin = signer.name();
-                said.extend(unsigned.drain(..).map(|said| Restoration {
-                    origin: origin.clone(),
-                    ..said.clone()
-                }));
-            }
-            let known: Vec<_> = told.into_iter().chain(said.iter().cloned()).collect();
-            // Where nothing was signed nobody has to know how the life ended.
-            unsigned.retain(|said| {
-                said.known > TreeSize::ZERO
-                    && Restoration::common(&known, said.former, begun.epoch).is_none()
-            });
-            unsigned.into_iter().for_each(warn_of_unsigned);
-        } else if !self.heads.is_empty() || was_signed(begun, noted) {
-            remark(
-                "warning: the log's key is not at hand (TGA_LOG_SIGNING_KEY_FILE): nothing signed says that \
-                 the log was restored. `log verify` doubts it and command services do not sign the log until \
-                 `log restored` was run with the key",
-            );
-        }
-        for said in said {
+        epoch: LogEpoch,
+        plan: Plan,
+    ) -> Result<(), sqlx::Error> {
+        let lives = plan.lives.into_iter();
+        let lives = lives.map(|said| Restoration { epoch, ..said });
+        for said in lives.chain(plan.rows) {
             note_restoration_in_tx(&mut *connection, &said, self.signer.as_deref()).await?;
         }
         Ok(())
     }
+}
 
-    /// What is to be said: of the life that ended, and of those that went on from it in a database that is gone.
-    fn said(
-        &self,
-        begun: &Restoration,
-        all: &[Restoration],
-        found: &BTreeMap<LogEpoch, TreeSize>,
-    ) -> Vec<Restoration> {
-        let origin = self.signer.as_ref().map(|signer| signer.name().clone());
-        let origin = origin.unwrap_or_default();
-        let mut said = vec![Restoration {
-            known: begun.known.max(self.largest(begun.former)),
-            origin: origin.clone(),
-            ..begun.clone()
-        }];
-        for life in self.heads.keys() {
-            if Restoration::common(all, *life, begun.former).is_some() {
-                continue;
-            }
-            // Nothing says how a life ended that services ended themselves, started over a restored database.
-            let common = Restoration::common(all, begun.former, *life);
-            let Some(common) = common.or_else(|| found.get(life).copied()) else {
-                continue;
-            };
-            said.push(Restoration {
-                former: *life,
-                size: begun.size.min(common),
-                known: self.largest(*life),
-                origin: origin.clone(),
-                ..begun.clone()
-            });
+async fn compare(
+    log: &EventLog,
+    life: LogEpoch,
+    heads: &[(TreeSize, NodeHash)],
+    log_size: TreeSize,
+) -> Compared {
+    let within = heads.iter().copied().filter(|(size, _)| *size <= log_size);
+    let within: BTreeMap<_, _> = within.collect();
+    let Some(largest) = within.keys().next_back().copied() else {
+        return Compared::Beyond;
+    };
+    match common_size(log, &within).await {
+        Ok(common) if common == largest => Compared::Same(largest),
+        Ok(common) => Compared::Other(common, largest),
+        Err(error) => {
+            remark(format_args!(
+                "warning: the log cannot be compared with what was signed in the life {life}: {}",
+                chain(&error)
+            ));
+            Compared::Failed
         }
-        said
     }
 }
 
@@ -261,20 +365,8 @@ async fn common_size(
     Ok(last.unwrap_or_default())
 }
 
-/// Where a life left another one, of which the log has so many events: of what it has beyond that, nothing is of the
-/// life. If nothing of the life is within the log, how far both agree is known by that alone.
-fn parted(
-    all: &[Restoration],
-    (from, size): (LogEpoch, TreeSize),
-    life: LogEpoch,
-    is_beyond: bool,
-) -> Option<TreeSize> {
-    let left = Restoration::common(all, from, life)?;
-    (is_beyond || left < size).then(|| left.min(size))
-}
-
-/// Says that a restore is under no signature.
-fn warn_of_unsigned(said: &Restoration) {
+/// Says that the database alone tells of a restore, or that somebody vouches for that.
+fn tell_of_row(said: &Restoration, is_vouched: bool) {
     let Restoration {
         former,
         size,
@@ -282,22 +374,37 @@ fn warn_of_unsigned(said: &Restoration) {
         at,
         ..
     } = said;
+    let what = format_args!(
+        "the life {former} of the log ended at {at} with a restore to its first {size} events, and {epoch} began"
+    );
+    if is_vouched {
+        return remark(format_args!("vouched for: {what}"));
+    }
     remark(format_args!(
-        "warning: only the database says that the life {former} of the log ended at {at} with a restore to its first \
-         {size} events, and {epoch} began; whoever can write to it can say so. If you know of that restore, run the \
-         command once more with --vouch: until then the log is not signed"
+        "warning: only the database says that {what}; whoever can write to it can say so. If you know of that \
+         restore, run the command once more with --vouch: until then the log is not signed"
     ));
 }
 
-/// Says that the log is another one than was signed.
-fn warn_of_other(life: LogEpoch, common: TreeSize, signed: TreeSize) {
-    remark(format_args!(
-        "warning: the log is not what was signed over its first {signed} events in the life {life}, but up to \
-         {common}. It was changed, or services wrote to it between a restore and this command. Restore the \
-         backup once more, and run this before any service starts; or, if you know that services wrote, run it \
-         once more with --vouch: then what was signed beyond {common} counts as lost. Until then the log is not \
-         signed, and `log verify` ends with 1"
-    ));
+/// Says why signers cannot go on.
+fn warn(life: LogEpoch, compared: &Compared) {
+    match compared {
+        Compared::Other(common, signed) => remark(format_args!(
+            "warning: the log is not what was signed over its first {signed} events in the life {life}, but up to \
+             {common}. It was changed, or something was written to it after a restore and before this command was \
+             run with the key: by services, or by this command. Restore the backup once more, and run this with the \
+             key before any service starts; or, if you know what was written, run it once more with --vouch: then \
+             what was signed beyond {common} counts as lost. Until then the log is not signed, and `log verify` \
+             ends with 1"
+        )),
+        Compared::Beyond => remark(format_args!(
+            "warning: all that was signed in the life {life} goes beyond this log, and nothing signed says where \
+             that came from. It is not this log's, or this is a backup from before it was first signed: the log is \
+             not signed. Restore a newer backup, or sign under another name (TGA_LOG_NAME)"
+        )),
+        // That was said as it failed.
+        Compared::Failed | Compared::Same(_) => {}
+    }
 }
 
 /// Whether the life that ended, or one before it, is known in the database to have been signed.

@@ -31,6 +31,7 @@ use gate::{
 use runtime::clock::Clock;
 use runtime::entropy::Entropy;
 use sqlx::{Connection, PgPool};
+use uuid::Uuid;
 
 use self::again::{Rehearsal, Replay, Tally};
 pub use self::archive::{ArchiveFailure, ArchiveLog};
@@ -122,8 +123,9 @@ pub struct Restored {
     /// Say what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
-    /// You know that the log was restored, and by whom: sign what the database alone says of that, and
-    /// that what differs from what was signed was written after it.
+    /// You know that the log was restored, and what was written since: sign what the database alone says
+    /// of restores, and that what was signed and is not there is lost. Run it without this first: it says
+    /// what that would be.
     #[arg(long)]
     vouch: bool,
     #[command(flatten)]
@@ -182,9 +184,7 @@ impl Restored {
     ) -> Result<(), Failure> {
         let recorded = self.read(operator)?;
         if self.dry_run {
-            let log = operator.commander.log();
-            let noted = log.restorations().await?;
-            lives.common(log, &log.head().await?, &noted).await;
+            plan(operator, lives, clock).await?;
             let lost = lost::of(operator, recorded.denials).await?;
             let mut tally = Tally::new(lost.present);
             let mut rehearsal = Rehearsal::new(&operator.commander);
@@ -200,7 +200,11 @@ impl Restored {
         if running > 0 {
             return Err(Failure::Running(running));
         }
-        let (epoch, longest_term) = begin(operator, lives, clock).await?;
+        let Begun {
+            epoch,
+            longest_term,
+            can_be_signed,
+        } = begin(operator, lives, clock).await?;
         let begun = clock.monotonic();
         say(format_args!("the log has begun the life {epoch}"));
         let lost = lost::of(operator, recorded.denials).await?;
@@ -220,7 +224,12 @@ impl Restored {
         // among those that were restored.
         clock.sleep_until(begun + wait_bound(longest_term)).await;
         let unreadable = (recorded.torn, &*recorded.damaged);
-        conclude(&tally, &erased, unreadable, "services may be started")
+        let done = if can_be_signed {
+            "services may be started"
+        } else {
+            "services may be started, but do not sign the log until what the warnings above name is done"
+        };
+        conclude(&tally, &erased, unreadable, done)
     }
 
     /// All ledgers, before anything is changed.
@@ -261,32 +270,48 @@ async fn running(pool: &PgPool) -> Result<i64, StoreError> {
     Ok(connections.fetch_one(pool).await?)
 }
 
+/// A life of the log.
+struct Begun {
+    epoch: LogEpoch,
+    /// Of a lease of the former one.
+    longest_term: Duration,
+    can_be_signed: bool,
+}
+
 /// The former life ends, and with it all that was noted of positions which it alone had.
-async fn begin(
-    operator: &Operator,
-    lives: &Lives,
-    clock: &Clock,
-) -> Result<(LogEpoch, Duration), Failure> {
-    let log = operator.commander.log();
-    let (former, newest) = (log.head().await?, log.newest_checkpoint().await?);
-    let noted = log.restorations().await?;
-    let common = lives.common(log, &former, &noted).await;
+async fn begin(operator: &Operator, lives: &Lives, clock: &Clock) -> Result<Begun, Failure> {
+    let plan = plan(operator, lives, clock).await?;
+    let can_be_signed = plan.can_be_signed;
     let mut connection = operator.pool.acquire().await.map_err(StoreError::from)?;
     let mut tx = connection.begin().await.map_err(StoreError::from)?;
     let longest_term = forget_former_life_in_tx(&mut tx).await?;
     let epoch = begin_epoch_in_tx(&mut tx).await.map_err(StoreError::from)?;
+    let noted = lives.note_in_tx(&mut tx, epoch, plan).await;
+    noted.map_err(StoreError::from)?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Begun {
+        epoch,
+        longest_term,
+        can_be_signed,
+    })
+}
+
+/// What is to be said of the life that ends, and of those before it. Warns of what cannot be.
+async fn plan(operator: &Operator, lives: &Lives, clock: &Clock) -> Result<lives::Plan, Failure> {
+    let log = operator.commander.log();
+    let (former, newest) = (log.head().await?, log.newest_checkpoint().await?);
+    let noted = log.restorations().await?;
     let known = newest.filter(|newest| newest.epoch == former.epoch);
     let begun = Restoration {
         origin: LogName::default(),
         former: former.epoch,
         size: TreeSize::new(former.position.get()),
         known: known.map_or(TreeSize::ZERO, |newest| newest.size),
-        epoch,
+        // The database gives the new life its name as it begins.
+        epoch: LogEpoch::from_uuid(Uuid::nil()),
         at: Timestamp::from_datetime(clock.now()),
     };
-    lives.note_in_tx(&mut tx, &begun, &noted, &common).await?;
-    tx.commit().await.map_err(StoreError::from)?;
-    Ok((epoch, longest_term))
+    Ok(lives.plan(log, &begun, &noted).await)
 }
 
 /// Says what came of all lines.
