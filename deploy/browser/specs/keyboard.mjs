@@ -22,7 +22,7 @@ describe("without a mouse", () => {
     await press("Space");
     await tabTo(page, "Create key");
     await answerTo(page, "POST", () => press("Enter"));
-    const secret = await page.locator("[data-secret]").textContent();
+    const secret = await page.locator("#secret").textContent();
     assert.equal((await call("GET", "/api/v1/projects", { as: secret })).status, 200);
     await tabTo(page, "Copy");
     await tabTo(page, "I have copied it");

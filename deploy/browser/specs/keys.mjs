@@ -8,7 +8,7 @@ import { startProxy } from "../support/proxy.mjs";
 const KEY = /^tga_[0-9a-f]{64}$/;
 const status = async (as, method = "GET", body = undefined) => (await call(method, "/api/v1/projects", { as, body })).status;
 const button = (page, name) => page.getByRole("button", { name, exact: true });
-const secretOf = (page) => page.locator("[data-secret]").textContent();
+const secretOf = (page) => page.locator("#secret").textContent();
 
 /** What a page holds; one that is on its way to another is asked again. */
 async function contentOf(page) {

@@ -18,7 +18,7 @@ describe("without scripts", { concurrency: 2 }, () => {
     await page.getByRole("link", { name: "+ New API key" }).first().click();
     await page.getByLabel("Name", { exact: true }).fill("Plain");
     await button(page, "Create key").click();
-    const secret = await page.locator("[data-secret]").textContent();
+    const secret = await page.locator("#secret").textContent();
     const status = async () => (await call("GET", "/api/v1/projects", { as: secret })).status;
     assert.equal(await status(), 200);
     assert.equal(await page.getByRole("button", { name: "Copy" }).count(), 0);

@@ -24,9 +24,28 @@ const date = new Date(Date.now() - 9 * 86_400_000).toISOString().slice(0, 10);
 await v1("POST", "/analytics/annotations", { body: { project_id: demo.project_id, date, label: "Spring launch", kind: "launch" } });
 const keys = {};
 for (const name of ["Reporting", "Dashboard", "Nightly import"]) keys[name] = await v1("POST", "/api-keys", { body: { name } });
-await v1("POST", `/api-keys/${keys.Reporting.id}/rotate`, { body: { overlap_seconds: 604_800 } });
+const rotated = await v1("POST", `/api-keys/${keys.Reporting.id}/rotate`, { body: { overlap_seconds: 604_800 } });
 await v1("DELETE", `/api-keys/${keys.Dashboard.id}`);
 await join(demo.org_id, "member", "Ada Lovelace");
+const grace = await join(demo.org_id, "member", "Grace Hopper");
+const graceId = (await v1("GET", "/sessions/self", { as: grace.session })).user.id;
+const { accept_url: link } = await v1("POST", "/invitations", { body: { email: "katherine@example.com" } });
+
+/** Asks so often with a key. */
+async function use(key, times, path) {
+  for (let n = 0; n < times; n += 1) {
+    await (await fetch(`${ready.api}${path}`, { headers: { authorization: `Bearer ${key}` } })).arrayBuffer();
+  }
+}
+await use(keys["Nightly import"].key, 23, "/creators?limit=1");
+await use(keys["Nightly import"].key, 9, "/projects");
+await use(keys.Reporting.key, 6, "/projects");
+await use(rotated.new.key, 18, "/projects");
+// What was asked is noted every few seconds.
+for (const until = Date.now() + 60_000; Date.now() < until; await new Promise((resolve) => setTimeout(resolve, 500))) {
+  const used = await Promise.all([keys["Nightly import"], rotated.new].map(({ id }) => v1("GET", `/api-keys/${id}`)));
+  if (used.every(({ requests_today }) => requests_today >= 18)) break;
+}
 const [event] = await v1("GET", "/audit/events?type=key.revoked&limit=1");
 const [video] = await v1("GET", `/videos?project_id=${demo.project_id}&creator_id=${first.id}&limit=1`);
 
@@ -35,6 +54,7 @@ const browser = await chromium.launch({
   args: process.getuid() === 0 ? ["--no-sandbox"] : [],
 });
 const session = await signIn(demo.admin_email, demo.admin_password);
+await signIn(demo.admin_email, demo.admin_password);
 
 async function page(options = {}) {
   const context = await browser.newContext({ baseURL: origin, viewport: { width: 1160, height: 900 }, ...options });
@@ -45,7 +65,9 @@ async function page(options = {}) {
   return context.newPage();
 }
 
-const save = (shown, name) => shown.screenshot({ path: `${folder}/${name}.png` });
+// Of these the whole is worth seeing.
+const WHOLE = new Set(["creator", "video", "campaign", "api-key", "api-key-rotating", "api-key-new", "members", "audit-as-of"]);
+const save = (shown, name) => shown.screenshot({ path: `${folder}/${name}.png`, fullPage: WHOLE.has(name) });
 const wide = await page();
 for (const [name, path] of Object.entries({
   projects: "/projects",
@@ -60,13 +82,23 @@ for (const [name, path] of Object.entries({
   "api-keys": "/settings/api-keys",
   "api-key-new": "/settings/api-keys/new",
   "api-key": `/settings/api-keys/${keys["Nightly import"].id}`,
+  "api-key-change": `/settings/api-keys/${keys["Nightly import"].id}/change`,
+  "api-key-rotate": `/settings/api-keys/${keys["Nightly import"].id}/rotate`,
+  "api-key-rotating": `/settings/api-keys/${rotated.new.id}`,
   "key-safety": "/settings/api-keys/safety",
   general: "/settings/general",
   members: "/settings/members",
+  "member-role": `/settings/members/${graceId}/role?role=admin`,
+  "member-remove": `/settings/members/${graceId}/remove`,
+  "member-leave": "/settings/members/self/leave",
   invitations: "/settings/invitations",
+  "invitation-new": "/settings/invitations/new",
   limits: "/settings/limits",
   sessions: "/settings/sessions",
+  "sessions-end": "/settings/sessions/end-all",
   account: "/settings/account",
+  organizations: "/orgs",
+  "not-found": "/settings/api-keys/00000000-0000-7000-8000-000000000000",
   audit: "/audit",
   "audit-event": `/audit/events/${event.position}`,
   "audit-as-of": `/audit/as-of?position=${event.position - 1}`,
@@ -79,11 +111,12 @@ for (const [name, path] of Object.entries({
 await wide.goto("/settings/api-keys/new");
 await wide.getByLabel("Name").fill("Trying things out");
 await wide.getByRole("button", { name: "Create key" }).click();
-await wide.waitForSelector("[data-secret]");
+await wide.waitForSelector("#secret");
 // A picture of a key would be one that somebody could use.
 await wide.evaluate(() => {
-  const secret = document.querySelector("[data-secret]");
-  secret.textContent = `${secret.textContent.slice(0, 12)}${"•".repeat(52)}${secret.textContent.slice(-4)}`;
+  for (const shown of document.querySelectorAll("[data-secret]")) {
+    shown.textContent = shown.textContent.replace(/(tga_.{8}).+(.{4})/, (_, first, last) => `${first}${"•".repeat(52)}${last}`);
+  }
 });
 await save(wide, "api-key-secret");
 await wide.getByRole("link", { name: "I have copied it" }).click();
@@ -101,6 +134,8 @@ const phone = await page({ viewport: { width: 390, height: 780 } });
 await phone.goto(`${project}/inbox`);
 await save(phone, "inbox-phone");
 const outside = await browser.newPage({ viewport: { width: 1160, height: 760 } });
-await outside.goto(`${origin}/login`);
-await save(outside, "login");
+for (const [name, path] of [["login", "/login"], ["setup", "/setup"], ["invitation-accept", new URL(link).pathname + new URL(link).search]]) {
+  await outside.goto(`${origin}${path}`);
+  await save(outside, name);
+}
 await browser.close();
