@@ -167,7 +167,7 @@ impl IntoResponse for Problem {
         let page = ProblemPage {
             shell: Shell::unknown(&visit, said.title),
             status: said.status.as_u16(),
-            text: said.text,
+            text: said.in_addition(),
             advice: said.advice,
             code: said.code,
             request_id: visit.request_id().to_owned(),
@@ -225,6 +225,14 @@ impl Said {
             retry_after: None,
             may_repeat: false,
         }
+    }
+
+    /// What is said beside the title, in a sentence; nothing if that says it all.
+    fn in_addition(&self) -> String {
+        if self.text.eq_ignore_ascii_case(self.title) {
+            return String::new();
+        }
+        sentence(&self.text)
     }
 
     fn of(what: &What) -> Self {
