@@ -108,14 +108,8 @@ impl Problem {
         if matches!(what, What::SignedOut) {
             return None;
         }
-        let Said {
-            status,
-            title,
-            text,
-            advice,
-            ..
-        } = Said::of(what);
-        Some((status, format!("{title}. {} {advice}", sentence(&text))))
+        let said = Said::of(what);
+        Some((said.status, said.in_words()))
     }
 
     /// The code of the API's refusal, whoever is to blame; empty if it did not refuse.
@@ -196,7 +190,7 @@ fn on_form(visit: &Visit, failure: &Failure) -> Refusal {
     let said = Said::of_call(failure);
     Refusal {
         status: said.status,
-        message: format!("{}. {} {}", said.title, sentence(&said.text), said.advice),
+        message: said.in_words(),
         code: said.code,
         meta: Map::new(),
         retry_after: said.retry_after,
@@ -225,6 +219,17 @@ impl Said {
             retry_after: None,
             may_repeat: false,
         }
+    }
+
+    /// All of it, in sentences.
+    fn in_words(&self) -> String {
+        let parts = [
+            sentence(self.title),
+            self.in_addition(),
+            self.advice.clone(),
+        ];
+        let parts = parts.iter().filter(|part| !part.is_empty());
+        parts.map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 
     /// What is said beside the title, in a sentence; nothing if that says it all.
