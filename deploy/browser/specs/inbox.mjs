@@ -32,8 +32,11 @@ describe("the inbox", { concurrency: 2 }, () => {
     assert.equal(await at(), first);
     await press("j ArrowDown k ArrowUp k");
     assert.equal(await at(), first);
+    const waiting = () => page.locator("[data-count]").innerText();
+    assert.match(await waiting(), /^6/);
     await press("j a");
     await said("1 video was approved");
+    assert.match(await waiting(), /^5/);
     // The place is kept: the next video stands where the approved one stood.
     assert.equal(await at(), third);
     await press("e");
@@ -51,6 +54,7 @@ describe("the inbox", { concurrency: 2 }, () => {
     await page.getByLabel(sixth, { exact: true }).waitFor({ state: "detached" });
     await press("e");
     await page.getByText("Nothing waits for you").waitFor();
+    assert.equal(await page.locator("[data-count]").isVisible(), false);
   });
 
   spec("keys do nothing in fields, in the help, or once they are switched off", async (t) => {

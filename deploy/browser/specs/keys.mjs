@@ -101,9 +101,13 @@ describe("the life of a key", { concurrency: 2 }, () => {
     assert.equal(holds(second).length, 1);
 
     await page.goto("/settings/api-keys");
+    await page.getByRole("link", { name: "Reporting" }).first().click();
+    assert.match(await main(page), /Replaces the old key; the old one ends in|Replaced by its new key; the old one ends in/);
+    await page.goto("/settings/api-keys");
     const row = page.getByRole("row").filter({ hasText: "rotating" });
     isReceipt(await revoke(page, row.getByRole("link", { name: /^Delete/ })));
     assert.deepEqual([await status(secret), await status(second)], [401, 200]);
+    assert.match(await main(page), /the old one is refused already/);
     await page.goto("/settings/api-keys");
     assert.equal(await page.getByRole("row").filter({ hasText: "Reporting" }).count(), 1);
     await page.getByRole("link", { name: "Revoked and expired" }).click();

@@ -175,6 +175,10 @@ const inboxKeys = () => {
     const target = event.detail?.ctx?.target;
     if ((target?.id ?? target?.slice?.(1)) === "inbox-told") return;
     said.textContent = told.textContent;
+    const { waiting } = inbox.querySelector("#inbox-told").dataset;
+    const count = document.querySelector("[data-count]");
+    count.hidden = !waiting;
+    count.firstChild.textContent = waiting || "0";
     show();
     go(document.getElementById(next) ?? boxes()[0]);
   });

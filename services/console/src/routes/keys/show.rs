@@ -39,6 +39,8 @@ struct KeyPage {
     /// Percent of the last hour's requests that use the new one; none if there were none.
     new_share: Option<u64>,
     is_old: bool,
+    /// Whether the old key of a rotation is still accepted.
+    old_is_live: bool,
 }
 
 impl Framed for KeyPage {
@@ -71,6 +73,14 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
         (scope.name(), grants(scope), used)
     });
     let rotation = key.rotation.as_ref();
+    let old_is_live = match rotation.map(|rotation| rotation.old_id) {
+        Some(old) if old == key.id => is_live(&key),
+        Some(old) => {
+            let old = visit.get::<ApiKey>(at(old.as_uuid())).await;
+            old.is_ok_and(|old| is_live(&old.data))
+        }
+        None => false,
+    };
     Ok(ok(&KeyPage {
         maker: people.actor(&key.created_by),
         owner: key.owner_id.map(|id| people.name(&id.to_string())),
@@ -86,6 +96,7 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
             .max()
             .unwrap_or_default(),
         days,
+        old_is_live,
         is_old: rotation.is_some_and(|rotation| rotation.old_id == key.id),
         shell: Shell::signed(&visit, who, Nav::Keys, key.name.clone()),
         usage,
