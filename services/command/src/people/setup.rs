@@ -44,6 +44,14 @@ pub struct FirstOrg {
 }
 
 impl People {
+    /// Whether somebody has set the service up.
+    ///
+    /// # Errors
+    /// If the primary does not answer.
+    pub async fn is_set_up(&self) -> Result<bool, PeopleError> {
+        rows::anybody_belongs(self.pool()).await
+    }
+
     /// A token in place of the former, unless a request has that for itself.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use command::CommandService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use runtime::clock::Clock;
 use runtime::lifecycle::{Lifecycle, ShutdownPolicy};
@@ -140,7 +141,19 @@ impl Common {
         let listener = self.listening.bind().await?;
         let running = services.start(listener, admin_port, stages).await?;
         running.readiness.wait().await;
+        if let Some(command) = &running.command {
+            say_how_to_begin(command).await;
+        }
         self.listening.say_ready(running.address, running.admin)
+    }
+}
+
+/// What a first start needs. The token itself would be kept with this service's log, by whoever keeps that.
+async fn say_how_to_begin(command: &CommandService) {
+    if command.people().is_set_up().await.is_ok_and(|is_done| !is_done) {
+        tracing::warn!(
+            "nobody has set this service up: `trackagoat setup-token` prints the token for the console's /setup"
+        );
     }
 }
 
