@@ -166,6 +166,7 @@ const member = (self) => [
   at(`/settings/members/${self}/role`),
   at("/settings/invitations/new"),
   at("/settings/api-keys", 403),
+  at("/settings/api-keys/new", 403),
   at("/audit", 403),
 ];
 

@@ -5,6 +5,7 @@ use api::v1::{ApiKeyCreated, LimitsAnswer, Scopes};
 use askama::Template;
 use axum::response::Response;
 use http::{Method, StatusCode};
+use serde::de::IgnoredAny;
 
 use super::expiry::{Expiry, OF_NEW, SPANS};
 use super::fields::{KeyForm, body};
@@ -54,7 +55,9 @@ impl Framed for NewPage {
 }
 
 pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
-    let (who, limits) = visit.who_and_limits().await?;
+    // Who may not make one is told so before anything is filled in.
+    let may = visit.get::<Vec<IgnoredAny>>(Path::v1(&["api-keys"]).with("limit", 1));
+    let ((who, limits), _) = tokio::try_join!(visit.who_and_limits(), may)?;
     let form = KeyForm::new(who.session.scopes, visit.app.clock.now());
     let once = visit.app.entropy.uuid_v4().to_string();
     let page = page(&visit, who, &limits, form, once, Errors::default());
