@@ -150,7 +150,12 @@ impl Common {
 
 /// What a first start needs. The token itself would be kept with this service's log, by whoever keeps that.
 async fn say_how_to_begin(command: &CommandService) {
-    if command.people().is_set_up().await.is_ok_and(|is_done| !is_done) {
+    if command
+        .people()
+        .is_set_up()
+        .await
+        .is_ok_and(|is_done| !is_done)
+    {
         tracing::warn!(
             "nobody has set this service up: `trackagoat setup-token` prints the token for the console's /setup"
         );

@@ -212,7 +212,10 @@ async fn a_key_is_shown_once_and_is_dead_when_its_page_says_so() {
     assert!(!made.text.contains("<script>alert"), "a name is text");
     let (_, rest) = made.text.split_once("data-secret>").unwrap();
     let secret = rest.split_once('<').unwrap().0.to_owned();
-    assert_eq!(made.text.matches(&secret).count(), 1);
+    // Alone, and in the line that puts it into a variable.
+    let exported = format!("export TRACKAGOAT_KEY={secret}<");
+    assert!(made.text.contains(&exported), "{}", made.text);
+    assert_eq!(made.text.matches(&secret).count(), 2);
     assert_eq!(
         dev.get_as("/projects", &secret).await.status,
         StatusCode::OK
