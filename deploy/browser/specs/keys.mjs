@@ -115,6 +115,27 @@ describe("the life of a key", { concurrency: 2 }, () => {
     assert.equal(holds(secret).length, 1);
   });
 
+  spec("it is copied by its button, and what it is used for is shown", async (t) => {
+    const { admin } = await newOrg("Used");
+    const page = await visit(t, { session: admin.session });
+    await fill(page, "Counted");
+    await answerTo(page, "POST", () => button(page, "Create key").click());
+    const secret = await secretOf(page);
+    await page.locator("[data-copy=secret]").click();
+    await page.getByText(/^(Copied|Selected: press Ctrl\+C)$/).waitFor();
+    assert.deepEqual(await Promise.all([1, 2, 3].map(() => status(secret))), [200, 200, 200]);
+    await page.getByRole("link", { name: "I have copied it" }).click();
+    // It is counted a minute late at most.
+    const counted = /GET \/projects\s+3\s/;
+    for (const until = Date.now() + 60_000; Date.now() < until && !counted.test(await main(page)); ) {
+      await page.waitForTimeout(1_000);
+      await page.reload();
+    }
+    assert.match(await main(page), counted);
+    assert.match(await main(page), /Requests today\s+3\s/);
+    assert.match(await main(page), /3 in 30 days, at most 3 on one/);
+  });
+
   spec("a form that is sent twice makes one key", async (t) => {
     const { admin } = await newOrg("Twice");
     for (const [name, javaScriptEnabled] of [["With scripts", true], ["Without", false]]) {
