@@ -61,35 +61,24 @@ document.addEventListener("submit", (event) => {
     delete form.dataset.sent;
     form.removeAttribute("aria-busy");
   };
-  // Pages that come back from the browser's memory can be sent again, and so can what was stopped: no answer takes longer.
+  // Pages that come back from the browser's memory can be sent again, and so can what was stopped: what a form
+  // asks for and commands takes no longer (client/mod.rs).
   addEventListener("pageshow", again, { once: true });
-  setTimeout(again, 25_000);
+  setTimeout(again, 30_000);
 });
 
-// What htmx asks for is seen to be under way. If the console cannot be reached, the browser goes there itself, and says so.
-let asked = null;
-const ask = (element) => {
-  asked = element;
-  element.setAttribute("aria-busy", "true");
-};
-const answered = () => {
-  asked?.removeAttribute("aria-busy");
-  asked = null;
-};
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[hx-get]");
-  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) ask(link);
+// What htmx asks for is seen to be under way. If the console cannot be reached, the browser goes there itself, and says so;
+// what was to be done is not done again.
+document.addEventListener("htmx:before:request", ({ detail }) => {
+  detail.ctx.sourceElement.setAttribute("aria-busy", "true");
 });
-document.addEventListener("change", (event) => {
-  const form = event.target.closest("form[hx-get]");
-  if (form) ask(form);
+document.addEventListener("htmx:finally:request", ({ detail }) => {
+  detail.ctx.sourceElement.removeAttribute("aria-busy");
 });
-document.addEventListener("htmx:after:swap", answered);
-document.addEventListener("htmx:error", () => {
-  const element = asked;
-  answered();
+document.addEventListener("htmx:error", ({ detail }) => {
+  const element = detail.ctx?.sourceElement;
   if (element?.href) location.assign(element.href);
-  else element?.submit();
+  else if (element?.method === "get") element.submit();
 });
 
 // The inbox by keyboard. Keys act on what is focused, never in a field, and can be switched off.

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use command::CommandService;
 use command::people::SetupError;
 use event_log::SignerConfig;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -230,10 +231,8 @@ impl Dev {
             .await?;
         let query_replicas = self.replicas(&running, &access, &handles.replicas).await?;
         let demo = match &running.command {
-            Some(service) if self.demo => {
-                // It may be a log that was restored, to which nothing is to be added yet.
-                let mut open = service.ready();
-                let _ = open.wait_for(|open| *open).await;
+            // It may be a log that was restored, to which nothing is to be added yet.
+            Some(service) if self.demo && is_open(service).await => {
                 say("making the demo");
                 Some(demo::make(&self.data_dir, service, entropy, clock).await?)
             }
@@ -396,6 +395,13 @@ impl Dev {
         ready.print();
         Ok(())
     }
+}
+
+/// Waits until commands are taken; false if they never are.
+async fn is_open(service: &CommandService) -> bool {
+    let mut open = service.ready();
+    let opened = open.wait_for(|open| *open).await;
+    opened.is_ok()
 }
 
 /// 64 hexadecimal digits, the same on every start, so that what is made with them outlives them.

@@ -50,7 +50,7 @@ fn named(mut visit: Visit) -> Visit {
 const FORMER_WITHIN: Duration = Duration::from_secs(3);
 /// Told where that end is not known of.
 const FORMER_LIVES: &str = "The session that this browser had before could not be ended just now, so that it may \
-     be live for up to a week. Whose it was ends it under Sessions, in its organization.";
+     be live for up to a week. Whoever it belongs to ends it under Sessions, in its organization.";
 
 /// Signs in with a new session, and goes to a page. The session that the browser had ends, or nobody who
 /// signs out would end it.

@@ -49,6 +49,26 @@ impl World {
         self.given.serve("command", command).await.0
     }
 
+    /// A service makes orgs, and signs what it wrote.
+    async fn signs(&self, names: &[&str]) {
+        let service = self.service().await;
+        for name in names {
+            self.org(name).await;
+            self.all_signed().await;
+        }
+        service.terminate().await;
+    }
+
+    /// Services go on from the backup as if nothing had been there, and write more than was signed.
+    async fn goes_on_from_the_backup(&self) {
+        self.given.restore().await;
+        let service = self.service().await;
+        for name in ["Ducks", "Geese", "Hens"] {
+            self.org(name).await;
+        }
+        service.terminate().await;
+    }
+
     async fn org(&self, name: &str) {
         self.given.told(&["orgs", "create", "--name", name]).await;
     }
@@ -159,10 +179,7 @@ async fn a_doctor_says_that_nothing_of_an_unsigned_log_can_be_proven() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_known_of_a_restore_is_signed_and_what_the_database_says_if_somebody_vouches() {
     let world = World::new("restored_lives").await;
-    let service = world.service().await;
-    world.org("Goats").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Goats"]).await;
 
     let warned = world.restored(&[]).await;
     assert!(warned.contains("the log's key is not at hand"), "{warned}");
@@ -178,10 +195,7 @@ async fn what_is_known_of_a_restore_is_signed_and_what_the_database_says_if_some
     let vouched = ["--log-signing-key-file", &key, "--vouch"];
     let warned = world.restored_alone(&vouched).await;
     assert!(!warned.contains("only the database says"), "{warned}");
-    let service = world.service().await;
-    world.org("Ducks").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Ducks"]).await;
 
     // What was signed and is at hand says as much as a note.
     world.restored(&[]).await;
@@ -195,20 +209,14 @@ async fn what_is_known_of_a_restore_is_signed_and_what_the_database_says_if_some
         .tamper("update log.head set epoch = gen_random_uuid()")
         .await;
     world.restored_with_key(&[]).await;
-    let service = world.service().await;
-    world.org("Geese").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Geese"]).await;
 }
 
 /// An event that was changed is found whatever is said of restores.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_event_is_no_restore() {
     let world = World::new("rewritten").await;
-    let service = world.service().await;
-    world.org("Goats").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Goats"]).await;
     let rewrite = "alter table log.events disable trigger append_only;
          alter table log.events_000000 disable trigger append_only;
          alter table log.checkpoints disable trigger append_only;
@@ -230,10 +238,7 @@ async fn a_changed_event_is_no_restore() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_epoch_of_before_hides_no_rewrite() {
     let world = World::new("epoch_of_before").await;
-    let service = world.service().await;
-    world.org("Goats").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Goats"]).await;
     let url = world.given.operator_url();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let epoch = "select epoch from log.head";
@@ -246,20 +251,10 @@ async fn an_epoch_of_before_hides_no_rewrite() {
     let warned = world.restored_with_key(&[]).await;
     assert!(!warned.contains("the life"), "{warned}");
     world.given.back_up().await;
-    let service = world.service().await;
-    for name in ["Sheep", "Cows"] {
-        world.org(name).await;
-        world.all_signed().await;
-    }
-    service.terminate().await;
+    world.signs(&["Sheep", "Cows"]).await;
 
     // Other events, with hashes that are right, in place of those that were signed.
-    world.given.restore().await;
-    let service = world.service().await;
-    for name in ["Ducks", "Geese", "Hens"] {
-        world.org(name).await;
-    }
-    service.terminate().await;
+    world.goes_on_from_the_backup().await;
     let mut connection = PgConnection::connect(&url).await.unwrap();
     sqlx::query("update log.head set epoch = $1")
         .bind(before)
@@ -277,42 +272,23 @@ async fn an_epoch_of_before_hides_no_rewrite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_services_wrote_to_after_a_restore_is_signed_if_somebody_vouches() {
     let world = World::new("written").await;
-    let service = world.service().await;
-    world.org("Goats").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Goats"]).await;
     world.given.back_up().await;
-    let service = world.service().await;
-    for name in ["Sheep", "Cows"] {
-        world.org(name).await;
-        world.all_signed().await;
-    }
-    service.terminate().await;
+    world.signs(&["Sheep", "Cows"]).await;
 
-    world.given.restore().await;
-    let service = world.service().await;
-    for name in ["Ducks", "Geese", "Hens"] {
-        world.org(name).await;
-    }
-    service.terminate().await;
+    world.goes_on_from_the_backup().await;
     let warned = world.restored_with_key(&[]).await;
     assert!(warned.contains("once more with --vouch"), "{warned}");
     world.verifies(1).await;
     let warned = world.restored_with_key(&["--vouch"]).await;
     assert!(warned.contains("vouched for"), "{warned}");
-    let service = world.service().await;
-    world.org("Swans").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Swans"]).await;
 
     // What was said of that backup is signed: the right way leads on from it, and nobody has to vouch.
     world.given.restore().await;
     let warned = world.restored_with_key(&[]).await;
     assert!(!warned.contains("the life"), "{warned}");
-    let service = world.service().await;
-    world.org("Quails").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Quails"]).await;
 
     // And where services began a life over it, but wrote nothing, it is known without anybody's word what lives there
     // were, those too of which the log has nothing.
@@ -320,10 +296,7 @@ async fn a_log_that_services_wrote_to_after_a_restore_is_signed_if_somebody_vouc
     world.service().await.terminate().await;
     let warned = world.restored_with_key(&[]).await;
     assert!(!warned.contains("the life"), "{warned}");
-    let service = world.service().await;
-    world.org("Turkeys").await;
-    world.all_signed().await;
-    service.terminate().await;
+    world.signs(&["Turkeys"]).await;
 }
 
 /// What `dev` was given, or keeps by itself, is what operators go by from wherever they are.

@@ -136,7 +136,7 @@ impl Copies {
         for life in unsigned {
             report.doubt(format!(
                 "that the life {life} of the log ended with a restore: what says so is under no signature \
-                 (if you know of it, run `log restored --vouch` with the log's key)"
+                 (run `log restored` with the log's key)"
             ));
         }
         for life in unsaid {
