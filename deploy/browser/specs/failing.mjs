@@ -36,6 +36,26 @@ async function fill(page, name) {
   await page.getByLabel("Name", { exact: true }).fill(name);
 }
 
+spec("what a console that cannot be reached was asked for, the browser goes to itself", async (t) => {
+  const { admin } = await newOrg("Unreached");
+  await v1("POST", "/api-keys", { as: admin.session, body: { name: "Held up" } });
+  const page = await visit(t, { session: admin.session, expected: /^htmx: htmx:error/ });
+  await page.goto("/settings/api-keys");
+  const link = page.getByRole("link", { name: "Delete Held up" });
+  let answer;
+  const held = new Promise((resolve) => (answer = resolve));
+  await page.route("**/revoke", async (route) => {
+    const isPart = "hx-request" in route.request().headers();
+    if (isPart) await held;
+    await (isPart ? route.abort() : route.continue());
+  });
+  await link.click();
+  await page.locator("a[aria-busy=true]").filter({ hasText: "Held up" }).waitFor();
+  answer();
+  await page.waitForURL(/\/revoke$/);
+  await page.getByRole("heading", { name: "Delete Held up?" }).waitFor();
+});
+
 describe("a failing API", { concurrency: 3 }, () => {
   spec("is told, with the status it is, and can be tried again", async (t) => {
     const { api, page } = await badDay(t, "reads");
@@ -52,6 +72,7 @@ describe("a failing API", { concurrency: 3 }, () => {
       api.fault = (request) => isRead(request) && fault;
       const answer = await page.goto("/settings/api-keys?show=all");
       await says(page, answer, status, text);
+      await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Settings" }).waitFor();
       if (status === 429) assert.equal(answer.headers()["retry-after"], "7");
       api.fault = () => undefined;
       if (!mayRepeat) continue;

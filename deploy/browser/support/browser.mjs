@@ -50,14 +50,14 @@ async function shown(t, name) {
 
 /**
  * Somebody's browser, with a page of it; signed in with a session, if there is one. `at` is where the console is, `api` where
- * the spec reaches the API behind it, `hosts` what else may be asked.
+ * the spec reaches the API behind it, `hosts` what else may be asked, `expected` what may stand in its log of errors.
  */
-export async function visit(t, { session, at = home, api = at, hosts = [], ...options } = {}) {
+export async function visit(t, { session, at = home, api = at, hosts = [], expected, ...options } = {}) {
   const context = await (await browser()).newContext({ baseURL: at, viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
   contexts.get(t).push(context);
   apis.set(context, api);
-  const faults = watch(context, [at, ...hosts]);
+  const faults = watch(context, [at, ...hosts], expected);
   t.after(async () => {
     await context.close();
     assert.deepEqual(faults, []);
@@ -86,7 +86,7 @@ export async function catchUp(page) {
 export const cookie = async (page, name = COOKIE) =>
   (await page.context().cookies()).find((cookie) => cookie.name === name);
 
-function watch(context, hosts) {
+function watch(context, hosts, expected) {
   const faults = [];
   const origins = new Set(hosts.map((host) => new URL(host).origin));
   context.on("request", (request) => {
@@ -97,7 +97,8 @@ function watch(context, hosts) {
   context.on("console", (message) => {
     // Browsers say so of every status that is none of success.
     const isStatus = message.text().startsWith("Failed to load resource");
-    if (message.type() === "error" && !isStatus) faults.push(message.text());
+    const isExpected = isStatus || expected?.test(message.text());
+    if (message.type() === "error" && !isExpected) faults.push(message.text());
   });
   return faults;
 }

@@ -121,3 +121,18 @@ fn kept_for(name: &'static str, value: String, seconds: i64) -> Cookie<'static> 
 fn gone(name: &'static str) -> Cookie<'static> {
     ours(name, String::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum_extra::extract::CookieJar;
+    use cookie::time::Duration;
+
+    use super::{SESSION, sign_in};
+
+    #[test]
+    fn a_browser_keeps_a_session_for_as_long_as_it_lasts() {
+        let jar = sign_in(CookieJar::new(), &"tgs_x".to_owned().into());
+        let kept = jar.get(SESSION).expect("a session");
+        assert_eq!(kept.max_age(), Some(Duration::days(7)));
+    }
+}

@@ -198,6 +198,15 @@ mod fields {
     }
 
     #[test]
+    fn what_was_filled_in_is_not_printed() {
+        let printed = format!(
+            "{:?}",
+            Fields::parse(b"email=a@b.example&password=correct-horse")
+        );
+        assert_eq!(printed, r#"["email", "password"]"#);
+    }
+
+    #[test]
     fn a_form_is_sent_again_without_its_token_and_not_with_a_secret() {
         let again = |body: &[u8]| Fields::parse(body).again();
         let fields = again(b"form_token=x&once=1&scopes=read&scopes=write").expect("fields");

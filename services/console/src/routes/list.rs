@@ -4,6 +4,7 @@
 use api::limits::{PAGE_DEFAULT, SEARCH_CHARS};
 
 use super::address::{Parameters, filled, link};
+use super::choice::Choice;
 use crate::client::{Answer, Path};
 use crate::text;
 
@@ -138,6 +139,23 @@ impl List {
         self.link(&[], "")
     }
 
+    /// Its first page with each of these in place of what is kept, by value and label, to go from one to another;
+    /// chosen is the one that is shown.
+    pub fn tabs<'a>(
+        &self,
+        name: &'static str,
+        of: impl IntoIterator<Item = (&'a str, &'a str)>,
+        shown: &str,
+    ) -> Vec<Choice> {
+        let of = of.into_iter();
+        of.map(|(value, label)| Choice {
+            value: self.clone().keeping(name, value).first(),
+            label: label.to_owned(),
+            is_chosen: value == shown,
+        })
+        .collect()
+    }
+
     /// Its first page, with another value of a filter.
     pub fn with(&self, name: &str, value: &str) -> String {
         let mut filters = self.filters.clone();
@@ -217,6 +235,21 @@ mod tests {
             Some("/x?tab=a+b&search=goat&cursor=c2")
         );
         assert_eq!(list.answered(&answer(None)).next(), None);
+    }
+
+    #[test]
+    fn one_goes_from_tab_to_tab_with_what_is_searched_for() {
+        let list = list("search=goat&cursor=c1");
+        let tabs = list.tabs("tab", [("a b", "Both"), ("c", "One")], "c");
+        let tabs: Vec<_> = tabs
+            .iter()
+            .map(|tab| (&*tab.value, &*tab.label, tab.is_chosen))
+            .collect();
+        let expected = [
+            ("/x?tab=a+b&search=goat", "Both", false),
+            ("/x?tab=c&search=goat", "One", true),
+        ];
+        assert_eq!(tabs, expected);
     }
 
     #[test]

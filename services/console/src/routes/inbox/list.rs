@@ -125,8 +125,8 @@ impl InboxPage {
         self
     }
 
-    fn tabs(&self) -> [(Status, String); 3] {
-        Status::ALL.map(|status| (status, self.view.of_status(status)))
+    fn tabs(&self) -> Vec<Choice> {
+        self.view.tabs()
     }
 
     fn may_approve(&self) -> bool {

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::client::Path;
 use crate::routes::address::Parameters;
+use crate::routes::choice::Choice;
 use crate::routes::list::List;
 
 /// Videos of a page; one decision may be about all of them.
@@ -96,10 +97,10 @@ impl View {
         self.list.get(OF_CREATOR)
     }
 
-    /// The same videos of another status, from the beginning.
-    pub fn of_status(&self, status: Status) -> String {
-        let list = self.list.clone().keeping(STATUS, status.name());
-        list.first()
+    /// The ways to the same videos of each status.
+    pub fn tabs(&self) -> Vec<Choice> {
+        let each = Status::ALL.map(|status| (status.name(), status.label()));
+        self.list.tabs(STATUS, each, self.status.name())
     }
 
     /// Those of one creator alone, or of all.
@@ -136,7 +137,7 @@ mod tests {
                 "?status=excluded&search=a%26b&cursor=Ae-_",
             ),
             (
-                asked.of_status(Status::Approved),
+                asked.tabs()[1].value.clone(),
                 "?status=included&search=a%26b",
             ),
             (

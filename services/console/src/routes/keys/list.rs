@@ -8,6 +8,7 @@ use super::week;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
 use crate::routes::address::Parameters;
+use crate::routes::choice::Choice;
 use crate::routes::list::List;
 use crate::routes::people::People;
 use crate::text::filters;
@@ -75,8 +76,9 @@ struct Row {
 }
 
 impl ListPage {
-    fn tabs(&self) -> [(Which, String); 3] {
-        Which::EACH.map(|which| (which, self.list.clone().keeping(SHOW, which.name()).first()))
+    fn tabs(&self) -> Vec<Choice> {
+        let each = Which::EACH.map(|which| (which.name(), which.label()));
+        self.list.tabs(SHOW, each, self.which.name())
     }
 }
 

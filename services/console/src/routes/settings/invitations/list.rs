@@ -8,6 +8,7 @@ use super::PLACE;
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
 use crate::routes::address::Parameters;
+use crate::routes::choice::Choice;
 use crate::routes::list::List;
 use crate::routes::people::People;
 use crate::text::filters;
@@ -30,9 +31,9 @@ struct Row {
 }
 
 impl ListPage {
-    fn tabs(&self) -> [(InvitationStatus, String); InvitationStatus::ALL.len()] {
-        let of = |status: InvitationStatus| self.list.clone().keeping(STATUS, status.name());
-        InvitationStatus::ALL.map(|status| (status, of(status).first()))
+    fn tabs(&self) -> Vec<Choice> {
+        let each = InvitationStatus::ALL.map(|status| (status.name(), label(status)));
+        self.list.tabs(STATUS, each, self.status.name())
     }
 
     fn is_pending(&self) -> bool {
@@ -64,6 +65,17 @@ pub(super) async fn show(Signed(visit): Signed, asked: Parameters) -> Result<Res
         status,
         list,
     }))
+}
+
+/// As people read it.
+const fn label(status: InvitationStatus) -> &'static str {
+    match status {
+        InvitationStatus::Pending => "Open",
+        InvitationStatus::Accepted => "Accepted",
+        InvitationStatus::Declined => "Declined",
+        InvitationStatus::Revoked => "Revoked",
+        InvitationStatus::Expired => "Expired",
+    }
 }
 
 /// What is asked for; open ones unless it is said.
