@@ -1,14 +1,15 @@
 //! `trackagoat log replay` and `log state` on a running system.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::routing::post;
@@ -195,6 +196,7 @@ async fn a_subject_gets_every_event_with_its_position() {
 struct Endpoint {
     answers: Arc<Mutex<VecDeque<StatusCode>>>,
     requests: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
+    connections: Arc<Mutex<HashSet<SocketAddr>>>,
 }
 
 impl Endpoint {
@@ -202,9 +204,11 @@ impl Endpoint {
     async fn start(self) -> (String, JoinSet<std::io::Result<()>>) {
         async fn take(
             State(endpoint): State<Endpoint>,
+            ConnectInfo(peer): ConnectInfo<SocketAddr>,
             headers: HeaderMap,
             body: Bytes,
         ) -> (StatusCode, [(HeaderName, &'static str); 1]) {
+            endpoint.connections.lock().unwrap().insert(peer);
             let answer = endpoint.answers.lock().unwrap().pop_front();
             let answer = answer.unwrap_or(StatusCode::ACCEPTED);
             if answer.is_success() {
@@ -216,8 +220,9 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/events", post(take)).with_state(self);
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move { axum::serve(listener, router).await });
+        tasks.spawn(async move { axum::serve(listener, service).await });
         (format!("http://{address}/events"), tasks)
     }
 }
@@ -251,6 +256,9 @@ async fn an_endpoint_gets_every_event_though_it_fails_now_and_then() {
     }
     let bodies = |requests: Vec<(HeaderMap, Value)>| requests.into_iter().map(|(_, body)| body);
     assert_eq!(bodies(one_by_one).collect::<Vec<_>>(), all);
+    // Nor does a receiver that serves one connection at a time wait for one that was kept.
+    let connections = endpoint.connections.lock().unwrap().len();
+    assert_eq!(connections, all.len() + failures.len() - 1);
 
     let in_threes = [&to_endpoint[..4], &["--batch", "3"]].concat();
     assert!(replay(&dev, &in_threes).await.status.success());

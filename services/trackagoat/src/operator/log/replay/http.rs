@@ -89,8 +89,8 @@ impl Http {
         let client = Client::builder()
             .default_headers(headers)
             .timeout(ANSWER_WITHIN)
-            // An endpoint may serve one connection at a time: a second one that is kept would never be answered.
-            .pool_max_idle_per_host(1)
+            // An endpoint may serve one connection at a time: beside one that is kept, no other is ever answered.
+            .pool_max_idle_per_host(0)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
