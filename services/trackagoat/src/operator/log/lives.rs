@@ -40,6 +40,8 @@ pub struct Plan {
     lives: Vec<Restoration>,
     /// Of lives that ended before, as it was noted then.
     rows: Vec<Restoration>,
+    /// Of the life that ends, where nothing shows how much of it the log has: noted, and signed by nobody.
+    unsigned: Option<Restoration>,
     /// Whether signers can go on; else a warning says why not.
     pub can_be_signed: bool,
 }
@@ -47,7 +49,7 @@ pub struct Plan {
 /// How many events the log has in common with a life.
 enum Settled {
     /// A signed note says it, by way of another life.
-    Told,
+    Told(TreeSize),
     Common(TreeSize),
     /// So many at least; that the rest is lost somebody vouches for.
     Vouched(TreeSize),
@@ -147,31 +149,41 @@ impl Lives {
         compared: &BTreeMap<LogEpoch, Compared>,
     ) -> Plan {
         let mut plan = Plan {
-            lives: vec![self.of(begun, begun.former, begun.size)],
+            lives: Vec::new(),
             rows: Vec::new(),
+            unsigned: None,
             can_be_signed: true,
         };
+        // As much as there is of the life that ends, unless what was signed of it says otherwise.
+        let mut former = Some(begun.size);
         for (life, how) in compared {
+            let is_former = *life == begun.former;
             let size = match self.settled(*life, begun, trusted, compared) {
-                Settled::Told => continue,
-                Settled::Common(size) => size,
+                Settled::Told(_) if !is_former => continue,
+                Settled::Told(size) | Settled::Common(size) => Some(size),
                 Settled::Vouched(size) => {
                     remark(format_args!(
                         "vouched for: what was signed in the life {life} beyond its first {size} events is lost"
                     ));
-                    size
+                    Some(size)
                 }
                 Settled::Unknown => {
                     plan.can_be_signed = false;
                     warn(*life, how);
-                    continue;
+                    None
                 }
             };
-            if *life != begun.former {
-                plan.lives.push(self.of(begun, *life, size.min(begun.size)));
-            } else if let Compared::Other(..) = how {
-                plan.lives[0].size = size;
+            if !is_former {
+                let common = size.map(|size| self.of(begun, *life, size.min(begun.size)));
+                plan.lives.extend(common);
+            } else if !matches!(how, Compared::Same(_)) {
+                former = size;
             }
+        }
+        let of_former = |size| self.of(begun, begun.former, size);
+        match former {
+            Some(size) => plan.lives.push(of_former(size)),
+            None => plan.unsigned = Some(of_former(begun.size)),
         }
         plan
     }
@@ -189,8 +201,13 @@ impl Lives {
             _ => None,
         };
         let is_former = life == begun.former;
-        if !is_former && from_to(life, begun.former).is_some() {
-            return Settled::Told;
+        // Whatever a note says, the log has to be what was signed so far.
+        let is_so = |told: &TreeSize| match compared[&life] {
+            Compared::Other(common, _) => !self.was_signed_within(life, common, *told),
+            _ => true,
+        };
+        if !is_former && let Some(told) = from_to(life, begun.former).filter(is_so) {
+            return Settled::Told(told);
         }
         let mut others = compared.keys().copied().filter(|other| *other != life);
         match compared[&life] {
@@ -209,15 +226,21 @@ impl Lives {
                     let left = from_to(from, life)?;
                     same(from).filter(|size| left < *size).map(|_| left)
                 });
-                let leads_on = |to| same(to).is_some() && from_to(life, to).is_some();
-                match left {
-                    _ if others.any(leads_on) => Settled::Told,
-                    Some(left) => Settled::Common(left),
-                    None if self.vouched => Settled::Vouched(common),
-                    None => Settled::Unknown,
+                let leads_on = |to| Some(from_to(life, to)?.min(same(to)?)).filter(is_so);
+                match (others.find_map(leads_on), left) {
+                    (Some(told), _) => Settled::Told(told),
+                    (None, Some(left)) => Settled::Common(left),
+                    (None, None) if self.vouched => Settled::Vouched(common),
+                    (None, None) => Settled::Unknown,
                 }
             }
         }
+    }
+
+    /// Whether heads of this life are known of more than `above` events, and of `most` at most.
+    fn was_signed_within(&self, life: LogEpoch, above: TreeSize, most: TreeSize) -> bool {
+        let mut heads = self.heads.get(&life).into_iter().flatten();
+        heads.any(|(size, _)| above < *size && *size <= most)
     }
 
     /// Adds what the database alone says of restores, if somebody vouches for it, and says what that is.
@@ -308,10 +331,12 @@ impl Lives {
         epoch: LogEpoch,
         plan: Plan,
     ) -> Result<(), sqlx::Error> {
-        let lives = plan.lives.into_iter();
-        let lives = lives.map(|said| Restoration { epoch, ..said });
-        for said in lives.chain(plan.rows) {
-            note_restoration_in_tx(&mut *connection, &said, self.signer.as_deref()).await?;
+        let begun = |said: Restoration| Restoration { epoch, ..said };
+        let signed = plan.lives.into_iter().map(begun).chain(plan.rows);
+        let signed = signed.map(|said| (said, self.signer.as_deref()));
+        let unsigned = plan.unsigned.map(|said| (begun(said), None));
+        for (said, signer) in signed.chain(unsigned) {
+            note_restoration_in_tx(&mut *connection, &said, signer).await?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use testkit::eventually;
+use uuid::Uuid;
 
 use crate::dev::{Dev, run};
 use crate::serve::{Given, Service, text};
@@ -123,9 +124,25 @@ impl World {
         warnings(&run(alone).await)
     }
 
-    async fn tamper(&self, sql: &'static str) {
+    async fn epoch(&self) -> Uuid {
+        let mut connection = self.connection().await;
+        let epoch = sqlx::query_scalar("select epoch from log.head");
+        epoch.fetch_one(&mut connection).await.unwrap()
+    }
+
+    async fn set_epoch(&self, epoch: Uuid) {
+        let mut connection = self.connection().await;
+        let set = sqlx::query("update log.head set epoch = $1").bind(epoch);
+        set.execute(&mut connection).await.unwrap();
+    }
+
+    async fn connection(&self) -> PgConnection {
         let url = self.given.operator_url();
-        let mut connection = PgConnection::connect(&url).await.unwrap();
+        PgConnection::connect(&url).await.unwrap()
+    }
+
+    async fn tamper(&self, sql: &'static str) {
+        let mut connection = self.connection().await;
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
 }
@@ -239,14 +256,7 @@ async fn a_changed_event_is_no_restore() {
 async fn an_epoch_of_before_hides_no_rewrite() {
     let world = World::new("epoch_of_before").await;
     world.signs(&["Goats"]).await;
-    let url = world.given.operator_url();
-    let mut connection = PgConnection::connect(&url).await.unwrap();
-    let epoch = "select epoch from log.head";
-    let before: uuid::Uuid = sqlx::query_scalar(epoch)
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
+    let before = world.epoch().await;
     // Nothing is lost, and the new life is signed to be the former one so far.
     let warned = world.restored_with_key(&[]).await;
     assert!(!warned.contains("the life"), "{warned}");
@@ -255,13 +265,7 @@ async fn an_epoch_of_before_hides_no_rewrite() {
 
     // Other events, with hashes that are right, in place of those that were signed.
     world.goes_on_from_the_backup().await;
-    let mut connection = PgConnection::connect(&url).await.unwrap();
-    sqlx::query("update log.head set epoch = $1")
-        .bind(before)
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
+    world.set_epoch(before).await;
     let warned = world.restored_with_key(&[]).await;
     let said = "the log is not what was signed";
     assert!(warned.contains(said), "{warned}");
@@ -297,6 +301,25 @@ async fn a_log_that_services_wrote_to_after_a_restore_is_signed_if_somebody_vouc
     let warned = world.restored_with_key(&[]).await;
     assert!(!warned.contains("the life"), "{warned}");
     world.signs(&["Turkeys"]).await;
+}
+
+/// Without NATS nothing tells services that the log is another one: they write on in the life that was signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_that_services_went_on_with_after_a_restore_is_signed_if_somebody_vouches() {
+    let world = World::new("went_on").await;
+    world.signs(&["Goats"]).await;
+    world.given.back_up().await;
+    world.signs(&["Sheep", "Cows"]).await;
+    let life = world.epoch().await;
+
+    world.goes_on_from_the_backup().await;
+    world.set_epoch(life).await;
+    let warned = world.restored_with_key(&[]).await;
+    assert!(warned.contains("once more with --vouch"), "{warned}");
+    world.verifies(1).await;
+    let warned = world.restored_with_key(&["--vouch"]).await;
+    assert!(warned.contains("vouched for"), "{warned}");
+    world.signs(&["Swans"]).await;
 }
 
 /// What `dev` was given, or keeps by itself, is what operators go by from wherever they are.
