@@ -1,7 +1,7 @@
 // An API that is slow, away or broken, between the console and the real one.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { home, newOrg, v1 } from "../support/api.mjs";
+import { home, newInbox, newOrg, v1 } from "../support/api.mjs";
 import { answerTo, main, spec, visit } from "../support/browser.mjs";
 import { startProxy } from "../support/proxy.mjs";
 import { startConsole } from "../support/system.mjs";
@@ -20,7 +20,7 @@ async function badDay(t, name) {
   });
   const page = await visit(t, { at: console.ready.url, api: home, session: admin.session });
   const keys = () => v1("GET", "/api-keys", { as: admin.session });
-  return { api, page, keys };
+  return { api, page, keys, session: admin.session };
 }
 
 /** A page that says what is wrong, whether anything was done, and what to do. */
@@ -80,6 +80,37 @@ describe("a failing API", { concurrency: 3 }, () => {
       await page.getByRole("heading", { name: "API keys" }).waitFor();
       assert.equal(new URL(page.url()).search, "?show=all");
     }
+  });
+
+  spec("does not make a live key look dead, nor a dead one live", async (t) => {
+    const { api, page, keys } = await badDay(t, "rotated");
+    await fill(page, "Rotated");
+    await answerTo(page, "POST", () => button(page, "Create key").click());
+    const [old] = await keys();
+    await page.goto(`/settings/api-keys/${old.id}/rotate`);
+    await page.getByLabel("1 hour").check();
+    await answerTo(page, "POST", () => button(page, "Rotate").click());
+    const { id } = (await keys()).find((key) => key.id !== old.id);
+    const cannotRead = (which) => {
+      const fault = { status: 503, body: refusal("projection_unavailable") };
+      api.fault = ({ path }) => path.endsWith(`/api-keys/${which}`) && fault;
+    };
+    cannotRead(old.id);
+    await page.goto(`/settings/api-keys/${id}`);
+    assert.match(await main(page), /whether the old one is still accepted could not be asked/);
+    cannotRead(id);
+    await page.goto(`/settings/api-keys/${old.id}/revoke`);
+    assert.match(await main(page), /look whether its new key is live, which could not be asked/);
+  });
+
+  spec("a decision that is still being worked on is not said to be refused", async (t) => {
+    const { api, page, session } = await badDay(t, "twice");
+    await page.goto((await newInbox(session, 1)).path);
+    api.fault = ({ method }) => method === "POST" && { status: 409, body: refusal("idempotency_in_progress") };
+    await page.getByRole("button", { name: /^Approve Goat/ }).click();
+    const told = await page.getByRole("alert").innerText();
+    assert.match(told, /sent twice.+done once all the same/s);
+    assert.doesNotMatch(told, /Nothing was done/);
   });
 
   spec("that cannot check a credential for a moment is asked again", async (t) => {

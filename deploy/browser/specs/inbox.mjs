@@ -79,7 +79,7 @@ describe("the inbox", { concurrency: 2 }, () => {
   });
 
   spec("all are selected at once, and what was removed meanwhile is told", async (t) => {
-    const { page, rows, said, session, project } = await open(t, "Together", 4);
+    const { page, rows, said, session, project, creator } = await open(t, "Together", 4);
     const videos = await v1("GET", `/videos?project_id=${project.id}`, { as: session });
     await v1("DELETE", `/videos/${videos[0].id}`, { as: session });
     await page.getByLabel("Select all").check();
@@ -89,9 +89,12 @@ describe("the inbox", { concurrency: 2 }, () => {
     assert.equal(await rows.count(), 0);
     await page.getByRole("link", { name: "Approved" }).click();
     assert.equal(await rows.count(), 3);
+    assert.equal(await page.locator("[data-count]").isVisible(), false);
+    await find(session, creator, ["A goat that came late"]);
     await page.getByRole("button", { name: /^Exclude Goat/ }).first().click();
     await said("1 video was excluded");
     assert.equal(await rows.count(), 2);
+    await page.getByRole("link", { name: "Inbox 1 waiting" }).waitFor();
   });
 
   spec("a row's own button leaves what is selected selected", async (t) => {

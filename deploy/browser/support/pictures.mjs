@@ -41,10 +41,13 @@ await use(keys["Nightly import"].key, 23, "/creators?limit=1");
 await use(keys["Nightly import"].key, 9, "/projects");
 await use(keys.Reporting.key, 6, "/projects");
 await use(rotated.new.key, 18, "/projects");
-// What was asked is noted every few seconds.
-for (const until = Date.now() + 60_000; Date.now() < until; await new Promise((resolve) => setTimeout(resolve, 500))) {
+// What was asked is counted once a minute.
+const isCounted = async () => {
   const used = await Promise.all([keys["Nightly import"], rotated.new].map(({ id }) => v1("GET", `/api-keys/${id}`)));
-  if (used.every(({ requests_today }) => requests_today >= 18)) break;
+  return used.every(({ requests_today }) => requests_today >= 18);
+};
+for (const until = Date.now() + 75_000; !(await isCounted()); await new Promise((resolve) => setTimeout(resolve, 500))) {
+  if (Date.now() > until) throw new Error("what was asked is not counted");
 }
 const [event] = await v1("GET", "/audit/events?type=key.revoked&limit=1");
 const [video] = await v1("GET", `/videos?project_id=${demo.project_id}&creator_id=${first.id}&limit=1`);

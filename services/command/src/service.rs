@@ -200,8 +200,8 @@ fn courier(config: &Config, clock: &Clock) -> Courier {
     courier.expect("a client of constants, and of roots that parse")
 }
 
-/// Starts what carries the log on: it may be one that was restored and that its ledger knows more of, and such a log
-/// is left as it is, in the database, on NATS and with whoever is told of it.
+/// Starts what carries the log on: it may be one that was restored and that its ledger knows more of, and of such a log
+/// nothing is signed, pruned or kept, and nobody is told, on NATS or by webhooks.
 struct OnceSeen {
     seen: watch::Receiver<bool>,
     tasks: Tasks,

@@ -61,19 +61,22 @@ document.addEventListener("submit", (event) => {
     delete form.dataset.sent;
     form.removeAttribute("aria-busy");
   };
-  // Pages that come back from the browser's memory can be sent again, and so can what was stopped: what a form
+  // Pages that come back from the browser's memory can be sent again, and so can what was stopped: all that a form
   // asks for and commands takes no longer (client/mod.rs).
   addEventListener("pageshow", again, { once: true });
-  setTimeout(again, 30_000);
+  setTimeout(again, 60_000);
 });
 
 // What htmx asks for is seen to be under way. If the console cannot be reached, the browser goes there itself, and says so;
 // what was to be done is not done again.
-document.addEventListener("htmx:before:request", ({ detail }) => {
-  detail.ctx.sourceElement.setAttribute("aria-busy", "true");
+const newest = new WeakMap();
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  newest.set(ctx.sourceElement, ctx);
+  ctx.sourceElement.setAttribute("aria-busy", "true");
 });
-document.addEventListener("htmx:finally:request", ({ detail }) => {
-  detail.ctx.sourceElement.removeAttribute("aria-busy");
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+  // One that was replaced ends while that which replaces it goes on.
+  if (newest.get(ctx.sourceElement) === ctx) ctx.sourceElement.removeAttribute("aria-busy");
 });
 document.addEventListener("htmx:error", ({ detail }) => {
   const element = detail.ctx?.sourceElement;
@@ -167,7 +170,7 @@ const inboxKeys = () => {
     const { waiting } = inbox.querySelector("#inbox-told").dataset;
     const count = document.querySelector("[data-count]");
     count.hidden = !waiting;
-    count.firstChild.textContent = waiting || "0";
+    count.querySelector("[data-figure]").textContent = waiting;
     show();
     go(document.getElementById(next) ?? boxes()[0]);
   });

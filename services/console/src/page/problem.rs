@@ -337,6 +337,10 @@ impl Said {
                 "You may not do that",
                 "Ask an admin of the organization, or sign in as one.",
             ),
+            (409, "idempotency_in_progress") => (
+                "This was sent twice",
+                "It is done once all the same: look in a moment.",
+            ),
             (402, _) => (
                 "The plan's limit is reached",
                 "Make room, or ask your operator for more. Plan and limits shows what is used.",

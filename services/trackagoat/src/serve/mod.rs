@@ -156,8 +156,8 @@ async fn say_how_to_begin(command: &CommandService) {
         .await
         .is_ok_and(|is_done| !is_done)
     {
-        tracing::warn!(
-            "nobody has set this service up: `trackagoat setup-token` prints the token for the console's /setup"
+        tracing::info!(
+            "nobody can sign in to the console yet: `trackagoat setup-token` prints the token for its page /setup"
         );
     }
 }

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::response::Response;
 use chrono::{NaiveDate, TimeDelta};
 use futures_util::future::join_all;
+use uuid::Uuid;
 
 use super::{at, grants};
 use crate::chart::Bars;
@@ -35,12 +36,11 @@ struct KeyPage {
     total: u64,
     peak: u64,
     usage: ApiKeyUsage,
-    /// Percent of the requests that still come with the old key of a rotation.
     /// Percent of the last hour's requests that use the new one; none if there were none.
     new_share: Option<u64>,
     is_old: bool,
-    /// Whether the old key of a rotation is still accepted.
-    old_is_live: bool,
+    /// Whether the old key of a rotation is still accepted, if that is known.
+    old_is_live: Option<bool>,
 }
 
 impl Framed for KeyPage {
@@ -58,7 +58,14 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
     let usage = visit.get::<ApiKeyUsage>(usage_at);
     let (who, key, usage, people) = tokio::try_join!(visit.who(), key, usage, People::of(&visit))?;
     let (key, usage) = (key.data, usage.data);
-    let people = with_makers(&visit, people, &key).await;
+    let rotation = key.rotation.as_ref();
+    let old_is_live = async {
+        match rotation?.old_id {
+            old if old == key.id => Some(is_live(&key)),
+            old => is_live_now(&visit, old.as_uuid()).await,
+        }
+    };
+    let (people, old_is_live) = tokio::join!(with_makers(&visit, people, &key), old_is_live);
     let days = days(&usage, from, today);
     let bars = days
         .iter()
@@ -72,15 +79,6 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
         let used = used.unwrap_or_else(|| "not yet".to_owned());
         (scope.name(), grants(scope), used)
     });
-    let rotation = key.rotation.as_ref();
-    let old_is_live = match rotation.map(|rotation| rotation.old_id) {
-        Some(old) if old == key.id => is_live(&key),
-        Some(old) => {
-            let old = visit.get::<ApiKey>(at(old.as_uuid())).await;
-            old.is_ok_and(|old| is_live(&old.data))
-        }
-        None => false,
-    };
     Ok(ok(&KeyPage {
         maker: people.actor(&key.created_by),
         owner: key.owner_id.map(|id| people.name(&id.to_string())),
@@ -122,6 +120,12 @@ async fn with_makers(visit: &Visit, people: People, key: &ApiKey) -> People {
 /// Whether it is accepted.
 pub fn is_live(key: &ApiKey) -> bool {
     matches!(key.status, KeyStatus::Active | KeyStatus::Rotating)
+}
+
+/// Whether a key is accepted; nothing if that cannot be asked.
+pub(super) async fn is_live_now(visit: &Visit, id: Uuid) -> Option<bool> {
+    let key = visit.get::<ApiKey>(at(id)).await.ok()?;
+    Some(is_live(&key.data))
 }
 
 /// Every day, with what was asked and refused on it.
