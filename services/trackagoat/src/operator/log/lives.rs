@@ -57,6 +57,7 @@ enum Settled {
 }
 
 /// How the log stands to what was signed of one life, as far as it reaches.
+#[derive(Debug, Clone, Copy)]
 enum Compared {
     /// It is that, up to this size, the largest.
     Same(TreeSize),
@@ -449,3 +450,6 @@ fn signer(place: &Place, given: &SignerArgs) -> Result<Option<Arc<NoteSigner>>, 
     let text = secret(LogSigningKey::VARIABLE, None, Some(file))?;
     Ok(Some(given.config_with(&text)?.key))
 }
+
+#[cfg(test)]
+mod tests;
