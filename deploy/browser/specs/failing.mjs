@@ -1,8 +1,8 @@
 // An API that is slow, away or broken, between the console and the real one.
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { home, newInbox, newOrg, v1 } from "../support/api.mjs";
-import { answerTo, main, spec, visit } from "../support/browser.mjs";
+import { PASSWORD, home, newInbox, newOrg, v1 } from "../support/api.mjs";
+import { answerTo, cookie, main, spec, visit } from "../support/browser.mjs";
 import { startProxy } from "../support/proxy.mjs";
 import { startConsole } from "../support/system.mjs";
 
@@ -20,7 +20,7 @@ async function badDay(t, name) {
   });
   const page = await visit(t, { at: console.ready.url, api: home, session: admin.session });
   const keys = () => v1("GET", "/api-keys", { as: admin.session });
-  return { api, page, keys, session: admin.session };
+  return { api, page, keys, admin };
 }
 
 /** A page that says what is wrong, whether anything was done, and what to do. */
@@ -104,8 +104,8 @@ describe("a failing API", { concurrency: 3 }, () => {
   });
 
   spec("a decision that is still being worked on is not said to be refused", async (t) => {
-    const { api, page, session } = await badDay(t, "twice");
-    await page.goto((await newInbox(session, 1)).path);
+    const { api, page, admin } = await badDay(t, "twice");
+    await page.goto((await newInbox(admin.session, 1)).path);
     api.fault = ({ method }) => method === "POST" && { status: 409, body: refusal("idempotency_in_progress") };
     await page.getByRole("button", { name: /^Approve Goat/ }).click();
     const told = await page.getByRole("alert").innerText();
@@ -212,5 +212,18 @@ describe("a failing API", { concurrency: 3 }, () => {
     const answer = await answerTo(page, "POST", () => button(page, "Sign in").click());
     await says(page, answer, 502, /cannot be reached/);
     assert.ok(!(await page.content()).includes("correct horse"));
+  });
+
+  spec("a session that does not end when somebody signs in anew is told of, and waited for no longer", async (t) => {
+    const { api, page, admin } = await badDay(t, "former");
+    await page.goto("/login");
+    await page.getByLabel("Email address").fill(admin.email);
+    await page.getByLabel("Password").fill(PASSWORD);
+    api.fault = ({ method }) => method === "DELETE" && { after: 20_000 };
+    const began = Date.now();
+    assert.equal((await answerTo(page, "POST", () => button(page, "Sign in").click())).status(), 303);
+    assert.ok(Date.now() - began < 15_000);
+    assert.match(await page.locator(".notice").innerText(), /could not be ended just now/);
+    assert.notEqual((await cookie(page)).value, admin.session);
   });
 });
