@@ -124,15 +124,40 @@ async fn how_it_stood_is_told_for_moments_that_were_and_refused_for_others() {
         assert!(asked.text.contains(said), "{query}: {}", asked.text);
         assert!(asked.text.contains("State at a moment"), "{query}");
     }
-    let events = dev.get("/audit/events?type=key.created&limit=1").await;
-    let position = events.body["data"][0]["position"].as_str().unwrap();
-    let stood = browser
-        .get(&format!("/audit/as-of?position={position}"))
-        .await;
-    assert_eq!(stood.status, StatusCode::OK, "{}", stood.text);
-    assert!(
-        stood.text.contains("Last event up to then"),
-        "{}",
-        stood.text
-    );
+}
+
+#[tokio::test]
+async fn a_key_stood_from_its_creation_to_its_end() {
+    let dev = Dev::start(&[]).await;
+    let mut browser = Browser::new(&dev);
+    browser.sign_in().await;
+    let key = dev.demo_key();
+    let name = Some(json!({"name": "Brief"}));
+    let made = dev.call(Method::POST, "/api-keys", key, name).await;
+    let id = made.body["data"]["id"].as_str().unwrap();
+    let path = format!("/api-keys/{id}");
+    let ended = dev.call(Method::DELETE, &path, key, None).await;
+    browser.see(&ended);
+    // Newest first.
+    let trail = browser.get(&format!("/audit?subject=keys%2F{id}")).await;
+    let positions = trail.all_between("<a href=\"/audit/events/", "\"");
+    let positions: Vec<u64> = positions.iter().map(|at| at.parse().unwrap()).collect();
+    let (ended, made) = (positions[0], positions[1]);
+    let row = format!("<a href=\"/settings/api-keys/{id}\">Brief</a>");
+    for (position, stood) in [
+        (made - 1, false),
+        (made, true),
+        (ended - 1, true),
+        (ended, false),
+    ] {
+        let page = browser
+            .get(&format!("/audit/as-of?position={position}"))
+            .await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        assert_eq!(page.text.contains(&row), stood, "{position}: {}", page.text);
+        let admin = page
+            .text
+            .contains("<tr><td class=\"by\">Demo admin</td><td>admin</td></tr>");
+        assert!(admin, "{position}: {}", page.text);
+    }
 }
