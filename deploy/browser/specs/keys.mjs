@@ -123,10 +123,21 @@ describe("the life of a key", { concurrency: 2 }, () => {
     const page = await visit(t, { session: as });
     await page.goto(`/settings/api-keys/${key.id}/revoke`);
     assert.match(await main(page), /old one of a rotation: its new key goes on\./);
+    await page.goto(`/settings/api-keys/${rotated.new.id}/revoke`);
+    assert.match(await main(page), /new one of a rotation: the old key still ends in .+, and then nothing goes on\./);
+    // An end of its own is no way out of the rotation.
+    await page.goto(`/settings/api-keys/${key.id}/change`);
+    assert.match(await main(page), /It is being replaced, and ends in .+ at the latest/);
+    await page.getByLabel("never", { exact: true }).check();
+    await answerTo(page, "POST", () => button(page, "Save changes").click());
+    await page.getByText("It ends with its rotation all the same.").waitFor();
+    assert.equal(await page.getByRole("link", { name: "Rotate" }).count(), 0);
     await v1("DELETE", `/api-keys/${rotated.new.id}`, { as });
     await catchUp(page);
-    await page.reload();
+    await page.goto(`/settings/api-keys/${key.id}/revoke`);
     assert.match(await main(page), /its new key is refused already: nothing goes on in its place/);
+    await page.goto(`/settings/api-keys/${key.id}`);
+    assert.match(await main(page), /Replaced by its new key, which is refused already; the old one ends in/);
   });
 
   spec("it is copied by its button, and what it is used for is shown", async (t) => {

@@ -47,6 +47,12 @@ document.addEventListener("htmx:after:swap", (event) => {
   if (target?.id === "dialog-body" && !dialog.open) dialog.showModal();
 });
 
+// Where tabs do not fit, the one that is shown is seen.
+for (const tab of document.querySelectorAll(".tabs [aria-current], .side [aria-current]")) {
+  const tabs = tab.parentElement;
+  tabs.scrollLeft = tab.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;
+}
+
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
   const form = event.target;

@@ -1,6 +1,7 @@
 //! What is wrong with a form, beside its fields.
 
 use crate::client::Refusal;
+use crate::text::{capitalized, words};
 
 /// What was wrong with what was sent; nothing on a new form.
 #[derive(Debug, Clone, Default)]
@@ -17,7 +18,7 @@ impl Errors {
     /// What the API refused, and why.
     pub fn of_refusal(refusal: &Refusal) -> Self {
         let issues = refusal.issues().into_iter();
-        let fields: Vec<_> = issues
+        let mut fields: Vec<_> = issues
             .map(|issue| {
                 (
                     field_of(&issue.path).to_owned(),
@@ -25,6 +26,8 @@ impl Errors {
                 )
             })
             .collect();
+        // What is wrong with several parts of a field stands beside it once.
+        fields.dedup();
         let summary = if fields.is_empty() {
             capitalized(&refusal.message)
         } else {
@@ -84,6 +87,14 @@ impl Errors {
         self.summary.as_deref()
     }
 
+    /// The same as a list: each field, what it is called (`Rate limit per minute`), and what is wrong with it.
+    pub fn listed(&self) -> Vec<(&str, String, &str)> {
+        let fields = self.fields.iter();
+        fields
+            .map(|(name, text)| (name.as_str(), capitalized(&words(name)), text.as_str()))
+            .collect()
+    }
+
     /// What is wrong with which field, to go there.
     pub fn fields(&self) -> &[(String, String)] {
         &self.fields
@@ -122,15 +133,6 @@ fn field_of(path: &str) -> &str {
     path.split(['.', '['])
         .find(|part| !part.is_empty() && *part != "$")
         .unwrap_or("")
-}
-
-/// With a capital, which the API's messages lack.
-pub(super) fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::form::Fields;
 use crate::visit::is_place;
 
 /// What is said where something was sent without a session, and again once there is one.
-const UNSENT: &str = "Your session had ended, so what you sent was not done: nothing was changed.";
+const UNSENT: &str = "Your session had ended, so what you sent just now was not done.";
 
 /// Where a sign-in leads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -47,13 +47,16 @@ impl Next {
     /// What whoever is to sign in is told of what they sent.
     pub fn warning(&self) -> Option<String> {
         self.is_unsent()
-            .then(|| format!("{UNSENT} Sign in, and send it once more."))
+            .then(|| format!("{UNSENT} Sign in, and send it once more, unless it was done before."))
     }
 
     /// What they are told once they have.
     pub fn reminder(&self) -> Option<String> {
-        self.is_unsent()
-            .then(|| format!("{UNSENT} You are signed in again: send it once more."))
+        self.is_unsent().then(|| {
+            format!(
+                "{UNSENT} You are signed in again: send it once more, unless it was done before."
+            )
+        })
     }
 
     /// The address of a page that signs in and leads on to this one.

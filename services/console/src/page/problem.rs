@@ -8,11 +8,11 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use serde_json::Map;
 
-use super::errors::capitalized;
 use super::{Framed, Next, Shell, render};
 use crate::client::{Failure, Refusal};
 use crate::cookies;
 use crate::form::Sent;
+use crate::text::capitalized;
 use crate::visit::{Visit, see_other};
 
 /// A request that came to nothing, and for which page.

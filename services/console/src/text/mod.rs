@@ -104,6 +104,15 @@ pub fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
+/// With a capital, which the API's messages and words lack.
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
 /// Names of zones to choose from: places, and not the old abbreviations.
 pub fn zones() -> Vec<&'static str> {
     let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());

@@ -1,7 +1,7 @@
 //! How keys were used: by day, by route, by scope, and how far a rotation has come.
 
 use chrono::TimeDelta;
-use domain::event::{Event, KeyCreated, KeyRotated};
+use domain::event::{Event, KeyCreated, KeyRotated, Role};
 use domain::ids::KeyId;
 use domain::scope::{Scope, Scopes};
 use read_model::ProjectionVersion;
@@ -237,4 +237,22 @@ async fn a_key_of_a_month_shows_the_scopes_that_it_did_not_need() {
         unused().await,
         json!(["read", "write", "keys", "ingest", "audit"])
     );
+}
+
+/// What people do in the console is no request of the org's day.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_orgs_day_is_used_what_keys_ask_and_not_what_people_do() {
+    let world = World::start().await;
+    let org = world.org().await;
+    let ada = world.person(&org, Role::Admin, "Ada").await;
+    asking(&world, &org, async |replica| {
+        for _ in 0..3 {
+            replica.get(&ada.secret, "/projects").await.data();
+        }
+    })
+    .await;
+    let limits = world.get(&ada.secret, "/limits").await.data();
+    let mut limits = limits["limits"].as_array().unwrap().iter();
+    let day = limits.find(|limit| limit["key"] == "max_api_requests_per_day");
+    assert_eq!(day.unwrap()["current"], 1, "the first of all");
 }

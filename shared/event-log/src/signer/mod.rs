@@ -88,7 +88,10 @@ pub enum SignerError {
     #[error("the database did not answer in time")]
     Late,
     /// The log has fewer events than were signed: its end was cut off.
-    #[error("the log ends at {head}, but {signed} events were signed: its end is gone")]
+    #[error(
+        "the log ends at {head}, but {signed} events were signed: its end is gone; if its database was restored, run \
+         `trackagoat log restored` with the log's key"
+    )]
     Cut {
         /// Where it ends.
         head: GlobalPosition,
@@ -97,7 +100,8 @@ pub enum SignerError {
     },
     /// What was signed is no beginning of the log any more: it was changed.
     #[error(
-        "the tree over the first {size} events is {found}, but {signed} was signed: the log was changed"
+        "the tree over the first {size} events is {found}, but {signed} was signed: the log was changed; if its \
+         database was restored, run `trackagoat log restored` with the log's key"
     )]
     Changed {
         /// Events under the signed head.
@@ -126,7 +130,10 @@ pub enum SignerError {
     )]
     Unattested(domain::ids::LogEpoch),
     /// Another root was signed for this size in this life of the log.
-    #[error("another tree over the first {0} events was signed before: the log was changed")]
+    #[error(
+        "another tree over the first {0} events was signed before: the log was changed; if its database was restored, \
+         run `trackagoat log restored` with the log's key"
+    )]
     Forked(TreeSize),
     /// Another process signs.
     #[error("another process signs")]

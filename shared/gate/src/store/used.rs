@@ -99,11 +99,10 @@ fn scopes(names: Vec<Option<String>>) -> Scopes {
         .collect()
 }
 
-/// Admitted requests of an org on a UTC day, at most 60 s late.
+/// Admitted requests with an org's keys on a UTC day, which count against its day; usually at most 60 s late.
 pub async fn used_by_org(pool: &PgPool, org: OrgId, day: NaiveDate) -> Result<u64, StoreError> {
     let requests = sqlx::query_scalar!(
-        r#"select coalesce(sum(requests), 0)::bigint as "requests!"
-           from gate.usage where org_id = $1 and day = $2"#,
+        r#"select gate.requests_with_keys($1, $2) as "requests!""#,
         org.as_uuid(),
         day
     )

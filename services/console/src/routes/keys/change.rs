@@ -1,7 +1,8 @@
 //! `/settings/api-keys/{id}/change`: its name, and what it may do.
 
 use api::limits::{IP_ALLOWLIST_ENTRIES, NAME_CHARS};
-use api::v1::{ApiKey, ApiKeyChanged};
+
+use api::v1::{ApiKey, ApiKeyChanged, KeyStatus, Timestamp};
 use askama::Template;
 use axum::response::Response;
 use http::{Method, StatusCode};
@@ -15,6 +16,7 @@ use crate::form::{Fields, SignedForm};
 use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
 use crate::routes::id::Id;
 use crate::text;
+use crate::text::filters;
 use crate::visit::{Signed, Visit, Who, see_other};
 
 #[derive(Template)]
@@ -49,6 +51,13 @@ impl ChangePage {
         let end = self.key.expires_at;
         let end = end.map(|at| text::moment(at.datetime(), self.shell.zone()));
         end.unwrap_or_else(|| "never".to_owned())
+    }
+
+    /// When its rotation ends it, whatever else is said.
+    fn rotation_end(&self) -> Option<Timestamp> {
+        let rotation = self.key.rotation.as_ref();
+        let ends = rotation.filter(|_| self.key.status == KeyStatus::Rotating);
+        ends.map(|rotation| rotation.ends_at)
     }
 }
 
@@ -122,11 +131,16 @@ fn told(mut visit: Visit, notice: &Notice, place: &str) -> Response {
 
 fn notice(changed: &ApiKeyChanged) -> Notice {
     let name = &changed.object.name;
+    let ends = if changed.object.status == KeyStatus::Rotating {
+        " It ends with its rotation all the same."
+    } else {
+        ""
+    };
     match &changed.receipt {
         Some(receipt) => Notice::with(
-            format!("{name} was changed. What it lost is refused everywhere."),
+            format!("{name} was changed. What it lost is refused everywhere.{ends}"),
             Some(receipt),
         ),
-        None => Notice::of(format!("{name} was changed.")),
+        None => Notice::of(format!("{name} was changed.{ends}")),
     }
 }

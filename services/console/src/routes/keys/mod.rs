@@ -7,6 +7,7 @@ mod fields;
 mod list;
 mod revoke;
 mod rotate;
+mod rotated;
 mod safety;
 mod secret;
 mod show;

@@ -3,10 +3,9 @@
 use api::v1::{ApiKey, Receipt};
 use askama::Template;
 use axum::response::Response;
-use uuid::Uuid;
 
 use super::at;
-use super::show::is_live_now;
+use super::rotated::Rotated;
 use crate::form::SignedForm;
 use crate::page::{Framed, Nav, Notice, Problem, Shell, ok, tell};
 use crate::routes::id::Id;
@@ -21,8 +20,7 @@ struct RevokePage {
     /// Requests of today and of yesterday, in UTC.
     today: u64,
     yesterday: u64,
-    /// The key that replaces it, and whether that is accepted, if it is known.
-    successor: Option<(Uuid, Option<bool>)>,
+    rotated: Option<Rotated>,
 }
 
 impl Framed for RevokePage {
@@ -35,18 +33,12 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
     let key = key.data;
     let [.., yesterday, today] = key.requests_by_day;
-    let rotation = key.rotation.as_ref();
-    let successor = rotation.filter(|rotation| rotation.old_id == key.id);
-    let successor = match successor.map(|rotation| rotation.new_id.as_uuid()) {
-        Some(new) => Some((new, is_live_now(&visit, new).await)),
-        None => None,
-    };
     Ok(ok(&RevokePage {
+        rotated: Rotated::of(&visit, &key).await,
         shell: Shell::signed(&visit, who, Nav::Keys, format!("Delete {}", key.name)),
         key,
         today,
         yesterday,
-        successor,
     }))
 }
 

@@ -7,8 +7,8 @@ use askama::Template;
 use axum::response::Response;
 use chrono::{NaiveDate, TimeDelta};
 use futures_util::future::join_all;
-use uuid::Uuid;
 
+use super::rotated::Rotated;
 use super::{at, grants};
 use crate::chart::Bars;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
@@ -38,9 +38,7 @@ struct KeyPage {
     usage: ApiKeyUsage,
     /// Percent of the last hour's requests that use the new one; none if there were none.
     new_share: Option<u64>,
-    is_old: bool,
-    /// Whether the old key of a rotation is still accepted, if that is known.
-    old_is_live: Option<bool>,
+    rotated: Option<Rotated>,
 }
 
 impl Framed for KeyPage {
@@ -58,14 +56,8 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
     let usage = visit.get::<ApiKeyUsage>(usage_at);
     let (who, key, usage, people) = tokio::try_join!(visit.who(), key, usage, People::of(&visit))?;
     let (key, usage) = (key.data, usage.data);
-    let rotation = key.rotation.as_ref();
-    let old_is_live = async {
-        match rotation?.old_id {
-            old if old == key.id => Some(is_live(&key)),
-            old => is_live_now(&visit, old.as_uuid()).await,
-        }
-    };
-    let (people, old_is_live) = tokio::join!(with_makers(&visit, people, &key), old_is_live);
+    let rotated = Rotated::of(&visit, &key);
+    let (people, rotated) = tokio::join!(with_makers(&visit, people, &key), rotated);
     let days = days(&usage, from, today);
     let bars = days
         .iter()
@@ -86,7 +78,10 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
         is_live: is_live(&key),
         scopes: scopes.collect(),
         chart: chart.render().unwrap_or_default(),
-        new_share: rotation.and_then(|rotation| new_share(rotation.old_share_1h)),
+        new_share: key
+            .rotation
+            .as_ref()
+            .and_then(|rotation| new_share(rotation.old_share_1h)),
         total: days.iter().map(|(_, requests, _)| requests).sum(),
         peak: days
             .iter()
@@ -94,8 +89,7 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
             .max()
             .unwrap_or_default(),
         days,
-        old_is_live,
-        is_old: rotation.is_some_and(|rotation| rotation.old_id == key.id),
+        rotated,
         shell: Shell::signed(&visit, who, Nav::Keys, key.name.clone()),
         usage,
         key,
@@ -120,12 +114,6 @@ async fn with_makers(visit: &Visit, people: People, key: &ApiKey) -> People {
 /// Whether it is accepted.
 pub fn is_live(key: &ApiKey) -> bool {
     matches!(key.status, KeyStatus::Active | KeyStatus::Rotating)
-}
-
-/// Whether a key is accepted; nothing if that cannot be asked.
-pub(super) async fn is_live_now(visit: &Visit, id: Uuid) -> Option<bool> {
-    let key = visit.get::<ApiKey>(at(id)).await.ok()?;
-    Some(is_live(&key.data))
 }
 
 /// Every day, with what was asked and refused on it.

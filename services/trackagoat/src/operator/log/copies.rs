@@ -10,32 +10,27 @@ use runtime::telemetry::chain;
 
 use crate::nats;
 use crate::operator::Place;
-use crate::terminal::remark;
 
 const NATS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Takes those in the folders that are named, and in the one of a running `dev`. Blocks.
+/// Takes those in the folders that are named, and in the one of a running `dev`; returns which of those that
+/// are named are not there. Blocks.
 ///
 /// # Errors
 /// If a file there cannot be read.
-pub fn in_folders(
+pub fn in_folders<'a>(
     place: &Place,
-    named: &[PathBuf],
+    named: &'a [PathBuf],
     mut take: impl FnMut(CheckpointCopy),
-) -> Result<(), FolderError> {
+) -> Result<Vec<&'a Path>, FolderError> {
     let mut seen = HashSet::new();
-    for folder in named.iter().filter(|folder| !folder.is_dir()) {
-        remark(format_args!(
-            "warning: there is no folder {}: nothing that was signed is read from there",
-            folder.display()
-        ));
-    }
     for folder in named.iter().chain(&place.checkpoint_dir) {
         if seen.insert(resolved(folder)) {
             CheckpointFolder::new(folder.clone()).read(&mut take)?;
         }
     }
-    Ok(())
+    let named = named.iter().map(PathBuf::as_path);
+    Ok(named.filter(|folder| !folder.is_dir()).collect())
 }
 
 /// One name for a folder that has several. One that is not there keeps its own.

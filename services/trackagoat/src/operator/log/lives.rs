@@ -29,6 +29,8 @@ pub struct Lives {
     /// What was signed of each.
     heads: BTreeMap<LogEpoch, Vec<(TreeSize, NodeHash)>>,
     notes: Vec<Restoration>,
+    /// How many heads were found that are not signed with the key.
+    foreign: usize,
     /// Whether somebody vouches for what nothing signed says of restores.
     vouched: bool,
 }
@@ -79,6 +81,13 @@ pub enum LivesError {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// Whoever goes on would sign the history of another log, or with the key of one.
+    #[error(
+        "none of the {0} signed heads that were found outside the database is signed with this key under this log's \
+         name: give those of the log (TGA_LOG_SIGNING_KEY_FILE, TGA_LOG_NAME), or, where they were replaced, run the \
+         command once more with --vouch"
+    )]
+    OtherKey(usize),
 }
 
 impl Lives {
@@ -86,27 +95,31 @@ impl Lives {
     pub async fn known(
         place: &Place,
         given: &SignerArgs,
+        vouched: bool,
         clock: &Clock,
     ) -> Result<Self, LivesError> {
         let mut lives = Self {
             signer: signer(place, given)?,
+            vouched,
             ..Self::default()
         };
         let named = given.checkpoint_dir.as_slice();
-        copies::in_folders(place, named, |copy| lives.learn(&copy))?;
+        for missing in copies::in_folders(place, named, |copy| lives.learn(&copy))? {
+            remark(format_args!(
+                "warning: there is no folder {}: nothing that was signed is read from there",
+                missing.display()
+            ));
+        }
         let read = copies::on_stream(place, clock, |copy| lives.learn(&copy)).await;
         if let Err(why) = read {
             remark(format_args!(
                 "warning: what was signed is not looked up on the stream of checkpoints: {why}"
             ));
         }
+        if lives.heads.is_empty() && lives.foreign > 0 && !vouched {
+            return Err(LivesError::OtherKey(lives.foreign));
+        }
         Ok(lives)
-    }
-
-    /// With somebody's word, or without, that the restores happened of which nothing signed says so.
-    #[must_use]
-    pub fn vouched(self, vouched: bool) -> Self {
-        Self { vouched, ..self }
     }
 
     fn learn(&mut self, copy: &CheckpointCopy) {
@@ -116,6 +129,8 @@ impl Lives {
         } else if let Ok(head) = copy.open(&keys) {
             let heads = self.heads.entry(head.epoch).or_default();
             heads.push((head.size, head.root));
+        } else {
+            self.foreign += 1;
         }
     }
 
@@ -138,6 +153,7 @@ impl Lives {
         for (life, heads) in &self.heads {
             compared.insert(*life, compare(log, *life, heads, begun.size).await);
         }
+        tell_of_unsigned(begun.size, &compared);
         let mut plan = self.of_lives(begun, &trusted, &compared);
         self.of_rows(begun, noted, trusted, &mut plan);
         plan
@@ -389,6 +405,23 @@ async fn common_size(
     }
     let last = agree.checked_sub(1).map(|last| *heads[last].0);
     Ok(last.unwrap_or_default())
+}
+
+/// Says which events nothing outside the database is held against: services may have written them since the restore.
+fn tell_of_unsigned(log_size: TreeSize, compared: &BTreeMap<LogEpoch, Compared>) {
+    let agreed = compared.values().filter_map(|how| match how {
+        Compared::Same(size) | Compared::Other(size, _) => Some(*size),
+        Compared::Beyond | Compared::Failed => None,
+    });
+    let Some(agreed) = agreed.max().filter(|agreed| *agreed < log_size) else {
+        return;
+    };
+    let first = agreed.get() + 1;
+    remark(format_args!(
+        "events {first} to {log_size} agree with nothing that was signed. If services ran over the restored database \
+         before this, look at what they wrote (`trackagoat log replay --from {first}`): a key that was made by one that \
+         is revoked, for example, goes on to be accepted until it is revoked too"
+    ));
 }
 
 /// Says that the database alone tells of a restore, or that somebody vouches for that.

@@ -169,8 +169,7 @@ impl Restored {
         clock: Clock,
         entropy: Entropy,
     ) -> Result<(), Box<dyn Error>> {
-        let lives = Lives::known(&target.place()?, &self.signer, &clock).await?;
-        let lives = lives.vouched(self.vouch);
+        let lives = Lives::known(&target.place()?, &self.signer, self.vouch, &clock).await?;
         let action = Action::Restored(self, lives);
         Ok(action.run(target, clock, entropy).await?)
     }

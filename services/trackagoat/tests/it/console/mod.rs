@@ -241,7 +241,11 @@ async fn a_key_is_shown_once_and_is_dead_when_its_page_says_so() {
 
     let revoke = format!("{place}/revoke");
     let confirm = browser.get(&revoke).await;
-    assert!(confirm.text.contains("requests today"), "{}", confirm.text);
+    assert!(
+        confirm.text.contains("yesterday; they are usually counted"),
+        "{}",
+        confirm.text
+    );
     let revoked = browser.post(&revoke, &[("form_token", &token)]).await;
     assert_eq!(revoked.status, StatusCode::SEE_OTHER);
     let refused = dev.get_as("/projects", &secret).await;

@@ -113,7 +113,7 @@ async fn whatever_is_done_to_a_file_is_found() {
             &|lines| lines[3].insert_str(1, "\"note\":\"approved\","),
         ),
         (
-            "line 7: it is not written as an export writes the line of a seal",
+            "line 7, behind position 11: it is not written as an export writes the line of a seal",
             &|lines| lines[6] = lines[6].replacen('{', "{ ", 1),
         ),
         ("the seal is of another org", &|lines| {
@@ -125,9 +125,12 @@ async fn whatever_is_done_to_a_file_is_found() {
         ("it stands behind the seal", &|lines| {
             lines.push(foreign[5].clone());
         }),
-        ("line 3: it is no event of this service", &|lines| {
-            lines[2].truncate(40);
-        }),
+        (
+            "line 3, behind position 2: it is no event of this service",
+            &|lines| {
+                lines[2].truncate(40);
+            },
+        ),
     ];
     for (found, change) in cases {
         let said = world.verify_file(&changed(change), &[]).await;

@@ -322,6 +322,26 @@ async fn a_life_that_services_went_on_with_after_a_restore_is_signed_if_somebody
     world.signs(&["Swans"]).await;
 }
 
+/// A key that signed nothing of the log would sign that it is another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_begins_no_life_of_a_signed_log() {
+    let world = World::new("other_key").await;
+    world.signs(&["Goats"]).await;
+    let life = world.epoch().await;
+    let other = world.path("other.key");
+    let new = ["log", "new-signing-key", "--file", &other];
+    world.given.told(&new).await;
+    let (ledger, copies) = (world.path("ledger"), world.path("checkpoints"));
+    let restored = ["log", "restored", &ledger, "--checkpoint-dir", &copies];
+    let with_other = [&restored[..], &["--log-signing-key-file", &other]].concat();
+    let refused = world.given.operate(&with_other).await;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{said}");
+    assert!(said.contains("is signed with this key"), "{said}");
+    assert_eq!(world.epoch().await, life);
+    world.verifies(0).await;
+}
+
 /// What `dev` was given, or keeps by itself, is what operators go by from wherever they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dev_tells_operators_where_copies_archives_and_its_key_are() {

@@ -106,6 +106,9 @@ fn of_session(verb: &str, event: &AuditEvent) -> Option<&'static str> {
 
 fn of_key(verb: &str, data: &Value) -> Option<&'static str> {
     Some(match verb {
+        "created" if data["replaces"].is_null() && is_one(&data["scopes"]) => {
+            "{actor} created the key {subject} with the scope {scopes:list}"
+        }
         "created" if data["replaces"].is_null() => {
             "{actor} created the key {subject} with the scopes {scopes:list}"
         }
@@ -120,6 +123,10 @@ fn of_key(verb: &str, data: &Value) -> Option<&'static str> {
         },
         _ => return None,
     })
+}
+
+fn is_one(list: &Value) -> bool {
+    list.as_array().is_some_and(|list| list.len() == 1)
 }
 
 fn of_project(verb: &str) -> Option<&'static str> {

@@ -97,7 +97,12 @@ async fn copies(
 ) -> Result<Copies, VerifyError> {
     let mut copies = Copies::new(extent.head.epoch, outside.keys.clone());
     let take = |copy| copies.add(&copy, Source::Folder);
-    copies::in_folders(place, &outside.folders, take)?;
+    for missing in copies::in_folders(place, &outside.folders, take)? {
+        report.doubt(format!(
+            "that the log agrees with what was signed and kept in {}: there is no such folder",
+            missing.display()
+        ));
+    }
     let take = |copy| copies.add(&copy, Source::Stream);
     if let Err(why) = copies::on_stream(place, clock, take).await {
         report.doubt(format!(

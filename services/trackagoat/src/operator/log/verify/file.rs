@@ -55,7 +55,12 @@ pub fn verify(path: &Path, asked: &Asked) -> Result<Report, VerifyError> {
             let number = lines.number();
             fault.what = match fault.first {
                 Some(_) => format!("{} (line {number})", fault.what),
-                None => format!("line {number}: {}", fault.what),
+                None => match exported.chains.last() {
+                    Some((position, _)) => {
+                        format!("line {number}, behind position {position}: {}", fault.what)
+                    }
+                    None => format!("line {number}: {}", fault.what),
+                },
             };
             report.fault = Some(fault);
             break;
