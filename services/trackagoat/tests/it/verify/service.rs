@@ -316,6 +316,8 @@ async fn a_life_that_services_went_on_with_after_a_restore_is_signed_if_somebody
     world.set_epoch(life).await;
     let warned = world.restored_with_key(&[]).await;
     assert!(warned.contains("once more with --vouch"), "{warned}");
+    let unsigned = "agree with nothing that was signed";
+    assert!(warned.contains(unsigned), "{warned}");
     world.verifies(1).await;
     let warned = world.restored_with_key(&["--vouch"]).await;
     assert!(warned.contains("vouched for"), "{warned}");
