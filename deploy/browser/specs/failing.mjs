@@ -199,7 +199,10 @@ describe("a failing API", { concurrency: 3 }, () => {
     await page.goto("/settings/api-keys");
     api.fault = () => ({ status: 503, body: refusal("verification_unavailable") });
     await page.getByRole("link", { name: "Delete Dialog" }).click();
-    await page.getByRole("dialog").getByRole("heading", { name: "Not just now" }).waitFor();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("heading", { name: "Not just now" }).waitFor();
+    await dialog.getByRole("link", { name: "Close" }).click();
+    await dialog.waitFor({ state: "hidden" });
   });
 
   spec("a sign-in says that it cannot be, and nothing of the password", async (t) => {

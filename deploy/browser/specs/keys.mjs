@@ -131,11 +131,17 @@ describe("the life of a key", { concurrency: 2 }, () => {
     await page.getByLabel("never", { exact: true }).check();
     await answerTo(page, "POST", () => button(page, "Save changes").click());
     await page.getByText("It ends with its rotation all the same.").waitFor();
+    const soon = new Date(Date.now() + 600_000).toISOString();
+    await v1("PATCH", `/api-keys/${key.id}`, { as, body: { expires_at: soon } });
+    await catchUp(page);
+    await page.goto(`/settings/api-keys/${rotated.new.id}`);
+    assert.match(await main(page), /the old one ends in \d minutes/);
+    await page.goto(`/settings/api-keys/${key.id}`);
     assert.equal(await page.getByRole("link", { name: "Rotate" }).count(), 0);
     await v1("DELETE", `/api-keys/${rotated.new.id}`, { as });
     await catchUp(page);
     await page.goto(`/settings/api-keys/${key.id}/revoke`);
-    assert.match(await main(page), /its new key is refused already: nothing goes on in its place/);
+    assert.match(await main(page), /its new key is refused already: see to it that something goes on/);
     await page.goto(`/settings/api-keys/${key.id}`);
     assert.match(await main(page), /Replaced by its new key, which is refused already; the old one ends in/);
   });

@@ -30,11 +30,15 @@ impl Rotated {
             rotation.old_id
         };
         let read = visit.get::<ApiKey>(at(other.as_uuid())).await;
+        let read = read.ok().map(|other| other.data);
+        // Its own end may come before that of the rotation.
+        let old = if is_old { Some(key) } else { read.as_ref() };
+        let end = old.and_then(|old| old.expires_at);
         Some(Self {
             is_old,
             other: other.as_uuid(),
-            other_is_live: read.ok().map(|other| is_live(&other.data)),
-            ends_at: rotation.ends_at,
+            other_is_live: read.as_ref().map(is_live),
+            ends_at: end.unwrap_or(rotation.ends_at),
         })
     }
 }

@@ -116,8 +116,15 @@ impl Lives {
                 "warning: what was signed is not looked up on the stream of checkpoints: {why}"
             ));
         }
-        if lives.heads.is_empty() && lives.foreign > 0 && !vouched {
-            return Err(LivesError::OtherKey(lives.foreign));
+        if lives.heads.is_empty() && lives.foreign > 0 {
+            if !vouched {
+                return Err(LivesError::OtherKey(lives.foreign));
+            }
+            let foreign = lives.foreign;
+            remark(format_args!(
+                "vouched for: {foreign} heads outside the database are signed with another key, and the log is not \
+                 compared with them"
+            ));
         }
         Ok(lives)
     }
