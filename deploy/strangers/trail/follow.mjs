@@ -1,5 +1,6 @@
 // The audit trail followed by the npm package `eventsource`, which reconnects by itself: its connection is cut again and
-// again, and it must have every event once, in order. argv: URL of the API, position to begin after, events to wait for.
+// again, and it must have every event once, in order. argv: URL of the API, position to begin after, events to wait for. Says that
+// it is connected, and in the end what it has seen.
 import { EventSource } from "eventsource";
 
 const [api, after, wanted] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
@@ -32,6 +33,7 @@ const fail = (text) => {
   console.error(text);
   process.exit(1);
 };
+source.addEventListener("open", () => console.log("open"), { once: true });
 const timer = setTimeout(() => fail(`${seen.length} of ${wanted} events in ${PATIENCE_MS} ms, ${cuts} cuts`), PATIENCE_MS);
 source.addEventListener("project.changed", ({ lastEventId, data }) => {
   const event = JSON.parse(data);
