@@ -147,6 +147,14 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_called_by_its_name() {
+        let errors = Errors::of_field("ip_allowlist", "Not a range.");
+        let listed = errors.listed();
+        let expected = ("ip_allowlist", "Ip allowlist".to_owned(), "Not a range.");
+        assert_eq!(listed, [expected]);
+    }
+
+    #[test]
     fn a_control_is_tied_to_what_is_said_of_it() {
         let errors = Errors::of_field("email", "Taken.");
         assert_eq!(

@@ -1,7 +1,6 @@
 //! `/settings/api-keys/{id}/change`: its name, and what it may do.
 
 use api::limits::{IP_ALLOWLIST_ENTRIES, NAME_CHARS};
-
 use api::v1::{ApiKey, ApiKeyChanged, KeyStatus, Timestamp};
 use askama::Template;
 use axum::response::Response;
@@ -111,7 +110,7 @@ pub(super) async fn change(Id(id): Id, form: SignedForm) -> Result<Response, Pro
     match changed.await {
         Ok(changed) => Ok(told(
             visit.clone().seen(&changed),
-            &notice(&changed.data),
+            &notice(&changed.data, body.contains_key("expires_at")),
             &place,
         )),
         Err(problem) => match problem.refusal() {
@@ -129,9 +128,9 @@ fn told(mut visit: Visit, notice: &Notice, place: &str) -> Response {
     see_other(&visit, place)
 }
 
-fn notice(changed: &ApiKeyChanged) -> Notice {
+fn notice(changed: &ApiKeyChanged, has_other_end: bool) -> Notice {
     let name = &changed.object.name;
-    let ends = if changed.object.status == KeyStatus::Rotating {
+    let ends = if has_other_end && changed.object.status == KeyStatus::Rotating {
         " It ends with its rotation all the same."
     } else {
         ""

@@ -90,7 +90,7 @@ fn again(visit: &Visit, fields: &Fields, refusal: &Refusal) -> Response {
         }
         // Somebody guesses, maybe somebody else from there.
         "verification_unavailable" => Errors::of_form(
-            "Your password was not looked at just now, as happens after many wrong ones from your address. Wait half a minute, then try again.",
+            "Your password was not looked at just now, as happens after many wrong ones from your address. Wait some seconds, then try again.",
         ),
         "no_membership" => Errors::of_form(
             "You belong to no organization any more. Ask an admin to invite you again.",

@@ -155,6 +155,8 @@ async fn a_key_stood_from_its_creation_to_its_end() {
             .await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text);
         assert_eq!(page.text.contains(&row), stood, "{position}: {}", page.text);
+        let head = page.text.contains("Last event up to then");
+        assert!(head, "{position}: {}", page.text);
         let admin = page
             .text
             .contains("<tr><td class=\"by\">Demo admin</td><td>admin</td></tr>");

@@ -70,6 +70,15 @@ impl World {
         service.terminate().await;
     }
 
+    /// One with a backup, after which services wrote and signed more.
+    async fn backed_up(database: &'static str) -> Self {
+        let world = Self::new(database).await;
+        world.signs(&["Goats"]).await;
+        world.given.back_up().await;
+        world.signs(&["Sheep", "Cows"]).await;
+        world
+    }
+
     async fn org(&self, name: &str) {
         self.given.told(&["orgs", "create", "--name", name]).await;
     }
@@ -275,11 +284,7 @@ async fn an_epoch_of_before_hides_no_rewrite() {
 /// From the outside that is a rewrite too, until the backup is restored once more or somebody says what it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_services_wrote_to_after_a_restore_is_signed_if_somebody_vouches() {
-    let world = World::new("written").await;
-    world.signs(&["Goats"]).await;
-    world.given.back_up().await;
-    world.signs(&["Sheep", "Cows"]).await;
-
+    let world = World::backed_up("written").await;
     world.goes_on_from_the_backup().await;
     let warned = world.restored_with_key(&[]).await;
     assert!(warned.contains("once more with --vouch"), "{warned}");
@@ -306,12 +311,8 @@ async fn a_log_that_services_wrote_to_after_a_restore_is_signed_if_somebody_vouc
 /// Without NATS nothing tells services that the log is another one: they write on in the life that was signed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_that_services_went_on_with_after_a_restore_is_signed_if_somebody_vouches() {
-    let world = World::new("went_on").await;
-    world.signs(&["Goats"]).await;
-    world.given.back_up().await;
-    world.signs(&["Sheep", "Cows"]).await;
+    let world = World::backed_up("went_on").await;
     let life = world.epoch().await;
-
     world.goes_on_from_the_backup().await;
     world.set_epoch(life).await;
     let warned = world.restored_with_key(&[]).await;
