@@ -227,7 +227,8 @@ async fn what_was_taken_away_since_the_backup_stays_away() {
     assert_eq!(world.head().await, before);
 
     let both = [world.ledger(), world.operators_ledger()];
-    let rehearsed = world.replay(&["--dry-run"], &both).await;
+    // The operator's own is read without being named.
+    let rehearsed = world.replay(&["--dry-run"], &both[..1]).await;
     assert!(!rehearsed.succeeded, "{}", rehearsed.said);
     for (count, what) in [
         (3, "would restore "),

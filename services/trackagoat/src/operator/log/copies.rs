@@ -14,27 +14,35 @@ use crate::operator::Place;
 const NATS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Takes those in the folders that are named, and in the one of a running `dev`; returns which of those that
-/// are named are not there. Blocks.
+/// are named have none, or are not there. Blocks.
 ///
 /// # Errors
 /// If a file there cannot be read.
 pub fn in_folders<'a>(
-    place: &Place,
+    place: &'a Place,
     named: &'a [PathBuf],
     mut take: impl FnMut(CheckpointCopy),
 ) -> Result<Vec<&'a Path>, FolderError> {
     let mut seen = HashSet::new();
-    for folder in named.iter().chain(&place.checkpoint_dir) {
-        if seen.insert(resolved(folder)) {
-            CheckpointFolder::new(folder.clone()).read(&mut take)?;
+    let mut empty = Vec::new();
+    for (index, folder) in named.iter().chain(&place.checkpoint_dir).enumerate() {
+        if !seen.insert(resolved(folder)) {
+            continue;
+        }
+        let mut found = 0;
+        CheckpointFolder::new(folder.clone()).read(|copy| {
+            found += 1;
+            take(copy);
+        })?;
+        if found == 0 && index < named.len() {
+            empty.push(folder.as_path());
         }
     }
-    let named = named.iter().map(PathBuf::as_path);
-    Ok(named.filter(|folder| !folder.is_dir()).collect())
+    Ok(empty)
 }
 
 /// One name for a folder that has several. One that is not there keeps its own.
-fn resolved(folder: &Path) -> PathBuf {
+pub fn resolved(folder: &Path) -> PathBuf {
     folder
         .canonicalize()
         .unwrap_or_else(|_| folder.to_path_buf())

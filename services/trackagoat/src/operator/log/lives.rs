@@ -104,10 +104,10 @@ impl Lives {
             ..Self::default()
         };
         let named = given.checkpoint_dir.as_slice();
-        for missing in copies::in_folders(place, named, |copy| lives.learn(&copy))? {
+        for empty in copies::in_folders(place, named, |copy| lives.learn(&copy))? {
             remark(format_args!(
-                "warning: there is no folder {}: nothing that was signed is read from there",
-                missing.display()
+                "warning: nothing that was signed is in {}",
+                empty.display()
             ));
         }
         let read = copies::on_stream(place, clock, |copy| lives.learn(&copy)).await;
@@ -414,7 +414,8 @@ async fn common_size(
     Ok(last.unwrap_or_default())
 }
 
-/// Says which events nothing outside the database is held against: services may have written them since the restore.
+/// Says which events nothing outside the database is held against: this command may have written them, as it was run
+/// before, or services since the restore.
 fn tell_of_unsigned(log_size: TreeSize, compared: &BTreeMap<LogEpoch, Compared>) {
     let agreed = compared.values().filter_map(|how| match how {
         Compared::Same(size) | Compared::Other(size, _) => Some(*size),
@@ -425,9 +426,10 @@ fn tell_of_unsigned(log_size: TreeSize, compared: &BTreeMap<LogEpoch, Compared>)
     };
     let first = agreed.get() + 1;
     remark(format_args!(
-        "events {first} to {log_size} agree with nothing that was signed. If services ran over the restored database \
-         before this, look at what they wrote (`trackagoat log replay --from {first}`): a key that was made by one that \
-         is revoked, for example, goes on to be accepted until it is revoked too"
+        "events {first} to {log_size} agree with nothing that was signed. What an earlier run of this command made good \
+         is among them, and what services wrote if they ran over the restored database: look at that \
+         (`trackagoat log replay --from {first}`), since a key that was made by one that is revoked, for example, goes \
+         on to be accepted until it is revoked too"
     ));
 }
 
@@ -461,7 +463,7 @@ fn warn(life: LogEpoch, compared: &Compared) {
              run with the key: by services, or by this command. Restore the backup once more, and run this with the \
              key before any service starts; or, if you know what was written, run it once more with --vouch: then \
              what was signed beyond {common} counts as lost. Until then the log is not signed, and `log verify` \
-             ends with 1"
+             does not end with 0"
         )),
         Compared::Beyond => remark(format_args!(
             "warning: all that was signed in the life {life} goes beyond this log, and nothing signed says where \

@@ -12,8 +12,9 @@ mod signing_key;
 mod state;
 mod verify;
 
+use std::collections::HashSet;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -117,8 +118,7 @@ async fn has_org(log: &EventLog, org: OrgId) -> Result<bool, ReadError> {
 /// What knows of it.
 #[derive(Debug, Args)]
 pub struct Restored {
-    /// The ledger's folder of every command service and operator; by default the one of
-    /// --ledger-dir.
+    /// The ledger's folder of every command service and operator; the one of --ledger-dir is read too.
     ledgers: Vec<PathBuf>,
     /// Say what would be done, and do nothing.
     #[arg(long)]
@@ -233,12 +233,7 @@ impl Restored {
 
     /// All ledgers, before anything is changed.
     fn read(&self, operator: &Operator) -> Result<Recorded, Failure> {
-        let default = operator.ledger_dir.iter();
-        let folders: Vec<_> = if self.ledgers.is_empty() {
-            default.collect()
-        } else {
-            self.ledgers.iter().collect()
-        };
+        let folders = self.folders(operator);
         if folders.is_empty() {
             return Err(Failure::NoLedger);
         }
@@ -247,7 +242,10 @@ impl Restored {
             let recorded = read_ledger(folder)?;
             if recorded.denials.is_empty() && recorded.erasures.is_empty() {
                 let folder = folder.display();
-                remark(format_args!("warning: the ledger {folder} holds nothing"));
+                remark(format_args!(
+                    "warning: the ledger {folder} holds nothing: if anything was ever revoked or erased, it is \
+                     another folder that knows"
+                ));
             }
             all.denials.extend(recorded.denials);
             all.erasures.extend(recorded.erasures);
@@ -255,6 +253,17 @@ impl Restored {
             all.damaged.extend(recorded.damaged);
         }
         Ok(all)
+    }
+
+    /// Those that are named, and the operator's own, each once.
+    fn folders<'a>(&'a self, operator: &'a Operator) -> Vec<&'a Path> {
+        let own = operator.ledger_dir.iter();
+        // Who has done nothing here yet has none.
+        let own = own.filter(|folder| self.ledgers.is_empty() || folder.is_dir());
+        let mut seen = HashSet::new();
+        let all = self.ledgers.iter().chain(own);
+        let once = all.filter(|folder| seen.insert(copies::resolved(folder)));
+        once.map(PathBuf::as_path).collect()
     }
 }
 

@@ -1,5 +1,8 @@
 //! The log in its database.
 
+use std::fs;
+use std::path::Path;
+
 use domain::event::{Event, KeyChanged, KeyRevoked, RevocationReason};
 use domain::ids::{GlobalPosition, TreeSize};
 use domain::signed::Restoration;
@@ -170,6 +173,32 @@ async fn an_event_that_was_rewritten_with_its_hashes_is_found_by_what_was_signed
         1,
         "position 11: not the events over which the head in the folder of checkpoints was",
     );
+    world.stop().await;
+}
+
+/// A path that was mistyped must not look like a folder that agrees.
+#[tokio::test]
+async fn a_folder_without_signed_heads_is_a_doubt() {
+    let (world, _) = World::filled(MORE, true).await;
+    let (public, copies) = (key().verifier().to_string(), world.copies());
+    let verify = async |folders: &[&Path]| {
+        let named = folders.iter().map(|folder| folder.to_str().unwrap());
+        let named = named.flat_map(|folder| ["--checkpoint-dir", folder]);
+        let arguments: Vec<_> = ["--public-key", &public].into_iter().chain(named).collect();
+        world.verify(&arguments).await
+    };
+    verify(&[&copies])
+        .await
+        .is(0, "everything is as it was recorded");
+    let (missing, empty) = (copies.join("missing"), copies.join("empty"));
+    fs::create_dir(&empty).unwrap();
+    for folder in [missing, empty] {
+        let said = verify(&[&copies, &folder]).await;
+        said.is(
+            3,
+            &format!("kept in {}: nothing is there", folder.display()),
+        );
+    }
     world.stop().await;
 }
 

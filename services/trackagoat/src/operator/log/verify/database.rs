@@ -97,10 +97,10 @@ async fn copies(
 ) -> Result<Copies, VerifyError> {
     let mut copies = Copies::new(extent.head.epoch, outside.keys.clone());
     let take = |copy| copies.add(&copy, Source::Folder);
-    for missing in copies::in_folders(place, &outside.folders, take)? {
+    for empty in copies::in_folders(place, &outside.folders, take)? {
         report.doubt(format!(
-            "that the log agrees with what was signed and kept in {}: there is no such folder",
-            missing.display()
+            "that the log agrees with what was signed and kept in {}: nothing is there",
+            empty.display()
         ));
     }
     let take = |copy| copies.add(&copy, Source::Stream);
