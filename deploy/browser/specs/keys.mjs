@@ -111,8 +111,13 @@ describe("the life of a key", { concurrency: 2 }, () => {
     await page.goto("/settings/api-keys");
     assert.equal(await page.getByRole("row").filter({ hasText: "Reporting" }).count(), 1);
     await page.getByRole("link", { name: "Revoked and expired" }).click();
-    await page.getByRole("row").filter({ hasText: "revoked" }).waitFor();
+    const ended = page.getByRole("row").filter({ hasText: "revoked" }).getByRole("link", { name: "Reporting" });
+    const place = await ended.getAttribute("href");
     assert.equal(holds(secret).length, 1);
+    // Nothing is left of it to rotate.
+    await page.goto(`${place}/rotate`);
+    await page.getByText(/cannot be rotated/).waitFor();
+    assert.equal(new URL(page.url()).pathname, place);
   });
 
   spec("who deletes the old key of a rotation is told whether the new one goes on", async (t) => {

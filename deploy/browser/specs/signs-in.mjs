@@ -6,6 +6,8 @@ import { COOKIE, answerTo, cookie, main, spec, visit } from "../support/browser.
 import { startDev } from "../support/system.mjs";
 
 const EMAIL = "first@browser.example";
+// More than an address may guess wrong at once, and than are forgotten meanwhile.
+const GUESSES = 60;
 let system;
 let at;
 before(async () => {
@@ -159,5 +161,24 @@ describe("signing in", () => {
     const answer = await answerTo(page, "POST", () => page.getByRole("button", { name: "Create key" }).click());
     assert.equal(answer.status(), 403);
     assert.match(await main(page), /out of date[\s\S]*Nothing was done/);
+  });
+
+  // The last one: whoever comes from this address is slowed down afterwards.
+  spec("whose password is not looked at is told so, and not that it is wrong", async (t) => {
+    const guess = { email: EMAIL, password: "not the password" };
+    const guesses = Array.from({ length: GUESSES }, () => fetch(`${at}/auth/sessions`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(guess),
+    }));
+    const statuses = (await Promise.all(guesses)).map(({ status }) => status);
+    assert.ok(statuses.includes(503), statuses.join(" "));
+    const page = await visit(t, { at });
+    await page.goto("/login");
+    const answer = await signIn(page);
+    assert.equal(answer.status(), 503);
+    assert.match(await page.getByRole("alert").innerText(), /not looked at[\s\S]*Wait some seconds/);
+    assert.equal(await page.getByLabel("Email address").inputValue(), EMAIL);
+    assert.equal(await cookie(page), undefined);
   });
 });

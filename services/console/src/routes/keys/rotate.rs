@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::create::errors_of;
+use super::show::is_live;
 use super::{at, secret};
 use crate::form::{ONCE_FIELD, SignedForm};
 use crate::page::{Errors, Framed, Nav, Notice, Problem, Shell, refused, render, tell};
@@ -44,6 +45,9 @@ impl Framed for RotatePage {
 
 pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, Problem> {
     let (who, key) = tokio::try_join!(visit.who(), visit.get::<ApiKey>(at(id)))?;
+    if !is_live(&key.data) {
+        return Ok(over(visit, &key.data));
+    }
     let once = visit.app.entropy.uuid_v4().to_string();
     let page = page(
         &visit,
@@ -54,6 +58,17 @@ pub(super) async fn show(Signed(visit): Signed, Id(id): Id) -> Result<Response, 
         Errors::default(),
     );
     Ok(render(StatusCode::OK, &page))
+}
+
+/// To the key, of which there is nothing left to rotate.
+fn over(mut visit: Visit, key: &ApiKey) -> Response {
+    let text = format!(
+        "{} is {} and cannot be rotated: make another key.",
+        key.name,
+        key.status.name()
+    );
+    visit.jar = tell(visit.jar, &Notice::of(text));
+    see_other(&visit, &format!("/settings/api-keys/{}", key.id))
 }
 
 pub(super) async fn rotate(Id(id): Id, form: SignedForm) -> Result<Response, Problem> {

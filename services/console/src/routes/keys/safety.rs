@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::client::Path;
 use crate::page::{Framed, Nav, Problem, Shell, ok};
-use crate::text::filters;
+use crate::text::{self, filters};
 use crate::visit::{Signed, Visit};
 
 /// Pages that are read: keys on later ones are not looked through.
@@ -22,7 +22,7 @@ const UNUSED: TimeDelta = TimeDelta::days(7);
 struct SafetyPage {
     shell: Shell,
     findings: Vec<Finding>,
-    looked_at: usize,
+    looked_at: String,
     is_whole: bool,
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn show(Signed(visit): Signed) -> Result<Response, Problem> {
     let now = visit.app.clock.now();
     Ok(ok(&SafetyPage {
         shell: Shell::signed(&visit, who, Nav::Keys, "Key safety"),
-        looked_at: keys.len(),
+        looked_at: text::plural(keys.len() as u64, "live key"),
         findings: findings(&keys, now),
         is_whole,
     }))

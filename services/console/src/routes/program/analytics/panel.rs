@@ -281,7 +281,7 @@ fn facts(found: &Analytics) -> Vec<(&'static str, String)> {
     };
     let mut facts = vec![(total, figure_or_nothing(main.total, unit))];
     if let Some(start) = main.start_value {
-        facts.push(("Total at the start", text::signed(start.into())));
+        facts.push(("Counted from", text::signed(start.into())));
     }
     if let Some(prior) = found.compare_series.first() {
         facts.push(("Period before", figure_or_nothing(prior.total, unit)));
