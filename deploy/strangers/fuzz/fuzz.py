@@ -258,7 +258,7 @@ def never_done(document, answers):
 def main():
     is_deep = os.environ.get("TGA_DEEP") == "1"
     seed = int(os.environ.get("TGA_FUZZ_SEED") or (random.SystemRandom().randrange(2**32) if is_deep else SEED))
-    total = None if is_deep else float(os.environ.get("TGA_FUZZ_SECONDS") or 240)
+    total = None if is_deep else float(os.environ.get("TGA_FUZZ_SECONDS") or 195)
     print(f"TGA_FUZZ_SEED={seed}", flush=True)
     ready = json.loads(Path(os.environ["TGA_READY_FILE"]).read_text())
     out = Path(os.environ["TGA_FUZZ_OUT"])
