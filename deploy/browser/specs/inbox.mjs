@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { find, newInbox, newOrg, v1 } from "../support/api.mjs";
-import { catchUp, spec, visit } from "../support/browser.mjs";
+import { catchUp, showAll, spec, visit } from "../support/browser.mjs";
 
 /** An inbox whose first page, newest first, is from `Goat number <count>` on. */
 async function open(t, name, count) {
@@ -117,6 +117,7 @@ describe("the inbox", { concurrency: 2 }, () => {
     await said("50 videos were excluded");
     assert.equal(await rows.count(), 5);
     await find(session, creator, ["A sheep"]);
+    await showAll(page);
     await page.getByLabel("Search").fill("sheep");
     await page.getByRole("button", { name: "Show" }).click();
     await rows.filter({ hasText: "A sheep" }).waitFor();

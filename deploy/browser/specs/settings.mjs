@@ -101,18 +101,17 @@ describe("the organization", { concurrency: 2 }, () => {
 
   spec("limits say what is used up, and of what there is more", async (t) => {
     const { admin } = await newOrg("Limits", { max_api_keys_per_org: 1, max_projects_per_org: 3 });
-    // Each time in a browser that is told how far the log is.
-    const look = async () => {
-      const page = await visit(t, { session: admin.session });
+    const page = await visit(t, { session: admin.session });
+    const full = async () => {
       await page.goto("/settings/limits");
-      return { page, full: (await main(page)).match(/Used up:[^\n]*/)?.[0] ?? "" };
+      return (await main(page)).match(/Used up:[^\n]*/)?.[0] ?? "";
     };
-    assert.equal((await look()).full, "");
+    assert.equal(await full(), "");
     await v1("POST", "/api-keys", { as: admin.session, body: { name: "The only one" } });
     await v1("POST", "/projects", { as: admin.session, body: { name: "One of three" } });
-    const { page, full } = await look();
-    assert.match(full, /keys/i);
-    assert.doesNotMatch(full, /projects/i);
+    const told = await full();
+    assert.match(told, /keys/i);
+    assert.doesNotMatch(told, /projects/i);
     const gauges = Object.fromEntries((await v1("GET", "/limits", { as: admin.session })).limits.map((limit) => [limit.key, limit]));
     assert.deepEqual([gauges.max_api_keys_per_org.current, gauges.max_projects_per_org.current], [1, 1]);
     await page.getByRole("listitem").filter({ hasText: /projects/i }).filter({ hasText: /1 of 3/ }).waitFor();

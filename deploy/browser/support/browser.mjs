@@ -22,9 +22,9 @@ const browser = () => (launched ??= chromium.launch({
 }));
 after(async () => (await launched)?.close());
 
-// Of a test its browsers, and of a browser where its spec reaches the API.
+// Of a test its browsers, and of a browser where its console is and where its spec reaches the API.
 const contexts = new WeakMap();
-const apis = new WeakMap();
+const places = new WeakMap();
 
 /** A test with a deadline; of one that fails, what its pages showed is told and kept as pictures. */
 export function spec(name, body, timeout = DEADLINE_MS) {
@@ -56,22 +56,34 @@ export async function visit(t, { session, at = home, api = at, hosts = [], expec
   const context = await (await browser()).newContext({ baseURL: at, viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
   contexts.get(t).push(context);
-  apis.set(context, api);
+  places.set(context, { at, api });
   const faults = watch(context, [at, ...hosts], expected);
   t.after(async () => {
     await context.close();
     assert.deepEqual(faults, []);
   });
-  if (session) await keep(context, session, at, api);
-  return context.newPage();
+  // Signed in without the forms.
+  if (session) await keep(context, at, COOKIE, session);
+  const page = await context.newPage();
+  for (const load of ["goto", "reload"]) {
+    const asIs = page[load].bind(page);
+    page[load] = async (...what) => {
+      await showAll(page);
+      return asIs(...what);
+    };
+  }
+  return page;
 }
 
-// Signed in without the forms; what was done through the API is shown, as is what the browser itself does.
-const keep = (context, session, at, api) => {
-  const kept = { [COOKIE]: session, [SEEN]: `${seen(api)}` };
-  const ours = { domain: new URL(at).hostname, path: "/", httpOnly: true, secure: true, sameSite: "Lax" };
-  return context.addCookies(Object.entries(kept).map(([name, value]) => ({ name, value, ...ours })));
-};
+/** What is loaded from now on shows what the spec did through the API, as it shows what the browser did: `goto` does it itself. */
+export async function showAll(page) {
+  const { at, api } = places.get(page.context());
+  const known = Number((await cookie(page, SEEN))?.value ?? 0);
+  if (seen(api) > known) await keep(page.context(), at, SEEN, `${seen(api)}`);
+}
+
+const keep = (context, at, name, value) =>
+  context.addCookies([{ name, value, domain: new URL(at).hostname, path: "/", httpOnly: true, secure: true, sameSite: "Lax" }]);
 
 export const COOKIE = "__Host-tga_session";
 const SEEN = "__Host-tga_seen";
@@ -79,7 +91,7 @@ const SEEN = "__Host-tga_seen";
 /** Lets calls of the spec see what the browser did. */
 export async function catchUp(page) {
   const position = await cookie(page, SEEN);
-  if (position) note(apis.get(page.context()), Number(position.value));
+  if (position) note(places.get(page.context()).api, Number(position.value));
 }
 
 /** The cookie with this name, if the browser has it. */
