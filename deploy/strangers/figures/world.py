@@ -95,11 +95,13 @@ def identity(subject):
 def build(api, rng, lists, importer, ready_file):
     """Imports the lists and changes something of everything that decides what counts."""
     project = api.call("POST", "/projects", body={"name": "=Figures, \"quoted\""}).data
-    empty = api.call("POST", "/projects", body={"name": "Figures of nothing"}).data
+    nothing = api.call("POST", "/projects", body={"name": "Figures of nothing"})
+    # The importer knows of no position.
+    api.get("/projects", after=nothing.position)
     command = [importer, "import", "youtube-trending", "--api", api.url.geturl(), "--key-file", ready_file]
     command += ["--project", project["id"], *map(str, lists)]
     subprocess.run(command, check=True, stdout=sys.stderr)
-    world = World(project, empty, api.get("/orgs/self").data["timezone"], *read(lists))
+    world = World(project, nothing.data, api.get("/orgs/self").data["timezone"], *read(lists))
     name_objects(api, world)
     make_up(api, rng, world)
     reject(api, rng, world)
