@@ -45,16 +45,29 @@ async fn rows_with(dev: &Dev, text: &str) -> Vec<String> {
     rows_in(dev.ready["database_url"].as_str().unwrap(), text).await
 }
 
-/// Rows of any table of a database in which a text stands.
+/// Rows of any table of a database in which a text stands. A projection that is made anew takes its
+/// tables with it: then all is read once more.
 pub async fn rows_in(url: &str, text: &str) -> Vec<String> {
-    let mut connection = PgConnection::connect(url).await.unwrap();
+    let read = async || match read_rows(url, text).await {
+        Err(error) if is_of_a_dropped_table(&error) => Err(error),
+        read => Ok(read.unwrap()),
+    };
+    eventually(SOON, "no table is dropped while it is read", read).await
+}
+
+fn is_of_a_dropped_table(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "42P01")
+}
+
+async fn read_rows(url: &str, text: &str) -> sqlx::Result<Vec<String>> {
+    let mut connection = PgConnection::connect(url).await?;
     let tables: Vec<(String, String)> = sqlx::query_as(
         "select table_schema, table_name from information_schema.tables
          where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema')",
     )
     .fetch_all(&mut connection)
-    .await
-    .unwrap();
+    .await?;
     assert!(tables.len() > 30, "{tables:?}");
     let mut found = Vec::new();
     for (schema, table) in tables {
@@ -66,14 +79,13 @@ pub async fn rows_in(url: &str, text: &str) -> Vec<String> {
         let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query))
             .bind(text)
             .fetch_all(&mut connection)
-            .await
-            .unwrap();
+            .await?;
         found.extend(
             rows.into_iter()
                 .map(|row| format!("{schema}.{table}: {row}")),
         );
     }
-    found
+    Ok(found)
 }
 
 /// What NATS keeps.

@@ -217,9 +217,19 @@ impl Signer {
         if !self.try_lock(&mut connection).await? {
             return Err(SignerError::Busy);
         }
+        let signed = self.sign_alone(&mut connection).await;
+        // The next one to sign need not wait until the server sees that this connection is gone.
+        let unlocked = self.unlock(&mut connection).await;
+        let size = signed?;
+        unlocked?;
+        Ok(size)
+    }
+
+    /// What [`Self::sign_once`] does under the lock.
+    async fn sign_alone(&self, connection: &mut PgConnection) -> Result<TreeSize, SignerError> {
         let mut copies = Copies::new(self.log.clone(), self.client.clone(), &self.config);
         let known = copies.newest(&[self.config.key.verifier()]).await;
-        let mut round = Round::new(&mut connection, &self.config.key, &self.log);
+        let mut round = Round::new(connection, &self.config.key, &self.log);
         let asked = round.requests().await?;
         let signed = round.sign(&known, true, || true).await?;
         let signed = signed.ok_or(SignerError::Late)?;
@@ -297,6 +307,13 @@ impl Signer {
             .fetch_one(connection);
         let locked = self.log.clock().timeout(STATEMENT, locking).await;
         Ok(locked.map_err(|_| SignerError::Late)??)
+    }
+
+    async fn unlock(&self, connection: &mut PgConnection) -> Result<(), SignerError> {
+        let unlocking = sqlx::query!("select pg_advisory_unlock($1)", LOCK).fetch_one(connection);
+        let unlocked = self.log.clock().timeout(STATEMENT, unlocking).await;
+        unlocked.map_err(|_| SignerError::Late)??;
+        Ok(())
     }
 }
 

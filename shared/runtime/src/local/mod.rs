@@ -11,6 +11,7 @@ mod nats_access;
 mod port;
 mod postgres;
 mod process;
+pub mod scram;
 mod secret_file;
 
 use std::fs;

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::LocalError;
 use super::account::Account;
 use super::process::{FolderLock, Program, Watchdog};
-use super::{binary, port, secret_file};
+use super::{binary, port, scram, secret_file};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::lifecycle::Tasks;
@@ -101,7 +101,10 @@ impl PostgresServer {
         let password = secret_file::password(&password_file, &program.account, entropy)?;
         program.stop_leftovers().await?;
         if data_version(&program.folder).is_none() {
-            initialise(&program, &bin, &password_file, config.durability).await?;
+            let salt = entropy.bytes();
+            let verifier =
+                scram::verifier(password.expose_secret(), &salt, rounds(config.durability));
+            initialise(&program, &bin, &verifier, config.durability).await?;
         }
         let mut server = Self {
             watchdog: Watchdog::start(&program, config.delete.as_deref())?,
@@ -288,7 +291,7 @@ fn data_version(data: &Path) -> Option<u32> {
 async fn initialise(
     program: &Program,
     bin: &Path,
-    password_file: &Path,
+    verifier: &str,
     durability: Durability,
 ) -> Result<(), LocalError> {
     let unfinished = program.folder.with_extension("new");
@@ -297,6 +300,8 @@ async fn initialise(
             fs::remove_dir_all(remnant).map_err(LocalError::io("delete", remnant))?;
         }
     }
+    let verifier_file = program.folder.with_extension("verifier");
+    secret_file::write_private(&verifier_file, verifier.as_bytes(), &program.account)?;
     let mut arguments: Vec<_> = [
         "--auth=scram-sha-256",
         "--data-checksums",
@@ -306,12 +311,13 @@ async fn initialise(
     ]
     .map(str::to_owned)
     .to_vec();
-    arguments.push(format!("--pwfile={}", password_file.display()));
+    arguments.push(format!("--pwfile={}", verifier_file.display()));
     arguments.push(format!("--pgdata={}", unfinished.display()));
     if durability == Durability::None {
         arguments.push("--no-sync".to_owned());
     }
     program.run(&bin.join("initdb"), &arguments).await?;
+    fs::remove_file(&verifier_file).map_err(LocalError::io("delete", &verifier_file))?;
     fs::rename(&unfinished, &program.folder)
         .map_err(LocalError::io("put in place", &program.folder))
 }
@@ -323,6 +329,14 @@ fn is_ready(pid_file: &Path, pid: u32) -> bool {
         lines.next().and_then(|line| line.parse().ok()) == Some(pid)
             && lines.nth(6) == Some("ready")
     })
+}
+
+/// Tests log in thousands of times.
+const fn rounds(durability: Durability) -> u32 {
+    match durability {
+        Durability::Full => scram::USUAL_ROUNDS,
+        Durability::None => scram::FEWEST_ROUNDS,
+    }
 }
 
 fn settings(durability: Durability) -> &'static [(&'static str, &'static str)] {
