@@ -138,13 +138,11 @@ describe("the life of a key", { concurrency: 2 }, () => {
     await page.getByText("It ends with its rotation all the same.").waitFor();
     const soon = new Date(Date.now() + 600_000).toISOString();
     await v1("PATCH", `/api-keys/${key.id}`, { as, body: { expires_at: soon } });
-    await catchUp(page);
     await page.goto(`/settings/api-keys/${rotated.new.id}`);
     assert.match(await main(page), /the old one ends in \d minutes/);
     await page.goto(`/settings/api-keys/${key.id}`);
     assert.equal(await page.getByRole("link", { name: "Rotate" }).count(), 0);
     await v1("DELETE", `/api-keys/${rotated.new.id}`, { as });
-    await catchUp(page);
     await page.goto(`/settings/api-keys/${key.id}/revoke`);
     assert.match(await main(page), /its new key is refused already: see to it that something goes on/);
     await page.goto(`/settings/api-keys/${key.id}`);

@@ -75,7 +75,7 @@ export async function visit(t, { session, at = home, api = at, hosts = [], expec
   return page;
 }
 
-/** What is loaded from now on shows what the spec did through the API, as it shows what the browser did: `goto` does it itself. */
+/** What is loaded from now on shows what the spec did through the API, as it shows what the browser did; `goto` and `reload` see to it. */
 export async function showAll(page) {
   const { at, api } = places.get(page.context());
   const known = Number((await cookie(page, SEEN))?.value ?? 0);

@@ -46,7 +46,7 @@ async fn rows_with(dev: &Dev, text: &str) -> Vec<String> {
 }
 
 /// Rows of any table of a database in which a text stands. A projection that is made anew takes its
-/// tables with it: then all is read once more.
+/// tables with it: then all is read again.
 pub async fn rows_in(url: &str, text: &str) -> Vec<String> {
     let read = async || match read_rows(url, text).await {
         Err(error) if is_of_a_dropped_table(&error) => Err(error),
@@ -56,8 +56,9 @@ pub async fn rows_in(url: &str, text: &str) -> Vec<String> {
 }
 
 fn is_of_a_dropped_table(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code == "42P01")
+    error
+        .as_database_error()
+        .is_some_and(|error| error.code().as_deref() == Some("42P01"))
 }
 
 async fn read_rows(url: &str, text: &str) -> sqlx::Result<Vec<String>> {

@@ -219,10 +219,10 @@ impl Signer {
         }
         let signed = self.sign_alone(&mut connection).await;
         // The next one to sign need not wait until the server sees that this connection is gone.
-        let unlocked = self.unlock(&mut connection).await;
-        let size = signed?;
-        unlocked?;
-        Ok(size)
+        if let Err(error) = self.unlock(&mut connection).await {
+            tracing::warn!(error = %chain(&error), "the signer's lock is held until its connection ends");
+        }
+        signed
     }
 
     /// What [`Self::sign_once`] does under the lock.

@@ -300,6 +300,7 @@ async fn initialise(
             fs::remove_dir_all(remnant).map_err(LocalError::io("delete", remnant))?;
         }
     }
+    // With a verifier in place of the password it is for us to say how many rounds a login takes.
     let verifier_file = program.folder.with_extension("verifier");
     secret_file::write_private(&verifier_file, verifier.as_bytes(), &program.account)?;
     let mut arguments: Vec<_> = [
@@ -316,8 +317,9 @@ async fn initialise(
     if durability == Durability::None {
         arguments.push("--no-sync".to_owned());
     }
-    program.run(&bin.join("initdb"), &arguments).await?;
+    let made = program.run(&bin.join("initdb"), &arguments).await;
     fs::remove_file(&verifier_file).map_err(LocalError::io("delete", &verifier_file))?;
+    made?;
     fs::rename(&unfinished, &program.folder)
         .map_err(LocalError::io("put in place", &program.folder))
 }

@@ -1,5 +1,5 @@
-//! What Postgres keeps of a password (RFC 5802, RFC 7677): from this it cannot be had again, so a statement that holds it
-//! may stand in a log, ours or the server's.
+//! What Postgres keeps of a password (RFC 5802, RFC 7677). A random password cannot be had again from
+//! it, so a statement that holds it may stand in a log, ours or the server's.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,11 +8,12 @@ use sha2::{Digest, Sha256};
 
 /// What some clients, among them those of Java, want at least.
 pub(super) const USUAL_ROUNDS: u32 = 4_096;
-/// For random passwords that only programs of ours log in with: rounds make guessing slow, and there is nothing to guess,
-/// but they make each login slow, too.
+/// For random passwords that only programs of ours log in with: rounds slow down guesses, of which none
+/// would hit, and each login.
 pub const FEWEST_ROUNDS: u32 = 1;
 
-/// The text that Postgres takes, and keeps, in place of the password.
+/// The text that Postgres takes, and keeps, in place of the password, which must be ASCII: others would
+/// have to be prepared as the RFCs say.
 pub fn verifier(password: &str, salt: &[u8; 16], rounds: u32) -> String {
     let mut last = sign(
         password.as_bytes(),

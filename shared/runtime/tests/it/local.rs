@@ -132,6 +132,7 @@ async fn postgres_is_private() {
     );
     let secret = fs::read_to_string(home.join("superuser.password")).unwrap();
     assert!(!format!("{server:?}").contains(&secret));
+    assert!(!home.join("data.verifier").exists());
     let pid = server.pid().unwrap();
     for place in ["cmdline", "environ"] {
         let text = fs::read(format!("/proc/{pid}/{place}")).unwrap();
@@ -167,8 +168,9 @@ async fn a_server_that_does_not_come_up_says_why() {
 #[tokio::test]
 async fn an_interrupted_initdb_is_begun_anew() {
     let folder = folder();
-    let remnant = folder.path().join("postgres/data.new/base");
-    fs::create_dir_all(remnant).unwrap();
+    let home = folder.path().join("postgres");
+    fs::create_dir_all(home.join("data.new/base")).unwrap();
+    fs::write(home.join("data.verifier"), "half").unwrap();
     postgres(folder.path()).await.shut_down().await.unwrap();
 }
 
