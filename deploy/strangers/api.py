@@ -85,8 +85,7 @@ class Api:
     def call(self, method, path, query=None, body=None, headers=None, expect=(200, 201)):
         answer = self.send(method, path, query, body, headers)
         for _ in range(1, TRIES):
-            is_late = answer.code == "verification_unavailable" or method == "GET"
-            if answer.status != 503 or not is_late:
+            if answer.status != 503 or (method != "GET" and answer.code != "verification_unavailable"):
                 break
             time.sleep(0.2)
             answer = self.send(method, path, query, body, headers)
