@@ -61,11 +61,13 @@ impl Office {
         }
     }
 
-    /// Decides as the operator; what took something away holds everywhere when this returns.
-    pub async fn decide(&self, org: OrgId, command: Command) {
+    /// Decides as the operator; what took something away holds everywhere when this returns, which
+    /// says how long its barrier waited.
+    pub async fn decide(&self, org: OrgId, command: Command) -> Option<Duration> {
         let context = CommandContext::operator("rig");
         let done = Box::pin(self.commander.execute(org, &command, &context, None));
-        done.await.expect("an operator may");
+        let denial = done.await.expect("an operator may").denial;
+        denial?.settled.map(|receipt| receipt.barrier.waited)
     }
 
     /// A session of a member.

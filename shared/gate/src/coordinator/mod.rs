@@ -346,8 +346,10 @@ impl Coordinator {
     }
 }
 
-/// Connections like those of `pool`, whose commits are durable before they are answered, whatever
-/// the server's or the login's own setting is.
+/// Connections like those of `pool`, whose commits are durable before they are answered and whose
+/// plans are not compiled, whatever the server's or the login's own setting is: those of tables
+/// that were not analysed yet are thought dear, and compiling them may take longer than
+/// [`LOOK_DEADLINE`].
 fn own_pool(pool: &PgPool) -> PgPool {
     let options = pool.connect_options().as_ref().clone();
     let most = pool.options().get_max_connections().min(CONNECTIONS);
@@ -355,7 +357,7 @@ fn own_pool(pool: &PgPool) -> PgPool {
         .clone()
         .min_connections(0)
         .max_connections(most)
-        .connect_lazy_with(options.options([("synchronous_commit", "on")]))
+        .connect_lazy_with(options.options([("synchronous_commit", "on"), ("jit", "off")]))
 }
 
 fn count(report: &Report) {

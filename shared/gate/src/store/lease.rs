@@ -79,6 +79,8 @@ impl LeaseLine {
                     // A row must be durable before it is used (pitfall 1), whatever the server's
                     // or the login's own setting is.
                     ("synchronous_commit", "on"),
+                    // A renewal must not wait for a plan to be compiled.
+                    ("jit", "off"),
                 ])
                 .disable_statement_logging(),
             ack_key,
