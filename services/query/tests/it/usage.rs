@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use domain::event::{Event, KeyCreated, KeyRotated, Role};
 use domain::ids::KeyId;
 use domain::scope::{Scope, Scopes};
+use http::Method;
 use read_model::ProjectionVersion;
 use runtime::lifecycle::ShutdownPolicy;
 use serde_json::{Value, json};
@@ -11,13 +12,19 @@ use sqlx::PgPool;
 
 use crate::audit_export::{exported, fill};
 use crate::audit_stream::open;
-use crate::support::{Org, Replica, World};
+use crate::support::{Org, Replica, World, bearer};
 
 /// Asks a replica that then stops, whereupon what it counted is stored.
 async fn asking(world: &World, org: &Org, ask: impl AsyncFnOnce(&Replica)) {
     let (replica, lifecycle) = world.replica_apart(&[]).await;
-    // It fetches the org's day, so that no later request waits for that in vain, and is asked again.
-    replica.get(&org.key, "/projects").await.data();
+    // It fetches the org's day, so that no later request waits for that in vain, and is asked again;
+    // and has what was written.
+    let head = world.log.head().await.unwrap().position.to_string();
+    let headers = [bearer(&org.key), ("tga-min-position", &*head)];
+    replica
+        .send(Method::GET, "/projects", &headers)
+        .await
+        .data();
     ask(&replica).await;
     lifecycle.shutdown(ShutdownPolicy::default()).await;
 }

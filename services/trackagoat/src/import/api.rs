@@ -23,6 +23,10 @@ const ATTEMPTS: u32 = 12;
 /// Longest wait for one answer, and between two tries.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// A project that was made a moment before is read a moment later: how long one may be unknown, and
+/// when it is asked for again.
+const PROJECT_WITHIN: Duration = Duration::from_secs(3);
+const PROJECT_AGAIN: Duration = Duration::from_millis(200);
 /// Longest wait for the read side after everything was sent.
 const READ_SIDE_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -54,6 +58,12 @@ pub enum ImportError {
     Unexpected(&'static str),
     #[error("everything was sent, but the read side is not at position {0} after ten minutes")]
     ReadSide(u64),
+}
+
+impl ImportError {
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
+    }
 }
 
 /// What became of creators.
@@ -132,11 +142,17 @@ impl Api {
 
     /// Fails early if the key, the address or the project is wrong.
     pub async fn check(&self) -> Result<(), ImportError> {
-        self.send("the project", || {
-            self.request(Method::GET, &self.project_path(""))
-        })
-        .await?;
-        Ok(())
+        let path = self.project_path("");
+        let deadline = self.clock.monotonic() + PROJECT_WITHIN;
+        loop {
+            let asked = self.send("the project", || self.request(Method::GET, &path));
+            match asked.await {
+                Err(error) if error.is_not_found() && self.clock.monotonic() < deadline => {
+                    self.clock.sleep(PROJECT_AGAIN).await;
+                }
+                answered => return answered.map(drop),
+            }
+        }
     }
 
     /// Follows channels; what is followed already stays as it is.
@@ -320,4 +336,50 @@ fn authorization(path: &Path) -> Result<HeaderValue, ImportError> {
     let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| no_key())?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::sync::Arc;
+
+    use axum::routing::get;
+    use axum::{Json, Router};
+    use domain::credential::{CredentialKind, CredentialSecret, RANDOM_BYTES};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An API whose read side knows the project from the third question on.
+    fn late_api() -> Router {
+        let asked = Arc::new(AtomicU64::new(0));
+        let project = get(async move || {
+            if asked.fetch_add(1, Ordering::Relaxed) < 2 {
+                let refused =
+                    json!({"data": null, "error": "Not found", "meta": {"code": "not_found"}});
+                return (StatusCode::NOT_FOUND, Json(refused));
+            }
+            (StatusCode::OK, Json(json!({"data": {}})))
+        });
+        Router::new().route("/api/v1/projects/{id}", project)
+    }
+
+    #[tokio::test]
+    async fn a_project_that_was_made_a_moment_before_is_found() -> Result<(), Box<dyn Error>> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let key_file = tempfile::NamedTempFile::new()?;
+        let key = CredentialSecret::generate(CredentialKind::ApiKey, &[7; RANDOM_BYTES]);
+        fs::write(key_file.path(), key.reveal())?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = format!("http://{}/api/v1", listener.local_addr()?);
+        let project = ProjectId::from_uuid(uuid::Uuid::nil());
+        let (clock, entropy) = (Clock::system(), Entropy::os());
+        let api = Api::new(&address, key_file.path(), project, clock, entropy)?;
+        tokio::select! {
+            checked = api.check() => Ok(checked?),
+            served = axum::serve(listener, late_api()).into_future() => {
+                Err(format!("the API is gone: {served:?}").into())
+            }
+        }
+    }
 }

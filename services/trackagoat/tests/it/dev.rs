@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -17,11 +18,16 @@ use testkit::eventually;
 const READY_WITHIN: Duration = Duration::from_mins(3);
 const STOP_WITHIN: Duration = Duration::from_mins(1);
 
+/// How often something is read until it is there; each waits for two seconds at most.
+const READS: usize = 15;
+
 /// The process, its folder and what its ready-file says.
 pub struct Dev {
     child: Child,
     folder: tempfile::TempDir,
     pub ready: Value,
+    /// How far the log was when it answered last.
+    seen: AtomicU64,
 }
 
 /// An answer: status, body as JSON (null if it is none), headers.
@@ -29,6 +35,17 @@ pub struct Answer {
     pub status: StatusCode,
     pub body: Value,
     pub headers: reqwest::header::HeaderMap,
+}
+
+impl Answer {
+    fn position(&self) -> Option<u64> {
+        self.headers
+            .get("tga-position")?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    }
 }
 
 impl Dev {
@@ -49,6 +66,7 @@ impl Dev {
             child,
             folder,
             ready: Value::Null,
+            seen: AtomicU64::new(0),
         };
         dev.wait_ready().await;
         dev
@@ -131,14 +149,28 @@ impl Dev {
         self.ready["demo"]["project_id"].as_str().unwrap()
     }
 
-    /// A request with a key.
+    /// A request with a key; what is read is no older than what was answered before.
     pub async fn call(&self, method: Method, path: &str, key: &str, body: Option<Value>) -> Answer {
         let url = format!("{}{path}", self.api());
-        let mut request = client().request(method, url).bearer_auth(key);
-        if let Some(body) = body {
-            request = request.json(&body);
+        let seen = self.seen.load(Ordering::Relaxed).to_string();
+        for _ in 0..READS {
+            let mut request = client()
+                .request(method.clone(), &url)
+                .bearer_auth(key)
+                .header("tga-min-position", &seen);
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            let answer = answer(request).await;
+            if answer.body["meta"]["code"] == "projection_unavailable" {
+                continue;
+            }
+            if let Some(position) = answer.position() {
+                self.seen.fetch_max(position, Ordering::Relaxed);
+            }
+            return answer;
         }
-        answer(request).await
+        panic!("{path} cannot be read at position {seen}");
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -303,7 +303,12 @@ async fn what_was_erased_since_the_backup_stays_erased() {
 
     let services = world.serve().await;
     is_told_nowhere(&world).await;
-    world.given.told(&["projections", "rebuild"]).await;
+    eventually(SOON, "what answers is built anew", async || {
+        let rebuilt = world.given.operate(&["projections", "rebuild"]).await;
+        let said = String::from_utf8_lossy(&rebuilt.stderr).into_owned();
+        rebuilt.status.success().then_some(()).ok_or(said)
+    })
+    .await;
     is_told_nowhere(&world).await;
     let told = world.given.told(&["log", "replay"]).await;
     for canary in CANARIES {

@@ -242,6 +242,8 @@ async fn importing_twice_across_a_restart_gives_the_same_figures() {
         "and revokes the former"
     );
 
+    // Comes after all that the start did.
+    dev.new_project().await;
     let position = dev.get("/projects").await.headers["tga-position"].clone();
     let second = run(dev.import(&project, &[list])).await;
     let said = String::from_utf8_lossy(&second.stdout).into_owned();

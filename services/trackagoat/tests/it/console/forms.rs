@@ -87,7 +87,9 @@ async fn of_two_who_change_a_key_neither_undoes_the_other_unseen() {
     let mut browser = signed_in(&dev).await;
     let session = browser.credential().to_owned();
     let body = json!({"name": "Shared", "scopes": ["read", "write"]});
-    let made = dev.call(Method::POST, "/api-keys", &session, Some(body)).await;
+    let made = dev
+        .call(Method::POST, "/api-keys", &session, Some(body))
+        .await;
     browser.see(&made);
     let id = made.body["data"]["id"].as_str().unwrap().to_owned();
     let at = format!("/api-keys/{id}");
