@@ -23,8 +23,8 @@ const ATTEMPTS: u32 = 12;
 /// Longest wait for one answer, and between two tries.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// A project that was made a moment before is read a moment later: how long one may be unknown, and
-/// when it is asked for again.
+/// The projection may be late for a project that was made a moment before: how long one may be
+/// unknown, and when it is asked for again.
 const PROJECT_WITHIN: Duration = Duration::from_secs(3);
 const PROJECT_AGAIN: Duration = Duration::from_millis(200);
 /// Longest wait for the read side after everything was sent.

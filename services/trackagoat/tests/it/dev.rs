@@ -18,8 +18,8 @@ use testkit::eventually;
 const READY_WITHIN: Duration = Duration::from_mins(3);
 const STOP_WITHIN: Duration = Duration::from_mins(1);
 
-/// How often something is read until it is there; each waits for two seconds at most.
-const READS: usize = 15;
+/// How late a projection may be.
+const READ_WITHIN: Duration = Duration::from_secs(30);
 
 /// The process, its folder and what its ready-file says.
 pub struct Dev {
@@ -149,37 +149,43 @@ impl Dev {
         self.ready["demo"]["project_id"].as_str().unwrap()
     }
 
-    /// A request with a key; what is read is no older than what was answered before.
+    /// A request with a key.
     pub async fn call(&self, method: Method, path: &str, key: &str, body: Option<Value>) -> Answer {
         let url = format!("{}{path}", self.api());
-        let seen = self.seen.load(Ordering::Relaxed).to_string();
-        for _ in 0..READS {
-            let mut request = client()
-                .request(method.clone(), &url)
-                .bearer_auth(key)
-                .header("tga-min-position", &seen);
-            if let Some(body) = &body {
-                request = request.json(body);
-            }
-            let answer = answer(request).await;
-            if answer.body["meta"]["code"] == "projection_unavailable" {
-                continue;
-            }
-            if let Some(position) = answer.position() {
-                self.seen.fetch_max(position, Ordering::Relaxed);
-            }
-            return answer;
+        let mut request = client().request(method, url).bearer_auth(key);
+        if let Some(body) = body {
+            request = request.json(&body);
         }
-        panic!("{path} cannot be read at position {seen}");
+        let answer = answer(request).await;
+        if let Some(position) = answer.position() {
+            self.seen.fetch_max(position, Ordering::Relaxed);
+        }
+        answer
     }
 
     pub async fn get(&self, path: &str) -> Answer {
         self.get_as(path, self.demo_key()).await
     }
 
-    /// The same with another credential.
+    /// Reads what is no older than what was answered before, however late the projection is.
     pub async fn get_as(&self, path: &str, credential: &str) -> Answer {
-        self.call(Method::GET, path, credential, None).await
+        let url = format!("{}{path}", self.api());
+        let seen = self.seen.load(Ordering::Relaxed).to_string();
+        eventually(
+            READ_WITHIN,
+            "the projection has what was done",
+            async || {
+                let request = client().get(&url).bearer_auth(credential);
+                let answer = answer(request.header("tga-min-position", &seen)).await;
+                let is_late = answer.body["meta"]["code"] == "projection_unavailable";
+                if is_late {
+                    Err(answer.body)
+                } else {
+                    Ok(answer)
+                }
+            },
+        )
+        .await
     }
 
     /// What its processes wrote: to the terminal, and what replicas wrote to files.

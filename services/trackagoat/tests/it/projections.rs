@@ -24,8 +24,10 @@ async fn projections(dev: &Dev, arguments: &[&str]) -> Result<String, String> {
     }
 }
 
+/// As it is answered to whoever has seen nothing yet.
 async fn name_of_project(dev: &Dev) -> (Value, u64) {
-    let answer = dev.get(&format!("/projects/{}", dev.project())).await;
+    let path = format!("/projects/{}", dev.project());
+    let answer = dev.call(Method::GET, &path, dev.demo_key(), None).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     let position = answer.headers["tga-position"].to_str().unwrap();
     (

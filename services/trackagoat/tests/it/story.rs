@@ -242,7 +242,7 @@ async fn importing_twice_across_a_restart_gives_the_same_figures() {
         "and revokes the former"
     );
 
-    // Comes after all that the start did.
+    // The read after it waits until the projection has that, and so all that the start did.
     dev.new_project().await;
     let position = dev.get("/projects").await.headers["tga-position"].clone();
     let second = run(dev.import(&project, &[list])).await;

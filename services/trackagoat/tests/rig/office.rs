@@ -61,8 +61,8 @@ impl Office {
         }
     }
 
-    /// Decides as the operator; what took something away holds everywhere when this returns, which
-    /// says how long its barrier waited.
+    /// Decides as the operator; what took something away holds everywhere when this returns. Says
+    /// how long its barrier waited, if it took something away.
     pub async fn decide(&self, org: OrgId, command: Command) -> Option<Duration> {
         let context = CommandContext::operator("rig");
         let done = Box::pin(self.commander.execute(org, &command, &context, None));

@@ -232,28 +232,29 @@ struct Rights {
 struct Call {
     right: Right,
     took: Duration,
-    /// As its barrier says; none where it says nothing, or where there was none.
+    /// As its barrier says; a program tells nothing of it.
     waited: Option<Duration>,
 }
 
 impl Call {
-    /// L1, by the barrier's own clock where it is told.
+    /// L1, as far as it is told how long the barrier waited by that.
     fn judge(&self, found: &mut Findings) {
-        let (right, took, waited) = (self.right, self.took, self.waited);
-        let program = if right.is_by_program() {
-            PROGRAM
-        } else {
-            Duration::ZERO
+        let (right, took) = (self.right, self.took);
+        if right.is_by_program() {
+            let bound = BOUND + BOUND_GRACE + CALL_BESIDES + PROGRAM;
+            return found.expect_speed(took <= bound, || {
+                format!("L1: {} after {took:?}", right.name())
+            });
+        }
+        let Some(waited) = self.waited else {
+            let text = format!("{}: a denial without its barrier", right.name());
+            return found.problems.push(text);
         };
-        let is_in_time = match waited {
-            Some(waited) => waited <= BOUND + BOUND_GRACE,
-            None => took <= BOUND + BOUND_GRACE + CALL_BESIDES + program,
-        };
+        let is_in_time =
+            waited <= BOUND + BOUND_GRACE && took <= waited + BOUND_GRACE + CALL_BESIDES;
         found.expect_speed(is_in_time, || {
-            format!(
-                "L1: {} after {took:?}, its barrier waited {waited:?}",
-                right.name()
-            )
+            let name = right.name();
+            format!("L1: {name} after {took:?}, its barrier waited {waited:?}")
         });
     }
 }
